@@ -1,0 +1,1 @@
+//! The contract between the worker and its connectors, converters and transforms; no I/O.

@@ -1,0 +1,1 @@
+//! Converters: bytes to Connect data, with the Schema Registry client.

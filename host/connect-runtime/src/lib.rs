@@ -1,0 +1,1 @@
+//! The worker: REST, herder, tasks; library and the binary ferrule.

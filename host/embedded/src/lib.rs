@@ -1,0 +1,1 @@
+//! Kafka, Schema Registry and Postgres in one process tree, for ferrule dev.

@@ -1,0 +1,1 @@
+//! Starts and stops the real services that the integration tests use.
