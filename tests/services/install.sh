@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Installs what a bare Debian 12 machine lacks. It looks first, so a second run takes no time.
+#
+#   install.sh [build] [wasm] [postgres] [servers]      without a name: all of them
+#
+#   build     a C toolchain and OpenSSL's headers, for librdkafka and the crypto crates
+#   wasm      a Rust compiler for wasm32-unknown-unknown, for the plugins
+#   postgres  PostgreSQL 15, for `ferrule dev`, the tests and the benchmark
+#   servers   Apache Kafka and a Schema Registry as jars with a Java to run them, for the tests
+#
+# Debian packages are installed by root, or through sudo. The jars go to a folder that outlives
+# every target directory: $FERRULE_CACHE, or ~/.cache/ferrule.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${FERRULE_CACHE:-$HOME/.cache/ferrule}
+postgres_bin=/usr/lib/postgresql/15/bin
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "these packages are missing and neither root nor sudo is here: as root, run: $*"
+    fi
+}
+
+installed() { dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
+
+# Asks for the packages among its arguments that are not installed, all in one go.
+debian() {
+    command -v apt-get >/dev/null ||
+        die "this machine has no apt-get: install the equivalents of Debian's: $*"
+    local missing=() package
+    for package in "$@"; do
+        installed "$package" || missing+=("$package")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    say "installing Debian packages: ${missing[*]}"
+    if [ -z "${lists_fresh:-}" ]; then
+        as_root apt-get update -qq
+        lists_fresh=1
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+install_build() {
+    debian build-essential libssl-dev pkg-config zlib1g-dev
+}
+
+install_wasm() {
+    if rustc_has_wasm; then return; fi
+    if installed rustc-web && installed cargo-web && installed rust-web-src && installed lld-19; then
+        return
+    fi
+    if command -v rustup >/dev/null; then
+        say "adding the target wasm32-unknown-unknown to rustup's toolchain"
+        # A machine that reaches only its package registries would wait for ever.
+        if timeout 120 rustup target add wasm32-unknown-unknown >&2 && rustc_has_wasm; then
+            return
+        fi
+        say "rustup cannot fetch the target here: taking Debian's Rust for WebAssembly"
+    fi
+    debian rustc-web cargo-web rust-web-src lld-19
+}
+
+rustc_has_wasm() {
+    local sysroot
+    sysroot=$(rustc --print sysroot 2>/dev/null) &&
+        [ -d "$sysroot/lib/rustlib/wasm32-unknown-unknown/lib" ]
+}
+
+install_postgres() {
+    [ -x "$postgres_bin/postgres" ] && [ -x "$postgres_bin/initdb" ] && return
+    if ! installed postgresql-common; then
+        debian postgresql-common
+        # Debian would start a server of its own on port 5432, where `ferrule dev` wants to listen.
+        as_root sed -ri 's/^#?(create_main_cluster) .*$/\1 = false/' \
+            /etc/postgresql-common/createcluster.conf
+    fi
+    debian postgresql-15
+}
+
+install_servers() {
+    local services=$cache/services
+    if cmp -s "$here/pom.xml" "$services/pom.xml" && command -v java >/dev/null; then return; fi
+    command -v java >/dev/null || debian openjdk-17-jre-headless
+    command -v mvn >/dev/null || debian maven
+    local version
+    version=$(sed -n 's:.*<registry.version>\(.*\)</registry.version>.*:\1:p' "$here/pom.xml")
+    # Unpacked beside its place and then moved, so that an interrupted run leaves nothing half done.
+    mkdir -p "$cache"
+    fresh=$(mktemp -d "$cache/services.XXXXXX")
+    trap 'rm -rf "$fresh"' EXIT
+    say "fetching Apache Kafka with Maven"
+    mvn -B -q -f "$here/pom.xml" -Dcache="$fresh" package >&2
+    say "fetching the Apicurio schema registry $version with Maven (110 MB)"
+    # Version 2.8 of the plugin, because it takes the file alone: the artifact's parent is not
+    # published, and later versions insist on reading it.
+    mvn -B -q org.apache.maven.plugins:maven-dependency-plugin:2.8:get -Dtransitive=false \
+        -Dartifact="io.apicurio:apicurio-registry-app:$version:tar.gz:all" \
+        -Ddest="$fresh/registry.tar.gz" >&2
+    mkdir "$fresh/registry"
+    tar -xzf "$fresh/registry.tar.gz" -C "$fresh/registry"
+    rm "$fresh/registry.tar.gz"
+    cp "$here/pom.xml" "$fresh/pom.xml"
+    rm -rf "$services"
+    mv "$fresh" "$services"
+    chmod 755 "$services"
+}
+
+[ $# -gt 0 ] || set -- build wasm postgres servers
+for part in "$@"; do
+    case $part in
+        build | wasm | postgres | servers) "install_$part" ;;
+        *) die "unknown part '$part': build, wasm, postgres or servers" ;;
+    esac
+done
