@@ -1,0 +1,74 @@
+# What this project can do, and everything it needs on a bare Debian machine with Rust and make.
+# `make` alone prints the list. Every target looks first and installs only what is missing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+# Where cargo puts what it builds; set CARGO_TARGET_DIR to have it elsewhere.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+INSTALL := tests/services/install.sh
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help demo test bench lint plugins services tools cargo
+
+help: ## Print this list
+	@echo 'Ferrule: Kafka Connect without the JVM.'
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@echo
+	@echo 'Start with `make demo`: it deploys three connectors and shows what lands in Postgres.'
+	@echo '  make demo DEMO_ARGS=--exit     the same, checked, and ends by itself'
+	@echo '  make bench BENCH_ARGS=…        see tests/bench/README.md'
+	@echo 'Debian packages are installed by root or through sudo; jars go to ~/.cache/ferrule'
+	@echo '(or $$FERRULE_CACHE); builds go to $$CARGO_TARGET_DIR (now: $(TARGET)).'
+
+demo: cargo ## Build, start Kafka, registry, Postgres and a worker in one, deploy, show rows
+	@$(INSTALL) build wasm postgres
+	@$(MAKE) plugins
+	$(CARGO) build --locked --profile quick -p connect-runtime --features dev
+	@$(TARGET)/quick/ferrule dev --demo $(DEMO_ARGS)
+
+# The worker is built with the tests' own selection of packages: any other would choose other
+# features of the dependencies and build half of them twice.
+test: cargo services plugins ## Run all tests, against a real Kafka, registry and Postgres
+	$(CARGO) build --locked --workspace --bins --tests
+	$(CARGO) test --locked --workspace
+	cd plugins && $(CARGO) test --locked --workspace
+
+bench: cargo services plugins ## Measure the drain into Postgres against plain COPY
+	$(CARGO) build --locked --release -p connect-runtime
+	@tests/bench/run.sh $(BENCH_ARGS)
+
+lint: cargo tools ## Check format, lints and docs; licences too when cargo-deny is installed
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	cd plugins && $(CARGO) fmt --all --check
+	cd plugins && $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; fi
+
+# The stamp is a hash of all that the plugins are made of, so that a fresh clone or a touched file
+# does not start a build, and a changed one does.
+plugins: cargo ## Build the WASM plugins into plugins/dist
+	@$(INSTALL) build wasm
+	@key=$$(find plugins wit -type f -not -path '*/target/*' -not -path 'plugins/dist/*' -print0 \
+	    | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum); \
+	if [ "$$key" != "$$(cat plugins/dist/.stamp 2>/dev/null)" ]; then \
+	    plugins/build.sh; \
+	    echo "$$key" > plugins/dist/.stamp; \
+	fi
+
+services: ## Install what the tests run against: Kafka, a registry, Postgres
+	@$(INSTALL)
+
+tools:
+	@$(INSTALL) build
+
+cargo:
+	@command -v $(CARGO) >/dev/null || { \
+	    echo 'error: no cargo on the PATH: install Rust 1.95 or later (https://rustup.rs)' >&2; \
+	    exit 1; }
