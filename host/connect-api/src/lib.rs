@@ -1,1 +1,31 @@
-//! The contract between the worker and its connectors, converters and transforms; no I/O.
+//! The contract between the worker and its connectors, converters and transforms.
+//!
+//! No I/O and no runtime here: whoever writes a connector or a transform compiles against this
+//! crate alone. The words are Kafka Connect's.
+
+mod config;
+mod converter;
+mod data;
+mod decimal;
+mod error;
+pub mod json;
+mod record;
+mod schema;
+mod sink;
+mod transform;
+
+pub use compact_str::CompactString as Str;
+pub use config::{
+    Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Importance, Properties, Secret,
+    Validator, Width,
+};
+pub use converter::{Converter, RecordPart};
+pub use data::{Datum, Struct, Value};
+pub use decimal::Decimal;
+pub use error::{Error, ErrorKind, Result};
+pub use record::{
+    Header, RawHeader, RawRecord, RecordBatch, SinkRecord, TimestampType, TopicPartition,
+};
+pub use schema::{Field, Kind, Schema};
+pub use sink::{ErrantRecordReporter, OpenedPartition, SinkConnector, SinkTask, TaskContext};
+pub use transform::{Disposition, Outcome, Predicate, RecordTransformation, Transformation};

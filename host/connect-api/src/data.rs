@@ -1,0 +1,218 @@
+//! Values of records.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{Decimal, Schema, Str};
+
+/// A value. Its [`Schema`], where it has one, tells the width of numbers.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub enum Value {
+    /// No value.
+    #[default]
+    Null,
+    /// BOOLEAN.
+    Boolean(bool),
+    /// INT8 to INT64.
+    Int(i64),
+    /// FLOAT32 and FLOAT64.
+    Float(f64),
+    /// STRING.
+    String(Str),
+    /// BYTES.
+    Bytes(Bytes),
+    /// A decimal of any size.
+    Decimal(Box<Decimal>),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Microseconds since midnight.
+    Time(i64),
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    Timestamp(i64),
+    /// ARRAY.
+    Array(Vec<Value>),
+    /// MAP, in the order of the bytes that it came from.
+    Map(Vec<(Value, Value)>),
+    /// STRUCT, or an object of schemaless JSON.
+    Struct(Box<Struct>),
+    /// What is nested in schemaless JSON, as the text that it came as: valid JSON, an object or
+    /// an array. [`crate::json::parse`] opens it.
+    Json(Str),
+}
+
+impl Value {
+    /// Whether this is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// The struct, where this is one.
+    pub fn as_struct(&self) -> Option<&Struct> {
+        match self {
+            Self::Struct(row) => Some(row),
+            _ => None,
+        }
+    }
+
+    /// The struct, where this is one.
+    pub fn as_struct_mut(&mut self) -> Option<&mut Struct> {
+        match self {
+            Self::Struct(row) => Some(row),
+            _ => None,
+        }
+    }
+
+    /// The text, where this is a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A word for the type of the value, for error messages.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Boolean(_) => "boolean",
+            Self::Int(_) => "integer",
+            Self::Float(_) => "float",
+            Self::String(_) => "string",
+            Self::Bytes(_) => "bytes",
+            Self::Decimal(_) => "decimal",
+            Self::Date(_) => "date",
+            Self::Time(_) => "time",
+            Self::Timestamp(_) => "timestamp",
+            Self::Array(_) => "array",
+            Self::Map(_) => "map",
+            Self::Struct(_) => "struct",
+            Self::Json(_) => "nested JSON",
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::String(text.into())
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Boolean(flag)
+    }
+}
+
+/// A struct: a schema whose kind is [`crate::Kind::Struct`], and one value for each field.
+///
+/// Rows of one shape share one `Arc`; what is derived from a schema can be kept by its pointer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Struct {
+    schema: Arc<Schema>,
+    values: Vec<Value>,
+}
+
+impl Struct {
+    /// A struct of the given schema and values.
+    ///
+    /// # Panics
+    /// When the schema is no struct, or has another number of fields than there are values: both
+    /// are errors of the caller, not of the data.
+    pub fn new(schema: Arc<Schema>, values: Vec<Value>) -> Self {
+        let fields = schema.fields().map(<[_]>::len);
+        assert_eq!(
+            fields,
+            Some(values.len()),
+            "a value for each field of a struct schema"
+        );
+        Self { schema, values }
+    }
+
+    /// Its schema.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Its values, in the order of the fields.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// Its values, in the order of the fields.
+    pub fn values_mut(&mut self) -> &mut [Value] {
+        &mut self.values
+    }
+
+    /// The value of a field.
+    pub fn get(&self, field: &str) -> Option<&Value> {
+        self.schema.index_of(field).map(|i| &self.values[i])
+    }
+
+    /// The schema and the values apart.
+    pub fn into_parts(self) -> (Arc<Schema>, Vec<Value>) {
+        (self.schema, self.values)
+    }
+}
+
+/// A key or a value: `SchemaAndValue` in Kafka Connect.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Datum {
+    /// None: schemaless. A schemaless struct still has a schema of its own, its shape, all of
+    /// whose fields are [`crate::Kind::Any`].
+    pub schema: Option<Arc<Schema>>,
+    /// The value.
+    pub value: Value,
+}
+
+impl Datum {
+    /// Null without a schema.
+    pub const NULL: Self = Self {
+        schema: None,
+        value: Value::Null,
+    };
+
+    /// A value with its schema.
+    pub fn new(schema: impl Into<Arc<Schema>>, value: Value) -> Self {
+        Self {
+            schema: Some(schema.into()),
+            value,
+        }
+    }
+
+    /// A value without a schema.
+    pub fn schemaless(value: Value) -> Self {
+        Self {
+            schema: None,
+            value,
+        }
+    }
+
+    /// A struct with a schema.
+    pub fn row(row: Struct) -> Self {
+        Self {
+            schema: Some(Arc::clone(row.schema())),
+            value: Value::Struct(Box::new(row)),
+        }
+    }
+
+    /// An object without a schema.
+    pub fn schemaless_row(row: Struct) -> Self {
+        Self {
+            schema: None,
+            value: Value::Struct(Box::new(row)),
+        }
+    }
+}

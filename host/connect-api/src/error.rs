@@ -1,0 +1,127 @@
+//! What went wrong, and what kind of thing it is: the policy follows from the kind.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The result of an operation on records or configurations.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The kind of an error. Who raises it says what happened; one place, the task, says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The same call may succeed later: a service is away. Never blamed on a record.
+    Retriable,
+    /// The record at hand is at fault; it becomes an errant record.
+    Data,
+    /// The configuration, or the schema of the target, is at fault; the task fails at once.
+    Config,
+    /// Another task owns the partition now; whatever this one holds of it is void.
+    Fenced,
+    /// Anything else; the task fails.
+    Fatal,
+}
+
+/// An error with its kind, its message and its cause.
+///
+/// `Display` gives the message alone; [`Error::chain`] adds the causes. Neither ever holds values
+/// of records or secrets (Invariants 6 and 9).
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of the given kind, with no cause.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// A [`ErrorKind::Retriable`] error.
+    pub fn retriable(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Retriable, message)
+    }
+
+    /// A [`ErrorKind::Data`] error.
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Data, message)
+    }
+
+    /// A [`ErrorKind::Config`] error.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
+    /// A [`ErrorKind::Fenced`] error.
+    pub fn fenced(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Fenced, message)
+    }
+
+    /// A [`ErrorKind::Fatal`] error.
+    pub fn fatal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Fatal, message)
+    }
+
+    /// The same error with its cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same error with what was being done put before its message.
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+
+    /// What kind of error this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The class that Kafka Connect would have thrown; clients read it in traces and in
+    /// dead letter headers.
+    pub fn class_name(&self) -> &'static str {
+        match self.kind {
+            ErrorKind::Retriable => "org.apache.kafka.connect.errors.RetriableException",
+            ErrorKind::Data => "org.apache.kafka.connect.errors.DataException",
+            ErrorKind::Config => "org.apache.kafka.common.config.ConfigException",
+            ErrorKind::Fenced | ErrorKind::Fatal => {
+                "org.apache.kafka.connect.errors.ConnectException"
+            }
+        }
+    }
+
+    /// The message followed by those of its causes.
+    pub fn chain(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source
+            .as_deref()
+            .map(|e| e as &(dyn StdError + 'static))
+    }
+}

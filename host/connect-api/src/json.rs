@@ -1,0 +1,553 @@
+//! JSON: the text of nested data, and rows from schemaless objects.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::value::RawValue;
+
+use crate::{Decimal, Error, Field, Kind, Result, Schema, Str, Struct, Value};
+
+/// Shapes that are kept; a topic with more of them pays for a new one each time.
+const MAX_SHAPES: usize = 1024;
+
+/// Reads schemaless JSON objects as rows, and shares one shape among those with the same fields.
+#[derive(Debug, Default)]
+pub struct Shapes {
+    last: Option<Arc<Schema>>,
+    known: HashMap<Box<[Str]>, Arc<Schema>>,
+}
+
+impl Shapes {
+    /// Reads any JSON value. Top-level objects become structs; what is nested in them stays text.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Data`] when the text is not one JSON value.
+    pub fn read(&mut self, text: &[u8]) -> Result<Value> {
+        let text = trim(text);
+        if text.first() == Some(&b'{') {
+            return Ok(Value::Struct(Box::new(self.read_object(text)?)));
+        }
+        let raw: &RawValue = serde_json::from_slice(text).map_err(|e| malformed(&e))?;
+        deep(raw.get())
+    }
+
+    fn read_object(&mut self, text: &[u8]) -> Result<Struct> {
+        // Records of a topic mostly have the fields of the one before, in the same order: then no
+        // name is stored, and no table is searched.
+        let guess = self.last.take();
+        let expected = guess
+            .as_deref()
+            .and_then(Schema::fields)
+            .unwrap_or_default();
+        let mut values = Vec::with_capacity(expected.len());
+        let mut names: Option<Vec<Str>> = None;
+        entries(text, |name, raw| {
+            let known = match &mut names {
+                None => match expected.get(values.len()) {
+                    Some(field) if field.name == *name => true,
+                    _ => {
+                        let seen = expected[..values.len()].iter().map(|f| f.name.clone());
+                        names = Some(seen.collect());
+                        false
+                    }
+                },
+                Some(_) => false,
+            };
+            let value = shallow(raw)?;
+            if let (false, Some(names)) = (known, &mut names) {
+                // The last of two fields of one name wins, as in Kafka Connect.
+                if let Some(at) = names.iter().position(|n| n == name.as_ref()) {
+                    values[at] = value;
+                    return Ok(());
+                }
+                names.push(name.into());
+            }
+            values.push(value);
+            Ok(())
+        })?;
+        let shape = match (names, guess) {
+            (None, Some(shape)) if shape.fields().is_some_and(|f| f.len() == values.len()) => shape,
+            (None, shape) => {
+                let all = shape
+                    .as_deref()
+                    .and_then(Schema::fields)
+                    .unwrap_or_default();
+                self.intern(all[..values.len()].iter().map(|f| f.name.clone()).collect())
+            }
+            (Some(names), _) => self.intern(names),
+        };
+        self.last = Some(Arc::clone(&shape));
+        Ok(Struct::new(shape, values))
+    }
+
+    /// The shared shape of schemaless rows with these fields.
+    pub fn intern(&mut self, names: Vec<Str>) -> Arc<Schema> {
+        if let Some(shape) = self.known.get(names.as_slice()) {
+            return Arc::clone(shape);
+        }
+        let fields = names
+            .iter()
+            .map(|n| Field::new(n.clone(), Schema::any()))
+            .collect();
+        let shape = Arc::new(Schema::new(Kind::Struct(fields)));
+        if self.known.len() < MAX_SHAPES {
+            self.known.insert(names.into(), Arc::clone(&shape));
+        }
+        shape
+    }
+}
+
+fn trim(text: &[u8]) -> &[u8] {
+    text.trim_ascii()
+}
+
+fn malformed(error: &serde_json::Error) -> Error {
+    // serde_json's own words could quote the data.
+    Error::data(format!(
+        "malformed JSON at line {} column {}",
+        error.line(),
+        error.column()
+    ))
+}
+
+/// Calls `each` for the entries of a JSON object: the name, and the text of the value.
+///
+/// # Errors
+/// When the text is no JSON object, or `each` fails.
+pub fn entries<'a>(
+    text: &'a [u8],
+    each: impl FnMut(Cow<'a, str>, &'a str) -> Result<()>,
+) -> Result<()> {
+    struct Visitor<'f, F>(F, &'f mut Option<Error>);
+
+    impl<'de, F> serde::de::Visitor<'de> for Visitor<'_, F>
+    where
+        F: FnMut(Cow<'de, str>, &'de str) -> Result<()>,
+    {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(
+            mut self,
+            mut map: A,
+        ) -> std::result::Result<(), A::Error> {
+            while let Some(Name(name)) = map.next_key()? {
+                let raw: &RawValue = map.next_value()?;
+                if let Err(error) = (self.0)(name, raw.get()) {
+                    *self.1 = Some(error);
+                    return Err(serde::de::Error::custom(""));
+                }
+            }
+            Ok(())
+        }
+    }
+
+    let mut failure = None;
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let visitor = Visitor(each, &mut failure);
+    let outcome = serde::Deserializer::deserialize_map(&mut deserializer, visitor)
+        .and_then(|()| deserializer.end());
+    match failure {
+        Some(error) => Err(error),
+        None => outcome.map_err(|e| malformed(&e)),
+    }
+}
+
+/// A name, borrowed where it has no escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Name<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> std::result::Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> std::result::Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        d.deserialize_str(Visitor)
+    }
+}
+
+/// The value of JSON text; objects and arrays stay text.
+fn shallow(raw: &str) -> Result<Value> {
+    match raw.as_bytes().first() {
+        Some(b'{' | b'[') => Ok(Value::Json(raw.into())),
+        _ => scalar(raw),
+    }
+}
+
+/// The value of JSON text, opened to the ground: objects become structs, arrays become arrays.
+///
+/// # Errors
+/// When the text is not one JSON value.
+pub fn parse(text: &str) -> Result<Value> {
+    let raw: &RawValue = serde_json::from_str(text).map_err(|e| malformed(&e))?;
+    deep(raw.get())
+}
+
+fn deep(raw: &str) -> Result<Value> {
+    match raw.as_bytes().first() {
+        Some(b'{') => {
+            let mut fields: Vec<Field> = Vec::new();
+            let mut values = Vec::new();
+            entries(raw.as_bytes(), |name, raw| {
+                let value = deep(raw)?;
+                match fields.iter().position(|f| f.name == *name) {
+                    Some(at) => values[at] = value,
+                    None => {
+                        fields.push(Field::new(name.as_ref(), Schema::any()));
+                        values.push(value);
+                    }
+                }
+                Ok(())
+            })?;
+            let schema = Arc::new(Schema::new(Kind::Struct(fields)));
+            Ok(Value::Struct(Box::new(Struct::new(schema, values))))
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(|e| malformed(&e))?;
+            items
+                .iter()
+                .map(|item| deep(item.get()))
+                .collect::<Result<_>>()
+                .map(Value::Array)
+        }
+        _ => scalar(raw),
+    }
+}
+
+fn scalar(raw: &str) -> Result<Value> {
+    Ok(match raw.as_bytes() {
+        b"null" => Value::Null,
+        b"true" => Value::Boolean(true),
+        b"false" => Value::Boolean(false),
+        [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => {
+            Value::String(Str::from(&raw[1..raw.len() - 1]))
+        }
+        [b'"', ..] => Value::String(
+            serde_json::from_str::<String>(raw)
+                .map_err(|e| malformed(&e))?
+                .into(),
+        ),
+        _ => number(raw)?,
+    })
+}
+
+/// Integers beyond 64 bits stay exact; a number with a point or an exponent is a float.
+fn number(raw: &str) -> Result<Value> {
+    if let Ok(number) = raw.parse::<i64>() {
+        return Ok(Value::Int(number));
+    }
+    let invalid = || Error::data("malformed JSON: not a number");
+    if raw.contains(['.', 'e', 'E']) {
+        let number: f64 = raw.parse().map_err(|_| invalid())?;
+        if number.is_finite() {
+            return Ok(Value::Float(number));
+        }
+    }
+    let decimal: Decimal = raw.parse().map_err(|_| invalid())?;
+    Ok(Value::Decimal(Box::new(decimal)))
+}
+
+/// Appends the JSON text of a value. Bytes become base64; dates and times ISO 8601 text.
+///
+/// # Errors
+/// [`crate::ErrorKind::Data`] for what JSON cannot say: NaN, infinities, keys that are not scalar.
+pub fn write(value: &Value, out: &mut String) -> Result<()> {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Boolean(flag) => out.push_str(if *flag { "true" } else { "false" }),
+        Value::Int(number) => push(out, number),
+        Value::Float(number) if number.is_finite() => push(out, format_args!("{number:?}")),
+        Value::Float(_) => return Err(Error::data("JSON cannot hold NaN or an infinity")),
+        Value::Decimal(decimal) => push(out, decimal),
+        Value::String(text) => write_str(text, out),
+        Value::Bytes(bytes) => push(out, format_args!("\"{}\"", BASE64.encode(bytes))),
+        Value::Date(days) => push(out, format_args!("\"{}\"", IsoDate(i64::from(*days)))),
+        Value::Time(micros) => push(out, format_args!("\"{}\"", IsoTime(*micros))),
+        Value::Timestamp(micros) => push(out, format_args!("\"{}\"", IsoTimestamp(*micros))),
+        Value::Json(text) => out.push_str(text),
+        Value::Array(items) => {
+            return write_list(out, '[', ']', items, |item, out| write(item, out));
+        }
+        Value::Map(entries) => {
+            return write_list(out, '{', '}', entries, |(key, value), out| {
+                write_str(&key_text(key)?, out);
+                out.push(':');
+                write(value, out)
+            });
+        }
+        Value::Struct(row) => {
+            let fields = row.schema().fields().unwrap_or_default().iter();
+            let pairs: Vec<_> = fields.zip(row.values()).collect();
+            return write_list(out, '{', '}', &pairs, |(field, value), out| {
+                write_str(&field.name, out);
+                out.push(':');
+                write(value, out)
+            });
+        }
+    }
+    Ok(())
+}
+
+fn push(out: &mut String, what: impl fmt::Display) {
+    // Writing to a String never fails.
+    let _ = write!(out, "{what}");
+}
+
+fn write_list<T>(
+    out: &mut String,
+    open: char,
+    close: char,
+    items: &[T],
+    mut each: impl FnMut(&T, &mut String) -> Result<()>,
+) -> Result<()> {
+    out.push(open);
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        each(item, out)?;
+    }
+    out.push(close);
+    Ok(())
+}
+
+fn key_text(key: &Value) -> Result<Cow<'_, str>> {
+    match key {
+        Value::String(text) => Ok(Cow::Borrowed(text)),
+        Value::Boolean(_) | Value::Int(_) | Value::Float(_) | Value::Decimal(_) => {
+            let mut text = String::new();
+            write(key, &mut text)?;
+            Ok(Cow::Owned(text))
+        }
+        _ => Err(Error::data(format!(
+            "a JSON object cannot have a key of type {}",
+            key.type_name()
+        ))),
+    }
+}
+
+fn write_str(text: &str, out: &mut String) {
+    out.push('"');
+    let mut clean = 0;
+    for (i, byte) in text.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(&text[clean..i]);
+        clean = i + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            _ => push(out, format_args!("\\u{byte:04x}")),
+        }
+    }
+    out.push_str(&text[clean..]);
+    out.push('"');
+}
+
+/// Days since the epoch as `YYYY-MM-DD` of the proleptic Gregorian calendar.
+struct IsoDate(i64);
+
+impl fmt::Display for IsoDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Howard Hinnant's civil_from_days: years start in March, in cycles of 400.
+        let z = self.0 + 719_468;
+        let era = z.div_euclid(146_097);
+        let doe = z.rem_euclid(146_097);
+        let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+        let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+        let mp = (5 * doy + 2) / 153;
+        let day = doy - (153 * mp + 2) / 5 + 1;
+        let month = if mp < 10 { mp + 3 } else { mp - 9 };
+        let year = yoe + era * 400 + i64::from(month <= 2);
+        match year {
+            0..=9999 => write!(f, "{year:04}-{month:02}-{day:02}"),
+            // ISO 8601's expanded years carry a sign.
+            _ => write!(f, "{year:+07}-{month:02}-{day:02}"),
+        }
+    }
+}
+
+/// Microseconds since midnight as `HH:MM:SS[.ffffff]`.
+struct IsoTime(i64);
+
+impl fmt::Display for IsoTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, micros) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000));
+        write!(
+            f,
+            "{:02}:{:02}:{:02}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        )?;
+        match micros {
+            0 => Ok(()),
+            _ if micros % 1000 == 0 => write!(f, ".{:03}", micros / 1000),
+            _ => write!(f, ".{micros:06}"),
+        }
+    }
+}
+
+/// Microseconds since the epoch as `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`.
+pub struct IsoTimestamp(pub i64);
+
+impl fmt::Display for IsoTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DAY: i64 = 86_400_000_000;
+        write!(
+            f,
+            "{}T{}Z",
+            IsoDate(self.0.div_euclid(DAY)),
+            IsoTime(self.0.rem_euclid(DAY))
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(value: &Value) -> String {
+        let mut out = String::new();
+        write(value, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn rows_of_one_shape_share_it() {
+        let mut shapes = Shapes::default();
+        let mut read = |text: &str| match shapes.read(text.as_bytes()).unwrap() {
+            Value::Struct(row) => *row,
+            other => panic!("{other:?}"),
+        };
+        let first = read(r#"{"a":1,"b":{"c":[1, 2]},"d":"x\ny"}"#);
+        let second = read(r#" {"a":2.5,"b":null,"d":true} "#);
+        let longer = read(r#"{"a":1,"b":2,"d":3,"e":4}"#);
+        let shorter = read(r#"{"a":1,"b":2}"#);
+        let again = read(r#"{"a":1,"b":2,"d":3}"#);
+        let other = read(r#"{"b":1,"a":2}"#);
+        assert!(Arc::ptr_eq(first.schema(), second.schema()));
+        assert!(Arc::ptr_eq(first.schema(), again.schema()));
+        assert_eq!(longer.values().len(), 4);
+        assert_eq!(shorter.values().len(), 2);
+        assert_eq!(other.get("a"), Some(&Value::Int(2)));
+        assert_eq!(first.get("b"), Some(&Value::Json(r#"{"c":[1, 2]}"#.into())));
+        assert_eq!(first.get("d"), Some(&Value::from("x\ny")));
+        assert_eq!(second.get("a"), Some(&Value::Float(2.5)));
+    }
+
+    #[test]
+    fn the_last_of_two_fields_of_one_name_wins() {
+        let mut shapes = Shapes::default();
+        for text in [r#"{"a":1,"a":2}"#, r#"{"a":1}"#, r#"{"a":1,"a":2}"#] {
+            let value = shapes.read(text.as_bytes()).unwrap();
+            assert_eq!(value.as_struct().unwrap().values().len(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_without_its_text() {
+        let mut shapes = Shapes::default();
+        for text in [
+            "",
+            "{",
+            "{\"a\":}",
+            "{\"a\":1}x",
+            "secret",
+            "{\"a\":01}",
+            "\u{feff}{}",
+            "[1,",
+        ] {
+            let error = shapes.read(text.as_bytes()).unwrap_err();
+            assert!(
+                error.chain().starts_with("malformed JSON at line"),
+                "{text}: {error}"
+            );
+        }
+        assert!(shapes.read(b"{\"a\":\"\xff\"}").is_err());
+        assert!(shapes.read(br#"{"a":"\ud800"}"#).is_err());
+    }
+
+    #[test]
+    fn numbers_stay_exact() {
+        for (json, expect) in [
+            ("9223372036854775807", Value::Int(i64::MAX)),
+            ("-0", Value::Int(0)),
+            ("1e2", Value::Float(100.0)),
+            (
+                "18446744073709551616",
+                Value::Decimal(Box::new("18446744073709551616".parse().unwrap())),
+            ),
+        ] {
+            assert_eq!(parse(json).unwrap(), expect, "{json}");
+        }
+        assert_eq!(text(&parse("1e400").unwrap()).len(), 401);
+    }
+
+    #[test]
+    fn dates_and_times_are_iso_8601() {
+        for (value, expect) in [
+            (Value::Date(0), "\"1970-01-01\""),
+            (Value::Date(-719_528), "\"0000-01-01\""),
+            (Value::Date(19_737), "\"2024-01-15\""),
+            (Value::Date(2_932_897), "\"+010000-01-01\""),
+            (Value::Time(37_425_123_000), "\"10:23:45.123\""),
+            (Value::Timestamp(-1), "\"1969-12-31T23:59:59.999999Z\""),
+            (
+                Value::Timestamp(951_782_400_000_000),
+                "\"2000-02-29T00:00:00Z\"",
+            ),
+        ] {
+            assert_eq!(text(&value), expect);
+        }
+    }
+
+    #[test]
+    fn json_cannot_hold_nan() {
+        assert!(write(&Value::Float(f64::NAN), &mut String::new()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn strings_round_trip(s in ".*") {
+            let value = Value::from(s.as_str());
+            prop_assert_eq!(parse(&text(&value)).unwrap(), value);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Shapes::default().read(&bytes);
+        }
+
+        #[test]
+        fn floats_round_trip(number in proptest::num::f64::NORMAL) {
+            prop_assert_eq!(parse(&text(&Value::Float(number))).unwrap(), Value::Float(number));
+        }
+    }
+}

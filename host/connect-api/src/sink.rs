@@ -1,0 +1,99 @@
+//! The contract of sinks.
+
+use async_trait::async_trait;
+
+use crate::{
+    Config, ConfigDef, ConfigValue, Error, Properties, RecordBatch, Result, SinkRecord,
+    TopicPartition,
+};
+
+/// Tells a task who it is.
+#[derive(Clone, Debug)]
+pub struct TaskContext {
+    /// The connector's name.
+    pub connector: String,
+    /// The number of the task.
+    pub task: u32,
+}
+
+/// Where a sink says that a partition is to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedPartition {
+    /// The partition.
+    pub source: TopicPartition,
+    /// None: the sink has never stored an offset for it.
+    pub next_offset: Option<i64>,
+}
+
+/// A kind of sink.
+#[async_trait]
+pub trait SinkConnector: Send + Sync {
+    /// The classes that a config may name it by, its own first.
+    fn classes(&self) -> &'static [&'static str];
+
+    /// Its version.
+    fn version(&self) -> &'static str;
+
+    /// Its options.
+    fn config_def(&self) -> &ConfigDef;
+
+    /// Brings the properties of other connectors' spelling to its own.
+    fn normalise(&self, properties: &Properties) -> Properties;
+
+    /// Adds what no single key can tell to the values that [`ConfigDef::validate`] gave.
+    fn validate(&self, properties: &Properties, values: &mut Vec<ConfigValue>);
+
+    /// Makes a task. It connects only when it is first used.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] when the configuration cannot be used.
+    fn task(&self, config: &Config, context: &TaskContext) -> Result<Box<dyn SinkTask>>;
+}
+
+/// Takes records that cannot be written, while a sink writes their batch.
+#[async_trait]
+pub trait ErrantRecordReporter: Send {
+    /// Reports the record, by `errors.tolerance`. `Ok` means that the report is durable, and that
+    /// the record counts as done.
+    ///
+    /// # Errors
+    /// The record may not be passed over: `put` is to end with this error.
+    async fn report(&mut self, record: &SinkRecord, error: Error) -> Result<()>;
+}
+
+/// A task of a sink. All calls come one after another.
+#[async_trait]
+pub trait SinkTask: Send {
+    /// Takes the partitions over: from now on no former owner can write them (Invariant 5).
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Retriable`] when the target is away; the call is repeated.
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>>;
+
+    /// Sets the offset of partitions for which [`OpenedPartition::next_offset`] was none.
+    ///
+    /// # Errors
+    /// As for `open`.
+    async fn start_at(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()>;
+
+    /// Writes the batches, at most one for a partition. `Ok` means that all of them are durable,
+    /// with their offsets, and that each record was either written or reported (Invariants 1 to 4).
+    ///
+    /// After [`crate::ErrorKind::Retriable`] the call is repeated with the same batches; what had
+    /// become durable of them is not written again, also when the answer to a COMMIT was lost.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Fenced`] when a partition has another owner or its offset is no longer
+    /// what this task knew: the task opens its partitions anew and reads again from there.
+    async fn put(
+        &mut self,
+        batches: &[RecordBatch],
+        reporter: &mut dyn ErrantRecordReporter,
+    ) -> Result<()>;
+
+    /// Gives the partitions up.
+    async fn close(&mut self, partitions: &[TopicPartition]);
+
+    /// Ends the task: closes its connections.
+    async fn stop(&mut self);
+}

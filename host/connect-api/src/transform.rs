@@ -1,0 +1,69 @@
+//! The contract of transforms and predicates.
+
+use std::sync::Arc;
+
+use crate::{Result, SinkRecord, TopicPartition};
+
+/// What becomes of a record that was transformed in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// It goes on.
+    Keep,
+    /// It goes no further; its offset counts as done.
+    Drop,
+}
+
+/// A transform that looks at one record at a time, as all of Kafka's built-in ones do.
+pub trait RecordTransformation: Send {
+    /// Changes the record in place.
+    ///
+    /// # Errors
+    /// Any error makes the record errant; what it left in the record is not used.
+    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition>;
+}
+
+/// What becomes of one record of a batch.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It goes on as it is.
+    Keep,
+    /// It goes no further.
+    Drop,
+    /// These take its place. They keep its source and offset.
+    Replace(Vec<SinkRecord>),
+    /// It becomes an errant record.
+    Fail(crate::Error),
+}
+
+/// A transform that takes a batch of one partition.
+pub trait Transformation: Send {
+    /// One outcome for each record, in order. Errors of records are outcomes.
+    ///
+    /// # Errors
+    /// When no record is at fault and the batch cannot be worked on at all: the task fails.
+    fn apply(
+        &mut self,
+        source: &Arc<TopicPartition>,
+        records: &[SinkRecord],
+    ) -> Result<Vec<Outcome>>;
+
+    /// Called after each batch of a partition, with what the partition has come to: records that
+    /// the transform makes of its own accord. Their offset is that of the batch's last record.
+    ///
+    /// # Errors
+    /// As for `apply`.
+    fn tick(&mut self, source: &Arc<TopicPartition>, last: &SinkRecord) -> Result<Vec<SinkRecord>>;
+
+    /// Everything up to `next_offset` of the partition is durable.
+    fn durable(&mut self, source: &TopicPartition, next_offset: i64);
+
+    /// The partition goes back to what is durable, or to another task: whatever was kept of it
+    /// beyond that is void.
+    fn reset(&mut self, source: &TopicPartition);
+}
+
+/// Decides whether a transform applies to a record.
+pub trait Predicate: Send + Sync {
+    /// Whether it holds for the record.
+    fn test(&self, record: &SinkRecord) -> bool;
+}
