@@ -1,1 +1,21 @@
 //! Starts and stops the real services that the integration tests use.
+//!
+//! One Kafka, one schema registry and one Postgres serve a whole test run; a test takes them with
+//! `shared()` and keeps apart from the others by [`names::unique`] topics and connectors and by a
+//! database of its own. A test that stops or kills a service starts a private one with `start()`.
+//!
+//! A service that cannot be started fails the test with the command that installs it. Nothing is
+//! ever skipped. Every server dies with the test process, also when that is killed.
+
+pub mod connect;
+pub mod install;
+pub mod kafka;
+pub mod names;
+pub mod postgres;
+pub mod process;
+pub mod proxy;
+pub mod record;
+pub mod registry;
+pub mod run;
+pub mod wait;
+pub mod worker;

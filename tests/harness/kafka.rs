@@ -1,0 +1,176 @@
+//! A real Apache Kafka: one KRaft node that is broker and controller.
+
+mod clients;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use rdkafka::producer::FutureProducer;
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::process::{Server, guarded};
+use crate::wait::wait_until;
+use crate::{install, names, run};
+
+/// Any id will do for a cluster of one; Kafka wants 22 characters of base64.
+const CLUSTER_ID: &str = "ZmVycnVsZS10ZXN0cy0wMQ";
+
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A Kafka broker of the tests. Topics are not created by use: a test says what it has.
+pub struct TestKafka {
+    port: u16,
+    folder: PathBuf,
+    server: Mutex<Option<Server>>,
+    producer: OnceLock<FutureProducer>,
+}
+
+impl TestKafka {
+    /// The broker that all tests of the run share, started by the first that asks.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<Result<TestKafka, String>> = OnceCell::const_new();
+        let start = async || Self::start().await.map_err(|error| format!("{error:#}"));
+        SHARED
+            .get_or_init(start)
+            .await
+            .as_ref()
+            .map_err(|reason| anyhow!("no Kafka: {reason}"))
+    }
+
+    /// A broker for one test, which may stop and kill it.
+    pub async fn start() -> Result<Self> {
+        let folder = run::folder("kafka")?;
+        let (port, controller) = (names::free_port()?, names::free_port()?);
+        let properties = properties(port, controller, &folder.join("data").display().to_string());
+        std::fs::write(folder.join("server.properties"), properties)?;
+        std::fs::write(folder.join("log4j2.properties"), LOGGING)?;
+        let kafka = Self {
+            port,
+            folder,
+            server: Mutex::new(None),
+            producer: OnceLock::new(),
+        };
+        kafka.format()?;
+        kafka.start_again().await?;
+        Ok(kafka)
+    }
+
+    /// The address for `bootstrap.servers`.
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Starts a stopped or killed broker on its port, with its data.
+    pub async fn start_again(&self) -> Result<()> {
+        let mut server = self.server.lock().await;
+        ensure!(server.is_none(), "this Kafka is running");
+        let mut java = self.java()?;
+        java.arg("kafka.Kafka")
+            .arg(self.folder.join("server.properties"));
+        let started = Server::spawn("Kafka", java, &self.folder.join("log"))?;
+        let started = server.insert(started);
+        wait_until(START_LIMIT, "Kafka to start", async || {
+            if started.ensure_running().is_err() {
+                return Ok(true);
+            }
+            self.brokers().await.map(|brokers| brokers == 1)
+        })
+        .await?;
+        started.ensure_running()
+    }
+
+    /// Shuts the broker down in order.
+    pub async fn stop(&self) -> Result<()> {
+        let mut server = self
+            .server
+            .lock()
+            .await
+            .take()
+            .context("this Kafka is not running")?;
+        server.stop("TERM", Duration::from_secs(30)).await?;
+        Ok(())
+    }
+
+    /// Ends the broker as a crash would.
+    pub async fn kill(&self) -> Result<()> {
+        let mut server = self
+            .server
+            .lock()
+            .await
+            .take()
+            .context("this Kafka is not running")?;
+        server.kill()?;
+        Ok(())
+    }
+
+    fn format(&self) -> Result<()> {
+        let mut java = self.java()?;
+        java.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
+            .arg(self.folder.join("server.properties"));
+        let output = java
+            .output()
+            .context("cannot run Java: run `make services`")?;
+        let reason = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "cannot format Kafka's storage: {reason}"
+        );
+        Ok(())
+    }
+
+    fn java(&self) -> Result<Command> {
+        let logging = self.folder.join("log4j2.properties");
+        let mut java = guarded("java".as_ref());
+        java.args([
+            "-Xms128m",
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+        ])
+        .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
+        .arg("-cp")
+        .arg(install::kafka_jars()?.join("*"));
+        Ok(java)
+    }
+}
+
+/// Sessions are short, so that a test that kills a worker need not wait for its group to notice.
+fn properties(port: u16, controller: u16, data: &str) -> String {
+    format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+group.consumer.min.session.timeout.ms=1000
+group.consumer.session.timeout.ms=6000
+group.consumer.min.heartbeat.interval.ms=200
+group.consumer.heartbeat.interval.ms=500
+log.cleaner.dedupe.buffer.size=4194304
+"
+    )
+}
+
+const LOGGING: &str = "rootLogger.level=WARN
+rootLogger.appenderRef.out.ref=out
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d %p %m (%c)%n
+";

@@ -1,0 +1,191 @@
+//! A real PostgreSQL 15 with a fresh database for each test.
+
+mod database;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::{Mutex, OnceCell};
+
+pub use database::TestDatabase;
+
+use crate::process::{POSTGRES_USER, Server, guarded, guarded_as, is_root};
+use crate::wait::wait_until;
+use crate::{install, names, run};
+
+/// The role that owns the tests' databases: no superuser, and it must give its password.
+pub const USER: &str = "ferrule";
+/// The password of [`USER`].
+pub const PASSWORD: &str = "ferrule";
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A Postgres server of the tests. It does not sync to disk: a test may kill the server's
+/// processes, but none pulls the plug of the machine.
+pub struct TestPostgres {
+    port: u16,
+    data: PathBuf,
+    log: PathBuf,
+    server: Mutex<Option<Server>>,
+}
+
+impl TestPostgres {
+    /// The server that all tests of the run share, started by the first that asks.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<Result<TestPostgres, String>> = OnceCell::const_new();
+        let start = async || Self::start().await.map_err(|error| format!("{error:#}"));
+        SHARED
+            .get_or_init(start)
+            .await
+            .as_ref()
+            .map_err(|reason| anyhow!("no Postgres: {reason}"))
+    }
+
+    /// A server for one test, which may stop and kill it.
+    pub async fn start() -> Result<Self> {
+        let data = if is_root() {
+            run::folder_of(POSTGRES_USER, "postgres")?
+        } else {
+            run::folder("postgres")?
+        };
+        let log = run::folder("postgres-log")?.join("log");
+        let postgres = Self {
+            port: names::free_port()?,
+            data,
+            log,
+            server: Mutex::new(None),
+        };
+        postgres.initialise()?;
+        postgres.start_again().await?;
+        let mut admin = postgres.admin().await?;
+        let role = format!("CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'");
+        sqlx::query(AssertSqlSafe(role)).execute(&mut admin).await?;
+        Ok(postgres)
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A new connection of the superuser, for what a test does behind the sink's back.
+    pub async fn admin(&self) -> Result<PgConnection> {
+        let url = format!(
+            "postgres://{POSTGRES_USER}@127.0.0.1:{}/postgres",
+            self.port
+        );
+        PgConnection::connect(&url)
+            .await
+            .context("cannot connect to Postgres")
+    }
+
+    /// A new empty database, owned by [`USER`].
+    pub async fn database(&self, stem: &str) -> Result<TestDatabase> {
+        let name = names::unique(stem).replace('-', "_").to_lowercase();
+        let create = format!("CREATE DATABASE {name} OWNER {USER}");
+        sqlx::query(AssertSqlSafe(create))
+            .execute(&mut self.admin().await?)
+            .await?;
+        TestDatabase::connect(self.port, name).await
+    }
+
+    /// Starts a stopped or killed server on its port, with its data.
+    pub async fn start_again(&self) -> Result<()> {
+        let mut server = self.server.lock().await;
+        ensure!(server.is_none(), "this Postgres is running");
+        let mut postgres = program("postgres")?;
+        postgres.arg("-D").arg(&self.data);
+        let settings = [
+            format!("port={}", self.port),
+            "listen_addresses=127.0.0.1".to_owned(),
+            "unix_socket_directories=".to_owned(),
+            "max_connections=200".to_owned(),
+            "fsync=off".to_owned(),
+            "full_page_writes=off".to_owned(),
+            "max_wal_size=2GB".to_owned(),
+        ];
+        for setting in settings.iter().chain(&preloaded()) {
+            postgres.args(["-c", setting]);
+        }
+        let started = server.insert(Server::spawn("Postgres", postgres, &self.log)?);
+        wait_until(START_LIMIT, "Postgres to start", async || {
+            if started.ensure_running().is_err() {
+                return Ok(true);
+            }
+            self.admin().await.map(|_| true)
+        })
+        .await?;
+        started.ensure_running()
+    }
+
+    /// Stops the server as `pg_ctl stop -m fast` does: open transactions are rolled back.
+    pub async fn stop(&self) -> Result<()> {
+        self.end("INT").await
+    }
+
+    /// Stops the server as `pg_ctl stop -m immediate` does: it recovers at its next start.
+    pub async fn crash(&self) -> Result<()> {
+        self.end("QUIT").await
+    }
+
+    async fn end(&self, signal: &str) -> Result<()> {
+        let mut server = self
+            .server
+            .lock()
+            .await
+            .take()
+            .context("this Postgres is not running")?;
+        server.stop(signal, Duration::from_secs(30)).await?;
+        Ok(())
+    }
+
+    fn initialise(&self) -> Result<()> {
+        let mut initdb = program("initdb")?;
+        initdb
+            .args([
+                "-A",
+                "trust",
+                "-U",
+                POSTGRES_USER,
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "-N",
+            ])
+            .arg("-D")
+            .arg(&self.data)
+            .current_dir("/");
+        let output = initdb
+            .output()
+            .context("cannot run initdb: run `make services`")?;
+        let reason = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "initdb failed: {reason}");
+        let access = format!(
+            "host all {USER} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n"
+        );
+        // The file is Postgres's already, so writing as root leaves its owner as it is.
+        Ok(std::fs::write(self.data.join("pg_hba.conf"), access)?)
+    }
+}
+
+fn program(name: &str) -> Result<Command> {
+    let program = install::postgres_program(name)?;
+    let mut command = if is_root() {
+        guarded_as(POSTGRES_USER, &program)
+    } else {
+        guarded(&program)
+    };
+    command.current_dir("/");
+    Ok(command)
+}
+
+/// TimescaleDB must be loaded with the server to be used in any of its databases.
+fn preloaded() -> Option<String> {
+    let library = "/usr/lib/postgresql/15/lib/timescaledb.so";
+    std::fs::exists(library)
+        .is_ok_and(|found| found)
+        .then(|| "shared_preload_libraries=timescaledb".to_owned())
+}

@@ -1,0 +1,184 @@
+//! The worker under test: the built binary `ferrule` as a process of its own.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use reqwest::{Method, StatusCode};
+
+use crate::connect::ConnectClient;
+use crate::process::{Server, guarded, tail};
+use crate::wait::wait_until;
+use crate::{install, names, run};
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// A worker's properties file, before it is written.
+#[derive(Clone)]
+pub struct WorkerConfig {
+    properties: BTreeMap<String, String>,
+    environment: BTreeMap<String, String>,
+}
+
+impl WorkerConfig {
+    /// A worker of one machine against this Kafka, with a group and topics of its own.
+    pub fn new(bootstrap: &str) -> Result<Self> {
+        let group = names::unique("worker");
+        let plugins = install::plugins()?;
+        let config = Self {
+            properties: BTreeMap::new(),
+            environment: BTreeMap::new(),
+        };
+        Ok(config
+            .set("bootstrap.servers", bootstrap)
+            .set("group.id", &group)
+            .set(
+                "listeners",
+                &format!("http://127.0.0.1:{}", names::free_port()?),
+            )
+            .set("config.storage.topic", &format!("{group}-configs"))
+            .set("offset.storage.topic", &format!("{group}-offsets"))
+            .set("status.storage.topic", &format!("{group}-status"))
+            .set("config.storage.replication.factor", "1")
+            .set("offset.storage.replication.factor", "1")
+            .set("status.storage.replication.factor", "1")
+            .set(
+                "key.converter",
+                "org.apache.kafka.connect.storage.StringConverter",
+            )
+            .set(
+                "value.converter",
+                "org.apache.kafka.connect.json.JsonConverter",
+            )
+            .set("value.converter.schemas.enable", "false")
+            .set("plugin.path", &plugins.display().to_string()))
+    }
+
+    /// The same with one property set.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.properties.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same with an environment variable for the worker's process.
+    #[must_use]
+    pub fn env(mut self, key: &str, value: &str) -> Self {
+        self.environment.insert(key.to_owned(), value.to_owned());
+        self
+    }
+}
+
+/// A worker process, its properties file and its log. The end of the log is printed when the test
+/// ends, which the test runner shows only for a test that failed.
+pub struct TestWorker {
+    config: WorkerConfig,
+    folder: PathBuf,
+    client: ConnectClient,
+    server: Option<Server>,
+}
+
+impl TestWorker {
+    /// Starts a worker and waits until it is healthy.
+    pub async fn start(config: WorkerConfig) -> Result<Self> {
+        let folder = run::folder("worker")?;
+        let lines = config
+            .properties
+            .iter()
+            .map(|(key, value)| format!("{key}={value}\n"));
+        std::fs::write(folder.join("worker.properties"), lines.collect::<String>())?;
+        let base = config
+            .properties
+            .get("listeners")
+            .context("listeners is not set")?;
+        let client = ConnectClient::new(base.clone());
+        let mut worker = Self {
+            config,
+            folder,
+            client,
+            server: None,
+        };
+        worker.start_again().await?;
+        Ok(worker)
+    }
+
+    /// The worker's REST API.
+    pub fn rest(&self) -> &ConnectClient {
+        &self.client
+    }
+
+    /// The process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.as_ref().map(Server::pid)
+    }
+
+    /// What the worker has logged since its first start.
+    pub fn log(&self) -> Result<String> {
+        let log = std::fs::read(self.folder.join("log"))?;
+        Ok(String::from_utf8_lossy(&log).into_owned())
+    }
+
+    /// Starts a stopped or killed worker with the same properties.
+    pub async fn start_again(&mut self) -> Result<()> {
+        ensure!(self.server.is_none(), "this worker is running");
+        let mut ferrule = guarded(&install::ferrule()?);
+        ferrule
+            .arg("worker")
+            .arg(self.folder.join("worker.properties"));
+        // What the developer's shell sets for a worker must not reach this one.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CONNECT_") {
+                ferrule.env_remove(name);
+            }
+        }
+        ferrule
+            .envs(&self.config.environment)
+            .current_dir(&self.folder);
+        let server = Server::spawn("ferrule worker", ferrule, &self.folder.join("log"))?;
+        let server = self.server.insert(server);
+        let client = &self.client;
+        wait_until(START_LIMIT, "the worker to be healthy", async || {
+            if server.ensure_running().is_err() {
+                return Ok(true);
+            }
+            let (status, body) = client.request(Method::GET, "/health", None).await?;
+            ensure!(
+                status == StatusCode::OK,
+                "/health answered {status}: {body}"
+            );
+            Ok(true)
+        })
+        .await?;
+        server.ensure_running()
+    }
+
+    /// Asks the worker to stop, as a service manager would, and waits for its end.
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
+        let mut server = self.server.take().context("this worker is not running")?;
+        server.stop("TERM", STOP_LIMIT).await
+    }
+
+    /// Ends the worker as a crash would.
+    pub fn kill(&mut self) -> Result<()> {
+        let mut server = self.server.take().context("this worker is not running")?;
+        server.kill()?;
+        Ok(())
+    }
+
+    /// Stops the worker in order and starts it again.
+    pub async fn restart(&mut self) -> Result<()> {
+        let status = self.stop().await?;
+        ensure!(status.success(), "the worker ended with {status}");
+        self.start_again().await
+    }
+}
+
+impl Drop for TestWorker {
+    fn drop(&mut self) {
+        let log = self.folder.join("log");
+        eprintln!("--- {}\n{}", log.display(), tail(&log, 60));
+    }
+}
