@@ -287,7 +287,7 @@ pub fn write(value: &Value, out: &mut String) -> Result<()> {
         Value::Timestamp(micros) => push(out, format_args!("\"{}\"", IsoTimestamp(*micros))),
         Value::Json(text) => out.push_str(text),
         Value::Array(items) => {
-            return write_list(out, '[', ']', items, |item, out| write(item, out));
+            return write_list(out, '[', ']', items, write);
         }
         Value::Map(entries) => {
             return write_list(out, '{', '}', entries, |(key, value), out| {

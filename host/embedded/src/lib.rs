@@ -1,1 +1,22 @@
 //! Kafka, Schema Registry and Postgres in one process tree, for ferrule dev.
+//!
+//! * `Kafka` (feature `broker`): a real broker, in memory.
+//! * [`Registry`]: a Schema Registry with the Confluent API, in memory.
+//! * [`Postgres`]: a server of its own, from the installed binaries.
+//! * [`demo`]: the sample records of three systems, good and malformed, with the expected split.
+//!
+//! Nothing here is for production: what is in memory is gone when the process ends, and Postgres
+//! runs with `fsync=off`.
+
+pub mod demo;
+mod error;
+#[cfg(feature = "broker")]
+mod kafka;
+mod postgres;
+mod registry;
+
+pub use error::{Error, Result};
+#[cfg(feature = "broker")]
+pub use kafka::Kafka;
+pub use postgres::{Postgres, PostgresOptions};
+pub use registry::Registry;

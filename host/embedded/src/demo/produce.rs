@@ -1,0 +1,160 @@
+//! Makes the topics, registers the schema and produces the sample records.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use serde_json::{Value, json};
+
+use super::{
+    SYSTEMS, Sample, Split, System, TELESCOPE_SCHEMA, TELESCOPE_SUBJECT, activity_events,
+    iot_measurements, telescope_data,
+};
+use crate::{Error, Result};
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What was produced, all of it acknowledged by the broker.
+#[derive(Clone, Debug)]
+pub struct Produced {
+    /// What must become of the records of each system.
+    pub systems: Vec<(System, Split)>,
+    /// From the first record to the last acknowledgement.
+    pub elapsed: Duration,
+}
+
+/// Produces the first `n` records of each of the three systems; topics that are missing are
+/// made, and the Avro schema is registered. Returns when the broker has acknowledged all.
+pub async fn produce(bootstrap: &str, registry_url: &str, n: usize) -> Result<Produced> {
+    create_topics(bootstrap).await?;
+    let schema_id = register(registry_url).await?;
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", bootstrap)
+        .set("client.id", "ferrule-demo")
+        .set("compression.type", "snappy")
+        .set("linger.ms", "20")
+        .set("partitioner", "murmur2_random");
+    let sending = tokio::task::spawn_blocking(move || send(&config, n, schema_id));
+    let elapsed = sending
+        .await
+        .map_err(|_| failed("the producer's thread panicked"))??;
+    let systems = SYSTEMS
+        .iter()
+        .map(|system| (*system, Split::of(n)))
+        .collect();
+    Ok(Produced { systems, elapsed })
+}
+
+async fn create_topics(bootstrap: &str) -> Result<()> {
+    let admin: AdminClient<_> = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .create()
+        .map_err(kafka)?;
+    let topics = SYSTEMS
+        .map(|system| NewTopic::new(system.topic, system.partitions, TopicReplication::Fixed(1)));
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+    for made in admin
+        .create_topics(&topics, &options)
+        .await
+        .map_err(kafka)?
+    {
+        match made {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(failed(format!("topic {topic}: {code}"))),
+        }
+    }
+    Ok(())
+}
+
+async fn register(registry_url: &str) -> Result<i32> {
+    let url = format!("{registry_url}/subjects/{TELESCOPE_SUBJECT}/versions");
+    let body = json!({ "schema": TELESCOPE_SCHEMA });
+    let answer = reqwest::Client::new()
+        .post(url)
+        .json(&body)
+        .send()
+        .await
+        .map_err(http)?;
+    let answer: Value = answer
+        .error_for_status()
+        .map_err(http)?
+        .json()
+        .await
+        .map_err(http)?;
+    let id = answer["id"].as_i64().and_then(|id| i32::try_from(id).ok());
+    id.ok_or_else(|| failed("the registry gave no schema id"))
+}
+
+fn send(config: &ClientConfig, n: usize, schema_id: i32) -> Result<Duration> {
+    let producer: BaseProducer<Acknowledged> = config
+        .create_with_context(Acknowledged::default())
+        .map_err(kafka)?;
+    let started = Instant::now();
+    let samples = activity_events(n)
+        .chain(telescope_data(n, schema_id))
+        .chain(iot_measurements(n));
+    let mut sent = 0;
+    for sample in samples {
+        enqueue(&producer, &sample, started + TIMEOUT)?;
+        sent += 1;
+    }
+    producer.flush(TIMEOUT).map_err(kafka)?;
+    let acknowledged = producer.context().0.load(Ordering::Relaxed);
+    if acknowledged < sent {
+        return Err(failed(format!(
+            "{acknowledged} of {sent} records were acknowledged"
+        )));
+    }
+    Ok(started.elapsed())
+}
+
+fn enqueue(producer: &BaseProducer<Acknowledged>, sample: &Sample, until: Instant) -> Result<()> {
+    let mut record = BaseRecord::to(sample.topic)
+        .key(sample.key.as_bytes())
+        .payload(&sample.value[..]);
+    loop {
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                if Instant::now() < until =>
+            {
+                producer.poll(Duration::from_millis(10));
+                record = back;
+            }
+            Err((error, _)) => return Err(kafka(error)),
+        }
+    }
+}
+
+/// Counts what the broker acknowledged.
+#[derive(Default)]
+struct Acknowledged(AtomicUsize);
+
+impl ClientContext for Acknowledged {}
+
+impl ProducerContext for Acknowledged {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if result.is_ok() {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn failed(what: impl Into<String>) -> Error {
+    Error::Demo(what.into())
+}
+
+fn kafka(error: KafkaError) -> Error {
+    failed(error.to_string())
+}
+
+fn http(error: reqwest::Error) -> Error {
+    failed(error.without_url().to_string())
+}
