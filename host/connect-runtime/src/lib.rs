@@ -1,1 +1,3 @@
-//! The worker: REST, herder, tasks; library and the binary ferrule.
+//! The worker: REST, herder, tasks.
+
+pub mod worker;
