@@ -1,0 +1,292 @@
+//! Each rule broken alone, switched off, and held against random events.
+
+use ferrule_plugin::testing::{Answer, Content, Runner};
+use ferrule_plugin::{Json, Value};
+use proptest::prelude::*;
+
+use super::RULES;
+use crate::ActivityEvent;
+
+fn good() -> Vec<(String, Value)> {
+    let fields: [(&str, Value); 13] = [
+        ("track_id", "T-12345".into()),
+        ("domain", "AIR".into()),
+        ("event_type", "activity_detected".into()),
+        ("activity_type", "air_refueling".into()),
+        ("kb_object_id", 42i64.into()),
+        ("mode_s", "A12345".into()),
+        ("mmsi", "366999712".into()),
+        ("event_timestamp", "2025-01-06T14:30:00Z".into()),
+        ("latitude", 35.123.into()),
+        ("longitude", (-118.456).into()),
+        ("properties", Json(r#"{"altitude_ft":25000}"#).into()),
+        ("associated_track_ids", Json(r#"["T-1","T-\"2"]"#).into()),
+        ("associated_kb_ids", Json("[1,-2]").into()),
+    ];
+    fields.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+fn with(name: &str, value: impl Into<Value>) -> Content {
+    let mut fields = good();
+    fields
+        .iter_mut()
+        .find(|(field, _)| field == name)
+        .unwrap()
+        .1 = value.into();
+    fields.into()
+}
+
+fn answer(config: &[(&str, &str)], value: impl Into<Content>) -> Answer {
+    Runner::<ActivityEvent>::new(config).unwrap().one(value)
+}
+
+/// Rule, field, a value that breaks the rule, the reason.
+fn broken() -> Vec<(&'static str, &'static str, Value, &'static str)> {
+    let iso = "must be an ISO 8601 timestamp";
+    let types = "must be identified, updated or activity_detected";
+    vec![
+        ("track_id", "track_id", Value::Null, "is required"),
+        ("track_id", "track_id", " ".into(), "must not be empty"),
+        ("domain", "domain", "air".into(), "must be AIR or MARITIME"),
+        ("domain", "domain", Value::Null, "is required"),
+        ("event_type", "event_type", "seen".into(), types),
+        (
+            "event_timestamp",
+            "event_timestamp",
+            Value::Null,
+            "is required",
+        ),
+        (
+            "event_timestamp",
+            "event_timestamp",
+            "yesterday".into(),
+            iso,
+        ),
+        (
+            "event_timestamp",
+            "event_timestamp",
+            1_736_173_800i64.into(),
+            "must be an ISO 8601 timestamp, not an integer",
+        ),
+        (
+            "coordinates",
+            "latitude",
+            90.000_1.into(),
+            "must be from -90 to 90",
+        ),
+        (
+            "coordinates",
+            "latitude",
+            f64::NAN.into(),
+            "must be from -90 to 90",
+        ),
+        (
+            "coordinates",
+            "longitude",
+            (-181i64).into(),
+            "must be from -180 to 180",
+        ),
+        (
+            "coordinates",
+            "longitude",
+            "12".into(),
+            "must be a number, not text",
+        ),
+        (
+            "coordinates",
+            "latitude",
+            Value::Decimal("-90.0000001".into()),
+            "must be from -90 to 90",
+        ),
+        (
+            "mode_s",
+            "mode_s",
+            "A1234".into(),
+            "must be six hexadecimal digits",
+        ),
+        (
+            "mode_s",
+            "mode_s",
+            "A1234G".into(),
+            "must be six hexadecimal digits",
+        ),
+        ("mmsi", "mmsi", "36699971".into(), "must be nine digits"),
+        ("mmsi", "mmsi", "36699971x".into(), "must be nine digits"),
+        (
+            "kb_object_id",
+            "kb_object_id",
+            4.5.into(),
+            "must be an integer, not a float",
+        ),
+        (
+            "lengths",
+            "track_id",
+            "é".repeat(51).into(),
+            "must have at most 50 characters",
+        ),
+        (
+            "lengths",
+            "activity_type",
+            "x".repeat(101).into(),
+            "must have at most 100 characters",
+        ),
+        (
+            "properties",
+            "properties",
+            Json(" [1]").into(),
+            "must be an object",
+        ),
+        (
+            "properties",
+            "properties",
+            "{}".into(),
+            "must be nested data, not text",
+        ),
+        (
+            "associations",
+            "associated_track_ids",
+            Json(r#"["T-1",2]"#).into(),
+            "must be an array of text",
+        ),
+        (
+            "associations",
+            "associated_track_ids",
+            Json("{}").into(),
+            "must be an array of text",
+        ),
+        (
+            "associations",
+            "associated_kb_ids",
+            Json(r#"[1,"2"]"#).into(),
+            "must be an array of integers",
+        ),
+        (
+            "associations",
+            "associated_kb_ids",
+            Json("[9223372036854775808]").into(),
+            "must be an array of integers",
+        ),
+    ]
+}
+
+#[test]
+fn good_events_are_kept() {
+    assert_eq!(answer(&[], good()), Answer::Keep);
+    let required = ["track_id", "domain", "event_type", "event_timestamp"];
+    let mut least = good();
+    least.retain(|(name, _)| required.contains(&name.as_str()));
+    assert_eq!(answer(&[], least.clone()), Answer::Keep);
+    let nulls = good().into_iter().map(|(name, value)| {
+        let value = if required.contains(&name.as_str()) {
+            value
+        } else {
+            Value::Null
+        };
+        (name, value)
+    });
+    assert_eq!(answer(&[], nulls.collect::<Vec<_>>()), Answer::Keep);
+    assert_eq!(
+        answer(&[], with("event_timestamp", Value::Timestamp(0))),
+        Answer::Keep
+    );
+    assert_eq!(answer(&[], with("mode_s", "abcdef")), Answer::Keep);
+    assert_eq!(answer(&[], with("latitude", 90i64)), Answer::Keep);
+    assert_eq!(
+        answer(&[], with("longitude", Value::Decimal("-180.000".into()))),
+        Answer::Keep
+    );
+    assert_eq!(
+        answer(&[], with("associated_kb_ids", Json("[]"))),
+        Answer::Keep
+    );
+}
+
+#[test]
+fn each_broken_rule_names_its_field() {
+    for (rule, field, value, reason) in broken() {
+        let failure = answer(&[], with(field, value)).failure();
+        assert_eq!(
+            failure,
+            (Some(field.to_owned()), reason.to_owned()),
+            "{rule}"
+        );
+    }
+}
+
+#[test]
+fn each_rule_can_be_switched_off() {
+    for (rule, field, value, _) in broken() {
+        let key = format!("rules.{rule}");
+        assert_eq!(
+            answer(&[(&key, "false")], with(field, value)),
+            Answer::Keep,
+            "{rule}"
+        );
+    }
+    for rule in RULES {
+        let known = broken()
+            .iter()
+            .any(|(name, ..)| rule.key == format!("rules.{name}"));
+        assert!(known, "{} is never broken", rule.key);
+    }
+}
+
+#[test]
+fn a_missing_required_field_is_told() {
+    let mut fields = good();
+    fields.retain(|(name, _)| name != "event_timestamp");
+    let failure = answer(&[], fields).failure();
+    assert_eq!(
+        failure,
+        (Some("event_timestamp".into()), "is required".into())
+    );
+}
+
+#[test]
+fn what_is_no_row_fails_whatever_is_switched_off() {
+    assert_eq!(answer(&[], Value::Text("{}".into())).failure().0, None);
+}
+
+#[test]
+fn every_bad_switch_is_told() {
+    let config = [("rules.domain", "no"), ("rules.mmsi", "")];
+    let errors = Runner::<ActivityEvent>::new(&config).err().unwrap();
+    let keys: Vec<_> = errors.0.iter().map(|error| error.key.as_str()).collect();
+    assert_eq!(keys, ["rules.domain", "rules.mmsi"]);
+}
+
+proptest! {
+    #[test]
+    fn coordinates_are_kept_exactly_within_their_ranges(
+        latitude in -200.0f64..200.0,
+        longitude in -400.0f64..400.0,
+    ) {
+        let mut fields = good();
+        fields[8].1 = latitude.into();
+        fields[9].1 = longitude.into();
+        let fits = latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
+        prop_assert_eq!(answer(&[], fields) == Answer::Keep, fits);
+    }
+
+    #[test]
+    fn identifiers_are_kept_exactly_in_their_shape(
+        mode_s in "[0-9A-Fa-fg]{5,7}",
+        mmsi in "[0-9a]{8,10}",
+    ) {
+        let mut fields = good();
+        fields[5].1 = mode_s.clone().into();
+        fields[6].1 = mmsi.clone().into();
+        let fits = mode_s.len() == 6 && !mode_s.contains('g')
+            && mmsi.len() == 9 && !mmsi.contains('a');
+        prop_assert_eq!(answer(&[], fields) == Answer::Keep, fits);
+    }
+
+    #[test]
+    fn a_failure_never_tells_a_value(field in 0usize..10, secret in "[x-z]{12,20}") {
+        let mut fields = good();
+        fields[field].1 = secret.clone().into();
+        if let Answer::Fail(failure) = answer(&[], fields) {
+            prop_assert!(!failure.reason.contains(&secret));
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What a plugin answers: outcomes, records, rows, shapes.
+
+use std::rc::Rc;
+
+use crate::bindings::ferrule::transform::data::{self, Payload, Shape};
+use crate::{Header, Kind, Value};
+
+/// What becomes of a record that did not fail.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It goes on as it is.
+    Keep,
+    /// It goes no further; its offset counts as done.
+    Drop,
+    /// These take its place, in this order.
+    Replace(Vec<OutRecord>),
+}
+
+impl Outcome {
+    /// One record takes the place of the input.
+    pub fn replace(record: impl Into<OutRecord>) -> Outcome {
+        Outcome::Replace(vec![record.into()])
+    }
+}
+
+/// A record as the plugin makes it. What it does not name is taken from the input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutRecord {
+    topic: Option<String>,
+    timestamp: Option<i64>,
+    key: Option<OutPayload>,
+    value: OutPayload,
+    headers: Option<Vec<Header>>,
+}
+
+impl OutRecord {
+    /// A record of this value.
+    pub fn new(value: impl Into<OutPayload>) -> OutRecord {
+        OutRecord {
+            topic: None,
+            timestamp: None,
+            key: None,
+            value: value.into(),
+            headers: None,
+        }
+    }
+
+    /// Sends the record to another topic.
+    pub fn topic(mut self, topic: impl Into<String>) -> OutRecord {
+        self.topic = Some(topic.into());
+        self
+    }
+
+    /// Gives the record another timestamp, in milliseconds since 1970.
+    pub fn timestamp(mut self, timestamp: i64) -> OutRecord {
+        self.timestamp = Some(timestamp);
+        self
+    }
+
+    /// Gives the record another key.
+    pub fn key(mut self, key: impl Into<OutPayload>) -> OutRecord {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Gives the record other headers, in place of all that the input has.
+    pub fn headers(mut self, headers: Vec<Header>) -> OutRecord {
+        self.headers = Some(headers);
+        self
+    }
+}
+
+impl<T: Into<OutPayload>> From<T> for OutRecord {
+    fn from(value: T) -> OutRecord {
+        OutRecord::new(value)
+    }
+}
+
+/// The key or the value of a record that the plugin makes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutPayload {
+    /// A single value.
+    Scalar(Value),
+    /// A row.
+    Row(OutRow),
+}
+
+impl From<Value> for OutPayload {
+    fn from(value: Value) -> OutPayload {
+        OutPayload::Scalar(value)
+    }
+}
+
+impl From<OutRow> for OutPayload {
+    fn from(row: OutRow) -> OutPayload {
+        OutPayload::Row(row)
+    }
+}
+
+/// A row that the plugin makes, by [`RowShape::row`] or [`crate::Row::with`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutRow {
+    shape: ShapeOf,
+    values: Vec<Value>,
+}
+
+impl OutRow {
+    pub(crate) fn of_input(shape: u32, values: Vec<Value>) -> OutRow {
+        OutRow {
+            shape: ShapeOf::Input(shape),
+            values,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum ShapeOf {
+    /// A shape of the batch at hand.
+    Input(u32),
+    Made(RowShape),
+}
+
+/// The fields of the rows that a plugin makes. Make it once, in `configure`, and keep it: it
+/// crosses to the worker once a batch, however many rows have it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowShape(Rc<Shape>);
+
+impl RowShape {
+    /// A shape without fields; the name is that of the schema.
+    pub fn new(name: &str) -> RowShape {
+        RowShape(Rc::new(Shape {
+            name: Some(name.to_owned()),
+            fields: Vec::new(),
+        }))
+    }
+
+    /// Adds a field that is never null.
+    pub fn required(self, name: &str, kind: Kind) -> RowShape {
+        self.field(name, kind, false)
+    }
+
+    /// Adds a field that may be null.
+    pub fn optional(self, name: &str, kind: Kind) -> RowShape {
+        self.field(name, kind, true)
+    }
+
+    /// A row: one value for each field, in their order.
+    ///
+    /// # Panics
+    /// If the number of values is not the number of fields.
+    pub fn row(&self, values: impl Into<Vec<Value>>) -> OutRow {
+        let values = values.into();
+        assert_eq!(
+            values.len(),
+            self.0.fields.len(),
+            "one value for each field of the shape"
+        );
+        OutRow {
+            shape: ShapeOf::Made(self.clone()),
+            values,
+        }
+    }
+
+    fn field(mut self, name: &str, kind: Kind, optional: bool) -> RowShape {
+        let field = data::Field {
+            name: name.to_owned(),
+            kind,
+            optional,
+        };
+        Rc::make_mut(&mut self.0).fields.push(field);
+        self
+    }
+}
+
+/// The shapes of a reply, each once.
+pub(crate) struct Shapes {
+    /// How many shapes the batch itself has.
+    base: usize,
+    made: Vec<RowShape>,
+}
+
+impl Shapes {
+    pub(crate) fn after(base: usize) -> Shapes {
+        Shapes {
+            base,
+            made: Vec::new(),
+        }
+    }
+
+    pub(crate) fn made(self) -> Vec<Shape> {
+        self.made
+            .into_iter()
+            .map(|shape| Rc::unwrap_or_clone(shape.0))
+            .collect()
+    }
+
+    pub(crate) fn record(&mut self, record: OutRecord) -> data::OutRecord {
+        data::OutRecord {
+            topic: record.topic,
+            timestamp: record.timestamp,
+            key: record.key.map(|key| self.payload(key)),
+            value: self.payload(record.value),
+            headers: record.headers,
+        }
+    }
+
+    fn payload(&mut self, payload: OutPayload) -> Payload {
+        match payload {
+            OutPayload::Scalar(value) => Payload::Scalar(value),
+            OutPayload::Row(OutRow { shape, values }) => {
+                let shape = match shape {
+                    ShapeOf::Input(index) => {
+                        assert!((index as usize) < self.base, "the row is of another batch");
+                        index
+                    }
+                    ShapeOf::Made(shape) => self.index_of(shape),
+                };
+                Payload::Row(data::Row { shape, values })
+            }
+        }
+    }
+
+    fn index_of(&mut self, shape: RowShape) -> u32 {
+        // The same shape is nearly always the same allocation; comparing fields is the fallback
+        // for a plugin that makes its shape anew for each record.
+        let known = self
+            .made
+            .iter()
+            .position(|known| Rc::ptr_eq(&known.0, &shape.0));
+        let known = known.or_else(|| self.made.iter().position(|known| *known == shape));
+        let place = known.unwrap_or_else(|| {
+            self.made.push(shape);
+            self.made.len() - 1
+        });
+        u32::try_from(self.base + place).unwrap_or_else(|_| panic!("too many shapes in one reply"))
+    }
+}

@@ -1,0 +1,281 @@
+//! The input as a plugin sees it: records, rows, fields.
+
+use crate::bindings::ferrule::transform::data::{self, Batch, InRecord, Shape};
+use crate::output::OutRow;
+use crate::value::FromValue;
+use crate::{Failure, Header, Result, Value};
+
+use sealed::Place as _;
+
+/// No such field in the shape.
+const ABSENT: u32 = u32::MAX;
+
+/// A batch, and where the plugin's fields stand in each of its shapes.
+pub(crate) struct View<'a> {
+    batch: &'a Batch,
+    /// For each shape, for each field of the plugin, the place in the row.
+    places: Vec<Box<[u32]>>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(batch: &'a Batch, fields: &[&str]) -> View<'a> {
+        let places = |shape: &Shape| fields.iter().map(|name| place_of(shape, name)).collect();
+        View {
+            batch,
+            places: batch.shapes.iter().map(places).collect(),
+        }
+    }
+
+    pub(crate) fn record(&'a self, record: &'a InRecord) -> Record<'a> {
+        Record { view: self, record }
+    }
+}
+
+fn place_of(shape: &Shape, name: &str) -> u32 {
+    let place = shape.fields.iter().position(|field| field.name == name);
+    place
+        .and_then(|place| u32::try_from(place).ok())
+        .unwrap_or(ABSENT)
+}
+
+/// One input record.
+#[derive(Clone, Copy)]
+pub struct Record<'a> {
+    view: &'a View<'a>,
+    record: &'a InRecord,
+}
+
+impl<'a> Record<'a> {
+    /// The topic of the batch.
+    pub fn topic(&self) -> &'a str {
+        &self.view.batch.topic
+    }
+
+    /// The partition of the batch.
+    pub fn partition(&self) -> i32 {
+        self.view.batch.partition
+    }
+
+    /// The offset of the record.
+    pub fn offset(&self) -> i64 {
+        self.record.offset
+    }
+
+    /// The timestamp of the record, in milliseconds since 1970.
+    pub fn timestamp(&self) -> Option<i64> {
+        self.record.timestamp
+    }
+
+    /// The key; null unless the description reads keys.
+    pub fn key(&self) -> Payload<'a> {
+        self.payload(&self.record.key)
+    }
+
+    /// The value.
+    pub fn value(&self) -> Payload<'a> {
+        self.payload(&self.record.value)
+    }
+
+    /// The value as a row, or a failure.
+    pub fn row(&self) -> Result<Row<'a>> {
+        match self.value() {
+            Payload::Row(row) => Ok(row),
+            Payload::Scalar(_) => Err(Failure::new("the value is not a struct or a JSON object")),
+        }
+    }
+
+    /// The headers; none unless the description reads them.
+    pub fn headers(&self) -> &'a [Header] {
+        &self.record.headers
+    }
+
+    /// The value of the last header of this name.
+    pub fn header(&self, name: &str) -> Option<&'a Value> {
+        self.headers()
+            .iter()
+            .rev()
+            .find(|header| header.name == name)
+            .map(|header| &header.value)
+    }
+
+    fn payload(&self, payload: &'a data::Payload) -> Payload<'a> {
+        match payload {
+            data::Payload::Scalar(value) => Payload::Scalar(value),
+            data::Payload::Row(row) => {
+                let index = row.shape as usize;
+                Payload::Row(Row {
+                    index: row.shape,
+                    shape: &self.view.batch.shapes[index],
+                    places: &self.view.places[index],
+                    values: &row.values,
+                })
+            }
+        }
+    }
+}
+
+/// The key or the value of a record.
+#[derive(Clone, Copy)]
+pub enum Payload<'a> {
+    /// A single value; null for a tombstone or no key.
+    Scalar(&'a Value),
+    /// A struct or a JSON object.
+    Row(Row<'a>),
+}
+
+/// A struct or a JSON object: values by name.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    index: u32,
+    shape: &'a Shape,
+    places: &'a [u32],
+    values: &'a [Value],
+}
+
+impl<'a> Row<'a> {
+    /// The value of a field, null too; none if the row has no such field.
+    pub fn value(&self, column: impl Column) -> Option<&'a Value> {
+        self.values.get(column.place(self)?)
+    }
+
+    /// The value of a field as a Rust type; none if it is absent or null. A value of another kind
+    /// is a failure that names the field.
+    pub fn optional<T: FromValue<'a>>(&self, column: impl Column) -> Result<Option<T>> {
+        match self.value(column) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match T::from_value(value) {
+                Some(it) => Ok(Some(it)),
+                None => Err(mismatch(column.name(), T::EXPECTED, value)),
+            },
+        }
+    }
+
+    /// The value of a field as a Rust type. An absent field and null are failures.
+    pub fn required<T: FromValue<'a>>(&self, column: impl Column) -> Result<T> {
+        match self.optional(column)? {
+            Some(it) => Ok(it),
+            None => Err(Failure::at(column.name(), "is required")),
+        }
+    }
+
+    /// Names and values, in the order of the shape.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
+        self.shape
+            .fields
+            .iter()
+            .map(|field| field.name.as_str())
+            .zip(self.values)
+    }
+
+    /// The name of the row's schema, where it has one.
+    pub fn schema_name(&self) -> Option<&'a str> {
+        self.shape.name.as_deref()
+    }
+
+    /// A copy with some values set, of the same shape. It belongs into the answer to this record.
+    /// A field that the shape does not have is a failure that names it.
+    pub fn with(&self, values: impl IntoIterator<Item = (&'a str, Value)>) -> Result<OutRow> {
+        let mut copy = self.values.to_vec();
+        for (name, value) in values {
+            let place = name.place(self).and_then(|place| copy.get_mut(place));
+            *place.ok_or_else(|| Failure::at(name, "is not a field of the record"))? = value;
+        }
+        Ok(OutRow::of_input(self.index, copy))
+    }
+}
+
+#[cold]
+fn mismatch(name: &str, expected: &str, value: &Value) -> Failure {
+    Failure::at(
+        name,
+        format_args!("must be {expected}, not {}", crate::kind_of(value)),
+    )
+}
+
+/// What names a field of a row: a [`Field`], found without a search, or its name.
+pub trait Column: Copy + sealed::Place {
+    /// The name of the field.
+    fn name(&self) -> &str;
+}
+
+/// A field of [`crate::Transform::FIELDS`]; made by [`crate::fields!`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    index: usize,
+    name: &'static str,
+}
+
+impl Field {
+    /// The field of this name in a list of names. In a constant, a missing name does not compile.
+    ///
+    /// # Panics
+    /// If the list does not hold the name.
+    pub const fn of(names: &[&str], name: &'static str) -> Field {
+        let mut index = 0;
+        while index < names.len() {
+            if same(names[index].as_bytes(), name.as_bytes()) {
+                return Field { index, name };
+            }
+            index += 1;
+        }
+        panic!("the list of fields does not hold this name")
+    }
+
+    /// The place of the field in the list of names.
+    pub const fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The name of the field.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
+impl Column for Field {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+impl Column for &str {
+    fn name(&self) -> &str {
+        self
+    }
+}
+
+mod sealed {
+    use super::{ABSENT, Field, Row, place_of};
+
+    /// Where a field stands in a row.
+    pub trait Place {
+        fn place(&self, row: &Row<'_>) -> Option<usize>;
+    }
+
+    impl Place for Field {
+        fn place(&self, row: &Row<'_>) -> Option<usize> {
+            match row.places.get(self.index) {
+                Some(&ABSENT) => None,
+                Some(&place) => Some(place as usize),
+                None => panic!("{} is not in the plugin's FIELDS", self.name),
+            }
+        }
+    }
+
+    impl Place for &str {
+        fn place(&self, row: &Row<'_>) -> Option<usize> {
+            match place_of(row.shape, self) {
+                ABSENT => None,
+                place => Some(place as usize),
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What a record can order: a word, for some with a number after a colon.
+
+use std::str::FromStr;
+
+use ferrule_plugin::Failure;
+
+/// An order to the guest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Command {
+    /// `keep`
+    Keep,
+    /// `drop`
+    Drop,
+    /// `fail`
+    Fail,
+    /// `replace`: by the record itself.
+    Replace,
+    /// `copies:N`: that many of the record itself.
+    Copies(u64),
+    /// `count`: a counter in the state, one row of the field `count`.
+    Count,
+    /// `topic`: the record itself, to the topic `elsewhere`.
+    Topic,
+    /// `loop`: without end.
+    Loop,
+    /// `allocate`: without end.
+    Allocate,
+    /// `recurse`: without end.
+    Recurse,
+    /// `trap`: by a panic.
+    Trap,
+    /// `one-outcome-less`: than there are records.
+    OneOutcomeLess,
+    /// `one-outcome-more`: than there are records.
+    OneOutcomeMore,
+    /// `huge` or `huge:N`: bytes of output, 256 MiB without a number.
+    Huge(u64),
+    /// `bad-json`: a json value that is none.
+    BadJson,
+    /// `bad-shape`: an index past all shapes.
+    BadShape,
+    /// `bad-width`: fewer values than the shape has fields.
+    BadWidth,
+    /// `bad-kind`: text in a field of integers.
+    BadKind,
+    /// `state`: writes until it is full.
+    State,
+    /// `state-forever`: writes without end, full or not.
+    StateForever,
+    /// `log` or `log:N`: lines of 2 KiB, 100,000 without a number.
+    Log(u64),
+}
+
+impl FromStr for Command {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Command, Failure> {
+        let (word, number) = match text.split_once(':') {
+            Some((word, number)) => match number.parse() {
+                Ok(number) => (word, Some(number)),
+                Err(_) => return Err(Failure::at("cmd", "must have a number after the colon")),
+            },
+            None => (text, None),
+        };
+        Ok(match word {
+            "keep" => Command::Keep,
+            "drop" => Command::Drop,
+            "fail" => Command::Fail,
+            "replace" => Command::Replace,
+            "copies" => Command::Copies(number.unwrap_or(2)),
+            "count" => Command::Count,
+            "topic" => Command::Topic,
+            "loop" => Command::Loop,
+            "allocate" => Command::Allocate,
+            "recurse" => Command::Recurse,
+            "trap" => Command::Trap,
+            "one-outcome-less" => Command::OneOutcomeLess,
+            "one-outcome-more" => Command::OneOutcomeMore,
+            "huge" => Command::Huge(number.unwrap_or(256 << 20)),
+            "bad-json" => Command::BadJson,
+            "bad-shape" => Command::BadShape,
+            "bad-width" => Command::BadWidth,
+            "bad-kind" => Command::BadKind,
+            "state" => Command::State,
+            "state-forever" => Command::StateForever,
+            "log" => Command::Log(number.unwrap_or(100_000)),
+            _ => return Err(Failure::at("cmd", "is not a command")),
+        })
+    }
+}

@@ -1,0 +1,273 @@
+//! The plugin `test-guest`: does what the record says, harm above all, for the tests of the host.
+//!
+//! It speaks the contract without the SDK's trait, because the SDK would not let it break it.
+
+mod command;
+mod harm;
+
+use std::cell::RefCell;
+
+use command::Command;
+use ferrule_plugin::bindings::exports::ferrule::transform::plugin::{
+    Batch, ConfigError, Description, Emission, EpochMillis, Reply,
+};
+use ferrule_plugin::bindings::ferrule::transform::data::{
+    Field, InRecord, Kind, OutRecord, Outcome, Payload, Row, Shape, Value,
+};
+use ferrule_plugin::{ConfigKey, Failure, Parts, state};
+
+thread_local! {
+    static EMITS: RefCell<bool> = const { RefCell::new(false) };
+}
+
+/// Exports the contract.
+pub struct TestGuest;
+
+impl TestGuest {
+    /// What the plugin is.
+    pub fn describe() -> Description {
+        ferrule_plugin::glue::log_panics();
+        Description::new(
+            env!("CARGO_PKG_NAME"),
+            env!("CARGO_PKG_VERSION"),
+            "Does what the field cmd of a record, or its text, says. For the tests of the host.",
+        )
+        .reading(Parts::KEY | Parts::VALUE | Parts::HEADERS)
+        .key(ConfigKey::boolean(
+            "configure.panic",
+            false,
+            "Whether configure panics.",
+        ))
+        .key(ConfigKey::boolean(
+            "configure.error",
+            false,
+            "Whether configure refuses.",
+        ))
+        .key(ConfigKey::boolean(
+            "tick.emit",
+            false,
+            "Whether a tick emits a record.",
+        ))
+        .ticking()
+    }
+
+    /// Takes the configuration, or panics, or refuses.
+    pub fn configure(config: Vec<(String, String)>) -> Result<(), Vec<ConfigError>> {
+        ferrule_plugin::glue::log_panics();
+        let on = |key| {
+            config
+                .iter()
+                .any(|(name, value)| name == key && value == "true")
+        };
+        assert!(!on("configure.panic"), "configure.panic is true");
+        if on("configure.error") {
+            return Err(vec![ConfigError::new("configure.error", "is true")]);
+        }
+        EMITS.set(on("tick.emit"));
+        Ok(())
+    }
+
+    /// Obeys each record.
+    pub fn apply(batch: Batch) -> Reply {
+        let commands: Vec<_> = batch
+            .records
+            .iter()
+            .map(|record| command(record, &batch.shapes))
+            .collect();
+        let mut answer = Answer {
+            base: batch.shapes.len(),
+            shapes: Vec::new(),
+        };
+        let records = batch.records.into_iter().zip(&commands);
+        let mut outcomes: Vec<_> = records
+            .map(|(record, command)| answer.obey(record, command))
+            .collect();
+        for command in commands {
+            match command {
+                Ok(Command::OneOutcomeLess) => drop(outcomes.pop()),
+                Ok(Command::OneOutcomeMore) => outcomes.push(Outcome::Keep),
+                _ => {}
+            }
+        }
+        Reply {
+            shapes: answer.shapes,
+            outcomes,
+        }
+    }
+
+    /// Emits one record with topic, partition and time, if the configuration says so.
+    pub fn tick(topic: String, partition: i32, now: EpochMillis) -> Emission {
+        if !EMITS.with_borrow(|emits| *emits) {
+            return Emission {
+                shapes: Vec::new(),
+                records: Vec::new(),
+            };
+        }
+        let fields = [
+            ("topic", Kind::Text),
+            ("partition", Kind::Int32),
+            ("now", Kind::Int64),
+        ];
+        let values = vec![topic.into(), partition.into(), now.into()];
+        let value = Payload::Row(Row { shape: 0, values });
+        Emission {
+            shapes: vec![shape("tick", &fields)],
+            records: vec![out(value)],
+        }
+    }
+}
+
+/// The reply as it grows.
+struct Answer {
+    /// How many shapes the batch has.
+    base: usize,
+    shapes: Vec<Shape>,
+}
+
+impl Answer {
+    fn obey(&mut self, record: InRecord, command: &Result<Command, Failure>) -> Outcome {
+        let command = match command {
+            Ok(command) => *command,
+            Err(failure) => return Outcome::Fail(failure.clone()),
+        };
+        match command {
+            Command::Keep | Command::OneOutcomeLess | Command::OneOutcomeMore => Outcome::Keep,
+            Command::Drop => Outcome::Drop,
+            Command::Fail => Outcome::Fail(Failure::at("cmd", "says fail")),
+            Command::Replace => replace(record.value),
+            Command::Copies(count) => {
+                Outcome::Replace(vec![out(record.value); usize::try_from(count).unwrap_or(0)])
+            }
+            Command::Count => self.count(),
+            Command::Topic => {
+                let record = OutRecord {
+                    topic: Some("elsewhere".into()),
+                    ..out(record.value)
+                };
+                Outcome::Replace(vec![record])
+            }
+            Command::Loop => harm::loop_forever(),
+            Command::Allocate => harm::allocate(),
+            Command::Recurse => harm::recurse(),
+            Command::Trap => panic!("the record says trap"),
+            Command::Huge(bytes) => replace(Payload::Scalar(Value::Bytes(harm::bytes(bytes)))),
+            Command::BadJson => self.replace_by(
+                "bad",
+                &[("json", Kind::Json)],
+                vec![Value::Json("{no".into())],
+            ),
+            Command::BadShape => replace(Payload::Row(Row {
+                shape: u32::MAX,
+                values: Vec::new(),
+            })),
+            Command::BadWidth => self.replace_by("bad", &[("a", Kind::Text)], Vec::new()),
+            Command::BadKind => self.replace_by("bad", &[("a", Kind::Int32)], vec!["a".into()]),
+            Command::State => match harm::fill_state() {
+                state::Error::Full(limit) => Outcome::Fail(Failure::new(format_args!(
+                    "the state was full at {limit} bytes"
+                ))),
+            },
+            Command::StateForever => harm::fill_state_forever(),
+            Command::Log(lines) => {
+                harm::flood_log(lines);
+                Outcome::Keep
+            }
+        }
+    }
+
+    /// Adds one to a counter in the state, and replaces the record by the count.
+    fn count(&mut self) -> Outcome {
+        let before =
+            state::get("count").and_then(|bytes| Some(i64::from_le_bytes(bytes.try_into().ok()?)));
+        let count = before.unwrap_or(0) + 1;
+        match state::set("count", count.to_le_bytes()) {
+            Ok(()) => self.replace_by("count", &[("count", Kind::Int64)], vec![count.into()]),
+            Err(full) => Outcome::Fail(full.into()),
+        }
+    }
+
+    fn replace_by(&mut self, name: &str, fields: &[(&str, Kind)], values: Vec<Value>) -> Outcome {
+        let shape = shape(name, fields);
+        let known = self.shapes.iter().position(|known| *known == shape);
+        let place = known.unwrap_or_else(|| {
+            self.shapes.push(shape);
+            self.shapes.len() - 1
+        });
+        replace(Payload::Row(Row {
+            shape: (self.base + place) as u32,
+            values,
+        }))
+    }
+}
+
+fn command(record: &InRecord, shapes: &[Shape]) -> Result<Command, Failure> {
+    let value = match &record.value {
+        Payload::Scalar(value) => Some(value),
+        Payload::Row(row) => {
+            let fields = &shapes[row.shape as usize].fields;
+            let place = fields.iter().position(|field| field.name == "cmd");
+            place.and_then(|place| row.values.get(place))
+        }
+    };
+    match value {
+        Some(Value::Text(text)) => text.parse(),
+        Some(Value::Bytes(bytes)) => String::from_utf8_lossy(bytes).parse(),
+        Some(Value::Json(json)) => json.trim_matches('"').parse(),
+        _ => Err(Failure::at("cmd", "is required")),
+    }
+}
+
+fn replace(value: Payload) -> Outcome {
+    Outcome::Replace(vec![out(value)])
+}
+
+fn out(value: Payload) -> OutRecord {
+    OutRecord {
+        topic: None,
+        timestamp: None,
+        key: None,
+        value,
+        headers: None,
+    }
+}
+
+fn shape(name: &str, fields: &[(&str, Kind)]) -> Shape {
+    let field = |(name, kind): &(&str, Kind)| Field {
+        name: (*name).to_owned(),
+        kind: *kind,
+        optional: false,
+    };
+    Shape {
+        name: Some(name.to_owned()),
+        fields: fields.iter().map(field).collect(),
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+mod export {
+    //! The exported functions.
+
+    use ferrule_plugin::bindings;
+
+    use super::*;
+
+    impl bindings::exports::ferrule::transform::plugin::Guest for TestGuest {
+        fn describe() -> Description {
+            TestGuest::describe()
+        }
+        fn configure(config: Vec<(String, String)>) -> Result<(), Vec<ConfigError>> {
+            TestGuest::configure(config)
+        }
+        fn apply(batch: Batch) -> Reply {
+            TestGuest::apply(batch)
+        }
+        fn tick(topic: String, partition: i32, now: EpochMillis) -> Emission {
+            TestGuest::tick(topic, partition, now)
+        }
+    }
+
+    bindings::export!(TestGuest with_types_in bindings);
+}
+
+#[cfg(test)]
+mod tests;
