@@ -1,13 +1,22 @@
-//! The worker: starts tasks and gives handles to stop, pause and resume them.
+//! The worker: starts tasks, and gives handles to stop, pause and resume them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::Properties;
-use tokio::sync::mpsc;
+use connect_api::{Error, Properties, Result, TaskContext};
+use rdkafka::config::ClientConfig;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, info_span, warn};
 
 use crate::config::WorkerConfig;
+use crate::errors::{DeadLetterQueue, ErrorConfig, ErrorReporter};
+use crate::kafka::client_config;
+use crate::metrics::TaskMetrics;
 use crate::plugins::Plugins;
+use crate::task::{
+    Consumer, Control, Converters, HeaderConverter, PollLimits, Reports, SinkTaskParts,
+    Subscription, TransformationChain, WorkerSinkTask, Writer,
+};
 
 /// What a task tells of itself. The herder writes it to the status topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +60,11 @@ pub struct Worker {
 
 /// A running task.
 #[derive(Debug)]
-pub struct TaskHandle {}
+pub struct TaskHandle {
+    name: String,
+    control: Arc<Control>,
+    done: oneshot::Receiver<()>,
+}
 
 impl Worker {
     /// A worker that reports to `events`.
@@ -64,7 +77,8 @@ impl Worker {
     }
 
     /// Starts a task on threads of its own; what goes wrong from now on is an event.
-    /// `config` is the connector's configuration with its config providers resolved.
+    /// `config` is the connector's configuration with its config providers resolved. Called on
+    /// the runtime.
     pub fn start_task(
         &self,
         connector: &str,
@@ -73,26 +87,224 @@ impl Worker {
         config: Properties,
         paused: bool,
     ) -> TaskHandle {
-        let _ = (&self.config, &self.plugins, &self.events);
-        let _ = (connector, task, generation, config, paused);
-        TaskHandle {}
+        let name = format!("{connector}-{task}");
+        let control = Arc::new(Control::new(paused));
+        let reports = Reports::new(self.events.clone(), connector, task, generation);
+        let (finished, done) = oneshot::channel();
+        let start = TaskStart {
+            worker: Arc::clone(&self.config),
+            plugins: Arc::clone(&self.plugins),
+            context: TaskContext { connector: connector.to_owned(), task },
+            config,
+            control: Arc::clone(&control),
+            reports: reports.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let span = info_span!("task", connector, task);
+        let thread = std::thread::Builder::new().name(format!("task-{name}")).spawn(move || {
+            let _span = span.entered();
+            start.run();
+            // Nobody listens any more when the herder has given the task up.
+            let _ = finished.send(());
+        });
+        if let Err(cause) = thread {
+            reports.failed(&Error::fatal("cannot start a thread").with_source(cause));
+        }
+        TaskHandle { name, control, done }
     }
 }
 
 impl TaskHandle {
     /// Pauses or resumes the task.
     pub fn pause(&self, paused: bool) {
-        let _ = paused;
+        self.control.pause(paused);
     }
 
     /// Tells the task to stop. It finishes or rolls back the batch in hand, commits, and leaves
     /// its group.
-    pub fn stop(&self) {}
+    pub fn stop(&self) {
+        self.control.stop();
+    }
 
-    /// Waits for the end of a stopped task, and gives it up when `deadline` passes.
-    /// True when it ended by itself.
+    /// Waits for the end of a stopped task. When `deadline` passes, what it has in hand is given
+    /// up; the target rolls it back. True when the task has ended.
     pub async fn join(self, deadline: Duration) -> bool {
-        let _ = deadline;
-        true
+        let Self { name, control, mut done } = self;
+        if tokio::time::timeout(deadline, &mut done).await.is_ok() {
+            return true;
+        }
+        warn!(task = name, "the task does not end in time; what it has in hand is given up");
+        control.abandon();
+        tokio::time::timeout(Duration::from_secs(1), done).await.is_ok()
+    }
+}
+
+/// What a task is started with.
+struct TaskStart {
+    worker: Arc<WorkerConfig>,
+    plugins: Arc<Plugins>,
+    context: TaskContext,
+    config: Properties,
+    control: Arc<Control>,
+    reports: Reports,
+    runtime: tokio::runtime::Handle,
+}
+
+impl TaskStart {
+    fn run(self) {
+        let reports = self.reports.clone();
+        let guarded = std::panic::AssertUnwindSafe(|| {
+            let task = self.build()?;
+            self.reports.running();
+            info!("started");
+            task.run()
+        });
+        match std::panic::catch_unwind(guarded) {
+            Ok(Ok(())) => {
+                info!("stopped");
+                reports.stopped();
+            }
+            Ok(Err(cause)) => {
+                error!(error = %cause.chain(), "the task failed");
+                reports.failed(&cause);
+            }
+            Err(_) => {
+                error!("the task panicked");
+                reports.failed(&Error::fatal("the task panicked; the log has the message"));
+            }
+        }
+    }
+
+    fn build(&self) -> Result<WorkerSinkTask> {
+        let Self { worker, plugins, context, config, runtime, .. } = self;
+        let TaskContext { connector, task } = context;
+        let metrics = Arc::new(TaskMetrics::new(connector, *task));
+        let class = config.get("connector.class").map_or("", String::as_str);
+        let sink = plugins
+            .sink(class)
+            .ok_or_else(|| Error::config(format!("connector.class {class} is not known")))?;
+        let sink_config = sink.config_def().parse(&sink.normalise(config))?;
+        let sink_task = sink.task(&sink_config, context)?;
+        let (key, value) = plugins.converters(config, worker, runtime.clone())?;
+        let header = HeaderConverter::new(&worker.header_converter(config))?;
+        let chain = TransformationChain::new(plugins.chain(connector, *task, config)?);
+        let errors = Arc::new(self.error_reporter(Arc::clone(&metrics))?);
+        let overrides = overrides(config, "consumer.override.");
+        let consumer_config = self.consumer_config(&overrides)?;
+        let consumer = Consumer::new(consumer_config, &subscription(config))?;
+        let writer = Writer::start(
+            sink_task,
+            sink.classes()[0].to_owned(),
+            Arc::clone(&errors),
+            Arc::clone(&metrics),
+            self.reports.clone(),
+            runtime.clone(),
+        )?;
+        Ok(WorkerSinkTask::new(SinkTaskParts {
+            consumer,
+            converters: Converters { key, value, header },
+            chain,
+            writer,
+            errors,
+            metrics,
+            reports: self.reports.clone(),
+            control: Arc::clone(&self.control),
+            limits: self.limits(&overrides)?,
+            commit_interval: worker.offset_flush_interval().min(COMMIT_INTERVAL),
+        }))
+    }
+
+    fn error_reporter(&self, metrics: Arc<TaskMetrics>) -> Result<ErrorReporter> {
+        let Self { worker, context, config, runtime, .. } = self;
+        let errors = ErrorConfig::new(config)?;
+        let TaskContext { connector, task } = context;
+        let queue = match &errors.dead_letter_topic {
+            None => None,
+            Some(topic) => {
+                let client = |prefix: &str, kind: &str| -> Result<ClientConfig> {
+                    let mut properties = worker.client_properties(prefix);
+                    properties.extend(overrides(config, &format!("{prefix}override.")));
+                    let id = format!("connector-dlq-{kind}-{connector}-{task}");
+                    properties.entry("client.id".into()).or_insert(id);
+                    client_config(&properties)
+                };
+                let admin = client("admin.", "adminclient")?;
+                let producer = client("producer.", "producer")?;
+                let replication = errors.dead_letter_replication;
+                Some(runtime.block_on(DeadLetterQueue::open(
+                    topic, replication, connector, *task, &admin, &producer,
+                ))?)
+            }
+        };
+        Ok(ErrorReporter::new(errors, queue, metrics, runtime.clone()))
+    }
+
+    fn consumer_config(&self, overrides: &Properties) -> Result<ClientConfig> {
+        let TaskContext { connector, task } = &self.context;
+        let mut properties = self.worker.client_properties("consumer.");
+        properties.extend(overrides.clone());
+        let new_protocol = properties.get("group.protocol").is_some_and(|p| p == "consumer");
+        for (key, value) in CONSUMER_DEFAULTS {
+            properties.entry((*key).into()).or_insert_with(|| (*value).into());
+        }
+        if !new_protocol {
+            let assignor = "partition.assignment.strategy";
+            properties.entry(assignor.into()).or_insert_with(|| "cooperative-sticky".into());
+        }
+        properties.entry("group.id".into()).or_insert_with(|| format!("connect-{connector}"));
+        let id = format!("connector-consumer-{connector}-{task}");
+        properties.entry("client.id".into()).or_insert(id);
+        client_config(&properties)
+    }
+
+    /// Of the bytes that a task may hold, a quarter goes into one transaction: one is written, one
+    /// waits, one is being made, and the client fetches ahead.
+    fn limits(&self, overrides: &Properties) -> Result<PollLimits> {
+        let records = match overrides.get("max.poll.records") {
+            None => DEFAULT_RECORDS,
+            Some(text) => text.parse().ok().filter(|n| *n > 0).ok_or_else(|| {
+                Error::config("consumer.override.max.poll.records: a positive number is expected")
+            })?,
+        };
+        Ok(PollLimits { records, bytes: self.worker.task_buffer_bytes() / 4 })
+    }
+}
+
+/// Records of one transaction, unless `consumer.override.max.poll.records` says otherwise.
+const DEFAULT_RECORDS: usize = 5000;
+
+/// Kafka is told of offsets at least this often: lag tools look at them.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where librdkafka's defaults do not suit a sink task.
+const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
+    // Kafka Connect's; without it a new connector would skip what the topic holds.
+    ("auto.offset.reset", "earliest"),
+    // Exactly once is worth nothing when aborted transactions are read.
+    ("isolation.level", "read_committed"),
+    // Per consumer, beside the task's own buffers (Invariant 8).
+    ("queued.max.messages.kbytes", "4096"),
+    ("queued.min.messages", "10000"),
+    ("fetch.message.max.bytes", "1048576"),
+    // New partitions and topics are seen in seconds.
+    ("topic.metadata.refresh.interval.ms", "10000"),
+    ("fetch.wait.max.ms", "100"),
+];
+
+fn overrides(config: &Properties, prefix: &str) -> Properties {
+    let stripped = |(key, value): (&String, &String)| {
+        Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))
+    };
+    config.iter().filter_map(stripped).collect()
+}
+
+fn subscription(config: &Properties) -> Subscription {
+    match config.get("topics.regex").filter(|p| !p.is_empty()) {
+        Some(pattern) => Subscription::Pattern(pattern.clone()),
+        None => {
+            let topics = config.get("topics").map_or("", String::as_str);
+            let topics = topics.split(',').map(str::trim).filter(|t| !t.is_empty());
+            Subscription::Topics(topics.map(str::to_owned).collect())
+        }
     }
 }

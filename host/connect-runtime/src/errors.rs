@@ -1,0 +1,9 @@
+//! What happens to errant records: logging, tolerance, the dead letter queue (KIP-298).
+
+mod dead_letter_queue;
+mod stage;
+mod tolerance;
+
+pub use dead_letter_queue::{DeadLetterQueue, Delivery};
+pub use stage::{Errant, Stage};
+pub use tolerance::{ErrorConfig, ErrorReporter, Intolerable, Tolerance, delivered};

@@ -1,0 +1,132 @@
+//! The dead letter queue: the record's very bytes, and headers that say why.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect_api::{Error, Result};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+
+use super::Errant;
+
+/// A dead letter on its way. `Ok` once all in-sync replicas have it.
+pub type Delivery = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// Produces to the dead letter topic of one task.
+#[derive(Clone)]
+pub struct DeadLetterQueue {
+    topic: Arc<str>,
+    connector: Arc<str>,
+    task: u32,
+    producer: FutureProducer,
+}
+
+impl std::fmt::Debug for DeadLetterQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeadLetterQueue").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+impl DeadLetterQueue {
+    /// Creates the topic, with one partition as Kafka Connect does, if it is absent, and a
+    /// producer.
+    ///
+    /// # Errors
+    /// When Kafka does not answer or refuses.
+    pub async fn open(
+        topic: &str,
+        replication: i32,
+        connector: &str,
+        task: u32,
+        admin: &ClientConfig,
+        producer: &ClientConfig,
+    ) -> Result<Self> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            Error::retriable(format!("{what} dead letter topic {topic}: {error}"))
+        };
+        let client: AdminClient<DefaultClientContext> =
+            admin.create().map_err(|e| Error::config(format!("admin client: {e}")))?;
+        let wanted = NewTopic::new(topic, 1, TopicReplication::Fixed(replication));
+        let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(30)));
+        let answers = client
+            .create_topics([&wanted], &options)
+            .await
+            .map_err(|e| failed("cannot create", &e))?;
+        for answer in answers {
+            match answer {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => return Err(failed("cannot create", &code)),
+            }
+        }
+        let mut producer = producer.clone();
+        producer.set("acks", "all").set("enable.idempotence", "true");
+        let producer =
+            producer.create().map_err(|e| Error::config(format!("dead letter producer: {e}")))?;
+        Ok(Self { topic: topic.into(), connector: connector.into(), task, producer })
+    }
+
+    /// Sends a dead letter.
+    pub fn send(&self, errant: &Errant<'_>, context_headers: bool) -> Delivery {
+        let raw = errant.raw;
+        let mut headers = OwnedHeaders::new_with_capacity(raw.headers.len() + 10);
+        for header in &raw.headers {
+            headers = headers.insert(Header { key: &header.name, value: header.value.as_ref() });
+        }
+        if context_headers {
+            headers = self.context(errant, headers);
+        }
+        let at = format!("{} at offset {}", errant.source, raw.offset);
+        let topic = Arc::clone(&self.topic);
+        let undelivered = move |error: &dyn std::fmt::Display| {
+            Error::fatal(format!("cannot write the dead letter of {at} to topic {topic}: {error}"))
+        };
+        let mut record: FutureRecord<'_, [u8], [u8]> =
+            FutureRecord::to(&self.topic).headers(headers);
+        record.key = raw.key.as_deref();
+        record.payload = raw.value.as_deref();
+        record.timestamp = raw.timestamp;
+        // It is on its way now, whether or not somebody waits for it.
+        let mut queued = self.producer.send_result(record);
+        while let Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), record)) = queued
+        {
+            // The client's own threads empty its queue.
+            std::thread::sleep(Duration::from_millis(10));
+            queued = self.producer.send_result(record);
+        }
+        let queued = queued.map_err(|(error, _)| error);
+        Box::pin(async move {
+            match queued.map_err(|error| undelivered(&error))?.await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err((error, _))) => Err(undelivered(&error)),
+                Err(_) => Err(undelivered(&"the producer has gone")),
+            }
+        })
+    }
+
+    fn context(&self, errant: &Errant<'_>, headers: OwnedHeaders) -> OwnedHeaders {
+        let Errant { source, raw, stage, class, error } = errant;
+        let exception = error.class_name();
+        let message = error.chain();
+        let trace = format!("{exception}: {message}\n");
+        [
+            ("__connect.errors.topic", source.topic.as_ref()),
+            ("__connect.errors.partition", &source.partition.to_string()),
+            ("__connect.errors.offset", &raw.offset.to_string()),
+            ("__connect.errors.connector.name", &self.connector),
+            ("__connect.errors.task.id", &self.task.to_string()),
+            ("__connect.errors.stage", stage.name()),
+            ("__connect.errors.class.name", class),
+            ("__connect.errors.exception.class.name", exception),
+            ("__connect.errors.exception.message", &message),
+            ("__connect.errors.exception.stacktrace", &trace),
+        ]
+        .into_iter()
+        .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+    }
+}

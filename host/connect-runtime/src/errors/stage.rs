@@ -1,0 +1,43 @@
+//! Where a record failed.
+
+use connect_api::{Error, RawRecord, TopicPartition};
+
+/// A stage of a record's way, by Kafka Connect's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The key was converted.
+    KeyConverter,
+    /// The value was converted.
+    ValueConverter,
+    /// The record was transformed.
+    Transformation,
+    /// The sink was to write it.
+    TaskPut,
+}
+
+impl Stage {
+    /// The name in logs and dead letter headers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KeyConverter => "KEY_CONVERTER",
+            Self::ValueConverter => "VALUE_CONVERTER",
+            Self::Transformation => "TRANSFORMATION",
+            Self::TaskPut => "TASK_PUT",
+        }
+    }
+}
+
+/// A record that failed, and all that a report says of it.
+#[derive(Debug)]
+pub struct Errant<'a> {
+    /// Its partition.
+    pub source: &'a TopicPartition,
+    /// The record as Kafka has it.
+    pub raw: &'a RawRecord,
+    /// Where it failed.
+    pub stage: Stage,
+    /// The class of the converter, the transform or the sink.
+    pub class: &'a str,
+    /// Why.
+    pub error: &'a Error,
+}

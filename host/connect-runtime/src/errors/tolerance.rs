@@ -1,0 +1,163 @@
+//! The policy: which errors are tolerated, and how they are reported.
+
+use std::sync::Arc;
+
+use connect_api::{Error, Properties, Result};
+use tracing::error;
+
+use super::{DeadLetterQueue, Delivery, Errant};
+use crate::metrics::TaskMetrics;
+
+/// `errors.tolerance`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tolerance {
+    /// An errant record fails the task.
+    None,
+    /// An errant record is reported and passed over.
+    All,
+}
+
+/// The `errors.*` options of a connector.
+#[derive(Clone, Debug)]
+pub struct ErrorConfig {
+    /// `errors.tolerance`.
+    pub tolerance: Tolerance,
+    /// `errors.log.enable`.
+    pub log: bool,
+    /// `errors.log.include.messages`.
+    pub log_messages: bool,
+    /// `errors.deadletterqueue.topic.name`.
+    pub dead_letter_topic: Option<String>,
+    /// `errors.deadletterqueue.topic.replication.factor`.
+    pub dead_letter_replication: i32,
+    /// `errors.deadletterqueue.context.headers.enable`.
+    pub context_headers: bool,
+}
+
+impl ErrorConfig {
+    /// Reads the options.
+    ///
+    /// # Errors
+    /// When a value does not parse; `/validate` would have said so.
+    pub fn new(properties: &Properties) -> Result<Self> {
+        let config = crate::connector_config::error_config_def().parse(properties)?;
+        let topic = config.text("errors.deadletterqueue.topic.name");
+        let replication = config.integer("errors.deadletterqueue.topic.replication.factor");
+        Ok(Self {
+            tolerance: match config.text("errors.tolerance") {
+                "all" => Tolerance::All,
+                _ => Tolerance::None,
+            },
+            log: config.flag("errors.log.enable"),
+            log_messages: config.flag("errors.log.include.messages"),
+            dead_letter_topic: (!topic.is_empty()).then(|| topic.to_owned()),
+            dead_letter_replication: i32::try_from(replication).unwrap_or(-1),
+            context_headers: config.flag("errors.deadletterqueue.context.headers.enable"),
+        })
+    }
+}
+
+/// Reports errant records of one task. Shared by its two threads.
+#[derive(Debug)]
+pub struct ErrorReporter {
+    config: ErrorConfig,
+    queue: Option<DeadLetterQueue>,
+    metrics: Arc<TaskMetrics>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl ErrorReporter {
+    /// A reporter; `queue` is there when a dead letter topic is configured.
+    pub fn new(
+        config: ErrorConfig,
+        queue: Option<DeadLetterQueue>,
+        metrics: Arc<TaskMetrics>,
+        runtime: tokio::runtime::Handle,
+    ) -> Self {
+        Self { config, queue, metrics, runtime }
+    }
+
+    /// Reports a record. `Ok` holds the dead letter that must be delivered before the record's
+    /// offset may count as done (Invariant 3).
+    ///
+    /// # Errors
+    /// The record may not be passed over: the task is to fail with this error, once the dead
+    /// letter that it holds is on its way.
+    pub fn report(&self, errant: &Errant<'_>) -> std::result::Result<Option<Delivery>, Intolerable> {
+        self.metrics.failures.increment(1);
+        if self.config.log {
+            self.log(errant);
+        }
+        let delivery = self.queue.as_ref().map(|queue| {
+            self.metrics.dead_letters.increment(1);
+            queue.send(errant, self.config.context_headers)
+        });
+        match self.config.tolerance {
+            Tolerance::All => {
+                self.metrics.skipped.increment(1);
+                Ok(delivery)
+            }
+            Tolerance::None => {
+                self.metrics.errors.increment(1);
+                Err(Intolerable { delivery, error: intolerable(errant) })
+            }
+        }
+    }
+
+    /// Reports a record from outside the runtime. Should it fail the task, its dead letter is
+    /// delivered first.
+    ///
+    /// # Errors
+    /// The record may not be passed over.
+    pub fn report_or_fail(&self, errant: &Errant<'_>) -> Result<Option<Delivery>> {
+        self.report(errant).map_err(|intolerable| {
+            let letter = intolerable.delivery.into_iter().collect();
+            match self.runtime.block_on(delivered(letter)) {
+                Ok(()) => intolerable.error,
+                Err(undelivered) => undelivered,
+            }
+        })
+    }
+
+    fn log(&self, errant: &Errant<'_>) {
+        self.metrics.logged.increment(1);
+        let (stage, class) = (errant.stage.name(), errant.class);
+        let cause = errant.error.chain();
+        if self.config.log_messages {
+            let (source, raw) = (errant.source, errant.raw);
+            error!(
+                stage, class, error = %cause, topic = %source.topic, partition = source.partition,
+                offset = raw.offset, timestamp = raw.timestamp, "errant record"
+            );
+        } else {
+            error!(stage, class, error = %cause, "errant record");
+        }
+    }
+}
+
+/// An errant record that fails the task.
+#[derive(Debug)]
+pub struct Intolerable {
+    /// Its dead letter: it is written even so.
+    pub delivery: Option<Delivery>,
+    /// What the task fails with.
+    pub error: Error,
+}
+
+fn intolerable(errant: &Errant<'_>) -> Error {
+    let Errant { source, raw, stage, class, error } = errant;
+    let at = format!("{} (class {class}), {source} at offset {}", stage.name(), raw.offset);
+    let cause = format!("{}: {}", error.class_name(), error.chain());
+    Error::fatal(format!("Tolerance exceeded in error handler: {at}")).with_source(cause)
+}
+
+/// Waits for dead letters.
+///
+/// # Errors
+/// When one cannot be delivered: then no offset may move past its record.
+pub async fn delivered(letters: Vec<Delivery>) -> Result<()> {
+    for letter in letters {
+        letter.await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! The metrics: their names, as the JMX exporter's rules spell Kafka Connect's, and their handles.
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+/// Records that the consumer handed to the task.
+pub const SINK_RECORD_READ_TOTAL: &str = "kafka_connect_sink_task_sink_record_read_total";
+/// Records that the transforms passed on to the sink.
+pub const SINK_RECORD_SEND_TOTAL: &str = "kafka_connect_sink_task_sink_record_send_total";
+/// Partitions that the task owns.
+pub const PARTITION_COUNT: &str = "kafka_connect_sink_task_partition_count";
+/// Records that are read and not yet durable.
+pub const SINK_RECORD_ACTIVE_COUNT: &str = "kafka_connect_sink_task_sink_record_active_count";
+/// Offsets committed to Kafka, in commits.
+pub const OFFSET_COMMIT_TOTAL: &str = "kafka_connect_sink_task_offset_commit_completion_total";
+/// Seconds that a put took, with its COMMIT.
+pub const PUT_BATCH_SECONDS: &str = "kafka_connect_sink_task_put_batch_seconds";
+/// Records that failed.
+pub const TOTAL_RECORD_FAILURES: &str = "kafka_connect_task_error_total_record_failures";
+/// Records that failed the task.
+pub const TOTAL_RECORD_ERRORS: &str = "kafka_connect_task_error_total_record_errors";
+/// Records that were passed over.
+pub const TOTAL_RECORDS_SKIPPED: &str = "kafka_connect_task_error_total_records_skipped";
+/// Calls that were repeated.
+pub const TOTAL_RETRIES: &str = "kafka_connect_task_error_total_retries";
+/// Errant records that were logged.
+pub const TOTAL_ERRORS_LOGGED: &str = "kafka_connect_task_error_total_errors_logged";
+/// Dead letters that were sent.
+pub const DEAD_LETTERS: &str = "kafka_connect_task_error_deadletterqueue_produce_requests";
+/// Whether the target is away: 1, else 0.
+pub const TARGET_UNAVAILABLE: &str = "ferrule_task_target_unavailable";
+
+/// The handles of one task's metrics, looked up once.
+pub struct TaskMetrics {
+    /// [`SINK_RECORD_READ_TOTAL`].
+    pub read: Counter,
+    /// [`SINK_RECORD_SEND_TOTAL`].
+    pub sent: Counter,
+    /// [`PARTITION_COUNT`].
+    pub partitions: Gauge,
+    /// [`SINK_RECORD_ACTIVE_COUNT`].
+    pub active: Gauge,
+    /// [`OFFSET_COMMIT_TOTAL`].
+    pub commits: Counter,
+    /// [`PUT_BATCH_SECONDS`].
+    pub put_seconds: Histogram,
+    /// [`TOTAL_RECORD_FAILURES`].
+    pub failures: Counter,
+    /// [`TOTAL_RECORD_ERRORS`].
+    pub errors: Counter,
+    /// [`TOTAL_RECORDS_SKIPPED`].
+    pub skipped: Counter,
+    /// [`TOTAL_RETRIES`].
+    pub retries: Counter,
+    /// [`TOTAL_ERRORS_LOGGED`].
+    pub logged: Counter,
+    /// [`DEAD_LETTERS`].
+    pub dead_letters: Counter,
+    /// [`TARGET_UNAVAILABLE`].
+    pub target_unavailable: Gauge,
+}
+
+impl TaskMetrics {
+    /// The metrics of a task.
+    pub fn new(connector: &str, task: u32) -> Self {
+        let labels = [("connector", connector.to_owned()), ("task", task.to_string())];
+        let count = |name: &'static str| counter!(name, &labels);
+        let level = |name: &'static str| gauge!(name, &labels);
+        Self {
+            read: count(SINK_RECORD_READ_TOTAL),
+            sent: count(SINK_RECORD_SEND_TOTAL),
+            partitions: level(PARTITION_COUNT),
+            active: level(SINK_RECORD_ACTIVE_COUNT),
+            commits: count(OFFSET_COMMIT_TOTAL),
+            put_seconds: histogram!(PUT_BATCH_SECONDS, &labels),
+            failures: count(TOTAL_RECORD_FAILURES),
+            errors: count(TOTAL_RECORD_ERRORS),
+            skipped: count(TOTAL_RECORDS_SKIPPED),
+            retries: count(TOTAL_RETRIES),
+            logged: count(TOTAL_ERRORS_LOGGED),
+            dead_letters: count(DEAD_LETTERS),
+            target_unavailable: level(TARGET_UNAVAILABLE),
+        }
+    }
+}
+
+impl std::fmt::Debug for TaskMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TaskMetrics")
+    }
+}

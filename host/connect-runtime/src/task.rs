@@ -1,0 +1,477 @@
+//! A sink task: one turn of its loop is commit, consume, convert, transform, write.
+//!
+//! The loop has a thread of its own, and the sink another. What is between them is bounded by
+//! bytes (Invariant 8): the batches that are written, that wait, and that are being made.
+
+mod commit;
+mod consume;
+mod convert;
+mod state;
+mod transform;
+mod write;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use connect_api::{
+    Error, ErrorKind, OpenedPartition, RawRecord, RecordBatch, Result, SinkRecord, TopicPartition,
+};
+use rdkafka::consumer::CommitMode;
+use tracing::{debug, info, warn};
+
+pub use consume::{Consumer, PollLimits, Subscription};
+pub use convert::{Converters, HeaderConverter};
+pub use state::{Control, Reports};
+pub use transform::{ChainStep, StepKind, TransformationChain};
+pub use write::Writer;
+
+use crate::errors::{Delivery, Errant, ErrorReporter, Stage};
+use crate::metrics::TaskMetrics;
+use commit::Commits;
+use consume::{RawBatch, Rebalance};
+use write::{Request, Response, TaskBatch};
+
+/// How long the loop sleeps when there is nothing to do, and so how soon it sees a stop.
+const IDLE: Duration = Duration::from_millis(100);
+/// How long the loop polls at a time while the sink is busy: it must see soon that it no longer is.
+const BUSY: Duration = Duration::from_millis(2);
+/// How long the loop waits for the sink before it pauses its partitions, so as to go on polling
+/// and stay in its group.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a revoked partition's batches may take to become durable before they are given up.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Records that are converted and transformed at a time.
+const CHUNK: usize = 1000;
+/// How long the schema registry is left alone before it is asked again.
+const REGISTRY_RETRY: Duration = Duration::from_secs(1);
+/// How long a fenced task waits for its group's word: a little more than a heartbeat.
+const REWIND_PAUSE: Duration = Duration::from_secs(4);
+
+/// Everything a task is made of.
+pub struct SinkTaskParts {
+    /// The consumer, subscribed.
+    pub consumer: Consumer,
+    /// Bytes to data.
+    pub converters: Converters,
+    /// The transforms.
+    pub chain: TransformationChain,
+    /// The sink's thread.
+    pub writer: Writer,
+    /// What happens to errant records.
+    pub errors: Arc<ErrorReporter>,
+    /// Where numbers go.
+    pub metrics: Arc<TaskMetrics>,
+    /// Where states go.
+    pub reports: Reports,
+    /// Where orders come from.
+    pub control: Arc<Control>,
+    /// What one transaction may hold.
+    pub limits: PollLimits,
+    /// How often Kafka is told of offsets.
+    pub commit_interval: Duration,
+}
+
+/// The loop of one sink task.
+pub struct WorkerSinkTask {
+    parts: SinkTaskParts,
+    commits: Commits,
+    /// Batches that wait for the sink, one for each partition.
+    pending: Vec<TaskBatch>,
+    /// Since when the sink has not taken `pending` although it is full.
+    stuck_since: Option<Instant>,
+    /// Reading is held until then, and whether the partitions are to be opened anew after it.
+    held: Option<(Instant, Held)>,
+    /// What the herder was told that the task waits for.
+    waiting_for: Option<Held>,
+    /// Whether the partitions are paused: by order, or because something is waited for.
+    paused: bool,
+    pause_reported: bool,
+}
+
+/// Why reading is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// The schema registry is away; it is asked again.
+    Registry,
+    /// Another task has the partitions, or the target has lost offsets.
+    Rewind,
+}
+
+impl WorkerSinkTask {
+    /// A task that has not begun.
+    pub fn new(parts: SinkTaskParts) -> Self {
+        let commits = Commits::new(parts.commit_interval);
+        Self {
+            parts,
+            commits,
+            pending: Vec::new(),
+            stuck_since: None,
+            held: None,
+            waiting_for: None,
+            paused: false,
+            pause_reported: false,
+        }
+    }
+
+    /// Runs until it is told to stop. What is in hand then becomes durable, or is left to the next
+    /// owner of its partitions.
+    ///
+    /// # Errors
+    /// What the task fails with.
+    pub fn run(mut self) -> Result<()> {
+        let outcome = self.turns().and_then(|()| self.drain());
+        self.commits.flush(&self.parts.consumer, &self.parts.metrics, CommitMode::Sync);
+        self.parts.writer.abandon();
+        let SinkTaskParts { consumer, writer, .. } = self.parts;
+        writer.stop();
+        drop(consumer);
+        outcome
+    }
+
+    fn turns(&mut self) -> Result<()> {
+        while !self.parts.control.stopping() {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// One turn: what became durable is committed, new records are consumed, converted and
+    /// transformed, and what is ready is written.
+    fn turn(&mut self) -> Result<()> {
+        self.settle(Duration::ZERO)?;
+        self.commits.flush_due(&self.parts.consumer, &self.parts.metrics);
+        while let Some(change) = self.parts.consumer.rebalance() {
+            self.rebalance(change)?;
+        }
+        self.release()?;
+        self.pause_or_resume()?;
+        for batch in self.consume()? {
+            if let Some(batch) = self.convert_and_transform(batch)? {
+                self.append(batch);
+            }
+        }
+        self.write()
+    }
+
+    fn consume(&mut self) -> Result<Vec<RawBatch>> {
+        let wait = if self.pending.is_empty() && self.parts.writer.is_idle() { IDLE } else { BUSY };
+        if self.paused {
+            self.settle(IDLE)?;
+            let wait = if self.parts.writer.is_idle() { IDLE } else { BUSY };
+            self.parts.consumer.idle(wait)?;
+            return Ok(Vec::new());
+        }
+        if self.is_full() {
+            self.settle(IDLE)?;
+            return Ok(Vec::new());
+        }
+        let limits = PollLimits { records: CHUNK.min(self.parts.limits.records), ..self.parts.limits };
+        let batches = self.parts.consumer.poll(limits, wait)?;
+        let records: usize = batches.iter().map(|b| b.records.len()).sum();
+        self.parts.metrics.read.increment(records as u64);
+        Ok(batches)
+    }
+
+    fn is_full(&self) -> bool {
+        let limits = self.parts.limits;
+        let records: usize = self.pending.iter().map(|b| b.raw.len()).sum();
+        let bytes: usize = self.pending.iter().map(|b| b.bytes).sum();
+        records >= limits.records || bytes >= limits.bytes
+    }
+
+    /// None when the schema registry is away: the records are read again later.
+    fn convert_and_transform(&mut self, raw: RawBatch) -> Result<Option<TaskBatch>> {
+        let RawBatch { source, records: raw, first_offset, next_offset, bytes } = raw;
+        let mut letters = Vec::new();
+        let mut records = Vec::with_capacity(raw.len());
+        for record in &raw {
+            match self.convert(&source, record, &mut letters) {
+                Ok(converted) => records.extend(converted),
+                Err(error) if error.kind() == ErrorKind::Retriable => {
+                    self.hold(&source, first_offset, &error)?;
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let SinkTaskParts { chain, errors, metrics, .. } = &mut self.parts;
+        let mut failed = |class: &str, offset: i64, error| {
+            let at = raw.binary_search_by_key(&offset, |r| r.offset);
+            let Ok(raw) = at.map(|at| &raw[at]) else { return Err(error) };
+            let stage = Stage::Transformation;
+            let errant = Errant { source: &source, raw, stage, class, error: &error };
+            letters.extend(errors.report_or_fail(&errant)?);
+            Ok(())
+        };
+        let records = chain.apply(&source, records, &mut failed)?;
+        metrics.sent.increment(records.len() as u64);
+        let batch = RecordBatch { source, records, first_offset, next_offset };
+        Ok(Some(TaskBatch { batch, raw, letters, bytes }))
+    }
+
+    /// Converts a record; none when it was reported.
+    fn convert(
+        &mut self,
+        source: &Arc<TopicPartition>,
+        raw: &RawRecord,
+        letters: &mut Vec<Delivery>,
+    ) -> Result<Option<SinkRecord>> {
+        let failed = match self.parts.converters.convert(source, raw) {
+            Ok(record) => return Ok(Some(record)),
+            Err(failed) => failed,
+        };
+        if failed.error.kind() != ErrorKind::Data {
+            return Err(failed.error);
+        }
+        let (stage, class) = (failed.stage, failed.class);
+        let errant = Errant { source, raw, stage, class, error: &failed.error };
+        letters.extend(self.parts.errors.report_or_fail(&errant)?);
+        Ok(None)
+    }
+
+    /// The schema registry is away: these records are read again when it may be back. It says
+    /// nothing of the records, so none is reported.
+    fn hold(&mut self, source: &TopicPartition, offset: i64, error: &Error) -> Result<()> {
+        self.parts.metrics.retries.increment(1);
+        if self.waiting_for != Some(Held::Registry) {
+            warn!(error = %error.chain(), "waiting for the schema registry");
+            self.parts.reports.waiting(error);
+            self.waiting_for = Some(Held::Registry);
+        }
+        self.held = Some((Instant::now() + REGISTRY_RETRY, Held::Registry));
+        self.parts.consumer.seek(&[(source.clone(), offset)])
+    }
+
+    /// Goes on when it has waited long enough.
+    fn release(&mut self) -> Result<()> {
+        let Some((until, why)) = self.held else { return Ok(()) };
+        if Instant::now() < until {
+            return Ok(());
+        }
+        self.held = None;
+        if why == Held::Rewind { self.restart_partitions() } else { Ok(()) }
+    }
+
+    fn append(&mut self, batch: TaskBatch) {
+        if self.waiting_for.take().is_some() {
+            self.parts.reports.running();
+        }
+        match self.pending.iter_mut().find(|p| p.batch.source == batch.batch.source) {
+            Some(pending) => pending.append(batch),
+            None => self.pending.push(batch),
+        }
+    }
+
+    /// Hands over what is ready. While the sink is busy, small batches grow; a lone record does
+    /// not wait.
+    fn write(&mut self) -> Result<()> {
+        let ready = !self.pending.is_empty() && (self.parts.writer.is_idle() || self.is_full());
+        if !ready {
+            return Ok(());
+        }
+        let batches = std::mem::take(&mut self.pending);
+        let active: usize = batches.iter().map(|b| b.raw.len()).sum();
+        let generation = self.parts.writer.generation();
+        match self.parts.writer.try_send(Request::Put(generation, batches))? {
+            Some(Request::Put(_, batches)) => {
+                self.pending = batches;
+                self.stuck_since.get_or_insert_with(Instant::now);
+            }
+            _ => {
+                self.parts.metrics.active.set(active as f64);
+                self.stuck_since = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the sink's answers.
+    fn settle(&mut self, wait: Duration) -> Result<()> {
+        let mut wait = wait;
+        while let Some(response) = self.parts.writer.response(wait)? {
+            wait = Duration::ZERO;
+            self.answered(response)?;
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, response: Response) -> Result<()> {
+        match response {
+            Response::Durable(durable) => {
+                for (source, next_offset) in durable.positions() {
+                    self.parts.chain.durable(source, *next_offset);
+                }
+                self.commits.add(&durable);
+            }
+            Response::Rewind(error) => self.rewind(&error),
+            Response::Failed(error) => return Err(error),
+            Response::Void | Response::Closed | Response::Started | Response::Opened(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Asks the sink, and waits for its answer; the group is kept alive meanwhile. None when the
+    /// task is told to stop first.
+    fn ask(&mut self, mut request: Request) -> Result<Option<Response>> {
+        loop {
+            match self.parts.writer.try_send(request)? {
+                None => break,
+                Some(back) => request = back,
+            }
+            if self.parts.control.stopping() {
+                return Ok(None);
+            }
+            self.settle(IDLE)?;
+        }
+        while !self.parts.control.stopping() {
+            match self.parts.writer.response(IDLE)? {
+                Some(answer @ (Response::Opened(_) | Response::Started | Response::Closed)) => {
+                    return Ok(Some(answer));
+                }
+                Some(other) => self.answered(other)?,
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn rebalance(&mut self, change: Rebalance) -> Result<()> {
+        match change {
+            Rebalance::Assign(partitions) => {
+                if let Some(starts) = self.open(&partitions)? {
+                    self.parts.consumer.assign(&starts, self.paused)?;
+                }
+            }
+            Rebalance::Revoke { partitions, lost } => self.revoke(&partitions, lost)?,
+        }
+        self.parts.metrics.partitions.set(self.parts.consumer.owned().len() as f64);
+        Ok(())
+    }
+
+    /// Takes partitions over: the sink fences their former owner and says where to go on. None when
+    /// the task is told to stop first.
+    fn open(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> Result<Option<Vec<(TopicPartition, i64)>>> {
+        for partition in partitions {
+            self.parts.chain.reset(partition);
+        }
+        let opened = match self.ask(Request::Open(partitions.to_vec()))? {
+            Some(Response::Opened(opened)) => opened,
+            _ => return Ok(None),
+        };
+        let stored = |o: &OpenedPartition| o.next_offset.map(|at| (o.source.clone(), at));
+        let unknown = |o: &&OpenedPartition| o.next_offset.is_none();
+        let new: Vec<_> = opened.iter().filter(unknown).map(|o| o.source.clone()).collect();
+        let mut starts: Vec<_> = opened.iter().filter_map(stored).collect();
+        self.patiently(|consumer| consumer.check_stored(&opened))?;
+        if !new.is_empty() {
+            let Some(mut found) = self.patiently(|consumer| consumer.starts(&new))? else {
+                return Ok(None);
+            };
+            if self.ask(Request::StartAt(found.clone()))?.is_none() {
+                return Ok(None);
+            }
+            starts.append(&mut found);
+        }
+        Ok(Some(starts))
+    }
+
+    /// Repeats a question to Kafka until it is answered; none when the task is told to stop.
+    fn patiently<T>(&mut self, ask: impl Fn(&Consumer) -> Result<T>) -> Result<Option<T>> {
+        while !self.parts.control.stopping() {
+            match ask(&self.parts.consumer) {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(error) if error.kind() == ErrorKind::Retriable => {
+                    warn!(error = %error.chain(), "asking again");
+                    std::thread::sleep(IDLE);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives partitions up: what is being written becomes durable or is given up, what waits is
+    /// dropped, and the group is told how far it came.
+    fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<()> {
+        self.pending.retain(|p| !partitions.contains(&p.batch.source));
+        let until = Instant::now() + if lost { Duration::ZERO } else { DRAIN };
+        while !self.parts.writer.is_idle() && Instant::now() < until {
+            self.settle(IDLE)?;
+        }
+        if self.parts.writer.is_idle() {
+            self.ask(Request::Close(partitions.to_vec()))?;
+        } else {
+            warn!("the sink is busy; what it has of revoked partitions is given up");
+            self.parts.writer.abandon();
+        }
+        if lost {
+            self.commits.forget(partitions);
+        } else {
+            self.commits.flush(&self.parts.consumer, &self.parts.metrics, CommitMode::Sync);
+        }
+        for partition in partitions {
+            self.parts.chain.reset(partition);
+        }
+        let abandoned = !self.parts.writer.is_idle();
+        self.parts.consumer.unassign(partitions)?;
+        if abandoned { self.restart_partitions() } else { Ok(()) }
+    }
+
+    /// The sink says that it no longer owns what it was to write, or that the target has lost
+    /// offsets: everything ahead of it is void. If the group has given the partitions to another
+    /// task, it will say so before the pause is over; else they are opened anew. Without the
+    /// pause two tasks would fence each other in turns.
+    fn rewind(&mut self, error: &Error) {
+        warn!(error = %error.chain(), "going back to what the target has");
+        self.parts.writer.abandon();
+        self.pending.clear();
+        self.held = Some((Instant::now() + REWIND_PAUSE, Held::Rewind));
+    }
+
+    /// Opens all partitions anew and reads from where the sink says.
+    fn restart_partitions(&mut self) -> Result<()> {
+        self.pending.clear();
+        let owned = self.parts.consumer.owned();
+        if owned.is_empty() {
+            return Ok(());
+        }
+        if let Some(starts) = self.open(&owned)? {
+            for (partition, offset) in &starts {
+                debug!(%partition, offset, "reading again");
+            }
+            self.parts.consumer.seek(&starts)?;
+        }
+        Ok(())
+    }
+
+    fn pause_or_resume(&mut self) -> Result<()> {
+        let ordered = self.parts.control.pausing();
+        if ordered != self.pause_reported {
+            self.pause_reported = ordered;
+            if ordered { self.parts.reports.paused() } else { self.parts.reports.running() }
+        }
+        let stuck = self.stuck_since.is_some_and(|since| since.elapsed() > PATIENCE);
+        let wanted = ordered || stuck || self.held.is_some();
+        if wanted != self.paused {
+            self.parts.consumer.pause(wanted)?;
+            self.paused = wanted;
+        }
+        Ok(())
+    }
+
+    /// Writes what is in hand, for as long as the herder lets it.
+    fn drain(&mut self) -> Result<()> {
+        while !self.parts.control.abandoned() {
+            self.settle(Duration::ZERO)?;
+            if self.pending.is_empty() && self.parts.writer.is_idle() {
+                break;
+            }
+            self.write()?;
+            self.settle(IDLE)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,488 @@
+//! Stage 1: poll Kafka into batches, one for each partition.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use connect_api::{
+    Error, OpenedPartition, RawHeader, RawRecord, Result, TimestampType, TopicPartition,
+};
+use rdkafka::client::ClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol,
+};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+use tracing::{info, warn};
+
+/// How long Kafka may take to answer a question of ours.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// A change of the assignment that Kafka asks for.
+#[derive(Debug)]
+pub enum Rebalance {
+    /// These partitions are ours once [`Consumer::assign`] says where to start.
+    Assign(Vec<TopicPartition>),
+    /// These partitions are to be given up with [`Consumer::unassign`]; `lost` when they already
+    /// have another owner.
+    Revoke {
+        /// Which.
+        partitions: Vec<TopicPartition>,
+        /// Too late for a commit.
+        lost: bool,
+    },
+}
+
+/// Records of one partition as Kafka has them.
+#[derive(Debug)]
+pub struct RawBatch {
+    /// The partition.
+    pub source: Arc<TopicPartition>,
+    /// In the order of their offsets.
+    pub records: Vec<RawRecord>,
+    /// Where the batch before it ended.
+    pub first_offset: i64,
+    /// Where to go on.
+    pub next_offset: i64,
+    /// Bytes of keys, values and headers.
+    pub bytes: usize,
+}
+
+/// How much one poll may bring.
+#[derive(Clone, Copy, Debug)]
+pub struct PollLimits {
+    /// Records.
+    pub records: usize,
+    /// Bytes; the record that passes the limit still counts in.
+    pub bytes: usize,
+}
+
+struct Context {
+    rebalances: Mutex<VecDeque<Rebalance>>,
+    closing: AtomicBool,
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        warn!(%error, reason, "consumer");
+    }
+}
+
+impl ConsumerContext for Context {
+    /// Puts the change down for the task's loop, which first has to drain or to ask the sink for
+    /// offsets. The group waits for the answer; heartbeats go on meanwhile.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        kind: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let assign = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::Acquire) {
+            // Nobody is left to take the change up, and closing waits for the answer.
+            if let (false, Err(error)) = (assign, release(consumer, partitions)) {
+                warn!(%error, "cannot give the partitions up");
+            }
+            return;
+        }
+        let listed = partitions.elements();
+        let listed = listed.iter().map(|p| TopicPartition::new(p.topic(), p.partition())).collect();
+        let change = if assign {
+            Rebalance::Assign(listed)
+        } else {
+            Rebalance::Revoke { partitions: listed, lost: consumer.assignment_lost() }
+        };
+        self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
+    }
+}
+
+fn release<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &TopicPartitionList,
+) -> std::result::Result<(), KafkaError> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
+        _ => consumer.unassign(),
+    }
+}
+
+struct Owned {
+    source: Arc<TopicPartition>,
+    position: i64,
+}
+
+/// The consumer of one task.
+pub struct Consumer {
+    inner: BaseConsumer<Context>,
+    owned: Vec<Owned>,
+    reset: Reset,
+    arena: BytesMut,
+}
+
+/// `auto.offset.reset`, for partitions of which neither the sink nor the group knows an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reset {
+    Earliest,
+    Latest,
+    None,
+}
+
+/// What a task subscribes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subscription {
+    /// `topics`.
+    Topics(Vec<String>),
+    /// `topics.regex`.
+    Pattern(String),
+}
+
+impl Consumer {
+    /// A consumer that has joined its group.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] when a setting is refused.
+    pub fn new(mut config: ClientConfig, subscription: &Subscription) -> Result<Self> {
+        let reset = match config.get("auto.offset.reset").unwrap_or("earliest") {
+            "earliest" | "smallest" | "beginning" => Reset::Earliest,
+            "latest" | "largest" | "end" => Reset::Latest,
+            _ => Reset::None,
+        };
+        // Where to start is decided here. That the log has lost an offset later on must be seen,
+        // not papered over (operations: retention passed, topic created anew).
+        config.set("auto.offset.reset", "error").set("enable.auto.commit", "false");
+        let context = Context {
+            rebalances: Mutex::new(VecDeque::new()),
+            closing: AtomicBool::new(false),
+        };
+        let invalid = |e: KafkaError| Error::config(format!("consumer: {e}"));
+        let inner: BaseConsumer<Context> = config.create_with_context(context).map_err(invalid)?;
+        match subscription {
+            Subscription::Topics(topics) => {
+                let topics: Vec<_> = topics.iter().map(String::as_str).collect();
+                inner.subscribe(&topics).map_err(invalid)?;
+            }
+            Subscription::Pattern(pattern) => {
+                let pattern = format!("^({pattern})$");
+                inner.subscribe(&[&pattern]).map_err(invalid)?;
+            }
+        }
+        Ok(Self { inner, owned: Vec::new(), reset, arena: BytesMut::new() })
+    }
+
+    /// Waits up to `wait` for a first record, then takes what is at hand.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Fatal`] when reading cannot go on.
+    pub fn poll(&mut self, limits: PollLimits, wait: Duration) -> Result<Vec<RawBatch>> {
+        let Self { inner, owned, arena, .. } = self;
+        let mut batches: Vec<RawBatch> = Vec::new();
+        let mut index: HashMap<(usize, i32), Option<usize>> = HashMap::new();
+        let mut last: Option<((usize, i32), Option<usize>)> = None;
+        let (mut records, mut bytes, mut timeout) = (0, 0, wait);
+        while records < limits.records && bytes < limits.bytes {
+            let message = match inner.poll(timeout) {
+                None => break,
+                Some(Err(error)) => {
+                    check(error)?;
+                    continue;
+                }
+                Some(Ok(message)) => message,
+            };
+            timeout = Duration::ZERO;
+            // Records come in runs of one partition: only the first of a run is looked up.
+            let key = (message.topic_ptr() as usize, message.partition());
+            let at = match last {
+                Some((known, at)) if known == key => at,
+                _ => *index.entry(key).or_insert_with(|| {
+                    let owned = owned.iter().find(|o| {
+                        o.source.partition == key.1 && *o.source.topic == *message.topic()
+                    })?;
+                    batches.push(RawBatch {
+                        source: Arc::clone(&owned.source),
+                        records: Vec::new(),
+                        first_offset: owned.position,
+                        next_offset: owned.position,
+                        bytes: 0,
+                    });
+                    Some(batches.len() - 1)
+                }),
+            };
+            last = Some((key, at));
+            // None: left over from a partition that was given up.
+            let Some(batch) = at.map(|at| &mut batches[at]) else { continue };
+            if message.offset() < batch.next_offset {
+                continue;
+            }
+            let record = copy(&message, arena);
+            let size = size(&record);
+            (batch.next_offset, batch.bytes) = (record.offset + 1, batch.bytes + size);
+            batch.records.push(record);
+            (records, bytes) = (records + 1, bytes + size);
+        }
+        for batch in &batches {
+            if let Some(owned) = owned.iter_mut().find(|o| Arc::ptr_eq(&o.source, &batch.source)) {
+                owned.position = batch.next_offset;
+            }
+        }
+        batches.retain(|batch| !batch.records.is_empty());
+        Ok(batches)
+    }
+
+    /// Serves the client's own work while nothing may be read: partitions must be paused.
+    ///
+    /// # Errors
+    /// As for `poll`.
+    pub fn idle(&mut self, wait: Duration) -> Result<()> {
+        let batches = self.poll(PollLimits { records: 1, bytes: 1 }, wait)?;
+        // A record that was on its way when its partition was paused is read again.
+        for batch in batches {
+            self.seek(&[(TopicPartition::clone(&batch.source), batch.first_offset)])?;
+        }
+        Ok(())
+    }
+
+    /// The next change of the assignment.
+    pub fn rebalance(&self) -> Option<Rebalance> {
+        let rebalances = &self.inner.client().context().rebalances;
+        rebalances.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// The partitions that the task owns.
+    pub fn owned(&self) -> Vec<TopicPartition> {
+        self.owned.iter().map(|o| TopicPartition::clone(&o.source)).collect()
+    }
+
+    /// Where to start partitions that the sink has no offset for: at what the group has committed
+    /// (so that a connector moved here from Kafka Connect goes on where it was), else by
+    /// `auto.offset.reset`.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Retriable`] when Kafka does not answer.
+    pub fn starts(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, i64)>> {
+        let mut asked = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            asked.add_partition(&partition.topic, partition.partition);
+        }
+        let committed = self.inner.committed_offsets(asked, ANSWER).map_err(no_answer)?;
+        let start = |partition: &TopicPartition| {
+            let known = committed.find_partition(&partition.topic, partition.partition);
+            if let Some(Offset::Offset(offset)) = known.map(|p| p.offset()) {
+                return Ok((partition.clone(), offset));
+            }
+            let (low, high) = self.watermarks(partition)?;
+            match self.reset {
+                Reset::Earliest => Ok((partition.clone(), low)),
+                Reset::Latest => Ok((partition.clone(), high)),
+                Reset::None => Err(Error::fatal(format!(
+                    "no offset is known for {partition}, and auto.offset.reset is none"
+                ))),
+            }
+        };
+        partitions.iter().map(start).collect()
+    }
+
+    /// Checks that the log still has what the sink goes on from.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Fatal`] when it has not: going on would lose records in silence.
+    pub fn check_stored(&self, opened: &[OpenedPartition]) -> Result<()> {
+        for OpenedPartition { source, next_offset } in opened {
+            let Some(stored) = *next_offset else { continue };
+            let (low, high) = self.watermarks(source)?;
+            if (low..=high).contains(&stored) {
+                continue;
+            }
+            let why = if stored < low {
+                "retention has passed it, and the records between are gone"
+            } else {
+                "the topic was deleted and created anew, or its end was lost"
+            };
+            return Err(Error::fatal(format!(
+                "the stored offset {stored} of {source} is outside its log ({low} to {high}): \
+                 {why}; stop the connector and set or reset its offsets"
+            )));
+        }
+        Ok(())
+    }
+
+    fn watermarks(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
+        let TopicPartition { topic, partition } = partition;
+        self.inner.fetch_watermarks(topic, *partition, ANSWER).map_err(no_answer)
+    }
+
+    /// Takes the partitions, and reads them from the given offsets.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Fatal`] when the client refuses.
+    pub fn assign(&mut self, starts: &[(TopicPartition, i64)], paused: bool) -> Result<()> {
+        let list = offsets(starts);
+        match self.inner.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.inner.incremental_assign(&list),
+            _ => self.inner.assign(&list),
+        }
+        .map_err(|e| Error::fatal(format!("cannot assign partitions: {e}")))?;
+        for (partition, position) in starts {
+            info!(%partition, offset = position, "assigned");
+            self.owned.retain(|o| *o.source != *partition);
+            let source = Arc::new(partition.clone());
+            self.owned.push(Owned { source, position: *position });
+        }
+        if paused { self.pause(true) } else { Ok(()) }
+    }
+
+    /// Gives the partitions up.
+    ///
+    /// # Errors
+    /// As for `assign`.
+    pub fn unassign(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            info!(%partition, "revoked");
+            list.add_partition(&partition.topic, partition.partition);
+        }
+        self.owned.retain(|o| !partitions.contains(&o.source));
+        release(&self.inner, &list)
+            .map_err(|e| Error::fatal(format!("cannot give partitions up: {e}")))
+    }
+
+    /// Reads the partitions from the given offsets.
+    ///
+    /// # Errors
+    /// As for `assign`.
+    pub fn seek(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()> {
+        self.inner
+            .seek_partitions(offsets(starts), ANSWER)
+            .map_err(|e| Error::fatal(format!("cannot seek: {e}")))?;
+        for (partition, position) in starts {
+            if let Some(owned) = self.owned.iter_mut().find(|o| *o.source == *partition) {
+                owned.position = *position;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops or resumes reading of all partitions, staying in the group.
+    ///
+    /// # Errors
+    /// As for `assign`.
+    pub fn pause(&self, pause: bool) -> Result<()> {
+        let mut list = TopicPartitionList::with_capacity(self.owned.len());
+        for owned in &self.owned {
+            list.add_partition(&owned.source.topic, owned.source.partition);
+        }
+        if list.count() == 0 {
+            return Ok(());
+        }
+        if pause { self.inner.pause(&list) } else { self.inner.resume(&list) }
+            .map_err(|e| Error::fatal(format!("cannot pause or resume: {e}")))
+    }
+
+    /// Tells the group where the task is. Only for those who look at lag: the sink knows.
+    pub fn commit(&self, positions: &[(Arc<TopicPartition>, i64)], mode: CommitMode) {
+        let mut list = TopicPartitionList::with_capacity(positions.len());
+        for (source, offset) in positions {
+            let offset = Offset::Offset(*offset);
+            if let Err(error) = list.add_partition_offset(&source.topic, source.partition, offset) {
+                warn!(%error, partition = %source, "cannot commit the offset to Kafka");
+            }
+        }
+        if let Err(error) = self.inner.commit(&list, mode) {
+            warn!(%error, "cannot commit offsets to Kafka");
+        }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.inner.client().context().closing.store(true, Ordering::Release);
+        // What was put down and not taken up would keep the client from closing.
+        while let Some(change) = self.rebalance() {
+            if let Rebalance::Revoke { partitions, .. } = change {
+                let _ = self.unassign(&partitions);
+            }
+        }
+    }
+}
+
+fn offsets(starts: &[(TopicPartition, i64)]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(starts.len());
+    for (partition, offset) in starts {
+        // Only a negative offset is refused, and none is stored.
+        let offset = Offset::Offset((*offset).max(0));
+        let _ = list.add_partition_offset(&partition.topic, partition.partition, offset);
+    }
+    list
+}
+
+fn no_answer(error: KafkaError) -> Error {
+    Error::retriable(format!("Kafka does not answer: {error}"))
+}
+
+/// Errors of the client: which of them end the task.
+fn check(error: KafkaError) -> Result<()> {
+    use RDKafkaErrorCode as Code;
+    let code = match &error {
+        KafkaError::MessageConsumptionFatal(_) => {
+            return Err(Error::fatal(format!("consumer: {error}")));
+        }
+        KafkaError::MessageConsumption(code) => *code,
+        _ => return Ok(()),
+    };
+    match code {
+        Code::AutoOffsetReset | Code::OffsetOutOfRange => Err(Error::fatal(format!(
+            "a partition's offset is outside its log ({error}): retention has passed it, or the \
+             topic was created anew; stop the connector and set or reset its offsets"
+        ))),
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::SaslAuthenticationFailed
+        | Code::InvalidTopic => Err(Error::config(format!("consumer: {error}"))),
+        _ => {
+            warn!(%error, "consumer");
+            Ok(())
+        }
+    }
+}
+
+/// Copies the record out of the client: all of a batch share one buffer.
+fn copy(message: &BorrowedMessage<'_>, arena: &mut BytesMut) -> RawRecord {
+    const ARENA: usize = 256 * 1024;
+    let mut keep = |bytes: &[u8]| -> Bytes {
+        if arena.capacity() - arena.len() < bytes.len() {
+            *arena = BytesMut::with_capacity(ARENA.max(bytes.len()));
+        }
+        arena.put_slice(bytes);
+        arena.split().freeze()
+    };
+    let headers = message.headers().map(|headers| {
+        let headers = headers.iter();
+        headers
+            .map(|h| RawHeader { name: h.key.into(), value: h.value.map(&mut keep) })
+            .collect()
+    });
+    let (timestamp, timestamp_type) = match message.timestamp() {
+        Timestamp::NotAvailable => (None, TimestampType::None),
+        Timestamp::CreateTime(ms) => (Some(ms), TimestampType::CreateTime),
+        Timestamp::LogAppendTime(ms) => (Some(ms), TimestampType::LogAppendTime),
+    };
+    RawRecord {
+        offset: message.offset(),
+        key: message.key().map(&mut keep),
+        value: message.payload().map(&mut keep),
+        headers: headers.unwrap_or_default(),
+        timestamp,
+        timestamp_type,
+    }
+}
+
+fn size(record: &RawRecord) -> usize {
+    let len = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+    let headers: usize = record.headers.iter().map(|h| h.name.len() + len(&h.value)).sum();
+    len(&record.key) + len(&record.value) + headers
+}

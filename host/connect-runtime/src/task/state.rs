@@ -1,0 +1,123 @@
+//! What a task tells of itself, and what it is told.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use connect_api::Error;
+use tokio::sync::mpsc;
+
+use crate::worker::{TaskEvent, TaskState};
+
+/// Sends a task's states to the herder.
+#[derive(Clone, Debug)]
+pub struct Reports {
+    events: mpsc::Sender<TaskEvent>,
+    connector: String,
+    task: u32,
+    generation: u64,
+}
+
+impl Reports {
+    /// Reports of one start of a task.
+    pub fn new(
+        events: mpsc::Sender<TaskEvent>,
+        connector: &str,
+        task: u32,
+        generation: u64,
+    ) -> Self {
+        Self { events, connector: connector.to_owned(), task, generation }
+    }
+
+    /// It polls.
+    pub fn running(&self) {
+        self.send(TaskState::Running { waiting: None });
+    }
+
+    /// It polls, but cannot go on for now.
+    pub fn waiting(&self, error: &Error) {
+        self.send(TaskState::Running { waiting: Some(error.chain()) });
+    }
+
+    /// It is paused.
+    pub fn paused(&self) {
+        self.send(TaskState::Paused);
+    }
+
+    /// It ended as it was told to.
+    pub fn stopped(&self) {
+        self.send(TaskState::Stopped);
+    }
+
+    /// It ended with an error. Clients read the trace line by line, as Java prints one.
+    pub fn failed(&self, error: &Error) {
+        let Self { connector, task, .. } = self;
+        let trace = format!(
+            "org.apache.kafka.connect.errors.ConnectException: Exiting WorkerSinkTask due to \
+             unrecoverable exception.\n\tat ferrule.task({connector}-{task})\n\
+             Caused by: {}: {}\n",
+            error.class_name(),
+            error.chain()
+        );
+        self.send(TaskState::Failed { trace });
+    }
+
+    fn send(&self, state: TaskState) {
+        let Self { events, connector, task, generation } = self;
+        let event =
+            TaskEvent { connector: connector.clone(), task: *task, generation: *generation, state };
+        // The herder outlives its tasks; when it does not, nobody is left to tell. Called from
+        // inside `block_on` too, where a blocking send is not allowed.
+        let mut unsent = Some(event);
+        while let Some(event) = unsent.take() {
+            if let Err(mpsc::error::TrySendError::Full(event)) = events.try_send(event) {
+                unsent = Some(event);
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+/// What the herder wants of a task.
+#[derive(Debug, Default)]
+pub struct Control {
+    stop: AtomicBool,
+    abandon: AtomicBool,
+    pause: AtomicBool,
+}
+
+impl Control {
+    /// Paused from the start, or not.
+    pub fn new(paused: bool) -> Self {
+        Self { pause: AtomicBool::new(paused), ..Self::default() }
+    }
+
+    /// Tells the task to stop.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// Tells the task not to wait for what is in hand.
+    pub fn abandon(&self) {
+        self.abandon.store(true, Ordering::Release);
+        self.stop();
+    }
+
+    /// Pauses or resumes the task.
+    pub fn pause(&self, pause: bool) {
+        self.pause.store(pause, Ordering::Release);
+    }
+
+    /// Whether the task is to stop.
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Whether the task is to let go of what is in hand.
+    pub fn abandoned(&self) -> bool {
+        self.abandon.load(Ordering::Acquire)
+    }
+
+    /// Whether the task is to pause.
+    pub fn pausing(&self) -> bool {
+        self.pause.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,168 @@
+//! Stage 3: predicates, built-in transforms and WASM plugins.
+
+use std::sync::Arc;
+
+use connect_api::{Disposition, Error, Outcome, Predicate, Result, SinkRecord, TopicPartition};
+use connect_api::{RecordTransformation, Transformation};
+
+/// The transforms of a task, in order.
+pub struct TransformationChain {
+    steps: Vec<ChainStep>,
+}
+
+/// One transform of the chain.
+pub struct ChainStep {
+    /// Its alias in `transforms`.
+    pub alias: String,
+    /// Its class, or its name for a WASM plugin.
+    pub class: String,
+    /// The predicate that it waits for, and whether that is negated.
+    pub predicate: Option<(Arc<dyn Predicate>, bool)>,
+    /// The transform.
+    pub transformation: StepKind,
+}
+
+impl std::fmt::Debug for ChainStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.alias, self.class)
+    }
+}
+
+/// How a transform takes its records.
+pub enum StepKind {
+    /// One by one.
+    Record(Box<dyn RecordTransformation>),
+    /// By the batch.
+    Batch(Box<dyn Transformation>),
+}
+
+/// Takes the records that a transform fails: class, offset, error. An error of its own ends the
+/// batch.
+pub type OnFailure<'a> = &'a mut dyn FnMut(&str, i64, Error) -> Result<()>;
+
+impl TransformationChain {
+    /// A chain of the given steps.
+    pub fn new(steps: Vec<ChainStep>) -> Self {
+        Self { steps }
+    }
+
+    /// Transforms records of one partition.
+    ///
+    /// # Errors
+    /// What `failed` answers, or an error that no record is to blame for.
+    pub fn apply(
+        &mut self,
+        source: &Arc<TopicPartition>,
+        mut records: Vec<SinkRecord>,
+        failed: OnFailure<'_>,
+    ) -> Result<Vec<SinkRecord>> {
+        for step in &mut self.steps {
+            if records.is_empty() {
+                break;
+            }
+            records = step.apply(source, records, failed)?;
+        }
+        Ok(records)
+    }
+
+    /// Everything of the partition up to the offset is durable.
+    pub fn durable(&mut self, source: &TopicPartition, next_offset: i64) {
+        self.batched(|transformation| transformation.durable(source, next_offset));
+    }
+
+    /// The partition goes back to what is durable, or away.
+    pub fn reset(&mut self, source: &TopicPartition) {
+        self.batched(|transformation| transformation.reset(source));
+    }
+
+    fn batched(&mut self, mut each: impl FnMut(&mut dyn Transformation)) {
+        for step in &mut self.steps {
+            if let StepKind::Batch(transformation) = &mut step.transformation {
+                each(transformation.as_mut());
+            }
+        }
+    }
+}
+
+impl ChainStep {
+    fn apply(
+        &mut self,
+        source: &Arc<TopicPartition>,
+        mut records: Vec<SinkRecord>,
+        failed: OnFailure<'_>,
+    ) -> Result<Vec<SinkRecord>> {
+        let Self { class, predicate, transformation, .. } = self;
+        let applies = |record: &SinkRecord| match predicate {
+            Some((predicate, negate)) => predicate.test(record) != *negate,
+            None => true,
+        };
+        match transformation {
+            StepKind::Record(transformation) => {
+                let mut fatal = None;
+                records.retain_mut(|record| {
+                    if fatal.is_some() || !applies(record) {
+                        return true;
+                    }
+                    match transformation.apply(record) {
+                        Ok(Disposition::Keep) => true,
+                        Ok(Disposition::Drop) => false,
+                        Err(error) => {
+                            fatal = failed(class, record.offset, error).err();
+                            false
+                        }
+                    }
+                });
+                fatal.map_or(Ok(records), Err)
+            }
+            StepKind::Batch(transformation) if predicate.is_none() => {
+                apply_batch(transformation.as_mut(), class, source, records, failed)
+            }
+            StepKind::Batch(transformation) => {
+                // Those that it does not apply to keep their places between the others' results.
+                let (mut chosen, mut rest) = (Vec::new(), Vec::new());
+                for record in records {
+                    if applies(&record) { chosen.push(record) } else { rest.push(record) }
+                }
+                if !chosen.is_empty() {
+                    chosen = apply_batch(transformation.as_mut(), class, source, chosen, failed)?;
+                }
+                chosen.append(&mut rest);
+                // Stable: the several results of one record stay in their order.
+                chosen.sort_by_key(|record| record.offset);
+                Ok(chosen)
+            }
+        }
+    }
+}
+
+fn apply_batch(
+    transformation: &mut dyn Transformation,
+    class: &str,
+    source: &Arc<TopicPartition>,
+    records: Vec<SinkRecord>,
+    failed: OnFailure<'_>,
+) -> Result<Vec<SinkRecord>> {
+    let outcomes = transformation.apply(source, &records)?;
+    if outcomes.len() != records.len() {
+        return Err(Error::fatal(format!(
+            "transform {class} gave {} outcomes for {} records",
+            outcomes.len(),
+            records.len()
+        )));
+    }
+    let emitted = match records.last() {
+        Some(last) => transformation.tick(source, last)?,
+        None => Vec::new(),
+    };
+    let mut out = Vec::with_capacity(records.len() + emitted.len());
+    for (record, outcome) in records.into_iter().zip(outcomes) {
+        match outcome {
+            Outcome::Keep => out.push(record),
+            Outcome::Drop => {}
+            Outcome::Replace(mut made) => out.append(&mut made),
+            Outcome::Fail(error) => failed(class, record.offset, error)?,
+        }
+    }
+    out.extend(emitted);
+    Ok(out)
+}

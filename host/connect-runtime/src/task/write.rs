@@ -1,0 +1,393 @@
+//! Stage 4: the sink, on a thread of its own, so that the next batches are converted and
+//! transformed while the target commits the last ones.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use connect_api::{
+    ErrantRecordReporter, Error, ErrorKind, OpenedPartition, RawRecord, RecordBatch, Result,
+    SinkRecord, SinkTask, TopicPartition,
+};
+use tracing::{debug, info, warn};
+
+use super::state::Reports;
+use crate::errors::{Delivery, Errant, ErrorReporter, Stage, delivered};
+use crate::metrics::TaskMetrics;
+
+/// The first and the longest pause between two tries of a call that may succeed later.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// Offsets up to which everything is durable in the target.
+///
+/// Invariant 1: it is made here alone, after a put has returned, and it is all that a commit takes.
+#[derive(Debug)]
+pub struct Durable(Vec<(Arc<TopicPartition>, i64)>);
+
+impl Durable {
+    /// For each partition the offset to go on from.
+    pub fn positions(&self) -> &[(Arc<TopicPartition>, i64)] {
+        &self.0
+    }
+}
+
+/// A batch for the sink, with all that is owed for its records.
+pub struct TaskBatch {
+    /// What the sink gets.
+    pub batch: RecordBatch,
+    /// The records as Kafka has them, by offset.
+    pub raw: Vec<RawRecord>,
+    /// Dead letters to wait for before the batch is written.
+    pub letters: Vec<Delivery>,
+    /// Bytes of the raw records.
+    pub bytes: usize,
+}
+
+impl TaskBatch {
+    /// Adds the batch that follows this one.
+    pub fn append(&mut self, mut next: Self) {
+        debug_assert_eq!(self.batch.next_offset, next.batch.first_offset);
+        self.batch.records.append(&mut next.batch.records);
+        self.batch.next_offset = next.batch.next_offset;
+        self.raw.append(&mut next.raw);
+        self.letters.append(&mut next.letters);
+        self.bytes += next.bytes;
+    }
+}
+
+/// What the task's loop asks of the sink. Served in order.
+pub enum Request {
+    /// Take these partitions over.
+    Open(Vec<TopicPartition>),
+    /// Set the offsets of partitions that had none.
+    StartAt(Vec<(TopicPartition, i64)>),
+    /// Write these batches in one transaction, unless the generation is over.
+    Put(u64, Vec<TaskBatch>),
+    /// Give these partitions up.
+    Close(Vec<TopicPartition>),
+}
+
+/// What the sink answers.
+pub enum Response {
+    /// To `Open`.
+    Opened(Vec<OpenedPartition>),
+    /// To `StartAt`.
+    Started,
+    /// To `Put`.
+    Durable(Durable),
+    /// To `Put`: another task owns a partition, or the target has lost offsets. Nothing of this
+    /// generation is written any more.
+    Rewind(Error),
+    /// To `Put`: its generation was over.
+    Void,
+    /// To `Close`.
+    Closed,
+    /// To any: the task cannot go on.
+    Failed(Error),
+}
+
+/// The loop's end of the writing thread.
+pub struct Writer {
+    requests: Option<SyncSender<Request>>,
+    responses: Receiver<Response>,
+    generation: Arc<AtomicU64>,
+    outstanding: usize,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn start(
+        sink: Box<dyn SinkTask>,
+        class: String,
+        errors: Arc<ErrorReporter>,
+        metrics: Arc<TaskMetrics>,
+        reports: Reports,
+        runtime: tokio::runtime::Handle,
+    ) -> Result<Self> {
+        // One transaction is being written, one waits, and the loop makes the next one.
+        let (requests, inbox) = std::sync::mpsc::sync_channel(1);
+        let (outbox, responses) = std::sync::mpsc::channel();
+        let generation = Arc::new(AtomicU64::new(0));
+        let mut thread = WriteThread {
+            sink,
+            class,
+            errors,
+            metrics,
+            reports,
+            generation: Arc::clone(&generation),
+            rewound: None,
+        };
+        let span = tracing::Span::current();
+        let thread = std::thread::Builder::new()
+            .name("sink-write".into())
+            .spawn(move || {
+                let _span = span.entered();
+                while let Ok(request) = inbox.recv() {
+                    let response = runtime.block_on(thread.serve(request));
+                    if outbox.send(response).is_err() {
+                        break;
+                    }
+                }
+                runtime.block_on(thread.sink.stop());
+            })
+            .map_err(|e| Error::retriable("cannot start a thread").with_source(e))?;
+        let requests = Some(requests);
+        Ok(Self { requests, responses, generation, outstanding: 0, thread: Some(thread) })
+    }
+
+    /// Hands a request over; gives it back when one is waiting already.
+    ///
+    /// # Errors
+    /// When the thread has died.
+    pub fn try_send(&mut self, request: Request) -> Result<Option<Request>> {
+        let Some(requests) = &self.requests else { return Err(gone()) };
+        match requests.try_send(request) {
+            Ok(()) => {
+                self.outstanding += 1;
+                Ok(None)
+            }
+            Err(TrySendError::Full(request)) => Ok(Some(request)),
+            Err(TrySendError::Disconnected(_)) => Err(gone()),
+        }
+    }
+
+    /// Whether nothing is being written or waits.
+    pub fn is_idle(&self) -> bool {
+        self.outstanding == 0
+    }
+
+    /// The next answer, if it comes within `wait`.
+    ///
+    /// # Errors
+    /// When the thread has died.
+    pub fn response(&mut self, wait: Duration) -> Result<Option<Response>> {
+        if self.outstanding == 0 {
+            return Ok(None);
+        }
+        let response = if wait.is_zero() {
+            self.responses.try_recv().map_err(|e| e == TryRecvError::Disconnected)
+        } else {
+            let received = self.responses.recv_timeout(wait);
+            received.map_err(|e| e == RecvTimeoutError::Disconnected)
+        };
+        match response {
+            Ok(response) => {
+                self.outstanding -= 1;
+                Ok(Some(response))
+            }
+            Err(true) => Err(gone()),
+            Err(false) => Ok(None),
+        }
+    }
+
+    /// The generation of batches that are made now.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Ends the generation: what waits is not written, and no call is repeated any more. What is
+    /// being written may still become durable.
+    pub fn abandon(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Ends the thread, which lets go of the target first.
+    pub fn stop(mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            warn!("the writing thread panicked");
+        }
+    }
+}
+
+fn gone() -> Error {
+    Error::fatal("the writing thread has died")
+}
+
+struct WriteThread {
+    sink: Box<dyn SinkTask>,
+    class: String,
+    errors: Arc<ErrorReporter>,
+    metrics: Arc<TaskMetrics>,
+    reports: Reports,
+    generation: Arc<AtomicU64>,
+    /// The generation that a rewind has ended, until the loop begins the next one.
+    rewound: Option<u64>,
+}
+
+impl WriteThread {
+    async fn serve(&mut self, request: Request) -> Response {
+        let answer = match request {
+            Request::Open(partitions) => self.open(&partitions).await.map(Response::Opened),
+            Request::StartAt(starts) => self.start_at(&starts).await.map(|()| Response::Started),
+            Request::Put(generation, batches) => self.put(generation, batches).await,
+            Request::Close(partitions) => {
+                self.sink.close(&partitions).await;
+                Ok(Response::Closed)
+            }
+        };
+        answer.unwrap_or_else(Response::Failed)
+    }
+
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let mut retry = Retry::default();
+        loop {
+            match self.sink.open(partitions).await {
+                Err(error) => self.again_in(error, generation, &mut retry).await?,
+                Ok(opened) => {
+                    self.recovered(&retry);
+                    return Ok(opened);
+                }
+            }
+        }
+    }
+
+    async fn start_at(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let mut retry = Retry::default();
+        loop {
+            match self.sink.start_at(starts).await {
+                Err(error) => self.again_in(error, generation, &mut retry).await?,
+                Ok(()) => {
+                    self.recovered(&retry);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn put(&mut self, generation: u64, mut batches: Vec<TaskBatch>) -> Result<Response> {
+        let over = |thread: &Self| generation != thread.generation.load(Ordering::Acquire);
+        if over(self) || self.rewound == Some(generation) {
+            return Ok(Response::Void);
+        }
+        // Invariant 3: what was reported counts as done, so the report has to be durable first.
+        for batch in &mut batches {
+            delivered(std::mem::take(&mut batch.letters)).await?;
+        }
+        let (written, raws): (Vec<RecordBatch>, Vec<Vec<RawRecord>>) =
+            batches.into_iter().map(|b| (b.batch, b.raw)).unzip();
+        let mut retry = Retry::default();
+        let started = Instant::now();
+        loop {
+            let errors = Arc::clone(&self.errors);
+            let class = self.class.clone();
+            let mut reporter = PutReporter { errors, class, batches: &written, raws: &raws };
+            match self.sink.put(&written, &mut reporter).await {
+                Ok(()) => break,
+                Err(error) if error.kind() == ErrorKind::Fenced => {
+                    self.rewound = Some(generation);
+                    return Ok(Response::Rewind(error));
+                }
+                Err(error) => {
+                    if !self.again(error, generation, &mut retry).await? {
+                        return Ok(Response::Void);
+                    }
+                }
+            }
+        }
+        self.recovered(&retry);
+        self.metrics.put_seconds.record(started.elapsed().as_secs_f64());
+        let records: usize = written.iter().map(|b| b.records.len()).sum();
+        debug!(records, batches = written.len(), "durable");
+        // Invariant 1: the one place where offsets become durable.
+        Ok(Response::Durable(Durable(
+            written.into_iter().map(|b| (b.source, b.next_offset)).collect(),
+        )))
+    }
+
+    async fn again_in(&self, error: Error, generation: u64, retry: &mut Retry) -> Result<()> {
+        if self.again(error, generation, retry).await? {
+            return Ok(());
+        }
+        Err(Error::retriable("the task stops before the target is back"))
+    }
+
+    /// Waits before a call is repeated; false when its generation has ended meanwhile.
+    ///
+    /// # Errors
+    /// The error itself, when it is none that time mends.
+    async fn again(&self, error: Error, generation: u64, retry: &mut Retry) -> Result<bool> {
+        if error.kind() != ErrorKind::Retriable {
+            return Err(error);
+        }
+        self.metrics.retries.increment(1);
+        if retry.tries == 0 {
+            warn!(error = %error.chain(), "the target is away; the task waits for it");
+            self.metrics.target_unavailable.set(1.0);
+            self.reports.waiting(&error);
+        }
+        let until = Instant::now() + retry.pause();
+        while Instant::now() < until {
+            if generation != self.generation.load(Ordering::Acquire) {
+                return Ok(false);
+            }
+            tokio::time::sleep(BACKOFF.0.min(until.saturating_duration_since(Instant::now()))).await;
+        }
+        Ok(generation == self.generation.load(Ordering::Acquire))
+    }
+
+    fn recovered(&self, retry: &Retry) {
+        if retry.tries > 0 {
+            info!(tries = retry.tries, "the target is back");
+            self.metrics.target_unavailable.set(0.0);
+            self.reports.running();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Retry {
+    tries: u32,
+}
+
+impl Retry {
+    /// Doubled each time up to a limit, less up to a quarter by chance, so that the tasks of a
+    /// worker do not all come back at once.
+    fn pause(&mut self) -> Duration {
+        let full = BACKOFF.0.saturating_mul(1 << self.tries.min(10)).min(BACKOFF.1);
+        self.tries += 1;
+        let chance = uuid::Uuid::new_v4().as_bytes()[0];
+        full - full.mul_f64(f64::from(chance) / 1024.0)
+    }
+}
+
+struct PutReporter<'a> {
+    errors: Arc<ErrorReporter>,
+    class: String,
+    batches: &'a [RecordBatch],
+    raws: &'a [Vec<RawRecord>],
+}
+
+#[async_trait]
+impl ErrantRecordReporter for PutReporter<'_> {
+    async fn report(&mut self, record: &SinkRecord, error: Error) -> Result<()> {
+        let raw = self.batches.iter().zip(self.raws).find_map(|(batch, raws)| {
+            let at = raws.binary_search_by_key(&record.offset, |raw| raw.offset);
+            (batch.source == record.source).then(|| at.ok().map(|at| &raws[at]))?
+        });
+        let Some(raw) = raw else {
+            let Self { class, .. } = self;
+            return Err(Error::fatal(format!("{class} reports a record that it was not given")));
+        };
+        let stage = Stage::TaskPut;
+        let source = &record.source;
+        let errant = Errant { source, raw, stage, class: &self.class, error: &error };
+        match self.errors.report(&errant) {
+            Ok(letter) => delivered(letter.into_iter().collect()).await,
+            Err(intolerable) => {
+                delivered(intolerable.delivery.into_iter().collect()).await?;
+                Err(intolerable.error)
+            }
+        }
+    }
+}
