@@ -129,7 +129,9 @@ impl TestKafka {
             "-Xmx512m",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",
         ])
+        .arg(format!("-Djava.io.tmpdir={}", self.folder.display()))
         .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
         .arg("-cp")
         .arg(install::kafka_jars()?.join("*"));

@@ -64,7 +64,9 @@ impl TestRegistry {
             "-Xmx384m",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",
         ])
+        .arg(format!("-Djava.io.tmpdir={}", self.folder.display()))
         .arg("-Dquarkus.http.host=127.0.0.1")
         .arg(format!("-Dquarkus.http.port={}", self.port))
         .args([

@@ -1,6 +1,8 @@
 //! The harness itself: each real service starts and does its work.
 
 use anyhow::{Result, ensure};
+use harness::connect::connector;
+use harness::install::repository;
 use harness::kafka::TestKafka;
 use harness::names::unique;
 use harness::postgres::TestPostgres;
@@ -85,11 +87,7 @@ async fn postgres_gives_each_test_a_database() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_table_definition_can_be_applied_twice() -> Result<()> {
     let database = TestPostgres::shared().await?.database("sql").await?;
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(harness::install::repository().join("sql"))? {
-        files.push(entry?.file_name().to_string_lossy().into_owned());
-    }
-    files.sort();
+    let files = files("sql", ".sql")?;
     ensure!(
         files.len() >= 6,
         "the table definitions are missing: {files:?}"
@@ -141,4 +139,52 @@ async fn a_cut_proxy_breaks_connections_and_a_restored_one_serves() -> Result<()
     proxy.restore();
     ensure!(reqwest::get(&url).await?.status().is_success());
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connectors_write_to_tables_that_are_defined() -> Result<()> {
+    let database = TestPostgres::shared().await?.database("connectors").await?;
+    for file in files("sql", ".sql")? {
+        database.apply(&file).await?;
+    }
+    let connectors = files("connectors", ".json")?;
+    ensure!(
+        connectors.len() >= 3,
+        "connectors are missing: {connectors:?}"
+    );
+    for file in connectors {
+        let body = connector(&file, "any", &[("tasks.max", "7")])?;
+        assert_eq!(
+            (&body["name"], &body["config"]["tasks.max"]),
+            (&"any".into(), &"7".into())
+        );
+        let text = |key: &str| body["config"][key].as_str().unwrap_or_default().to_owned();
+        let table = text("table.name.format");
+        assert_eq!(
+            database.count(&format!("{table} WHERE false")).await?,
+            0,
+            "{file}"
+        );
+        if text("pk.mode") == "record_value" {
+            let key = text("pk.fields");
+            let upsert = format!("INSERT INTO {table} DEFAULT VALUES ON CONFLICT ({key})");
+            let refused = database
+                .execute(&format!("EXPLAIN {upsert} DO NOTHING"))
+                .await;
+            assert!(refused.is_ok(), "{file}: {refused:?}");
+        }
+    }
+    Ok(())
+}
+
+fn files(folder: &str, ending: &str) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(repository().join(folder))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(ending) {
+            files.push(name);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
