@@ -1,27 +1,32 @@
 //! The Kafka broker of `ferrule dev`: tansu, with its log in memory.
 //!
-//! It speaks Kafka's protocol on a port of one's choice, so any Kafka tool connects. What it does
-//! not do is listed in the README beside this crate and proved in `tests/kafka.rs`.
+//! It speaks Kafka's protocol on a port of one's choice, so any Kafka tool connects. Topics, groups
+//! and configs are tansu's; the records themselves are kept by [`log`], because tansu's memory
+//! store skips records when a consumer starts in the middle of a batch and names too low an end.
+//! What the broker does not do is listed in the README beside this crate and proved in
+//! `tests/kafka.rs`.
+
+mod log;
+mod storage;
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
-use tansu_broker::broker::Broker;
+use rama::{Context, Service};
 use tansu_broker::coordinator::group::administrator::Controller;
-use tansu_storage::StorageContainer;
+use tansu_broker::service::services;
+use tansu_storage::{BrokerRegistrationRequest, Storage, StorageContainer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
-use tracing::{error, info};
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::{debug, info, warn};
 use url::Url;
 use uuid::Uuid;
 
+use self::storage::MemoryStorage;
 use crate::{Error, Result};
 
+const CLUSTER_ID: &str = "ferrule-dev";
 const NODE_ID: i32 = 1;
-const START_TIMEOUT: Duration = Duration::from_secs(10);
-
-type MemoryBroker = Broker<Controller<StorageContainer>, StorageContainer>;
 
 /// A Kafka broker in this process. Its topics are gone when it stops.
 #[derive(Debug)]
@@ -37,31 +42,33 @@ impl Kafka {
     /// It runs on threads of its own: a Kafka client that blocks the caller's runtime must not
     /// wait for a broker that needs the same threads to answer.
     pub async fn start(addr: SocketAddr) -> Result<Self> {
-        let addr = free(addr).await?;
+        let bind = |source| Error::Bind {
+            service: "embedded Kafka",
+            addr,
+            source,
+        };
+        let listener = std::net::TcpListener::bind(addr).map_err(bind)?;
+        listener.set_nonblocking(true).map_err(bind)?;
+        let addr = listener.local_addr().map_err(bind)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("embedded-kafka")
             .enable_all()
             .build()
             .map_err(Error::io("starting the broker's threads"))?;
+        let broker = Broker::open(addr).await?;
         let serving = runtime.spawn(async move {
-            match build(addr).await {
-                Ok(mut broker) => {
-                    if let Err(error) = broker.serve(Instant::now().into()).await {
-                        error!(%error, "embedded Kafka stopped");
-                    }
-                }
-                Err(error) => error!(%error, "embedded Kafka did not start"),
+            match TcpListener::from_std(listener) {
+                Ok(listener) => broker.serve(listener).await,
+                Err(error) => warn!(%error, "embedded Kafka does not listen"),
             }
         });
-        let kafka = Self {
+        info!(bootstrap = %addr, "embedded Kafka listens");
+        Ok(Self {
             addr,
             serving,
             runtime: Some(runtime),
-        };
-        kafka.ready().await?;
-        info!(bootstrap = %kafka.bootstrap(), "embedded Kafka listens");
-        Ok(kafka)
+        })
     }
 
     /// What to put in `bootstrap.servers`.
@@ -75,23 +82,6 @@ impl Kafka {
         // Cancelled is what was asked for; a panic was already printed by its own hook.
         let _ = (&mut self.serving).await;
     }
-
-    async fn ready(&self) -> Result<()> {
-        let deadline = Instant::now() + START_TIMEOUT;
-        while Instant::now() < deadline {
-            if self.serving.is_finished() {
-                return Err(Error::Kafka("ended while starting, see the log".to_owned()));
-            }
-            if TcpStream::connect(self.addr).await.is_ok() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        Err(Error::Kafka(format!(
-            "did not listen on {} in {START_TIMEOUT:?}",
-            self.addr
-        )))
-    }
 }
 
 impl Drop for Kafka {
@@ -103,30 +93,69 @@ impl Drop for Kafka {
     }
 }
 
-/// Proves that the port is free before the broker, whose bind errors are only logged, takes it.
-async fn free(addr: SocketAddr) -> Result<SocketAddr> {
-    let bind = |source| Error::Bind {
-        service: "embedded Kafka",
-        addr,
-        source,
-    };
-    let listener = TcpListener::bind(addr).await.map_err(bind)?;
-    listener.local_addr().map_err(bind)
+/// tansu's services over our storage. Its own `Broker` is not used: it draws progress bars on the
+/// terminal and takes the signals that are the worker's.
+struct Broker {
+    storage: MemoryStorage,
+    groups: Controller<MemoryStorage>,
 }
 
-async fn build(addr: SocketAddr) -> Result<MemoryBroker> {
-    let fail = |error: &dyn std::fmt::Display| Error::Kafka(error.to_string());
-    let url = |text: String| Url::parse(&text).map_err(|error| fail(&error));
-    let listener = url(format!("tcp://{addr}"))?;
-    MemoryBroker::builder()
-        .node_id(NODE_ID)
-        .cluster_id("ferrule-dev")
-        .incarnation_id(Uuid::new_v4())
-        .advertised_listener(listener.clone())
-        .listener(listener)
-        .storage(url("memory://tansu/".to_owned())?)
-        .silent(true)
-        .build()
-        .await
-        .map_err(|error| fail(&error))
+impl Broker {
+    async fn open(addr: SocketAddr) -> Result<Self> {
+        let fail = |error: &dyn std::fmt::Display| Error::Kafka(error.to_string());
+        let url = |text: String| Url::parse(&text).map_err(|error| fail(&error));
+        let tansu = StorageContainer::builder()
+            .node_id(NODE_ID)
+            .cluster_id(CLUSTER_ID)
+            .advertised_listener(url(format!("tcp://{addr}"))?)
+            .storage(url("memory://tansu/".to_owned())?)
+            .silent(true)
+            .build()
+            .await
+            .map_err(|error| fail(&error))?;
+        let registration = BrokerRegistrationRequest {
+            broker_id: NODE_ID,
+            cluster_id: CLUSTER_ID.to_owned(),
+            incarnation_id: Uuid::new_v4(),
+            rack: None,
+        };
+        tansu
+            .register_broker(registration)
+            .await
+            .map_err(|error| fail(&error))?;
+        let storage = MemoryStorage::over(tansu);
+        let groups = Controller::with_storage(storage.clone()).map_err(|error| fail(&error))?;
+        Ok(Self { storage, groups })
+    }
+
+    async fn serve(self, listener: TcpListener) {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.connect(stream, peer, &mut connections),
+                    Err(error) => warn!(%error, "embedded Kafka lost a connection"),
+                },
+                Some(_) = connections.join_next() => {}
+            }
+        }
+    }
+
+    fn connect(&self, stream: TcpStream, peer: SocketAddr, connections: &mut JoinSet<()>) {
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%peer, %error, "connection already closed");
+            return;
+        }
+        match services(CLUSTER_ID, self.groups.clone(), self.storage.clone(), None) {
+            Ok(service) => {
+                connections.spawn(async move {
+                    // A client that hangs up is the usual end.
+                    if let Err(error) = service.serve(Context::default(), stream).await {
+                        debug!(%peer, %error, "connection ended");
+                    }
+                });
+            }
+            Err(error) => warn!(%peer, %error, "embedded Kafka cannot serve"),
+        }
+    }
 }

@@ -230,8 +230,11 @@ fn free_port(port: u16) -> Result<SocketAddr> {
 fn url(options: &PostgresOptions, addr: SocketAddr) -> Result<String> {
     let refused = || Error::Postgres("user, password or database does not fit a URL".to_owned());
     let mut url = reqwest::Url::parse(&format!("postgres://{addr}/")).map_err(|_| refused())?;
-    url.set_username(&options.user).map_err(|()| refused())?;
-    url.set_password(Some(&options.password))
+    // The setters take a percent sign for the start of an escape.
+    let escaped = |text: &str| text.replace('%', "%25");
+    url.set_username(&escaped(&options.user))
+        .map_err(|()| refused())?;
+    url.set_password(Some(&escaped(&options.password)))
         .map_err(|()| refused())?;
     url.path_segments_mut()
         .map_err(|()| refused())?
@@ -268,7 +271,7 @@ mod tests {
         let url = url(&with_password("p@ss/w:rd%"), addr).expect("a url");
         assert_eq!(
             url,
-            "postgres://ferrule:p%40ss%2Fw%3Ard%@127.0.0.1:5499/ferrule"
+            "postgres://ferrule:p%40ss%2Fw%3Ard%25@127.0.0.1:5499/ferrule"
         );
     }
 
