@@ -59,6 +59,10 @@ impl Transform for TelescopeData {
             max_payload_bytes: errors.note(config.int("max.payload.bytes")),
             pipeline_versions: errors.note(config.list("pipeline.versions")),
         };
+        if !errors.0.is_empty() {
+            // What could not be read has no bounds to check.
+            return errors.or(TelescopeData(rules));
+        }
         if rules.timestamp_min < 1 {
             errors
                 .0

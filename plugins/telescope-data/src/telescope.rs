@@ -254,17 +254,22 @@ mod tests {
 
     #[test]
     fn a_bad_configuration_names_its_keys() {
-        let bad = [
+        let keys_of = |config: &[(&str, &str)]| {
+            let errors = Runner::<TelescopeData>::new(config).err().unwrap().0;
+            errors
+                .into_iter()
+                .map(|error| error.key)
+                .collect::<Vec<_>>()
+        };
+        let unreadable = [("timestamp.min", "now"), ("max.payload.bytes", "1 MiB")];
+        assert_eq!(keys_of(&unreadable), ["timestamp.min", "max.payload.bytes"]);
+        let out_of_bounds = [
             ("timestamp.min", "0"),
             ("timestamp.max", "-1"),
-            ("max.payload.bytes", "1 MiB"),
+            ("max.payload.bytes", "-1"),
         ];
-        let errors = Runner::<TelescopeData>::new(&bad).err().unwrap();
-        let keys: Vec<_> = errors.0.iter().map(|error| error.key.as_str()).collect();
-        assert_eq!(
-            keys,
-            ["max.payload.bytes", "timestamp.min", "timestamp.max"]
-        );
+        let keys = ["timestamp.min", "timestamp.max", "max.payload.bytes"];
+        assert_eq!(keys_of(&out_of_bounds), keys);
     }
 
     proptest! {
