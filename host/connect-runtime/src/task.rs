@@ -17,7 +17,7 @@ use connect_api::{
     Error, ErrorKind, OpenedPartition, RawRecord, RecordBatch, Result, SinkRecord, TopicPartition,
 };
 use rdkafka::consumer::CommitMode;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 pub use consume::{Consumer, PollLimits, Subscription};
 pub use convert::{Converters, HeaderConverter};

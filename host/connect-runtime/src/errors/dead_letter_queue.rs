@@ -76,7 +76,7 @@ impl DeadLetterQueue {
         let raw = errant.raw;
         let mut headers = OwnedHeaders::new_with_capacity(raw.headers.len() + 10);
         for header in &raw.headers {
-            headers = headers.insert(Header { key: &header.name, value: header.value.as_ref() });
+            headers = headers.insert(Header { key: &header.name, value: header.value.as_deref() });
         }
         if context_headers {
             headers = self.context(errant, headers);

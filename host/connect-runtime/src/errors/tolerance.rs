@@ -136,7 +136,6 @@ impl ErrorReporter {
 }
 
 /// An errant record that fails the task.
-#[derive(Debug)]
 pub struct Intolerable {
     /// Its dead letter: it is written even so.
     pub delivery: Option<Delivery>,

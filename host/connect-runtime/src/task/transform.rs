@@ -92,6 +92,7 @@ impl ChainStep {
         failed: OnFailure<'_>,
     ) -> Result<Vec<SinkRecord>> {
         let Self { class, predicate, transformation, .. } = self;
+        let predicate = predicate.as_ref();
         let applies = |record: &SinkRecord| match predicate {
             Some((predicate, negate)) => predicate.test(record) != *negate,
             None => true,
