@@ -4,9 +4,9 @@ use crate::Timestamp;
 
 const SECOND: i64 = 1_000_000;
 
-/// Reads `2025-01-06T14:30:00.123456+01:00` and its shorter forms: `T` may be a blank or `t`; the
-/// time, the seconds, the fraction and the zone may be missing; the zone is `Z`, `±hh`, `±hhmm` or
-/// `±hh:mm`. Without a zone it is UTC. What a fraction has beyond microseconds is cut.
+/// Reads `2025-01-06T14:30:00.123456+01:00` and its shorter forms. `T` may be `t` or a blank. The
+/// time, the seconds, the fraction and the zone may be missing. The zone is `Z`, or `+` or `-` and
+/// `hh`, `hhmm` or `hh:mm`. Without a zone it is UTC. A fraction is cut after microseconds.
 ///
 /// ```
 /// use ferrule_plugin::{Timestamp, iso8601};

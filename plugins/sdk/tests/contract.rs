@@ -175,7 +175,7 @@ fn a_bad_configuration_names_the_key() {
 }
 
 #[test]
-fn an_unsound_timestamp_type_is_refused() {
+fn a_number_is_no_timestamp() {
     struct Times;
     impl Transform for Times {
         fn describe() -> Description {
