@@ -20,3 +20,13 @@ pub use error::{Error, Result};
 pub use kafka::Kafka;
 pub use postgres::{Postgres, PostgresOptions};
 pub use registry::Registry;
+
+/// Chooses the TLS library's provider for this process, once; a choice already made stays.
+///
+/// With feature `broker`, tansu's dependencies build the HTTP client with TLS and no provider,
+/// and then every client that is made before this call panics, also one for plain HTTP. Call it
+/// first in `main`.
+pub fn install_tls_provider() {
+    // Err is: there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

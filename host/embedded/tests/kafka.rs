@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use embedded::{Error, Kafka};
+use embedded::{Error, Kafka, Registry, demo};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -271,8 +271,9 @@ async fn a_group_resumes_where_it_committed() -> TestResult {
         let mut done = TopicPartitionList::new();
         done.add_partition_offset("resumed", 0, Offset::Offset(4))?;
         first.commit(&done, CommitMode::Sync)?;
-        let committed = first.committed(PATIENCE)?;
-        assert_eq!(committed.elements()[0].offset(), Offset::Offset(4));
+        let committed = first.committed(PATIENCE)?.elements()[0].offset();
+        assert_eq!(committed, Offset::Offset(4));
+        // A list of its partitions that is still alive would make the client wait for ever.
         drop(first);
 
         let second: BaseConsumer = client(&kafka, &settings).create()?;
@@ -329,6 +330,75 @@ fn wait_for_assignment(wanted: &[(&BaseConsumer, usize)]) -> TestResult {
             return Err(format!("assigned {counts:?}").into());
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_starts_in_the_middle_of_a_batch() -> TestResult {
+    let kafka = start().await?;
+    for codec in ["none", "snappy", "lz4", "gzip", "zstd"] {
+        let topic = format!("middle-{codec}");
+        create_topic(&kafka, &topic, 1).await?;
+        let settings = [("compression.type", codec), ("linger.ms", "200")];
+        produce(&producer(&kafka, &settings)?, &topic, 0, 100).await?;
+        let consumer: BaseConsumer = client(&kafka, &[("group.id", "middle")]).create()?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&topic, 0, Offset::Offset(37))?;
+        consumer.assign(&list)?;
+        let seen = read(&consumer, 63)?;
+        assert_eq!(offsets(&seen), (37..100).collect::<Vec<_>>(), "{codec}");
+        assert_eq!(seen[0].payload(), Some(&b"v37"[..]), "{codec}");
+        assert_eq!(
+            consumer.fetch_watermarks(&topic, 0, PATIENCE)?,
+            (0, 100),
+            "{codec}"
+        );
+    }
+    kafka.stop().await;
+    Ok(())
+}
+
+/// The broker's known gaps. When one of these fails, tansu has learnt something: say so in the
+/// README and drop the line.
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_and_the_new_group_protocol_are_refused() -> TestResult {
+    let kafka = start().await?;
+    create_topic(&kafka, "gaps", 1).await?;
+    let transactional = producer(&kafka, &[("transactional.id", "t")])?;
+    transactional.init_transactions(PATIENCE)?;
+    transactional.begin_transaction()?;
+    produce(&transactional, "gaps", 0, 1).await?;
+    let committed = transactional.commit_transaction(Duration::from_secs(5));
+    assert!(committed.is_err(), "transactions commit now");
+
+    let settings = [("group.id", "new"), ("group.protocol", "consumer")];
+    let consumer: BaseConsumer = client(&kafka, &settings).create()?;
+    consumer.subscribe(&["gaps"])?;
+    let error = (0..50).find_map(|_| consumer.poll(Duration::from_millis(100))?.err());
+    assert!(
+        error.is_some() || consumer.assignment()?.count() == 0,
+        "KIP-848 groups work now"
+    );
+    kafka.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_records_are_produced_whole() -> TestResult {
+    let kafka = start().await?;
+    let registry = Registry::start(([127, 0, 0, 1], 0).into()).await?;
+    let n = 2_000;
+    let produced = demo::produce(&kafka.bootstrap(), &registry.url(), n).await?;
+    // Again: what is there is used, and more records follow.
+    demo::produce(&kafka.bootstrap(), &registry.url(), n).await?;
+    for (system, split) in produced.systems {
+        assert_eq!(split.landed + split.refused, n);
+        let consumer = from_beginning(&kafka, system.topic, system.partitions, &[])?;
+        assert_eq!(read(&consumer, 2 * n)?.len(), 2 * n, "{}", system.topic);
+    }
+    println!("{} sample records in {:?}", 3 * n, produced.elapsed);
+    registry.stop().await;
+    kafka.stop().await;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ struct Api {
 
 impl Api {
     async fn start() -> Result<Self, Box<dyn std::error::Error>> {
+        embedded::install_tls_provider();
         let registry = Registry::start(([127, 0, 0, 1], 0).into()).await?;
         Ok(Self {
             registry,

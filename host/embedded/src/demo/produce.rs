@@ -72,6 +72,7 @@ async fn create_topics(bootstrap: &str) -> Result<()> {
 }
 
 async fn register(registry_url: &str) -> Result<i32> {
+    crate::install_tls_provider();
     let url = format!("{registry_url}/subjects/{TELESCOPE_SUBJECT}/versions");
     let body = json!({ "schema": TELESCOPE_SCHEMA });
     let answer = reqwest::Client::new()
