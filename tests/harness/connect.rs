@@ -6,23 +6,19 @@ use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::install;
 use crate::wait::wait_until;
+use crate::{http, install};
 
 /// Talks to one worker.
 #[derive(Clone)]
 pub struct ConnectClient {
     base: String,
-    client: reqwest::Client,
 }
 
 impl ConnectClient {
     /// A client of the worker at `base`, such as `http://127.0.0.1:8083`.
     pub fn new(base: String) -> Self {
-        Self {
-            base,
-            client: reqwest::Client::new(),
-        }
+        Self { base }
     }
 
     /// The worker's address.
@@ -37,7 +33,7 @@ impl ConnectClient {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(StatusCode, Value)> {
-        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        let mut request = http::client()?.request(method, format!("{}{path}", self.base));
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -8,6 +8,7 @@
 //! ever skipped. Every server dies with the test process, also when that is killed.
 
 pub mod connect;
+mod http;
 pub mod install;
 pub mod kafka;
 pub mod names;

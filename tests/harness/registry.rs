@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::process::{Server, guarded};
 use crate::wait::wait_until;
-use crate::{install, names, run};
+use crate::{http, install, names, run};
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 
@@ -115,11 +115,7 @@ impl TestRegistry {
     /// Registers with a whole request body, which may hold `references`, and returns the id.
     pub async fn register_request(&self, subject: &str, request: &Value) -> Result<u32> {
         let url = format!("{}/subjects/{subject}/versions", self.url());
-        let response = reqwest::Client::new()
-            .post(url)
-            .json(request)
-            .send()
-            .await?;
+        let response = http::client()?.post(url).json(request).send().await?;
         let answer = body(response).await?;
         let id = answer["id"].as_u64().context("the registry gave no id")?;
         Ok(u32::try_from(id)?)
@@ -128,7 +124,7 @@ impl TestRegistry {
     /// The text of the schema that has this id.
     pub async fn schema(&self, id: u32) -> Result<String> {
         let url = format!("{}/schemas/ids/{id}", self.url());
-        let answer = body(reqwest::get(url).await?).await?;
+        let answer = body(http::client()?.get(url).send().await?).await?;
         Ok(answer["schema"]
             .as_str()
             .context("the registry gave no schema")?
@@ -137,7 +133,13 @@ impl TestRegistry {
 
     /// The names that schemas are registered under.
     pub async fn subjects(&self) -> Result<Vec<String>> {
-        let answer = body(reqwest::get(format!("{}/subjects", self.url())).await?).await?;
+        let answer = body(
+            http::client()?
+                .get(format!("{}/subjects", self.url()))
+                .send()
+                .await?,
+        )
+        .await?;
         Ok(serde_json::from_value(answer)?)
     }
 }

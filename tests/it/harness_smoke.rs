@@ -1,7 +1,7 @@
 //! The harness itself: each real service starts and does its work.
 
 use anyhow::{Result, ensure};
-use harness::connect::connector;
+use harness::connect::{ConnectClient, connector};
 use harness::install::repository;
 use harness::kafka::TestKafka;
 use harness::names::unique;
@@ -131,13 +131,14 @@ async fn a_private_broker_keeps_its_records_through_a_kill() -> Result<()> {
 async fn a_cut_proxy_breaks_connections_and_a_restored_one_serves() -> Result<()> {
     let registry = TestRegistry::shared().await?;
     let proxy = FaultProxy::to(registry.port()).await?;
-    let url = format!("http://127.0.0.1:{}/apis/ccompat/v7/subjects", proxy.port());
-    ensure!(reqwest::get(&url).await?.status().is_success());
+    let through = ConnectClient::new(format!("http://127.0.0.1:{}", proxy.port()));
+    let subjects = "/apis/ccompat/v7/subjects";
+    through.get(subjects).await?;
     assert!(proxy.passed() > 100);
     proxy.refuse();
-    assert!(reqwest::get(&url).await.is_err());
+    assert!(through.get(subjects).await.is_err());
     proxy.restore();
-    ensure!(reqwest::get(&url).await?.status().is_success());
+    through.get(subjects).await?;
     Ok(())
 }
 
