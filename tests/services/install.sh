@@ -20,13 +20,7 @@ say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        die "these packages are missing and neither root nor sudo is here: as root, run: $*"
-    fi
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 installed() { dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
@@ -40,6 +34,8 @@ debian() {
         installed "$package" || missing+=("$package")
     done
     [ ${#missing[@]} = 0 ] && return
+    [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+        die "neither root nor sudo is here: as root, run: apt-get install ${missing[*]}"
     say "installing Debian packages: ${missing[*]}"
     if [ -z "${lists_fresh:-}" ]; then
         as_root apt-get update -qq
