@@ -21,12 +21,21 @@ pub const USER: &str = "ferrule";
 /// The password of [`USER`].
 pub const PASSWORD: &str = "ferrule";
 
+const COMMON: [&str; 4] = [
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "max_connections=200",
+    "max_wal_size=2GB",
+];
+const QUICK: &[&str] = &["fsync=off", "full_page_writes=off"];
+
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A Postgres server of the tests. It does not sync to disk: a test may kill the server's
 /// processes, but none pulls the plug of the machine.
 pub struct TestPostgres {
     port: u16,
+    settings: &'static [&'static str],
     data: PathBuf,
     log: PathBuf,
     server: Mutex<Option<Server>>,
@@ -46,14 +55,20 @@ impl TestPostgres {
 
     /// A server for one test, which may stop and kill it.
     pub async fn start() -> Result<Self> {
-        let data = if is_root() {
-            run::folder_of(POSTGRES_USER, "postgres")?
-        } else {
-            run::folder("postgres")?
-        };
+        Self::start_with(QUICK).await
+    }
+
+    /// A server that syncs to disk as in production, for what is measured.
+    pub async fn start_durable() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(settings: &'static [&'static str]) -> Result<Self> {
+        let data = server_folder("postgres")?;
         let log = run::folder("postgres-log")?.join("log");
         let postgres = Self {
             port: names::free_port()?,
+            settings,
             data,
             log,
             server: Mutex::new(None),
@@ -69,6 +84,16 @@ impl TestPostgres {
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The process id of the server, while it runs.
+    pub async fn pid(&self) -> Option<u32> {
+        self.server.lock().await.as_ref().map(Server::pid)
+    }
+
+    /// A new folder that the server may write to, as `COPY … TO 'file'` needs.
+    pub fn server_folder(&self, name: &str) -> Result<PathBuf> {
+        server_folder(name)
     }
 
     /// A new connection of the superuser, for what a test does behind the sink's back.
@@ -98,16 +123,8 @@ impl TestPostgres {
         ensure!(server.is_none(), "this Postgres is running");
         let mut postgres = program("postgres")?;
         postgres.arg("-D").arg(&self.data);
-        let settings = [
-            format!("port={}", self.port),
-            "listen_addresses=127.0.0.1".to_owned(),
-            "unix_socket_directories=".to_owned(),
-            "max_connections=200".to_owned(),
-            "fsync=off".to_owned(),
-            "full_page_writes=off".to_owned(),
-            "max_wal_size=2GB".to_owned(),
-        ];
-        for setting in settings.iter().chain(&preloaded()) {
+        postgres.arg("-c").arg(format!("port={}", self.port));
+        for setting in COMMON.iter().chain(self.settings).chain(preloaded()) {
             postgres.args(["-c", setting]);
         }
         let started = server.insert(Server::spawn("Postgres", postgres, &self.log)?);
@@ -183,9 +200,17 @@ fn program(name: &str) -> Result<Command> {
 }
 
 /// TimescaleDB must be loaded with the server to be used in any of its databases.
-fn preloaded() -> Option<String> {
+fn preloaded() -> Option<&'static &'static str> {
     let library = "/usr/lib/postgresql/15/lib/timescaledb.so";
-    std::fs::exists(library)
-        .is_ok_and(|found| found)
-        .then(|| "shared_preload_libraries=timescaledb".to_owned())
+    let found = std::fs::exists(library).is_ok_and(|found| found);
+    found.then_some(&"shared_preload_libraries=timescaledb")
+}
+
+/// A new folder that the server may write to, whoever runs it.
+fn server_folder(name: &str) -> Result<PathBuf> {
+    if is_root() {
+        run::folder_of(POSTGRES_USER, name)
+    } else {
+        run::folder(name)
+    }
 }

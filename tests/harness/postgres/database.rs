@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use super::{PASSWORD, USER};
 use crate::install;
+use crate::process::POSTGRES_USER;
 
 /// A database that no other test sees.
 pub struct TestDatabase {
@@ -38,6 +39,14 @@ impl TestDatabase {
     pub fn url(&self) -> String {
         format!(
             "postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{}",
+            self.port, self.name
+        )
+    }
+
+    /// The address for the superuser, who needs no password.
+    pub fn superuser_url(&self) -> String {
+        format!(
+            "postgres://{POSTGRES_USER}@127.0.0.1:{}/{}",
             self.port, self.name
         )
     }
