@@ -1,1 +1,73 @@
 //! The Postgres sink: COPY, exactly once.
+
+mod config;
+mod error;
+mod offsets;
+mod put;
+mod session;
+mod sql;
+mod task;
+mod url;
+
+use connect_api::{
+    Config, ConfigDef, ConfigValue, Properties, Result, SinkConnector, SinkTask, TaskContext,
+};
+
+use config::PostgresSinkConfig;
+use task::PostgresSinkTask;
+
+/// Writes records to the tables of a Postgres database.
+///
+/// The offsets of the records are stored in the same database, by the same transactions, so that
+/// each record is written exactly once whatever stops in between.
+pub struct PostgresSinkConnector {
+    config_def: ConfigDef,
+}
+
+impl PostgresSinkConnector {
+    /// The connector.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            config_def: config::config_def(),
+        }
+    }
+}
+
+impl Default for PostgresSinkConnector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SinkConnector for PostgresSinkConnector {
+    fn classes(&self) -> &'static [&'static str] {
+        &[
+            "io.ferrule.connect.postgres.PostgresSinkConnector",
+            "io.confluent.connect.jdbc.JdbcSinkConnector",
+            "io.aiven.connect.jdbc.JdbcSinkConnector",
+            "io.debezium.connector.jdbc.JdbcSinkConnector",
+        ]
+    }
+
+    fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    fn config_def(&self) -> &ConfigDef {
+        &self.config_def
+    }
+
+    fn normalise(&self, properties: &Properties) -> Properties {
+        config::normalise(properties)
+    }
+
+    fn validate(&self, properties: &Properties, values: &mut Vec<ConfigValue>) {
+        config::validate(properties, values);
+    }
+
+    fn task(&self, config: &Config, context: &TaskContext) -> Result<Box<dyn SinkTask>> {
+        let config = PostgresSinkConfig::resolve(config)?;
+        Ok(Box::new(PostgresSinkTask::new(config, context)))
+    }
+}

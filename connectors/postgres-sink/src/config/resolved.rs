@@ -1,0 +1,179 @@
+//! The options of a task, resolved once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use connect_api::{Config, Error, Result};
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+
+/// What becomes of rows whose key is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InsertMode {
+    Insert,
+    Upsert,
+    Update,
+}
+
+/// Where the columns of the primary key come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PkMode {
+    None,
+    Kafka,
+    RecordKey,
+    RecordValue,
+    RecordHeader,
+}
+
+/// What a field without a column is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnknownFields {
+    Error,
+    Ignore,
+}
+
+/// Where the offsets are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// In the target, by the transaction of the rows.
+    ExactlyOnce,
+    /// In Kafka alone.
+    AtLeastOnce,
+}
+
+/// The table of a topic.
+#[derive(Clone, Debug)]
+pub(crate) struct TableNaming {
+    format: String,
+    mapping: BTreeMap<String, String>,
+}
+
+impl TableNaming {
+    /// The name of the topic's table, with its schema, not quoted yet.
+    pub fn table(&self, topic: &str) -> Result<String> {
+        if self.mapping.is_empty() {
+            return Ok(self.format.replace("${topic}", topic));
+        }
+        self.mapping.get(topic).cloned().ok_or_else(|| {
+            Error::config(format!(
+                "the topic {topic} has no table in topics.to.tables.mapping"
+            ))
+        })
+    }
+}
+
+/// The options of a task.
+#[derive(Clone, Debug)]
+pub(crate) struct PostgresSinkConfig {
+    pub connect: PgConnectOptions,
+    pub connection_timeout: Duration,
+    pub socket_timeout: Duration,
+    pub insert_mode: InsertMode,
+    pub delete_enabled: bool,
+    pub max_retries: Option<u64>,
+    pub tables: TableNaming,
+    pub pk_mode: PkMode,
+    pub pk_fields: Vec<String>,
+    pub fields_whitelist: BTreeSet<String>,
+    pub unknown_fields: UnknownFields,
+    pub delivery: Delivery,
+}
+
+impl PostgresSinkConfig {
+    /// The options of a task.
+    pub fn resolve(config: &Config) -> Result<Self> {
+        let insert_mode = match lower(config, "insert.mode").as_str() {
+            "upsert" => InsertMode::Upsert,
+            "update" => InsertMode::Update,
+            _ => InsertMode::Insert,
+        };
+        let pk_mode = match lower(config, "pk.mode").as_str() {
+            "kafka" => PkMode::Kafka,
+            "record_key" => PkMode::RecordKey,
+            "record_value" => PkMode::RecordValue,
+            "record_header" => PkMode::RecordHeader,
+            _ => PkMode::None,
+        };
+        Ok(Self {
+            connect: connect_options(config)?,
+            connection_timeout: millis(config, "connection.timeout.ms"),
+            socket_timeout: millis(config, "socket.timeout.ms"),
+            insert_mode,
+            delete_enabled: config.flag("delete.enabled"),
+            max_retries: u64::try_from(config.integer("max.retries")).ok(),
+            tables: table_naming(config)?,
+            pk_mode,
+            pk_fields: filled(config.list("pk.fields")),
+            fields_whitelist: filled(config.list("fields.whitelist"))
+                .into_iter()
+                .collect(),
+            unknown_fields: match lower(config, "unknown.fields").as_str() {
+                "ignore" => UnknownFields::Ignore,
+                _ => UnknownFields::Error,
+            },
+            delivery: match lower(config, "delivery.guarantee").as_str() {
+                "at_least_once" => Delivery::AtLeastOnce,
+                _ => Delivery::ExactlyOnce,
+            },
+        })
+    }
+}
+
+fn lower(config: &Config, key: &str) -> String {
+    config.text(key).to_lowercase()
+}
+
+fn millis(config: &Config, key: &str) -> Duration {
+    Duration::from_millis(config.integer(key).unsigned_abs())
+}
+
+fn filled(items: &[String]) -> Vec<String> {
+    let filled = items.iter().filter(|item| !item.is_empty());
+    filled.cloned().collect()
+}
+
+fn table_naming(config: &Config) -> Result<TableNaming> {
+    let pairs = filled(config.list("topics.to.tables.mapping"));
+    let mapping = pairs.iter().map(|pair| {
+        let (topic, table) = pair.split_once(':').ok_or_else(|| {
+            Error::config("topics.to.tables.mapping must be a list of topic:table pairs")
+        })?;
+        Ok((topic.trim().to_owned(), table.trim().to_owned()))
+    });
+    Ok(TableNaming {
+        format: config.text("table.name.format").to_owned(),
+        mapping: mapping.collect::<Result<_>>()?,
+    })
+}
+
+fn connect_options(config: &Config) -> Result<PgConnectOptions> {
+    let mut options = crate::url::parse(config.text("connection.url"))
+        .map_err(|why| Error::config(format!("connection.url: {why}")))?
+        .disable_statement_logging();
+    if let Some(user) = config.optional_text("connection.user") {
+        options = options.username(user);
+    }
+    if let Some(password) = config.secret("connection.password") {
+        options = options.password(password.expose());
+    }
+    let mut settings = vec![
+        ("TimeZone", "UTC".to_owned()),
+        (
+            "lock_timeout",
+            config.integer("lock.timeout.ms").to_string(),
+        ),
+        ("synchronous_commit", lower(config, "synchronous.commit")),
+        // A worker that was stopped in mid-transaction must not hold its rows for ever.
+        ("idle_in_transaction_session_timeout", "30000".to_owned()),
+        // The server's side notices within half a minute that this side is gone.
+        ("tcp_keepalives_idle", "10".to_owned()),
+        ("tcp_keepalives_interval", "5".to_owned()),
+        ("tcp_keepalives_count", "4".to_owned()),
+        ("tcp_user_timeout", "30000".to_owned()),
+    ];
+    let statement_timeout = config.integer("statement.timeout.ms");
+    if statement_timeout > 0 {
+        settings.push(("statement_timeout", statement_timeout.to_string()));
+    }
+    Ok(options.options(settings))
+}

@@ -1,0 +1,322 @@
+//! Where each partition stands, in the target itself: the fence between owners, and the offsets
+//! that move with the rows.
+//!
+//! The row of a partition in `ferrule.offsets` counts its owners (`epoch`). A transaction first
+//! compares and sets the rows of its partitions, so one of a former owner fails before it has
+//! written anything, and a new owner waits for one that is under way (Invariants 1, 2 and 5).
+
+use std::collections::BTreeMap;
+
+use connect_api::{Error, Result, TopicPartition};
+use sqlx::postgres::PgRow;
+use sqlx::{Connection, PgConnection, Row};
+
+use crate::error::to_error;
+use crate::session::Session;
+
+/// How often a former owner that holds the row's lock is ended before the call is given back.
+const TAKEOVERS: usize = 3;
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+const INSERT: &str = r#"INSERT INTO ferrule.offsets (connector, topic, "partition", epoch)
+    SELECT $1, topic, "partition", 0
+    FROM unnest($2::text[], $3::int[]) AS p(topic, "partition")
+    ORDER BY topic, "partition"
+    ON CONFLICT DO NOTHING"#;
+
+const LOCK: &str = r#"SELECT 1 FROM ferrule.offsets o
+    JOIN unnest($2::text[], $3::int[]) AS p(topic, "partition") USING (topic, "partition")
+    WHERE o.connector = $1 ORDER BY o.topic, o."partition" FOR UPDATE OF o"#;
+
+const TAKE: &str = r#"UPDATE ferrule.offsets o
+    SET epoch = o.epoch + 1, owner = $4, updated_at = now()
+    FROM unnest($2::text[], $3::int[]) AS p(topic, "partition")
+    WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
+    RETURNING o.topic, o."partition", o.next_offset, o.epoch"#;
+
+const KEEP: &str = r#"UPDATE ferrule.offsets o SET owner = $4
+    FROM unnest($2::text[], $3::int[]) AS p(topic, "partition")
+    WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
+    RETURNING o.topic, o."partition", o.next_offset, o.epoch"#;
+
+const START: &str = r#"UPDATE ferrule.offsets o SET next_offset = p.next, updated_at = now()
+    FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[])
+        AS p(topic, "partition", epoch, next)
+    WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
+        AND o.epoch = p.epoch AND o.next_offset IS NULL"#;
+
+const ADVANCE: &str = r#"UPDATE ferrule.offsets o SET next_offset = p.next, updated_at = now()
+    FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[])
+        AS p(topic, "partition", epoch, expected, next)
+    WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
+        AND o.epoch = p.epoch AND o.next_offset = p.expected"#;
+
+const END_OWNERS: &str = r#"SELECT pg_terminate_backend(a.pid)
+    FROM ferrule.offsets o
+    JOIN unnest($2::text[], $3::int[]) AS p(topic, "partition") USING (topic, "partition")
+    JOIN pg_stat_activity a
+        ON o.owner = concat_ws('/', a.application_name, a.pid, extract(epoch FROM a.backend_start))
+    WHERE o.connector = $1 AND a.pid <> pg_backend_pid()
+    GROUP BY a.pid"#;
+
+/// What this task knows of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    epoch: i64,
+    /// None: nothing was ever stored.
+    pub next_offset: Option<i64>,
+}
+
+/// A partition's step from one offset to another.
+#[derive(Clone, Debug)]
+pub(crate) struct Step<'a> {
+    pub source: &'a TopicPartition,
+    pub from: i64,
+    pub to: i64,
+}
+
+/// The partitions of a task and their positions.
+#[derive(Debug)]
+pub(crate) struct Offsets {
+    connector: String,
+    positions: BTreeMap<TopicPartition, Position>,
+}
+
+impl Offsets {
+    pub fn new(connector: &str) -> Self {
+        Self {
+            connector: connector.to_owned(),
+            positions: BTreeMap::new(),
+        }
+    }
+
+    pub fn position(&self, source: &TopicPartition) -> Option<Position> {
+        self.positions.get(source).copied()
+    }
+
+    pub fn forget(&mut self, partitions: &[TopicPartition]) {
+        for source in partitions {
+            self.positions.remove(source);
+        }
+    }
+
+    /// Remembers partitions whose offsets Kafka keeps.
+    pub fn open_unfenced(&mut self, partitions: &[TopicPartition]) {
+        for source in partitions {
+            let position = Position {
+                epoch: 0,
+                next_offset: None,
+            };
+            self.positions.insert(source.clone(), position);
+        }
+    }
+
+    /// Takes the partitions over: waits for their former owners, and ends those that hold on.
+    pub async fn open(&mut self, session: &mut Session, which: &[TopicPartition]) -> Result<()> {
+        let taken = self.locked(session, which, TAKE).await?;
+        self.positions.extend(taken);
+        Ok(())
+    }
+
+    /// Finds out what is durable after a connection was lost. Taking the rows' locks waits for the
+    /// transaction of the lost connection, so that what is read here is final.
+    pub async fn resolve(&mut self, session: &mut Session) -> Result<()> {
+        let which: Vec<_> = self.positions.keys().cloned().collect();
+        if which.is_empty() {
+            return Ok(());
+        }
+        let stored = self.locked(session, &which, KEEP).await?;
+        for (source, position) in &mut self.positions {
+            match stored.get(source) {
+                Some(now) if now.epoch == position.epoch => *position = *now,
+                Some(_) => return Err(Error::fenced(format!("{source} has another owner"))),
+                None => return Err(Error::fenced(format!("{source} has no stored offset"))),
+            }
+        }
+        Ok(())
+    }
+
+    async fn locked(
+        &self,
+        session: &mut Session,
+        which: &[TopicPartition],
+        update: &'static str,
+    ) -> Result<BTreeMap<TopicPartition, Position>> {
+        let mut which = which.to_vec();
+        which.sort();
+        let (topics, numbers) = columns(&which);
+        for _ in 0..TAKEOVERS {
+            let owner = session.owner.clone();
+            let attempt = take(
+                &mut session.connection,
+                update,
+                (&self.connector, &topics, &numbers, &owner),
+            );
+            match attempt.await {
+                Ok(rows) if rows.len() == which.len() => return Ok(rows.into_iter().collect()),
+                Ok(_) => return Err(Error::fenced("a partition has no stored offset")),
+                Err(error) if is_locked(&error) => {
+                    tracing::warn!(
+                        connector = self.connector,
+                        "ending the session of a former owner that holds on to its partitions"
+                    );
+                    sqlx::query(END_OWNERS)
+                        .bind(&self.connector)
+                        .bind(&topics)
+                        .bind(&numbers)
+                        .execute(&mut session.connection)
+                        .await
+                        .map_err(|e| to_error("cannot end the session of a former owner", &e))?;
+                }
+                Err(error) => return Err(to_error("cannot take the partitions over", &error)),
+            }
+        }
+        Err(Error::retriable(
+            "another session holds the locks of the partitions' rows in ferrule.offsets",
+        ))
+    }
+
+    /// Stores the first offsets of partitions that have none.
+    pub async fn start_at(
+        &mut self,
+        session: &mut Session,
+        starts: &[(TopicPartition, i64)],
+    ) -> Result<()> {
+        let which: Vec<_> = starts.iter().map(|(source, _)| source.clone()).collect();
+        let (topics, numbers) = columns(&which);
+        let epochs = self.epochs(starts.iter().map(|(source, _)| source))?;
+        let next: Vec<_> = starts.iter().map(|(_, next)| *next).collect();
+        let started = sqlx::query(START)
+            .bind(&self.connector)
+            .bind(topics)
+            .bind(numbers)
+            .bind(epochs)
+            .bind(next)
+            .execute(&mut session.connection)
+            .await
+            .map_err(|e| to_error("cannot store the first offsets", &e))?;
+        if started.rows_affected() == starts.len() as u64 {
+            self.remember_starts(starts);
+            return Ok(());
+        }
+        // The answer to a first attempt may have been lost.
+        self.resolve(session).await?;
+        for (source, next) in starts {
+            if self.position(source).and_then(|p| p.next_offset) != Some(*next) {
+                return Err(Error::fenced(format!(
+                    "{source} has a stored offset already"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers where partitions start.
+    pub fn remember_starts(&mut self, starts: &[(TopicPartition, i64)]) {
+        for (source, next) in starts {
+            if let Some(position) = self.positions.get_mut(source) {
+                position.next_offset = Some(*next);
+            }
+        }
+    }
+
+    /// Makes the steps within the transaction of the rows. False: a partition has another owner,
+    /// or its offset is not what this task knew.
+    pub async fn advance(
+        &self,
+        connection: &mut PgConnection,
+        steps: &[Step<'_>],
+    ) -> sqlx::Result<bool> {
+        let (mut topics, mut numbers, mut epochs) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut from, mut to) = (Vec::new(), Vec::new());
+        for step in steps {
+            let Some(position) = self.position(step.source) else {
+                return Ok(false);
+            };
+            topics.push(step.source.topic.to_string());
+            numbers.push(step.source.partition);
+            epochs.push(position.epoch);
+            from.push(step.from);
+            to.push(step.to);
+        }
+        let advanced = sqlx::query(ADVANCE)
+            .bind(&self.connector)
+            .bind(topics)
+            .bind(numbers)
+            .bind(epochs)
+            .bind(from)
+            .bind(to)
+            .execute(connection)
+            .await?;
+        Ok(advanced.rows_affected() == steps.len() as u64)
+    }
+
+    /// Remembers steps that are durable.
+    pub fn advanced(&mut self, steps: &[Step<'_>]) {
+        for step in steps {
+            if let Some(position) = self.positions.get_mut(step.source) {
+                position.next_offset = Some(step.to);
+            }
+        }
+    }
+
+    fn epochs<'a>(&self, sources: impl Iterator<Item = &'a TopicPartition>) -> Result<Vec<i64>> {
+        let epochs = sources.map(|source| {
+            let position = self.position(source);
+            let position = position.ok_or_else(|| Error::fenced(format!("{source} is not open")));
+            position.map(|position| position.epoch)
+        });
+        epochs.collect()
+    }
+}
+
+fn is_locked(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.as_deref() == Some(LOCK_NOT_AVAILABLE)
+}
+
+fn columns(which: &[TopicPartition]) -> (Vec<String>, Vec<i32>) {
+    let pairs = which.iter().map(|s| (s.topic.to_string(), s.partition));
+    pairs.unzip()
+}
+
+type Which<'a> = (&'a str, &'a [String], &'a [i32], &'a str);
+
+async fn take(
+    connection: &mut PgConnection,
+    update: &'static str,
+    (connector, topics, numbers, owner): Which<'_>,
+) -> sqlx::Result<Vec<(TopicPartition, Position)>> {
+    let mut transaction = connection.begin().await?;
+    for statement in [INSERT, LOCK] {
+        // Only a takeover may make rows; whoever keeps a partition must find its row.
+        if statement == INSERT && update == KEEP {
+            continue;
+        }
+        sqlx::query(statement)
+            .bind(connector)
+            .bind(topics)
+            .bind(numbers)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    let rows = sqlx::query(update)
+        .bind(connector)
+        .bind(topics)
+        .bind(numbers)
+        .bind(owner)
+        .fetch_all(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    rows.iter().map(position).collect()
+}
+
+fn position(row: &PgRow) -> sqlx::Result<(TopicPartition, Position)> {
+    let topic: String = row.try_get("topic")?;
+    let source = TopicPartition::new(topic, row.try_get("partition")?);
+    let position = Position {
+        epoch: row.try_get("epoch")?,
+        next_offset: row.try_get("next_offset")?,
+    };
+    Ok((source, position))
+}

@@ -1,0 +1,417 @@
+//! One `put`: its batches become one transaction; where Postgres refuses a row, the transaction is
+//! taken apart until that row is found, and the others land in their order.
+
+pub(crate) mod batch;
+pub(crate) mod catalog;
+pub(crate) mod encode;
+pub(crate) mod write;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect_api::{
+    ErrantRecordReporter, Error, ErrorKind, RecordBatch, Result, SinkRecord, TopicPartition,
+};
+
+use crate::config::{Delivery, PostgresSinkConfig};
+use crate::error::{Policy, policy_of, to_error};
+use crate::offsets::{Offsets, Step};
+use crate::session::Session;
+use batch::{Batcher, Run, position};
+use catalog::Catalog;
+use write::Outcome;
+
+/// Records of a batch that are committed together: those from one offset up to another.
+#[derive(Clone, Copy, Debug)]
+struct Part<'a> {
+    batch: &'a RecordBatch,
+    /// Positions in the batch.
+    start: usize,
+    end: usize,
+    /// The offset that the partition comes to.
+    next_offset: i64,
+}
+
+impl<'a> Part<'a> {
+    fn records(&self) -> impl Iterator<Item = (usize, &'a SinkRecord)> + use<'a> {
+        let records = &self.batch.records[self.start..self.end];
+        (self.start..).zip(records)
+    }
+
+    /// The part before a position and the one from there on, where no offset is split.
+    fn split(self, at: usize) -> (Self, Self) {
+        let middle = self.batch.records[at].offset;
+        let (mut head, mut tail) = (self, self);
+        (head.end, head.next_offset) = (at, middle);
+        tail.start = at;
+        (head, tail)
+    }
+
+    /// The position nearest to the middle where another offset begins.
+    fn middle(&self) -> Option<usize> {
+        let records = &self.batch.records;
+        let begins = |&at: &usize| records[at].offset != records[at - 1].offset;
+        let middle = usize::midpoint(self.start, self.end);
+        let before = (self.start + 1..=middle).rev().find(begins);
+        before.or_else(|| (middle + 1..self.end).find(begins))
+    }
+}
+
+/// What Postgres said to a transaction.
+enum Answer {
+    Durable,
+    /// Some row of it cannot be written, or all of them are too many at once.
+    Refused(Policy, Error),
+}
+
+/// What lasts from one put to the next.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    config: Arc<PostgresSinkConfig>,
+    catalog: Catalog,
+    batcher: Batcher,
+    /// Records that were reported before their batch became durable: a repetition passes them
+    /// over. By partition and position in the batch, with the offset.
+    reported: BTreeSet<(TopicPartition, i64, usize)>,
+}
+
+impl Writer {
+    pub fn new(config: Arc<PostgresSinkConfig>) -> Self {
+        Self {
+            batcher: Batcher::new(Arc::clone(&config)),
+            config,
+            catalog: Catalog::default(),
+            reported: BTreeSet::new(),
+        }
+    }
+
+    /// Forgets what a lost connection has told.
+    pub fn reconnected(&mut self) {
+        self.catalog.clear();
+        self.batcher.clear();
+    }
+
+    /// Forgets what was begun for the partitions.
+    pub fn forget(&mut self, partitions: &[TopicPartition]) {
+        self.reported
+            .retain(|(source, ..)| !partitions.contains(source));
+    }
+}
+
+/// A put under way.
+pub(crate) struct Put<'a> {
+    pub writer: &'a mut Writer,
+    pub session: &'a mut Session,
+    pub offsets: &'a mut Offsets,
+    pub reporter: &'a mut dyn ErrantRecordReporter,
+    /// Whether the tables were read again since a row was refused.
+    pub is_checked: bool,
+}
+
+impl Put<'_> {
+    /// Writes what is not durable yet of the batches.
+    ///
+    /// # Errors
+    /// As [`connect_api::SinkTask::put`]. After one of kind Retriable or Fenced the session may
+    /// be in any state.
+    pub async fn run(&mut self, batches: &[RecordBatch]) -> Result<()> {
+        let mut parts = Vec::with_capacity(batches.len());
+        for batch in batches {
+            parts.extend(remaining(self.offsets, batch)?);
+        }
+        // All transactions of all tasks lock the offsets in one order.
+        parts.sort_by_key(|part| &part.batch.source);
+        if parts.is_empty() {
+            return Ok(());
+        }
+        if let Answer::Refused(policy, error) = self.commit(&parts).await? {
+            if let [part] = parts[..] {
+                self.isolate(part, policy, error).await?;
+            } else {
+                for part in parts {
+                    if let Answer::Refused(policy, error) = self.commit(&[part]).await? {
+                        self.isolate(part, policy, error).await?;
+                    }
+                }
+            }
+        }
+        let sources: Vec<_> = batches
+            .iter()
+            .map(|batch| (*batch.source).clone())
+            .collect();
+        self.writer.forget(&sources);
+        Ok(())
+    }
+
+    /// Commits a part that Postgres refused as a whole: halves it, in order, until the rows at
+    /// fault stand alone.
+    async fn isolate(&mut self, part: Part<'_>, policy: Policy, error: Error) -> Result<()> {
+        let mut refused = Some((policy, error));
+        let mut left = vec![part];
+        while let Some(part) = left.pop() {
+            if refused.is_none()
+                && let Answer::Refused(policy, error) = self.commit(&[part]).await?
+            {
+                refused = Some((policy, error));
+            }
+            let Some((policy, error)) = refused.take() else {
+                continue;
+            };
+            match part.middle() {
+                Some(middle) => {
+                    let (head, tail) = part.split(middle);
+                    left.push(tail);
+                    left.push(head);
+                }
+                None => self.settle(part, policy, error).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits records that share one offset, without those at fault.
+    ///
+    /// A transform can make several records of one; they become durable together. Each that is
+    /// refused together with those before it is reported.
+    async fn settle(&mut self, part: Part<'_>, policy: Policy, error: Error) -> Result<()> {
+        if policy != Policy::Record {
+            // A single record is too much: smaller parts do not help.
+            return Err(Error::new(ErrorKind::Retriable, error.chain()));
+        }
+        let mut suspects: Vec<usize> = part.records().map(|(at, _)| at).collect();
+        suspects.retain(|&at| !self.is_reported(part.batch, at));
+        if let [only] = suspects[..] {
+            let error = error.context(position(&part.batch.records[only]));
+            self.report(part.batch, only, error).await?;
+        } else {
+            let mut good = Vec::new();
+            for at in suspects {
+                good.push(at);
+                if let Answer::Refused(_, error) = self.probe(part, &good).await? {
+                    good.pop();
+                    let error = error.context(position(&part.batch.records[at]));
+                    self.report(part.batch, at, error).await?;
+                }
+            }
+        }
+        match self.commit(&[part]).await? {
+            Answer::Durable => Ok(()),
+            Answer::Refused(_, error) => Err(Error::retriable(error.chain())),
+        }
+    }
+
+    fn is_reported(&self, batch: &RecordBatch, at: usize) -> bool {
+        // Nearly always nothing was reported: then no key is made.
+        !self.writer.reported.is_empty() && self.writer.reported.contains(&key(batch, at))
+    }
+
+    async fn report(&mut self, batch: &RecordBatch, at: usize, error: Error) -> Result<()> {
+        let record = &batch.records[at];
+        let error = match error.kind() {
+            ErrorKind::Data => error,
+            _ => Error::data(error.chain()),
+        };
+        self.reporter.report(record, error).await?;
+        self.writer.reported.insert(key(batch, at));
+        Ok(())
+    }
+
+    /// Tries records of a part in a transaction that is rolled back.
+    async fn probe(&mut self, part: Part<'_>, records: &[usize]) -> Result<Answer> {
+        let mut runs = Vec::new();
+        for &at in records {
+            let record = &part.batch.records[at];
+            let added = self
+                .writer
+                .batcher
+                .add(&self.writer.catalog, record, &mut runs);
+            added?;
+        }
+        runs.iter_mut().for_each(Run::finish);
+        let limit = self.writer.config.socket_timeout;
+        let outcome = timed(limit, write::probe(self.session, &runs)).await;
+        self.writer.batcher.recycle(runs);
+        match outcome {
+            Ok(()) => Ok(Answer::Durable),
+            Err(error) => self.refused(&error).await,
+        }
+    }
+
+    /// Commits the parts in one transaction.
+    async fn commit(&mut self, parts: &[Part<'_>]) -> Result<Answer> {
+        let answer = self.attempt(parts).await?;
+        match answer {
+            // The table may have changed since its columns were read: then the rows were encoded
+            // for a table that is no more, and none of them is at fault.
+            Answer::Refused(Policy::Record | Policy::Config, _) if self.is_stale().await? => {
+                match self.attempt(parts).await? {
+                    Answer::Refused(Policy::Config, error) => Err(error),
+                    other => Ok(other),
+                }
+            }
+            Answer::Refused(Policy::Config, error) => Err(error),
+            other => Ok(other),
+        }
+    }
+
+    async fn is_stale(&mut self) -> Result<bool> {
+        // Once a put is enough: the halves of a refused part need not ask again.
+        if std::mem::replace(&mut self.is_checked, true) {
+            return Ok(false);
+        }
+        let catalog = &mut self.writer.catalog;
+        let changed = catalog.refresh(&mut self.session.connection).await?;
+        if changed {
+            self.writer.batcher.clear();
+            let dropped = write::drop_staging(self.session).await;
+            dropped.map_err(|error| to_error("cannot drop the staging tables", &error))?;
+            tracing::info!("a table has changed: its columns were read again");
+        }
+        Ok(changed)
+    }
+
+    async fn attempt(&mut self, parts: &[Part<'_>]) -> Result<Answer> {
+        let runs = self.encode(parts).await?;
+        let steps: Vec<Step<'_>> = parts
+            .iter()
+            .map(|part| Step {
+                source: &part.batch.source,
+                from: stored(self.offsets, part.batch),
+                to: part.next_offset,
+            })
+            .collect();
+        let fenced = self.writer.config.delivery == Delivery::ExactlyOnce;
+        let fence = fenced.then_some(&*self.offsets);
+        let limit = self.writer.config.socket_timeout;
+        let writing = write::transaction(self.session, fence, &steps, &runs);
+        let outcome = timed(limit, writing).await;
+        self.writer.batcher.recycle(runs);
+        match outcome {
+            Ok(Outcome::Durable) => {
+                self.offsets.advanced(&steps);
+                Ok(Answer::Durable)
+            }
+            Ok(Outcome::Fenced) => Err(Error::fenced(
+                "a partition has another owner, or its stored offset was moved",
+            )),
+            Err(error) => self.refused(&error).await,
+        }
+    }
+
+    /// What an error of the server means; a transaction that it left open is rolled back.
+    async fn refused(&mut self, error: &sqlx::Error) -> Result<Answer> {
+        let policy = policy_of(error);
+        let text = to_error("cannot write to Postgres", error);
+        match policy {
+            Policy::Record | Policy::Shrink | Policy::Config => {
+                if !self.session.roll_back().await {
+                    return Err(Error::retriable(text.chain()));
+                }
+                Ok(Answer::Refused(policy, text))
+            }
+            Policy::Reconnect | Policy::Retry | Policy::Fatal => Err(text),
+        }
+    }
+
+    /// The records of the parts as rows. Those that cannot be are reported, before there is a
+    /// transaction that would have to wait for it.
+    async fn encode(&mut self, parts: &[Part<'_>]) -> Result<Vec<Run>> {
+        self.load_tables(parts).await?;
+        let mut runs = Vec::new();
+        let mut errant = Vec::new();
+        for part in parts {
+            for (at, record) in part.records() {
+                if self.is_reported(part.batch, at) {
+                    continue;
+                }
+                let added = self
+                    .writer
+                    .batcher
+                    .add(&self.writer.catalog, record, &mut runs);
+                match added {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::Data => {
+                        errant.push((part.batch, at, error));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        for (batch, at, error) in errant {
+            self.report(batch, at, error).await?;
+        }
+        runs.iter_mut().for_each(Run::finish);
+        Ok(runs)
+    }
+
+    async fn load_tables(&mut self, parts: &[Part<'_>]) -> Result<()> {
+        let mut last: Option<&Arc<str>> = None;
+        for part in parts {
+            for (_, record) in part.records() {
+                if last.is_some_and(|topic| Arc::ptr_eq(topic, &record.topic)) {
+                    continue;
+                }
+                last = Some(&record.topic);
+                let name = self.writer.config.tables.table(&record.topic)?;
+                let catalog = &mut self.writer.catalog;
+                catalog
+                    .load(&mut self.session.connection, &name)
+                    .await
+                    .map_err(|error| error.context(position(record)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A connection whose other side has vanished gives no error by itself.
+async fn timed<T>(
+    limit: Duration,
+    writing: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    match tokio::time::timeout(limit, writing).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
+fn key(batch: &RecordBatch, at: usize) -> (TopicPartition, i64, usize) {
+    ((*batch.source).clone(), batch.first_offset, at)
+}
+
+/// The offset that the partition is known to stand at.
+fn stored(offsets: &Offsets, batch: &RecordBatch) -> i64 {
+    let position = offsets.position(&batch.source);
+    position
+        .and_then(|position| position.next_offset)
+        .unwrap_or(batch.first_offset)
+}
+
+/// What is not durable yet of a batch that may be a repetition.
+fn remaining<'a>(offsets: &Offsets, batch: &'a RecordBatch) -> Result<Option<Part<'a>>> {
+    let source = &batch.source;
+    let Some(position) = offsets.position(source) else {
+        return Err(Error::fenced(format!("{source} is not open")));
+    };
+    let stored = position.next_offset.unwrap_or(batch.first_offset);
+    if stored == batch.next_offset {
+        return Ok(None);
+    }
+    if stored < batch.first_offset || stored > batch.next_offset {
+        return Err(Error::fenced(format!(
+            "the stored offset of {source} moved to {stored}, which is not within the batch from \
+             {} to {}",
+            batch.first_offset, batch.next_offset
+        )));
+    }
+    let done = batch
+        .records
+        .partition_point(|record| record.offset < stored);
+    Ok(Some(Part {
+        batch,
+        start: done,
+        end: batch.records.len(),
+        next_offset: batch.next_offset,
+    }))
+}

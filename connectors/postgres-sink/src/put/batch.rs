@@ -1,0 +1,144 @@
+//! Records by table and shape, as the bytes that go to Postgres; last write per key wins.
+
+mod plan;
+mod run;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use connect_api::{Error, Result, Schema, SinkRecord, Value};
+
+use super::catalog::Catalog;
+use crate::config::{InsertMode, PkMode, PostgresSinkConfig};
+use plan::Plan;
+
+pub(crate) use run::Run;
+
+/// Plans that are kept; a topic with more shapes pays for a new one each time.
+const MAX_PLANS: usize = 4096;
+
+/// Where a record's plan is found: its topic, and the identities of the schemas of its value and
+/// its key. A plan holds on to its schemas, so no other can come to have their identity.
+type PlanKey = (Arc<str>, usize, usize);
+
+/// Turns records into runs.
+#[derive(Debug)]
+pub(crate) struct Batcher {
+    config: Arc<PostgresSinkConfig>,
+    plans: HashMap<PlanKey, Arc<Plan>>,
+    last: Option<(PlanKey, Arc<Plan>)>,
+    /// Buffers of runs that are done, for the next ones.
+    spare: Vec<Vec<u8>>,
+}
+
+impl Batcher {
+    pub fn new(config: Arc<PostgresSinkConfig>) -> Self {
+        Self {
+            config,
+            plans: HashMap::new(),
+            last: None,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Forgets what was derived from the catalog.
+    pub fn clear(&mut self) {
+        self.plans.clear();
+        self.last = None;
+    }
+
+    /// Adds a record to the runs.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Data`] when the record cannot be written; the runs are then as
+    /// they were. [`connect_api::ErrorKind::Config`] when none of its kind can.
+    pub fn add(
+        &mut self,
+        catalog: &Catalog,
+        record: &SinkRecord,
+        runs: &mut Vec<Run>,
+    ) -> Result<()> {
+        let plan = self.plan(catalog, record)?;
+        let run = Run::for_plan(runs, &plan, self.config.insert_mode, &mut self.spare);
+        run.add(&plan, record)
+            .map_err(|error| error.context(position(record)))
+    }
+
+    /// Takes the buffers of runs back.
+    pub fn recycle(&mut self, runs: Vec<Run>) {
+        for run in runs {
+            for buffer in run.into_buffers() {
+                if self.spare.len() < 4 {
+                    self.spare.push(buffer);
+                }
+            }
+        }
+    }
+
+    fn plan(&mut self, catalog: &Catalog, record: &SinkRecord) -> Result<Arc<Plan>> {
+        let value = self.identity(record)?;
+        let key = match self.config.pk_mode {
+            PkMode::RecordKey => key_identity(&record.key.value),
+            _ => 0,
+        };
+        if let Some(((topic, last_value, last_key), plan)) = &self.last
+            && (value, key) == (*last_value, *last_key)
+            && (Arc::ptr_eq(topic, &record.topic) || topic == &record.topic)
+        {
+            return Ok(Arc::clone(plan));
+        }
+        let found: PlanKey = (Arc::clone(&record.topic), value, key);
+        let plan = match self.plans.get(&found) {
+            Some(plan) => Arc::clone(plan),
+            None => {
+                let plan = Plan::new(&self.config, catalog, record);
+                let plan = Arc::new(plan.map_err(|error| error.context(position(record)))?);
+                if self.plans.len() >= MAX_PLANS {
+                    self.plans.clear();
+                }
+                self.plans.insert(found.clone(), Arc::clone(&plan));
+                plan
+            }
+        };
+        self.last = Some((found, Arc::clone(&plan)));
+        Ok(plan)
+    }
+
+    /// The identity of the value's schema; 0 for a tombstone that deletes.
+    fn identity(&self, record: &SinkRecord) -> Result<usize> {
+        match &record.value.value {
+            Value::Struct(row) => Ok(address(row.schema())),
+            Value::Null if self.config.delete_enabled => Ok(0),
+            other => Err(Error::data(format!(
+                "{}: the sink with delete.enabled={} takes a struct or an object, but the value is \
+                 {}",
+                position(record),
+                self.config.delete_enabled,
+                other.type_name()
+            ))),
+        }
+    }
+}
+
+fn address(schema: &Arc<Schema>) -> usize {
+    Arc::as_ptr(schema).addr()
+}
+
+/// A struct's schema, or whether there is a key at all.
+fn key_identity(key: &Value) -> usize {
+    match key {
+        Value::Struct(row) => address(row.schema()),
+        Value::Null => 0,
+        _ => 1,
+    }
+}
+
+/// Where a record came from, for error messages.
+pub(crate) fn position(record: &SinkRecord) -> String {
+    format!("record at offset {} of {}", record.offset, record.source)
+}
+
+/// Whether a mode writes by way of a staging table.
+pub(crate) fn is_merge(mode: InsertMode) -> bool {
+    mode != InsertMode::Insert
+}

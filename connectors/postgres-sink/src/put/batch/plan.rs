@@ -1,0 +1,334 @@
+//! How records of one shape become rows of a table: resolved once for each schema.
+
+use std::sync::Arc;
+
+use connect_api::{Error, Field, Kind, Result, Schema, SinkRecord, Struct, Value};
+
+use crate::config::{InsertMode, PkMode, PostgresSinkConfig, UnknownFields};
+use crate::put::catalog::{Catalog, Column, Table, Type};
+use crate::put::encode::{self, Misfit};
+
+/// The columns that Confluent's sink gives `pk.mode=kafka`.
+const KAFKA_COLUMNS: [&str; 3] = ["__connect_topic", "__connect_partition", "__connect_offset"];
+
+/// Where the value of a column comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The record has none: null, where that is what the column's default is.
+    Absent,
+    Field(usize),
+    KeyField(usize),
+    Key,
+    Header(String),
+    Topic,
+    Partition,
+    Offset,
+}
+
+/// A column and where its value comes from.
+#[derive(Debug)]
+pub(super) struct Cell {
+    source: Source,
+    /// The position in the table.
+    column: usize,
+    data_type: Type,
+    /// A null is refused here, rather than by Postgres for the whole batch.
+    required: bool,
+    is_key: bool,
+}
+
+/// How records of one shape become rows.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub table: Arc<Table>,
+    /// The columns that the rows have, by their positions in the table.
+    pub columns: Arc<[usize]>,
+    /// Those of the primary key.
+    pub keys: Arc<[usize]>,
+    /// Whether the records have no value: they delete.
+    pub deletes: bool,
+    cells: Vec<Cell>,
+    /// Kept so that their addresses stay theirs.
+    _schemas: (Option<Arc<Schema>>, Option<Arc<Schema>>),
+}
+
+impl Plan {
+    pub fn new(
+        config: &PostgresSinkConfig,
+        catalog: &Catalog,
+        record: &SinkRecord,
+    ) -> Result<Self> {
+        let name = config.tables.table(&record.topic)?;
+        let table = catalog
+            .get(&name)
+            .ok_or_else(|| Error::fatal(format!("table {name} was not read")))?;
+        let row = record.value.value.as_struct();
+        let keys = keys(config, record)?;
+        let mut cells = Vec::new();
+        for (field, source) in &keys {
+            let column = column(table, field)?.ok_or_else(|| {
+                Error::config(format!(
+                    "table {name} has no column for the key field {field}"
+                ))
+            })?;
+            cells.push(cell(table, column, source.clone(), true)?);
+        }
+        if let Some(row) = row {
+            fields(config, record, (table, &name), row, &mut cells)?;
+        }
+        let key_columns = cells
+            .iter()
+            .filter(|cell| cell.is_key)
+            .map(|cell| cell.column);
+        let keys: Arc<[usize]> = key_columns.collect();
+        if config.insert_mode == InsertMode::Insert && row.is_some() {
+            absent(table, &mut cells);
+        }
+        if config.insert_mode == InsertMode::Update && row.is_some() && cells.len() == keys.len() {
+            return Err(Error::config(
+                "update has no field to set besides the primary key",
+            ));
+        }
+        Ok(Self {
+            table: Arc::clone(table),
+            columns: cells.iter().map(|cell| cell.column).collect(),
+            keys,
+            deletes: row.is_none(),
+            cells,
+            _schemas: (
+                row.map(|row| Arc::clone(row.schema())),
+                record
+                    .key
+                    .value
+                    .as_struct()
+                    .map(|key| Arc::clone(key.schema())),
+            ),
+        })
+    }
+
+    /// Appends the record as a row, and the bytes of its key to `key`.
+    pub fn encode(&self, record: &SinkRecord, out: &mut Vec<u8>, key: &mut Vec<u8>) -> Result<()> {
+        let values = record
+            .value
+            .value
+            .as_struct()
+            .map_or(&[] as &[_], Struct::values);
+        let key_values = record
+            .key
+            .value
+            .as_struct()
+            .map_or(&[] as &[_], Struct::values);
+        // Postgres has at most 1600 columns.
+        out.extend_from_slice(&(self.cells.len() as i16).to_be_bytes());
+        for cell in &self.cells {
+            let start = out.len();
+            let fit = match &cell.source {
+                Source::Field(at) => cell.encode(&values[*at], out),
+                Source::Absent => cell.encode(&Value::Null, out),
+                Source::KeyField(at) => cell.encode(&key_values[*at], out),
+                Source::Key => cell.encode(&record.key.value, out),
+                Source::Header(name) => cell.encode(header(record, name), out),
+                Source::Topic => cell.encode(&Value::from(record.topic.as_ref()), out),
+                Source::Partition => cell.encode(&Value::Int(record.source.partition.into()), out),
+                Source::Offset => cell.encode(&Value::Int(record.offset), out),
+            };
+            if let Err(Misfit(why)) = fit {
+                let Column { name, shown, .. } = &self.table.columns[cell.column];
+                return Err(Error::data(format!("column {name} of type {shown} {why}")));
+            }
+            if cell.is_key {
+                key.extend_from_slice(&out[start..]);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Cell {
+    fn encode(&self, value: &Value, out: &mut Vec<u8>) -> std::result::Result<(), Misfit> {
+        if self.required && value.is_null() {
+            return Err(Misfit("cannot be null".into()));
+        }
+        encode::value(&self.data_type, value, out)
+    }
+}
+
+fn header<'a>(record: &'a SinkRecord, name: &str) -> &'a Value {
+    const NULL: &Value = &Value::Null;
+    let last = record
+        .headers
+        .iter()
+        .rev()
+        .find(|header| header.name == name);
+    last.map_or(NULL, |header| &header.value.value)
+}
+
+/// The names of the key's columns and where their values come from.
+fn keys(config: &PostgresSinkConfig, record: &SinkRecord) -> Result<Vec<(String, Source)>> {
+    let names = &config.pk_fields;
+    let missing = |field: &str, part: &str| {
+        let text = format!("the record's {part} has no field {field} of pk.fields");
+        // A schema is the same for all records; a schemaless record speaks for itself.
+        match record.value.schema.is_some() {
+            true => Error::config(text),
+            false => Error::data(text),
+        }
+    };
+    let of_struct = |row: &Struct, part: &str, source: fn(usize) -> Source| {
+        let fields = row.schema().fields().unwrap_or_default();
+        if names.is_empty() {
+            let all = fields.iter().enumerate();
+            return Ok(all
+                .map(|(at, field)| (field.name.to_string(), source(at)))
+                .collect());
+        }
+        let found = names.iter().map(|name| match row.schema().index_of(name) {
+            Some(at) => Ok((name.clone(), source(at))),
+            None => Err(missing(name, part)),
+        });
+        found.collect()
+    };
+    match config.pk_mode {
+        PkMode::None => Ok(Vec::new()),
+        PkMode::Kafka => {
+            let given = names.iter().cloned();
+            let names: Vec<String> = match names.len() {
+                3 => given.collect(),
+                _ => KAFKA_COLUMNS
+                    .iter()
+                    .map(|name| (*name).to_owned())
+                    .collect(),
+            };
+            let sources = [Source::Topic, Source::Partition, Source::Offset];
+            Ok(names.into_iter().zip(sources).collect())
+        }
+        PkMode::RecordHeader => {
+            let sources = names
+                .iter()
+                .map(|name| (name.clone(), Source::Header(name.clone())));
+            Ok(sources.collect())
+        }
+        PkMode::RecordValue => match record.value.value.as_struct() {
+            Some(row) => of_struct(row, "value", Source::Field),
+            None => Err(Error::data("a record without a value has no key in it")),
+        },
+        PkMode::RecordKey => match (&record.key.value, names.as_slice()) {
+            (Value::Struct(row), _) => of_struct(row, "key", Source::KeyField),
+            (Value::Null, _) => Err(Error::data("pk.mode=record_key takes a record with a key")),
+            (_, [name]) => Ok(vec![(name.clone(), Source::Key)]),
+            _ => Err(Error::config(
+                "a primitive key takes exactly one column name in pk.fields",
+            )),
+        },
+    }
+}
+
+/// The cells of the value's fields that are not in the key.
+fn fields(
+    config: &PostgresSinkConfig,
+    record: &SinkRecord,
+    (table, name): (&Arc<Table>, &str),
+    row: &Struct,
+    cells: &mut Vec<Cell>,
+) -> Result<()> {
+    let keys = cells.len();
+    let mut unknown = Vec::new();
+    let mut known = 0;
+    for (at, field) in row.schema().fields().unwrap_or_default().iter().enumerate() {
+        let column = column(table, &field.name)?;
+        let in_key = column.is_some_and(|column| cells[..keys].iter().any(|c| c.column == column));
+        let whitelist = &config.fields_whitelist;
+        let wanted = whitelist.is_empty() || whitelist.contains(field.name.as_str());
+        if in_key || !wanted {
+            known += usize::from(in_key);
+            continue;
+        }
+        match column {
+            Some(column) if cells[keys..].iter().any(|cell| cell.column == column) => {
+                let name = &table.columns[column].name;
+                return Err(Error::data(format!("two fields are for column {name}")));
+            }
+            Some(column) => cells.push(cell(table, column, Source::Field(at), false)?),
+            None => unknown.push(described(field)),
+        }
+    }
+    if unknown.is_empty() || config.unknown_fields == UnknownFields::Ignore {
+        if cells.len() + known == 0 {
+            return Err(Error::data("no field of the record has a column"));
+        }
+        return Ok(());
+    }
+    let fields = unknown.join(", ");
+    let text = format!(
+        "table {name} is missing fields ({fields}) and auto-evolution is disabled; \
+         unknown.fields=ignore leaves them out"
+    );
+    Err(match record.value.schema {
+        Some(_) => Error::config(text),
+        None => Error::data(text),
+    })
+}
+
+fn described(field: &Field) -> String {
+    match field.schema.kind {
+        Kind::Any => field.name.to_string(),
+        _ => format!("{} {}", field.name, field.schema.type_name()),
+    }
+}
+
+fn column(table: &Table, field: &str) -> Result<Option<usize>> {
+    let found = table.column_for(field);
+    match found.map(|at| &table.columns[at]) {
+        Some(column) if column.generated => Err(Error::config(format!(
+            "column {} is generated and takes no value: leave it out with fields.whitelist",
+            column.name
+        ))),
+        _ => Ok(found),
+    }
+}
+
+fn cell(table: &Table, column: usize, source: Source, is_key: bool) -> Result<Cell> {
+    let Column {
+        name,
+        data_type,
+        shown,
+        required,
+        ..
+    } = &table.columns[column];
+    let unsupported = match data_type {
+        Type::Array(of, _) => **of == Type::Unsupported,
+        other => *other == Type::Unsupported,
+    };
+    if unsupported {
+        return Err(Error::config(format!(
+            "column {name} is of type {shown}, which is not supported: leave it out with \
+             fields.whitelist"
+        )));
+    }
+    Ok(Cell {
+        source,
+        column,
+        data_type: data_type.clone(),
+        required: is_key || (*required && !table.has_triggers),
+        is_key,
+    })
+}
+
+/// Adds a null for each column that the records leave out, where the default is null too, and
+/// brings the cells into the table's order: records of different shapes then share one COPY.
+fn absent(table: &Table, cells: &mut Vec<Cell>) {
+    for (at, column) in table.columns.iter().enumerate() {
+        let given = cells.iter().any(|cell| cell.column == at);
+        if given || column.has_default || column.generated {
+            continue;
+        }
+        cells.push(Cell {
+            source: Source::Absent,
+            column: at,
+            data_type: column.data_type.clone(),
+            required: column.required && !table.has_triggers,
+            is_key: false,
+        });
+    }
+    cells.sort_by_key(|cell| cell.column);
+}

@@ -1,0 +1,199 @@
+//! Rows of one table that one statement can take.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use connect_api::{Result, SinkRecord};
+
+use super::plan::Plan;
+use crate::config::InsertMode;
+use crate::put::catalog::Table;
+
+/// The signature, no flags and no extension.
+const COPY_HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const COPY_TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+
+/// Rows in COPY's binary format.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    data: Vec<u8>,
+    /// Where each row of a merge stands; None: a later one took its place.
+    spans: Vec<Option<Range<usize>>>,
+    count: u64,
+    dead: u64,
+}
+
+impl Rows {
+    fn start(&mut self, spare: &mut Vec<Vec<u8>>) {
+        if self.data.is_empty() {
+            self.data = spare.pop().unwrap_or_default();
+            self.data.clear();
+            self.data.extend_from_slice(COPY_HEADER);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == self.dead
+    }
+
+    fn discard(&mut self, row: usize) {
+        if self.spans[row].take().is_some() {
+            self.dead += 1;
+        }
+    }
+
+    /// Leaves out the rows that others took the place of, and ends the data.
+    fn finish(&mut self) {
+        if self.dead > 0 {
+            let mut end = COPY_HEADER.len();
+            for span in self.spans.iter().flatten() {
+                self.data.copy_within(span.clone(), end);
+                end += span.len();
+            }
+            self.data.truncate(end);
+        }
+        self.data.extend_from_slice(&COPY_TRAILER);
+    }
+
+    /// The whole input of a COPY.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+/// Rows of one table: first the deletes, then the writes.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub table: Arc<Table>,
+    pub mode: InsertMode,
+    /// The columns of the writes, by their positions in the table.
+    pub columns: Option<Arc<[usize]>>,
+    /// Those of the primary key.
+    pub keys: Arc<[usize]>,
+    pub deletes: Rows,
+    pub writes: Rows,
+    /// By the bytes of the key: its live write, and whether it is deleted first.
+    by_key: HashMap<Box<[u8]>, (Option<usize>, bool)>,
+    key: Vec<u8>,
+}
+
+impl Run {
+    /// The run that rows of the plan go to: the table's last one, unless its rows have other
+    /// columns, or a delete would overtake an insert.
+    pub(super) fn for_plan<'a>(
+        runs: &'a mut Vec<Self>,
+        plan: &Plan,
+        mode: InsertMode,
+        spare: &mut Vec<Vec<u8>>,
+    ) -> &'a mut Self {
+        let last = runs
+            .iter()
+            .rposition(|run| Arc::ptr_eq(&run.table, &plan.table));
+        let fitting = last.filter(|&at| runs[at].takes(plan));
+        let at = fitting.unwrap_or_else(|| {
+            runs.push(Self {
+                table: Arc::clone(&plan.table),
+                mode,
+                columns: None,
+                keys: Arc::clone(&plan.keys),
+                deletes: Rows::default(),
+                writes: Rows::default(),
+                by_key: HashMap::new(),
+                key: Vec::new(),
+            });
+            runs.len() - 1
+        });
+        let run = &mut runs[at];
+        if plan.deletes {
+            run.deletes.start(spare);
+        } else {
+            run.writes.start(spare);
+            run.columns.get_or_insert_with(|| Arc::clone(&plan.columns));
+        }
+        run
+    }
+
+    fn takes(&self, plan: &Plan) -> bool {
+        if plan.keys != self.keys {
+            return false;
+        }
+        if plan.deletes {
+            return self.mode != InsertMode::Insert || self.writes.count == 0;
+        }
+        let columns = self.columns.as_ref();
+        columns.is_none_or(|own| Arc::ptr_eq(own, &plan.columns) || *own == plan.columns)
+    }
+
+    /// Adds the record, or leaves the run as it was.
+    pub(super) fn add(&mut self, plan: &Plan, record: &SinkRecord) -> Result<()> {
+        let rows = if plan.deletes {
+            &mut self.deletes
+        } else {
+            &mut self.writes
+        };
+        let start = rows.data.len();
+        self.key.clear();
+        if let Err(error) = plan.encode(record, &mut rows.data, &mut self.key) {
+            rows.data.truncate(start);
+            return Err(error);
+        }
+        if plan.deletes {
+            self.add_delete(start);
+        } else if self.mode == InsertMode::Insert {
+            self.writes.count += 1;
+        } else {
+            self.add_merge(start);
+        }
+        Ok(())
+    }
+
+    /// Of several writes of a key only the last counts.
+    fn add_merge(&mut self, start: usize) {
+        let row = self.writes.spans.len();
+        self.writes.spans.push(Some(start..self.writes.data.len()));
+        self.writes.count += 1;
+        match self.by_key.get_mut(self.key.as_slice()) {
+            Some((write, _)) => {
+                if let Some(before) = write.replace(row) {
+                    self.writes.discard(before);
+                }
+            }
+            None => {
+                let key = self.key.as_slice().into();
+                self.by_key.insert(key, (Some(row), false));
+            }
+        }
+    }
+
+    /// A delete undoes the writes before it. It stays when another write follows: that one must
+    /// not find the values of the row that was there.
+    fn add_delete(&mut self, start: usize) {
+        let entry = self.by_key.entry(self.key.as_slice().into()).or_default();
+        if let Some(before) = entry.0.take() {
+            self.writes.discard(before);
+        }
+        if entry.1 {
+            self.deletes.data.truncate(start);
+            return;
+        }
+        entry.1 = true;
+        self.deletes
+            .spans
+            .push(Some(start..self.deletes.data.len()));
+        self.deletes.count += 1;
+    }
+
+    /// Ends the data of the rows.
+    pub fn finish(&mut self) {
+        for rows in [&mut self.deletes, &mut self.writes] {
+            if !rows.is_empty() {
+                rows.finish();
+            }
+        }
+    }
+
+    pub fn into_buffers(self) -> [Vec<u8>; 2] {
+        [self.deletes.data, self.writes.data]
+    }
+}

@@ -1,0 +1,293 @@
+//! The tables of the target as Postgres's catalog has them: their types decide the encoding.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use connect_api::{Error, Result};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+
+use crate::error::to_error;
+use crate::sql;
+
+const TABLE: &str = r"SELECT c.oid::int8 AS oid, c.relkind::text AS kind,
+        c.relpersistence::text AS persistence, c.relhastriggers AS triggers
+    FROM pg_class c WHERE c.oid = to_regclass($1)";
+
+/// Domains are followed down to the type that they are made of. The length of a domain over
+/// varchar(10) stands in the domain, that of a column in the column.
+const COLUMNS: &str = r"WITH RECURSIVE types AS (
+        SELECT a.attnum, a.atttypid AS type, a.atttypmod AS typmod, false AS domain_default
+        FROM pg_attribute a
+        WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped
+        UNION ALL
+        SELECT types.attnum, t.typbasetype, t.typtypmod,
+            types.domain_default OR t.typdefault IS NOT NULL
+        FROM types JOIN pg_type t ON t.oid = types.type WHERE t.typtype = 'd')
+    SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS shown,
+        a.attnotnull AS required, a.attgenerated <> '' AS generated,
+        a.atthasdef OR a.attidentity <> '' OR types.domain_default AS has_default,
+        t.oid::int8 AS type, types.typmod, t.typname::text AS type_name, t.typtype::text AS kind,
+        CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END AS element,
+        e.typname::text AS element_name, e.typtype::text AS element_kind
+    FROM types JOIN pg_attribute a ON a.attrelid = $1::int8::oid AND a.attnum = types.attnum
+    JOIN pg_type t ON t.oid = types.type AND t.typtype <> 'd'
+    LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+    ORDER BY a.attnum";
+
+const LABELS: &str = r"SELECT enumtypid::int8 AS type, enumlabel::text AS label
+    FROM pg_enum WHERE enumtypid::int8 = ANY($1) ORDER BY enumtypid, enumsortorder";
+
+/// A type that this sink can encode, domains resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    /// The digits in all and those after the point, where the column limits them.
+    Numeric(Option<(i32, i32)>),
+    /// text, varchar, char and citext; the limit is in characters.
+    Text(Option<usize>),
+    Name,
+    Bytea,
+    Json,
+    Jsonb,
+    Timestamptz,
+    Timestamp,
+    Date,
+    Time,
+    Uuid,
+    Inet,
+    Cidr,
+    Enum(Arc<[String]>),
+    /// The type of the elements and its number in the catalog.
+    Array(Box<Type>, u32),
+    Unsupported,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub name: String,
+    /// The name as statements have it.
+    pub quoted: String,
+    pub data_type: Type,
+    /// The type as a person writes it.
+    pub shown: String,
+    pub required: bool,
+    pub generated: bool,
+    pub has_default: bool,
+}
+
+/// A table that rows can be copied into.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// The name as statements have it.
+    pub quoted: String,
+    pub columns: Vec<Column>,
+    /// Triggers may fill in what a record leaves out.
+    pub has_triggers: bool,
+    oid: i64,
+}
+
+impl Table {
+    /// The position of the column for a field: of that very name, or else of the only name that
+    /// differs from it in case alone.
+    pub fn column_for(&self, field: &str) -> Option<usize> {
+        let mut columns = self.columns.iter();
+        if let Some(exact) = columns.position(|column| column.name == field) {
+            return Some(exact);
+        }
+        let folded = field.to_lowercase();
+        let mut similar = (0..self.columns.len())
+            .filter(|&index| self.columns[index].name.to_lowercase() == folded);
+        let found = similar.next()?;
+        similar.next().is_none().then_some(found)
+    }
+}
+
+/// The tables that were read, by the name that the configuration gives them.
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    tables: HashMap<String, Arc<Table>>,
+}
+
+impl Catalog {
+    /// A table that was read before.
+    pub fn get(&self, name: &str) -> Option<&Arc<Table>> {
+        self.tables.get(name)
+    }
+
+    /// Reads a table unless it was read before.
+    pub async fn load(&mut self, connection: &mut PgConnection, name: &str) -> Result<()> {
+        if !self.tables.contains_key(name) {
+            let table = read(connection, name).await?;
+            self.tables.insert(name.to_owned(), Arc::new(table));
+        }
+        Ok(())
+    }
+
+    /// Reads all tables again. True: one of them has changed.
+    pub async fn refresh(&mut self, connection: &mut PgConnection) -> Result<bool> {
+        let mut changed = false;
+        for (name, table) in &mut self.tables {
+            let now = read(connection, name).await?;
+            if **table != now {
+                *table = Arc::new(now);
+                changed = true;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Forgets all tables: they may have changed while the server was away.
+    pub fn clear(&mut self) {
+        self.tables.clear();
+    }
+}
+
+async fn read(connection: &mut PgConnection, name: &str) -> Result<Table> {
+    let quoted = sql::qualified(name).map_err(Error::config)?;
+    let doing = format!("cannot read the columns of table {name}");
+    let failed = |error: sqlx::Error| to_error(&doing, &error);
+    let found = sqlx::query(TABLE)
+        .bind(&quoted)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let Some(row) = found else {
+        return Err(Error::config(format!(
+            "table {name} is missing and auto-creation is disabled"
+        )));
+    };
+    let kind: String = row.try_get("kind").map_err(failed)?;
+    let persistence: String = row.try_get("persistence").map_err(failed)?;
+    check(name, &kind, &persistence)?;
+    let oid: i64 = row.try_get("oid").map_err(failed)?;
+    let rows = sqlx::query(COLUMNS)
+        .bind(oid)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let labels = labels(connection, &rows).await.map_err(failed)?;
+    let columns: Result<Vec<_>> = rows
+        .iter()
+        .map(|row| {
+            let column = column(row, &labels).map_err(failed)?;
+            column.map_err(Error::config)
+        })
+        .collect();
+    Ok(Table {
+        quoted,
+        columns: columns?,
+        has_triggers: row.try_get("triggers").map_err(failed)?,
+        oid,
+    })
+}
+
+fn check(name: &str, kind: &str, persistence: &str) -> Result<()> {
+    if persistence == "u" {
+        // A crash empties it, while the offsets that say that its rows are there remain.
+        return Err(Error::config(format!(
+            "table {name} is UNLOGGED: its rows would not outlive a crash of the server, run ALTER \
+             TABLE {name} SET LOGGED"
+        )));
+    }
+    match kind {
+        "r" | "p" => Ok(()),
+        _ => Err(Error::config(format!(
+            "{name} is no table: rows cannot be copied into views and foreign tables"
+        ))),
+    }
+}
+
+type Labels = HashMap<i64, Arc<[String]>>;
+
+async fn labels(connection: &mut PgConnection, columns: &[PgRow]) -> sqlx::Result<Labels> {
+    let mut types = Vec::new();
+    for row in columns {
+        for (kind, number) in [("kind", "type"), ("element_kind", "element")] {
+            if row.try_get::<Option<&str>, _>(kind)? == Some("e") {
+                types.push(row.try_get::<i64, _>(number)?);
+            }
+        }
+    }
+    let mut labels: HashMap<i64, Vec<String>> = HashMap::new();
+    if !types.is_empty() {
+        let rows = sqlx::query(LABELS).bind(&types).fetch_all(connection);
+        for row in rows.await? {
+            let of = labels.entry(row.try_get("type")?).or_default();
+            of.push(row.try_get("label")?);
+        }
+    }
+    let labels = labels.into_iter();
+    Ok(labels.map(|(of, labels)| (of, labels.into())).collect())
+}
+
+fn column(row: &PgRow, labels: &Labels) -> sqlx::Result<std::result::Result<Column, String>> {
+    let name: String = row.try_get("name")?;
+    let typmod: i32 = row.try_get("typmod")?;
+    let element: i64 = row.try_get("element")?;
+    let data_type = if element == 0 {
+        let number: i64 = row.try_get("type")?;
+        base_type(row.try_get("type_name")?, typmod, labels.get(&number))
+    } else {
+        let of = base_type(row.try_get("element_name")?, typmod, labels.get(&element));
+        match (of, u32::try_from(element)) {
+            (Type::Unsupported, _) | (_, Err(_)) => Type::Unsupported,
+            (of, Ok(number)) => Type::Array(Box::new(of), number),
+        }
+    };
+    let quoted = match sql::quoted(&name) {
+        Ok(quoted) => quoted,
+        Err(why) => return Ok(Err(why)),
+    };
+    Ok(Ok(Column {
+        quoted,
+        name,
+        data_type,
+        shown: row.try_get("shown")?,
+        required: row.try_get("required")?,
+        generated: row.try_get("generated")?,
+        has_default: row.try_get("has_default")?,
+    }))
+}
+
+/// A type by its name in the catalog. Its modifier is as the type's own input functions pack it.
+fn base_type(name: &str, typmod: i32, labels: Option<&Arc<[String]>>) -> Type {
+    if let Some(labels) = labels {
+        return Type::Enum(Arc::clone(labels));
+    }
+    match name {
+        "bool" => Type::Bool,
+        "int2" => Type::Int2,
+        "int4" => Type::Int4,
+        "int8" => Type::Int8,
+        "float4" => Type::Float4,
+        "float8" => Type::Float8,
+        "numeric" if typmod < 4 => Type::Numeric(None),
+        "numeric" => {
+            let packed = typmod - 4;
+            // The scale is eleven bits and a sign.
+            let scale = ((packed & 0x7ff) ^ 1024) - 1024;
+            Type::Numeric(Some(((packed >> 16) & 0xffff, scale)))
+        }
+        "varchar" | "bpchar" => Type::Text(usize::try_from(typmod - 4).ok()),
+        "text" | "citext" => Type::Text(None),
+        "name" => Type::Name,
+        "bytea" => Type::Bytea,
+        "json" => Type::Json,
+        "jsonb" => Type::Jsonb,
+        "timestamptz" => Type::Timestamptz,
+        "timestamp" => Type::Timestamp,
+        "date" => Type::Date,
+        "time" => Type::Time,
+        "uuid" => Type::Uuid,
+        "inet" => Type::Inet,
+        "cidr" => Type::Cidr,
+        _ => Type::Unsupported,
+    }
+}

@@ -1,0 +1,71 @@
+//! Addresses and networks.
+
+use std::net::IpAddr;
+
+use super::{Fit, Misfit, fixed};
+
+/// The numbers that Postgres gives the families on every system.
+const FAMILY_V4: u8 = 2;
+const FAMILY_V6: u8 = 3;
+
+pub(super) fn inet(text: &str, out: &mut Vec<u8>) -> Fit {
+    let (address, bits) = parse(text)?;
+    append(address, bits, 0, out);
+    Ok(())
+}
+
+pub(super) fn cidr(text: &str, out: &mut Vec<u8>) -> Fit {
+    let (address, bits) = parse(text)?;
+    let (number, width) = match address {
+        IpAddr::V4(address) => (u128::from(u32::from(address)), 32),
+        IpAddr::V6(address) => (u128::from(address), 128),
+    };
+    let host = u32::from(width - bits);
+    let host_bits = if host == 128 {
+        u128::MAX
+    } else {
+        (1 << host) - 1
+    };
+    if number & host_bits != 0 {
+        return Err(Misfit::new(
+            "cannot take a network with bits to the right of its mask",
+        ));
+    }
+    append(address, bits, 1, out);
+    Ok(())
+}
+
+fn parse(text: &str) -> Result<(IpAddr, u8), Misfit> {
+    let misfit = || Misfit::new("cannot take a text that is not a network address");
+    let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+    let address: IpAddr = address.parse().map_err(|_| misfit())?;
+    let width = if address.is_ipv4() { 32 } else { 128 };
+    if !text.contains('/') {
+        return Ok((address, width));
+    }
+    match bits.parse() {
+        Ok(bits) if bits <= width && !bits_signed(text) => Ok((address, bits)),
+        _ => Err(misfit()),
+    }
+}
+
+/// Rust reads `+8` as a number, Postgres does not.
+fn bits_signed(text: &str) -> bool {
+    text.contains("/+")
+}
+
+fn append(address: IpAddr, bits: u8, is_cidr: u8, out: &mut Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => {
+            let mut bytes = [FAMILY_V4, bits, is_cidr, 4, 0, 0, 0, 0];
+            bytes[4..].copy_from_slice(&address.octets());
+            fixed(out, bytes);
+        }
+        IpAddr::V6(address) => {
+            let mut bytes = [0; 20];
+            bytes[..4].copy_from_slice(&[FAMILY_V6, bits, is_cidr, 16]);
+            bytes[4..].copy_from_slice(&address.octets());
+            fixed(out, bytes);
+        }
+    }
+}

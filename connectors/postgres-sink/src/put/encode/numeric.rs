@@ -1,0 +1,226 @@
+//! Numbers: Postgres's numeric, in groups of four decimal digits, and what fits a float exactly.
+
+use std::io::Write as _;
+
+use connect_api::Decimal;
+use num_bigint::Sign;
+
+use super::{Fit, Misfit, measured};
+
+/// Digits in all and after the point.
+type Limits = Option<(i32, i32)>;
+
+const POSITIVE: u16 = 0x0000;
+const NEGATIVE: u16 = 0x4000;
+const NAN: u16 = 0xC000;
+const INFINITY: u16 = 0xD000;
+const NEGATIVE_INFINITY: u16 = 0xF000;
+
+/// Postgres's limits for numbers of any size.
+const MAX_WHOLE: i64 = 131_072;
+const MAX_SCALE: i64 = 16_383;
+
+/// The integer that a decimal is, where it is one.
+pub(super) fn integer(decimal: &Decimal) -> Result<i64, Misfit> {
+    let whole = if decimal.scale == 0 {
+        Some(decimal.unscaled.clone())
+    } else {
+        let text = decimal.to_string();
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+        let exact = fraction.bytes().all(|digit| digit == b'0');
+        exact.then(|| whole.parse().ok()).flatten()
+    };
+    let whole = whole.ok_or_else(|| Misfit::new("cannot take a number with a fraction"))?;
+    i64::try_from(whole).map_err(|_| Misfit::out_of_range())
+}
+
+/// The float that an integer is, where a float of so many bits can hold it.
+pub(super) fn exact(number: i64, bits: u32) -> Result<f64, Misfit> {
+    if number.unsigned_abs() <= 1 << bits {
+        return Ok(number as f64);
+    }
+    Err(Misfit::new("cannot hold all digits of the number"))
+}
+
+/// The nearest float of 32 bits; none of them is infinite unless the number was.
+pub(super) fn single(number: f64) -> Result<f32, Misfit> {
+    let single = number as f32;
+    if single.is_infinite() && number.is_finite() {
+        return Err(Misfit::out_of_range());
+    }
+    Ok(single)
+}
+
+pub(super) fn from_integer(number: i64, limits: Limits, out: &mut Vec<u8>) -> Fit {
+    let mut digits = [0_u8; 20];
+    let count = decimal_digits(number.unsigned_abs(), &mut digits);
+    write(number < 0, &digits[..count], 0, (limits, false), out)
+}
+
+/// A float is written as the shortest decimal that reads back as the same float. A column with a
+/// scale rounds it: its digits were never exact.
+pub(super) fn from_float(number: f64, limits: Limits, out: &mut Vec<u8>) -> Fit {
+    if number.is_nan() {
+        return special(NAN, out);
+    }
+    if number.is_infinite() {
+        if limits.is_some() {
+            return Err(Misfit::new("cannot hold an infinity"));
+        }
+        let sign = if number < 0.0 {
+            NEGATIVE_INFINITY
+        } else {
+            INFINITY
+        };
+        return special(sign, out);
+    }
+    // The longest is like -1.2345678901234567e-308.
+    let mut text = [0_u8; 32];
+    let mut rest = &mut text[..];
+    let malformed = || Misfit::new("cannot take the float");
+    write!(rest, "{:e}", number.abs()).map_err(|_| malformed())?;
+    let unused = rest.len();
+    let text = &text[..text.len() - unused];
+    let at = text
+        .iter()
+        .position(|&byte| byte == b'e')
+        .ok_or_else(malformed)?;
+    let exponent = std::str::from_utf8(&text[at + 1..])
+        .ok()
+        .and_then(|e| e.parse::<i64>().ok());
+    let exponent = exponent.ok_or_else(malformed)?;
+    let mut digits = [0_u8; 32];
+    let mut count = 0;
+    for &byte in text[..at].iter().filter(|byte| byte.is_ascii_digit()) {
+        digits[count] = byte - b'0';
+        count += 1;
+    }
+    let scale = count as i64 - 1 - exponent;
+    write(number < 0.0, &digits[..count], scale, (limits, true), out)
+}
+
+pub(super) fn from_decimal(decimal: &Decimal, limits: Limits, out: &mut Vec<u8>) -> Fit {
+    let negative = decimal.unscaled.sign() == Sign::Minus;
+    let scale = i64::from(decimal.scale);
+    let magnitude = decimal.unscaled.magnitude();
+    if let Ok(small) = u64::try_from(magnitude) {
+        let mut digits = [0_u8; 20];
+        let count = decimal_digits(small, &mut digits);
+        return write(negative, &digits[..count], scale, (limits, false), out);
+    }
+    let mut digits = magnitude.to_string().into_bytes();
+    for digit in &mut digits {
+        *digit -= b'0';
+    }
+    write(negative, &digits, scale, (limits, false), out)
+}
+
+fn special(sign: u16, out: &mut Vec<u8>) -> Fit {
+    measured(out, |out| {
+        header(out, 0, 0, sign, 0);
+        Ok(())
+    })
+}
+
+fn header(out: &mut Vec<u8>, groups: i16, weight: i16, sign: u16, scale: i16) {
+    out.extend_from_slice(&groups.to_be_bytes());
+    out.extend_from_slice(&weight.to_be_bytes());
+    out.extend_from_slice(&sign.to_be_bytes());
+    out.extend_from_slice(&scale.to_be_bytes());
+}
+
+fn decimal_digits(mut number: u64, digits: &mut [u8; 20]) -> usize {
+    let mut at = digits.len();
+    while number > 0 {
+        at -= 1;
+        digits[at] = (number % 10) as u8;
+        number /= 10;
+    }
+    digits.copy_within(at.., 0);
+    20 - at
+}
+
+/// Writes `±digits × 10^-scale`.
+fn write(
+    negative: bool,
+    digits: &[u8],
+    scale: i64,
+    (limits, may_round): (Limits, bool),
+    out: &mut Vec<u8>,
+) -> Fit {
+    let leading = digits.iter().take_while(|&&digit| digit == 0).count();
+    let mut digits = &digits[leading..];
+    let mut scale = scale;
+    let most = limits.map_or(MAX_SCALE, |(_, most)| i64::from(most));
+    let mut rounded = Vec::new();
+    if scale > most {
+        let cut = usize::try_from(scale - most).unwrap_or(usize::MAX);
+        let kept = digits.len().saturating_sub(cut);
+        if digits[kept..].iter().any(|&digit| digit != 0) {
+            if !may_round {
+                return Err(Misfit::new("cannot hold all digits after the point"));
+            }
+            if cut <= digits.len() && digits[kept] >= 5 {
+                rounded.extend_from_slice(&digits[..kept]);
+                increment(&mut rounded);
+            }
+        }
+        digits = if rounded.is_empty() {
+            &digits[..kept]
+        } else {
+            &rounded
+        };
+        scale = most;
+    }
+    let whole = digits.len() as i64 - scale;
+    let widest = limits.map_or(MAX_WHOLE, |(all, most)| i64::from(all) - i64::from(most));
+    if !digits.is_empty() && whole > widest {
+        return Err(Misfit::out_of_range());
+    }
+    measured(out, |out| {
+        groups(negative, digits, whole, scale.max(0), out)
+    })
+}
+
+/// Adds one to the last digit.
+fn increment(digits: &mut Vec<u8>) {
+    for digit in digits.iter_mut().rev() {
+        if *digit < 9 {
+            *digit += 1;
+            return;
+        }
+        *digit = 0;
+    }
+    digits.insert(0, 1);
+}
+
+/// The groups are counted from the point, so the first and the last may have fewer digits.
+fn groups(negative: bool, digits: &[u8], whole: i64, scale: i64, out: &mut Vec<u8>) -> Fit {
+    let scale = i16::try_from(scale).map_err(|_| Misfit::out_of_range())?;
+    let trailing = digits.iter().rev().take_while(|&&digit| digit == 0).count();
+    let digits = &digits[..digits.len() - trailing];
+    if digits.is_empty() {
+        header(out, 0, 0, POSITIVE, scale);
+        return Ok(());
+    }
+    let weight = i16::try_from((whole - 1).div_euclid(4)).map_err(|_| Misfit::out_of_range())?;
+    let first = (whole - 1).rem_euclid(4) as usize + 1;
+    let count = 1 + digits.len().saturating_sub(first).div_ceil(4);
+    let count = i16::try_from(count).map_err(|_| Misfit::out_of_range())?;
+    let sign = if negative { NEGATIVE } else { POSITIVE };
+    header(out, count, weight, sign, scale);
+    let (head, tail) = digits.split_at(first.min(digits.len()));
+    push_group(head, first, out);
+    for group in tail.chunks(4) {
+        push_group(group, 4, out);
+    }
+    Ok(())
+}
+
+fn push_group(digits: &[u8], width: usize, out: &mut Vec<u8>) {
+    let mut group = 0_u16;
+    for place in 0..width {
+        group = group * 10 + u16::from(digits.get(place).copied().unwrap_or(0));
+    }
+    out.extend_from_slice(&group.to_be_bytes());
+}

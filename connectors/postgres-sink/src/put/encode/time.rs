@@ -1,0 +1,202 @@
+//! Dates, times and timestamps: ISO 8601 texts, and Postgres's count from 2000-01-01.
+
+use super::Misfit;
+
+const DAY: i64 = 86_400_000_000;
+/// Days from 1970-01-01 to 2000-01-01.
+const EPOCH_DAYS: i64 = 10_957;
+/// Postgres's limits, counted from 1970-01-01: 4713-11-24 BC, and the days after 294276-12-31 and
+/// 5874897-12-31.
+const MIN_DAY: i64 = -2_440_588;
+const END_TIMESTAMP_DAY: i64 = 106_762_940;
+const END_DAY: i64 = 2_145_042_906;
+
+/// Microseconds since 2000, from those since 1970. Postgres takes the smallest and the greatest
+/// number for infinities; both are out of range here.
+pub(super) fn timestamp(micros: i64) -> Result<i64, Misfit> {
+    let days = micros.div_euclid(DAY);
+    if !(MIN_DAY..END_TIMESTAMP_DAY).contains(&days) {
+        return Err(out_of_range());
+    }
+    micros
+        .checked_sub(EPOCH_DAYS * DAY)
+        .ok_or_else(out_of_range)
+}
+
+/// Days since 2000, from those since 1970.
+pub(super) fn date(days: i64) -> Result<i32, Misfit> {
+    if !(MIN_DAY..END_DAY).contains(&days) {
+        return Err(out_of_range());
+    }
+    i32::try_from(days - EPOCH_DAYS).map_err(|_| out_of_range())
+}
+
+/// Microseconds since midnight; Postgres has a 24:00.
+pub(super) fn time(micros: i64) -> Result<i64, Misfit> {
+    if !(0..=DAY).contains(&micros) {
+        return Err(Misfit::new("cannot take a time of more than a day"));
+    }
+    Ok(micros)
+}
+
+fn out_of_range() -> Misfit {
+    Misfit::new("cannot hold a date that far away")
+}
+
+/// Microseconds since 1970 of `2024-02-29T12:34:56.789+02:00`: a blank may stand for the T, seconds
+/// and fraction may be left out, and a text without an offset is UTC. Digits beyond Postgres's
+/// microseconds are cut off.
+pub(super) fn parse_timestamp(text: &str) -> Result<i64, Misfit> {
+    let parsed = || {
+        let mut rest = Cursor(text.as_bytes());
+        let days = rest.date()?;
+        if !rest.is_empty() {
+            rest.any_of(b"Tt ")?;
+        } else {
+            return days.checked_mul(DAY);
+        }
+        let micros = rest.time()?;
+        let offset = rest.offset()?;
+        rest.is_empty().then_some(())?;
+        let seconds = micros.checked_sub(offset * 1_000_000)?;
+        days.checked_mul(DAY)?.checked_add(seconds)
+    };
+    parsed().ok_or_else(|| Misfit::new("cannot take a text that is not an ISO 8601 timestamp"))
+}
+
+/// Days since 1970 of `2024-02-29`.
+pub(super) fn parse_date(text: &str) -> Result<i64, Misfit> {
+    let parsed = || {
+        let mut rest = Cursor(text.as_bytes());
+        let days = rest.date()?;
+        rest.is_empty().then_some(days)
+    };
+    parsed().ok_or_else(|| Misfit::new("cannot take a text that is not an ISO 8601 date"))
+}
+
+/// Microseconds since midnight of `12:34:56.789`.
+pub(super) fn parse_time(text: &str) -> Result<i64, Misfit> {
+    let parsed = || {
+        let mut rest = Cursor(text.as_bytes());
+        let micros = rest.time()?;
+        rest.is_empty().then_some(micros)
+    };
+    parsed().ok_or_else(|| Misfit::new("cannot take a text that is not an ISO 8601 time"))
+}
+
+struct Cursor<'a>(&'a [u8]);
+
+impl Cursor<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn any_of(&mut self, bytes: &[u8]) -> Option<u8> {
+        let (&first, rest) = self.0.split_first()?;
+        bytes.contains(&first).then(|| {
+            self.0 = rest;
+            first
+        })
+    }
+
+    fn number(&mut self, digits: usize) -> Option<i64> {
+        let mut number = 0;
+        for &byte in self.0.get(..digits)? {
+            if !byte.is_ascii_digit() {
+                return None;
+            }
+            number = number * 10 + i64::from(byte - b'0');
+        }
+        self.0 = &self.0[digits..];
+        Some(number)
+    }
+
+    /// ISO 8601's years of more than four digits carry a sign.
+    fn date(&mut self) -> Option<i64> {
+        let year = match self.any_of(b"+-") {
+            None => self.number(4)?,
+            Some(sign) => {
+                let digits = self
+                    .0
+                    .iter()
+                    .take_while(|byte| byte.is_ascii_digit())
+                    .count();
+                if !(4..=7).contains(&digits) {
+                    return None;
+                }
+                let year = self.number(digits)?;
+                if sign == b'-' { -year } else { year }
+            }
+        };
+        self.any_of(b"-")?;
+        let month = self.number(2)?;
+        self.any_of(b"-")?;
+        let day = self.number(2)?;
+        let exists = (1..=12).contains(&month) && (1..=month_length(year, month)).contains(&day);
+        exists.then(|| days(year, month, day))
+    }
+
+    fn time(&mut self) -> Option<i64> {
+        let hour = self.number(2)?;
+        self.any_of(b":")?;
+        let minute = self.number(2)?;
+        let mut second = 0;
+        let mut micros = 0;
+        if self.any_of(b":").is_some() {
+            second = self.number(2)?;
+            if self.any_of(b".,").is_some() {
+                micros = self.fraction()?;
+            }
+        }
+        // As in Postgres, a leap second is the first of the next minute.
+        let exists = hour < 24 && minute < 60 && second <= 60;
+        exists.then(|| ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros)
+    }
+
+    fn fraction(&mut self) -> Option<i64> {
+        let digits = self
+            .0
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        let kept = digits.min(6);
+        let micros = self.number(kept).filter(|_| digits > 0)?;
+        self.0 = &self.0[digits - kept..];
+        Some(micros * 10_i64.pow(6 - u32::try_from(kept).ok()?))
+    }
+
+    /// Seconds east of UTC.
+    fn offset(&mut self) -> Option<i64> {
+        if self.is_empty() || self.any_of(b"Zz").is_some() {
+            return Some(0);
+        }
+        let sign = if self.any_of(b"+-")? == b'-' { -1 } else { 1 };
+        let hours = self.number(2)?;
+        let colon = self.any_of(b":").is_some();
+        let minutes = if colon || !self.is_empty() {
+            self.number(2)?
+        } else {
+            0
+        };
+        (hours < 16 && minutes < 60).then_some(sign * (hours * 60 + minutes) * 60)
+    }
+}
+
+fn month_length(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Howard Hinnant's days_from_civil: years start in March, in cycles of 400.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}

@@ -1,0 +1,195 @@
+//! One transaction: the offsets move, the rows go in, both or neither.
+
+use std::collections::HashSet;
+
+use sqlx::AssertSqlSafe;
+
+use super::batch::{Run, is_merge};
+use super::catalog::Table;
+use crate::config::InsertMode;
+use crate::offsets::{Offsets, Step};
+use crate::session::Session;
+use crate::sql;
+
+/// Large enough that the cost of a message does not count, small enough to stay in the cache.
+const FRAME: usize = 128 * 1024;
+/// Staging tables that a session keeps; each shape of the records has one.
+const MAX_STAGING: usize = 64;
+
+/// Stands for the name of a staging table. No quoted name can hold it at a statement's start.
+const PLACE: &str = "{staging}";
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is durable.
+    Durable,
+    /// A partition has another owner, or its offset is not what this task knew. Nothing was
+    /// written.
+    Fenced,
+}
+
+/// Makes the steps and writes the runs in one transaction.
+///
+/// # Errors
+/// Whatever the server or the connection says. The transaction is then open, ended or unknown:
+/// the caller rolls it back or lets go of the connection.
+pub(crate) async fn transaction(
+    session: &mut Session,
+    fence: Option<&Offsets>,
+    steps: &[Step<'_>],
+    runs: &[Run],
+) -> sqlx::Result<Outcome> {
+    prepare(session, runs).await?;
+    execute(session, "BEGIN".to_owned()).await?;
+    // The offsets go first: whoever has been fenced finds out before doing any work.
+    if let Some(offsets) = fence
+        && !offsets.advance(&mut session.connection, steps).await?
+    {
+        execute(session, "ROLLBACK".to_owned()).await?;
+        return Ok(Outcome::Fenced);
+    }
+    write_all(session, runs).await?;
+    execute(session, "COMMIT".to_owned()).await?;
+    Ok(Outcome::Durable)
+}
+
+async fn execute(session: &mut Session, statement: String) -> sqlx::Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(&mut session.connection)
+        .await?;
+    Ok(())
+}
+
+/// Makes the staging tables that the runs need, outside of their transaction: a table outlives the
+/// transactions that use it.
+async fn prepare(session: &mut Session, runs: &[Run]) -> sqlx::Result<()> {
+    let wanted: Vec<String> = runs.iter().flat_map(staging).collect();
+    if session.staging.len() + wanted.len() > MAX_STAGING {
+        drop_staging(session).await?;
+    }
+    for key in wanted {
+        if session.staging.contains_key(&key) {
+            continue;
+        }
+        let name = format!("ferrule_{}", session.staged);
+        session.staged += 1;
+        execute(session, key.replacen(PLACE, &name, 1)).await?;
+        session.staging.insert(key, format!("pg_temp.{name}"));
+    }
+    Ok(())
+}
+
+/// Drops the staging tables: there are too many, or their columns may be of the past.
+///
+/// # Errors
+/// As [`transaction`].
+pub(crate) async fn drop_staging(session: &mut Session) -> sqlx::Result<()> {
+    if session.staging.is_empty() {
+        return Ok(());
+    }
+    let tables = sql::list("", session.staging.values().map(String::as_str));
+    execute(session, format!("DROP TABLE {tables}")).await?;
+    session.staging.clear();
+    Ok(())
+}
+
+/// The staging tables of a run, by the statements that make them.
+fn staging(run: &Run) -> Vec<String> {
+    let mut needed = Vec::new();
+    if !run.deletes.is_empty() {
+        needed.push(create(&run.table, &run.keys));
+    }
+    if let Some(columns) = &run.columns
+        && is_merge(run.mode)
+        && !run.writes.is_empty()
+    {
+        needed.push(create(&run.table, columns));
+    }
+    needed
+}
+
+fn create(table: &Table, columns: &[usize]) -> String {
+    sql::create_staging(PLACE, &table.quoted, names(table, columns))
+}
+
+fn names<'a>(table: &'a Table, columns: &'a [usize]) -> impl Iterator<Item = &'a str> {
+    columns.iter().map(|&at| table.columns[at].quoted.as_str())
+}
+
+async fn write_all(session: &mut Session, runs: &[Run]) -> sqlx::Result<()> {
+    let mut filled = HashSet::new();
+    for run in runs {
+        write(session, run, &mut filled).await?;
+    }
+    Ok(())
+}
+
+async fn write(session: &mut Session, run: &Run, filled: &mut HashSet<String>) -> sqlx::Result<()> {
+    let table = &*run.table;
+    let keys: Vec<&str> = names(table, &run.keys).collect();
+    if !run.deletes.is_empty() {
+        let staging = empty_staging(session, create(table, &run.keys), filled).await?;
+        let statement = sql::copy(&staging, names(table, &run.keys));
+        copy(session, &statement, run.deletes.data()).await?;
+        execute(session, sql::delete(&staging, &table.quoted, &keys)).await?;
+    }
+    let Some(columns) = run.columns.as_ref().filter(|_| !run.writes.is_empty()) else {
+        return Ok(());
+    };
+    if !is_merge(run.mode) {
+        let statement = sql::copy(&table.quoted, names(table, columns));
+        return copy(session, &statement, run.writes.data()).await;
+    }
+    let staging = empty_staging(session, create(table, columns), filled).await?;
+    let statement = sql::copy(&staging, names(table, columns));
+    copy(session, &statement, run.writes.data()).await?;
+    let others: Vec<&str> = names(table, columns)
+        .filter(|c| !keys.contains(c))
+        .collect();
+    let statement = match run.mode {
+        InsertMode::Update => sql::update(&staging, &table.quoted, &keys, &others),
+        InsertMode::Insert | InsertMode::Upsert => {
+            sql::upsert(&staging, &table.quoted, &keys, &others)
+        }
+    };
+    execute(session, statement).await
+}
+
+/// The name of a staging table without the rows of an earlier run of the transaction.
+async fn empty_staging(
+    session: &mut Session,
+    key: String,
+    filled: &mut HashSet<String>,
+) -> sqlx::Result<String> {
+    let Some(staging) = session.staging.get(&key).cloned() else {
+        let missing = "a staging table is missing".to_owned();
+        return Err(sqlx::Error::InvalidArgument(missing));
+    };
+    if !filled.insert(key) {
+        execute(session, format!("TRUNCATE {staging}")).await?;
+    }
+    Ok(staging)
+}
+
+async fn copy(session: &mut Session, statement: &str, data: &[u8]) -> sqlx::Result<()> {
+    let mut copy = session.connection.copy_in_raw(statement).await?;
+    for frame in data.chunks(FRAME) {
+        copy.send(frame).await?;
+    }
+    copy.finish().await?;
+    Ok(())
+}
+
+/// Writes the runs in a transaction that is rolled back.
+///
+/// # Errors
+/// As [`transaction`].
+pub(crate) async fn probe(session: &mut Session, runs: &[Run]) -> sqlx::Result<()> {
+    prepare(session, runs).await?;
+    execute(session, "BEGIN".to_owned()).await?;
+    write_all(session, runs).await?;
+    // What is checked at the end of a transaction is checked now.
+    execute(session, "SET CONSTRAINTS ALL IMMEDIATE".to_owned()).await?;
+    execute(session, "ROLLBACK".to_owned()).await
+}

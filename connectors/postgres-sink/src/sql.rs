@@ -1,0 +1,201 @@
+//! Identifiers and statements as text. Values never become part of a statement.
+
+use std::fmt::Write as _;
+
+/// Names longer than this are cut by Postgres, which would hit another table.
+const MAX_IDENTIFIER: usize = 63;
+
+/// An identifier in double quotes.
+///
+/// # Errors
+/// When Postgres could not hold the name.
+pub(crate) fn quoted(name: &str) -> Result<String, String> {
+    if name.is_empty() {
+        return Err("a name is empty".to_owned());
+    }
+    if name.contains('\0') {
+        return Err("a name holds a NUL character".to_owned());
+    }
+    if name.len() > MAX_IDENTIFIER {
+        return Err(format!(
+            "the name {name} is longer than {MAX_IDENTIFIER} bytes"
+        ));
+    }
+    Ok(format!("\"{}\"", name.replace('"', "\"\"")))
+}
+
+/// The parts of a dotted name; within double quotes a dot is part of the name.
+///
+/// # Errors
+/// When there are more parts than catalog, schema and table, or Postgres could not hold one.
+pub(crate) fn qualified(name: &str) -> Result<String, String> {
+    let mut parts = vec![String::new()];
+    let mut inside = false;
+    let mut characters = name.chars().peekable();
+    while let Some(character) = characters.next() {
+        let last = parts.len() - 1;
+        match character {
+            '"' if inside && characters.peek() == Some(&'"') => {
+                characters.next();
+                parts[last].push('"');
+            }
+            '"' => inside = !inside,
+            '.' if !inside => parts.push(String::new()),
+            _ => parts[last].push(character),
+        }
+    }
+    if inside {
+        return Err(format!("the table name {name} has an open quote"));
+    }
+    // A connection sees one catalog, so the first of three parts can only name that.
+    if parts.len() > 3 {
+        return Err(format!("the table name {name} has more than three parts"));
+    }
+    let skipped = usize::from(parts.len() == 3);
+    let quoted: Result<Vec<_>, _> = parts[skipped..].iter().map(|part| quoted(part)).collect();
+    Ok(quoted?.join("."))
+}
+
+/// `"a", "b"`, with a prefix for each.
+pub(crate) fn list<'a>(prefix: &str, columns: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    for column in columns {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(prefix);
+        text.push_str(column);
+    }
+    text
+}
+
+/// The statement that takes rows. All names are quoted already.
+pub(crate) fn copy<'a>(table: &str, columns: impl IntoIterator<Item = &'a str>) -> String {
+    let columns = list("", columns);
+    format!("COPY {table} ({columns}) FROM STDIN (FORMAT binary)")
+}
+
+/// A session's own table of some columns of a table, without its constraints.
+pub(crate) fn create_staging<'a>(
+    staging: &str,
+    table: &str,
+    columns: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let columns = list("", columns);
+    format!(
+        "CREATE TEMP TABLE {staging} ON COMMIT DELETE ROWS AS \
+         SELECT {columns} FROM {table} WITH NO DATA"
+    )
+}
+
+/// Inserts what was staged, or updates the rows that are there.
+///
+/// The rows are taken in the order of their keys, so that two tasks that write the same keys wait
+/// for each other instead of running into a deadlock.
+pub(crate) fn upsert(staging: &str, table: &str, keys: &[&str], others: &[&str]) -> String {
+    let all = list("", keys.iter().chain(others).copied());
+    let conflict = list("", keys.iter().copied());
+    let mut text = format!(
+        "INSERT INTO {table} ({all}) OVERRIDING SYSTEM VALUE SELECT {all} FROM {staging} \
+         ORDER BY {conflict} ON CONFLICT ({conflict}) DO "
+    );
+    if others.is_empty() {
+        text.push_str("NOTHING");
+    } else {
+        text.push_str("UPDATE SET ");
+        assignments(&mut text, others, "EXCLUDED");
+    }
+    text
+}
+
+/// Updates the rows that are there from what was staged.
+pub(crate) fn update(staging: &str, table: &str, keys: &[&str], others: &[&str]) -> String {
+    let mut text = format!("UPDATE {table} AS target SET ");
+    assignments(&mut text, others, "staged");
+    let _ = write!(text, " FROM {staging} AS staged WHERE ");
+    matching(&mut text, keys);
+    text
+}
+
+/// Deletes the rows whose keys were staged.
+pub(crate) fn delete(staging: &str, table: &str, keys: &[&str]) -> String {
+    let mut text = format!("DELETE FROM {table} AS target USING {staging} AS staged WHERE ");
+    matching(&mut text, keys);
+    text
+}
+
+// Writing to a String never fails.
+fn assignments(text: &mut String, columns: &[&str], from: &str) {
+    for (i, column) in columns.iter().enumerate() {
+        let comma = if i > 0 { ", " } else { "" };
+        let _ = write!(text, "{comma}{column} = {from}.{column}");
+    }
+}
+
+fn matching(text: &mut String, keys: &[&str]) {
+    for (i, key) in keys.iter().enumerate() {
+        let and = if i > 0 { " AND " } else { "" };
+        let _ = write!(text, "{and}target.{key} = staged.{key}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_quoted_or_refused() {
+        assert_eq!(quoted("a\"b").as_deref(), Ok("\"a\"\"b\""));
+        assert!(quoted("").is_err());
+        assert!(quoted("a\0b").is_err());
+        assert!(quoted(&"ä".repeat(32)).is_err());
+        assert!(quoted(&"a".repeat(63)).is_ok());
+    }
+
+    #[test]
+    fn a_dotted_name_is_a_schema_and_a_table() {
+        for (name, expect) in [
+            ("t", Ok("\"t\"")),
+            ("s.t", Ok("\"s\".\"t\"")),
+            ("c.s.t", Ok("\"s\".\"t\"")),
+            ("s.\"a.b\"", Ok("\"s\".\"a.b\"")),
+            ("\"a\"\"b\"", Ok("\"a\"\"b\"")),
+        ] {
+            assert_eq!(qualified(name).as_deref(), expect, "{name}");
+        }
+        for name in ["", ".t", "a.b.c.d", "\"a", "a."] {
+            assert!(qualified(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn statements_name_every_column() {
+        assert_eq!(
+            upsert("s", "t", &["\"k\""], &["\"v\"", "\"w\""]),
+            "INSERT INTO t (\"k\", \"v\", \"w\") OVERRIDING SYSTEM VALUE \
+             SELECT \"k\", \"v\", \"w\" FROM s ORDER BY \"k\" \
+             ON CONFLICT (\"k\") DO UPDATE SET \"v\" = EXCLUDED.\"v\", \"w\" = EXCLUDED.\"w\""
+        );
+        assert!(upsert("s", "t", &["\"k\""], &[]).ends_with("DO NOTHING"));
+        assert_eq!(
+            update("s", "t", &["\"k\"", "\"l\""], &["\"v\""]),
+            "UPDATE t AS target SET \"v\" = staged.\"v\" FROM s AS staged \
+             WHERE target.\"k\" = staged.\"k\" AND target.\"l\" = staged.\"l\""
+        );
+        assert_eq!(
+            delete("s", "t", &["\"k\""]),
+            "DELETE FROM t AS target USING s AS staged WHERE target.\"k\" = staged.\"k\""
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_quoted_name_ends_where_it_should(name in "[a-z\";. -]{1,60}") {
+            let text = quoted(&name).unwrap();
+            let inner = &text[1..text.len() - 1];
+            prop_assert_eq!(inner.replace("\"\"", ""), name.replace('"', ""));
+            prop_assert_eq!(inner.replace("\"\"", "\""), name);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The task: holds the connection, and says what became of each call.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use connect_api::{
+    ErrantRecordReporter, Error, ErrorKind, OpenedPartition, RecordBatch, Result, SinkTask,
+    TaskContext, TopicPartition,
+};
+use sqlx::Connection;
+use sqlx::postgres::PgConnectOptions;
+use tokio::time::timeout;
+
+use crate::config::{Delivery, PostgresSinkConfig};
+use crate::offsets::Offsets;
+use crate::put::{Put, Writer};
+use crate::session::Session;
+
+pub(crate) struct PostgresSinkTask {
+    config: Arc<PostgresSinkConfig>,
+    options: PgConnectOptions,
+    session: Option<Session>,
+    offsets: Offsets,
+    writer: Writer,
+    /// Puts that have failed for want of the target, one after another.
+    failures: u64,
+}
+
+impl PostgresSinkTask {
+    pub fn new(config: PostgresSinkConfig, context: &TaskContext) -> Self {
+        let config = Arc::new(config);
+        let name = format!("ferrule:{}:{}", context.connector, context.task);
+        Self {
+            options: config.connect.clone().application_name(&name),
+            session: None,
+            offsets: Offsets::new(&context.connector),
+            writer: Writer::new(Arc::clone(&config)),
+            config,
+            failures: 0,
+        }
+    }
+
+    fn is_fenced(&self) -> bool {
+        self.config.delivery == Delivery::ExactlyOnce
+    }
+
+    /// The session, and whether it is a new one. It is taken out of the task: a call that fails, or
+    /// is given up half-way, leaves none behind that could be in mid-transaction.
+    async fn connect(&mut self) -> Result<(Session, bool)> {
+        if let Some(session) = self.session.take() {
+            return Ok((session, false));
+        }
+        let config = &self.config;
+        let session =
+            Session::connect(&self.options, config.connection_timeout, config.delivery).await?;
+        self.writer.reconnected();
+        Ok((session, true))
+    }
+
+    /// A session whose partitions are known to stand where the database says.
+    async fn resolved(&mut self) -> Result<Session> {
+        let (mut session, is_new) = self.connect().await?;
+        if is_new && self.is_fenced() {
+            self.offsets.resolve(&mut session).await?;
+        }
+        Ok(session)
+    }
+
+    async fn try_open(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        let mut session = self.resolved().await?;
+        if self.is_fenced() {
+            self.offsets.open(&mut session, partitions).await?;
+        } else {
+            self.offsets.open_unfenced(partitions);
+        }
+        self.session = Some(session);
+        Ok(())
+    }
+
+    async fn try_start_at(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()> {
+        let mut session = self.resolved().await?;
+        self.offsets.start_at(&mut session, starts).await?;
+        self.session = Some(session);
+        Ok(())
+    }
+
+    async fn try_put(
+        &mut self,
+        batches: &[RecordBatch],
+        reporter: &mut dyn ErrantRecordReporter,
+    ) -> Result<()> {
+        let mut session = self.resolved().await?;
+        let mut put = Put {
+            writer: &mut self.writer,
+            session: &mut session,
+            offsets: &mut self.offsets,
+            reporter,
+            is_checked: false,
+        };
+        put.run(batches).await?;
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// A server that has vanished without a word gives no error by itself.
+    fn late(&self) -> Error {
+        Error::retriable("Postgres did not answer within socket.timeout.ms")
+    }
+}
+
+#[async_trait]
+impl SinkTask for PostgresSinkTask {
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
+        self.writer.forget(partitions);
+        // They may belong to another owner by now, so they are not resolved first.
+        self.offsets.forget(partitions);
+        if !partitions.is_empty() {
+            let limit = self.config.socket_timeout;
+            let opened = timeout(limit, self.try_open(partitions)).await;
+            opened.unwrap_or_else(|_| Err(self.late()))?;
+        }
+        let opened = partitions.iter().map(|source| OpenedPartition {
+            source: source.clone(),
+            next_offset: self.offsets.position(source).and_then(|p| p.next_offset),
+        });
+        Ok(opened.collect())
+    }
+
+    async fn start_at(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()> {
+        if !self.is_fenced() {
+            self.offsets.remember_starts(starts);
+            return Ok(());
+        }
+        let limit = self.config.socket_timeout;
+        let started = timeout(limit, self.try_start_at(starts)).await;
+        started.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    async fn put(
+        &mut self,
+        batches: &[RecordBatch],
+        reporter: &mut dyn ErrantRecordReporter,
+    ) -> Result<()> {
+        let outcome = self.try_put(batches, reporter).await;
+        let Err(error) = outcome else {
+            self.failures = 0;
+            return Ok(());
+        };
+        // The connection went with the call; the next put finds out what is durable.
+        if error.kind() != ErrorKind::Retriable {
+            return Err(error);
+        }
+        self.failures += 1;
+        match self.config.max_retries {
+            Some(most) if self.failures > most => Err(Error::fatal(format!(
+                "gave up after max.retries={most}: {}",
+                error.chain()
+            ))),
+            _ => Err(error),
+        }
+    }
+
+    async fn close(&mut self, partitions: &[TopicPartition]) {
+        self.offsets.forget(partitions);
+        self.writer.forget(partitions);
+    }
+
+    async fn stop(&mut self) {
+        if let Some(session) = self.session.take()
+            && let Err(error) = session.connection.close().await
+        {
+            tracing::debug!(%error, "the connection was lost before it was closed");
+        }
+    }
+}
