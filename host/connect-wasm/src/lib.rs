@@ -1,1 +1,20 @@
-//! The host of WASM plugins.
+//! The host of WASM plugins: finds them, compiles them once, and runs each transform of each task
+//! in an instance of its own, within limits.
+//!
+//! A plugin that traps, runs too long or breaks the contract costs the records that make it do so,
+//! and nothing else: the instance is thrown away, and the records at fault are found by halving
+//! the batch. State is kept in memory in this version: it lasts as long as the task.
+
+mod bindings;
+mod engine;
+mod fault;
+mod guest;
+mod host;
+mod limits;
+pub mod meters;
+mod plugins;
+mod state;
+mod transform;
+
+pub use limits::{WasmLimits, host_config_def};
+pub use plugins::{PluginInfo, TransformContext, WasmOptions, WasmPlugins};

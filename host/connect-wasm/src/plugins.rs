@@ -1,0 +1,168 @@
+//! The plugins of a worker: found on the plugin path, compiled once, shared by all tasks.
+
+mod describe;
+mod load;
+mod registry;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use connect_api::{Config, ConfigDef, Error, Result, Transformation};
+
+pub(crate) use load::{Code, Loaded};
+
+use crate::engine;
+use crate::host::{Host, Identity};
+use crate::limits::{SHA256, WasmLimits};
+use crate::transform::WasmTransform;
+use load::Loader;
+use registry::Registry;
+
+/// Where plugins are, and what they may use up.
+#[derive(Clone, Debug, Default)]
+pub struct WasmOptions {
+    /// Directories; `*.wasm` in them and one level below is a plugin.
+    pub plugin_path: Vec<PathBuf>,
+    /// Where compiled code is kept from one start to the next. None: nowhere.
+    pub cache_dir: Option<PathBuf>,
+    /// What a transform may use up at most, and does unless its keys say less.
+    pub limits: WasmLimits,
+}
+
+/// What a plugin says of itself, and the file that it is.
+#[derive(Clone, Debug)]
+pub struct PluginInfo {
+    /// The name that `transforms.<alias>.type` gives.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it does.
+    pub documentation: String,
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Its own keys, without those of [`crate::host_config_def`].
+    pub config_def: ConfigDef,
+}
+
+/// Which transform of which task a plugin is built for.
+#[derive(Clone, Debug)]
+pub struct TransformContext {
+    /// The connector's name.
+    pub connector: String,
+    /// The number of the task.
+    pub task: u32,
+    /// The alias of the transform.
+    pub transform: String,
+}
+
+/// All plugins of a worker. Clones share everything.
+#[derive(Clone)]
+pub struct WasmPlugins(Arc<Inner>);
+
+struct Inner {
+    loader: Loader,
+    options: WasmOptions,
+    registry: Mutex<Registry>,
+}
+
+impl fmt::Debug for WasmPlugins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WasmPlugins")
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WasmPlugins {
+    /// Starts the engine and loads what is on the plugin path. A file that cannot be loaded is
+    /// logged and left out.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] when the cache directory cannot be used.
+    pub fn new(options: WasmOptions) -> Result<Self> {
+        let engine = engine::start(options.cache_dir.as_deref())?;
+        let loader = Loader::new(engine, options.limits)?;
+        let mut registry = Registry::default();
+        registry.scan(&options.plugin_path, &loader);
+        Ok(Self(Arc::new(Inner {
+            loader,
+            options,
+            registry: Mutex::new(registry),
+        })))
+    }
+
+    /// Every plugin, by name. Looks at the plugin path again; blocks while a new file compiles.
+    pub fn list(&self) -> Vec<Arc<PluginInfo>> {
+        self.with_registry(|registry| {
+            registry.scan(&self.0.options.plugin_path, &self.0.loader);
+            registry
+                .list()
+                .map(|plugin| Arc::clone(&plugin.info))
+                .collect()
+        })
+    }
+
+    /// The plugin of this name. Looks at the plugin path again when the name is unknown or its file
+    /// has changed.
+    pub fn find(&self, name: &str) -> Option<Arc<PluginInfo>> {
+        self.lookup(name, None)
+            .map(|plugin| Arc::clone(&plugin.info))
+    }
+
+    /// Makes a transform. `config` has the plugin's keys and those of [`crate::host_config_def`].
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] when there is no such plugin, a limit is beyond the
+    /// worker's, or the plugin refuses its configuration.
+    pub fn build(
+        &self,
+        name: &str,
+        config: &Config,
+        context: &TransformContext,
+    ) -> Result<Box<dyn Transformation>> {
+        let limits = self.0.options.limits.lowered(config)?;
+        let pin = config.optional_text(SHA256).map(str::to_ascii_lowercase);
+        let plugin = self
+            .lookup(name, pin.as_deref())
+            .ok_or_else(|| match &pin {
+                Some(pin) => Error::config(format!(
+                    "no file of the WASM plugin {name} has the SHA-256 {pin} that {SHA256} asks for"
+                )),
+                None => Error::config(format!("there is no WASM plugin {name} on the plugin path")),
+            })?;
+        let own = plugin.info.config_def.keys();
+        let resolved = config
+            .resolved()
+            .filter(|(key, _)| own.iter().any(|k| k.name == *key))
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
+        let identity = Arc::new(Identity {
+            connector: context.connector.clone(),
+            task: context.task,
+            transform: context.transform.clone(),
+            plugin: plugin.info.name.clone(),
+        });
+        let host = Host::new(Arc::clone(&identity), limits.memory_bytes);
+        let transform = WasmTransform::new(plugin, resolved, limits, host, &identity)?;
+        Ok(Box::new(transform))
+    }
+
+    fn lookup(&self, name: &str, pin: Option<&str>) -> Option<Arc<Loaded>> {
+        self.with_registry(|registry| {
+            if let Some(found) = registry.fresh(name, pin) {
+                return Some(found);
+            }
+            registry.scan(&self.0.options.plugin_path, &self.0.loader);
+            registry.find(name, pin)
+        })
+    }
+
+    fn with_registry<R>(&self, work: impl FnOnce(&mut Registry) -> R) -> R {
+        // What a panic leaves behind is at worst a file that is loaded again.
+        let registry = self.0.registry.lock();
+        work(&mut registry.unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,171 @@
+//! From a file to compiled code.
+
+use std::fmt::{self, Write as _};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use connect_api::Error;
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Engine, Store};
+use wit_component::ComponentEncoder;
+
+use super::PluginInfo;
+use super::describe::info;
+use crate::bindings::exports::ferrule::transform::plugin::Parts;
+use crate::bindings::{Transform, TransformPre};
+use crate::fault::plain;
+use crate::guest::{enter, instantiate};
+use crate::host::{Host, Identity};
+use crate::limits::WasmLimits;
+
+/// The interfaces that plugins may import.
+const CONTRACT: &str = "ferrule:transform/";
+/// What a core module, in contrast to a component, starts with.
+const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+/// Why a file is no plugin.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    #[error("it is a core module that cannot be made a component: {0}")]
+    Componentize(String),
+    #[error("it cannot be compiled: {0}")]
+    Compile(String),
+    #[error("it imports {0}, which the worker does not give")]
+    Imports(String),
+    #[error("it does not fit the contract: {0}")]
+    Contract(String),
+    #[error("it {0} while it was asked what it is")]
+    Describe(String),
+}
+
+/// The bytes of a file and their SHA-256 in hex.
+pub(super) fn read(path: &Path) -> io::Result<(Vec<u8>, String)> {
+    let bytes = fs::read(path)?;
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(&bytes) {
+        // Writing to a String never fails.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    Ok((bytes, hex))
+}
+
+/// A plugin, compiled.
+pub(crate) struct Loaded {
+    pub(crate) info: Arc<PluginInfo>,
+    pub(crate) reads: Parts,
+    pub(crate) ticks: bool,
+    pub(crate) code: Code,
+}
+
+impl fmt::Display for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "plugin {} {}", self.info.name, self.info.version)
+    }
+}
+
+/// Compiled code with its imports in place.
+pub(crate) struct Code(TransformPre<Host>);
+
+impl Code {
+    pub(crate) fn store(&self, host: Host) -> Store<Host> {
+        let mut store = Store::new(self.0.engine(), host);
+        store.limiter(|host| &mut host.memory);
+        store
+    }
+
+    pub(crate) fn instantiate(&self, store: &mut Store<Host>) -> wasmtime::Result<Transform> {
+        self.0.instantiate(store)
+    }
+}
+
+/// Compiles plugins.
+pub(super) struct Loader {
+    engine: Engine,
+    linker: Linker<Host>,
+    limits: WasmLimits,
+}
+
+impl Loader {
+    pub(super) fn new(engine: Engine, limits: WasmLimits) -> connect_api::Result<Self> {
+        let mut linker = Linker::new(&engine);
+        Transform::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)
+            .map_err(|e| Error::fatal("cannot link the WASM host").with_source(plain(&e)))?;
+        Ok(Self {
+            engine,
+            linker,
+            limits,
+        })
+    }
+
+    pub(super) fn load(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        sha256: String,
+    ) -> Result<Loaded, LoadError> {
+        let code = self.compile(bytes)?;
+        let identity = Arc::new(Identity {
+            connector: String::new(),
+            task: 0,
+            transform: String::new(),
+            plugin: path.display().to_string(),
+        });
+        let mut store = code.store(Host::new(identity, self.limits.memory_bytes));
+        let limits = &self.limits;
+        let fault = |fault: crate::fault::Fault| LoadError::Describe(fault.to_string());
+        let world = instantiate(&code, &mut store, limits).map_err(fault)?;
+        let (timeout, output) = (limits.call_timeout, limits.output_bytes);
+        let description = enter(&mut store, &world, timeout, output, |store, exports| {
+            exports.call_describe(store)
+        })
+        .map_err(fault)?;
+        let (reads, ticks) = (description.reads, description.ticks);
+        let info = info(description, path, sha256).map_err(LoadError::Contract)?;
+        Ok(Loaded {
+            info: Arc::new(info),
+            reads,
+            ticks,
+            code,
+        })
+    }
+
+    fn compile(&self, bytes: &[u8]) -> Result<Code, LoadError> {
+        let encoded;
+        let bytes = if bytes.starts_with(CORE_MODULE) {
+            encoded = componentize(bytes)?;
+            &encoded
+        } else {
+            bytes
+        };
+        let component = Component::from_binary(&self.engine, bytes)
+            .map_err(|e| LoadError::Compile(plain(&e)))?;
+        let foreign: Vec<String> = component
+            .component_type()
+            .imports(&self.engine)
+            .map(|(name, _)| name.to_owned())
+            .filter(|name| !name.starts_with(CONTRACT))
+            .collect();
+        if !foreign.is_empty() {
+            return Err(LoadError::Imports(foreign.join(", ")));
+        }
+        let contract = |e: wasmtime::Error| LoadError::Contract(plain(&e));
+        let linked = self.linker.instantiate_pre(&component).map_err(contract)?;
+        TransformPre::new(linked).map(Code).map_err(contract)
+    }
+}
+
+fn componentize(module: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let encode = || {
+        ComponentEncoder::default()
+            .validate(true)
+            .module(module)?
+            .encode()
+    };
+    encode().map_err(|e| {
+        let parts: Vec<String> = e.chain().map(ToString::to_string).collect();
+        LoadError::Componentize(parts.join(": ").replace('\n', " "))
+    })
+}

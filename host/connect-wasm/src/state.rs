@@ -1,0 +1,191 @@
+//! The state of one partition, in memory: what is durable, and above it one overlay for each batch
+//! that is not durable yet.
+//!
+//! Where the durable part is kept concerns only [`PartitionState::durable`] and how a partition
+//! begins: the contract knows nothing of it.
+
+mod layer;
+
+use std::collections::VecDeque;
+
+use layer::{Entry, Layer, Scan};
+
+/// The state has no room for an entry: the limit in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full(pub(crate) u64);
+
+/// What one batch wrote, and the offset that makes it durable.
+#[derive(Debug)]
+struct Overlay {
+    next_offset: i64,
+    clock: Option<i64>,
+    layer: Layer,
+}
+
+/// The state of one transform for one partition.
+#[derive(Debug)]
+pub(crate) struct PartitionState {
+    limit: u64,
+    committed: Layer,
+    committed_clock: Option<i64>,
+    /// Everything before it is durable.
+    next_offset: Option<i64>,
+    /// Oldest first.
+    overlays: VecDeque<Overlay>,
+    /// What the call at hand writes.
+    current: Layer,
+    current_clock: Option<i64>,
+}
+
+impl PartitionState {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self {
+            limit,
+            committed: Layer::default(),
+            committed_clock: None,
+            next_offset: None,
+            overlays: VecDeque::new(),
+            current: Layer::default(),
+            current_clock: None,
+        }
+    }
+
+    /// The greatest timestamp that the partition has shown: the time by which entries expire.
+    pub(crate) fn clock(&self) -> Option<i64> {
+        let newest = self.overlays.back().map(|overlay| overlay.clock);
+        self.current_clock
+            .max(newest.unwrap_or(self.committed_clock))
+    }
+
+    /// A call begins, with records up to this timestamp. What has expired by then is deleted as if
+    /// the plugin had done it, so that expiry does not depend on when a batch becomes durable.
+    pub(crate) fn begin(&mut self, timestamp: Option<i64>) {
+        self.discard();
+        self.current_clock = self.clock().max(timestamp);
+        let Some(now) = self.current_clock else {
+            return;
+        };
+        let layers = std::iter::once(&self.committed);
+        let layers = layers.chain(self.overlays.iter().map(|overlay| &overlay.layer));
+        let due: Vec<Box<[u8]>> = layers
+            .flat_map(|layer| layer.expired(now))
+            .filter(|key| self.entry(key).is_some_and(|entry| entry.expired(now)))
+            .cloned()
+            .collect();
+        for key in due {
+            self.delete(&key);
+        }
+    }
+
+    /// The call counts, as part of the batch that ends before `next_offset`.
+    pub(crate) fn commit(&mut self, next_offset: i64) {
+        let layer = std::mem::take(&mut self.current);
+        let clock = self.clock();
+        match self.overlays.back_mut() {
+            Some(last) if last.next_offset == next_offset => {
+                last.layer.absorb(layer);
+                last.clock = clock;
+            }
+            _ => self.overlays.push_back(Overlay {
+                next_offset,
+                clock,
+                layer,
+            }),
+        }
+        self.current_clock = None;
+    }
+
+    /// The call does not count.
+    pub(crate) fn discard(&mut self) {
+        self.current = Layer::default();
+        self.current_clock = None;
+    }
+
+    /// What batches before `next_offset` wrote is durable.
+    pub(crate) fn durable(&mut self, next_offset: i64) {
+        while let Some(overlay) = self.overlays.pop_front_if(|o| o.next_offset <= next_offset) {
+            self.committed.settle(overlay.layer);
+            self.committed_clock = overlay.clock;
+        }
+        self.next_offset = self.next_offset.max(Some(next_offset));
+    }
+
+    /// Back to what is durable.
+    pub(crate) fn reset(&mut self) {
+        self.discard();
+        self.overlays.clear();
+    }
+
+    /// Whether a batch from this offset would be transformed for a second time, against a state
+    /// that has seen it.
+    pub(crate) fn is_ahead_of(&self, offset: i64) -> bool {
+        self.next_offset.is_some_and(|next| offset < next)
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.entry(key).map(|entry| &*entry.value)
+    }
+
+    pub(crate) fn set(
+        &mut self,
+        key: Box<[u8]>,
+        value: Box<[u8]>,
+        ttl: Option<u64>,
+    ) -> Result<(), Full> {
+        if ttl == Some(0) {
+            self.delete(&key);
+            return Ok(());
+        }
+        let expires = ttl.and_then(|ttl| {
+            let ttl = i64::try_from(ttl).unwrap_or(i64::MAX);
+            self.clock().map(|now| now.saturating_add(ttl))
+        });
+        let entry = Entry { value, expires };
+        let (old, new) = (self.weight(&key), entry.weight(&key));
+        let total = self.bytes() - old + new;
+        if new > old && total > i64::try_from(self.limit).unwrap_or(i64::MAX) {
+            return Err(Full(self.limit));
+        }
+        self.current.put(key, Some(entry), new - old);
+        Ok(())
+    }
+
+    pub(crate) fn delete(&mut self, key: &[u8]) {
+        let old = self.weight(key);
+        if old > 0 {
+            self.current.put(key.into(), None, -old);
+        }
+    }
+
+    /// The entries whose keys start with `prefix` and follow `after`, in the order of their keys.
+    pub(crate) fn scan<'a>(
+        &'a self,
+        prefix: &'a [u8],
+        after: Option<&'a [u8]>,
+    ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        Scan::new(self.layers(), prefix, after)
+    }
+
+    /// Newest first.
+    fn layers(&self) -> impl Iterator<Item = &Layer> {
+        let overlays = self.overlays.iter().rev().map(|overlay| &overlay.layer);
+        std::iter::once(&self.current)
+            .chain(overlays)
+            .chain([&self.committed])
+    }
+
+    fn entry(&self, key: &[u8]) -> Option<&Entry> {
+        self.layers().find_map(|layer| layer.get(key))?
+    }
+
+    fn weight(&self, key: &[u8]) -> i64 {
+        self.entry(key).map_or(0, |entry| entry.weight(key))
+    }
+
+    fn bytes(&self) -> i64 {
+        self.layers().map(Layer::delta).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests;

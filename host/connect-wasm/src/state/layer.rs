@@ -1,0 +1,142 @@
+//! One layer of the state: what is written in it hides what is in the layers below.
+
+use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::iter::Peekable;
+use std::ops::Bound;
+
+/// What an entry counts for beside its bytes: the tree and the allocations.
+const ENTRY_BYTES: usize = 64;
+
+/// A value, and when it expires in record time.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) value: Box<[u8]>,
+    pub(super) expires: Option<i64>,
+}
+
+impl Entry {
+    pub(super) fn weight(&self, key: &[u8]) -> i64 {
+        let bytes = key.len() + self.value.len() + ENTRY_BYTES;
+        i64::try_from(bytes).unwrap_or(i64::MAX)
+    }
+
+    pub(super) fn expired(&self, now: i64) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+}
+
+/// Entries by key; none stands for a deleted one.
+#[derive(Debug, Default)]
+pub(super) struct Layer {
+    entries: BTreeMap<Box<[u8]>, Option<Entry>>,
+    expiries: BTreeSet<(i64, Box<[u8]>)>,
+    delta: i64,
+}
+
+impl Layer {
+    /// The entry of this layer: `Some(None)` when it is deleted here.
+    pub(super) fn get(&self, key: &[u8]) -> Option<Option<&Entry>> {
+        self.entries.get(key).map(Option::as_ref)
+    }
+
+    /// Writes an entry that changes the size of the whole state by `delta`.
+    pub(super) fn put(&mut self, key: Box<[u8]>, entry: Option<Entry>, delta: i64) {
+        self.delta += delta;
+        if let Some(at) = entry.as_ref().and_then(|e| e.expires) {
+            self.expiries.insert((at, key.clone()));
+        }
+        match self.entries.entry(key) {
+            btree_map::Entry::Vacant(place) => {
+                place.insert(entry);
+            }
+            btree_map::Entry::Occupied(mut place) => {
+                let stays = entry.as_ref().and_then(|e| e.expires);
+                let old = place.insert(entry).and_then(|e| e.expires);
+                if let Some(at) = old.filter(|at| Some(*at) != stays) {
+                    self.expiries.remove(&(at, place.key().clone()));
+                }
+            }
+        }
+    }
+
+    /// By how many bytes this layer changes the size of the whole state.
+    pub(super) fn delta(&self) -> i64 {
+        self.delta
+    }
+
+    /// Keys that are due.
+    pub(super) fn expired(&self, now: i64) -> impl Iterator<Item = &Box<[u8]>> {
+        let due = self.expiries.iter().take_while(move |(at, _)| *at <= now);
+        due.map(|(_, key)| key)
+    }
+
+    /// Takes over a newer layer.
+    pub(super) fn absorb(&mut self, newer: Self) {
+        for (key, entry) in newer.entries {
+            self.put(key, entry, 0);
+        }
+        self.delta += newer.delta;
+    }
+
+    /// Takes over a newer layer where there is none below: what is deleted need hide nothing.
+    pub(super) fn settle(&mut self, newer: Self) {
+        for (key, entry) in newer.entries {
+            if entry.is_some() {
+                self.put(key, entry, 0);
+            } else if let Some(Some(Entry {
+                expires: Some(at), ..
+            })) = self.entries.remove(&key)
+            {
+                self.expiries.remove(&(at, key));
+            }
+        }
+        self.delta += newer.delta;
+    }
+}
+
+/// Merges layers, newest first, in the order of the keys.
+pub(super) struct Scan<'a> {
+    prefix: &'a [u8],
+    layers: Vec<Peekable<btree_map::Range<'a, Box<[u8]>, Option<Entry>>>>,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(
+        layers: impl Iterator<Item = &'a Layer>,
+        prefix: &'a [u8],
+        after: Option<&'a [u8]>,
+    ) -> Self {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let layers = layers
+            .map(|layer| layer.entries.range::<[u8], _>((from, Bound::Unbounded)))
+            .map(Iterator::peekable)
+            .collect();
+        Self { prefix, layers }
+    }
+}
+
+impl<'a> Iterator for Scan<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let heads = self.layers.iter_mut().filter_map(|l| Some(&**l.peek()?.0));
+            let key: &'a [u8] = heads.min()?;
+            if !key.starts_with(self.prefix) {
+                return None;
+            }
+            let mut newest = None;
+            for layer in &mut self.layers {
+                if let Some((_, entry)) = layer.next_if(|(head, _)| ***head == *key) {
+                    newest = newest.or(Some(entry));
+                }
+            }
+            if let Some(Some(entry)) = newest {
+                return Some((key, &entry.value));
+            }
+        }
+    }
+}

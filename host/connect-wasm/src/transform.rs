@@ -1,0 +1,363 @@
+//! A plugin as a transform: batches in, outcomes out, and the search for the records that make the
+//! plugin fail.
+
+mod lift;
+mod lower;
+mod nested;
+mod shapes;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bumpalo::Bump;
+use connect_api::{Error, Outcome, Result, SinkRecord, TopicPartition, Transformation};
+
+use crate::bindings::ferrule::transform::data::Reply;
+use crate::engine::TICK;
+use crate::fault::Fault;
+use crate::guest::Guest;
+use crate::host::{Host, Identity};
+use crate::limits::WasmLimits;
+use crate::meters::Meters;
+use crate::plugins::Loaded;
+use crate::state::PartitionState;
+use lift::Lift;
+use lower::{InputShape, lower};
+use shapes::Shapes;
+
+/// How many times its deadline a plugin may waste on failed calls for one batch, before the task
+/// fails: one record that loops costs about three, so it takes a plugin that fails on most of them.
+const WASTE: u32 = 16;
+/// A call that is to find out which half of a batch is at fault gets this part of the deadline:
+/// that it runs out of it only means that it is halved again.
+const SEARCH: u32 = 8;
+
+/// A plugin that runs for one transform of one task.
+pub(crate) struct WasmTransform {
+    plugin: Arc<Loaded>,
+    guest: Guest,
+    limits: WasmLimits,
+    states: HashMap<TopicPartition, PartitionState>,
+    shapes: Shapes,
+    meters: Meters,
+    /// What a batch is lowered into, kept so that its memory is.
+    bump: Bump,
+}
+
+/// What is still to be done of a batch; the last one first.
+enum Work<'a> {
+    Records(&'a [SinkRecord]),
+    Failed(Error),
+}
+
+impl WasmTransform {
+    pub(crate) fn new(
+        plugin: Arc<Loaded>,
+        config: Vec<(String, String)>,
+        limits: WasmLimits,
+        host: Host,
+        identity: &Identity,
+    ) -> Result<Self> {
+        Ok(Self {
+            guest: Guest::start(Arc::clone(&plugin), config, limits, host)?,
+            plugin,
+            limits,
+            states: HashMap::new(),
+            shapes: Shapes::default(),
+            meters: Meters::new(identity),
+            bump: Bump::new(),
+        })
+    }
+
+    /// Lends the state of the partition to the guest for the time of `work`.
+    fn with_state<R>(
+        &mut self,
+        source: &TopicPartition,
+        work: impl FnOnce(&mut Self) -> Result<R>,
+    ) -> Result<R> {
+        let state = self.states.remove(source);
+        let state = state.unwrap_or_else(|| PartitionState::new(self.limits.state_bytes));
+        if let Some(host) = self.guest.host() {
+            host.state = Some(state);
+        }
+        let result = work(self);
+        if let Some(state) = self.guest.host().and_then(|host| host.state.take()) {
+            self.states.insert(source.clone(), state);
+        }
+        result
+    }
+
+    fn apply_all(
+        &mut self,
+        source: &Arc<TopicPartition>,
+        records: &[SinkRecord],
+        next_offset: i64,
+    ) -> Result<Vec<Outcome>> {
+        let mut outcomes = Vec::with_capacity(records.len());
+        let mut work = vec![Work::Records(records)];
+        let mut wasted = Duration::ZERO;
+        while let Some(next) = work.pop() {
+            let part = match next {
+                Work::Failed(error) => {
+                    outcomes.push(Outcome::Fail(error));
+                    continue;
+                }
+                Work::Records([]) => continue,
+                Work::Records(part) => part,
+            };
+            let whole = part.len() == records.len() || part.len() == 1;
+            let timeout = self.limits.call_timeout;
+            let timeout = if whole {
+                timeout
+            } else {
+                (timeout / SEARCH).max(TICK)
+            };
+            let begin = Instant::now();
+            match self.call(source, part, next_offset, timeout)? {
+                Call::Done(done) => outcomes.extend(done),
+                Call::Unfit(at, error) => work.extend([
+                    Work::Records(&part[at + 1..]),
+                    Work::Failed(error),
+                    Work::Records(&part[..at]),
+                ]),
+                Call::Fault(fault) => {
+                    wasted += begin.elapsed();
+                    self.meters.trapped(&fault);
+                    if let [record] = part {
+                        tracing::debug!(offset = record.offset, "{} {fault}", self.plugin);
+                        work.push(Work::Failed(self.blame(&fault)));
+                    } else {
+                        let (left, right) = part.split_at(part.len() / 2);
+                        work.extend([Work::Records(right), Work::Records(left)]);
+                    }
+                    if wasted > self.limits.call_timeout * WASTE {
+                        return Err(self.give_up(source, records, &fault));
+                    }
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// One call. Only what it answers leaves a trace.
+    fn call(
+        &mut self,
+        source: &Arc<TopicPartition>,
+        records: &[SinkRecord],
+        next_offset: i64,
+        timeout: Duration,
+    ) -> Result<Call> {
+        let mut bump = std::mem::take(&mut self.bump);
+        bump.reset();
+        let called = match lower(&bump, self.plugin.reads, source, records) {
+            Ok(lowered) => {
+                let newest = records.iter().filter_map(|r| r.timestamp).max();
+                self.begin(newest);
+                let started = Instant::now();
+                let replied = self.guest.call(timeout, |store, guest| {
+                    guest.call_apply(store, lowered.batch)
+                });
+                self.meters.called(started.elapsed());
+                match replied {
+                    Ok(replied) => Ok(self.judge(replied, records, &lowered.shapes, next_offset)),
+                    Err(error) => {
+                        self.discard();
+                        Err(error.context(source))
+                    }
+                }
+            }
+            Err((at, error)) => Ok(Call::Unfit(at, error)),
+        };
+        self.bump = bump;
+        called
+    }
+
+    fn judge(
+        &mut self,
+        replied: std::result::Result<Reply, Fault>,
+        records: &[SinkRecord],
+        inputs: &[InputShape],
+        next_offset: i64,
+    ) -> Call {
+        let reply = match replied {
+            Ok(reply) if reply.outcomes.len() == records.len() => reply,
+            Ok(reply) => {
+                // Whatever the guest remembers of this batch is in doubt.
+                self.guest.abandon();
+                self.discard();
+                let (given, made) = (records.len(), reply.outcomes.len());
+                return Call::Fault(Fault::Contract(format!(
+                    "{made} outcomes for {given} records"
+                )));
+            }
+            Err(fault) => {
+                self.discard();
+                return Call::Fault(fault);
+            }
+        };
+        self.commit(next_offset);
+        let lift = Lift::new(&self.plugin, inputs, &mut self.shapes, &reply.shapes);
+        let outcomes = records.iter().zip(reply.outcomes);
+        Call::Done(
+            outcomes
+                .map(|(record, outcome)| lift.outcome(record, outcome))
+                .collect(),
+        )
+    }
+
+    fn begin(&mut self, newest: Option<i64>) {
+        if let Some(state) = self.guest.host().and_then(|host| host.state.as_mut()) {
+            state.begin(newest);
+        }
+    }
+
+    fn commit(&mut self, next_offset: i64) {
+        if let Some(host) = self.guest.host() {
+            host.commit();
+            if let Some(state) = &mut host.state {
+                state.commit(next_offset);
+            }
+        }
+    }
+
+    fn discard(&mut self) {
+        if let Some(host) = self.guest.host() {
+            host.discard();
+        }
+    }
+
+    fn blame(&self, fault: &Fault) -> Error {
+        Error::data(format!("{} {fault}", self.plugin))
+    }
+
+    fn give_up(&self, source: &TopicPartition, records: &[SinkRecord], fault: &Fault) -> Error {
+        let offset = |record: Option<&SinkRecord>| record.map_or(-1, |r| r.offset);
+        Error::fatal(format!(
+            "{} failed on too many records of {source} between the offsets {} and {}: the failed \
+             calls took more than {WASTE} times {} ms; the last one {fault}",
+            self.plugin,
+            offset(records.first()),
+            offset(records.last()),
+            self.limits.call_timeout.as_millis(),
+        ))
+    }
+
+    fn tick_at(
+        &mut self,
+        source: &Arc<TopicPartition>,
+        last: &SinkRecord,
+    ) -> Result<Vec<SinkRecord>> {
+        let clock = self
+            .guest
+            .host()
+            .and_then(|host| host.state.as_ref()?.clock());
+        let Some(now) = clock else {
+            // No record of the partition has had a timestamp yet.
+            return Ok(Vec::new());
+        };
+        self.begin(None);
+        let timeout = self.limits.call_timeout;
+        let started = Instant::now();
+        let emitted = self.guest.call(timeout, |store, guest| {
+            guest.call_tick(store, &source.topic, source.partition, now)
+        });
+        self.meters.called(started.elapsed());
+        let emission = emitted.and_then(|emitted| {
+            emitted.map_err(|fault| {
+                self.meters.trapped(&fault);
+                Error::fatal(format!("{} {fault} in its tick", self.plugin))
+            })
+        });
+        let records = emission.and_then(|emission| {
+            let lift = Lift::new(&self.plugin, &[], &mut self.shapes, &emission.shapes);
+            let records = emission.records.into_iter();
+            records
+                .map(|record| lift.emitted(last, now, record))
+                .collect()
+        });
+        match records {
+            Ok(records) => {
+                self.commit(last.offset + 1);
+                Ok(records)
+            }
+            Err(error) => {
+                self.discard();
+                Err(error.context(source))
+            }
+        }
+    }
+
+    fn count(&self, outcomes: &[Outcome]) {
+        let (mut out, mut dropped, mut failed) = (0, 0, 0);
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Keep => out += 1,
+                Outcome::Drop => dropped += 1,
+                Outcome::Replace(records) => out += records.len() as u64,
+                Outcome::Fail(_) => failed += 1,
+            }
+        }
+        self.meters.records_in.increment(outcomes.len() as u64);
+        self.meters.records_out.increment(out);
+        self.meters.records_dropped.increment(dropped);
+        self.meters.records_failed.increment(failed);
+    }
+}
+
+/// What became of one call.
+enum Call {
+    Done(Vec<Outcome>),
+    /// The record at this place cannot be given to a plugin.
+    Unfit(usize, Error),
+    Fault(Fault),
+}
+
+impl Transformation for WasmTransform {
+    fn apply(
+        &mut self,
+        source: &Arc<TopicPartition>,
+        records: &[SinkRecord],
+    ) -> Result<Vec<Outcome>> {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
+            return Ok(Vec::new());
+        };
+        // The partition has been set back behind its state: the state belongs to another history.
+        if self
+            .states
+            .get(&**source)
+            .is_some_and(|state| state.is_ahead_of(first.offset))
+        {
+            self.states.remove(&**source);
+            self.guest.abandon();
+        }
+        let next_offset = last.offset + 1;
+        let outcomes =
+            self.with_state(source, |this| this.apply_all(source, records, next_offset))?;
+        self.count(&outcomes);
+        Ok(outcomes)
+    }
+
+    fn tick(&mut self, source: &Arc<TopicPartition>, last: &SinkRecord) -> Result<Vec<SinkRecord>> {
+        if !self.plugin.ticks {
+            return Ok(Vec::new());
+        }
+        let records = self.with_state(source, |this| this.tick_at(source, last))?;
+        self.meters.records_out.increment(records.len() as u64);
+        Ok(records)
+    }
+
+    fn durable(&mut self, source: &TopicPartition, next_offset: i64) {
+        if let Some(state) = self.states.get_mut(source) {
+            state.durable(next_offset);
+        }
+    }
+
+    fn reset(&mut self, source: &TopicPartition) {
+        if let Some(state) = self.states.get_mut(source) {
+            state.reset();
+        }
+        // What the guest remembers may be ahead of what is durable.
+        self.guest.abandon();
+    }
+}

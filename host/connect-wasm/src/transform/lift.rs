@@ -1,0 +1,250 @@
+//! From what a plugin answers to records. Nothing of it is believed before it is checked.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use connect_api::{
+    Datum, Decimal, Error, Header, Kind, Outcome, Schema, SinkRecord, Str, Struct, TimestampType,
+    Value,
+};
+
+use super::lower::{InputShape, MAX_DIGITS};
+use super::nested;
+use super::shapes::{Shapes, is_schemaless};
+use crate::bindings::ferrule::transform::data::{
+    HeaderResult, OutRecord, Outcome as WitOutcome, PayloadResult, RowResult, ShapeResult,
+    ValueResult,
+};
+use crate::plugins::Loaded;
+
+/// What is wrong with an answer.
+type Checked<T> = Result<T, Cow<'static, str>>;
+
+/// The longest name of a topic, by Kafka.
+const TOPIC_BYTES: usize = 249;
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// Lifts the records of one reply.
+pub(super) struct Lift<'a> {
+    plugin: &'a Loaded,
+    inputs: &'a [InputShape],
+    made: Vec<Result<Arc<Schema>, String>>,
+}
+
+impl<'a> Lift<'a> {
+    pub(super) fn new(
+        plugin: &'a Loaded,
+        inputs: &'a [InputShape],
+        shapes: &mut Shapes,
+        made: &[ShapeResult],
+    ) -> Self {
+        Self {
+            plugin,
+            inputs,
+            made: made.iter().map(|shape| shapes.intern(shape)).collect(),
+        }
+    }
+
+    /// What becomes of a record; a bad answer fails it.
+    pub(super) fn outcome(&self, record: &SinkRecord, outcome: WitOutcome) -> Outcome {
+        match outcome {
+            WitOutcome::Keep => Outcome::Keep,
+            WitOutcome::Drop => Outcome::Drop,
+            WitOutcome::Fail(failure) => Outcome::Fail(Error::data(match failure.field {
+                Some(field) => format!("{}: {field}: {}", self.plugin, failure.reason),
+                None => format!("{}: {}", self.plugin, failure.reason),
+            })),
+            WitOutcome::Replace(records) if records.is_empty() => Outcome::Drop,
+            WitOutcome::Replace(records) => {
+                let records = records.into_iter().map(|made| self.record(record, made));
+                match records.collect() {
+                    Ok(records) => Outcome::Replace(records),
+                    Err(why) => Outcome::Fail(Error::data(self.broken(&why))),
+                }
+            }
+        }
+    }
+
+    /// A record that a tick made, at the place and the time that the partition has come to.
+    pub(super) fn emitted(
+        &self,
+        last: &SinkRecord,
+        now: i64,
+        made: OutRecord,
+    ) -> connect_api::Result<SinkRecord> {
+        let base = SinkRecord {
+            source: Arc::clone(&last.source),
+            offset: last.offset,
+            topic: Arc::clone(&last.source.topic),
+            key: Datum::NULL,
+            value: Datum::NULL,
+            headers: Vec::new(),
+            timestamp: Some(now),
+            timestamp_type: TimestampType::CreateTime,
+        };
+        self.record(&base, made)
+            .map_err(|why| Error::fatal(self.broken(&why)).context("tick"))
+    }
+
+    fn broken(&self, why: &str) -> String {
+        format!("{} broke the contract: {why}", self.plugin)
+    }
+
+    fn record(&self, input: &SinkRecord, made: OutRecord) -> Checked<SinkRecord> {
+        let (timestamp, timestamp_type) = match made.timestamp {
+            Some(millis) if millis < 0 => return Err("a timestamp is negative".into()),
+            Some(millis) => (Some(millis), TimestampType::CreateTime),
+            None => (input.timestamp, input.timestamp_type),
+        };
+        Ok(SinkRecord {
+            source: Arc::clone(&input.source),
+            offset: input.offset,
+            topic: match made.topic {
+                Some(topic) if *topic == *input.topic => Arc::clone(&input.topic),
+                Some(topic) => checked_topic(&topic)?,
+                None => Arc::clone(&input.topic),
+            },
+            key: match made.key {
+                Some(key) => self.payload(&input.key, key)?,
+                None => input.key.clone(),
+            },
+            value: self.payload(&input.value, made.value)?,
+            headers: match made.headers {
+                Some(headers) => headers
+                    .into_iter()
+                    .map(|header| self.header(header))
+                    .collect::<Checked<_>>()?,
+                None => input.headers.clone(),
+            },
+            timestamp,
+            timestamp_type,
+        })
+    }
+
+    fn header(&self, made: HeaderResult) -> Checked<Header> {
+        Ok(Header {
+            name: made.name.into(),
+            value: Datum::schemaless(value(made.value)?),
+        })
+    }
+
+    /// A scalar keeps the schema of the part that it replaces where it fits it.
+    fn payload(&self, part: &Datum, made: PayloadResult) -> Checked<Datum> {
+        match made {
+            PayloadResult::Scalar(scalar) => {
+                if let Some(schema) = &part.schema {
+                    if let Ok(value) = typed(scalar.clone(), schema, Some(&part.value)) {
+                        return Ok(Datum::new(Arc::clone(schema), value));
+                    }
+                }
+                value(scalar).map(Datum::schemaless)
+            }
+            PayloadResult::Row(row) => self.row(part, row),
+        }
+    }
+
+    fn row(&self, part: &Datum, made: RowResult) -> Checked<Datum> {
+        let place = made.shape as usize;
+        let (schema, schemaless) = match self.inputs.get(place) {
+            Some(input) => (&input.schema, input.schemaless),
+            None => match self.made.get(place - self.inputs.len()) {
+                Some(Ok(schema)) => (schema, is_schemaless(schema)),
+                Some(Err(why)) => return Err(why.clone().into()),
+                None => return Err("a row has a shape that there is not".into()),
+            },
+        };
+        let fields = schema.fields().unwrap_or_default();
+        if fields.len() != made.values.len() {
+            return Err("a row has not one value for each field".into());
+        }
+        // What was nested in the input comes back as the value that it was, if it is unchanged.
+        let before = part
+            .value
+            .as_struct()
+            .filter(|row| Arc::ptr_eq(row.schema(), schema));
+        let mut values = Vec::with_capacity(fields.len());
+        for (at, (field, made)) in fields.iter().zip(made.values).enumerate() {
+            let before = before.and_then(|row| row.values().get(at));
+            let value = typed(made, &field.schema, before);
+            values.push(value.map_err(|why| format!("field {}: {why}", field.name))?);
+        }
+        let row = Struct::new(Arc::clone(schema), values);
+        Ok(if schemaless {
+            Datum::schemaless_row(row)
+        } else {
+            Datum::row(row)
+        })
+    }
+}
+
+/// A value that a schema describes.
+fn typed(made: ValueResult, schema: &Schema, before: Option<&Value>) -> Checked<Value> {
+    let mismatch = |value: &Value| -> Cow<'static, str> {
+        format!(
+            "a value of type {} in a field of type {}",
+            value.type_name(),
+            schema.type_name()
+        )
+        .into()
+    };
+    if let (ValueResult::Json(text), Kind::Array(_) | Kind::Map(..) | Kind::Struct(_)) =
+        (&made, &schema.kind)
+    {
+        return nested::lift(text, schema, before);
+    }
+    let value = value(made)?;
+    if value.is_null() {
+        // Only a schema can ask for a value.
+        return if schema.optional || schema.kind == Kind::Any {
+            Ok(value)
+        } else {
+            Err("null in a field that is not optional".into())
+        };
+    }
+    if nested::fits(&schema.kind, &value) {
+        Ok(value)
+    } else {
+        Err(mismatch(&value))
+    }
+}
+
+/// A value that nothing describes.
+fn value(made: ValueResult) -> Checked<Value> {
+    Ok(match made {
+        ValueResult::Null => Value::Null,
+        ValueResult::Boolean(flag) => Value::Boolean(flag),
+        ValueResult::Int(number) => Value::Int(number),
+        ValueResult::Float(number) => Value::Float(number),
+        ValueResult::Text(text) => Value::String(Str::from(text)),
+        ValueResult::Bytes(bytes) => Value::Bytes(Bytes::from(bytes)),
+        ValueResult::Decimal(text) => Value::Decimal(Box::new(decimal(&text)?)),
+        ValueResult::Date(days) => Value::Date(days),
+        ValueResult::Time(micros) if (0..DAY_MICROS).contains(&micros) => Value::Time(micros),
+        ValueResult::Time(_) => return Err("a time is not within a day".into()),
+        ValueResult::Timestamp(micros) => Value::Timestamp(micros),
+        ValueResult::Json(text) => nested::free(text)?,
+    })
+}
+
+/// Plain notation only: an exponent could ask for more digits than there are bytes.
+pub(super) fn decimal(text: &str) -> Checked<Decimal> {
+    let invalid = || Cow::Borrowed("a decimal is not in plain notation");
+    if text.len() > MAX_DIGITS || text.contains(['e', 'E']) {
+        return Err(invalid());
+    }
+    text.parse().map_err(|_| invalid())
+}
+
+fn checked_topic(topic: &str) -> Checked<Arc<str>> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if (1..=TOPIC_BYTES).contains(&topic.len())
+        && topic.bytes().all(good)
+        && topic != "."
+        && topic != ".."
+    {
+        Ok(topic.into())
+    } else {
+        Err("a topic has a name that Kafka does not allow".into())
+    }
+}

@@ -1,0 +1,212 @@
+//! From records to what a plugin gets. Texts and bytes are borrowed; the rest goes into an arena.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+use connect_api::{
+    Datum, Error, Kind, Result, Schema, SinkRecord, Struct, TopicPartition, Value, json,
+};
+
+use crate::bindings::exports::ferrule::transform::plugin::Parts;
+use crate::bindings::ferrule::transform::data::{
+    Batch, FieldParam, HeaderParam, InRecord, Kind as WitKind, PayloadParam, RowParam, ShapeParam,
+    ValueParam,
+};
+
+/// The most digits before or after the point: text of a few bytes must not become gigabytes.
+pub(super) const MAX_DIGITS: usize = 131_072;
+
+/// A schema behind a shape of a batch.
+pub(super) struct InputShape {
+    pub(super) schema: Arc<Schema>,
+    /// Whether its rows came without a schema.
+    pub(super) schemaless: bool,
+}
+
+/// A batch for a plugin, and the schemas behind its shapes.
+pub(super) struct Lowered<'a> {
+    pub(super) batch: Batch<'a>,
+    pub(super) shapes: Vec<InputShape>,
+}
+
+/// # Errors
+/// With the place of a record that has no form in the contract.
+pub(super) fn lower<'a>(
+    bump: &'a Bump,
+    reads: Parts,
+    source: &'a TopicPartition,
+    records: &'a [SinkRecord],
+) -> std::result::Result<Lowered<'a>, (usize, Error)> {
+    let mut lowering = Lowering {
+        bump,
+        shapes: BumpVec::new_in(bump),
+        inputs: Vec::new(),
+        places: HashMap::new(),
+        last: None,
+    };
+    let mut lowered = BumpVec::with_capacity_in(records.len(), bump);
+    for (at, record) in records.iter().enumerate() {
+        lowered.push(lowering.record(reads, record).map_err(|e| (at, e))?);
+    }
+    Ok(Lowered {
+        batch: Batch {
+            topic: &source.topic,
+            partition: source.partition,
+            shapes: lowering.shapes.into_bump_slice(),
+            records: lowered.into_bump_slice(),
+        },
+        shapes: lowering.inputs,
+    })
+}
+
+struct Lowering<'a> {
+    bump: &'a Bump,
+    shapes: BumpVec<'a, ShapeParam<'a>>,
+    inputs: Vec<InputShape>,
+    /// Shapes by the pointer of their schema, which the records keep alive.
+    places: HashMap<(*const Schema, bool), u32>,
+    /// The last one found: most batches have only one.
+    last: Option<((*const Schema, bool), u32)>,
+}
+
+impl<'a> Lowering<'a> {
+    fn record(&mut self, reads: Parts, record: &'a SinkRecord) -> Result<InRecord<'a>> {
+        let null = PayloadParam::Scalar(ValueParam::Null);
+        let headers = if reads.contains(Parts::HEADERS) {
+            self.headers(record)?
+        } else {
+            &[]
+        };
+        Ok(InRecord {
+            offset: record.offset,
+            timestamp: record.timestamp,
+            key: if reads.contains(Parts::KEY) {
+                self.payload(&record.key)?
+            } else {
+                null.clone()
+            },
+            value: if reads.contains(Parts::VALUE) {
+                self.payload(&record.value)?
+            } else {
+                null
+            },
+            headers,
+        })
+    }
+
+    fn headers(&self, record: &'a SinkRecord) -> Result<&'a [HeaderParam<'a>]> {
+        let mut headers = BumpVec::with_capacity_in(record.headers.len(), self.bump);
+        for header in &record.headers {
+            headers.push(HeaderParam {
+                name: &header.name,
+                value: self.value(&header.value.value)?,
+            });
+        }
+        Ok(headers.into_bump_slice())
+    }
+
+    fn payload(&mut self, datum: &'a Datum) -> Result<PayloadParam<'a>> {
+        match &datum.value {
+            Value::Struct(row) => self.row(row, datum.schema.is_none()),
+            value => Ok(PayloadParam::Scalar(self.value(value)?)),
+        }
+    }
+
+    fn row(&mut self, row: &'a Struct, schemaless: bool) -> Result<PayloadParam<'a>> {
+        let shape = self.shape(row.schema(), schemaless);
+        let mut values = BumpVec::with_capacity_in(row.values().len(), self.bump);
+        for value in row.values() {
+            values.push(self.value(value)?);
+        }
+        Ok(PayloadParam::Row(RowParam {
+            shape,
+            values: values.into_bump_slice(),
+        }))
+    }
+
+    fn shape(&mut self, schema: &'a Arc<Schema>, schemaless: bool) -> u32 {
+        let key = (Arc::as_ptr(schema), schemaless);
+        if let Some((_, place)) = self.last.filter(|(last, _)| *last == key) {
+            return place;
+        }
+        let place = match self.places.get(&key) {
+            Some(place) => *place,
+            None => {
+                // There are no more shapes than records, and no more of these than an i32 has.
+                let place = self.inputs.len() as u32;
+                self.shapes.push(shape(self.bump, schema));
+                self.inputs.push(InputShape {
+                    schema: Arc::clone(schema),
+                    schemaless,
+                });
+                self.places.insert(key, place);
+                place
+            }
+        };
+        self.last = Some((key, place));
+        place
+    }
+
+    fn value(&self, value: &'a Value) -> Result<ValueParam<'a>> {
+        Ok(match value {
+            Value::Null => ValueParam::Null,
+            Value::Boolean(flag) => ValueParam::Boolean(*flag),
+            Value::Int(number) => ValueParam::Int(*number),
+            Value::Float(number) => ValueParam::Float(*number),
+            Value::String(text) => ValueParam::Text(text),
+            Value::Bytes(bytes) => ValueParam::Bytes(bytes),
+            Value::Decimal(decimal) => {
+                if decimal.scale.unsigned_abs() as usize > MAX_DIGITS {
+                    return Err(Error::data(
+                        "a decimal has too great a scale to be given to a plugin",
+                    ));
+                }
+                ValueParam::Decimal(self.bump.alloc_str(&decimal.to_string()))
+            }
+            Value::Date(days) => ValueParam::Date(*days),
+            Value::Time(micros) => ValueParam::Time(*micros),
+            Value::Timestamp(micros) => ValueParam::Timestamp(*micros),
+            Value::Json(text) => ValueParam::Json(text),
+            Value::Array(_) | Value::Map(_) | Value::Struct(_) => {
+                let mut text = String::new();
+                json::write(value, &mut text)?;
+                ValueParam::Json(self.bump.alloc_str(&text))
+            }
+        })
+    }
+}
+
+fn shape<'a>(bump: &'a Bump, schema: &'a Schema) -> ShapeParam<'a> {
+    let fields = schema.fields().unwrap_or_default();
+    let fields = fields.iter().map(|field| FieldParam {
+        name: &field.name,
+        kind: kind(&field.schema.kind),
+        optional: field.schema.optional,
+    });
+    ShapeParam {
+        name: schema.name.as_deref(),
+        fields: bump.alloc_slice_fill_iter(fields),
+    }
+}
+
+fn kind(kind: &Kind) -> WitKind {
+    match kind {
+        Kind::Any => WitKind::Any,
+        Kind::Int8 => WitKind::Int8,
+        Kind::Int16 => WitKind::Int16,
+        Kind::Int32 => WitKind::Int32,
+        Kind::Int64 => WitKind::Int64,
+        Kind::Float32 => WitKind::Float32,
+        Kind::Float64 => WitKind::Float64,
+        Kind::Boolean => WitKind::Boolean,
+        Kind::String => WitKind::Text,
+        Kind::Bytes => WitKind::Bytes,
+        Kind::Decimal(_) => WitKind::Decimal,
+        Kind::Date => WitKind::Date,
+        Kind::Time => WitKind::Time,
+        Kind::Timestamp => WitKind::Timestamp,
+        Kind::Array(_) | Kind::Map(..) | Kind::Struct(_) => WitKind::Json,
+    }
+}

@@ -1,0 +1,205 @@
+//! Each kind of harm costs only the record that orders it.
+
+use connect_api::{ErrorKind, Outcome};
+
+use crate::{apply, commands, failure, guest};
+
+/// One bad record among good ones: it fails as told, the others are kept.
+fn only_it_suffers(command: &str, expect: &str) {
+    let mut guest = guest(&[]);
+    for place in [0, 3, 6] {
+        let mut batch = ["keep"; 7];
+        batch[place] = command;
+        let outcomes = apply(&mut guest, &commands(&batch));
+        for (at, outcome) in outcomes.iter().enumerate() {
+            if at == place {
+                let message = failure(outcome).to_string();
+                assert!(message.contains(expect), "{command}: {message}");
+                assert!(message.starts_with("plugin test-guest "), "{message}");
+            } else {
+                assert!(
+                    matches!(outcome, Outcome::Keep),
+                    "{command} at {at}: {outcome:?}"
+                );
+            }
+        }
+        assert_eq!(outcomes.len(), 7);
+    }
+}
+
+#[test]
+fn a_loop_runs_into_the_deadline() {
+    only_it_suffers("loop", "ran longer than 300 ms");
+}
+
+#[test]
+fn a_memory_bomb_is_refused() {
+    only_it_suffers(
+        "allocate",
+        "needed more memory than its limit of 16777216 bytes",
+    );
+}
+
+#[test]
+fn a_recursion_ends_with_the_stack() {
+    only_it_suffers("recurse", "trapped: call stack exhausted");
+}
+
+#[test]
+fn a_panic_tells_its_message() {
+    only_it_suffers("trap", "the record says trap");
+}
+
+#[test]
+fn an_answer_beyond_the_output_limit_is_refused() {
+    only_it_suffers(
+        "huge:4000000",
+        "gave more output at once than its limit of 1048576 bytes",
+    );
+}
+
+#[test]
+fn an_answer_beyond_the_memory_is_refused() {
+    only_it_suffers("huge", "needed more memory than its limit");
+}
+
+#[test]
+fn many_copies_are_output_too() {
+    only_it_suffers("copies:20000", "gave more output at once than its limit");
+}
+
+#[test]
+fn too_few_outcomes_are_found_out() {
+    only_it_suffers(
+        "one-outcome-less",
+        "broke the contract: 0 outcomes for 1 records",
+    );
+}
+
+#[test]
+fn too_many_outcomes_are_found_out() {
+    only_it_suffers(
+        "one-outcome-more",
+        "broke the contract: 2 outcomes for 1 records",
+    );
+}
+
+#[test]
+fn lies_about_values_are_found_out() {
+    for (command, expect) in [
+        (
+            "bad-json",
+            "broke the contract: field json: a json value is not valid JSON",
+        ),
+        (
+            "bad-shape",
+            "broke the contract: a row has a shape that there is not",
+        ),
+        (
+            "bad-width",
+            "broke the contract: a row has not one value for each field",
+        ),
+        (
+            "bad-kind",
+            "broke the contract: field a: a value of type string in a field of type INT32",
+        ),
+    ] {
+        only_it_suffers(command, expect);
+    }
+}
+
+#[test]
+fn a_full_state_is_an_answer_and_not_a_trap() {
+    only_it_suffers("state", "the state was full at 1048576 bytes");
+}
+
+#[test]
+fn writes_without_end_run_into_the_deadline() {
+    only_it_suffers("state-forever", "ran longer than 300 ms");
+}
+
+#[test]
+fn a_flood_of_log_lines_harms_nobody() {
+    let outcomes = apply(&mut guest(&[]), &commands(&["keep", "log:5000", "keep"]));
+    assert!(
+        outcomes.iter().all(|o| matches!(o, Outcome::Keep)),
+        "{outcomes:?}"
+    );
+}
+
+#[test]
+fn a_refusal_names_the_field_and_the_reason() {
+    only_it_suffers("fail", ": cmd: says fail");
+    only_it_suffers("unheard-of", ": cmd: is not a command");
+}
+
+#[test]
+fn several_bad_records_of_every_kind_are_all_found() {
+    let mut batch = vec!["keep"; 64];
+    for (place, command) in [
+        (0, "trap"),
+        (1, "recurse"),
+        (31, "one-outcome-less"),
+        (63, "loop"),
+    ] {
+        batch[place] = command;
+    }
+    let outcomes = apply(&mut guest(&[]), &commands(&batch));
+    let failed: Vec<_> = outcomes
+        .iter()
+        .enumerate()
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Fail(_)))
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(failed, [0, 1, 31, 63]);
+}
+
+#[test]
+fn a_plugin_that_fails_on_every_record_in_time_fails_them_all() {
+    let outcomes = apply(&mut guest(&[]), &commands(&["trap"; 100]));
+    assert!(outcomes.iter().all(|o| matches!(o, Outcome::Fail(_))));
+}
+
+#[test]
+fn a_plugin_that_runs_out_of_time_on_every_record_fails_the_task() {
+    let mut guest = guest(&[("call.timeout.ms", "20")]);
+    let error = guest
+        .apply(&crate::source(), &commands(&["loop"; 100]))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Fatal);
+    let message = error.to_string();
+    for part in [
+        "test-guest",
+        "topic-3",
+        "offsets 0 and 99",
+        "ran longer than 20 ms",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+    let outcomes = apply(&mut guest, &commands(&["keep"]));
+    assert!(matches!(outcomes[..], [Outcome::Keep]));
+}
+
+#[test]
+fn memory_that_the_host_keeps_is_bounded() {
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+        status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    };
+    let mut guest = guest(&[]);
+    let batch = commands(&[
+        "allocate",
+        "huge",
+        "huge:4000000",
+        "copies:20000",
+        "state-forever",
+    ]);
+    apply(&mut guest, &batch);
+    let before = resident();
+    for _ in 0..3 {
+        apply(&mut guest, &batch);
+    }
+    let grown = resident().saturating_sub(before);
+    // Other tests run in this process: a leak of the guests' memory would be ten times as much.
+    assert!(grown < 256 << 20, "{grown} bytes more");
+}

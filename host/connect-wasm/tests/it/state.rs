@@ -1,0 +1,100 @@
+//! The state of a plugin follows the batches: what fails leaves nothing, what is reset is void.
+
+use connect_api::{Outcome, SinkRecord, TopicPartition, Transformation, Value};
+
+use crate::{apply, commands, guest, replacement, source};
+
+/// Counts once at the offset, and tells what the counter came to.
+fn count(guest: &mut Box<dyn Transformation>, offset: i64) -> i64 {
+    let outcomes = apply(guest, &at(offset, &["count"]));
+    counted(&outcomes[0])
+}
+
+fn at(offset: i64, texts: &[&str]) -> Vec<SinkRecord> {
+    let mut records = commands(texts);
+    for record in &mut records {
+        record.offset += offset;
+    }
+    records
+}
+
+fn counted(outcome: &Outcome) -> i64 {
+    let row = replacement(outcome).value.value.as_struct().unwrap();
+    match row.get("count") {
+        Some(Value::Int(count)) => *count,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_trap_takes_back_what_its_call_wrote() {
+    let mut guest = guest(&[]);
+    let batch = ["count", "count", "trap", "count", "loop", "count"];
+    let outcomes = apply(&mut guest, &commands(&batch));
+    let counts: Vec<_> = [0, 1, 3, 5].map(|i| counted(&outcomes[i])).into();
+    assert_eq!(counts, [1, 2, 3, 4]);
+    assert!(matches!(outcomes[2], Outcome::Fail(_)));
+    assert!(matches!(outcomes[4], Outcome::Fail(_)));
+}
+
+#[test]
+fn a_reset_goes_back_to_what_is_durable() {
+    let mut guest = guest(&[]);
+    for offset in 0..4 {
+        assert_eq!(count(&mut guest, offset), offset + 1);
+    }
+    guest.durable(&source(), 2);
+    guest.reset(&source());
+    assert_eq!(count(&mut guest, 2), 3);
+    guest.durable(&source(), 3);
+    guest.reset(&source());
+    assert_eq!(count(&mut guest, 3), 4);
+}
+
+#[test]
+fn a_partition_set_back_behind_its_state_begins_anew() {
+    let mut guest = guest(&[]);
+    count(&mut guest, 0);
+    count(&mut guest, 1);
+    guest.durable(&source(), 2);
+    guest.reset(&source());
+    assert_eq!(count(&mut guest, 0), 1);
+}
+
+#[test]
+fn partitions_do_not_see_each_other() {
+    let mut guest = guest(&[]);
+    count(&mut guest, 0);
+    let other = std::sync::Arc::new(TopicPartition::new("topic", 4));
+    let outcomes = guest.apply(&other, &commands(&["count"])).unwrap();
+    assert_eq!(counted(&outcomes[0]), 1);
+    guest.reset(&other);
+    assert_eq!(count(&mut guest, 1), 2);
+}
+
+#[test]
+fn a_tick_has_the_partition_and_its_time() {
+    let mut guest = guest(&[("tick.emit", "true")]);
+    let mut records = commands(&["keep", "keep"]);
+    records[0].timestamp = Some(9_000);
+    apply(&mut guest, &records);
+    let emitted = guest.tick(&source(), &records[1]).unwrap();
+    let [record] = &emitted[..] else {
+        panic!("{emitted:?}");
+    };
+    let row = record.value.value.as_struct().unwrap();
+    assert_eq!(row.get("topic"), Some(&Value::from("topic")));
+    assert_eq!(row.get("partition"), Some(&Value::Int(3)));
+    assert_eq!(row.get("now"), Some(&Value::Int(9_000)));
+    assert_eq!((record.offset, record.timestamp), (1, Some(9_000)));
+    assert_eq!(record.source, source());
+}
+
+#[test]
+fn without_a_time_there_is_no_tick() {
+    let mut guest = guest(&[("tick.emit", "true")]);
+    let mut records = commands(&["keep"]);
+    records[0].timestamp = None;
+    apply(&mut guest, &records);
+    assert!(guest.tick(&source(), &records[0]).unwrap().is_empty());
+}
