@@ -1,0 +1,70 @@
+//! `RegexRouter`: another topic, from a pattern and a replacement.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use connect_api::{
+    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Importance, RecordTransformation,
+    Result, SinkRecord, Validator,
+};
+use regex::Regex;
+
+use crate::java_regex::{self, Replacement};
+
+/// Topics whose new name is kept.
+const MAX_TOPICS: usize = 1024;
+
+pub(crate) struct RegexRouter {
+    whole: Regex,
+    find: Regex,
+    replacement: Replacement,
+    /// Records of one topic go on sharing one name.
+    routes: HashMap<Arc<str>, Arc<str>>,
+}
+
+pub(crate) fn config_def() -> ConfigDef {
+    ConfigDef::new(vec![
+        ConfigKey::required(
+            "regex",
+            ConfigType::String,
+            "Regular expression to use for matching.",
+        )
+        .validator(Validator::Check(java_regex::check))
+        .importance(Importance::High),
+        ConfigKey::required("replacement", ConfigType::String, "Replacement string.")
+            .importance(Importance::High),
+    ])
+}
+
+impl RegexRouter {
+    pub(crate) fn new(config: &Config) -> Result<Self> {
+        let pattern = config.text("regex");
+        let regex = |why| Error::config(why).context("regex");
+        let find = java_regex::find(pattern).map_err(regex)?;
+        let replacement = Replacement::new(config.text("replacement"), &find)
+            .map_err(|why| Error::config(why).context("replacement"))?;
+        Ok(Self {
+            whole: java_regex::whole(pattern).map_err(regex)?,
+            find,
+            replacement,
+            routes: HashMap::new(),
+        })
+    }
+}
+
+impl RecordTransformation for RegexRouter {
+    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+        if let Some(routed) = self.routes.get(&record.topic) {
+            record.topic = Arc::clone(routed);
+            return Ok(Disposition::Keep);
+        }
+        let topic = Arc::clone(&record.topic);
+        if self.whole.is_match(&topic) {
+            record.topic = self.replacement.replace_first(&self.find, &topic).into();
+        }
+        if self.routes.len() < MAX_TOPICS {
+            self.routes.insert(topic, Arc::clone(&record.topic));
+        }
+        Ok(Disposition::Keep)
+    }
+}
