@@ -7,11 +7,14 @@
 //! A service that cannot be started fails the test with the command that installs it. Nothing is
 //! ever skipped. Every server dies with the test process, also when that is killed.
 
+pub mod avro;
 pub mod connect;
 mod http;
 pub mod install;
 pub mod kafka;
+pub mod letter;
 pub mod names;
+pub mod pipeline;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

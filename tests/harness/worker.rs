@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use reqwest::{Method, StatusCode};
+use tokio::sync::OnceCell;
 
 use crate::connect::ConnectClient;
+use crate::kafka::TestKafka;
 use crate::process::{Server, guarded, tail};
 use crate::wait::wait_until;
 use crate::{install, names, run};
@@ -82,6 +84,21 @@ pub struct TestWorker {
 }
 
 impl TestWorker {
+    /// The worker that tests share which stop nothing, started by the first that asks.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<Result<TestWorker, String>> = OnceCell::const_new();
+        let start = async || {
+            let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?;
+            // A test waits for the group's offsets: they are committed as soon as they may be.
+            Self::start(config.set("offset.flush.interval.ms", "100")).await
+        };
+        SHARED
+            .get_or_init(async || start().await.map_err(|error| format!("{error:#}")))
+            .await
+            .as_ref()
+            .map_err(|reason| anyhow!("no worker: {reason}"))
+    }
+
     /// Starts a worker and waits until it is healthy.
     pub async fn start(config: WorkerConfig) -> Result<Self> {
         let folder = run::folder("worker")?;
@@ -115,9 +132,14 @@ impl TestWorker {
         self.server.as_ref().map(Server::pid)
     }
 
+    /// The file that the worker logs to.
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
     /// What the worker has logged since its first start.
     pub fn log(&self) -> Result<String> {
-        let log = std::fs::read(self.folder.join("log"))?;
+        let log = std::fs::read(self.log_file())?;
         Ok(String::from_utf8_lossy(&log).into_owned())
     }
 
