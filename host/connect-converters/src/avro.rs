@@ -1,0 +1,177 @@
+//! AvroConverter: Confluent's wire format, with schemas from a Schema Registry.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use connect_api::{
+    Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, ErrorKind, Importance,
+    Result, Validator,
+};
+
+use crate::{ConverterContext, ConverterType};
+
+mod decode;
+mod plan;
+mod registry;
+mod schema;
+
+use registry::Registry;
+use schema::Compiled;
+
+/// `io.confluent.connect.avro.AvroConverter`.
+pub(crate) const TYPE: ConverterType = ConverterType {
+    classes: &["io.confluent.connect.avro.AvroConverter"],
+    config_def,
+    build,
+};
+
+const URL: &str = "schema.registry.url";
+const BASIC_SOURCE: &str = "basic.auth.credentials.source";
+const BASIC_USER_INFO: &str = "basic.auth.user.info";
+const BASIC_USER_INFO_OLD: &str = "schema.registry.basic.auth.user.info";
+const BEARER_SOURCE: &str = "bearer.auth.credentials.source";
+const BEARER_TOKEN: &str = "bearer.auth.token";
+
+/// How long an id that the registry does not know is not asked for again. Someone may register it,
+/// and a topic of garbage must not become as many requests.
+const UNKNOWN_FOR: Duration = Duration::from_secs(30);
+/// Unknown ids that are kept: garbage may hold any number.
+const MAX_UNKNOWN: usize = 1024;
+
+fn config_def() -> ConfigDef {
+    ConfigDef::new(vec![
+        ConfigKey::required(
+            URL,
+            ConfigType::List,
+            "Comma-separated URLs of Schema Registry instances; the next is asked when one fails.",
+        )
+        .validator(Validator::NonEmpty)
+        .importance(Importance::High),
+        ConfigKey::new(
+            BASIC_SOURCE,
+            ConfigType::String,
+            "URL",
+            "Where user and password come from: URL, or USER_INFO for basic.auth.user.info.",
+        )
+        .validator(Validator::OneOf(vec!["URL".into(), "USER_INFO".into()])),
+        ConfigKey::nullable(
+            BASIC_USER_INFO,
+            ConfigType::Password,
+            "user:password, with basic.auth.credentials.source=USER_INFO.",
+        ),
+        ConfigKey::nullable(
+            BASIC_USER_INFO_OLD,
+            ConfigType::Password,
+            "The older name of basic.auth.user.info.",
+        )
+        .importance(Importance::Low),
+        ConfigKey::nullable(
+            BEARER_SOURCE,
+            ConfigType::String,
+            "STATIC_TOKEN to send bearer.auth.token; left out, no token is sent.",
+        )
+        .validator(Validator::OneOf(vec!["STATIC_TOKEN".into()])),
+        ConfigKey::nullable(
+            BEARER_TOKEN,
+            ConfigType::Password,
+            "The token, with bearer.auth.credentials.source=STATIC_TOKEN.",
+        ),
+    ])
+}
+
+fn build(config: &Config, context: &ConverterContext) -> Result<Box<dyn Converter>> {
+    Ok(Box::new(AvroConverter {
+        registry: Registry::new(config)?,
+        runtime: context.runtime.clone(),
+        last: None,
+        known: HashMap::new(),
+        unknown: HashMap::new(),
+    }))
+}
+
+struct AvroConverter {
+    registry: Registry,
+    runtime: tokio::runtime::Handle,
+    /// The id of the record before, which mostly is the next one's.
+    last: Option<(u32, Compiled)>,
+    /// An id never gets another schema.
+    known: HashMap<u32, Compiled>,
+    unknown: HashMap<u32, (Instant, String)>,
+}
+
+impl AvroConverter {
+    fn compiled(&mut self, id: u32) -> Result<&Compiled> {
+        if self.last.as_ref().is_none_or(|(last, _)| *last != id) {
+            let compiled = match self.known.get(&id) {
+                Some(compiled) => compiled.clone(),
+                None => self.fetch(id)?,
+            };
+            self.last = Some((id, compiled));
+        }
+        match &self.last {
+            Some((_, compiled)) => Ok(compiled),
+            None => Err(Error::fatal("the schema that was just fetched is gone")),
+        }
+    }
+
+    fn fetch(&mut self, id: u32) -> Result<Compiled> {
+        if let Some((since, why)) = self.unknown.get(&id)
+            && since.elapsed() < UNKNOWN_FOR
+        {
+            return Err(Error::data(why.clone()));
+        }
+        let fetched = self.runtime.block_on(self.registry.schema(id));
+        let compiled = fetched
+            .and_then(|fetched| schema::compile(&fetched.references, &fetched.text))
+            .map_err(|error| error.context(format!("schema id {id}")));
+        match compiled {
+            Ok(compiled) => {
+                self.unknown.remove(&id);
+                self.known.insert(id, compiled.clone());
+                Ok(compiled)
+            }
+            Err(error) => {
+                if error.kind() == ErrorKind::Data {
+                    if self.unknown.len() >= MAX_UNKNOWN {
+                        self.unknown.clear();
+                    }
+                    self.unknown.insert(id, (Instant::now(), error.to_string()));
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Converter for AvroConverter {
+    fn class_name(&self) -> &'static str {
+        TYPE.classes[0]
+    }
+
+    fn to_connect_data(&mut self, _topic: &str, bytes: Option<&[u8]>) -> Result<Datum> {
+        let Some(bytes) = bytes else {
+            return Ok(Datum::NULL);
+        };
+        let (id, payload) = match bytes.split_first_chunk() {
+            Some(([0, a, b, c, d], payload)) => (u32::from_be_bytes([*a, *b, *c, *d]), payload),
+            _ if bytes.first().is_some_and(|magic| *magic != 0) => {
+                return Err(Error::data(
+                    "Unknown magic byte! It is no Avro of a Schema Registry",
+                ));
+            }
+            _ => {
+                let size = bytes.len();
+                return Err(Error::data(format!(
+                    "{size} bytes are too few for a magic byte and a schema id"
+                )));
+            }
+        };
+        let compiled = self.compiled(id)?;
+        let value = decode::decode(&compiled.plan, payload)
+            .map_err(|error| error.context(format!("Avro of schema id {id}")))?;
+        Ok(Datum::new(std::sync::Arc::clone(&compiled.schema), value))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! The Schema Registry: schemas by id, with those that they refer to.
+//!
+//! No error holds the text of its cause: it may name the URL, and that a user and a password.
+
+use std::collections::HashSet;
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use connect_api::{Config, Error, Result};
+use schema_registry_converter::async_impl::schema_registry::{
+    SrSettings, get_referenced_schema, get_schema_by_id,
+};
+use schema_registry_converter::error::SRCError;
+use schema_registry_converter::schema_registry_common::{
+    RawError, RegisteredReference, RegisteredSchema, SchemaType,
+};
+
+use super::{BASIC_SOURCE, BASIC_USER_INFO, BASIC_USER_INFO_OLD, BEARER_SOURCE, BEARER_TOKEN, URL};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// A schema that refers to more is refused.
+const MAX_REFERENCES: usize = 1000;
+
+/// A schema as it was registered.
+#[derive(Debug)]
+pub(super) struct Registered {
+    pub text: String,
+    /// The texts that it refers to, each after those that it refers to itself.
+    pub references: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Registry {
+    settings: SrSettings,
+}
+
+impl Registry {
+    pub(super) fn new(config: &Config) -> Result<Self> {
+        let mut urls = config
+            .list(URL)
+            .iter()
+            .map(|url| url.trim_end_matches('/').to_owned());
+        let unusable =
+            || Error::config(format!("Invalid value for configuration {URL}: not a URL"));
+        let mut builder = SrSettings::new_builder(urls.next().ok_or_else(unusable)?);
+        for url in urls {
+            builder.add_url(url);
+        }
+        if config.text(BASIC_SOURCE) == "USER_INFO" {
+            let given = config.secret(BASIC_USER_INFO);
+            let given = given
+                .or_else(|| config.secret(BASIC_USER_INFO_OLD))
+                .ok_or_else(|| {
+                    Error::config(format!("{BASIC_SOURCE}=USER_INFO needs {BASIC_USER_INFO}"))
+                })?;
+            let (user, password) = given.expose().split_once(':').ok_or_else(|| {
+                Error::config(format!(
+                    "Invalid value [hidden] for configuration {BASIC_USER_INFO}: \
+                     it is user:password"
+                ))
+            })?;
+            builder.set_basic_authorization(user, Some(password));
+        }
+        if config.optional_text(BEARER_SOURCE).is_some() {
+            let token = config.secret(BEARER_TOKEN).ok_or_else(|| {
+                Error::config(format!("{BEARER_SOURCE}=STATIC_TOKEN needs {BEARER_TOKEN}"))
+            })?;
+            builder.set_token_authorization(token.expose());
+        }
+        builder.set_timeout(TIMEOUT);
+        install_tls_provider();
+        let settings = builder.build().map_err(|_| unusable())?;
+        Ok(Self { settings })
+    }
+
+    /// The schema of an id.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Data`] when there is none or it is no Avro,
+    /// [`connect_api::ErrorKind::Retriable`] when the registry does not answer,
+    /// [`connect_api::ErrorKind::Config`] when it refuses to.
+    pub(super) async fn schema(&self, id: u32) -> Result<Registered> {
+        let found = get_schema_by_id(id, &self.settings)
+            .await
+            .map_err(|e| explain(&e))?;
+        let mut references = Vec::new();
+        let mut seen = HashSet::new();
+        let text = avro(&found)?.to_owned();
+        // Depth first, without recursion: `None` marks that all before it was pushed.
+        let mut open: Vec<Step> = steps(&found, None);
+        while let Some(step) = open.pop() {
+            match step {
+                Step::Done(text) => references.push(text),
+                Step::Fetch(reference) => {
+                    if !seen.insert((reference.subject.clone(), reference.version)) {
+                        continue;
+                    }
+                    if seen.len() > MAX_REFERENCES {
+                        return Err(Error::data("the schema refers to too many others"));
+                    }
+                    let found = get_referenced_schema(&self.settings, &reference)
+                        .await
+                        .map_err(|e| explain(&e).context("a schema that it refers to"))?;
+                    let text = avro(&found)?.to_owned();
+                    open.extend(steps(&found, Some(text)));
+                }
+            }
+        }
+        Ok(Registered { text, references })
+    }
+}
+
+/// What is left to do for the references of a schema.
+enum Step {
+    Fetch(RegisteredReference),
+    /// All that the text refers to is there.
+    Done(String),
+}
+
+/// A stack: what the schema refers to is done before the schema itself.
+fn steps(schema: &RegisteredSchema, text: Option<String>) -> Vec<Step> {
+    let own = text.map(Step::Done).into_iter();
+    own.chain(schema.references.iter().rev().cloned().map(Step::Fetch))
+        .collect()
+}
+
+fn avro(schema: &RegisteredSchema) -> Result<&str> {
+    match schema.schema_type {
+        SchemaType::Avro => Ok(&schema.schema),
+        _ => Err(Error::data("the schema is not of type AVRO")),
+    }
+}
+
+/// reqwest takes the process's TLS provider; ring is the one that the rest of the worker has.
+fn install_tls_provider() {
+    // It fails when there is one already, and that one does.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// What became of a request, and whose fault it is. A record is only blamed when the registry says
+/// that it has no such schema; a wrong path is a 404 without that word, and the config's fault.
+fn explain(error: &SRCError) -> Error {
+    let code = error
+        .source()
+        .and_then(|source| source.downcast_ref::<RawError>())
+        .map(|raw| raw.error_code);
+    match (status(&error.error), code) {
+        (Some(404), Some(40401..=40499)) => Error::data("the Schema Registry does not have it"),
+        (Some(404), _) => Error::config(format!(
+            "HTTP 404 from the Schema Registry without a word on schemas: does {URL} have the \
+             right path?"
+        )),
+        (Some(status @ (408 | 425 | 429 | 500..)), _) => {
+            Error::retriable(format!("HTTP {status} from the Schema Registry"))
+        }
+        (Some(status @ (401 | 403)), _) => Error::config(format!(
+            "HTTP {status} from the Schema Registry: the credentials do not suffice"
+        )),
+        (Some(status), _) => Error::config(format!("HTTP {status} from the Schema Registry")),
+        (None, _) => Error::retriable(format!(
+            "the Schema Registry does not answer: {}",
+            reason(error)
+        )),
+    }
+}
+
+/// The status, which the client tells in its message alone.
+fn status(message: &str) -> Option<u16> {
+    let (_, after) = message.split_once("failed with status ")?;
+    after.get(..3)?.parse().ok()
+}
+
+fn reason(error: &SRCError) -> String {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.kind().to_string();
+        }
+        if let Some(http) = error.downcast_ref::<reqwest::Error>() {
+            if http.is_timeout() {
+                return "timed out".into();
+            }
+            if http.is_decode() {
+                return "not with a schema".into();
+            }
+        }
+        cause = error.source();
+    }
+    "the request failed".into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Literals of headers: integers in disguise, dates and times.
+
+use connect_api::{Decimal, Kind, Value};
+use num_bigint::BigInt;
+
+use super::Typed;
+
+/// The number, where it is integral and fits 64 bits; `3.0` and `1e3` are.
+pub(super) fn exact_long(decimal: &Decimal) -> Option<i64> {
+    // 64 bits have 19 digits: beyond that many zeros only zero itself fits, and no power is taken.
+    let digits = decimal.scale.unsigned_abs();
+    if decimal.unscaled == BigInt::ZERO {
+        return Some(0);
+    }
+    if decimal.scale <= 0 {
+        let power = 10_i64.checked_pow(digits)?;
+        return i64::try_from(&decimal.unscaled).ok()?.checked_mul(power);
+    }
+    if u64::from(digits) > decimal.unscaled.bits() {
+        return None;
+    }
+    let power = BigInt::from(10).pow(digits);
+    if &decimal.unscaled % &power != BigInt::ZERO {
+        return None;
+    }
+    i64::try_from(&decimal.unscaled / power).ok()
+}
+
+/// A date, a time or a timestamp, by the exact length of its text.
+pub(super) fn temporal(token: &str) -> Option<Typed> {
+    let text = token.as_bytes();
+    match text.len() {
+        10 => Some(Typed::new(
+            Kind::Date,
+            Value::Date(i32::try_from(date(text)?).ok()?),
+        )),
+        13 => Some(Typed::new(Kind::Time, Value::Time(time(text)?))),
+        24 if text[10] == b'T' => {
+            let micros = date(&text[..10])? * 86_400_000_000 + time(&text[11..])?;
+            Some(Typed::new(Kind::Timestamp, Value::Timestamp(micros)))
+        }
+        _ => None,
+    }
+}
+
+fn digits(text: &[u8]) -> Option<i64> {
+    text.iter().try_fold(0, |sum, byte| {
+        byte.is_ascii_digit()
+            .then(|| sum * 10 + i64::from(byte - b'0'))
+    })
+}
+
+/// Days since the epoch of `yyyy-MM-dd`.
+fn date(text: &[u8]) -> Option<i64> {
+    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *text else {
+        return None;
+    };
+    let (year, month, day) = (
+        digits(&[y0, y1, y2, y3])?,
+        digits(&[m0, m1])?,
+        digits(&[d0, d1])?,
+    );
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=last).contains(&day) {
+        return None;
+    }
+    // Years that start in March, in cycles of 400: the leap day comes last.
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let of_cycle = year.rem_euclid(400);
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    Some(
+        year.div_euclid(400) * 146_097 + of_cycle * 365 + of_cycle / 4 - of_cycle / 100 + of_year
+            - 719_468,
+    )
+}
+
+/// Microseconds of `HH:mm:ss.SSSZ`.
+fn time(text: &[u8]) -> Option<i64> {
+    let [h0, h1, b':', m0, m1, b':', s0, s1, b'.', f0, f1, f2, b'Z'] = *text else {
+        return None;
+    };
+    let (hour, minute, second) = (digits(&[h0, h1])?, digits(&[m0, m1])?, digits(&[s0, s1])?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let millis = digits(&[f0, f1, f2])?;
+    Some(((hour * 3600 + minute * 60 + second) * 1000 + millis) * 1000)
+}

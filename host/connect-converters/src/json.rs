@@ -1,0 +1,285 @@
+//! JsonConverter: JSON with or without an envelope of schema and payload.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use connect_api::json::Shapes;
+use connect_api::{
+    Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, Importance, Result, Schema,
+    Validator,
+};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::ConverterType;
+
+mod payload;
+mod schema;
+
+/// `org.apache.kafka.connect.json.JsonConverter`.
+pub(crate) const TYPE: ConverterType = ConverterType {
+    classes: &["org.apache.kafka.connect.json.JsonConverter"],
+    config_def,
+    build: |config, _| Ok(Box::new(JsonConverter::new(config)?)),
+};
+
+const SCHEMAS_ENABLE: &str = "schemas.enable";
+const SCHEMAS_CACHE_SIZE: &str = "schemas.cache.size";
+const DECIMAL_FORMAT: &str = "decimal.format";
+const REPLACE_NULL: &str = "replace.null.with.default";
+const SCHEMA_CONTENT: &str = "schema.content";
+
+/// Kafka Connect's very words: users search for them.
+const ENVELOPE: &str = "JsonConverter with schemas.enable requires \"schema\" and \"payload\" fields \
+and may not contain additional fields. If you are trying to deserialize plain JSON data, set \
+schemas.enable=false in your converter configuration.";
+
+fn config_def() -> ConfigDef {
+    ConfigDef::new(vec![
+        ConfigKey::new(
+            SCHEMAS_ENABLE,
+            ConfigType::Boolean,
+            "true",
+            "Whether each message is an object of schema and payload.",
+        )
+        .importance(Importance::High),
+        ConfigKey::new(
+            SCHEMAS_CACHE_SIZE,
+            ConfigType::Int,
+            "1000",
+            "How many schemas of messages are kept.",
+        )
+        .validator(Validator::AtLeast(0))
+        .importance(Importance::High),
+        ConfigKey::new(
+            DECIMAL_FORMAT,
+            ConfigType::String,
+            "BASE64",
+            "How decimals are written: BASE64 or NUMERIC. Both are read, whatever is set here.",
+        )
+        .validator(Validator::OneOfIgnoreCase(vec![
+            "BASE64".into(),
+            "NUMERIC".into(),
+        ]))
+        .importance(Importance::Low),
+        ConfigKey::new(
+            REPLACE_NULL,
+            ConfigType::Boolean,
+            "true",
+            "Whether a null becomes the default of its field, where the schema has one.",
+        )
+        .importance(Importance::Low),
+        ConfigKey::nullable(
+            SCHEMA_CONTENT,
+            ConfigType::String,
+            "The JSON schema of all messages, which are then payloads without an envelope. \
+             Used only with schemas.enable.",
+        )
+        .importance(Importance::High),
+    ])
+}
+
+struct JsonConverter {
+    schemas_enable: bool,
+    replace_null: bool,
+    content: Option<Arc<Schema>>,
+    schemas: Schemas,
+    shapes: Shapes,
+}
+
+impl JsonConverter {
+    fn new(config: &Config) -> Result<Self> {
+        let replace_null = config.flag(REPLACE_NULL);
+        let content = match config.optional_text(SCHEMA_CONTENT) {
+            None | Some("") => None,
+            Some(text) => schema::parse(text, replace_null).map_err(|e| {
+                Error::config(format!(
+                    "Invalid value for configuration {SCHEMA_CONTENT}: {e}"
+                ))
+            })?,
+        };
+        Ok(Self {
+            schemas_enable: config.flag(SCHEMAS_ENABLE),
+            replace_null,
+            content,
+            schemas: Schemas {
+                limit: usize::try_from(config.integer(SCHEMAS_CACHE_SIZE)).unwrap_or(0),
+                ..Schemas::default()
+            },
+            shapes: Shapes::default(),
+        })
+    }
+}
+
+impl Converter for JsonConverter {
+    fn class_name(&self) -> &'static str {
+        TYPE.classes[0]
+    }
+
+    fn to_connect_data(&mut self, _topic: &str, bytes: Option<&[u8]>) -> Result<Datum> {
+        let Some(bytes) = bytes else {
+            return Ok(Datum::NULL);
+        };
+        if !self.schemas_enable {
+            return Ok(Datum::schemaless(self.shapes.read(bytes)?));
+        }
+        if let Some(schema) = &self.content {
+            let value = payload::read(bytes, schema, self.replace_null)?;
+            return Ok(Datum::new(Arc::clone(schema), value));
+        }
+        let mut failure = None;
+        let visitor = Envelope {
+            converter: self,
+            failure: &mut failure,
+        };
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let datum = serde::Deserializer::deserialize_any(&mut json, visitor)
+            .and_then(|datum| json.end().map(|()| datum));
+        match (datum, failure) {
+            (_, Some(error)) => Err(error),
+            (Ok(datum), None) => Ok(datum),
+            (Err(error), None) if error.is_data() => Err(Error::data(ENVELOPE)),
+            (Err(error), None) => Err(payload::malformed(&error)),
+        }
+    }
+}
+
+/// Schemas by the text that they were given as: a record of a known schema costs no parsing of it.
+#[derive(Default)]
+struct Schemas {
+    limit: usize,
+    last: Option<(Box<str>, Option<Arc<Schema>>)>,
+    known: HashMap<Box<str>, Option<Arc<Schema>>>,
+}
+
+impl Schemas {
+    fn get(&mut self, text: &str, replace_null: bool) -> Result<Option<Arc<Schema>>> {
+        if let Some((last, schema)) = &self.last
+            && **last == *text
+        {
+            return Ok(schema.clone());
+        }
+        let schema = match self.known.get(text) {
+            Some(schema) => schema.clone(),
+            None => {
+                let schema = schema::parse(text, replace_null)?;
+                // What a topic still uses comes back at once; nothing need be known about age.
+                if self.known.len() >= self.limit {
+                    self.known.clear();
+                }
+                if self.limit > 0 {
+                    self.known.insert(text.into(), schema.clone());
+                }
+                schema
+            }
+        };
+        self.last = Some((text.into(), schema.clone()));
+        Ok(schema)
+    }
+}
+
+/// Reads the envelope in one pass: a payload that follows its schema is decoded where it stands.
+struct Envelope<'c> {
+    converter: &'c mut JsonConverter,
+    failure: &'c mut Option<Error>,
+}
+
+impl<'de> Visitor<'de> for Envelope<'_> {
+    type Value = Datum;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of schema and payload")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Datum, A::Error> {
+        let mut schema: Option<Option<Arc<Schema>>> = None;
+        let mut early: Option<&RawValue> = None;
+        let mut datum = None;
+        let mut extra = false;
+        let replace_null = self.converter.replace_null;
+        while let Some(key) = map.next_key::<Key>()? {
+            match key {
+                Key::Schema => {
+                    let raw: &RawValue = map.next_value()?;
+                    match self.converter.schemas.get(raw.get(), replace_null) {
+                        Ok(found) => schema = Some(found),
+                        Err(error) => return fail(self.failure, error),
+                    }
+                }
+                Key::Payload => match &schema {
+                    Some(Some(schema)) => {
+                        let reader = payload::Reader::new(replace_null);
+                        match map.next_value_seed(reader.seed(schema)) {
+                            Ok(value) => datum = Some(Datum::new(Arc::clone(schema), value)),
+                            Err(error) => match reader.into_failure() {
+                                Some(failure) => return fail(self.failure, failure),
+                                None => return Err(error),
+                            },
+                        }
+                    }
+                    _ => early = Some(map.next_value()?),
+                },
+                Key::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    extra = true;
+                }
+            }
+        }
+        let late = match (extra, datum, schema, early) {
+            (false, Some(datum), ..) => return Ok(datum),
+            (false, None, Some(Some(schema)), Some(raw)) => {
+                payload::read(raw.get().as_bytes(), &schema, replace_null)
+                    .map(|value| Datum::new(schema, value))
+            }
+            (false, None, Some(None), Some(raw)) => {
+                let shapes = &mut self.converter.shapes;
+                shapes.read(raw.get().as_bytes()).map(Datum::schemaless)
+            }
+            _ => Err(Error::data(ENVELOPE)),
+        };
+        late.or_else(|error| fail(self.failure, error))
+    }
+}
+
+/// Ends the parsing; what went wrong is told apart from the JSON parser's own errors.
+fn fail<T, E: serde::de::Error>(
+    slot: &mut Option<Error>,
+    error: Error,
+) -> std::result::Result<T, E> {
+    *slot = Some(error);
+    Err(E::custom(""))
+}
+
+enum Key {
+    Schema,
+    Payload,
+    Other,
+}
+
+impl<'de> serde::Deserialize<'de> for Key {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+        struct KeyVisitor;
+
+        impl Visitor<'_> for KeyVisitor {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_str<E>(self, name: &str) -> std::result::Result<Key, E> {
+                Ok(match name {
+                    "schema" => Key::Schema,
+                    "payload" => Key::Payload,
+                    _ => Key::Other,
+                })
+            }
+        }
+
+        d.deserialize_str(KeyVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests;

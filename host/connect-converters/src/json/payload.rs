@@ -1,0 +1,439 @@
+//! Payloads: JSON text straight to typed values, in one pass.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use connect_api::{Decimal, Error, Field, Kind, Result, Schema, Struct, Value};
+use num_bigint::BigInt;
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The most digits that a decimal is filled up with: a schema must not ask for gigabytes.
+const MAX_DIGITS: u32 = 10_000;
+
+/// The value of a JSON text that is of the given schema.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Data`] when it is not; the message names the field.
+pub(super) fn read(text: &[u8], schema: &Schema, replace_null: bool) -> Result<Value> {
+    let reader = Reader::new(replace_null);
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let value = reader.seed_ref(schema, None).deserialize(&mut json);
+    match value.and_then(|value| json.end().map(|()| value)) {
+        Ok(value) => Ok(value),
+        Err(error) => Err(reader.into_failure().unwrap_or_else(|| malformed(&error))),
+    }
+}
+
+/// serde_json's own words could quote the data.
+pub(super) fn malformed(error: &serde_json::Error) -> Error {
+    Error::data(format!(
+        "malformed JSON at line {} column {}",
+        error.line(),
+        error.column()
+    ))
+}
+
+/// What all parts of one payload share: where, and why, it is not of its schema.
+pub(super) struct Reader {
+    replace_null: bool,
+    failure: RefCell<Option<Failure>>,
+}
+
+struct Failure {
+    why: String,
+    /// Names from the inside out.
+    path: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn new(replace_null: bool) -> Self {
+        Self {
+            replace_null,
+            failure: RefCell::new(None),
+        }
+    }
+
+    /// Decodes a value of the schema.
+    pub(super) fn seed<'a>(&'a self, schema: &'a Arc<Schema>) -> Typed<'a> {
+        self.seed_ref(schema, Some(schema))
+    }
+
+    fn seed_ref<'a>(&'a self, schema: &'a Schema, shared: Option<&'a Arc<Schema>>) -> Typed<'a> {
+        Typed {
+            reader: self,
+            schema,
+            shared,
+        }
+    }
+
+    /// What was wrong with the data; none where the JSON itself was.
+    pub(super) fn into_failure(self) -> Option<Error> {
+        let failure = self.failure.into_inner()?;
+        if failure.path.is_empty() {
+            return Some(Error::data(failure.why));
+        }
+        let path: Vec<_> = failure.path.iter().rev().map(String::as_str).collect();
+        Some(Error::data(format!(
+            "field {}: {}",
+            path.join("."),
+            failure.why
+        )))
+    }
+
+    fn refuse<E: serde::de::Error>(&self, why: String) -> E {
+        let mut failure = self.failure.borrow_mut();
+        failure.get_or_insert(Failure {
+            why,
+            path: Vec::new(),
+        });
+        E::custom("")
+    }
+
+    /// Adds where it was, while the error makes its way out.
+    fn at<E>(&self, error: E, name: impl fmt::Display) -> E {
+        if let Some(failure) = self.failure.borrow_mut().as_mut() {
+            failure.path.push(name.to_string());
+        }
+        error
+    }
+
+    /// What a null, or a field that is left out, stands for.
+    fn null<E: serde::de::Error>(&self, schema: &Schema) -> std::result::Result<Value, E> {
+        match &schema.default {
+            Some(default) if self.replace_null => Ok(default.clone()),
+            _ if schema.optional => Ok(Value::Null),
+            _ => Err(self.refuse(format!(
+                "Invalid null value for required {} field",
+                schema.type_name()
+            ))),
+        }
+    }
+}
+
+/// A value of a schema that is to be read.
+#[derive(Clone, Copy)]
+pub(super) struct Typed<'a> {
+    reader: &'a Reader,
+    schema: &'a Schema,
+    shared: Option<&'a Arc<Schema>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Typed<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> std::result::Result<Value, D::Error> {
+        match self.schema.kind {
+            // A float would lose digits: the number is read as the text that it is.
+            Kind::Decimal(_) => {
+                let raw = <&RawValue as serde::Deserialize>::deserialize(d)?;
+                self.decimal(raw.get())
+            }
+            _ => d.deserialize_any(self),
+        }
+    }
+}
+
+impl Typed<'_> {
+    fn mismatch<E: serde::de::Error>(&self, found: &str) -> E {
+        let expected = self.schema.type_name();
+        self.reader
+            .refuse(format!("expected {expected}, found {found}"))
+    }
+
+    fn int<E: serde::de::Error>(&self, number: i64) -> std::result::Result<Value, E> {
+        let range = match self.schema.kind {
+            Kind::Int8 => i64::from(i8::MIN)..=i64::from(i8::MAX),
+            Kind::Int16 => i64::from(i16::MIN)..=i64::from(i16::MAX),
+            Kind::Int32 | Kind::Date | Kind::Time => i64::from(i32::MIN)..=i64::from(i32::MAX),
+            Kind::Int64 | Kind::Timestamp => i64::MIN..=i64::MAX,
+            Kind::Float32 => return Ok(Value::Float((number as f32).into())),
+            Kind::Float64 => return Ok(Value::Float(number as f64)),
+            _ => return Err(self.mismatch("a number")),
+        };
+        if !range.contains(&number) {
+            return Err(self.out_of_range());
+        }
+        Ok(match self.schema.kind {
+            // The range says that it fits.
+            Kind::Date => Value::Date(number as i32),
+            Kind::Time => Value::Time(number * 1000),
+            Kind::Timestamp => Value::Timestamp(
+                number
+                    .checked_mul(1000)
+                    .ok_or_else(|| self.out_of_range())?,
+            ),
+            _ => Value::Int(number),
+        })
+    }
+
+    fn out_of_range<E: serde::de::Error>(&self) -> E {
+        let expected = self.schema.type_name();
+        self.reader
+            .refuse(format!("a number out of the range of {expected}"))
+    }
+
+    fn decimal<E: serde::de::Error>(&self, raw: &str) -> std::result::Result<Value, E> {
+        let Kind::Decimal(scale) = self.schema.kind else {
+            return Err(self.mismatch("a decimal"));
+        };
+        let scale = scale.unwrap_or(0);
+        match raw.as_bytes() {
+            b"null" => self.reader.null(self.schema),
+            [b'"', inner @ .., b'"'] => {
+                let digits = BASE64
+                    .decode(inner)
+                    .map_err(|_| self.mismatch("a string that is no base64"))?;
+                if digits.is_empty() {
+                    return Err(self.mismatch("a decimal without digits"));
+                }
+                Ok(Value::Decimal(Box::new(Decimal::from_be_bytes(
+                    &digits, scale,
+                ))))
+            }
+            [b'-' | b'0'..=b'9', ..] => {
+                let decimal: Decimal = raw.parse().map_err(|_| self.out_of_range())?;
+                let rescaled = rescale(decimal, scale).ok_or_else(|| {
+                    self.reader.refuse(format!(
+                        "a decimal with more than {scale} digits of fraction"
+                    ))
+                })?;
+                Ok(Value::Decimal(Box::new(rescaled)))
+            }
+            _ => Err(self.mismatch("no number")),
+        }
+    }
+
+    fn row<'de, A: MapAccess<'de>>(
+        &self,
+        fields: &[Field],
+        mut map: A,
+    ) -> std::result::Result<Value, A::Error> {
+        let mut values: Vec<Option<Value>> = Vec::new();
+        values.resize_with(fields.len(), || None);
+        let mut expected = 0;
+        while let Some(found) = map.next_key_seed(FieldName { fields, expected })? {
+            let Some(at) = found else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            expected = at + 1;
+            let seed = self.reader.seed(&fields[at].schema);
+            let value = map
+                .next_value_seed(seed)
+                .map_err(|e| self.reader.at(e, &fields[at].name))?;
+            values[at] = Some(value);
+        }
+        let values = values
+            .into_iter()
+            .zip(fields)
+            .map(|(value, field)| match value {
+                Some(value) => Ok(value),
+                None => {
+                    let null = self.reader.null(&field.schema);
+                    null.map_err(|e| self.reader.at(e, &field.name))
+                }
+            });
+        let values = values.collect::<std::result::Result<Vec<_>, A::Error>>()?;
+        let schema = match self.shared {
+            Some(schema) => Arc::clone(schema),
+            None => Arc::new(self.schema.clone()),
+        };
+        Ok(Value::Struct(Box::new(Struct::new(schema, values))))
+    }
+}
+
+/// The same number with another scale; none where digits would be lost.
+fn rescale(decimal: Decimal, scale: i32) -> Option<Decimal> {
+    let up = i64::from(scale) - i64::from(decimal.scale);
+    let digits = u32::try_from(up.unsigned_abs()).ok();
+    let power = BigInt::from(10).pow(digits.filter(|digits| *digits <= MAX_DIGITS)?);
+    if up >= 0 {
+        return Some(Decimal::new(decimal.unscaled * power, scale));
+    }
+    let rest = &decimal.unscaled % &power;
+    (rest == BigInt::ZERO).then(|| Decimal::new(decimal.unscaled / power, scale))
+}
+
+impl<'de> Visitor<'de> for Typed<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.schema.type_name())
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> std::result::Result<Value, E> {
+        self.reader.null(self.schema)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, flag: bool) -> std::result::Result<Value, E> {
+        match self.schema.kind {
+            Kind::Boolean => Ok(Value::Boolean(flag)),
+            _ => Err(self.mismatch("a boolean")),
+        }
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> std::result::Result<Value, E> {
+        self.int(number)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<Value, E> {
+        match (i64::try_from(number), &self.schema.kind) {
+            (Ok(number), _) => self.int(number),
+            (_, Kind::Float32 | Kind::Float64) => self.visit_f64(number as f64),
+            _ => Err(self.out_of_range()),
+        }
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<Value, E> {
+        match self.schema.kind {
+            Kind::Float64 => Ok(Value::Float(number)),
+            Kind::Float32 if (number as f32).is_finite() => {
+                Ok(Value::Float((number as f32).into()))
+            }
+            Kind::Float32 => Err(self.out_of_range()),
+            // 3.0 and 1e3 are integers; floats are exact up to 2^53.
+            _ if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 => {
+                self.int(number as i64)
+            }
+            _ => Err(self.mismatch("a number with a fraction")),
+        }
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Value, E> {
+        match (&self.schema.kind, text) {
+            (Kind::String, _) => Ok(Value::from(text)),
+            (Kind::Bytes, _) => match BASE64.decode(text) {
+                Ok(bytes) => Ok(Value::Bytes(bytes.into())),
+                Err(_) => Err(self.mismatch("a string that is no base64")),
+            },
+            // Jackson writes what JSON has no number for as text.
+            (Kind::Float32 | Kind::Float64, "NaN") => Ok(Value::Float(f64::NAN)),
+            (Kind::Float32 | Kind::Float64, "Infinity") => Ok(Value::Float(f64::INFINITY)),
+            (Kind::Float32 | Kind::Float64, "-Infinity") => Ok(Value::Float(f64::NEG_INFINITY)),
+            _ => Err(self.mismatch("a string")),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Value, A::Error> {
+        match &self.schema.kind {
+            Kind::Array(item) => {
+                let mut items = Vec::new();
+                loop {
+                    let next = seq.next_element_seed(self.reader.seed(item));
+                    match next.map_err(|e| self.reader.at(e, items.len()))? {
+                        Some(item) => items.push(item),
+                        None => return Ok(Value::Array(items)),
+                    }
+                }
+            }
+            Kind::Map(key, value) if key.kind != Kind::String => {
+                let mut entries = Vec::new();
+                let pair = Pair {
+                    key: self.reader.seed(key),
+                    value: self.reader.seed(value),
+                };
+                loop {
+                    let next = seq.next_element_seed(pair);
+                    match next.map_err(|e| self.reader.at(e, entries.len()))? {
+                        Some(entry) => entries.push(entry),
+                        None => return Ok(Value::Map(entries)),
+                    }
+                }
+            }
+            _ => Err(self.mismatch("an array")),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Value, A::Error> {
+        match &self.schema.kind {
+            Kind::Struct(fields) => self.row(fields, map),
+            Kind::Map(key, value) if key.kind == Kind::String => {
+                let mut entries = Vec::new();
+                while let Some(name) = map.next_key_seed(self.reader.seed(key))? {
+                    let seed = self.reader.seed(value);
+                    // Names of maps are data, and are not told.
+                    let value = map
+                        .next_value_seed(seed)
+                        .map_err(|e| self.reader.at(e, "*"))?;
+                    entries.push((name, value));
+                }
+                Ok(Value::Map(entries))
+            }
+            _ => Err(self.mismatch("an object")),
+        }
+    }
+}
+
+/// A key and a value of a map whose keys are no strings.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    key: Typed<'a>,
+    value: Typed<'a>,
+}
+
+impl<'de> DeserializeSeed<'de> for Pair<'_> {
+    type Value = (Value, Value);
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> std::result::Result<Self::Value, D::Error> {
+        let reader = self.key.reader;
+        d.deserialize_any(self)
+            .map_err(|_| reader.refuse("expected a key and a value of a MAP".into()))
+    }
+}
+
+impl<'de> Visitor<'de> for Pair<'_> {
+    type Value = (Value, Value);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key and a value")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(
+        self,
+        mut seq: A,
+    ) -> std::result::Result<Self::Value, A::Error> {
+        let pair = (
+            seq.next_element_seed(self.key)?,
+            seq.next_element_seed(self.value)?,
+        );
+        match (pair, seq.next_element::<IgnoredAny>()?) {
+            ((Some(key), Some(value)), None) => Ok((key, value)),
+            _ => Err(A::Error::custom("")),
+        }
+    }
+}
+
+/// The position of the field that a name is of.
+struct FieldName<'a> {
+    fields: &'a [Field],
+    /// Payloads mostly have the fields in the order of the schema.
+    expected: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for FieldName<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> std::result::Result<Self::Value, D::Error> {
+        d.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for FieldName<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> std::result::Result<Self::Value, E> {
+        Ok(match self.fields.get(self.expected) {
+            Some(field) if field.name == name => Some(self.expected),
+            _ => self.fields.iter().position(|field| field.name == name),
+        })
+    }
+}
