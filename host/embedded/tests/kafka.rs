@@ -368,12 +368,14 @@ async fn transactions_and_the_new_group_protocol_are_refused() -> TestResult {
     transactional.begin_transaction()?;
     produce(&transactional, "gaps", 0, 1).await?;
     let committed = transactional.commit_transaction(Duration::from_secs(5));
+    println!("commit_transaction: {committed:?}");
     assert!(committed.is_err(), "transactions commit now");
 
     let settings = [("group.id", "new"), ("group.protocol", "consumer")];
     let consumer: BaseConsumer = client(&kafka, &settings).create()?;
     consumer.subscribe(&["gaps"])?;
     let error = (0..50).find_map(|_| consumer.poll(Duration::from_millis(100))?.err());
+    println!("group.protocol=consumer: {error:?}");
     assert!(
         error.is_some() || consumer.assignment()?.count() == 0,
         "KIP-848 groups work now"
