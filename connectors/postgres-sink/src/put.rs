@@ -65,6 +65,16 @@ enum Answer {
     Refused(Policy, Error),
 }
 
+impl Answer {
+    /// Fails where smaller parts cannot help.
+    fn or_fail(self) -> Result<Self> {
+        match self {
+            Self::Refused(Policy::Config | Policy::Fatal, error) => Err(error),
+            other => Ok(other),
+        }
+    }
+}
+
 /// What lasts from one put to the next.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -244,14 +254,12 @@ impl Put<'_> {
         match answer {
             // The table may have changed since its columns were read: then the rows were encoded
             // for a table that is no more, and none of them is at fault.
-            Answer::Refused(Policy::Record | Policy::Config, _) if self.is_stale().await? => {
-                match self.attempt(parts).await? {
-                    Answer::Refused(Policy::Config, error) => Err(error),
-                    other => Ok(other),
-                }
+            Answer::Refused(Policy::Record | Policy::Config | Policy::Fatal, _)
+                if self.is_stale().await? =>
+            {
+                self.attempt(parts).await?.or_fail()
             }
-            Answer::Refused(Policy::Config, error) => Err(error),
-            other => Ok(other),
+            other => other.or_fail(),
         }
     }
 
@@ -304,13 +312,13 @@ impl Put<'_> {
         let policy = policy_of(error);
         let text = to_error("cannot write to Postgres", error);
         match policy {
-            Policy::Record | Policy::Shrink | Policy::Config => {
+            Policy::Record | Policy::Shrink | Policy::Config | Policy::Fatal => {
                 if !self.session.roll_back().await {
                     return Err(Error::retriable(text.chain()));
                 }
                 Ok(Answer::Refused(policy, text))
             }
-            Policy::Reconnect | Policy::Retry | Policy::Fatal => Err(text),
+            Policy::Reconnect | Policy::Retry => Err(text),
         }
     }
 

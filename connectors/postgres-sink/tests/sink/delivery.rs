@@ -1,0 +1,297 @@
+//! Exactly once: lost connections, lost answers, other owners.
+
+use anyhow::Result;
+use connect_api::{ErrorKind, RecordBatch, Result as ConnectResult, SinkTask};
+use harness::postgres::{TestDatabase, TestPostgres};
+
+use crate::fixture::{Maker, Reports, batch, database, opened, partition, put, rows, stored, task};
+
+const TABLE: &str = "CREATE TABLE events (id bigserial, n int CHECK (n <> 13))";
+
+async fn numbers(database: &TestDatabase) -> Result<Vec<String>> {
+    rows(database, "SELECT n::text FROM events ORDER BY id").await
+}
+
+fn counted(maker: &mut Maker, numbers: std::ops::Range<i64>) -> Result<RecordBatch> {
+    let first = numbers.start;
+    let records: Result<Vec<_>> = numbers
+        .map(|n| maker.record(0, n, &format!(r#"{{"n":{n}}}"#)))
+        .collect();
+    batch(0, first, records?)
+}
+
+/// Ends the sessions of the sink, as an operator or a crash of the server would.
+async fn end_sessions(database: &TestDatabase) -> Result<()> {
+    let mut admin = TestPostgres::shared().await?.admin().await?;
+    let ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+                 WHERE datname = $1 AND application_name LIKE 'ferrule:%'";
+    sqlx::query(ended)
+        .bind(database.name())
+        .execute(&mut admin)
+        .await?;
+    Ok(())
+}
+
+/// Puts as the worker does: again and again while the error is one that passes.
+async fn put_until(
+    task: &mut dyn SinkTask,
+    batches: &[RecordBatch],
+    reports: &mut Reports,
+) -> ConnectResult<u32> {
+    let mut retries = 0;
+    loop {
+        match task.put(batches, reports).await {
+            Err(error) if error.kind() == ErrorKind::Retriable && retries < 50 => retries += 1,
+            other => return other.map(|()| retries),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_task_goes_on_where_the_database_says() -> Result<()> {
+    let database = database(TABLE).await?;
+    let mut maker = Maker::default();
+    let mut first = task(&database, &[])?;
+    assert_eq!(first.open(&[partition(0)]).await?[0].next_offset, None);
+    first.start_at(&[(partition(0), 5)]).await?;
+    put(&mut *first, &[counted(&mut maker, 5..8)?]).await?;
+    first.stop().await;
+    let mut second = task(&database, &[])?;
+    assert_eq!(second.open(&[partition(0)]).await?[0].next_offset, Some(8));
+    assert_eq!(numbers(&database).await?, ["5", "6", "7"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_put_writes_nothing_twice() -> Result<()> {
+    let database = database(TABLE).await?;
+    let mut maker = Maker::default();
+    let mut task = task(&database, &[])?;
+    opened(&mut *task, &[0]).await?;
+    let given = [counted(&mut maker, 0..3)?];
+    put(&mut *task, &given).await?;
+    // As when the answer to the COMMIT was lost, on the same connection and on a new one.
+    put(&mut *task, &given).await?;
+    end_sessions(&database).await?;
+    let next = [counted(&mut maker, 3..5)?];
+    assert_eq!(
+        put_until(&mut *task, &next, &mut Reports::default()).await?,
+        1
+    );
+    end_sessions(&database).await?;
+    put_until(&mut *task, &next, &mut Reports::default()).await?;
+    assert_eq!(numbers(&database).await?, ["0", "1", "2", "3", "4"]);
+    assert_eq!(stored(&database, 0).await?, Some(5));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_the_task_never_heard_of_is_not_repeated() -> Result<()> {
+    let database = database(TABLE).await?;
+    let mut maker = Maker::default();
+    let mut task = task(&database, &[])?;
+    opened(&mut *task, &[0]).await?;
+    let given = [counted(&mut maker, 0..3)?];
+    // The transaction of the put as the server saw it, without its answer.
+    database
+        .execute("INSERT INTO events (n) VALUES (0), (1), (2); UPDATE ferrule.offsets SET next_offset = 3")
+        .await?;
+    end_sessions(&database).await?;
+    put_until(&mut *task, &given, &mut Reports::default()).await?;
+    assert_eq!(numbers(&database).await?, ["0", "1", "2"]);
+    // A part of the batch, as when the task was on its way to a bad record.
+    database
+        .execute(
+            "INSERT INTO events (n) VALUES (3), (4); UPDATE ferrule.offsets SET next_offset = 5",
+        )
+        .await?;
+    end_sessions(&database).await?;
+    let next = [counted(&mut maker, 3..8)?];
+    put_until(&mut *task, &next, &mut Reports::default()).await?;
+    assert_eq!(
+        numbers(&database).await?,
+        ["0", "1", "2", "3", "4", "5", "6", "7"]
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_former_owner_cannot_write() -> Result<()> {
+    let database = database(TABLE).await?;
+    let mut maker = Maker::default();
+    let (mut old, mut new) = (task(&database, &[])?, task(&database, &[])?);
+    opened(&mut *old, &[0]).await?;
+    put(&mut *old, &[counted(&mut maker, 0..2)?]).await?;
+    opened(&mut *new, &[0]).await?;
+    let late = [counted(&mut maker, 2..4)?];
+    let mut reports = Reports::default();
+    let error = old.put(&late, &mut reports).await.expect_err("fenced");
+    assert_eq!(error.kind(), ErrorKind::Fenced);
+    // Also when it has lost its connection, and comes back.
+    let error = put_until(&mut *old, &late, &mut reports)
+        .await
+        .expect_err("fenced");
+    assert_eq!(error.kind(), ErrorKind::Fenced);
+    put(&mut *new, &late).await?;
+    assert_eq!(numbers(&database).await?, ["0", "1", "2", "3"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offset_that_was_moved_by_hand_is_noticed() -> Result<()> {
+    let database = database(TABLE).await?;
+    let mut maker = Maker::default();
+    let mut task = task(&database, &[])?;
+    opened(&mut *task, &[0]).await?;
+    put(&mut *task, &[counted(&mut maker, 0..2)?]).await?;
+    database
+        .execute("UPDATE ferrule.offsets SET next_offset = 1")
+        .await?;
+    let given = [counted(&mut maker, 2..4)?];
+    let mut reports = Reports::default();
+    for _ in 0..2 {
+        let error = task.put(&given, &mut reports).await.expect_err("moved");
+        assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
+    }
+    assert_eq!(task.open(&[partition(0)]).await?[0].next_offset, Some(1));
+    put(&mut *task, &[counted(&mut maker, 1..4)?]).await?;
+    assert_eq!(numbers(&database).await?, ["0", "1", "1", "2", "3"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_owner_is_ended_by_the_next() -> Result<()> {
+    let database = database(TABLE).await?;
+    let mut maker = Maker::default();
+    let mut frozen = task(&database, &[])?;
+    opened(&mut *frozen, &[0]).await?;
+    // The put waits for the table's lock, and holds the lock of its offset's row.
+    let mut holder = database.pool().begin().await?;
+    sqlx::query("LOCK TABLE events")
+        .execute(&mut *holder)
+        .await?;
+    let given = [counted(&mut maker, 0..2)?];
+    let handed = given.clone();
+    let putting = tokio::spawn(async move {
+        let outcome = frozen.put(&handed, &mut Reports::default()).await;
+        (frozen, outcome)
+    });
+    harness::wait::wait_until(std::time::Duration::from_secs(10), "the put to wait", async || {
+        let waiting = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                       AND datname = current_database()";
+        Ok(rows(&database, waiting).await? == ["1"])
+    })
+    .await?;
+    let mut next = task(&database, &[("lock.timeout.ms", "200")])?;
+    opened(&mut *next, &[0]).await?;
+    holder.rollback().await?;
+    let (mut frozen, outcome) = putting.await?;
+    assert_eq!(outcome.expect_err("ended").kind(), ErrorKind::Retriable);
+    let error = put_until(&mut *frozen, &given, &mut Reports::default()).await;
+    assert_eq!(error.expect_err("fenced").kind(), ErrorKind::Fenced);
+    put(&mut *next, &given).await?;
+    assert_eq!(numbers(&database).await?, ["0", "1"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_end_at_any_moment_lose_and_double_nothing() -> Result<()> {
+    let database = database(TABLE).await?;
+    let mut maker = Maker::default();
+    let mut task = task(&database, &[])?;
+    opened(&mut *task, &[0]).await?;
+    let mut reports = Reports::default();
+    let batches: Result<Vec<_>> = (0..40)
+        .map(|at| counted(&mut maker, at * 50..at * 50 + 50))
+        .collect();
+    let batches = batches?;
+    let (done, mut is_done) = tokio::sync::oneshot::channel::<()>();
+    let chaos = async {
+        let mut ended = 0;
+        while is_done.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty) {
+            tokio::time::sleep(std::time::Duration::from_millis(ended % 7)).await;
+            end_sessions(&database).await?;
+            ended += 1;
+        }
+        Ok::<_, anyhow::Error>(ended)
+    };
+    let putting = async {
+        let mut retries = 0;
+        for given in &batches {
+            loop {
+                match task.put(std::slice::from_ref(given), &mut reports).await {
+                    Ok(()) => break,
+                    Err(error) if error.kind() == ErrorKind::Retriable => retries += 1,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        let _ = done.send(());
+        Ok::<u32, anyhow::Error>(retries)
+    };
+    let (retries, ended) = tokio::join!(putting, chaos);
+    assert!(retries? > 0, "no put was hit by any of {} ends", ended?);
+    let expect: Vec<_> = (0..2000)
+        .filter(|n| *n != 13)
+        .map(|n| n.to_string())
+        .collect();
+    assert_eq!(numbers(&database).await?, expect);
+    assert_eq!(reports.offsets(), [13]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_least_once_leaves_the_offsets_to_kafka() -> Result<()> {
+    let database = database(TABLE).await?;
+    let mut maker = Maker::default();
+    let mut task = task(&database, &[("delivery.guarantee", "at_least_once")])?;
+    opened(&mut *task, &[0]).await?;
+    put(&mut *task, &[counted(&mut maker, 0..2)?]).await?;
+    assert_eq!(numbers(&database).await?, ["0", "1"]);
+    let absent = rows(&database, "SELECT to_regclass('ferrule.offsets')::text").await?;
+    assert_eq!(absent, ["null"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_tasks_may_create_the_table_of_offsets_at_once() -> Result<()> {
+    let database = database(TABLE).await?;
+    let mut tasks = Vec::new();
+    for number in 0..6 {
+        let mut task = task(&database, &[])?;
+        tasks.push(tokio::spawn(async move {
+            task.open(&[partition(number)]).await
+        }));
+    }
+    for task in tasks {
+        assert_eq!(task.await??.len(), 1);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_absent_server_is_waited_for_up_to_the_limit() -> Result<()> {
+    let port = harness::names::free_port()?;
+    let url = format!("postgres://nobody:canary@127.0.0.1:{port}/none");
+    let mut task = crate::fixture::task_at(&url, &[("max.retries", "2")])?;
+    let error = task
+        .open(&[partition(0)])
+        .await
+        .expect_err("nobody listens");
+    assert_eq!(error.kind(), ErrorKind::Retriable);
+    assert!(!error.chain().contains("canary"), "{}", error.chain());
+    let given = [counted(&mut Maker::default(), 0..1)?];
+    let mut kinds = Vec::new();
+    for _ in 0..3 {
+        let error = task
+            .put(&given, &mut Reports::default())
+            .await
+            .expect_err("away");
+        kinds.push(error.kind());
+    }
+    assert_eq!(
+        kinds,
+        [ErrorKind::Retriable, ErrorKind::Retriable, ErrorKind::Fatal]
+    );
+    Ok(())
+}

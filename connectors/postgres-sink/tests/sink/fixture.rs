@@ -1,0 +1,168 @@
+//! A task of the sink with a database of its own, and records to put.
+
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use async_trait::async_trait;
+use connect_api::{
+    Datum, ErrantRecordReporter, Error, Header, Properties, RecordBatch, Result as ConnectResult,
+    SinkConnector, SinkRecord, SinkTask, Struct, TaskContext, TimestampType, TopicPartition, Value,
+    json::Shapes,
+};
+use harness::postgres::{TestDatabase, TestPostgres};
+use postgres_sink::PostgresSinkConnector;
+
+pub const TOPIC: &str = "events";
+
+/// A database with some tables.
+pub async fn database(statements: &str) -> Result<TestDatabase> {
+    let database = TestPostgres::shared().await?.database("sink").await?;
+    database.execute(statements).await?;
+    Ok(database)
+}
+
+/// A task that writes to the database.
+pub fn task(database: &TestDatabase, options: &[(&str, &str)]) -> Result<Box<dyn SinkTask>> {
+    task_at(&database.url(), options)
+}
+
+/// A task that writes to an address.
+pub fn task_at(url: &str, options: &[(&str, &str)]) -> Result<Box<dyn SinkTask>> {
+    let connector = PostgresSinkConnector::new();
+    let given = options
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    let mut properties: Properties = given.collect();
+    properties.insert("connection.url".to_owned(), url.to_owned());
+    let config = connector
+        .config_def()
+        .parse(&connector.normalise(&properties))?;
+    let context = TaskContext {
+        connector: "test".to_owned(),
+        task: 0,
+    };
+    Ok(connector.task(&config, &context)?)
+}
+
+pub fn partition(number: i32) -> TopicPartition {
+    TopicPartition::new(TOPIC, number)
+}
+
+/// A task that has taken partitions over, from offset 0 where they are new.
+pub async fn opened(task: &mut dyn SinkTask, partitions: &[i32]) -> Result<()> {
+    let partitions: Vec<_> = partitions.iter().map(|number| partition(*number)).collect();
+    let opened = task.open(&partitions).await?;
+    let fresh = opened
+        .into_iter()
+        .filter(|partition| partition.next_offset.is_none());
+    let starts: Vec<_> = fresh.map(|partition| (partition.source, 0)).collect();
+    if !starts.is_empty() {
+        task.start_at(&starts).await?;
+    }
+    Ok(())
+}
+
+/// Makes records; those of one maker share the shapes of their objects.
+#[derive(Default)]
+pub struct Maker(Shapes);
+
+impl Maker {
+    /// A record whose value is a schemaless JSON object.
+    pub fn record(&mut self, partition: i32, offset: i64, object: &str) -> Result<SinkRecord> {
+        let value = self.0.read(object.as_bytes())?;
+        Ok(record(partition, offset, Datum::schemaless(value)))
+    }
+
+    /// A batch of one partition from some offset on.
+    pub fn batch(&mut self, number: i32, first: i64, objects: &[&str]) -> Result<RecordBatch> {
+        let records = (first..).zip(objects);
+        let records: Result<Vec<_>> = records
+            .map(|(offset, object)| self.record(number, offset, object))
+            .collect();
+        batch(number, first, records?)
+    }
+}
+
+pub fn record(number: i32, offset: i64, value: Datum) -> SinkRecord {
+    SinkRecord {
+        source: Arc::new(partition(number)),
+        offset,
+        topic: TOPIC.into(),
+        key: Datum::NULL,
+        value,
+        headers: Vec::<Header>::new(),
+        timestamp: None,
+        timestamp_type: TimestampType::None,
+    }
+}
+
+/// A batch that ends behind its last record.
+pub fn batch(number: i32, first: i64, records: Vec<SinkRecord>) -> Result<RecordBatch> {
+    let last = records.last().ok_or_else(|| anyhow!("no records"))?;
+    Ok(RecordBatch {
+        source: Arc::new(partition(number)),
+        first_offset: first,
+        next_offset: last.offset + 1,
+        records,
+    })
+}
+
+/// A record with a schema.
+pub fn row(number: i32, offset: i64, row: Struct) -> SinkRecord {
+    record(number, offset, Datum::row(row))
+}
+
+/// Remembers what was reported.
+#[derive(Default)]
+pub struct Reports {
+    pub errors: Vec<(i64, String)>,
+    /// Whether `errors.tolerance` is none.
+    pub refuses: bool,
+}
+
+#[async_trait]
+impl ErrantRecordReporter for Reports {
+    async fn report(&mut self, record: &SinkRecord, error: Error) -> ConnectResult<()> {
+        self.errors.push((record.offset, error.chain()));
+        if self.refuses { Err(error) } else { Ok(()) }
+    }
+}
+
+impl Reports {
+    pub fn offsets(&self) -> Vec<i64> {
+        self.errors.iter().map(|(offset, _)| *offset).collect()
+    }
+}
+
+/// Puts batches, none of whose records may be refused.
+pub async fn put(task: &mut dyn SinkTask, batches: &[RecordBatch]) -> Result<()> {
+    let mut reports = Reports::default();
+    task.put(batches, &mut reports).await?;
+    assert_eq!(reports.errors, [], "no record is refused");
+    Ok(())
+}
+
+/// The stored offset of a partition.
+pub async fn stored(database: &TestDatabase, number: i32) -> Result<Option<i64>> {
+    let query = format!(
+        "SELECT next_offset::text FROM ferrule.offsets \
+         WHERE connector = 'test' AND topic = '{TOPIC}' AND \"partition\" = {number}"
+    );
+    let found = database.texts(&query).await?;
+    let stored = found.into_iter().flatten().next();
+    Ok(stored.map(|offset| offset.parse()).transpose()?)
+}
+
+/// The rows of a query of one text column, nulls as the word.
+pub async fn rows(database: &TestDatabase, query: &str) -> Result<Vec<String>> {
+    let rows = database.texts(query).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| row.unwrap_or_else(|| "null".to_owned()))
+        .collect())
+}
+
+/// A text of JSON as nested data.
+pub fn nested(text: &str) -> Value {
+    Value::Json(text.into())
+}

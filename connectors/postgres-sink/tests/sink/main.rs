@@ -1,0 +1,7 @@
+//! The sink against a real Postgres.
+
+mod delivery;
+mod fixture;
+mod insert;
+mod merge;
+mod types;
