@@ -1,3 +1,15 @@
 //! The worker: REST, herder, tasks.
 
+pub mod config;
+pub mod config_provider;
+pub mod connector_config;
+mod errors;
+pub mod herder;
+mod kafka;
+pub mod logging;
+mod metrics;
+pub mod plugins;
+pub mod rest;
+pub mod storage;
+mod task;
 pub mod worker;

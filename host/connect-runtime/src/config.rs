@@ -1,0 +1,426 @@
+//! The worker's configuration: as given, then resolved.
+
+mod definition;
+mod environment;
+mod properties;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use connect_api::{Config, Error, Properties, Result};
+use tracing::warn;
+
+use crate::config_provider::ConfigProviders;
+use crate::connector_config::closest;
+
+pub use definition::config_def;
+pub use environment::properties as environment_properties;
+pub use properties::parse as parse_properties;
+
+/// Which client settings a connector may override.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OverridePolicy {
+    /// Any.
+    All,
+    /// None.
+    None,
+    /// Those that say who the client is.
+    Principal,
+    /// These.
+    Allowlist(BTreeSet<String>),
+}
+
+/// A topic in which the worker keeps something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageTopic {
+    /// Its name.
+    pub name: String,
+    /// Its partitions, when it is created.
+    pub partitions: i32,
+    /// Its replicas, when it is created.
+    pub replication_factor: i32,
+    /// Its other settings, when it is created.
+    pub settings: Properties,
+}
+
+/// The worker's configuration, resolved.
+#[derive(Debug)]
+pub struct WorkerConfig {
+    config: Config,
+    properties: Properties,
+    providers: ConfigProviders,
+    listeners: Vec<String>,
+    advertised: String,
+    policy: OverridePolicy,
+}
+
+impl WorkerConfig {
+    /// Resolves the properties: config providers, defaults, addresses.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] with everything that is wrong.
+    pub fn new(given: &Properties) -> Result<Self> {
+        let providers = ConfigProviders::new(given)?;
+        let properties = providers.resolve(given)?;
+        let config = config_def().parse(&properties)?;
+        warn_of_unknown(&properties);
+        let listeners = config.list("listeners").iter().map(|l| address(l));
+        let listeners = listeners.collect::<Result<Vec<_>>>()?;
+        let advertised = advertised(&config, &listeners)?;
+        let policy = policy(&config)?;
+        Ok(Self {
+            config,
+            properties,
+            providers,
+            listeners,
+            advertised,
+            policy,
+        })
+    }
+
+    /// The name of the group of workers.
+    pub fn group_id(&self) -> &str {
+        self.config.text("group.id")
+    }
+
+    /// The addresses to listen on, as host:port.
+    pub fn listeners(&self) -> &[String] {
+        &self.listeners
+    }
+
+    /// What statuses call this worker: host:port.
+    pub fn worker_id(&self) -> &str {
+        &self.advertised
+    }
+
+    /// `plugin.path`.
+    pub fn plugin_path(&self) -> Vec<PathBuf> {
+        self.config
+            .list("plugin.path")
+            .iter()
+            .map(PathBuf::from)
+            .collect()
+    }
+
+    /// Where compiled plugins are kept.
+    pub fn plugin_cache(&self) -> Option<PathBuf> {
+        self.config
+            .optional_text("ferrule.plugin.cache.path")
+            .map(PathBuf::from)
+    }
+
+    /// The topic of the connectors' configs: always one partition.
+    pub fn config_topic(&self) -> StorageTopic {
+        self.storage_topic("config", 1)
+    }
+
+    /// The topic of the statuses.
+    pub fn status_topic(&self) -> StorageTopic {
+        self.storage_topic("status", self.small("status.storage.partitions"))
+    }
+
+    fn small(&self, key: &str) -> i32 {
+        i32::try_from(self.config.integer(key)).unwrap_or(i32::MAX)
+    }
+
+    fn storage_topic(&self, kind: &str, partitions: i32) -> StorageTopic {
+        let prefix = format!("{kind}.storage.");
+        let mut settings = with_prefix(&self.properties, &prefix);
+        settings.retain(|key, _| {
+            !matches!(key.as_str(), "topic" | "partitions" | "replication.factor")
+        });
+        settings.insert("cleanup.policy".into(), "compact".into());
+        StorageTopic {
+            name: self.config.text(&format!("{prefix}topic")).to_owned(),
+            partitions,
+            replication_factor: self.small(&format!("{prefix}replication.factor")),
+            settings,
+        }
+    }
+
+    /// How often offsets are committed to Kafka, at least.
+    pub fn offset_flush_interval(&self) -> Duration {
+        self.millis("offset.flush.interval.ms")
+    }
+
+    /// What all tasks together have to end.
+    pub fn shutdown_timeout(&self) -> Duration {
+        self.millis("task.shutdown.graceful.timeout.ms")
+    }
+
+    fn millis(&self, key: &str) -> Duration {
+        Duration::from_millis(self.config.integer(key).unsigned_abs())
+    }
+
+    /// Bytes of records that one task may hold.
+    pub fn task_buffer_bytes(&self) -> usize {
+        let bytes = self.config.integer("ferrule.task.buffer.bytes");
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// The class of a connector's header converter: its own or the worker's.
+    pub fn header_converter(&self, connector: &Properties) -> String {
+        let own = connector.get("header.converter").map(String::as_str);
+        own.unwrap_or(self.config.text("header.converter"))
+            .to_owned()
+    }
+
+    /// The worker's converter and its options, for connectors that name none.
+    pub fn converter(&self, key: &str) -> (&str, Properties) {
+        (
+            self.config.text(key),
+            with_prefix(&self.properties, &format!("{key}.")),
+        )
+    }
+
+    /// The config providers.
+    pub fn providers(&self) -> &ConfigProviders {
+        &self.providers
+    }
+
+    /// Which client settings a connector may override.
+    pub fn override_policy(&self) -> &OverridePolicy {
+        &self.policy
+    }
+
+    /// Whether the topics that a connector uses are shown.
+    pub fn topic_tracking(&self) -> bool {
+        self.config.flag("topic.tracking.enable")
+    }
+
+    /// Whether the topics that a connector uses may be reset.
+    pub fn topic_tracking_reset(&self) -> bool {
+        self.config.flag("topic.tracking.allow.reset")
+    }
+
+    /// The settings of a client, in Java's names: those that stand without a prefix, and over
+    /// them those with the prefix (`consumer.`, `producer.`, `admin.`). Kafka Connect leaves the
+    /// first out for the clients of connectors, which nobody expects.
+    pub fn client_properties(&self, prefix: &str) -> Properties {
+        let plain = |key: &str| {
+            definition::CLIENT_KEYS.contains(&key)
+                || key.starts_with("ssl.")
+                || key.starts_with("sasl.")
+        };
+        let mut properties: Properties = self
+            .properties
+            .iter()
+            .filter(|(key, _)| plain(key))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let servers = self.config.list("bootstrap.servers").join(",");
+        properties.insert("bootstrap.servers".into(), servers);
+        // Not `producer.override.…`: that is a connector's.
+        properties.extend(with_prefix(&self.properties, prefix));
+        properties
+    }
+}
+
+/// The properties that begin with the prefix, without it.
+pub fn with_prefix(properties: &Properties, prefix: &str) -> Properties {
+    let stripped = |(key, value): (&String, &String)| {
+        Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))
+    };
+    properties.iter().filter_map(stripped).collect()
+}
+
+fn warn_of_unknown(properties: &Properties) {
+    let def = config_def();
+    let known: Vec<&str> = def.keys().iter().map(|key| key.name.as_ref()).collect();
+    for key in properties.keys().map(String::as_str) {
+        let open = definition::OPEN_PREFIXES
+            .iter()
+            .any(|prefix| key.starts_with(prefix));
+        if open || known.contains(&key) || definition::CLIENT_KEYS.contains(&key) {
+            continue;
+        }
+        if definition::WITHOUT_EFFECT.contains(&key) {
+            tracing::debug!(key, "the option has no effect");
+        } else if let Some(meant) = closest(key, known.iter().copied()) {
+            warn!(key, "unknown option; did you mean {meant}?");
+        } else {
+            warn!(key, "unknown option");
+        }
+    }
+}
+
+/// `http://host:port` as host:port. No host is all interfaces.
+fn address(listener: &str) -> Result<String> {
+    let invalid = |why: &str| Error::config(format!("listeners: {listener}: {why}"));
+    let (scheme, rest) = listener
+        .split_once("://")
+        .ok_or_else(|| invalid("no http:// in it"))?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" => {}
+        "https" => {
+            return Err(invalid(
+                "https is not supported; put a proxy before the worker",
+            ));
+        }
+        _ => return Err(invalid("only http is known")),
+    }
+    let rest = rest.trim_end_matches('/');
+    let (host, port) = rest.rsplit_once(':').ok_or_else(|| invalid("no port"))?;
+    port.parse::<u16>().map_err(|_| invalid("not a port"))?;
+    Ok(match host {
+        "" => format!("0.0.0.0:{port}"),
+        host => format!("{host}:{port}"),
+    })
+}
+
+fn advertised(config: &Config, listeners: &[String]) -> Result<String> {
+    let first = listeners
+        .first()
+        .ok_or_else(|| Error::config("listeners is empty"))?;
+    let (host, port) = first.rsplit_once(':').unwrap_or((first, "8083"));
+    let host = match (config.optional_text("rest.advertised.host.name"), host) {
+        (Some(host), _) => host.to_owned(),
+        (None, "0.0.0.0" | "[::]") => host_name(),
+        (None, host) => host.to_owned(),
+    };
+    let port = match config.optional_integer("rest.advertised.port") {
+        Some(port) => port.to_string(),
+        None => port.to_owned(),
+    };
+    Ok(format!("{host}:{port}"))
+}
+
+/// The address that the machine's default route begins at. No packet is sent.
+fn host_name() -> String {
+    let routed = || {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+        socket.connect("192.0.2.1:9").ok()?;
+        Some(socket.local_addr().ok()?.ip().to_string())
+    };
+    routed().unwrap_or_else(|| "127.0.0.1".into())
+}
+
+fn policy(config: &Config) -> Result<OverridePolicy> {
+    let given = config.text("connector.client.config.override.policy");
+    let class = given.rsplit('.').next().unwrap_or(given);
+    let name = class
+        .strip_suffix("ConnectorClientConfigOverridePolicy")
+        .unwrap_or(class);
+    match name {
+        "All" => Ok(OverridePolicy::All),
+        "None" => Ok(OverridePolicy::None),
+        "Principal" => Ok(OverridePolicy::Principal),
+        "Allowlist" => {
+            let keys = config.list("connector.client.config.override.allowlist");
+            Ok(OverridePolicy::Allowlist(keys.iter().cloned().collect()))
+        }
+        _ => Err(Error::config(format!(
+            "connector.client.config.override.policy: {given} is none of All, None, Principal, \
+             Allowlist"
+        ))),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn minimal(more: &[(&str, &str)]) -> Properties {
+        let base = [
+            ("bootstrap.servers", "kafka:9092"),
+            ("group.id", "workers"),
+            ("config.storage.topic", "configs"),
+            ("offset.storage.topic", "offsets"),
+            ("status.storage.topic", "status"),
+            (
+                "key.converter",
+                "org.apache.kafka.connect.storage.StringConverter",
+            ),
+            (
+                "value.converter",
+                "org.apache.kafka.connect.json.JsonConverter",
+            ),
+            ("value.converter.schemas.enable", "false"),
+            ("listeners", "http://127.0.0.1:8083"),
+        ];
+        base.iter()
+            .chain(more)
+            .map(|(k, v)| ((*k).into(), (*v).into()))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = WorkerConfig::new(&Properties::new())
+            .unwrap_err()
+            .to_string();
+        for key in ["group.id", "config.storage.topic", "key.converter"] {
+            let text = format!("Missing required configuration \"{key}\"");
+            assert!(error.contains(&text), "{error}");
+        }
+    }
+
+    #[test]
+    fn clients_inherit_plain_settings_and_their_prefix_wins() {
+        let given = minimal(&[
+            ("security.protocol", "SASL_SSL"),
+            ("ssl.ca", "x"),
+            ("sasl.mechanism", "PLAIN"),
+            ("consumer.sasl.mechanism", "SCRAM-SHA-256"),
+            ("consumer.max.poll.records", "7"),
+        ]);
+        let config = WorkerConfig::new(&given).unwrap();
+        let consumer = config.client_properties("consumer.");
+        let get = |key: &str| consumer.get(key).map(String::as_str);
+        assert_eq!(get("bootstrap.servers"), Some("kafka:9092"));
+        assert_eq!(get("security.protocol"), Some("SASL_SSL"));
+        assert_eq!(get("sasl.mechanism"), Some("SCRAM-SHA-256"));
+        assert_eq!(get("max.poll.records"), Some("7"));
+        assert_eq!(get("group.id"), None);
+        assert_eq!(
+            config.client_properties("admin.")["sasl.mechanism"],
+            "PLAIN"
+        );
+    }
+
+    #[test]
+    fn listeners_are_addresses() {
+        for (listener, expect) in [
+            ("http://:8083", Ok("0.0.0.0:8083")),
+            ("HTTP://localhost:1/", Ok("localhost:1")),
+            ("http://[::1]:8083", Ok("[::1]:8083")),
+            ("https://:8443", Err("https is not supported")),
+            ("localhost:8083", Err("no http://")),
+            ("http://localhost", Err("no")),
+        ] {
+            match (address(listener), expect) {
+                (Ok(found), Ok(expect)) => assert_eq!(found, expect),
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (found, _) => panic!("{listener}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn storage_topics_are_compacted_and_take_their_settings() {
+        let given = minimal(&[
+            ("config.storage.replication.factor", "-1"),
+            ("config.storage.segment.bytes", "1000"),
+            ("config.storage.cleanup.policy", "delete"),
+        ]);
+        let topic = WorkerConfig::new(&given).unwrap().config_topic();
+        assert_eq!((topic.partitions, topic.replication_factor), (1, -1));
+        assert_eq!(topic.settings["cleanup.policy"], "compact");
+        assert_eq!(topic.settings["segment.bytes"], "1000");
+        assert_eq!(topic.settings.len(), 2);
+    }
+
+    #[test]
+    fn the_advertised_address_is_the_worker_id() {
+        let given = minimal(&[
+            ("rest.advertised.host.name", "w1"),
+            ("rest.advertised.port", "80"),
+        ]);
+        assert_eq!(WorkerConfig::new(&given).unwrap().worker_id(), "w1:80");
+        assert_eq!(
+            WorkerConfig::new(&minimal(&[])).unwrap().worker_id(),
+            "127.0.0.1:8083"
+        );
+    }
+}

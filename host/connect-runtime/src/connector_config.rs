@@ -1,0 +1,372 @@
+//! The config of a sink connector: its framework options, and the validation of all of it.
+
+mod chain;
+mod definition;
+mod suggest;
+
+use std::collections::BTreeMap;
+
+use connect_api::{ConfigDef, ConfigKey, ConfigValue, Properties};
+use tracing::warn;
+
+use crate::config::{OverridePolicy, WorkerConfig};
+use crate::plugins::Plugins;
+
+pub use definition::{error_config_def, sink_config_def};
+pub use suggest::closest;
+
+/// A config as given: JSON's null is a value too.
+pub type GivenConfig = BTreeMap<String, Option<String>>;
+
+/// An option's declaration and its place among those of its group.
+#[derive(Clone, Debug)]
+pub struct ConfigKeyInfo {
+    /// The declaration.
+    pub key: ConfigKey,
+    /// -1 when it has no group.
+    pub order_in_group: i32,
+}
+
+/// An option with its value.
+#[derive(Clone, Debug)]
+pub struct ConfigInfo {
+    /// Its declaration, when there is one.
+    pub definition: Option<ConfigKeyInfo>,
+    /// Its value and what is wrong with it.
+    pub value: ConfigValue,
+}
+
+/// What is to be said of a config.
+#[derive(Clone, Debug)]
+pub struct ConfigInfos {
+    /// The class as given.
+    pub name: String,
+    /// The groups, in the order in which they are shown.
+    pub groups: Vec<String>,
+    /// The options.
+    pub configs: Vec<ConfigInfo>,
+}
+
+impl ConfigInfos {
+    /// Everything that is wrong.
+    pub fn errors(&self) -> impl Iterator<Item = &str> {
+        self.configs
+            .iter()
+            .flat_map(|config| &config.value.errors)
+            .map(String::as_str)
+    }
+
+    /// The text of the answer to a config that is refused; none when nothing is wrong.
+    pub fn refusal(&self) -> Option<String> {
+        let errors: Vec<&str> = self.errors().collect();
+        (!errors.is_empty()).then(|| {
+            format!(
+                "Connector configuration is invalid and contains the following {} error(s):\n{}\n\
+                 You can also find the above list of errors at the endpoint \
+                 `/connector-plugins/{{connectorType}}/config/validate`",
+                errors.len(),
+                errors.join("\n")
+            )
+        })
+    }
+}
+
+/// Values by name, in order.
+#[derive(Debug, Default)]
+struct Values(Vec<ConfigValue>);
+
+impl Values {
+    fn add(&mut self, name: &str, error: String) {
+        match self.0.iter_mut().find(|value| value.name == name) {
+            Some(value) => value.errors.push(error),
+            None => self.0.push(ConfigValue {
+                name: name.to_owned(),
+                value: None,
+                recommended_values: Vec::new(),
+                errors: vec![error],
+                visible: true,
+            }),
+        }
+    }
+}
+
+/// Some options and their values.
+#[derive(Debug)]
+struct Section {
+    keys: Vec<ConfigKey>,
+    values: Values,
+}
+
+impl Section {
+    fn new(def: ConfigDef, config: &Properties) -> Self {
+        Self {
+            keys: def.keys().to_vec(),
+            values: Values(def.validate(config)),
+        }
+    }
+}
+
+/// Validates a config as a whole. Its config providers are asked, and what they gave is not shown.
+///
+/// # Errors
+/// The text for the caller when there is no such connector, or a provider cannot be read.
+pub fn validate(
+    plugins: &Plugins,
+    worker: &WorkerConfig,
+    given: &GivenConfig,
+) -> Result<ConfigInfos, String> {
+    let plain: Properties = given
+        .iter()
+        .filter_map(|(k, v)| Some((k.clone(), v.clone()?)))
+        .collect();
+    let class = plain
+        .get("connector.class")
+        .map(|class| class.trim())
+        .unwrap_or_default();
+    if class.is_empty() {
+        return Err("Connector config contains no connector type".into());
+    }
+    let sink = plugins.sink(class).ok_or_else(|| {
+        let known: Vec<&str> = plugins.sinks().map(|sink| sink.classes()[0]).collect();
+        format!(
+            "Failed to find any class that implements Connector and which name matches {class}, \
+             available connectors are: {}",
+            known.join(", ")
+        )
+    })?;
+    let config = worker
+        .providers()
+        .resolve(&plain)
+        .map_err(|error| error.chain())?;
+    let mut framework = Section::new(sink_config_def().clone(), &config);
+    check_topics(&config, &mut framework.values);
+    check_group(worker, &config, &mut framework.values);
+    let mut sections = chain::sections(plugins, &config, &mut framework.values);
+    sections.extend(chain::converters(&config, &mut framework.values));
+    let own = sink.normalise(&config);
+    let mut connector = Section::new(sink.config_def().clone(), &own);
+    sink.validate(&own, &mut connector.values.0);
+    check_overrides(worker.override_policy(), &config, &mut framework.values);
+    for (key, _) in given.iter().filter(|(_, value)| value.is_none()) {
+        let why = "Null value can not be supplied as the configuration value.";
+        let declares = |section: &&mut Section| section.keys.iter().any(|k| k.name == *key);
+        let mut all = sections.iter_mut().chain([&mut connector]);
+        let section = all.find(declares).unwrap_or(&mut framework);
+        section.values.add(key, why.into());
+    }
+    sections.insert(0, framework);
+    sections.push(connector);
+    let mut infos = collect(class, sections);
+    hide_provided(&mut infos, &plain, &config);
+    Ok(infos)
+}
+
+/// Warns of keys that nothing reads: most are misspelt.
+pub fn warn_of_unknown(plugins: &Plugins, config: &Properties, infos: &ConfigInfos) {
+    let class = config.get("connector.class").map_or("", String::as_str);
+    let Some(sink) = plugins.sink(class) else {
+        return;
+    };
+    let known: Vec<&str> = infos
+        .configs
+        .iter()
+        .filter(|c| c.definition.is_some())
+        .map(|c| &*c.value.name)
+        .collect();
+    let free = [
+        "consumer.override.",
+        "producer.override.",
+        "admin.override.",
+        "header.converter.",
+    ];
+    for (key, value) in config {
+        if known.contains(&key.as_str()) || free.iter().any(|prefix| key.starts_with(prefix)) {
+            continue;
+        }
+        // A key in another connector's spelling is turned into one of the sink's.
+        let alone = Properties::from([(key.clone(), value.clone())]);
+        if !sink.normalise(&alone).contains_key(key) || key == "task.class" {
+            continue;
+        }
+        match closest(key, known.iter().copied()) {
+            Some(meant) => warn!(key, "unknown option of a connector; did you mean {meant}?"),
+            None => warn!(key, "unknown option of a connector; it has no effect"),
+        }
+    }
+}
+
+/// The declarations, numbered within their groups.
+pub fn key_infos<'a>(keys: impl IntoIterator<Item = &'a ConfigKey>) -> Vec<ConfigKeyInfo> {
+    let mut next: BTreeMap<String, i32> = BTreeMap::new();
+    let infos = keys.into_iter().map(|key| {
+        let order_in_group = match &key.group {
+            None => -1,
+            Some(group) => {
+                let next = next.entry(group.to_string()).or_default();
+                *next += 1;
+                *next
+            }
+        };
+        ConfigKeyInfo {
+            key: key.clone(),
+            order_in_group,
+        }
+    });
+    infos.collect()
+}
+
+fn collect(class: &str, sections: Vec<Section>) -> ConfigInfos {
+    let mut groups: Vec<String> = Vec::new();
+    let mut undeclared = Vec::new();
+    let mut configs: Vec<ConfigInfo> = Vec::new();
+    for section in sections {
+        let Section {
+            keys,
+            values: Values(values),
+        } = section;
+        let mut declared = key_infos(&keys);
+        for value in values {
+            if configs.iter().any(|known| known.value.name == value.name) {
+                continue;
+            }
+            match declared.iter().position(|info| info.key.name == value.name) {
+                None => undeclared.push(ConfigInfo {
+                    definition: None,
+                    value,
+                }),
+                Some(index) => {
+                    let definition = declared.swap_remove(index);
+                    let group = definition.key.group.as_ref().map(ToString::to_string);
+                    groups.extend(group.filter(|group| !groups.contains(group)));
+                    configs.push(ConfigInfo {
+                        definition: Some(definition),
+                        value,
+                    });
+                }
+            }
+        }
+    }
+    undeclared.extend(configs);
+    ConfigInfos {
+        name: class.to_owned(),
+        groups,
+        configs: undeclared,
+    }
+}
+
+/// Where a config provider gave the value, the placeholder is shown (Invariant 9).
+fn hide_provided(infos: &mut ConfigInfos, given: &Properties, resolved: &Properties) {
+    let provided = |(key, given): (&String, &String)| {
+        let resolved = resolved.get(key)?;
+        (resolved != given).then(|| (key.clone(), given.clone(), resolved.clone()))
+    };
+    let provided: Vec<_> = given.iter().filter_map(provided).collect();
+    for config in &mut infos.configs {
+        let value = &mut config.value;
+        for (key, given, resolved) in &provided {
+            if value.name == *key && value.value.as_deref() != Some("[hidden]") {
+                value.value = Some(given.clone());
+            }
+            let secret = resolved.trim();
+            for error in value.errors.iter_mut().filter(|_| !secret.is_empty()) {
+                *error = error.replace(secret, given);
+            }
+        }
+    }
+}
+
+fn check_topics(config: &Properties, values: &mut Values) {
+    let get = |key: &str| {
+        config
+            .get(key)
+            .map(|value| value.trim())
+            .filter(|v| !v.is_empty())
+    };
+    let (topics, regex) = (get("topics"), get("topics.regex"));
+    let why = match (topics, regex) {
+        (Some(_), Some(_)) => {
+            Some("topics and topics.regex are mutually exclusive options, but both are set.")
+        }
+        (None, None) => Some("Must configure one of topics or topics.regex"),
+        _ => None,
+    };
+    for key in ["topics", "topics.regex"] {
+        if let Some(why) = why {
+            values.add(key, why.into());
+        }
+    }
+    let key = "errors.deadletterqueue.topic.name";
+    let Some(dead_letters) = get(key) else { return };
+    if let Some(topics) = topics
+        && topics.split(',').any(|topic| topic.trim() == dead_letters)
+    {
+        values.add(
+            key,
+            format!(
+                "The DLQ topic '{dead_letters}' may not be included in the list of topics \
+                 ('topics={topics}') consumed by the connector"
+            ),
+        );
+    }
+    if let Some(regex) = regex
+        && regex::Regex::new(&format!("^(?:{regex})$")).is_ok_and(|r| r.is_match(dead_letters))
+    {
+        values.add(
+            key,
+            format!(
+                "The DLQ topic '{dead_letters}' may not be included in the regex matching the \
+                 topics ('topics.regex={regex}') consumed by the connector"
+            ),
+        );
+    }
+}
+
+fn check_group(worker: &WorkerConfig, config: &Properties, values: &mut Values) {
+    let own = "consumer.override.group.id";
+    let workers = worker.group_id();
+    let name = config.get("name").map_or("", String::as_str);
+    match config.get(own) {
+        Some(group) if group == workers => {
+            let why =
+                format!("Consumer group {group} conflicts with Connect worker group {workers}");
+            values.add(own, why);
+        }
+        None if format!("connect-{name}") == workers => {
+            let why = format!(
+                "Consumer group for sink connector named {name} conflicts with Connect worker \
+                 group {workers}"
+            );
+            values.add("name", why);
+        }
+        _ => {}
+    }
+}
+
+fn check_overrides(policy: &OverridePolicy, config: &Properties, values: &mut Values) {
+    let prefixes = [
+        "consumer.override.",
+        "producer.override.",
+        "admin.override.",
+    ];
+    for key in config.keys() {
+        let Some(setting) = prefixes.iter().find_map(|prefix| key.strip_prefix(prefix)) else {
+            continue;
+        };
+        let (name, allowed) = match policy {
+            OverridePolicy::All => continue,
+            OverridePolicy::None => ("None", false),
+            OverridePolicy::Principal => (
+                "Principal",
+                ["sasl.jaas.config", "sasl.mechanism", "security.protocol"].contains(&setting),
+            ),
+            OverridePolicy::Allowlist(settings) => ("Allowlist", settings.contains(setting)),
+        };
+        if !allowed {
+            let why = format!(
+                "The '{name}' policy does not allow '{setting}' to be overridden in the connector \
+                 configuration."
+            );
+            values.add(key, why);
+        }
+    }
+}

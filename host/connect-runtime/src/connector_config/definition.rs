@@ -1,0 +1,269 @@
+//! The options that every sink connector has, as Kafka Connect declares them.
+
+use std::sync::LazyLock;
+
+use connect_api::{ConfigDef, ConfigKey, ConfigType as T, Importance, Validator, Width};
+use regex::Regex;
+
+const COMMON: &str = "Common";
+const ERRORS: &str = "Error Handling";
+
+/// The options that the worker itself understands in the config of a sink.
+pub fn sink_config_def() -> &'static ConfigDef {
+    static DEF: LazyLock<ConfigDef> = LazyLock::new(|| {
+        let mut keys = common();
+        keys.extend(converters());
+        keys.extend(chain());
+        keys.extend(errors());
+        keys.extend(topics());
+        keys.extend(dead_letters());
+        ConfigDef::new(keys)
+    });
+    &DEF
+}
+
+/// The options of error handling.
+pub fn error_config_def() -> &'static ConfigDef {
+    static DEF: LazyLock<ConfigDef> =
+        LazyLock::new(|| ConfigDef::new(errors().into_iter().chain(dead_letters()).collect()));
+    &DEF
+}
+
+fn common() -> Vec<ConfigKey> {
+    vec![
+        ConfigKey::required(
+            "name",
+            T::String,
+            "Globally unique name to use for this connector.",
+        )
+        .validator(Validator::Check(connector_name))
+        .importance(Importance::High)
+        .group(COMMON)
+        .display(Width::Medium, "Connector name"),
+        ConfigKey::required(
+            "connector.class",
+            T::String,
+            "Name or alias of the class for this connector.",
+        )
+        .importance(Importance::High)
+        .group(COMMON)
+        .display(Width::Long, "Connector class"),
+        plugin_version("connector.plugin.version", "connector"),
+        ConfigKey::new(
+            "tasks.max",
+            T::Int,
+            "1",
+            "Maximum number of tasks to use for this connector.",
+        )
+        .validator(Validator::AtLeast(1))
+        .importance(Importance::High)
+        .group(COMMON)
+        .display(Width::Short, "Tasks max"),
+        ConfigKey::new(
+            "tasks.max.enforce",
+            T::Boolean,
+            "true",
+            "Deprecated: whether the number of tasks is kept to tasks.max. It always is.",
+        )
+        .importance(Importance::Low)
+        .group(COMMON)
+        .display(Width::Short, "Enforce tasks max"),
+    ]
+}
+
+fn plugin_version(name: &'static str, of: &str) -> ConfigKey {
+    ConfigKey::nullable(name, T::String, format!("Version of the {of}."))
+        .group(COMMON)
+        .display(Width::Medium, name)
+}
+
+fn converters() -> Vec<ConfigKey> {
+    let converter = |name: &'static str, display: &'static str, part: &str| {
+        let doc = format!("Converter class for {part}. Default: the worker's, with its options.");
+        ConfigKey::nullable(name, T::Class, doc)
+            .importance(Importance::Low)
+            .group(COMMON)
+            .display(Width::Short, display)
+    };
+    vec![
+        converter("key.converter", "Key converter class", "record keys"),
+        plugin_version("key.converter.plugin.version", "key converter"),
+        converter("value.converter", "Value converter class", "record values"),
+        plugin_version("value.converter.plugin.version", "value converter"),
+        converter(
+            "header.converter",
+            "Header converter class",
+            "record headers",
+        ),
+        plugin_version("header.converter.plugin.version", "header converter"),
+    ]
+}
+
+fn chain() -> Vec<ConfigKey> {
+    vec![
+        ConfigKey::new(
+            "transforms",
+            T::List,
+            "",
+            "Aliases for the transformations to be applied to records.",
+        )
+        .importance(Importance::Low)
+        .group("Transforms")
+        .display(Width::Long, "Transforms"),
+        ConfigKey::new(
+            "predicates",
+            T::List,
+            "",
+            "Aliases for the predicates used by transformations.",
+        )
+        .importance(Importance::Low)
+        .group("Predicates")
+        .display(Width::Long, "Predicates"),
+        ConfigKey::new(
+            "config.action.reload",
+            T::String,
+            "restart",
+            "What to do when the values of config providers change. Not used: no provider of \
+             this worker tells of changes.",
+        )
+        .validator(Validator::OneOf(vec!["none".into(), "restart".into()]))
+        .importance(Importance::Low)
+        .group(COMMON)
+        .display(Width::Medium, "Reload Action"),
+    ]
+}
+
+fn errors() -> Vec<ConfigKey> {
+    let key =
+        |key: ConfigKey, width, display: &'static str| key.group(ERRORS).display(width, display);
+    let flag = |name: &'static str, display, doc: &'static str| {
+        key(
+            ConfigKey::new(name, T::Boolean, "false", doc),
+            Width::Short,
+            display,
+        )
+    };
+    vec![
+        key(
+            ConfigKey::new(
+                "errors.retry.timeout",
+                T::Long,
+                "0",
+                "Milliseconds for which a failed conversion or transform is repeated; 0: not at \
+                 all, -1: without end.",
+            ),
+            Width::Medium,
+            "Retry Timeout for Errors",
+        ),
+        key(
+            ConfigKey::new(
+                "errors.retry.delay.max.ms",
+                T::Long,
+                "60000",
+                "Most milliseconds between two such attempts.",
+            ),
+            Width::Medium,
+            "Maximum Delay Between Retries for Errors",
+        ),
+        key(
+            ConfigKey::new(
+                "errors.tolerance",
+                T::String,
+                "none",
+                "What an errant record does: none fails the task, all passes the record over.",
+            )
+            .validator(Validator::OneOf(vec!["none".into(), "all".into()])),
+            Width::Short,
+            "Error Tolerance",
+        ),
+        flag(
+            "errors.log.enable",
+            "Log Errors",
+            "Whether errant records are logged.",
+        ),
+        flag(
+            "errors.log.include.messages",
+            "Log Error Details",
+            "Whether the log names the topic, partition, offset and timestamp of errant records.",
+        ),
+    ]
+}
+
+fn topics() -> Vec<ConfigKey> {
+    vec![
+        ConfigKey::new(
+            "topics",
+            T::List,
+            "",
+            "List of topics to consume, separated by commas.",
+        )
+        .importance(Importance::High)
+        .group(COMMON)
+        .display(Width::Long, "Topics"),
+        ConfigKey::new(
+            "topics.regex",
+            T::String,
+            "",
+            "Regular expression giving topics to consume. Only one of topics or topics.regex \
+             should be specified.",
+        )
+        .validator(Validator::Check(regular_expression))
+        .importance(Importance::High)
+        .group(COMMON)
+        .display(Width::Long, "Topics regex"),
+    ]
+}
+
+fn dead_letters() -> Vec<ConfigKey> {
+    vec![
+        ConfigKey::new(
+            "errors.deadletterqueue.topic.name",
+            T::String,
+            "",
+            "The topic to which errant records go. Blank: none.",
+        )
+        .group(ERRORS)
+        .display(Width::Medium, "Dead Letter Queue Topic Name"),
+        ConfigKey::new(
+            "errors.deadletterqueue.topic.replication.factor",
+            T::Short,
+            "3",
+            "Replicas of the dead letter topic when it is created; -1: as the broker's default.",
+        )
+        .group(ERRORS)
+        .display(Width::Medium, "Dead Letter Queue Topic Replication Factor"),
+        ConfigKey::new(
+            "errors.deadletterqueue.context.headers.enable",
+            T::Boolean,
+            "false",
+            "Whether dead letters get headers that tell where and why they failed.",
+        )
+        .group(ERRORS)
+        .display(Width::Medium, "Enable Error Context Headers"),
+    ]
+}
+
+fn connector_name(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("String must be non-empty".into());
+    }
+    let control: Vec<String> = name
+        .chars()
+        .filter(|c| c.is_control())
+        .map(|c| u32::from(c).to_string())
+        .collect();
+    if control.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "String may not contain control sequences but had the following ASCII chars: {}",
+        control.join(", ")
+    ))
+}
+
+fn regular_expression(pattern: &str) -> Result<(), String> {
+    match Regex::new(pattern) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("Must be a valid regular expression, without look-around".into()),
+    }
+}

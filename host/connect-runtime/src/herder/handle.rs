@@ -1,0 +1,286 @@
+//! How the REST API talks to the herder.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use connect_api::Properties;
+use tokio::sync::{mpsc, oneshot};
+
+use super::command::{Command, ConfigChange, ConnectorView, Reply, Restart};
+use super::{HerderError, Shared};
+use crate::config::with_prefix;
+use crate::connector_config::{self, ConfigInfos, GivenConfig};
+use crate::plugins::Plugins;
+use crate::storage::{ConsumerGroup, TargetState};
+
+/// How long a request may take.
+pub const REQUEST_LIMIT: Duration = Duration::from_secs(90);
+/// How long a healthy herder takes to answer, at most.
+pub const HEALTH_LIMIT: Duration = Duration::from_secs(10);
+
+/// Sends requests to the herder.
+#[derive(Clone)]
+pub struct HerderHandle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) started: Arc<AtomicBool>,
+}
+
+type Answer<T> = Result<T, HerderError>;
+
+impl HerderHandle {
+    /// Whether the herder has read its topics.
+    pub fn is_started(&self) -> bool {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// The id of the Kafka cluster.
+    pub fn cluster_id(&self) -> Option<&str> {
+        self.shared.cluster_id.as_deref()
+    }
+
+    /// Everything that a config can name.
+    pub fn plugins(&self) -> &Plugins {
+        &self.shared.plugins
+    }
+
+    /// Waits until the herder answers.
+    ///
+    /// # Errors
+    /// [`HerderError::Timeout`] when it does not.
+    pub async fn ping(&self) -> Answer<()> {
+        self.ask_within(HEALTH_LIMIT, Command::Ping).await
+    }
+
+    /// All connectors, by name.
+    ///
+    /// # Errors
+    /// When the herder does not answer, as for all of these requests.
+    pub async fn connectors(&self) -> Answer<Vec<ConnectorView>> {
+        self.ask(Command::Connectors).await
+    }
+
+    /// One connector.
+    ///
+    /// # Errors
+    /// [`HerderError::NotFound`].
+    pub async fn connector(&self, name: &str) -> Answer<ConnectorView> {
+        self.ask(|reply| Command::Connector(name.to_owned(), reply))
+            .await
+    }
+
+    /// Creates a connector.
+    ///
+    /// # Errors
+    /// [`HerderError::AlreadyExists`], or [`HerderError::BadRequest`] when the config is not valid.
+    pub async fn create(
+        &self,
+        name: &str,
+        config: GivenConfig,
+        initial_state: Option<TargetState>,
+    ) -> Answer<ConnectorView> {
+        let change = ConfigChange::Create(config, initial_state);
+        let (_, view) = self.configure(name, change).await?;
+        Ok(view)
+    }
+
+    /// Creates a connector or replaces its config; true when it is new.
+    ///
+    /// # Errors
+    /// [`HerderError::BadRequest`] when the config is not valid: then nothing has changed.
+    pub async fn put_config(
+        &self,
+        name: &str,
+        config: GivenConfig,
+    ) -> Answer<(bool, ConnectorView)> {
+        self.configure(name, ConfigChange::Put(config)).await
+    }
+
+    /// Changes some keys of a config; a null removes one.
+    ///
+    /// # Errors
+    /// As for [`HerderHandle::put_config`], or [`HerderError::NotFound`].
+    pub async fn patch_config(&self, name: &str, patch: GivenConfig) -> Answer<ConnectorView> {
+        let (_, view) = self.configure(name, ConfigChange::Patch(patch)).await?;
+        Ok(view)
+    }
+
+    async fn configure(&self, name: &str, change: ConfigChange) -> Answer<(bool, ConnectorView)> {
+        self.ask(|reply| Command::Configure(name.to_owned(), change, reply))
+            .await
+    }
+
+    /// Deletes a connector.
+    ///
+    /// # Errors
+    /// [`HerderError::NotFound`].
+    pub async fn delete(&self, name: &str) -> Answer<()> {
+        self.ask(|reply| Command::Delete(name.to_owned(), reply))
+            .await
+    }
+
+    /// Pauses, resumes or stops a connector.
+    ///
+    /// # Errors
+    /// [`HerderError::NotFound`].
+    pub async fn set_target_state(&self, name: &str, state: TargetState) -> Answer<()> {
+        self.ask(|reply| Command::SetTargetState(name.to_owned(), state, reply))
+            .await
+    }
+
+    /// Restarts a connector; the answer shows what is about to be restarted.
+    ///
+    /// # Errors
+    /// [`HerderError::NotFound`].
+    pub async fn restart(&self, restart: Restart) -> Answer<ConnectorView> {
+        self.ask(|reply| Command::Restart(restart, reply)).await
+    }
+
+    /// Restarts one task.
+    ///
+    /// # Errors
+    /// [`HerderError::NotFound`].
+    pub async fn restart_task(&self, name: &str, task: u32) -> Answer<()> {
+        self.ask(|reply| Command::RestartTask(name.to_owned(), task, reply))
+            .await
+    }
+
+    /// The topics of a connector; none when it is not there.
+    ///
+    /// # Errors
+    /// [`HerderError::Forbidden`] when topics are not tracked.
+    pub async fn topics(&self, name: &str) -> Answer<Vec<String>> {
+        if !self.shared.config.topic_tracking() {
+            return Err(HerderError::Forbidden("Topic tracking is disabled."));
+        }
+        match self.connector(name).await {
+            Ok(view) => Ok(view.topics),
+            Err(HerderError::NotFound(_)) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Forgets the topics of a connector.
+    ///
+    /// # Errors
+    /// [`HerderError::Forbidden`] when topics are not tracked, or may not be forgotten.
+    pub async fn reset_topics(&self, name: &str) -> Answer<()> {
+        if !self.shared.config.topic_tracking() {
+            return Err(HerderError::Forbidden("Topic tracking is disabled."));
+        }
+        if !self.shared.config.topic_tracking_reset() {
+            return Err(HerderError::Forbidden("Topic tracking reset is disabled."));
+        }
+        self.ask(|reply| Command::ResetTopics(name.to_owned(), reply))
+            .await
+    }
+
+    /// What the connector's consumer group has committed.
+    ///
+    /// # Errors
+    /// [`HerderError::NotFound`], or when Kafka does not answer.
+    pub async fn offsets(&self, name: &str) -> Answer<Vec<(String, i32, i64)>> {
+        let stored = self.connector(name).await?.config;
+        let config = self.shared.config.providers().resolve(&stored)?;
+        let mut client = self.shared.config.client_properties("consumer.");
+        client.extend(with_prefix(&config, "consumer.override."));
+        let group = client
+            .get("group.id")
+            .cloned()
+            .unwrap_or_else(|| format!("connect-{name}"));
+        let pattern = config
+            .get("topics.regex")
+            .filter(|p| !p.is_empty())
+            .cloned();
+        let group = ConsumerGroup {
+            client,
+            group,
+            topics: topics(&config),
+            pattern,
+        };
+        let looked_up = self.shared.groups.committed(group);
+        match tokio::time::timeout(REQUEST_LIMIT, looked_up).await {
+            Ok(found) => Ok(found?),
+            Err(_) => Err(HerderError::Timeout(REQUEST_LIMIT)),
+        }
+    }
+
+    /// Validates a config. The class in the path must be that of the config.
+    ///
+    /// # Errors
+    /// [`HerderError::BadRequest`].
+    pub fn validate(&self, class: &str, config: &GivenConfig) -> Answer<ConfigInfos> {
+        let given = config
+            .get("connector.class")
+            .and_then(Option::as_deref)
+            .unwrap_or_default();
+        let cut = |name: &str| {
+            name.trim()
+                .strip_suffix("Connector")
+                .unwrap_or(name)
+                .to_owned()
+        };
+        if !given.is_empty() && !cut(given).ends_with(&cut(class)) && !self.same(given, class) {
+            return Err(HerderError::BadRequest(format!(
+                "Included connector type {given} does not match request type {class}"
+            )));
+        }
+        let Shared {
+            plugins,
+            config: worker,
+            ..
+        } = &*self.shared;
+        connector_config::validate(plugins, worker, config).map_err(HerderError::BadRequest)
+    }
+
+    fn same(&self, one: &str, other: &str) -> bool {
+        let plugins = self.plugins();
+        match (plugins.sink(one), plugins.sink(other)) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
+    /// Stops all tasks and ends the herder.
+    pub async fn shutdown(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.commands.send(Command::Shutdown(reply)).await.is_ok() {
+            // An error means that the herder has ended already.
+            let _ = done.await;
+        }
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Answer<T> {
+        self.ask_within(REQUEST_LIMIT, command).await
+    }
+
+    async fn ask_within<T>(
+        &self,
+        limit: Duration,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Answer<T> {
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            let sent = self.commands.send(command(reply)).await;
+            sent.map_err(|_| HerderError::ShuttingDown)?;
+            answer.await.map_err(|_| HerderError::ShuttingDown)?
+        };
+        tokio::time::timeout(limit, asked)
+            .await
+            .unwrap_or(Err(HerderError::Timeout(limit)))
+    }
+}
+
+/// The topics that a config names.
+pub(super) fn topics(config: &Properties) -> Vec<String> {
+    let topics = config
+        .get("topics")
+        .map_or("", String::as_str)
+        .split(',')
+        .map(str::trim);
+    topics
+        .filter(|topic| !topic.is_empty())
+        .map(str::to_owned)
+        .collect()
+}

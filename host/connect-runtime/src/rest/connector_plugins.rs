@@ -1,0 +1,48 @@
+//! `/connector-plugins`.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::IntoResponse;
+use serde_json::{Value, json};
+
+use super::connectors::Answer;
+use super::query::Query;
+use super::{Api, RestError, body, entities};
+use crate::connector_config::key_infos;
+
+pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
+    let connectors_only = Query::new(query.as_deref()).flag("connectorsOnly", true);
+    let plugins = api.herder.plugins().list();
+    let shown = plugins
+        .iter()
+        .filter(|plugin| !connectors_only || plugin.kind == "sink");
+    let shown: Vec<Value> = shown
+        .map(|plugin| {
+            json!({ "class": plugin.class, "type": plugin.kind, "version": plugin.version })
+        })
+        .collect();
+    Ok(Json(shown).into_response())
+}
+
+pub(super) async fn config(State(api): State<Api>, Path(class): Path<String>) -> Answer {
+    let def = api.herder.plugins().config_def(&class);
+    let def = def.ok_or_else(|| RestError::not_found(format!("Unknown plugin {class}.")))?;
+    let infos: Vec<Value> = key_infos(def.keys())
+        .iter()
+        .map(entities::config_key_info)
+        .collect();
+    Ok(Json(infos).into_response())
+}
+
+pub(super) async fn validate(
+    State(api): State<Api>,
+    Path(class): Path<String>,
+    headers: HeaderMap,
+    given: Bytes,
+) -> Answer {
+    let config = body::config(body::object(&headers, &given)?)?;
+    let infos = api.herder.validate(&class, &config)?;
+    Ok(Json(entities::config_infos(&infos)).into_response())
+}

@@ -1,0 +1,234 @@
+//! `/connectors`.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use tracing::debug;
+
+use super::query::Query;
+use super::{Api, RestError, body, entities};
+use crate::connector_config::GivenConfig;
+use crate::herder::{ConnectorView, HerderError, Restart};
+use crate::storage::TargetState;
+
+pub(super) type Answer = Result<Response, RestError>;
+
+pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
+    let views = api.herder.connectors().await?;
+    let query = Query::new(query.as_deref());
+    let expansions: Vec<&str> = query.all("expand").collect();
+    if expansions.is_empty() {
+        let names: Vec<&str> = views.iter().map(|view| view.name.as_str()).collect();
+        return Ok(Json(names).into_response());
+    }
+    let expanded = views.iter().map(|view| {
+        let mut entry = Map::new();
+        for expansion in &expansions {
+            let value = match *expansion {
+                "status" => entities::connector_state(view),
+                "info" => entities::connector_info(view),
+                other => {
+                    debug!(expansion = other, "unknown expansion");
+                    continue;
+                }
+            };
+            entry.insert((*expansion).to_owned(), value);
+        }
+        (view.name.clone(), Value::Object(entry))
+    });
+    Ok(Json(expanded.collect::<Map<_, _>>()).into_response())
+}
+
+pub(super) async fn create(State(api): State<Api>, headers: HeaderMap, given: Bytes) -> Answer {
+    let body::CreateConnector {
+        name,
+        mut config,
+        initial_state,
+    } = body::create(body::object(&headers, &given)?)?;
+    name_config(&name, &mut config)?;
+    let view = api.herder.create(&name, config, initial_state).await?;
+    Ok(created(&view))
+}
+
+/// The name in the config, when there is one, must be the connector's.
+fn name_config(name: &str, config: &mut GivenConfig) -> Result<(), RestError> {
+    match config.get("name").and_then(Option::as_deref) {
+        Some(own) if own != name => Err(RestError::bad_request(format!(
+            "Connector name configuration ({own}) doesn't match connector name in the URL ({name})"
+        ))),
+        _ => {
+            config.insert("name".into(), Some(name.to_owned()));
+            Ok(())
+        }
+    }
+}
+
+fn created(view: &ConnectorView) -> Response {
+    let body = Json(entities::connector_info(view));
+    let mut response = (StatusCode::CREATED, body).into_response();
+    let location = format!("/connectors/{}", encode(&view.name));
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+fn encode(name: &str) -> String {
+    let encoded = name.bytes().map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    });
+    encoded.collect()
+}
+
+pub(super) async fn get(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    let view = api.herder.connector(&name).await?;
+    Ok(Json(entities::connector_info(&view)).into_response())
+}
+
+pub(super) async fn delete(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    api.herder.delete(&name).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn get_config(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    let view = api.herder.connector(&name).await?;
+    Ok(Json(view.config).into_response())
+}
+
+pub(super) async fn put_config(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    given: Bytes,
+) -> Answer {
+    let mut config = body::config(body::object(&headers, &given)?)?;
+    name_config(&name, &mut config)?;
+    let (is_new, view) = api.herder.put_config(&name, config).await?;
+    if is_new {
+        return Ok(created(&view));
+    }
+    Ok(Json(entities::connector_info(&view)).into_response())
+}
+
+pub(super) async fn patch_config(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    given: Bytes,
+) -> Answer {
+    let patch = body::config(body::object(&headers, &given)?)?;
+    if let Some(Some(own)) = patch.get("name")
+        && *own != name
+    {
+        let mut patch = patch.clone();
+        name_config(&name, &mut patch)?;
+    }
+    let view = api.herder.patch_config(&name, patch).await?;
+    Ok(Json(entities::connector_info(&view)).into_response())
+}
+
+pub(super) async fn status(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    let view = api
+        .herder
+        .connector(&name)
+        .await
+        .map_err(|error| match error {
+            HerderError::NotFound(_) => {
+                RestError::not_found(format!("No status found for connector {name}"))
+            }
+            other => other.into(),
+        })?;
+    Ok(Json(entities::connector_state(&view)).into_response())
+}
+
+pub(super) async fn tasks(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    let view = api.herder.connector(&name).await?;
+    let tasks: Vec<Value> = view
+        .tasks
+        .iter()
+        .map(|task| entities::task_info(&view, task))
+        .collect();
+    Ok(Json(tasks).into_response())
+}
+
+pub(super) async fn task_status(
+    State(api): State<Api>,
+    Path((name, task)): Path<(String, String)>,
+) -> Answer {
+    let missing = || RestError::not_found(format!("No status found for task {name}-{task}"));
+    let view = match api.herder.connector(&name).await {
+        Ok(view) => view,
+        Err(HerderError::NotFound(_)) => return Err(missing()),
+        Err(other) => return Err(other.into()),
+    };
+    let found = view.tasks.iter().find(|found| found.id.to_string() == task);
+    Ok(Json(entities::task_state(found.ok_or_else(missing)?)).into_response())
+}
+
+pub(super) async fn restart_task(
+    State(api): State<Api>,
+    Path((name, task)): Path<(String, String)>,
+) -> Answer {
+    let number = task
+        .parse()
+        .map_err(|_| RestError::not_found(format!("Unknown task: {name}-{task}")))?;
+    api.herder.restart_task(&name, number).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn restart(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let query = Query::new(query.as_deref());
+    let restart = Restart {
+        name,
+        include_tasks: query.flag("includeTasks", false),
+        only_failed: query.flag("onlyFailed", false),
+    };
+    let plain = !restart.include_tasks && !restart.only_failed;
+    let view = api.herder.restart(restart).await?;
+    if plain {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let body = Json(entities::connector_state(&view));
+    Ok((StatusCode::ACCEPTED, body).into_response())
+}
+
+pub(super) async fn pause(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    api.herder
+        .set_target_state(&name, TargetState::Paused)
+        .await?;
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+pub(super) async fn resume(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    api.herder
+        .set_target_state(&name, TargetState::Started)
+        .await?;
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+pub(super) async fn stop(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    api.herder
+        .set_target_state(&name, TargetState::Stopped)
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn topics(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    let topics = api.herder.topics(&name).await?;
+    Ok(Json(json!({ name: { "topics": topics } })).into_response())
+}
+
+pub(super) async fn reset_topics(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    api.herder.reset_topics(&name).await?;
+    Ok(StatusCode::ACCEPTED.into_response())
+}

@@ -1,0 +1,44 @@
+//! `/`, `/health` and `/metrics`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use serde_json::json;
+
+use super::Api;
+use super::connectors::Answer;
+use crate::plugins::KAFKA_VERSION;
+
+/// Tools switch features by `version`, so it is Kafka's; ours is in `commit`.
+pub(super) async fn root(State(api): State<Api>) -> Answer {
+    let body = json!({
+        "version": KAFKA_VERSION,
+        "commit": concat!("ferrule-", env!("CARGO_PKG_VERSION")),
+        "kafka_cluster_id": api.herder.cluster_id().unwrap_or_default(),
+    });
+    Ok(Json(body).into_response())
+}
+
+pub(super) async fn health(State(api): State<Api>) -> Answer {
+    let (code, status, message) = if !api.herder.is_started() {
+        let message = "Worker is still starting up.";
+        (StatusCode::SERVICE_UNAVAILABLE, "starting", message)
+    } else if api.herder.ping().await.is_ok() {
+        let message = "Worker has completed startup and is ready to handle requests.";
+        (StatusCode::OK, "healthy", message)
+    } else {
+        let message = "Worker was unable to handle this request and may be unable to handle \
+                       other requests.";
+        (StatusCode::INTERNAL_SERVER_ERROR, "unhealthy", message)
+    };
+    Ok((code, Json(json!({ "status": status, "message": message }))).into_response())
+}
+
+pub(super) async fn metrics(State(api): State<Api>) -> Answer {
+    let kind = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    Ok((kind, (api.metrics)()).into_response())
+}

@@ -1,0 +1,245 @@
+//! A log in a compacted topic of Kafka.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use connect_api::{Error, Properties, Result};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::util::Timeout;
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
+
+use super::log_reader::{LogReader, Position};
+use super::{BackingStore, StoredRecord};
+use crate::config::{StorageTopic, WorkerConfig};
+use crate::kafka::client_config;
+
+/// How long a write may take until it is read back.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+/// How long one request to Kafka may take.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// How long Kafka may be away when the worker starts.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A compacted topic that is read in full and then followed.
+pub struct KafkaBasedLog {
+    topic: String,
+    producer: FutureProducer,
+    reader: LogReader,
+}
+
+impl KafkaBasedLog {
+    /// Opens the topic. It is created when it is not there.
+    ///
+    /// # Errors
+    /// When Kafka cannot be reached, or the topic is not fit: not compacted, or with more
+    /// partitions than `most_partitions`.
+    pub async fn open(
+        config: &WorkerConfig,
+        topic: StorageTopic,
+        most_partitions: Option<usize>,
+    ) -> Result<Self> {
+        let partitions = ensure_topic(config, &topic, most_partitions).await?;
+        let producer = producer(config)?;
+        let reader = LogReader::start(consumer(config)?, &topic.name, partitions)?;
+        Ok(Self {
+            topic: topic.name,
+            producer,
+            reader,
+        })
+    }
+}
+
+#[async_trait]
+impl BackingStore for KafkaBasedLog {
+    async fn start(&mut self) -> Result<Vec<StoredRecord>> {
+        let read = tokio::time::timeout(START_LIMIT, self.reader.to_end()).await;
+        let late = || Error::retriable(format!("could not read topic {} to its end", self.topic));
+        read.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn write(&mut self, record: StoredRecord) -> Result<Vec<StoredRecord>> {
+        let deadline = Instant::now() + WRITE_LIMIT;
+        let value = record.value.as_ref().map(ToString::to_string);
+        let mut message = FutureRecord::<str, str>::to(&self.topic).key(&record.key);
+        if let Some(value) = &value {
+            message = message.payload(value);
+        }
+        let sent = self
+            .producer
+            .send(message, Timeout::After(WRITE_LIMIT))
+            .await;
+        let failed = |cause: KafkaError| {
+            Error::retriable(format!("could not write to topic {}", self.topic)).with_source(cause)
+        };
+        let delivery = sent.map_err(|(cause, _)| failed(cause))?;
+        let own = Position {
+            partition: delivery.partition,
+            offset: delivery.offset,
+        };
+        let read = timeout_at(deadline, self.reader.until(own)).await;
+        let late =
+            || Error::retriable(format!("a write to topic {} was not read back", self.topic));
+        read.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn next(&mut self) -> StoredRecord {
+        self.reader.next().await
+    }
+}
+
+/// The id of the Kafka cluster.
+pub async fn cluster_id(config: &WorkerConfig) -> Option<String> {
+    let consumer = consumer(config).ok()?;
+    let fetch = move || consumer.client().fetch_cluster_id(REQUEST_LIMIT);
+    tokio::task::spawn_blocking(fetch).await.ok().flatten()
+}
+
+fn invalid(cause: KafkaError) -> Error {
+    Error::config("the settings of the Kafka clients are not valid").with_source(cause)
+}
+
+fn producer(config: &WorkerConfig) -> Result<FutureProducer> {
+    let mut client = client_config(&config.client_properties("producer."))?;
+    client
+        .set("acks", "all")
+        .set("linger.ms", "0")
+        .set("max.in.flight.requests.per.connection", "1")
+        .set("message.timeout.ms", WRITE_LIMIT.as_millis().to_string())
+        // Java's: a key must not move to another partition when a JVM worker writes it.
+        .set("partitioner", "murmur2_random");
+    client.create().map_err(invalid)
+}
+
+fn consumer(config: &WorkerConfig) -> Result<BaseConsumer> {
+    consumer_of(&config.client_properties("consumer."), config.group_id())
+}
+
+/// A consumer for one partition assignment of its own; the group is never joined.
+pub(super) fn consumer_of(properties: &Properties, group: &str) -> Result<BaseConsumer> {
+    let mut client = client_config(properties)?;
+    for key in [
+        "group.protocol",
+        "group.instance.id",
+        "partition.assignment.strategy",
+    ] {
+        client.remove(key);
+    }
+    client
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "earliest")
+        .set("isolation.level", "read_committed")
+        .set("fetch.wait.max.ms", "100");
+    client.create().map_err(invalid)
+}
+
+async fn ensure_topic(
+    config: &WorkerConfig,
+    topic: &StorageTopic,
+    most_partitions: Option<usize>,
+) -> Result<Vec<i32>> {
+    let admin = client_config(&config.client_properties("admin."))?;
+    let admin: AdminClient<DefaultClientContext> = admin.create().map_err(invalid)?;
+    let deadline = Instant::now() + START_LIMIT;
+    let name = &topic.name;
+    let mut partitions = partitions(consumer(config)?, name, deadline).await?;
+    while partitions.is_empty() {
+        create(&admin, topic).await?;
+        if Instant::now() > deadline {
+            return Err(Error::retriable(format!(
+                "topic {name} was created but is not there"
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        partitions = self::partitions(consumer(config)?, name, deadline).await?;
+    }
+    if let Some(most) = most_partitions.filter(|most| partitions.len() > *most) {
+        return Err(Error::config(format!(
+            "topic {name} must have {most} partition, and has {}",
+            partitions.len()
+        )));
+    }
+    check_compacted(&admin, name).await?;
+    Ok(partitions)
+}
+
+/// The partitions of a topic; none when it is not there.
+async fn partitions(consumer: BaseConsumer, topic: &str, deadline: Instant) -> Result<Vec<i32>> {
+    let name = topic.to_owned();
+    let look = move || loop {
+        match consumer.fetch_metadata(Some(&name), REQUEST_LIMIT) {
+            Ok(metadata) => {
+                let topics = metadata.topics().iter().filter(|t| t.error().is_none());
+                return Ok(topics
+                    .flat_map(|t| t.partitions())
+                    .map(|p| p.id())
+                    .collect());
+            }
+            Err(cause) if Instant::now() > deadline => {
+                return Err(Error::retriable("could not reach Kafka").with_source(cause));
+            }
+            Err(cause) => warn!(error = %cause, "Kafka does not answer yet"),
+        }
+    };
+    let failed = |cause| Error::fatal("could not look up a topic").with_source(cause);
+    tokio::task::spawn_blocking(look).await.map_err(failed)?
+}
+
+async fn create(admin: &AdminClient<DefaultClientContext>, topic: &StorageTopic) -> Result<()> {
+    let replication = TopicReplication::Fixed(topic.replication_factor);
+    let mut new = NewTopic::new(&topic.name, topic.partitions, replication);
+    for (key, value) in &topic.settings {
+        new = new.set(key, value);
+    }
+    let options = AdminOptions::new().operation_timeout(Some(Timeout::After(REQUEST_LIMIT)));
+    let failed = || Error::retriable(format!("could not create topic {}", topic.name));
+    let created = admin.create_topics([&new], &options).await;
+    for outcome in created.map_err(|cause| failed().with_source(cause))? {
+        match outcome {
+            Ok(name) => info!(topic = name, "created"),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((_, code)) => return Err(failed().with_source(KafkaError::AdminOp(code))),
+        }
+    }
+    Ok(())
+}
+
+/// A topic that deletes by age would forget connectors.
+async fn check_compacted(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<()> {
+    let options = AdminOptions::new().request_timeout(Some(Timeout::After(REQUEST_LIMIT)));
+    let described = admin
+        .describe_configs([&ResourceSpecifier::Topic(topic)], &options)
+        .await;
+    let described = described.map(|resources| resources.into_iter().next());
+    let policy = match described {
+        Ok(Some(Ok(resource))) => {
+            let entries = resource.entries.into_iter();
+            entries
+                .filter(|entry| entry.name == "cleanup.policy")
+                .find_map(|entry| entry.value)
+        }
+        Ok(Some(Err(cause))) => return unknown_policy(topic, &cause.to_string()),
+        Err(cause) => return unknown_policy(topic, &cause.to_string()),
+        Ok(None) => None,
+    };
+    match policy {
+        Some(policy) if policy != "compact" => Err(Error::config(format!(
+            "topic {topic} must have cleanup.policy=compact, and has {policy}: connectors would \
+             be forgotten"
+        ))),
+        Some(_) => Ok(()),
+        None => unknown_policy(topic, "the answer does not name it"),
+    }
+}
+
+/// The right to describe may be missing; then the operator is trusted, as by Kafka Connect.
+fn unknown_policy(topic: &str, why: &str) -> Result<()> {
+    warn!(topic, why, "could not see whether the topic is compacted");
+    Ok(())
+}

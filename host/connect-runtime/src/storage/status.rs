@@ -1,0 +1,80 @@
+//! The records of the status topic.
+
+use serde_json::{Value, json};
+
+use super::StoredRecord;
+
+/// The state of a connector or a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not started, or not yet.
+    Unassigned,
+    /// At work.
+    Running,
+    /// Paused.
+    Paused,
+    /// Stopped; only a connector is.
+    Stopped,
+    /// Ended by an error.
+    Failed,
+    /// About to be started anew.
+    Restarting,
+}
+
+impl State {
+    /// The word on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unassigned => "UNASSIGNED",
+            Self::Running => "RUNNING",
+            Self::Paused => "PAUSED",
+            Self::Stopped => "STOPPED",
+            Self::Failed => "FAILED",
+            Self::Restarting => "RESTARTING",
+        }
+    }
+}
+
+/// The status of a connector or a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The state.
+    pub state: State,
+    /// Why it failed.
+    pub trace: Option<String>,
+    /// host:port of the worker.
+    pub worker_id: String,
+    /// Which start this is about.
+    pub generation: u64,
+    /// The plugin's version.
+    pub version: Option<String>,
+}
+
+impl Status {
+    /// The record's value.
+    pub fn value(&self) -> Value {
+        let mut value = json!({
+            "state": self.state.name(),
+            "trace": self.trace,
+            "worker_id": self.worker_id,
+            "generation": self.generation,
+        });
+        if let Some(version) = &self.version {
+            value["version"] = json!(version);
+        }
+        value
+    }
+}
+
+/// The key of a task's status.
+pub fn task_status_key(connector: &str, task: u32) -> String {
+    format!("status-task-{connector}-{task}")
+}
+
+/// The highest generation that any record names: those of this worker's life begin above it.
+pub fn highest_generation(records: &[StoredRecord]) -> u64 {
+    let generations = records
+        .iter()
+        .filter_map(|r| r.value.as_ref()?.get("generation")?.as_u64());
+    generations.max().unwrap_or(0)
+}
