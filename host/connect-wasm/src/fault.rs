@@ -52,7 +52,11 @@ impl Fault {
             }
             // An allocator that is refused memory mostly ends in `unreachable`.
             Some(_) if refused => Self::Memory(host.memory.bytes()),
-            Some(trap) => Self::Trap(trap.to_string()),
+            Some(trap) => {
+                let text = trap.to_string();
+                let text = text.strip_prefix("wasm trap: ").unwrap_or(&text);
+                Self::Trap(text.to_owned())
+            }
             None => {
                 let text = plain(error);
                 // wasmtime does not export the type of this error.

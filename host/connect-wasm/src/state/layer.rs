@@ -94,10 +94,12 @@ impl Layer {
     }
 }
 
+type Entries<'a> = btree_map::Range<'a, Box<[u8]>, Option<Entry>>;
+
 /// Merges layers, newest first, in the order of the keys.
 pub(super) struct Scan<'a> {
     prefix: &'a [u8],
-    layers: Vec<Peekable<btree_map::Range<'a, Box<[u8]>, Option<Entry>>>>,
+    layers: Vec<Peekable<Entries<'a>>>,
 }
 
 impl<'a> Scan<'a> {

@@ -129,17 +129,9 @@ impl<'a> Lift<'a> {
         })
     }
 
-    /// A scalar keeps the schema of the part that it replaces where it fits it.
     fn payload(&self, part: &Datum, made: PayloadResult) -> Checked<Datum> {
         match made {
-            PayloadResult::Scalar(scalar) => {
-                if let Some(schema) = &part.schema {
-                    if let Ok(value) = typed(scalar.clone(), schema, Some(&part.value)) {
-                        return Ok(Datum::new(Arc::clone(schema), value));
-                    }
-                }
-                value(scalar).map(Datum::schemaless)
-            }
+            PayloadResult::Scalar(made) => scalar(part, made),
             PayloadResult::Row(row) => self.row(part, row),
         }
     }
@@ -178,6 +170,32 @@ impl<'a> Lift<'a> {
     }
 }
 
+/// A scalar keeps the schema of the part that it replaces where it fits it.
+fn scalar(part: &Datum, made: ValueResult) -> Checked<Datum> {
+    let Some(schema) = &part.schema else {
+        return value(made).map(Datum::schemaless);
+    };
+    if let (ValueResult::Json(text), true) = (&made, is_nested(&schema.kind))
+        && let Ok(value) = nested::lift(text, schema, Some(&part.value))
+    {
+        return Ok(Datum::new(Arc::clone(schema), value));
+    }
+    let value = value(made)?;
+    let fits = match value {
+        Value::Null => schema.optional,
+        _ => nested::fits(&schema.kind, &value),
+    };
+    Ok(if fits {
+        Datum::new(Arc::clone(schema), value)
+    } else {
+        Datum::schemaless(value)
+    })
+}
+
+fn is_nested(kind: &Kind) -> bool {
+    matches!(kind, Kind::Array(_) | Kind::Map(..) | Kind::Struct(_))
+}
+
 /// A value that a schema describes.
 fn typed(made: ValueResult, schema: &Schema, before: Option<&Value>) -> Checked<Value> {
     let mismatch = |value: &Value| -> Cow<'static, str> {
@@ -188,9 +206,7 @@ fn typed(made: ValueResult, schema: &Schema, before: Option<&Value>) -> Checked<
         )
         .into()
     };
-    if let (ValueResult::Json(text), Kind::Array(_) | Kind::Map(..) | Kind::Struct(_)) =
-        (&made, &schema.kind)
-    {
+    if let (ValueResult::Json(text), true) = (&made, is_nested(&schema.kind)) {
         return nested::lift(text, schema, before);
     }
     let value = value(made)?;
