@@ -132,7 +132,7 @@ mod tests {
             (
                 "0.123456789",
                 "FLOAT32",
-                Value::Float(0.123_456_789_f32.into()),
+                Value::Float(0.123_456_79_f32.into()),
             ),
             ("1e40", "FLOAT64", Value::Float(1e40)),
             (".5", "STRING", Value::from(".5")),

@@ -31,9 +31,9 @@ const REPLACE_NULL: &str = "replace.null.with.default";
 const SCHEMA_CONTENT: &str = "schema.content";
 
 /// Kafka Connect's very words: users search for them.
-const ENVELOPE: &str = "JsonConverter with schemas.enable requires \"schema\" and \"payload\" fields \
-and may not contain additional fields. If you are trying to deserialize plain JSON data, set \
-schemas.enable=false in your converter configuration.";
+const ENVELOPE: &str = "JsonConverter with schemas.enable requires \"schema\" and \
+\"payload\" fields and may not contain additional fields. If you are trying to deserialize plain \
+JSON data, set schemas.enable=false in your converter configuration.";
 
 fn config_def() -> ConfigDef {
     ConfigDef::new(vec![
@@ -85,6 +85,8 @@ struct JsonConverter {
     replace_null: bool,
     content: Option<Arc<Schema>>,
     schemas: Schemas,
+    /// How the last envelope began, up to the end of its schema.
+    head: Option<(Box<[u8]>, Arc<Schema>)>,
     shapes: Shapes,
 }
 
@@ -107,8 +109,22 @@ impl JsonConverter {
                 limit: usize::try_from(config.integer(SCHEMAS_CACHE_SIZE)).unwrap_or(0),
                 ..Schemas::default()
             },
+            head: None,
             shapes: Shapes::default(),
         })
+    }
+
+    /// The data of an envelope that begins as the last one did: its schema is compared, not
+    /// parsed. None for any other, also where the payload is at fault: the whole is read then.
+    fn as_before(&self, bytes: &[u8]) -> Option<Datum> {
+        let (head, schema) = self.head.as_ref()?;
+        let rest = bytes.strip_prefix(&**head)?.trim_ascii_start();
+        let rest = rest.strip_prefix(b",")?.trim_ascii_start();
+        let rest = rest.strip_prefix(b"\"payload\"")?.trim_ascii_start();
+        let rest = rest.strip_prefix(b":")?.trim_ascii_end();
+        let payload = rest.strip_suffix(b"}")?;
+        let value = payload::read_shared(payload, schema, self.replace_null).ok()?;
+        Some(Datum::new(Arc::clone(schema), value))
     }
 }
 
@@ -125,11 +141,15 @@ impl Converter for JsonConverter {
             return Ok(Datum::schemaless(self.shapes.read(bytes)?));
         }
         if let Some(schema) = &self.content {
-            let value = payload::read(bytes, schema, self.replace_null)?;
+            let value = payload::read_shared(bytes, schema, self.replace_null)?;
             return Ok(Datum::new(Arc::clone(schema), value));
+        }
+        if let Some(datum) = self.as_before(bytes) {
+            return Ok(datum);
         }
         let mut failure = None;
         let visitor = Envelope {
+            bytes,
             converter: self,
             failure: &mut failure,
         };
@@ -149,38 +169,29 @@ impl Converter for JsonConverter {
 #[derive(Default)]
 struct Schemas {
     limit: usize,
-    last: Option<(Box<str>, Option<Arc<Schema>>)>,
     known: HashMap<Box<str>, Option<Arc<Schema>>>,
 }
 
 impl Schemas {
     fn get(&mut self, text: &str, replace_null: bool) -> Result<Option<Arc<Schema>>> {
-        if let Some((last, schema)) = &self.last
-            && **last == *text
-        {
+        if let Some(schema) = self.known.get(text) {
             return Ok(schema.clone());
         }
-        let schema = match self.known.get(text) {
-            Some(schema) => schema.clone(),
-            None => {
-                let schema = schema::parse(text, replace_null)?;
-                // What a topic still uses comes back at once; nothing need be known about age.
-                if self.known.len() >= self.limit {
-                    self.known.clear();
-                }
-                if self.limit > 0 {
-                    self.known.insert(text.into(), schema.clone());
-                }
-                schema
-            }
-        };
-        self.last = Some((text.into(), schema.clone()));
+        let schema = schema::parse(text, replace_null)?;
+        // What a topic still uses comes back at once; nothing need be known about age.
+        if self.known.len() >= self.limit {
+            self.known.clear();
+        }
+        if self.limit > 0 {
+            self.known.insert(text.into(), schema.clone());
+        }
         Ok(schema)
     }
 }
 
 /// Reads the envelope in one pass: a payload that follows its schema is decoded where it stands.
 struct Envelope<'c> {
+    bytes: &'c [u8],
     converter: &'c mut JsonConverter,
     failure: &'c mut Option<Error>,
 }
@@ -203,7 +214,12 @@ impl<'de> Visitor<'de> for Envelope<'_> {
                 Key::Schema => {
                     let raw: &RawValue = map.next_value()?;
                     match self.converter.schemas.get(raw.get(), replace_null) {
-                        Ok(found) => schema = Some(found),
+                        Ok(found) => {
+                            let alone = early.is_none() && schema.is_none() && !extra;
+                            let head = if alone { head(self.bytes, raw) } else { None };
+                            self.converter.head = head.zip(found.clone());
+                            schema = Some(found);
+                        }
                         Err(error) => return fail(self.failure, error),
                     }
                 }
@@ -212,7 +228,7 @@ impl<'de> Visitor<'de> for Envelope<'_> {
                         let reader = payload::Reader::new(replace_null);
                         match map.next_value_seed(reader.seed(schema)) {
                             Ok(value) => datum = Some(Datum::new(Arc::clone(schema), value)),
-                            Err(error) => match reader.into_failure() {
+                            Err(error) => match reader.failure() {
                                 Some(failure) => return fail(self.failure, failure),
                                 None => return Err(error),
                             },
@@ -229,7 +245,7 @@ impl<'de> Visitor<'de> for Envelope<'_> {
         let late = match (extra, datum, schema, early) {
             (false, Some(datum), ..) => return Ok(datum),
             (false, None, Some(Some(schema)), Some(raw)) => {
-                payload::read(raw.get().as_bytes(), &schema, replace_null)
+                payload::read_shared(raw.get().as_bytes(), &schema, replace_null)
                     .map(|value| Datum::new(schema, value))
             }
             (false, None, Some(None), Some(raw)) => {
@@ -249,6 +265,17 @@ fn fail<T, E: serde::de::Error>(
 ) -> std::result::Result<T, E> {
     *slot = Some(error);
     Err(E::custom(""))
+}
+
+/// What stands before the end of the schema.
+fn head(bytes: &[u8], schema: &RawValue) -> Option<Box<[u8]>> {
+    // The schema is a part of the bytes, so that addresses tell where it ends.
+    let start = schema
+        .get()
+        .as_ptr()
+        .addr()
+        .checked_sub(bytes.as_ptr().addr())?;
+    bytes.get(..start + schema.get().len()).map(Box::from)
 }
 
 enum Key {

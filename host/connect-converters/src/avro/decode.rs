@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use connect_api::{Decimal, Error, Result, Str, Struct, Value};
+use connect_api::{Decimal, Error, Result, Schema, Str, Struct, Value};
 
 use super::plan::{Branch, Fields, Item, Plan};
 
@@ -130,24 +130,27 @@ impl<'a> Reader<'a> {
                 0 => self.value(inner)?,
                 _ => return no_branch(),
             },
-            Plan::Union { schema, branches } => {
-                let at = usize::try_from(self.long()?).ok();
-                match at.and_then(|at| branches.get(at)) {
-                    Some(Branch::Null) => Value::Null,
-                    Some(Branch::Field(at, plan)) => {
-                        let mut values = Vec::new();
-                        values.resize(schema.fields().map_or(0, <[_]>::len), Value::Null);
-                        values[*at] = self.value(plan)?;
-                        Value::Struct(Box::new(Struct::new(Arc::clone(schema), values)))
-                    }
-                    None => return no_branch(),
-                }
-            }
+            Plan::Union { schema, branches } => self.union(schema, branches)?,
             Plan::Record { schema, fields } => {
                 let values = self.fields(fields)?;
                 Value::Struct(Box::new(Struct::new(Arc::clone(schema), values)))
             }
         })
+    }
+
+    fn union(&mut self, schema: &Arc<Schema>, branches: &[Branch]) -> Decoded<Value> {
+        let at = usize::try_from(self.long()?).ok();
+        match at.and_then(|at| branches.get(at)) {
+            Some(Branch::Null) => Ok(Value::Null),
+            Some(Branch::Field(at, plan)) => {
+                let mut values = Vec::new();
+                values.resize(schema.fields().map_or(0, <[_]>::len), Value::Null);
+                values[*at] = self.value(plan)?;
+                let row = Struct::new(Arc::clone(schema), values);
+                Ok(Value::Struct(Box::new(row)))
+            }
+            None => no_branch(),
+        }
     }
 
     fn fields(&mut self, fields: &Fields) -> Decoded<Vec<Value>> {

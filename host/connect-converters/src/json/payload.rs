@@ -21,12 +21,19 @@ const MAX_DIGITS: u32 = 10_000;
 /// [`connect_api::ErrorKind::Data`] when it is not; the message names the field.
 pub(super) fn read(text: &[u8], schema: &Schema, replace_null: bool) -> Result<Value> {
     let reader = Reader::new(replace_null);
+    read_with(reader.seed_ref(schema, None), text).map_err(|e| reader.explain(&e))
+}
+
+/// The same; the structs at the top share the schema.
+pub(super) fn read_shared(text: &[u8], schema: &Arc<Schema>, replace_null: bool) -> Result<Value> {
+    let reader = Reader::new(replace_null);
+    read_with(reader.seed(schema), text).map_err(|e| reader.explain(&e))
+}
+
+fn read_with(seed: Typed<'_>, text: &[u8]) -> serde_json::Result<Value> {
     let mut json = serde_json::Deserializer::from_slice(text);
-    let value = reader.seed_ref(schema, None).deserialize(&mut json);
-    match value.and_then(|value| json.end().map(|()| value)) {
-        Ok(value) => Ok(value),
-        Err(error) => Err(reader.into_failure().unwrap_or_else(|| malformed(&error))),
-    }
+    let value = seed.deserialize(&mut json)?;
+    json.end().map(|()| value)
 }
 
 /// serde_json's own words could quote the data.
@@ -71,9 +78,13 @@ impl Reader {
         }
     }
 
+    fn explain(&self, error: &serde_json::Error) -> Error {
+        self.failure().unwrap_or_else(|| malformed(error))
+    }
+
     /// What was wrong with the data; none where the JSON itself was.
-    pub(super) fn into_failure(self) -> Option<Error> {
-        let failure = self.failure.into_inner()?;
+    pub(super) fn failure(&self) -> Option<Error> {
+        let failure = self.failure.take()?;
         if failure.path.is_empty() {
             return Some(Error::data(failure.why));
         }

@@ -319,6 +319,32 @@ fn one_schema_text_is_one_schema() {
 }
 
 #[test]
+fn envelopes_that_begin_alike_are_still_whole() {
+    let mut converter = converter(&[]).unwrap();
+    let mut read = |rest: &str| {
+        let text = format!(r#"{{"schema":{{"type":"int32"}}{rest}"#);
+        let datum = converter.to_connect_data("topic", Some(text.as_bytes()));
+        datum.map(|d| d.value).map_err(|e| e.to_string())
+    };
+    for (rest, expect) in [
+        (r#","payload":1}"#, Ok(Value::Int(1))),
+        (r#" , "payload" : 2 } "#, Ok(Value::Int(2))),
+        (r#","payload":3,"more":{}}"#, Err(ENVELOPE)),
+        (r#","payload":"x"}"#, Err("expected INT32, found a string")),
+        (r#","payload":}"#, Err("malformed JSON at line 1 column 38")),
+        (
+            r#","payload":1}}"#,
+            Err("malformed JSON at line 1 column 40"),
+        ),
+        (r#","other":1}"#, Err(ENVELOPE)),
+        ("}", Err(ENVELOPE)),
+        (r#","payload":4}"#, Ok(Value::Int(4))),
+    ] {
+        assert_eq!(read(rest), expect.map_err(str::to_owned), "{rest}");
+    }
+}
+
+#[test]
 fn a_schema_in_the_configuration_needs_no_envelope() {
     let content = r#"{"type":"struct","fields":[{"field":"n","type":"int32"}]}"#;
     let mut made = converter(&[(SCHEMA_CONTENT, content)]).unwrap();
