@@ -101,6 +101,16 @@ impl PartitionState {
         self.current_clock = None;
     }
 
+    /// The batch that ends before `next_offset` comes to nothing, whatever of it had counted.
+    pub(crate) fn rollback(&mut self, next_offset: i64) {
+        self.discard();
+        while self
+            .overlays
+            .pop_back_if(|o| o.next_offset >= next_offset)
+            .is_some()
+        {}
+    }
+
     /// What batches before `next_offset` wrote is durable.
     pub(crate) fn durable(&mut self, next_offset: i64) {
         while let Some(overlay) = self.overlays.pop_front_if(|o| o.next_offset <= next_offset) {

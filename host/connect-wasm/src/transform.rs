@@ -235,11 +235,12 @@ impl WasmTransform {
         let offset = |record: Option<&SinkRecord>| record.map_or(-1, |r| r.offset);
         Error::fatal(format!(
             "{} failed on too many records of {source} between the offsets {} and {}: the failed \
-             calls took more than {WASTE} times {} ms; the last one {fault}",
+             calls took more than {WASTE} times {} ms, the last one by a fault of kind {}",
             self.plugin,
             offset(records.first()),
             offset(records.last()),
             self.limits.call_timeout.as_millis(),
+            fault.kind(),
         ))
     }
 
@@ -332,8 +333,15 @@ impl Transformation for WasmTransform {
             self.guest.abandon();
         }
         let next_offset = last.offset + 1;
-        let outcomes =
-            self.with_state(source, |this| this.apply_all(source, records, next_offset))?;
+        let outcomes = self.with_state(source, |this| {
+            let outcomes = this.apply_all(source, records, next_offset);
+            if outcomes.is_err()
+                && let Some(state) = this.guest.host().and_then(|host| host.state.as_mut())
+            {
+                state.rollback(next_offset);
+            }
+            outcomes
+        })?;
         self.count(&outcomes);
         Ok(outcomes)
     }

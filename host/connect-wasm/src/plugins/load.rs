@@ -169,3 +169,37 @@ fn componentize(module: &[u8]) -> Result<Vec<u8>, LoadError> {
         LoadError::Componentize(parts.join(": ").replace('\n', " "))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        let loader = Loader::new(Engine::default(), WasmLimits::default()).unwrap();
+        let bytes = wat::parse_str(text).unwrap();
+        match loader.compile(&bytes) {
+            Ok(_) => panic!("{text} is a plugin"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_what_is_wrong() {
+        let clock = "(component (import \"wasi:clocks/wall-clock@0.2.0\" (instance)))";
+        let core = "(module (import \"env\" \"read_disk\" (func)))";
+        let version = "(component (import \"ferrule:transform/files@0.1.0\" (instance \
+            (export \"open\" (func)))))";
+        for (text, expect) in [
+            (
+                clock,
+                "imports wasi:clocks/wall-clock@0.2.0, which the worker does not give",
+            ),
+            (core, "env"),
+            (version, "ferrule:transform/files@0.1.0"),
+            ("(component)", "ferrule:transform/plugin"),
+        ] {
+            let refusal = refusal(text);
+            assert!(refusal.contains(expect), "{refusal}");
+        }
+    }
+}

@@ -200,3 +200,6 @@ fn depth(text: &str) -> usize {
     }
     most
 }
+
+#[cfg(test)]
+mod tests;

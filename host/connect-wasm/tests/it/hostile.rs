@@ -173,7 +173,8 @@ fn a_plugin_that_runs_out_of_time_on_every_record_fails_the_task() {
         "test-guest",
         "topic-3",
         "offsets 0 and 99",
-        "ran longer than 20 ms",
+        "16 times 20 ms",
+        "kind deadline",
     ] {
         assert!(message.contains(part), "{message}");
     }

@@ -38,6 +38,15 @@ fn a_trap_takes_back_what_its_call_wrote() {
 }
 
 #[test]
+fn a_batch_that_fails_the_task_leaves_nothing() {
+    let mut guest = guest(&[("call.timeout.ms", "20")]);
+    let mut batch = vec!["loop"; 100];
+    batch[0] = "count";
+    guest.apply(&source(), &commands(&batch)).unwrap_err();
+    assert_eq!(count(&mut guest, 0), 1);
+}
+
+#[test]
 fn a_reset_goes_back_to_what_is_durable() {
     let mut guest = guest(&[]);
     for offset in 0..4 {
