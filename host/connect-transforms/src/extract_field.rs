@@ -70,7 +70,7 @@ impl ExtractField {
     }
 
     /// A field of a map; a missing one is null.
-    fn from_map(&mut self, datum: &mut Datum) -> Result<()> {
+    fn extract_from_map(&mut self, datum: &mut Datum) -> Result<()> {
         for (i, step) in self.steps.iter().enumerate() {
             if datum.value.is_null() {
                 return Ok(());
@@ -112,7 +112,7 @@ impl RecordTransformation for ExtractField {
     fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
         let datum = rows::datum(record, self.part);
         let Some(schema) = &datum.schema else {
-            self.from_map(datum)?;
+            self.extract_from_map(datum)?;
             return Ok(Disposition::Keep);
         };
         if !matches!(datum.value, Value::Struct(_) | Value::Null) {

@@ -8,8 +8,8 @@ pub(crate) fn parse(path: &str) -> Result<Vec<String>, String> {
     let mut at = 0;
     while at < path.len() {
         let rest = &path[at..];
-        if rest.starts_with('`') {
-            let (step, used) = quoted(&rest[1..]).ok_or_else(|| {
+        if let Some(after) = rest.strip_prefix('`') {
+            let (step, used) = quoted(after).ok_or_else(|| {
                 format!(
                     "Incomplete backtick pair in path: [{path}], consider adding a backslash \
                      before backtick at position {at} to escape it"

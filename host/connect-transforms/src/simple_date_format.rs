@@ -453,7 +453,10 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_parsed_or_refused(pattern in "[yMdHhkKmsSazZXE' :+-]{0,12}", text in ".{0,24}") {
+        fn any_text_is_parsed_or_refused(
+            pattern in "[yMdHhkKmsSazZXE' :+-]{0,12}",
+            text in ".{0,24}",
+        ) {
             if let Ok(format) = SimpleDateFormat::new(&pattern) {
                 let _ = format.parse(&text);
                 let _ = format.parse("99999999999 99999999999 9999999999");
