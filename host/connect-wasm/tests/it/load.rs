@@ -192,3 +192,18 @@ fn a_trap_in_configure_is_an_error_of_the_configuration() {
         "{error}"
     );
 }
+
+#[test]
+fn the_example_plugins_refuse_what_is_no_row() {
+    for name in ["activity-event", "iot-measurement", "telescope-data"] {
+        let mut transform = build(plugins(), name, &[]).unwrap();
+        let outcomes = apply(&mut transform, &commands(&["neither row nor bytes of one"]));
+        let message = crate::failure(&outcomes[0]).to_string();
+        assert!(message.starts_with(&format!("plugin {name} ")), "{message}");
+        assert!(!message.contains("trapped"), "{message}");
+        assert!(
+            !message.contains("neither row"),
+            "a value is told: {message}"
+        );
+    }
+}
