@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use connect_api::Properties;
+use connect_api::{ConfigDef, Properties};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, ConfigChange, ConnectorView, Reply, Restart};
 use super::{HerderError, Shared};
 use crate::config::with_prefix;
 use crate::connector_config::{self, ConfigInfos, GivenConfig};
-use crate::plugins::Plugins;
+use crate::plugins::PluginDescription;
 use crate::storage::{ConsumerGroup, TargetState};
 
 /// How long a request may take.
@@ -38,11 +38,6 @@ impl HerderHandle {
     /// The id of the Kafka cluster.
     pub fn cluster_id(&self) -> Option<&str> {
         self.shared.cluster_id.as_deref()
-    }
-
-    /// Everything that a config can name.
-    pub fn plugins(&self) -> &Plugins {
-        &self.shared.plugins
     }
 
     /// Waits until the herder answers.
@@ -206,11 +201,47 @@ impl HerderHandle {
         }
     }
 
+    /// All that a config can name.
+    ///
+    /// # Errors
+    /// When the worker is about to end.
+    pub async fn list_plugins(&self) -> Answer<Vec<PluginDescription>> {
+        self.blocking(|handle| Ok(handle.shared.plugins.list()))
+            .await
+    }
+
+    /// The options of something that a config can name.
+    ///
+    /// # Errors
+    /// [`HerderError::NotFound`].
+    pub async fn plugin_config(&self, class: String) -> Answer<ConfigDef> {
+        self.blocking(move |handle| {
+            let def = handle.shared.plugins.config_def(&class);
+            def.ok_or_else(|| HerderError::NotFound(format!("Unknown plugin {class}.")))
+        })
+        .await
+    }
+
     /// Validates a config. The class in the path must be that of the config.
     ///
     /// # Errors
     /// [`HerderError::BadRequest`].
-    pub fn validate(&self, class: &str, config: &GivenConfig) -> Answer<ConfigInfos> {
+    pub async fn validate(&self, class: String, config: GivenConfig) -> Answer<ConfigInfos> {
+        self.blocking(move |handle| handle.validate_now(&class, &config))
+            .await
+    }
+
+    /// A plugin that is seen for the first time is compiled, which takes a while.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let handle = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&handle)).await;
+        done.unwrap_or_else(|cause| Err(HerderError::Internal(cause.to_string())))
+    }
+
+    fn validate_now(&self, class: &str, config: &GivenConfig) -> Answer<ConfigInfos> {
         let given = config
             .get("connector.class")
             .and_then(Option::as_deref)
@@ -235,7 +266,7 @@ impl HerderHandle {
     }
 
     fn same(&self, one: &str, other: &str) -> bool {
-        let plugins = self.plugins();
+        let plugins = &self.shared.plugins;
         match (plugins.sink(one), plugins.sink(other)) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             _ => false,

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::connectors::Answer;
 use super::query::Query;
-use super::{Api, RestError, body, entities};
+use super::{Api, body, entities};
 use crate::connector_config::key_infos;
 
 pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
     let connectors_only = Query::new(query.as_deref()).flag("connectorsOnly", true);
-    let plugins = api.herder.plugins().list();
+    let plugins = api.herder.list_plugins().await?;
     let shown = plugins
         .iter()
         .filter(|plugin| !connectors_only || plugin.kind == "sink");
@@ -27,8 +27,7 @@ pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> A
 }
 
 pub(super) async fn config(State(api): State<Api>, Path(class): Path<String>) -> Answer {
-    let def = api.herder.plugins().config_def(&class);
-    let def = def.ok_or_else(|| RestError::not_found(format!("Unknown plugin {class}.")))?;
+    let def = api.herder.plugin_config(class).await?;
     let infos: Vec<Value> = key_infos(def.keys())
         .iter()
         .map(entities::config_key_info)
@@ -43,6 +42,6 @@ pub(super) async fn validate(
     given: Bytes,
 ) -> Answer {
     let config = body::config(body::object(&headers, &given)?)?;
-    let infos = api.herder.validate(&class, &config)?;
+    let infos = api.herder.validate(class, config).await?;
     Ok(Json(entities::config_infos(&infos)).into_response())
 }

@@ -1,1 +1,199 @@
 //! The REST API against a herder in memory.
+
+mod connectors;
+mod plugins;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use connect_api::{
+    Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, ErrantRecordReporter, OpenedPartition,
+    Properties, RecordBatch, Result, SinkConnector, SinkTask, TaskContext, TopicPartition,
+};
+use connect_wasm::{WasmOptions, WasmPlugins};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::{Api, router};
+use crate::config::WorkerConfig;
+use crate::config::tests::minimal;
+use crate::herder::{Herder, HerderHandle, Shared};
+use crate::logging::Loggers;
+use crate::plugins::Plugins;
+use crate::storage::{MemoryLog, NoConsumerGroups, StoredRecord};
+
+/// A sink that takes everything; no test here gets as far as to give it a record.
+struct TestSink(ConfigDef);
+
+impl TestSink {
+    fn new() -> Self {
+        let url = ConfigKey::required("url", ConfigType::String, "Where to.").group("Connection");
+        let password = ConfigKey::nullable("password", ConfigType::Password, "The secret.");
+        Self(ConfigDef::new(vec![url, password.group("Connection")]))
+    }
+}
+
+impl SinkConnector for TestSink {
+    fn classes(&self) -> &'static [&'static str] {
+        &["org.example.TestSinkConnector"]
+    }
+
+    fn version(&self) -> &'static str {
+        "9.9"
+    }
+
+    fn config_def(&self) -> &ConfigDef {
+        &self.0
+    }
+
+    fn normalise(&self, properties: &Properties) -> Properties {
+        properties.clone()
+    }
+
+    fn validate(&self, _: &Properties, _: &mut Vec<ConfigValue>) {}
+
+    fn task(&self, _: &Config, _: &TaskContext) -> Result<Box<dyn SinkTask>> {
+        Ok(Box::new(TestTask))
+    }
+}
+
+struct TestTask;
+
+#[async_trait]
+impl SinkTask for TestTask {
+    async fn open(&mut self, _: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
+        Ok(Vec::new())
+    }
+
+    async fn start_at(&mut self, _: &[(TopicPartition, i64)]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn put(&mut self, _: &[RecordBatch], _: &mut dyn ErrantRecordReporter) -> Result<()> {
+        Ok(())
+    }
+
+    async fn close(&mut self, _: &[TopicPartition]) {}
+
+    async fn stop(&mut self) {}
+}
+
+/// A worker without Kafka: its tasks fail or wait, its herder and REST are the real ones.
+struct TestWorker {
+    app: Router,
+    herder: HerderHandle,
+}
+
+/// An answer.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+    json: Value,
+}
+
+impl TestWorker {
+    fn new() -> Self {
+        Self::with(&[], Vec::new())
+    }
+
+    fn with(settings: &[(&str, &str)], stored: Vec<StoredRecord>) -> Self {
+        // Nothing listens there: a task waits for Kafka until it is stopped.
+        let mut all = vec![("bootstrap.servers", "127.0.0.1:1")];
+        all.extend(settings);
+        let config = Arc::new(WorkerConfig::new(&minimal(&all)).unwrap());
+        let wasm = WasmPlugins::new(WasmOptions::default()).unwrap();
+        let plugins = Arc::new(Plugins::new(vec![Arc::new(TestSink::new())], wasm));
+        let groups = Box::new(NoConsumerGroups);
+        let cluster_id = Some("cluster".to_owned());
+        let shared = Shared {
+            config,
+            plugins,
+            groups,
+            cluster_id,
+        };
+        let logs = (MemoryLog::new(stored), MemoryLog::default());
+        let (herder, _) = Herder::spawn(shared, Box::new(logs.0), Box::new(logs.1));
+        let loggers = Arc::new(Loggers::detached());
+        let metrics = Arc::new(|| "metric 1\n".to_owned());
+        let app = router(Api {
+            herder: herder.clone(),
+            loggers,
+            metrics,
+        });
+        Self { app, herder }
+    }
+
+    async fn request(&self, method: Method, path: &str, body: impl Into<Body>) -> Answer {
+        let kind = (header::CONTENT_TYPE, "application/json");
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(kind.0, kind.1);
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.app.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer {
+            status,
+            headers,
+            text,
+            json,
+        }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, path, Body::empty()).await
+    }
+
+    async fn put(&self, path: &str, body: Value) -> Answer {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.request(Method::PUT, path, body).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.request(Method::POST, path, body).await
+    }
+
+    async fn delete(&self, path: &str) -> Answer {
+        self.request(Method::DELETE, path, Body::empty()).await
+    }
+
+    /// Creates a connector that is stopped, so that no task tries to reach Kafka.
+    async fn create(&self, name: &str) -> Answer {
+        let body = json!({ "name": name, "config": config(), "initial_state": "stopped" });
+        self.post("/connectors", body).await
+    }
+}
+
+fn config() -> Value {
+    json!({ "connector.class": "TestSink", "topics": "t", "url": "x", "tasks.max": 2 })
+}
+
+/// The answer is an error of this code and text, in Kafka Connect's form.
+#[track_caller]
+fn assert_error(answer: &Answer, code: u16, message: &str) {
+    assert_eq!(
+        answer.json,
+        json!({ "error_code": code, "message": message })
+    );
+    assert_eq!(answer.status.as_u16(), code);
+    assert_eq!(answer.headers[header::CONTENT_TYPE], "application/json");
+}

@@ -57,7 +57,7 @@ impl KafkaBasedLog {
 #[async_trait]
 impl BackingStore for KafkaBasedLog {
     async fn start(&mut self) -> Result<Vec<StoredRecord>> {
-        let read = tokio::time::timeout(START_LIMIT, self.reader.to_end()).await;
+        let read = tokio::time::timeout(START_LIMIT, self.reader.read_to_end()).await;
         let late = || Error::retriable(format!("could not read topic {} to its end", self.topic));
         read.unwrap_or_else(|_| Err(late()))
     }

@@ -76,7 +76,7 @@ impl LogReader {
     }
 
     /// The records that were there when the topic was opened.
-    pub(super) async fn to_end(&mut self) -> Result<Vec<StoredRecord>> {
+    pub(super) async fn read_to_end(&mut self) -> Result<Vec<StoredRecord>> {
         let mut read = Vec::new();
         loop {
             match self.records.recv().await {

@@ -1,0 +1,297 @@
+//! `/connector-plugins`, `/admin/loggers`, `/`, `/health`, `/metrics`.
+
+use super::*;
+
+/// What ducktape expects of a sink since 4.1.
+const FRAMEWORK: &[&str] = &[
+    "config.action.reload",
+    "connector.class",
+    "connector.plugin.version",
+    "errors.deadletterqueue.context.headers.enable",
+    "errors.deadletterqueue.topic.name",
+    "errors.deadletterqueue.topic.replication.factor",
+    "errors.log.enable",
+    "errors.log.include.messages",
+    "errors.retry.delay.max.ms",
+    "errors.retry.timeout",
+    "errors.tolerance",
+    "header.converter",
+    "header.converter.plugin.version",
+    "key.converter",
+    "key.converter.plugin.version",
+    "name",
+    "predicates",
+    "tasks.max",
+    "tasks.max.enforce",
+    "topics",
+    "topics.regex",
+    "transforms",
+    "value.converter",
+    "value.converter.plugin.version",
+];
+
+async fn validate(worker: &TestWorker, config: Value) -> Value {
+    let path = "/connector-plugins/TestSinkConnector/config/validate";
+    let answer = worker.put(path, config).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    answer.json
+}
+
+/// Key and errors of each option that has some.
+fn errors(infos: &Value) -> Vec<(&str, Vec<&str>)> {
+    let configs = infos["configs"].as_array().unwrap().iter();
+    let found = configs.map(|config| {
+        let errors = config["value"]["errors"].as_array().unwrap().iter();
+        (
+            config["value"]["name"].as_str().unwrap(),
+            errors.filter_map(Value::as_str).collect(),
+        )
+    });
+    found
+        .filter(|(_, errors): &(_, Vec<_>)| !errors.is_empty())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_root_and_health_are_what_probes_expect() {
+    let worker = TestWorker::new();
+    let root = worker.get("/").await.json;
+    assert_eq!(
+        (&root["version"], &root["kafka_cluster_id"]),
+        (&json!("4.1.0"), &json!("cluster"))
+    );
+    worker.get("/connectors").await;
+    let health = worker.get("/health").await;
+    let message = "Worker has completed startup and is ready to handle requests.";
+    assert_eq!(
+        health.json,
+        json!({ "status": "healthy", "message": message })
+    );
+    assert_eq!(worker.get("/metrics").await.text, "metric 1\n");
+}
+
+#[tokio::test]
+async fn validation_names_every_option_and_its_faults() {
+    let worker = TestWorker::new();
+    let infos = validate(
+        &worker,
+        json!({ "connector.class": "TestSink", "name": "a" }),
+    )
+    .await;
+    assert_eq!(infos["name"], "TestSink");
+    let why = "Must configure one of topics or topics.regex";
+    let url = "Missing required configuration \"url\" which has no default value.";
+    assert_eq!(
+        errors(&infos),
+        [
+            ("topics", vec![why]),
+            ("topics.regex", vec![why]),
+            ("url", vec![url])
+        ]
+    );
+    assert_eq!(infos["error_count"], 3);
+    let configs = infos["configs"].as_array().unwrap().iter();
+    let mut names: Vec<_> = configs
+        .map(|c| c["definition"]["name"].as_str().unwrap())
+        .collect();
+    names.sort_unstable();
+    let mut expect = FRAMEWORK.to_vec();
+    expect.extend(["password", "url"]);
+    expect.sort_unstable();
+    assert_eq!(names, expect);
+    let groups = json!([
+        "Common",
+        "Transforms",
+        "Predicates",
+        "Error Handling",
+        "Connection"
+    ]);
+    assert_eq!(infos["groups"], groups);
+}
+
+#[tokio::test]
+async fn faults_across_options_have_kafka_connects_texts() {
+    let worker = TestWorker::with(&[("group.id", "connect-a")], Vec::new());
+    let infos = validate(
+        &worker,
+        json!({
+            "connector.class": "TestSink", "name": "a", "url": "x", "topics": "t,dlq",
+            "topics.regex": "t.*", "errors.deadletterqueue.topic.name": "dlq",
+            "transforms": "r,r,u", "transforms.r.type": "org.apache.kafka.connect.transforms.Nope",
+            "transforms.u.type": "RegexRouterX", "transforms.u.negate": "true",
+            "value.converter": "com.example.Gone", "tasks.max": 0, "errors.log.enable": null,
+        }),
+    )
+    .await;
+    let exclusive = "topics and topics.regex are mutually exclusive options, but both are set.";
+    let expect = [
+        (
+            "name",
+            vec![
+                "Consumer group for sink connector named a conflicts with Connect worker group \
+                  connect-a",
+            ],
+        ),
+        (
+            "tasks.max",
+            vec!["Invalid value 0 for configuration tasks.max: Value must be at least 1"],
+        ),
+        (
+            "value.converter",
+            vec![
+                "Invalid value com.example.Gone for configuration value.converter: Class \
+                  com.example.Gone could not be found.",
+            ],
+        ),
+        (
+            "transforms",
+            vec!["Invalid value [r, r, u] for configuration transforms: Duplicate alias provided."],
+        ),
+        (
+            "errors.log.enable",
+            vec!["Null value can not be supplied as the configuration value."],
+        ),
+        ("topics", vec![exclusive]),
+        ("topics.regex", vec![exclusive]),
+        (
+            "errors.deadletterqueue.topic.name",
+            vec![
+                "The DLQ topic 'dlq' may not be included in the list of topics \
+                  ('topics=t,dlq') consumed by the connector",
+            ],
+        ),
+        (
+            "transforms.r.type",
+            vec![
+                "Invalid value org.apache.kafka.connect.transforms.Nope for configuration \
+                  transforms.r.type: Class org.apache.kafka.connect.transforms.Nope could not be \
+                  found.",
+            ],
+        ),
+    ];
+    let found = errors(&infos);
+    assert_eq!(found[..expect.len()], expect);
+}
+
+#[tokio::test]
+async fn secrets_are_shown_neither_plain_nor_resolved() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("s.properties");
+    std::fs::write(&file, "s=canary\nn=canary2\n").unwrap();
+    let class = "org.apache.kafka.common.config.provider.FileConfigProvider";
+    let settings = [
+        ("config.providers", "file"),
+        ("config.providers.file.class", class),
+    ];
+    let worker = TestWorker::with(&settings, Vec::new());
+    let (url, number) = (format!("${{file:{}:s}}", file.display()), file.display());
+    let infos = validate(
+        &worker,
+        json!({
+            "connector.class": "TestSink", "name": "a", "topics": "t", "url": url,
+            "password": "canary3", "tasks.max": format!("${{file:{number}:n}}"),
+        }),
+    )
+    .await;
+    assert!(!infos.to_string().contains("canary"), "{infos}");
+    assert_eq!(errors(&infos)[0].0, "tasks.max");
+}
+
+#[tokio::test]
+async fn the_override_policy_is_kept() {
+    let policy = [("connector.client.config.override.policy", "Principal")];
+    let worker = TestWorker::with(&policy, Vec::new());
+    let infos = validate(
+        &worker,
+        json!({
+            "connector.class": "TestSink", "name": "a", "topics": "t", "url": "x",
+            "consumer.override.sasl.mechanism": "PLAIN", "consumer.override.fetch.min.bytes": 1,
+        }),
+    )
+    .await;
+    let why = "The 'Principal' policy does not allow 'fetch.min.bytes' to be overridden in the \
+               connector configuration.";
+    assert_eq!(
+        errors(&infos),
+        [("consumer.override.fetch.min.bytes", vec![why])]
+    );
+    assert_eq!(infos["configs"][0]["definition"], Value::Null);
+}
+
+#[tokio::test]
+async fn plugins_are_listed_and_described() {
+    let worker = TestWorker::new();
+    let sinks = worker.get("/connector-plugins").await.json;
+    let sink =
+        json!({ "class": "org.example.TestSinkConnector", "type": "sink", "version": "9.9" });
+    assert_eq!(sinks, json!([sink]));
+    let all = worker
+        .get("/connector-plugins/?connectorsOnly=false")
+        .await
+        .json;
+    for kind in [
+        "sink",
+        "transformation",
+        "predicate",
+        "converter",
+        "header_converter",
+    ] {
+        assert!(
+            all.as_array().unwrap().iter().any(|p| p["type"] == kind),
+            "{kind}"
+        );
+    }
+    let keys = worker.get("/connector-plugins/TestSink/config").await.json;
+    assert_eq!(
+        (&keys[0]["name"], &keys[0]["required"]),
+        (&json!("url"), &json!(true))
+    );
+    assert_eq!(keys[0]["default_value"], Value::Null);
+    assert_eq!(keys.as_array().unwrap().len(), FRAMEWORK.len() + 2);
+    let unknown = worker.get("/connector-plugins/Nope/config").await;
+    assert_error(&unknown, 404, "Unknown plugin Nope.");
+    let path = "/connector-plugins/Other/config/validate";
+    let other = worker
+        .put(path, json!({ "connector.class": "TestSink" }))
+        .await;
+    let why = "Included connector type TestSink does not match request type Other";
+    assert_error(&other, 400, why);
+}
+
+#[tokio::test]
+async fn loggers_are_shown_and_set() {
+    let worker = TestWorker::new();
+    let all = worker.get("/admin/loggers/").await.json;
+    assert_eq!(
+        all["root"],
+        json!({ "level": "INFO", "last_modified": null })
+    );
+    let path = "/admin/loggers/connect_runtime";
+    let changed = worker.put(path, json!({ "level": "debug" })).await.json;
+    let below = changed.as_array().unwrap();
+    assert!(below.contains(&json!("connect_runtime::rest")) && !below.contains(&json!("root")));
+    let level = worker.get(path).await.json;
+    assert_eq!(level["level"], "DEBUG");
+    assert!(level["last_modified"].is_u64());
+    worker.put(path, json!({ "level": "DEBUG" })).await;
+    assert_eq!(worker.get(path).await.json, level);
+    let cluster = worker
+        .put(
+            "/admin/loggers/root?scope=cluster",
+            json!({ "level": "WARN" }),
+        )
+        .await;
+    assert_eq!(
+        (cluster.status, cluster.text.as_str()),
+        (StatusCode::NO_CONTENT, "")
+    );
+    let why = "Desired 'level' parameter was not specified in request.";
+    assert_error(&worker.put(path, json!({})).await, 400, why);
+    let bad = worker.put(path, json!({ "level": "LOUD" })).await;
+    assert_error(&bad, 404, "invalid log level 'LOUD'.");
+    assert_error(
+        &worker.get("/admin/loggers/nope").await,
+        404,
+        "Logger nope not found.",
+    );
+}
