@@ -48,9 +48,14 @@ impl Avro {
     #[must_use]
     pub fn bytes(self, bytes: &[u8]) -> Self {
         let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-        let mut framed = self.long(length);
-        framed.0.extend_from_slice(bytes);
-        framed
+        self.long(length).fixed(bytes)
+    }
+
+    /// Bytes of a type `fixed`, whose length the schema tells.
+    #[must_use]
+    pub fn fixed(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
     }
 
     /// A string.
@@ -61,9 +66,8 @@ impl Avro {
 
     /// Another record, as the value of a field.
     #[must_use]
-    pub fn record(mut self, record: &Self) -> Self {
-        self.0.extend_from_slice(&record.0);
-        self
+    pub fn record(self, record: &Self) -> Self {
+        self.fixed(&record.0)
     }
 }
 

@@ -1,0 +1,7 @@
+//! Errant records: each is refused with its bytes and the reason, and nothing else is lost.
+
+mod bisection;
+mod bytes;
+mod secrets;
+mod tolerance;
+mod values;
