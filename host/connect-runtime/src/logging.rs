@@ -1,6 +1,7 @@
 //! Logging: its format, and its levels, which `/admin/loggers` shows and changes.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -128,7 +129,10 @@ impl Loggers {
         let (filter, handle) = reload::Layer::new(filter);
         let registry = tracing_subscriber::registry().with(filter);
         let started = match format {
-            LogFormat::Human => registry.with(fmt::layer()).try_init(),
+            LogFormat::Human => {
+                let colours = std::io::stdout().is_terminal();
+                registry.with(fmt::layer().with_ansi(colours)).try_init()
+            }
             LogFormat::Json => registry.with(fmt::layer().json()).try_init(),
         };
         started.map_err(|cause| Error::fatal("could not start logging").with_source(cause))?;

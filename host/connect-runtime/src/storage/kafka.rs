@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connect_api::{Error, Properties, Result};
+use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
@@ -24,6 +25,22 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// How long Kafka may be away when the worker starts.
 const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Keeps out of the log that the end of a partition was reached, which is no error here.
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            warn!(%error, reason, "a Kafka client has trouble");
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// The consumer of a log.
+pub(super) type LogConsumer = BaseConsumer<Quiet>;
 
 /// A compacted topic that is read in full and then followed.
 pub struct KafkaBasedLog {
@@ -115,12 +132,12 @@ fn producer(config: &WorkerConfig) -> Result<FutureProducer> {
     client.create().map_err(invalid)
 }
 
-fn consumer(config: &WorkerConfig) -> Result<BaseConsumer> {
+fn consumer(config: &WorkerConfig) -> Result<LogConsumer> {
     consumer_of(&config.client_properties("consumer."), config.group_id())
 }
 
 /// A consumer for one partition assignment of its own; the group is never joined.
-pub(super) fn consumer_of(properties: &Properties, group: &str) -> Result<BaseConsumer> {
+pub(super) fn consumer_of(properties: &Properties, group: &str) -> Result<LogConsumer> {
     let mut client = client_config(properties)?;
     for key in [
         "group.protocol",
@@ -136,7 +153,7 @@ pub(super) fn consumer_of(properties: &Properties, group: &str) -> Result<BaseCo
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
         .set("fetch.wait.max.ms", "100");
-    client.create().map_err(invalid)
+    client.create_with_context(Quiet).map_err(invalid)
 }
 
 async fn ensure_topic(
@@ -170,7 +187,7 @@ async fn ensure_topic(
 }
 
 /// The partitions of a topic; none when it is not there.
-async fn partitions(consumer: BaseConsumer, topic: &str, deadline: Instant) -> Result<Vec<i32>> {
+async fn partitions(consumer: LogConsumer, topic: &str, deadline: Instant) -> Result<Vec<i32>> {
     let name = topic.to_owned();
     let look = move || loop {
         match consumer.fetch_metadata(Some(&name), REQUEST_LIMIT) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use connect_api::{Error, Result};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::StoredRecord;
+use super::kafka::LogConsumer;
 
 /// Records that are read ahead of the herder.
 const AHEAD: usize = 1000;
@@ -45,7 +46,7 @@ pub(super) struct LogReader {
 
 impl LogReader {
     /// Starts the thread.
-    pub(super) fn start(consumer: BaseConsumer, topic: &str, partitions: Vec<i32>) -> Result<Self> {
+    pub(super) fn start(consumer: LogConsumer, topic: &str, partitions: Vec<i32>) -> Result<Self> {
         let (sender, records) = mpsc::channel(AHEAD);
         let stop = Arc::new(AtomicBool::new(false));
         let mut all = TopicPartitionList::new();
@@ -130,7 +131,7 @@ fn failed(topic: &str) -> Error {
 
 /// The thread.
 struct Following {
-    consumer: BaseConsumer,
+    consumer: LogConsumer,
     topic: String,
     partitions: Vec<i32>,
     sender: mpsc::Sender<Read>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connect_api::{Error, Properties, Result};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 
@@ -66,7 +66,7 @@ fn committed(group: &ConsumerGroup) -> Result<Vec<(String, i32, i64)>> {
         Error::retriable(format!("could not look up the offsets of group {name}"))
             .with_source(cause)
     };
-    let consumer: BaseConsumer = consumer_of(&group.client, name)?;
+    let consumer = consumer_of(&group.client, name)?;
     let pattern = group
         .pattern
         .as_ref()
