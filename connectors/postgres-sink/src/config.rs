@@ -329,3 +329,124 @@ pub(crate) fn validate(properties: &Properties, values: &mut [ConfigValue]) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: (&str, &str) = ("connection.url", "jdbc:postgresql://db/x");
+
+    fn properties(pairs: &[(&str, &str)]) -> Properties {
+        let pairs = pairs.iter().chain([&URL]);
+        pairs
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    fn errors(pairs: &[(&str, &str)]) -> Vec<String> {
+        let properties = properties(pairs);
+        let mut values = config_def().validate(&normalise(&properties));
+        validate(&properties, &mut values);
+        let wrong = values.into_iter().flat_map(|value| {
+            let name = value.name;
+            value
+                .errors
+                .into_iter()
+                .map(move |error| format!("{name}: {error}"))
+        });
+        wrong.collect()
+    }
+
+    #[test]
+    fn the_configs_of_the_jdbc_sinks_are_valid() {
+        for pairs in [
+            &[] as &[_],
+            &[
+                ("insert.mode", "UPSERT"),
+                ("pk.mode", "record_key"),
+                ("delete.enabled", "true"),
+            ],
+            &[("insert.mode", "multi"), ("sql.quote.identifiers", "true")],
+            &[
+                ("connection.username", "u"),
+                ("primary.key.mode", "record_value"),
+                ("primary.key.fields", "id"),
+                ("insert.mode", "upsert"),
+                ("schema.evolution", "none"),
+                ("collection.name.format", "t"),
+            ],
+        ] {
+            assert_eq!(errors(pairs), [] as [String; 0], "{pairs:?}");
+            let own = normalise(&properties(pairs));
+            let parsed = config_def().parse(&own).map(|config| {
+                PostgresSinkConfig::resolve(&config)
+                    .map(drop)
+                    .map_err(|e| e.to_string())
+            });
+            assert_eq!(parsed.map_err(|e| e.to_string()), Ok(Ok(())), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        for (pairs, expect) in [
+            (
+                &[("delete.enabled", "true")] as &[_],
+                "pk.mode: Deletes are only supported for pk.mode record_key",
+            ),
+            (
+                &[("insert.mode", "upsert")],
+                "pk.mode: Write in UPSERT mode requires key field",
+            ),
+            (
+                &[("pk.mode", "kafka"), ("pk.fields", "a,b")],
+                "pk.fields: Primary key fields must",
+            ),
+            (
+                &[("pk.fields", "a")],
+                "pk.fields: Primary key fields must be empty",
+            ),
+            (
+                &[("auto.create", "true")],
+                "auto.create: Invalid value true",
+            ),
+            (
+                &[("schema.evolution", "basic")],
+                "auto.evolve: Invalid value true",
+            ),
+            (
+                &[("quote.sql.identifiers", "never")],
+                "quote.sql.identifiers: Invalid value never",
+            ),
+            (
+                &[("db.timezone", "Europe/Paris")],
+                "db.timezone: Invalid value",
+            ),
+            (
+                &[("insert.mode", "merge")],
+                "insert.mode: Invalid value merge",
+            ),
+        ] {
+            let errors = errors(pairs);
+            assert!(
+                errors.iter().any(|e| e.starts_with(expect)),
+                "{pairs:?}: {errors:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_topic_has_its_table() -> connect_api::Result<()> {
+        let resolve = |pairs: &[(&str, &str)]| {
+            let config = config_def().parse(&properties(pairs))?;
+            PostgresSinkConfig::resolve(&config)
+        };
+        assert_eq!(resolve(&[])?.tables.table("a.b")?, "a.b");
+        let formatted = resolve(&[("table.name.format", "raw.${topic}_x")])?;
+        assert_eq!(formatted.tables.table("t")?, "raw.t_x");
+        let mapped = resolve(&[("topics.to.tables.mapping", "a:x, b:y")])?;
+        assert_eq!(mapped.tables.table("b")?, "y");
+        assert!(mapped.tables.table("c").is_err());
+        Ok(())
+    }
+}

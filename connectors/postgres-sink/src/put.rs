@@ -61,16 +61,23 @@ impl<'a> Part<'a> {
 /// What Postgres said to a transaction.
 enum Answer {
     Durable,
-    /// Some row of it cannot be written, or all of them are too many at once.
+    /// A table has changed since the rows were encoded.
+    Stale,
+    /// Some row of it cannot be written, or all of them are too many at once, or none can be.
     Refused(Policy, Error),
 }
 
 impl Answer {
-    /// Fails where smaller parts cannot help.
-    fn or_fail(self) -> Result<Self> {
+    /// None: the transaction is durable.
+    ///
+    /// # Errors
+    /// Where smaller parts cannot help.
+    fn refusal(self) -> Result<Option<(Policy, Error)>> {
         match self {
+            Self::Durable => Ok(None),
+            Self::Stale => Err(Error::retriable("a table changes while it is written")),
             Self::Refused(Policy::Config | Policy::Fatal, error) => Err(error),
-            other => Ok(other),
+            Self::Refused(policy, error) => Ok(Some((policy, error))),
         }
     }
 }
@@ -115,8 +122,6 @@ pub(crate) struct Put<'a> {
     pub session: &'a mut Session,
     pub offsets: &'a mut Offsets,
     pub reporter: &'a mut dyn ErrantRecordReporter,
-    /// Whether the tables were read again since a row was refused.
-    pub is_checked: bool,
 }
 
 impl Put<'_> {
@@ -135,12 +140,12 @@ impl Put<'_> {
         if parts.is_empty() {
             return Ok(());
         }
-        if let Answer::Refused(policy, error) = self.commit(&parts).await? {
+        if let Some((policy, error)) = self.commit(&parts).await? {
             if let [part] = parts[..] {
                 self.isolate(part, policy, error).await?;
             } else {
                 for part in parts {
-                    if let Answer::Refused(policy, error) = self.commit(&[part]).await? {
+                    if let Some((policy, error)) = self.commit(&[part]).await? {
                         self.isolate(part, policy, error).await?;
                     }
                 }
@@ -160,10 +165,8 @@ impl Put<'_> {
         let mut refused = Some((policy, error));
         let mut left = vec![part];
         while let Some(part) = left.pop() {
-            if refused.is_none()
-                && let Answer::Refused(policy, error) = self.commit(&[part]).await?
-            {
-                refused = Some((policy, error));
+            if refused.is_none() {
+                refused = self.commit(&[part]).await?;
             }
             let Some((policy, error)) = refused.take() else {
                 continue;
@@ -198,7 +201,7 @@ impl Put<'_> {
             let mut good = Vec::new();
             for at in suspects {
                 good.push(at);
-                if let Answer::Refused(_, error) = self.probe(part, &good).await? {
+                if let Some((_, error)) = self.probe(part, &good).await? {
                     good.pop();
                     let error = error.context(position(&part.batch.records[at]));
                     self.report(part.batch, at, error).await?;
@@ -206,8 +209,8 @@ impl Put<'_> {
             }
         }
         match self.commit(&[part]).await? {
-            Answer::Durable => Ok(()),
-            Answer::Refused(_, error) => Err(Error::retriable(error.chain())),
+            None => Ok(()),
+            Some((_, error)) => Err(Error::retriable(error.chain())),
         }
     }
 
@@ -228,7 +231,11 @@ impl Put<'_> {
     }
 
     /// Tries records of a part in a transaction that is rolled back.
-    async fn probe(&mut self, part: Part<'_>, records: &[usize]) -> Result<Answer> {
+    async fn probe(
+        &mut self,
+        part: Part<'_>,
+        records: &[usize],
+    ) -> Result<Option<(Policy, Error)>> {
         let mut runs = Vec::new();
         for &at in records {
             let record = &part.batch.records[at];
@@ -243,31 +250,33 @@ impl Put<'_> {
         let outcome = timed(limit, write::probe(self.session, &runs)).await;
         self.writer.batcher.recycle(runs);
         match outcome {
-            Ok(()) => Ok(Answer::Durable),
-            Err(error) => self.refused(&error).await,
+            Ok(()) => Ok(None),
+            Err(error) => self.refused(&error).await?.refusal(),
         }
     }
 
-    /// Commits the parts in one transaction.
-    async fn commit(&mut self, parts: &[Part<'_>]) -> Result<Answer> {
+    /// Commits the parts in one transaction, unless rows of it are refused.
+    async fn commit(&mut self, parts: &[Part<'_>]) -> Result<Option<(Policy, Error)>> {
         let answer = self.attempt(parts).await?;
-        match answer {
-            // The table may have changed since its columns were read: then the rows were encoded
-            // for a table that is no more, and none of them is at fault.
-            Answer::Refused(Policy::Record | Policy::Config | Policy::Fatal, _)
-                if self.is_stale().await? =>
-            {
-                self.attempt(parts).await?.or_fail()
+        let repeats = match answer {
+            // The rows were encoded for a table that is no more.
+            Answer::Stale => {
+                self.refresh().await?;
+                true
             }
-            other => other.or_fail(),
+            // A column or the table may be gone.
+            Answer::Refused(Policy::Config, _) => self.refresh().await?,
+            _ => false,
+        };
+        if repeats {
+            self.attempt(parts).await?.refusal()
+        } else {
+            answer.refusal()
         }
     }
 
-    async fn is_stale(&mut self) -> Result<bool> {
-        // Once a put is enough: the halves of a refused part need not ask again.
-        if std::mem::replace(&mut self.is_checked, true) {
-            return Ok(false);
-        }
+    /// Reads the tables again. True: one has changed, and what was derived from it is forgotten.
+    async fn refresh(&mut self) -> Result<bool> {
         let catalog = &mut self.writer.catalog;
         let changed = catalog.refresh(&mut self.session.connection).await?;
         if changed {
@@ -300,6 +309,7 @@ impl Put<'_> {
                 self.offsets.advanced(&steps);
                 Ok(Answer::Durable)
             }
+            Ok(Outcome::Stale) => Ok(Answer::Stale),
             Ok(Outcome::Fenced) => Err(Error::fenced(
                 "a partition has another owner, or its stored offset was moved",
             )),

@@ -75,6 +75,12 @@ pub(crate) fn copy<'a>(table: &str, columns: impl IntoIterator<Item = &'a str>) 
     format!("COPY {table} ({columns}) FROM STDIN (FORMAT binary)")
 }
 
+/// Takes the lock of a writer, to go behind another statement. Without the partitions of a table:
+/// they have the columns of the whole.
+pub(crate) fn lock(table: &str) -> String {
+    format!("; LOCK TABLE ONLY {table} IN ROW EXCLUSIVE MODE")
+}
+
 /// A session's own table of some columns of a table, without its constraints.
 pub(crate) fn create_staging<'a>(
     staging: &str,

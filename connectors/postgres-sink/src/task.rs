@@ -95,7 +95,6 @@ impl PostgresSinkTask {
             session: &mut session,
             offsets: &mut self.offsets,
             reporter,
-            is_checked: false,
         };
         put.run(batches).await?;
         self.session = Some(session);

@@ -38,6 +38,12 @@ const COLUMNS: &str = r"WITH RECURSIVE types AS (
 const LABELS: &str = r"SELECT enumtypid::int8 AS type, enumlabel::text AS label
     FROM pg_enum WHERE enumtypid::int8 = ANY($1) ORDER BY enumtypid, enumsortorder";
 
+/// Whatever the encoding of rows depends on, as one text for some tables.
+const SHAPE: &str = r"SELECT coalesce(string_agg(
+        concat_ws(':', attrelid, attnum, atttypid, atttypmod, attname), ',' ORDER BY attrelid, attnum
+    ), '') FROM pg_attribute
+    WHERE attrelid = ANY($1::int8[]::oid[]) AND attnum > 0 AND NOT attisdropped";
+
 /// A type that this sink can encode, domains resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -91,6 +97,7 @@ pub(crate) struct Table {
     /// Triggers may fill in what a record leaves out.
     pub has_triggers: bool,
     oid: i64,
+    shape: String,
 }
 
 impl Table {
@@ -167,6 +174,8 @@ async fn read(connection: &mut PgConnection, name: &str) -> Result<Table> {
     let persistence: String = row.try_get("persistence").map_err(failed)?;
     check(name, &kind, &persistence)?;
     let oid: i64 = row.try_get("oid").map_err(failed)?;
+    // Read first: a change in between is noticed, as the columns are then newer than the shape.
+    let shape = shape(connection, &[oid]).await.map_err(failed)?;
     let rows = sqlx::query(COLUMNS)
         .bind(oid)
         .fetch_all(&mut *connection)
@@ -185,7 +194,26 @@ async fn read(connection: &mut PgConnection, name: &str) -> Result<Table> {
         columns: columns?,
         has_triggers: row.try_get("triggers").map_err(failed)?,
         oid,
+        shape,
     })
+}
+
+/// Whether tables that are locked by now still have the columns that their rows were encoded for.
+/// A type that changed to another of the same width would take the bytes without a word.
+pub(crate) async fn is_current(
+    connection: &mut PgConnection,
+    tables: &[&Table],
+) -> sqlx::Result<bool> {
+    let mut tables = tables.to_vec();
+    tables.sort_by_key(|table| table.oid);
+    let oids: Vec<_> = tables.iter().map(|table| table.oid).collect();
+    let known: Vec<_> = tables.iter().map(|table| table.shape.as_str()).collect();
+    Ok(shape(connection, &oids).await? == known.join(","))
+}
+
+async fn shape(connection: &mut PgConnection, oids: &[i64]) -> sqlx::Result<String> {
+    let query = sqlx::query_scalar(SHAPE).bind(oids);
+    query.fetch_one(connection).await
 }
 
 fn check(name: &str, kind: &str, persistence: &str) -> Result<()> {

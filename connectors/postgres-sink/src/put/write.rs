@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::AssertSqlSafe;
 
 use super::batch::{Run, is_merge};
-use super::catalog::Table;
+use super::catalog::{Table, is_current};
 use crate::config::InsertMode;
 use crate::offsets::{Offsets, Step};
 use crate::session::Session;
@@ -27,6 +27,8 @@ pub(crate) enum Outcome {
     /// A partition has another owner, or its offset is not what this task knew. Nothing was
     /// written.
     Fenced,
+    /// A table has changed since its columns were read. Nothing was written.
+    Stale,
 }
 
 /// Makes the steps and writes the runs in one transaction.
@@ -41,7 +43,7 @@ pub(crate) async fn transaction(
     runs: &[Run],
 ) -> sqlx::Result<Outcome> {
     prepare(session, runs).await?;
-    execute(session, "BEGIN".to_owned()).await?;
+    let tables = begin(session, runs).await?;
     // The offsets go first: whoever has been fenced finds out before doing any work.
     if let Some(offsets) = fence
         && !offsets.advance(&mut session.connection, steps).await?
@@ -49,9 +51,27 @@ pub(crate) async fn transaction(
         execute(session, "ROLLBACK".to_owned()).await?;
         return Ok(Outcome::Fenced);
     }
+    if !tables.is_empty() && !is_current(&mut session.connection, &tables).await? {
+        execute(session, "ROLLBACK".to_owned()).await?;
+        return Ok(Outcome::Stale);
+    }
     write_all(session, runs).await?;
     execute(session, "COMMIT".to_owned()).await?;
     Ok(Outcome::Durable)
+}
+
+/// Begins a transaction with the locks that its writes take anyway: from here on no column changes.
+async fn begin<'a>(session: &mut Session, runs: &'a [Run]) -> sqlx::Result<Vec<&'a Table>> {
+    let mut tables: Vec<&Table> = Vec::new();
+    let mut statements = "BEGIN".to_owned();
+    for run in runs {
+        if !tables.iter().any(|table| table.quoted == run.table.quoted) {
+            statements.push_str(&sql::lock(&run.table.quoted));
+            tables.push(&run.table);
+        }
+    }
+    execute(session, statements).await?;
+    Ok(tables)
 }
 
 async fn execute(session: &mut Session, statement: String) -> sqlx::Result<()> {
@@ -187,7 +207,7 @@ async fn copy(session: &mut Session, statement: &str, data: &[u8]) -> sqlx::Resu
 /// As [`transaction`].
 pub(crate) async fn probe(session: &mut Session, runs: &[Run]) -> sqlx::Result<()> {
     prepare(session, runs).await?;
-    execute(session, "BEGIN".to_owned()).await?;
+    begin(session, runs).await?;
     write_all(session, runs).await?;
     // What is checked at the end of a transaction is checked now.
     execute(session, "SET CONSTRAINTS ALL IMMEDIATE".to_owned()).await?;

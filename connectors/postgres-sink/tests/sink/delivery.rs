@@ -161,13 +161,13 @@ async fn an_offset_that_was_moved_by_hand_is_noticed() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_owner_is_ended_by_the_next() -> Result<()> {
-    let database = database(TABLE).await?;
+    let database = database("CREATE TABLE events (id bigserial, n int UNIQUE)").await?;
     let mut maker = Maker::default();
     let mut frozen = task(&database, &[])?;
     opened(&mut *frozen, &[0]).await?;
-    // The put waits for the table's lock, and holds the lock of its offset's row.
+    // The put waits for the fate of another's row, and holds the lock of its offset's row.
     let mut holder = database.pool().begin().await?;
-    sqlx::query("LOCK TABLE events")
+    sqlx::query("INSERT INTO events (n) VALUES (0)")
         .execute(&mut *holder)
         .await?;
     let given = [counted(&mut maker, 0..2)?];

@@ -298,17 +298,27 @@ async fn a_table_that_changes_is_read_again() -> Result<()> {
     opened(&mut *task, &[0]).await?;
     let mut maker = Maker::default();
     put(&mut *task, &[maker.batch(0, 0, &[r#"{"n":1}"#])?]).await?;
-    database
-        .execute("ALTER TABLE events ALTER n TYPE bigint")
-        .await?;
-    put(
-        &mut *task,
-        &[maker.batch(0, 1, &[r#"{"n":2}"#, r#"{"n":3}"#])?],
-    )
-    .await?;
+    let mut at = 1;
+    // The last is as wide as the one before, and would take its bytes for another number.
+    for change in [
+        "ALTER TABLE events ALTER n TYPE bigint",
+        "ALTER TABLE events ALTER n TYPE float8",
+        "ALTER TABLE events RENAME n TO m; ALTER TABLE events ADD n int; UPDATE events SET n = m",
+        "ALTER TABLE events RENAME TO old; CREATE TABLE events AS SELECT n FROM old",
+    ] {
+        database.execute(change).await?;
+        let objects = [
+            format!(r#"{{"n":{}}}"#, at + 1),
+            format!(r#"{{"n":{}}}"#, at + 2),
+        ];
+        let objects = [objects[0].as_str(), objects[1].as_str()];
+        put(&mut *task, &[maker.batch(0, at, &objects)?]).await?;
+        at += 2;
+    }
+    let expect: Vec<_> = (1..=9).map(|n| n.to_string()).collect();
     assert_eq!(
-        rows(&database, "SELECT n::text FROM events").await?,
-        ["1", "2", "3"]
+        rows(&database, "SELECT n::text FROM events ORDER BY n").await?,
+        expect
     );
     Ok(())
 }

@@ -1,1 +1,496 @@
-//! Every type.
+//! Every type of column: what comes back is what was given, or an error says what does not fit.
+
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Result;
+use connect_api::{Datum, Decimal, Field, Kind, Schema, Struct, Value, json};
+use harness::postgres::TestDatabase;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::fixture::{Reports, batch, database, nested, opened, record, rows, task};
+
+/// A schemaless row of one column.
+fn one(value: Value) -> Datum {
+    static SHAPE: OnceLock<Arc<Schema>> = OnceLock::new();
+    let shape = SHAPE.get_or_init(|| {
+        let field = Field::new("c", Schema::any());
+        Arc::new(Schema::new(Kind::Struct(vec![field])))
+    });
+    Datum::schemaless_row(Struct::new(Arc::clone(shape), vec![value]))
+}
+
+/// Puts the values into a column and gives what the column then holds as text, or the error.
+async fn put_all(
+    database: &TestDatabase,
+    column: &str,
+    values: &[Value],
+) -> Result<Vec<std::result::Result<String, String>>> {
+    database
+        .execute("DROP TABLE IF EXISTS events; DROP TABLE IF EXISTS ferrule.offsets")
+        .await?;
+    database
+        .execute(&format!("CREATE TABLE events (id bigserial, c {column})"))
+        .await?;
+    let mut task = task(database, &[])?;
+    opened(&mut *task, &[0]).await?;
+    let values = (0..)
+        .zip(values)
+        .map(|(offset, value)| record(0, offset, one(value.clone())));
+    let values: Vec<_> = values.collect();
+    let mut reports = Reports::default();
+    let count = values.len();
+    task.put(&[batch(0, 0, values)?], &mut reports).await?;
+    task.stop().await;
+    let mut written = rows(
+        database,
+        &format!("SELECT c::text /* {column} */ FROM events ORDER BY id"),
+    )
+    .await?
+    .into_iter();
+    let mut outcomes = Vec::new();
+    for offset in 0..count as i64 {
+        match reports.errors.iter().find(|(at, _)| *at == offset) {
+            Some((_, text)) => outcomes.push(Err(text.clone())),
+            None => outcomes.push(Ok(written.next().unwrap_or_else(|| "nothing".to_owned()))),
+        }
+    }
+    Ok(outcomes)
+}
+
+fn decimal(text: &str) -> Value {
+    Value::Decimal(Box::new(text.parse::<Decimal>().unwrap()))
+}
+
+fn array(items: &[Value]) -> Value {
+    Value::Array(items.to_vec())
+}
+
+const DAY: i64 = 86_400_000_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_takes_what_it_can_give_back() -> Result<()> {
+    let database = database(
+        "CREATE TYPE mood AS ENUM ('happy', 'sad'); \
+         CREATE DOMAIN short AS varchar(3); CREATE DOMAIN shorter AS short",
+    )
+    .await?;
+    let s = |text: &str| Value::from(text);
+    let table: Vec<(&str, Vec<(Value, &str)>)> = vec![
+        (
+            "bool",
+            vec![(Value::Boolean(true), "true"), (Value::Null, "null")],
+        ),
+        (
+            "smallint",
+            vec![(Value::Int(-32768), "-32768"), (decimal("12.0"), "12")],
+        ),
+        ("int", vec![(Value::Int(2_147_483_647), "2147483647")]),
+        (
+            "bigint",
+            vec![(Value::Int(i64::MIN), "-9223372036854775808")],
+        ),
+        (
+            "real",
+            vec![
+                (Value::Float(1.5), "1.5"),
+                (Value::Int(16_777_216), "1.6777216e+07"),
+                (Value::Float(f64::NEG_INFINITY), "-Infinity"),
+            ],
+        ),
+        (
+            "float8",
+            vec![
+                (Value::Float(0.1), "0.1"),
+                (Value::Float(-0.0), "-0"),
+                (Value::Float(f64::NAN), "NaN"),
+                (Value::Int(1 << 53), "9.007199254740992e+15"),
+            ],
+        ),
+        (
+            "numeric",
+            vec![
+                (Value::Int(0), "0"),
+                (Value::Int(i64::MIN), "-9223372036854775808"),
+                (Value::Float(0.1), "0.1"),
+                (Value::Float(1e-7), "0.0000001"),
+                (Value::Float(12345.678), "12345.678"),
+                (Value::Float(1e20), "100000000000000000000"),
+                (Value::Float(f64::NAN), "NaN"),
+                (Value::Float(f64::INFINITY), "Infinity"),
+                (decimal("-0.00012300"), "-0.00012300"),
+                (decimal("10000"), "10000"),
+                (
+                    decimal("12345678901234567890123456789012345678.0001"),
+                    "12345678901234567890123456789012345678.0001",
+                ),
+            ],
+        ),
+        (
+            "numeric(10,7)",
+            vec![
+                (Value::Float(52.123_456_789), "52.1234568"),
+                (Value::Float(999.999_999_94), "999.9999999"),
+                (Value::Float(0.000_000_04), "0.0000000"),
+                (Value::Float(0.000_000_06), "0.0000001"),
+                (Value::Int(-7), "-7.0000000"),
+            ],
+        ),
+        ("numeric(3,-2)", vec![(Value::Float(12_345.0), "12300")]),
+        (
+            "text",
+            vec![(s("ä\u{1F600}\"'\\"), "ä\u{1F600}\"'\\"), (s(""), "")],
+        ),
+        ("varchar(3)", vec![(s("äöü"), "äöü")]),
+        ("char(3)", vec![(s("ab"), "ab")]),
+        ("name", vec![(s("x"), "x")]),
+        ("shorter", vec![(s("abc"), "abc")]),
+        ("mood", vec![(s("sad"), "sad")]),
+        (
+            "bytea",
+            vec![(Value::Bytes(vec![0, 255].into()), "\\x00ff")],
+        ),
+        (
+            "jsonb",
+            vec![
+                (nested(r#"{"b":1,"a":[true]}"#), r#"{"a": [true], "b": 1}"#),
+                (s(r#"{"a":1.50}"#), r#"{"a": 1.50}"#),
+                (Value::Int(3), "3"),
+                (array(&[Value::Int(1), s("x")]), r#"[1, "x"]"#),
+                (nested(r#"["\\u0000"]"#), r#"["\\u0000"]"#),
+            ],
+        ),
+        ("json", vec![(nested(r#"{"b": 1}"#), r#"{"b": 1}"#)]),
+        (
+            "timestamptz",
+            vec![
+                (Value::Timestamp(0), "1970-01-01 00:00:00+00"),
+                (
+                    s("2024-02-29T23:59:59.123456789+01:30"),
+                    "2024-02-29 22:29:59.123456+00",
+                ),
+                (s("2024-02-29 12:00"), "2024-02-29 12:00:00+00"),
+                (s("2016-12-31T23:59:60Z"), "2017-01-01 00:00:00+00"),
+                (s("-004712-01-01T00:00:00Z"), "4713-01-01 00:00:00+00 BC"),
+                (s("0001-01-01T00:00:00Z"), "0001-01-01 00:00:00+00"),
+                (
+                    s("9999-12-31T23:59:59.999999Z"),
+                    "9999-12-31 23:59:59.999999+00",
+                ),
+                (
+                    Value::Timestamp(1_700_000_000_123_456),
+                    "2023-11-14 22:13:20.123456+00",
+                ),
+            ],
+        ),
+        (
+            "timestamp",
+            vec![(s("2024-01-01T00:00:00+02"), "2023-12-31 22:00:00")],
+        ),
+        (
+            "date",
+            vec![
+                (Value::Date(-1), "1969-12-31"),
+                (s("2024-02-29"), "2024-02-29"),
+            ],
+        ),
+        (
+            "time",
+            vec![
+                (Value::Time(DAY - 1), "23:59:59.999999"),
+                (s("01:02:03.5"), "01:02:03.5"),
+            ],
+        ),
+        (
+            "uuid",
+            vec![
+                (
+                    s("A0EEBC99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+                    "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+                ),
+                (
+                    s("a0eebc999c0b4ef8bb6d6bb9bd380a11"),
+                    "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+                ),
+            ],
+        ),
+        (
+            "inet",
+            vec![(s("10.1.2.3/8"), "10.1.2.3/8"), (s("::1"), "::1/128")],
+        ),
+        (
+            "cidr",
+            vec![(s("10.0.0.0/8"), "10.0.0.0/8"), (s("::/0"), "::/0")],
+        ),
+        (
+            "text[]",
+            vec![
+                (nested(r#"["a","b\"c",null,"ü"]"#), r#"{a,"b\"c",NULL,ü}"#),
+                (nested("[]"), "{}"),
+                (array(&[s("x"), Value::Null]), "{x,NULL}"),
+            ],
+        ),
+        ("bigint[]", vec![(nested("[1, -2, null]"), "{1,-2,NULL}")]),
+        ("numeric(6,2)[]", vec![(nested("[1.5, 2]"), "{1.50,2.00}")]),
+        ("mood[]", vec![(nested(r#"["sad"]"#), "{sad}")]),
+        (
+            "timestamptz[]",
+            vec![(
+                nested(r#"["1970-01-01T00:00:00Z"]"#),
+                "{\"1970-01-01 00:00:00+00\"}",
+            )],
+        ),
+        (
+            "jsonb[]",
+            vec![(nested(r#"[{"a":1},"x"]"#), r#"{"{\"a\": 1}","\"x\""}"#)],
+        ),
+    ];
+    for (column, cases) in table {
+        let values: Vec<_> = cases.iter().map(|(value, _)| value.clone()).collect();
+        let outcomes = put_all(&database, column, &values).await?;
+        for ((value, expect), outcome) in cases.iter().zip(outcomes) {
+            // char(3) pads; text gives it back without.
+            assert_eq!(outcome.as_deref(), Ok(*expect), "{column} takes {value:?}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_type_cannot_hold_is_an_error_without_the_value() -> Result<()> {
+    let database = database("CREATE TYPE mood AS ENUM ('happy', 'sad')").await?;
+    let s = |text: &str| Value::from(text);
+    let of = "cannot take a value of type";
+    let table: Vec<(&str, Vec<(Value, &str)>)> = vec![
+        ("bool", vec![(Value::Int(1), of), (s("true"), of)]),
+        (
+            "smallint",
+            vec![
+                (Value::Int(32_768), "number of that size"),
+                (Value::Float(1.0), of),
+                (decimal("1.5"), "a number with a fraction"),
+            ],
+        ),
+        (
+            "int",
+            vec![
+                (Value::Int(-2_147_483_649), "number of that size"),
+                (s("7"), of),
+            ],
+        ),
+        (
+            "bigint",
+            vec![(decimal("9223372036854775808"), "number of that size")],
+        ),
+        (
+            "real",
+            vec![
+                (Value::Float(1e39), "number of that size"),
+                (Value::Int(16_777_217), "all digits"),
+            ],
+        ),
+        (
+            "float8",
+            vec![
+                (Value::Int((1 << 53) + 1), "all digits"),
+                (decimal("1.5"), of),
+            ],
+        ),
+        ("numeric", vec![(s("1.5"), of), (Value::Boolean(true), of)]),
+        (
+            "numeric(10,7)",
+            vec![
+                (Value::Float(1000.0), "number of that size"),
+                (Value::Float(999.999_999_96), "number of that size"),
+                (decimal("1.23456789"), "all digits after the point"),
+                (Value::Float(f64::INFINITY), "an infinity"),
+            ],
+        ),
+        (
+            "text",
+            vec![(Value::Int(1), of), (nested("{}"), of), (s("a\0"), "NUL")],
+        ),
+        ("varchar(3)", vec![(s("abcd"), "a text of 4 characters")]),
+        ("mood", vec![(s("SAD"), "has no such label")]),
+        ("bytea", vec![(s("x"), of)]),
+        (
+            "jsonb",
+            vec![
+                (s("{secret"), "a text that is not JSON"),
+                (nested(r#"{"a":"\u0000"}"#), "NUL"),
+                (Value::Float(f64::NAN), "NaN"),
+                (nested(r#"["\ud800"]"#), "22P02"),
+            ],
+        ),
+        (
+            "timestamptz",
+            vec![
+                (Value::Int(0), of),
+                (s("infinity"), "ISO 8601"),
+                (s("2023-02-29T00:00:00Z"), "ISO 8601"),
+                (Value::Timestamp(i64::MIN), "that far away"),
+                (Value::Date(0), of),
+            ],
+        ),
+        (
+            "date",
+            vec![
+                (Value::Date(i32::MAX), "that far away"),
+                (s("2024-13-01"), "ISO 8601"),
+            ],
+        ),
+        (
+            "time",
+            vec![
+                (Value::Time(-1), "more than a day"),
+                (s("24:00:01"), "ISO 8601"),
+            ],
+        ),
+        (
+            "uuid",
+            vec![
+                (s("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1"), "not a UUID"),
+                (s("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380ag1"), "not a UUID"),
+            ],
+        ),
+        (
+            "inet",
+            vec![
+                (s("10.1.2.3/33"), "network address"),
+                (s("host"), "network address"),
+            ],
+        ),
+        ("cidr", vec![(s("10.0.0.1/8"), "right of its mask")]),
+        (
+            "text[]",
+            vec![
+                (nested("{}"), "a JSON object"),
+                (nested("[[1]]"), "within an array"),
+                (nested("[1]"), of),
+                (s("{a}"), of),
+            ],
+        ),
+        (
+            "bigint[]",
+            vec![(nested("[1.5]"), of), (nested(r#"["secret"]"#), of)],
+        ),
+    ];
+    for (column, cases) in table {
+        let values: Vec<_> = cases.iter().map(|(value, _)| value.clone()).collect();
+        let outcomes = put_all(&database, column, &values).await?;
+        for ((value, expect), outcome) in cases.iter().zip(outcomes) {
+            let text = outcome.expect_err(&format!("{column} takes {value:?}"));
+            assert!(text.contains(expect), "{column} takes {value:?}: {text}");
+            assert!(!text.contains("secret"), "{text}");
+        }
+    }
+    Ok(())
+}
+
+/// Random values of a kind that the column must give back as they were.
+fn identity(column: &str, values: BoxedStrategy<(Value, String)>) -> Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let database = runtime.block_on(database(""))?;
+    let mut runner = TestRunner::new(Config {
+        cases: 8,
+        max_shrink_iters: 64,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let batches = proptest::collection::vec(values, 1..200);
+    runner.run(&batches, |batch| {
+        let values: Vec<_> = batch.iter().map(|(value, _)| value.clone()).collect();
+        let outcomes = runtime
+            .block_on(put_all(&database, column, &values))
+            .map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let expect: Vec<_> = batch.iter().map(|(_, text)| Ok(text.clone())).collect();
+        prop_assert_eq!(outcomes, expect);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+#[test]
+fn any_float_comes_back_from_numeric() -> Result<()> {
+    let floats = proptest::num::f64::NORMAL | proptest::num::f64::ZERO;
+    let floats = floats.prop_map(|number| {
+        let decimal = Decimal::from_f64(number).unwrap();
+        let text = decimal.to_string();
+        // numeric has no negative zero.
+        let text = if number == 0.0 {
+            text.trim_start_matches('-').to_owned()
+        } else {
+            text
+        };
+        (Value::Float(number), text)
+    });
+    identity("numeric", floats.boxed())
+}
+
+#[test]
+fn any_decimal_comes_back_from_numeric() -> Result<()> {
+    let decimals = (any::<i128>(), 0..60).prop_map(|(unscaled, scale)| {
+        let decimal = Decimal::new(unscaled.into(), scale);
+        let text = decimal.to_string();
+        (Value::Decimal(Box::new(decimal)), text)
+    });
+    identity("numeric", decimals.boxed())
+}
+
+#[test]
+fn any_float_comes_back_from_double_precision() -> Result<()> {
+    // Postgres prints the shortest digits as Rust does, but very small ones in another notation.
+    let floats = (any::<i32>(), 1..8_u16).prop_map(|(number, part)| {
+        let number = f64::from(number) + f64::from(part) / 8.0;
+        (Value::Float(number), number.to_string())
+    });
+    identity("float8", floats.boxed())
+}
+
+#[test]
+fn any_text_comes_back() -> Result<()> {
+    let texts = "[^\\x00]{0,40}".prop_map(|text| (Value::from(text.as_str()), text));
+    identity("text", texts.boxed())
+}
+
+#[test]
+fn any_array_of_texts_comes_back() -> Result<()> {
+    let items = proptest::collection::vec("[a-z]{1,30}", 1..6);
+    let arrays = items.prop_map(|items| {
+        let expect = items.iter().map(|item| match item.as_str() {
+            "null" => "\"null\"",
+            item => item,
+        });
+        let expect: Vec<_> = expect.collect();
+        let expect = format!("{{{}}}", expect.join(","));
+        let values: Vec<_> = items
+            .iter()
+            .map(|item| Value::from(item.as_str()))
+            .collect();
+        let mut text = String::new();
+        json::write(&Value::Array(values), &mut text).unwrap();
+        (nested(&text), expect)
+    });
+    identity("text[]", arrays.boxed())
+}
+
+#[test]
+fn any_timestamp_comes_back() -> Result<()> {
+    let range = -62_135_596_800_000_000_i64..253_402_300_800_000_000;
+    let timestamps = (range, any::<bool>()).prop_map(|(micros, as_text)| {
+        let text = json::IsoTimestamp(micros).to_string();
+        let (day, time) = text.trim_end_matches('Z').split_once('T').unwrap();
+        let time = match time.split_once('.') {
+            Some((whole, fraction)) => format!("{whole}.{}", fraction.trim_end_matches('0')),
+            None => time.to_owned(),
+        };
+        let expect = format!("{day} {time}+00");
+        let value = if as_text {
+            Value::from(text.as_str())
+        } else {
+            Value::Timestamp(micros)
+        };
+        (value, expect)
+    });
+    identity("timestamptz", timestamps.boxed())
+}
