@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::{Decimal, Error, Field, Kind, Result, Schema, Str, Struct, Value};
 
+/// How deep values may be nested when they are opened; a few bytes of text must not fill the stack.
+const MAX_DEPTH: usize = 128;
+
 /// Shapes that are kept; a topic with more of them pays for a new one each time.
 const MAX_SHAPES: usize = 1024;
 
@@ -32,7 +35,7 @@ impl Shapes {
             return Ok(Value::Struct(Box::new(self.read_object(text)?)));
         }
         let raw: &RawValue = serde_json::from_slice(text).map_err(|e| malformed(&e))?;
-        deep(raw.get())
+        deep(raw.get(), MAX_DEPTH)
     }
 
     fn read_object(&mut self, text: &[u8]) -> Result<Struct> {
@@ -201,16 +204,21 @@ fn shallow(raw: &str) -> Result<Value> {
 /// When the text is not one JSON value.
 pub fn parse(text: &str) -> Result<Value> {
     let raw: &RawValue = serde_json::from_str(text).map_err(|e| malformed(&e))?;
-    deep(raw.get())
+    deep(raw.get(), MAX_DEPTH)
 }
 
-fn deep(raw: &str) -> Result<Value> {
+fn deep(raw: &str, depth: usize) -> Result<Value> {
+    if depth == 0 {
+        return Err(Error::data(format!(
+            "JSON nested deeper than {MAX_DEPTH} levels"
+        )));
+    }
     match raw.as_bytes().first() {
         Some(b'{') => {
             let mut fields: Vec<Field> = Vec::new();
             let mut values = Vec::new();
             entries(raw.as_bytes(), |name, raw| {
-                let value = deep(raw)?;
+                let value = deep(raw, depth - 1)?;
                 match fields.iter().position(|f| f.name == *name) {
                     Some(at) => values[at] = value,
                     None => {
@@ -227,7 +235,7 @@ fn deep(raw: &str) -> Result<Value> {
             let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(|e| malformed(&e))?;
             items
                 .iter()
-                .map(|item| deep(item.get()))
+                .map(|item| deep(item.get(), depth - 1))
                 .collect::<Result<_>>()
                 .map(Value::Array)
         }
@@ -508,6 +516,15 @@ mod tests {
             assert_eq!(parse(json).unwrap(), expect, "{json}");
         }
         assert_eq!(text(&parse("1e400").unwrap()).len(), 401);
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(parse(&nested(127)).is_ok());
+        let error = parse(&nested(100_000)).unwrap_err();
+        assert_eq!(error.chain(), "JSON nested deeper than 128 levels");
+        assert!(Shapes::default().read(nested(100_000).as_bytes()).is_err());
     }
 
     #[test]

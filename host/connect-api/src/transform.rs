@@ -57,9 +57,11 @@ pub trait Transformation: Send {
     /// Everything up to `next_offset` of the partition is durable.
     fn durable(&mut self, source: &TopicPartition, next_offset: i64);
 
-    /// The partition goes back to what is durable, or to another task: whatever was kept of it
-    /// beyond that is void.
+    /// The partition goes back to what is durable: whatever was kept of it beyond that is void.
     fn reset(&mut self, source: &TopicPartition);
+
+    /// The partition goes to another task, or comes from one: nothing kept of it holds any more.
+    fn forget(&mut self, source: &TopicPartition);
 }
 
 /// Decides whether a transform applies to a record.

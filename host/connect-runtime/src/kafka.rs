@@ -37,7 +37,9 @@ pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
             _ if IGNORED.contains(&key.as_str()) => {}
             "sasl.jaas.config" => {
                 let (user, password) = jaas_credentials(value)?;
-                config.set("sasl.username", user).set("sasl.password", password);
+                config
+                    .set("sasl.username", user)
+                    .set("sasl.password", password);
             }
             "sasl.mechanism" => {
                 config.set("sasl.mechanisms", value);
@@ -72,12 +74,16 @@ pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
 fn store(config: &mut ClientConfig, key: &str, value: &str) -> Result<()> {
     let name = match key {
         "ssl.truststore.location" if value.ends_with(".jks") => {
-            return Err(Error::config(format!("{key}: a JKS store cannot be read; give PEM")));
+            return Err(Error::config(format!(
+                "{key}: a JKS store cannot be read; give PEM"
+            )));
         }
         "ssl.truststore.location" => "ssl.ca.location",
         "ssl.truststore.certificates" => "ssl.ca.pem",
         "ssl.keystore.location" if value.ends_with(".jks") => {
-            return Err(Error::config(format!("{key}: a JKS store cannot be read; give PKCS#12")));
+            return Err(Error::config(format!(
+                "{key}: a JKS store cannot be read; give PKCS#12"
+            )));
         }
         "ssl.keystore.location" => "ssl.keystore.location",
         "ssl.keystore.password" => "ssl.keystore.password",
@@ -107,17 +113,23 @@ fn jaas_credentials(jaas: &str) -> Result<(String, String)> {
     };
     match (option("username"), option("password")) {
         (Some(user), Some(password)) => Ok((user, password)),
-        _ => Err(Error::config("sasl.jaas.config: a username and a password are expected")),
+        _ => Err(Error::config(
+            "sasl.jaas.config: a username and a password are expected",
+        )),
     }
 }
 
 fn assignors(classes: &str) -> Result<String> {
-    let names = classes.split(',').map(|class| match class.trim().rsplit('.').next() {
-        Some("CooperativeStickyAssignor" | "cooperative-sticky") => Ok("cooperative-sticky"),
-        Some("RangeAssignor" | "range") => Ok("range"),
-        Some("RoundRobinAssignor" | "roundrobin") => Ok("roundrobin"),
-        _ => Err(Error::config(format!("partition.assignment.strategy: {class} is not known"))),
-    });
+    let names = classes
+        .split(',')
+        .map(|class| match class.trim().rsplit('.').next() {
+            Some("CooperativeStickyAssignor" | "cooperative-sticky") => Ok("cooperative-sticky"),
+            Some("RangeAssignor" | "range") => Ok("range"),
+            Some("RoundRobinAssignor" | "roundrobin") => Ok("roundrobin"),
+            _ => Err(Error::config(format!(
+                "partition.assignment.strategy: {class} is not known"
+            ))),
+        });
     Ok(names.collect::<Result<Vec<_>>>()?.join(","))
 }
 
@@ -126,7 +138,12 @@ mod tests {
     use super::*;
 
     fn config(pairs: &[(&str, &str)]) -> Result<ClientConfig> {
-        client_config(&pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect())
+        client_config(
+            &pairs
+                .iter()
+                .map(|(k, v)| ((*k).into(), (*v).into()))
+                .collect(),
+        )
     }
 
     #[test]
@@ -138,7 +155,10 @@ mod tests {
             ("sasl.mechanism", "PLAIN"),
             ("max.poll.records", "500"),
             ("isolation.level", "READ_COMMITTED"),
-            ("partition.assignment.strategy", "org.apache.kafka.clients.consumer.RangeAssignor"),
+            (
+                "partition.assignment.strategy",
+                "org.apache.kafka.clients.consumer.RangeAssignor",
+            ),
         ])
         .unwrap();
         assert_eq!(config.get("sasl.username"), Some("ann"));

@@ -1,27 +1,16 @@
-//! The binary `ferrule`: reads the command line, builds the worker, and drains it on a signal.
+//! The binary `ferrule`: the command line.
+
+#[cfg(feature = "dev")]
+mod dev;
+mod process;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use connect_api::{Properties, SinkConnector};
-use connect_runtime::config::{WorkerConfig, environment_properties, parse_properties};
-use connect_runtime::herder::{Herder, Shared};
+use connect_api::Properties;
+use connect_runtime::config::{environment_properties, parse_properties};
 use connect_runtime::logging::{LogFormat, Loggers};
-use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
-use connect_runtime::rest::{self, Api};
-use connect_runtime::storage::{KafkaBasedLog, KafkaConsumerGroups, cluster_id};
-use connect_wasm::{WasmLimits, WasmOptions, WasmPlugins};
-use metrics_exporter_prometheus::PrometheusBuilder;
-use postgres_sink::PostgresSinkConnector;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
-use tracing::{info, warn};
-
-/// What requests that are being answered have when the worker ends.
-const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
 /// Kafka Connect without the JVM: topics into Postgres, exactly once, through WASM plugins.
 #[derive(Parser)]
@@ -70,6 +59,9 @@ A property is taken from -D before the environment, and from there before the fi
 Needed: group.id, config.storage.topic, offset.storage.topic, status.storage.topic,
 key.converter, value.converter. SIGTERM and SIGINT stop the tasks, then the worker.")]
     Worker(WorkerArgs),
+    /// Run Kafka, a Schema Registry, Postgres and a worker in one process, with no set-up.
+    #[cfg(feature = "dev")]
+    Dev(dev::DevArgs),
 }
 
 #[derive(Args)]
@@ -109,81 +101,11 @@ async fn main() -> Result<()> {
     } = Cli::parse();
     let loggers = Loggers::start(log_format, &log)?;
     match command {
-        Command::Worker(args) => run_worker(&args.properties()?, loggers).await,
-    }
-}
-
-/// Runs a worker until a signal comes, or it cannot go on.
-async fn run_worker(properties: &Properties, loggers: Loggers) -> Result<()> {
-    let metrics = PrometheusBuilder::new()
-        .install_recorder()
-        .context("could not start metrics")?;
-    let config = Arc::new(WorkerConfig::new(properties)?);
-    info!(
-        "Ferrule {}, Kafka version: {KAFKA_VERSION}",
-        env!("CARGO_PKG_VERSION")
-    );
-    let wasm = WasmPlugins::new(WasmOptions {
-        plugin_path: config.plugin_path(),
-        cache_dir: config.plugin_cache(),
-        limits: WasmLimits::default(),
-    })?;
-    let sinks: Vec<Arc<dyn SinkConnector>> = vec![Arc::new(PostgresSinkConnector::new())];
-    let configs = KafkaBasedLog::open(&config, config.config_topic(), Some(1)).await?;
-    let statuses = KafkaBasedLog::open(&config, config.status_topic(), None).await?;
-    let shared = Shared {
-        config: Arc::clone(&config),
-        plugins: Arc::new(Plugins::new(sinks, wasm)),
-        groups: Box::new(KafkaConsumerGroups),
-        cluster_id: cluster_id(&config).await,
-    };
-    let (herder, mut herding) = Herder::spawn(shared, Box::new(configs), Box::new(statuses));
-    let api = Api {
-        herder: herder.clone(),
-        loggers: Arc::new(loggers),
-        metrics: Arc::new(move || metrics.render()),
-    };
-    let (stop, stopping) = watch::channel(());
-    let mut servers = tokio::task::JoinSet::new();
-    for address in config.listeners() {
-        let listener = tokio::net::TcpListener::bind(address).await;
-        let listener = listener.with_context(|| format!("could not listen on {address}"))?;
-        info!(
-            "REST server listening at http://{}/",
-            listener.local_addr()?
-        );
-        let (app, mut stopping) = (rest::router(api.clone()), stopping.clone());
-        let stopped = async move {
-            // An error means that the sender is gone: the same.
-            let _ = stopping.changed().await;
-        };
-        servers.spawn(
-            axum::serve(listener, app)
-                .with_graceful_shutdown(stopped)
-                .into_future(),
-        );
-    }
-    tokio::select! {
-        name = signalled()? => info!(signal = name, "stopping"),
-        ended = &mut herding => ended?.context("the herder could not go on")?,
-    }
-    drop(stop);
-    let answered = async { while servers.join_next().await.is_some() {} };
-    if tokio::time::timeout(LAST_REQUESTS, answered).await.is_err() {
-        warn!("requests were still being answered");
-    }
-    herder.shutdown().await;
-    info!("stopped");
-    Ok(())
-}
-
-fn signalled() -> Result<impl Future<Output = &'static str>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+        Command::Worker(args) => {
+            let properties = args.properties()?;
+            process::run_worker(&properties, loggers, process::signalled()?).await
         }
-    })
+        #[cfg(feature = "dev")]
+        Command::Dev(args) => dev::run(args, loggers).await,
+    }
 }

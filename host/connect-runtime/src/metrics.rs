@@ -62,7 +62,10 @@ pub struct TaskMetrics {
 impl TaskMetrics {
     /// The metrics of a task.
     pub fn new(connector: &str, task: u32) -> Self {
-        let labels = [("connector", connector.to_owned()), ("task", task.to_string())];
+        let labels = [
+            ("connector", connector.to_owned()),
+            ("task", task.to_string()),
+        ];
         let count = |name: &'static str| counter!(name, &labels);
         let level = |name: &'static str| gauge!(name, &labels);
         Self {

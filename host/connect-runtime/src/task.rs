@@ -120,9 +120,12 @@ impl WorkerSinkTask {
     /// What the task fails with.
     pub fn run(mut self) -> Result<()> {
         let outcome = self.turns().and_then(|()| self.drain());
-        self.commits.flush(&self.parts.consumer, &self.parts.metrics, CommitMode::Sync);
+        self.commits
+            .flush(&self.parts.consumer, &self.parts.metrics, CommitMode::Sync);
         self.parts.writer.abandon();
-        let SinkTaskParts { consumer, writer, .. } = self.parts;
+        let SinkTaskParts {
+            consumer, writer, ..
+        } = self.parts;
         writer.stop();
         drop(consumer);
         outcome
@@ -139,7 +142,8 @@ impl WorkerSinkTask {
     /// transformed, and what is ready is written.
     fn turn(&mut self) -> Result<()> {
         self.settle(Duration::ZERO)?;
-        self.commits.flush_due(&self.parts.consumer, &self.parts.metrics);
+        self.commits
+            .flush_due(&self.parts.consumer, &self.parts.metrics);
         while let Some(change) = self.parts.consumer.rebalance() {
             self.rebalance(change)?;
         }
@@ -154,10 +158,18 @@ impl WorkerSinkTask {
     }
 
     fn consume(&mut self) -> Result<Vec<RawBatch>> {
-        let wait = if self.pending.is_empty() && self.parts.writer.is_idle() { IDLE } else { BUSY };
+        let wait = if self.pending.is_empty() && self.parts.writer.is_idle() {
+            IDLE
+        } else {
+            BUSY
+        };
         if self.paused {
             self.settle(IDLE)?;
-            let wait = if self.parts.writer.is_idle() { IDLE } else { BUSY };
+            let wait = if self.parts.writer.is_idle() {
+                IDLE
+            } else {
+                BUSY
+            };
             self.parts.consumer.idle(wait)?;
             return Ok(Vec::new());
         }
@@ -165,7 +177,10 @@ impl WorkerSinkTask {
             self.settle(IDLE)?;
             return Ok(Vec::new());
         }
-        let limits = PollLimits { records: CHUNK.min(self.parts.limits.records), ..self.parts.limits };
+        let limits = PollLimits {
+            records: CHUNK.min(self.parts.limits.records),
+            ..self.parts.limits
+        };
         let batches = self.parts.consumer.poll(limits, wait)?;
         let records: usize = batches.iter().map(|b| b.records.len()).sum();
         self.parts.metrics.read.increment(records as u64);
@@ -181,7 +196,13 @@ impl WorkerSinkTask {
 
     /// None when the schema registry is away: the records are read again later.
     fn convert_and_transform(&mut self, raw: RawBatch) -> Result<Option<TaskBatch>> {
-        let RawBatch { source, records: raw, first_offset, next_offset, bytes } = raw;
+        let RawBatch {
+            source,
+            records: raw,
+            first_offset,
+            next_offset,
+            bytes,
+        } = raw;
         let mut letters = Vec::new();
         let mut records = Vec::with_capacity(raw.len());
         for record in &raw {
@@ -194,19 +215,42 @@ impl WorkerSinkTask {
                 Err(error) => return Err(error),
             }
         }
-        let SinkTaskParts { chain, errors, metrics, .. } = &mut self.parts;
+        let SinkTaskParts {
+            chain,
+            errors,
+            metrics,
+            ..
+        } = &mut self.parts;
         let mut failed = |class: &str, offset: i64, error| {
             let at = raw.binary_search_by_key(&offset, |r| r.offset);
-            let Ok(raw) = at.map(|at| &raw[at]) else { return Err(error) };
+            let Ok(raw) = at.map(|at| &raw[at]) else {
+                return Err(error);
+            };
             let stage = Stage::Transformation;
-            let errant = Errant { source: &source, raw, stage, class, error: &error };
+            let errant = Errant {
+                source: &source,
+                raw,
+                stage,
+                class,
+                error: &error,
+            };
             letters.extend(errors.report_or_fail(&errant)?);
             Ok(())
         };
         let records = chain.apply(&source, records, &mut failed)?;
         metrics.sent.increment(records.len() as u64);
-        let batch = RecordBatch { source, records, first_offset, next_offset };
-        Ok(Some(TaskBatch { batch, raw, letters, bytes }))
+        let batch = RecordBatch {
+            source,
+            records,
+            first_offset,
+            next_offset,
+        };
+        Ok(Some(TaskBatch {
+            batch,
+            raw,
+            letters,
+            bytes,
+        }))
     }
 
     /// Converts a record; none when it was reported.
@@ -224,7 +268,13 @@ impl WorkerSinkTask {
             return Err(failed.error);
         }
         let (stage, class) = (failed.stage, failed.class);
-        let errant = Errant { source, raw, stage, class, error: &failed.error };
+        let errant = Errant {
+            source,
+            raw,
+            stage,
+            class,
+            error: &failed.error,
+        };
         letters.extend(self.parts.errors.report_or_fail(&errant)?);
         Ok(None)
     }
@@ -244,19 +294,29 @@ impl WorkerSinkTask {
 
     /// Goes on when it has waited long enough.
     fn release(&mut self) -> Result<()> {
-        let Some((until, why)) = self.held else { return Ok(()) };
+        let Some((until, why)) = self.held else {
+            return Ok(());
+        };
         if Instant::now() < until {
             return Ok(());
         }
         self.held = None;
-        if why == Held::Rewind { self.restart_partitions() } else { Ok(()) }
+        if why == Held::Rewind {
+            self.restart_partitions()
+        } else {
+            Ok(())
+        }
     }
 
     fn append(&mut self, batch: TaskBatch) {
         if self.waiting_for.take().is_some() {
             self.parts.reports.running();
         }
-        match self.pending.iter_mut().find(|p| p.batch.source == batch.batch.source) {
+        match self
+            .pending
+            .iter_mut()
+            .find(|p| p.batch.source == batch.batch.source)
+        {
             Some(pending) => pending.append(batch),
             None => self.pending.push(batch),
         }
@@ -272,7 +332,11 @@ impl WorkerSinkTask {
         let batches = std::mem::take(&mut self.pending);
         let active: usize = batches.iter().map(|b| b.raw.len()).sum();
         let generation = self.parts.writer.generation();
-        match self.parts.writer.try_send(Request::Put(generation, batches))? {
+        match self
+            .parts
+            .writer
+            .try_send(Request::Put(generation, batches))?
+        {
             Some(Request::Put(_, batches)) => {
                 self.pending = batches;
                 self.stuck_since.get_or_insert_with(Instant::now);
@@ -338,13 +402,19 @@ impl WorkerSinkTask {
     fn rebalance(&mut self, change: Rebalance) -> Result<()> {
         match change {
             Rebalance::Assign(partitions) => {
+                for partition in &partitions {
+                    self.parts.chain.forget(partition);
+                }
                 if let Some(starts) = self.open(&partitions)? {
                     self.parts.consumer.assign(&starts, self.paused)?;
                 }
             }
             Rebalance::Revoke { partitions, lost } => self.revoke(&partitions, lost)?,
         }
-        self.parts.metrics.partitions.set(self.parts.consumer.owned().len() as f64);
+        self.parts
+            .metrics
+            .partitions
+            .set(self.parts.consumer.owned().len() as f64);
         Ok(())
     }
 
@@ -354,16 +424,17 @@ impl WorkerSinkTask {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<Option<Vec<(TopicPartition, i64)>>> {
-        for partition in partitions {
-            self.parts.chain.reset(partition);
-        }
         let opened = match self.ask(Request::Open(partitions.to_vec()))? {
             Some(Response::Opened(opened)) => opened,
             _ => return Ok(None),
         };
         let stored = |o: &OpenedPartition| o.next_offset.map(|at| (o.source.clone(), at));
         let unknown = |o: &&OpenedPartition| o.next_offset.is_none();
-        let new: Vec<_> = opened.iter().filter(unknown).map(|o| o.source.clone()).collect();
+        let new: Vec<_> = opened
+            .iter()
+            .filter(unknown)
+            .map(|o| o.source.clone())
+            .collect();
         let mut starts: Vec<_> = opened.iter().filter_map(stored).collect();
         self.patiently(|consumer| consumer.check_stored(&opened))?;
         if !new.is_empty() {
@@ -396,7 +467,8 @@ impl WorkerSinkTask {
     /// Gives partitions up: what is being written becomes durable or is given up, what waits is
     /// dropped, and the group is told how far it came.
     fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<()> {
-        self.pending.retain(|p| !partitions.contains(&p.batch.source));
+        self.pending
+            .retain(|p| !partitions.contains(&p.batch.source));
         let until = Instant::now() + if lost { Duration::ZERO } else { DRAIN };
         while !self.parts.writer.is_idle() && Instant::now() < until {
             self.settle(IDLE)?;
@@ -410,14 +482,19 @@ impl WorkerSinkTask {
         if lost {
             self.commits.forget(partitions);
         } else {
-            self.commits.flush(&self.parts.consumer, &self.parts.metrics, CommitMode::Sync);
+            self.commits
+                .flush(&self.parts.consumer, &self.parts.metrics, CommitMode::Sync);
         }
         for partition in partitions {
-            self.parts.chain.reset(partition);
+            self.parts.chain.forget(partition);
         }
         let abandoned = !self.parts.writer.is_idle();
         self.parts.consumer.unassign(partitions)?;
-        if abandoned { self.restart_partitions() } else { Ok(()) }
+        if abandoned {
+            self.restart_partitions()
+        } else {
+            Ok(())
+        }
     }
 
     /// The sink says that it no longer owns what it was to write, or that the target has lost
@@ -438,6 +515,9 @@ impl WorkerSinkTask {
         if owned.is_empty() {
             return Ok(());
         }
+        for partition in &owned {
+            self.parts.chain.reset(partition);
+        }
         if let Some(starts) = self.open(&owned)? {
             for (partition, offset) in &starts {
                 debug!(%partition, offset, "reading again");
@@ -451,9 +531,15 @@ impl WorkerSinkTask {
         let ordered = self.parts.control.pausing();
         if ordered != self.pause_reported {
             self.pause_reported = ordered;
-            if ordered { self.parts.reports.paused() } else { self.parts.reports.running() }
+            if ordered {
+                self.parts.reports.paused()
+            } else {
+                self.parts.reports.running()
+            }
         }
-        let stuck = self.stuck_since.is_some_and(|since| since.elapsed() > PATIENCE);
+        let stuck = self
+            .stuck_since
+            .is_some_and(|since| since.elapsed() > PATIENCE);
         let wanted = ordered || stuck || self.held.is_some();
         if wanted != self.paused {
             self.parts.consumer.pause(wanted)?;

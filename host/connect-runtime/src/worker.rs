@@ -73,7 +73,11 @@ impl Worker {
         plugins: Arc<Plugins>,
         events: mpsc::Sender<TaskEvent>,
     ) -> Self {
-        Self { config, plugins, events }
+        Self {
+            config,
+            plugins,
+            events,
+        }
     }
 
     /// Starts a task on threads of its own; what goes wrong from now on is an event.
@@ -94,23 +98,32 @@ impl Worker {
         let start = TaskStart {
             worker: Arc::clone(&self.config),
             plugins: Arc::clone(&self.plugins),
-            context: TaskContext { connector: connector.to_owned(), task },
+            context: TaskContext {
+                connector: connector.to_owned(),
+                task,
+            },
             config,
             control: Arc::clone(&control),
             reports: reports.clone(),
             runtime: tokio::runtime::Handle::current(),
         };
         let span = info_span!("task", connector, task);
-        let thread = std::thread::Builder::new().name(format!("task-{name}")).spawn(move || {
-            let _span = span.entered();
-            start.run();
-            // Nobody listens any more when the herder has given the task up.
-            let _ = finished.send(());
-        });
+        let thread = std::thread::Builder::new()
+            .name(format!("task-{name}"))
+            .spawn(move || {
+                let _span = span.entered();
+                start.run();
+                // Nobody listens any more when the herder has given the task up.
+                let _ = finished.send(());
+            });
         if let Err(cause) = thread {
             reports.failed(&Error::fatal("cannot start a thread").with_source(cause));
         }
-        TaskHandle { name, control, done }
+        TaskHandle {
+            name,
+            control,
+            done,
+        }
     }
 }
 
@@ -129,13 +142,22 @@ impl TaskHandle {
     /// Waits for the end of a stopped task. When `deadline` passes, what it has in hand is given
     /// up; the target rolls it back. True when the task has ended.
     pub async fn join(self, deadline: Duration) -> bool {
-        let Self { name, control, mut done } = self;
+        let Self {
+            name,
+            control,
+            mut done,
+        } = self;
         if tokio::time::timeout(deadline, &mut done).await.is_ok() {
             return true;
         }
-        warn!(task = name, "the task does not end in time; what it has in hand is given up");
+        warn!(
+            task = name,
+            "the task does not end in time; what it has in hand is given up"
+        );
         control.abandon();
-        tokio::time::timeout(Duration::from_secs(1), done).await.is_ok()
+        tokio::time::timeout(Duration::from_secs(1), done)
+            .await
+            .is_ok()
     }
 }
 
@@ -176,7 +198,14 @@ impl TaskStart {
     }
 
     fn build(&self) -> Result<WorkerSinkTask> {
-        let Self { worker, plugins, context, config, runtime, .. } = self;
+        let Self {
+            worker,
+            plugins,
+            context,
+            config,
+            runtime,
+            ..
+        } = self;
         let TaskContext { connector, task } = context;
         let metrics = Arc::new(TaskMetrics::new(connector, *task));
         let class = config.get("connector.class").map_or("", String::as_str);
@@ -215,7 +244,13 @@ impl TaskStart {
     }
 
     fn error_reporter(&self, metrics: Arc<TaskMetrics>) -> Result<ErrorReporter> {
-        let Self { worker, context, config, runtime, .. } = self;
+        let Self {
+            worker,
+            context,
+            config,
+            runtime,
+            ..
+        } = self;
         let errors = ErrorConfig::new(config)?;
         let TaskContext { connector, task } = context;
         let queue = match &errors.dead_letter_topic {
@@ -232,7 +267,12 @@ impl TaskStart {
                 let producer = client("producer.", "producer")?;
                 let replication = errors.dead_letter_replication;
                 Some(runtime.block_on(DeadLetterQueue::open(
-                    topic, replication, connector, *task, &admin, &producer,
+                    topic,
+                    replication,
+                    connector,
+                    *task,
+                    &admin,
+                    &producer,
                 ))?)
             }
         };
@@ -243,15 +283,23 @@ impl TaskStart {
         let TaskContext { connector, task } = &self.context;
         let mut properties = self.worker.client_properties("consumer.");
         properties.extend(overrides.clone());
-        let new_protocol = properties.get("group.protocol").is_some_and(|p| p == "consumer");
+        let new_protocol = properties
+            .get("group.protocol")
+            .is_some_and(|p| p == "consumer");
         for (key, value) in CONSUMER_DEFAULTS {
-            properties.entry((*key).into()).or_insert_with(|| (*value).into());
+            properties
+                .entry((*key).into())
+                .or_insert_with(|| (*value).into());
         }
         if !new_protocol {
             let assignor = "partition.assignment.strategy";
-            properties.entry(assignor.into()).or_insert_with(|| "cooperative-sticky".into());
+            properties
+                .entry(assignor.into())
+                .or_insert_with(|| "cooperative-sticky".into());
         }
-        properties.entry("group.id".into()).or_insert_with(|| format!("connect-{connector}"));
+        properties
+            .entry("group.id".into())
+            .or_insert_with(|| format!("connect-{connector}"));
         let id = format!("connector-consumer-{connector}-{task}");
         properties.entry("client.id".into()).or_insert(id);
         client_config(&properties)
@@ -266,7 +314,10 @@ impl TaskStart {
                 Error::config("consumer.override.max.poll.records: a positive number is expected")
             })?,
         };
-        Ok(PollLimits { records, bytes: self.worker.task_buffer_bytes() / 4 })
+        Ok(PollLimits {
+            records,
+            bytes: self.worker.task_buffer_bytes() / 4,
+        })
     }
 }
 

@@ -368,4 +368,9 @@ impl Transformation for WasmTransform {
         // What the guest remembers may be ahead of what is durable.
         self.guest.abandon();
     }
+
+    fn forget(&mut self, source: &TopicPartition) {
+        self.states.remove(source);
+        self.guest.abandon();
+    }
 }

@@ -40,6 +40,14 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// Postgres refused what the demo asked.
+    #[error("{what}: {source}")]
+    Sql {
+        /// What was tried.
+        what: &'static str,
+        /// What Postgres said.
+        source: sqlx::Error,
+    },
     /// Producing the sample records failed.
     #[error("sample records: {0}")]
     Demo(String),
@@ -58,5 +66,10 @@ impl Error {
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
+    }
+
+    /// Names what was asked of Postgres, for `map_err`.
+    pub(crate) fn sql(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Sql { what, source }
     }
 }

@@ -8,6 +8,7 @@
 //! Nothing here is for production: what is in memory is gone when the process ends, and Postgres
 //! runs with `fsync=off`.
 
+mod database;
 pub mod demo;
 mod error;
 #[cfg(feature = "broker")]
@@ -15,6 +16,7 @@ mod kafka;
 mod postgres;
 mod registry;
 
+pub use database::Database;
 pub use error::{Error, Result};
 #[cfg(feature = "broker")]
 pub use kafka::Kafka;

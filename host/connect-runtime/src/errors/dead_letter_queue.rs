@@ -29,7 +29,9 @@ pub struct DeadLetterQueue {
 
 impl std::fmt::Debug for DeadLetterQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DeadLetterQueue").field("topic", &self.topic).finish_non_exhaustive()
+        f.debug_struct("DeadLetterQueue")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
     }
 }
 
@@ -50,8 +52,9 @@ impl DeadLetterQueue {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             Error::retriable(format!("{what} dead letter topic {topic}: {error}"))
         };
-        let client: AdminClient<DefaultClientContext> =
-            admin.create().map_err(|e| Error::config(format!("admin client: {e}")))?;
+        let client: AdminClient<DefaultClientContext> = admin
+            .create()
+            .map_err(|e| Error::config(format!("admin client: {e}")))?;
         let wanted = NewTopic::new(topic, 1, TopicReplication::Fixed(replication));
         let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(30)));
         let answers = client
@@ -65,10 +68,18 @@ impl DeadLetterQueue {
             }
         }
         let mut producer = producer.clone();
-        producer.set("acks", "all").set("enable.idempotence", "true");
-        let producer =
-            producer.create().map_err(|e| Error::config(format!("dead letter producer: {e}")))?;
-        Ok(Self { topic: topic.into(), connector: connector.into(), task, producer })
+        producer
+            .set("acks", "all")
+            .set("enable.idempotence", "true");
+        let producer = producer
+            .create()
+            .map_err(|e| Error::config(format!("dead letter producer: {e}")))?;
+        Ok(Self {
+            topic: topic.into(),
+            connector: connector.into(),
+            task,
+            producer,
+        })
     }
 
     /// Sends a dead letter.
@@ -76,7 +87,10 @@ impl DeadLetterQueue {
         let raw = errant.raw;
         let mut headers = OwnedHeaders::new_with_capacity(raw.headers.len() + 10);
         for header in &raw.headers {
-            headers = headers.insert(Header { key: &header.name, value: header.value.as_deref() });
+            headers = headers.insert(Header {
+                key: &header.name,
+                value: header.value.as_deref(),
+            });
         }
         if context_headers {
             headers = self.context(errant, headers);
@@ -84,7 +98,9 @@ impl DeadLetterQueue {
         let at = format!("{} at offset {}", errant.source, raw.offset);
         let topic = Arc::clone(&self.topic);
         let undelivered = move |error: &dyn std::fmt::Display| {
-            Error::fatal(format!("cannot write the dead letter of {at} to topic {topic}: {error}"))
+            Error::fatal(format!(
+                "cannot write the dead letter of {at} to topic {topic}: {error}"
+            ))
         };
         let mut record: FutureRecord<'_, [u8], [u8]> =
             FutureRecord::to(&self.topic).headers(headers);
@@ -110,7 +126,13 @@ impl DeadLetterQueue {
     }
 
     fn context(&self, errant: &Errant<'_>, headers: OwnedHeaders) -> OwnedHeaders {
-        let Errant { source, raw, stage, class, error } = errant;
+        let Errant {
+            source,
+            raw,
+            stage,
+            class,
+            error,
+        } = errant;
         let exception = error.class_name();
         let message = error.chain();
         let trace = format!("{exception}: {message}\n");
@@ -127,6 +149,11 @@ impl DeadLetterQueue {
             ("__connect.errors.exception.stacktrace", &trace),
         ]
         .into_iter()
-        .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+        .fold(headers, |headers, (key, value)| {
+            headers.insert(Header {
+                key,
+                value: Some(value),
+            })
+        })
     }
 }

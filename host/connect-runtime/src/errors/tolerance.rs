@@ -74,7 +74,12 @@ impl ErrorReporter {
         metrics: Arc<TaskMetrics>,
         runtime: tokio::runtime::Handle,
     ) -> Self {
-        Self { config, queue, metrics, runtime }
+        Self {
+            config,
+            queue,
+            metrics,
+            runtime,
+        }
     }
 
     /// Reports a record. `Ok` holds the dead letter that must be delivered before the record's
@@ -83,7 +88,10 @@ impl ErrorReporter {
     /// # Errors
     /// The record may not be passed over: the task is to fail with this error, once the dead
     /// letter that it holds is on its way.
-    pub fn report(&self, errant: &Errant<'_>) -> std::result::Result<Option<Delivery>, Intolerable> {
+    pub fn report(
+        &self,
+        errant: &Errant<'_>,
+    ) -> std::result::Result<Option<Delivery>, Intolerable> {
         self.metrics.failures.increment(1);
         if self.config.log {
             self.log(errant);
@@ -99,7 +107,10 @@ impl ErrorReporter {
             }
             Tolerance::None => {
                 self.metrics.errors.increment(1);
-                Err(Intolerable { delivery, error: intolerable(errant) })
+                Err(Intolerable {
+                    delivery,
+                    error: intolerable(errant),
+                })
             }
         }
     }
@@ -144,8 +155,18 @@ pub struct Intolerable {
 }
 
 fn intolerable(errant: &Errant<'_>) -> Error {
-    let Errant { source, raw, stage, class, error } = errant;
-    let at = format!("{} (class {class}), {source} at offset {}", stage.name(), raw.offset);
+    let Errant {
+        source,
+        raw,
+        stage,
+        class,
+        error,
+    } = errant;
+    let at = format!(
+        "{} (class {class}), {source} at offset {}",
+        stage.name(),
+        raw.offset
+    );
     let cause = format!("{}: {}", error.class_name(), error.chain());
     Error::fatal(format!("Tolerance exceeded in error handler: {at}")).with_source(cause)
 }

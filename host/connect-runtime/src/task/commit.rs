@@ -23,7 +23,11 @@ pub struct Commits {
 impl Commits {
     /// Commits at most once an interval.
     pub fn new(interval: Duration) -> Self {
-        Self { due: BTreeMap::new(), last: Instant::now(), interval }
+        Self {
+            due: BTreeMap::new(),
+            last: Instant::now(),
+            interval,
+        }
     }
 
     /// Puts down what has become durable.

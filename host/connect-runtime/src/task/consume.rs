@@ -91,13 +91,22 @@ impl ConsumerContext for Context {
             return;
         }
         let listed = partitions.elements();
-        let listed = listed.iter().map(|p| TopicPartition::new(p.topic(), p.partition())).collect();
+        let listed = listed
+            .iter()
+            .map(|p| TopicPartition::new(p.topic(), p.partition()))
+            .collect();
         let change = if assign {
             Rebalance::Assign(listed)
         } else {
-            Rebalance::Revoke { partitions: listed, lost: consumer.assignment_lost() }
+            Rebalance::Revoke {
+                partitions: listed,
+                lost: consumer.assignment_lost(),
+            }
         };
-        self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
+        self.rebalances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(change);
     }
 }
 
@@ -154,7 +163,9 @@ impl Consumer {
         };
         // Where to start is decided here. That the log has lost an offset later on must be seen,
         // not papered over (operations: retention passed, topic created anew).
-        config.set("auto.offset.reset", "error").set("enable.auto.commit", "false");
+        config
+            .set("auto.offset.reset", "error")
+            .set("enable.auto.commit", "false");
         let context = Context {
             rebalances: Mutex::new(VecDeque::new()),
             closing: AtomicBool::new(false),
@@ -171,7 +182,12 @@ impl Consumer {
                 inner.subscribe(&[&pattern]).map_err(invalid)?;
             }
         }
-        Ok(Self { inner, owned: Vec::new(), reset, arena: BytesMut::new() })
+        Ok(Self {
+            inner,
+            owned: Vec::new(),
+            reset,
+            arena: BytesMut::new(),
+        })
     }
 
     /// Waits up to `wait` for a first record, then takes what is at hand.
@@ -179,7 +195,12 @@ impl Consumer {
     /// # Errors
     /// [`connect_api::ErrorKind::Fatal`] when reading cannot go on.
     pub fn poll(&mut self, limits: PollLimits, wait: Duration) -> Result<Vec<RawBatch>> {
-        let Self { inner, owned, arena, .. } = self;
+        let Self {
+            inner,
+            owned,
+            arena,
+            ..
+        } = self;
         let mut batches: Vec<RawBatch> = Vec::new();
         let mut index: HashMap<(usize, i32), Option<usize>> = HashMap::new();
         let mut last: Option<((usize, i32), Option<usize>)> = None;
@@ -214,7 +235,9 @@ impl Consumer {
             };
             last = Some((key, at));
             // None: left over from a partition that was given up.
-            let Some(batch) = at.map(|at| &mut batches[at]) else { continue };
+            let Some(batch) = at.map(|at| &mut batches[at]) else {
+                continue;
+            };
             if message.offset() < batch.next_offset {
                 continue;
             }
@@ -225,7 +248,10 @@ impl Consumer {
             (records, bytes) = (records + 1, bytes + size);
         }
         for batch in &batches {
-            if let Some(owned) = owned.iter_mut().find(|o| Arc::ptr_eq(&o.source, &batch.source)) {
+            if let Some(owned) = owned
+                .iter_mut()
+                .find(|o| Arc::ptr_eq(&o.source, &batch.source))
+            {
                 owned.position = batch.next_offset;
             }
         }
@@ -238,7 +264,13 @@ impl Consumer {
     /// # Errors
     /// As for `poll`.
     pub fn idle(&mut self, wait: Duration) -> Result<()> {
-        let batches = self.poll(PollLimits { records: 1, bytes: 1 }, wait)?;
+        let batches = self.poll(
+            PollLimits {
+                records: 1,
+                bytes: 1,
+            },
+            wait,
+        )?;
         // A record that was on its way when its partition was paused is read again.
         for batch in batches {
             self.seek(&[(TopicPartition::clone(&batch.source), batch.first_offset)])?;
@@ -249,12 +281,18 @@ impl Consumer {
     /// The next change of the assignment.
     pub fn rebalance(&self) -> Option<Rebalance> {
         let rebalances = &self.inner.client().context().rebalances;
-        rebalances.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        rebalances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
     }
 
     /// The partitions that the task owns.
     pub fn owned(&self) -> Vec<TopicPartition> {
-        self.owned.iter().map(|o| TopicPartition::clone(&o.source)).collect()
+        self.owned
+            .iter()
+            .map(|o| TopicPartition::clone(&o.source))
+            .collect()
     }
 
     /// Where to start partitions that the sink has no offset for: at what the group has committed
@@ -268,7 +306,10 @@ impl Consumer {
         for partition in partitions {
             asked.add_partition(&partition.topic, partition.partition);
         }
-        let committed = self.inner.committed_offsets(asked, ANSWER).map_err(no_answer)?;
+        let committed = self
+            .inner
+            .committed_offsets(asked, ANSWER)
+            .map_err(no_answer)?;
         let start = |partition: &TopicPartition| {
             let known = committed.find_partition(&partition.topic, partition.partition);
             if let Some(Offset::Offset(offset)) = known.map(|p| p.offset()) {
@@ -291,7 +332,11 @@ impl Consumer {
     /// # Errors
     /// [`connect_api::ErrorKind::Fatal`] when it has not: going on would lose records in silence.
     pub fn check_stored(&self, opened: &[OpenedPartition]) -> Result<()> {
-        for OpenedPartition { source, next_offset } in opened {
+        for OpenedPartition {
+            source,
+            next_offset,
+        } in opened
+        {
             let Some(stored) = *next_offset else { continue };
             let (low, high) = self.watermarks(source)?;
             if (low..=high).contains(&stored) {
@@ -312,7 +357,9 @@ impl Consumer {
 
     fn watermarks(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
         let TopicPartition { topic, partition } = partition;
-        self.inner.fetch_watermarks(topic, *partition, ANSWER).map_err(no_answer)
+        self.inner
+            .fetch_watermarks(topic, *partition, ANSWER)
+            .map_err(no_answer)
     }
 
     /// Takes the partitions, and reads them from the given offsets.
@@ -330,7 +377,10 @@ impl Consumer {
             info!(%partition, offset = position, "assigned");
             self.owned.retain(|o| *o.source != *partition);
             let source = Arc::new(partition.clone());
-            self.owned.push(Owned { source, position: *position });
+            self.owned.push(Owned {
+                source,
+                position: *position,
+            });
         }
         if paused { self.pause(true) } else { Ok(()) }
     }
@@ -378,8 +428,12 @@ impl Consumer {
         if list.count() == 0 {
             return Ok(());
         }
-        if pause { self.inner.pause(&list) } else { self.inner.resume(&list) }
-            .map_err(|e| Error::fatal(format!("cannot pause or resume: {e}")))
+        if pause {
+            self.inner.pause(&list)
+        } else {
+            self.inner.resume(&list)
+        }
+        .map_err(|e| Error::fatal(format!("cannot pause or resume: {e}")))
     }
 
     /// Tells the group where the task is. Only for those who look at lag: the sink knows.
@@ -399,7 +453,11 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        self.inner.client().context().closing.store(true, Ordering::Release);
+        self.inner
+            .client()
+            .context()
+            .closing
+            .store(true, Ordering::Release);
         // What was put down and not taken up would keep the client from closing.
         while let Some(change) = self.rebalance() {
             if let Rebalance::Revoke { partitions, .. } = change {
@@ -463,7 +521,10 @@ fn copy(message: &BorrowedMessage<'_>, arena: &mut BytesMut) -> RawRecord {
     let headers = message.headers().map(|headers| {
         let headers = headers.iter();
         headers
-            .map(|h| RawHeader { name: h.key.into(), value: h.value.map(&mut keep) })
+            .map(|h| RawHeader {
+                name: h.key.into(),
+                value: h.value.map(&mut keep),
+            })
             .collect()
     });
     let (timestamp, timestamp_type) = match message.timestamp() {
@@ -483,6 +544,10 @@ fn copy(message: &BorrowedMessage<'_>, arena: &mut BytesMut) -> RawRecord {
 
 fn size(record: &RawRecord) -> usize {
     let len = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
-    let headers: usize = record.headers.iter().map(|h| h.name.len() + len(&h.value)).sum();
+    let headers: usize = record
+        .headers
+        .iter()
+        .map(|h| h.name.len() + len(&h.value))
+        .sum();
     len(&record.key) + len(&record.value) + headers
 }

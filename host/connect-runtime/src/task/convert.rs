@@ -29,7 +29,9 @@ impl HeaderConverter {
             Some("SimpleHeaderConverter") => Ok(Self::Simple),
             Some("StringConverter") => Ok(Self::String),
             Some("ByteArrayConverter") => Ok(Self::Bytes),
-            _ => Err(Error::config(format!("header.converter: class {class} could not be found"))),
+            _ => Err(Error::config(format!(
+                "header.converter: class {class} could not be found"
+            ))),
         }
     }
 
@@ -80,7 +82,11 @@ impl Converters {
         let Self { key, value, header } = self;
         let part = |stage, converter: &mut Box<dyn Converter>, bytes: Option<&bytes::Bytes>| {
             let converted = converter.to_connect_data(&source.topic, bytes.map(|b| &b[..]));
-            converted.map_err(|error| Failed { stage, class: converter.class_name(), error })
+            converted.map_err(|error| Failed {
+                stage,
+                class: converter.class_name(),
+                error,
+            })
         };
         let key = part(Stage::KeyConverter, key, raw.key.as_ref())?;
         let value = part(Stage::ValueConverter, value, raw.value.as_ref())?;

@@ -24,7 +24,12 @@ impl Reports {
         task: u32,
         generation: u64,
     ) -> Self {
-        Self { events, connector: connector.to_owned(), task, generation }
+        Self {
+            events,
+            connector: connector.to_owned(),
+            task,
+            generation,
+        }
     }
 
     /// It polls.
@@ -34,7 +39,9 @@ impl Reports {
 
     /// It polls, but cannot go on for now.
     pub fn waiting(&self, error: &Error) {
-        self.send(TaskState::Running { waiting: Some(error.chain()) });
+        self.send(TaskState::Running {
+            waiting: Some(error.chain()),
+        });
     }
 
     /// It is paused.
@@ -49,7 +56,9 @@ impl Reports {
 
     /// It ended with an error. Clients read the trace line by line, as Java prints one.
     pub fn failed(&self, error: &Error) {
-        let Self { connector, task, .. } = self;
+        let Self {
+            connector, task, ..
+        } = self;
         let trace = format!(
             "org.apache.kafka.connect.errors.ConnectException: Exiting WorkerSinkTask due to \
              unrecoverable exception.\n\tat ferrule.task({connector}-{task})\n\
@@ -61,9 +70,18 @@ impl Reports {
     }
 
     fn send(&self, state: TaskState) {
-        let Self { events, connector, task, generation } = self;
-        let event =
-            TaskEvent { connector: connector.clone(), task: *task, generation: *generation, state };
+        let Self {
+            events,
+            connector,
+            task,
+            generation,
+        } = self;
+        let event = TaskEvent {
+            connector: connector.clone(),
+            task: *task,
+            generation: *generation,
+            state,
+        };
         // The herder outlives its tasks; when it does not, nobody is left to tell. Called from
         // inside `block_on` too, where a blocking send is not allowed.
         let mut unsent = Some(event);
@@ -87,7 +105,10 @@ pub struct Control {
 impl Control {
     /// Paused from the start, or not.
     pub fn new(paused: bool) -> Self {
-        Self { pause: AtomicBool::new(paused), ..Self::default() }
+        Self {
+            pause: AtomicBool::new(paused),
+            ..Self::default()
+        }
     }
 
     /// Tells the task to stop.

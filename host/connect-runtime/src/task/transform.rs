@@ -70,9 +70,14 @@ impl TransformationChain {
         self.batched(|transformation| transformation.durable(source, next_offset));
     }
 
-    /// The partition goes back to what is durable, or away.
+    /// The partition goes back to what is durable.
     pub fn reset(&mut self, source: &TopicPartition) {
         self.batched(|transformation| transformation.reset(source));
+    }
+
+    /// The partition goes to another task, or comes from one.
+    pub fn forget(&mut self, source: &TopicPartition) {
+        self.batched(|transformation| transformation.forget(source));
     }
 
     fn batched(&mut self, mut each: impl FnMut(&mut dyn Transformation)) {
@@ -91,7 +96,12 @@ impl ChainStep {
         mut records: Vec<SinkRecord>,
         failed: OnFailure<'_>,
     ) -> Result<Vec<SinkRecord>> {
-        let Self { class, predicate, transformation, .. } = self;
+        let Self {
+            class,
+            predicate,
+            transformation,
+            ..
+        } = self;
         let predicate = predicate.as_ref();
         let applies = |record: &SinkRecord| match predicate {
             Some((predicate, negate)) => predicate.test(record) != *negate,
@@ -122,7 +132,11 @@ impl ChainStep {
                 // Those that it does not apply to keep their places between the others' results.
                 let (mut chosen, mut rest) = (Vec::new(), Vec::new());
                 for record in records {
-                    if applies(&record) { chosen.push(record) } else { rest.push(record) }
+                    if applies(&record) {
+                        chosen.push(record)
+                    } else {
+                        rest.push(record)
+                    }
                 }
                 if !chosen.is_empty() {
                     chosen = apply_batch(transformation.as_mut(), class, source, chosen, failed)?;

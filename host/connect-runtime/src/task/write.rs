@@ -138,7 +138,13 @@ impl Writer {
             })
             .map_err(|e| Error::retriable("cannot start a thread").with_source(e))?;
         let requests = Some(requests);
-        Ok(Self { requests, responses, generation, outstanding: 0, thread: Some(thread) })
+        Ok(Self {
+            requests,
+            responses,
+            generation,
+            outstanding: 0,
+            thread: Some(thread),
+        })
     }
 
     /// Hands a request over; gives it back when one is waiting already.
@@ -146,7 +152,9 @@ impl Writer {
     /// # Errors
     /// When the thread has died.
     pub fn try_send(&mut self, request: Request) -> Result<Option<Request>> {
-        let Some(requests) = &self.requests else { return Err(gone()) };
+        let Some(requests) = &self.requests else {
+            return Err(gone());
+        };
         match requests.try_send(request) {
             Ok(()) => {
                 self.outstanding += 1;
@@ -171,7 +179,9 @@ impl Writer {
             return Ok(None);
         }
         let response = if wait.is_zero() {
-            self.responses.try_recv().map_err(|e| e == TryRecvError::Disconnected)
+            self.responses
+                .try_recv()
+                .map_err(|e| e == TryRecvError::Disconnected)
         } else {
             let received = self.responses.recv_timeout(wait);
             received.map_err(|e| e == RecvTimeoutError::Disconnected)
@@ -281,7 +291,12 @@ impl WriteThread {
         loop {
             let errors = Arc::clone(&self.errors);
             let class = self.class.clone();
-            let mut reporter = PutReporter { errors, class, batches: &written, raws: &raws };
+            let mut reporter = PutReporter {
+                errors,
+                class,
+                batches: &written,
+                raws: &raws,
+            };
             match self.sink.put(&written, &mut reporter).await {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::Fenced => {
@@ -296,12 +311,17 @@ impl WriteThread {
             }
         }
         self.recovered(&retry);
-        self.metrics.put_seconds.record(started.elapsed().as_secs_f64());
+        self.metrics
+            .put_seconds
+            .record(started.elapsed().as_secs_f64());
         let records: usize = written.iter().map(|b| b.records.len()).sum();
         debug!(records, batches = written.len(), "durable");
         // Invariant 1: the one place where offsets become durable.
         Ok(Response::Durable(Durable(
-            written.into_iter().map(|b| (b.source, b.next_offset)).collect(),
+            written
+                .into_iter()
+                .map(|b| (b.source, b.next_offset))
+                .collect(),
         )))
     }
 
@@ -331,7 +351,12 @@ impl WriteThread {
             if generation != self.generation.load(Ordering::Acquire) {
                 return Ok(false);
             }
-            tokio::time::sleep(BACKOFF.0.min(until.saturating_duration_since(Instant::now()))).await;
+            tokio::time::sleep(
+                BACKOFF
+                    .0
+                    .min(until.saturating_duration_since(Instant::now())),
+            )
+            .await;
         }
         Ok(generation == self.generation.load(Ordering::Acquire))
     }
@@ -354,7 +379,10 @@ impl Retry {
     /// Doubled each time up to a limit, less up to a quarter by chance, so that the tasks of a
     /// worker do not all come back at once.
     fn pause(&mut self) -> Duration {
-        let full = BACKOFF.0.saturating_mul(1 << self.tries.min(10)).min(BACKOFF.1);
+        let full = BACKOFF
+            .0
+            .saturating_mul(1 << self.tries.min(10))
+            .min(BACKOFF.1);
         self.tries += 1;
         let chance = uuid::Uuid::new_v4().as_bytes()[0];
         full - full.mul_f64(f64::from(chance) / 1024.0)
@@ -371,17 +399,29 @@ struct PutReporter<'a> {
 #[async_trait]
 impl ErrantRecordReporter for PutReporter<'_> {
     async fn report(&mut self, record: &SinkRecord, error: Error) -> Result<()> {
-        let raw = self.batches.iter().zip(self.raws).find_map(|(batch, raws)| {
-            let at = raws.binary_search_by_key(&record.offset, |raw| raw.offset);
-            (batch.source == record.source).then(|| at.ok().map(|at| &raws[at]))?
-        });
+        let raw = self
+            .batches
+            .iter()
+            .zip(self.raws)
+            .find_map(|(batch, raws)| {
+                let at = raws.binary_search_by_key(&record.offset, |raw| raw.offset);
+                (batch.source == record.source).then(|| at.ok().map(|at| &raws[at]))?
+            });
         let Some(raw) = raw else {
             let Self { class, .. } = self;
-            return Err(Error::fatal(format!("{class} reports a record that it was not given")));
+            return Err(Error::fatal(format!(
+                "{class} reports a record that it was not given"
+            )));
         };
         let stage = Stage::TaskPut;
         let source = &record.source;
-        let errant = Errant { source, raw, stage, class: &self.class, error: &error };
+        let errant = Errant {
+            source,
+            raw,
+            stage,
+            class: &self.class,
+            error: &error,
+        };
         match self.errors.report(&errant) {
             Ok(letter) => delivered(letter.into_iter().collect()).await,
             Err(intolerable) => {

@@ -1,0 +1,44 @@
+//! What the demo asks of Postgres: to run the files of `sql/`, and to count rows.
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use crate::{Error, Result};
+
+/// A connection to an embedded [`crate::Postgres`].
+#[derive(Debug)]
+pub struct Database(PgConnection);
+
+impl Database {
+    /// Connects.
+    pub async fn connect(url: &str) -> Result<Self> {
+        PgConnection::connect(url)
+            .await
+            .map(Self)
+            .map_err(Error::sql("connecting to Postgres"))
+    }
+
+    /// Runs statements of the project's own: the text is not checked.
+    pub async fn apply(&mut self, statements: &'static str) -> Result<()> {
+        let run = self.0.execute(statements).await;
+        run.map(|_| ())
+            .map_err(Error::sql("running the statements of sql/"))
+    }
+
+    /// Rows of a table of the project's own; none while it is not there.
+    pub async fn count(&mut self, table: &'static str) -> Result<Option<u64>> {
+        let there: Option<String> = sqlx::query_scalar("SELECT to_regclass($1)::text")
+            .bind(table)
+            .fetch_one(&mut self.0)
+            .await
+            .map_err(Error::sql("looking for a table"))?;
+        if there.is_none() {
+            return Ok(None);
+        }
+        let query = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        let rows: i64 = sqlx::query_scalar(query)
+            .fetch_one(&mut self.0)
+            .await
+            .map_err(Error::sql("counting rows"))?;
+        Ok(u64::try_from(rows).ok())
+    }
+}
