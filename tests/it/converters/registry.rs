@@ -66,7 +66,7 @@ async fn a_registry_that_is_away_is_waited_for() -> Result<()> {
     pipeline.drained().await?;
     let numbers = pipeline
         .database
-        .texts("SELECT n::text FROM items ORDER BY n")
+        .texts("SELECT n::text FROM items ORDER BY items.n")
         .await?;
     assert_eq!(
         numbers,

@@ -42,7 +42,7 @@ async fn check(
 
     let landed = pipeline
         .database
-        .texts("SELECT n::text FROM items ORDER BY n")
+        .texts("SELECT n::text FROM items ORDER BY items.n")
         .await?;
     let numbers: Vec<_> = (0..all - refused).map(|n| Some(n.to_string())).collect();
     assert_eq!(landed, numbers);

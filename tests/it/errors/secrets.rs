@@ -74,11 +74,13 @@ async fn no_value_and_no_secret_is_told() -> Result<()> {
     let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?;
     let config = config
         .set("offset.flush.interval.ms", "100")
-        .env("RUST_LOG", "debug");
+        .env("FERRULE_LOG", "debug");
     let worker = TestWorker::start(config).await?;
     let pipeline = Pipeline::on(&worker, "secrets", 1).await?;
     pipeline.database.execute(TABLE).await?;
-    // A superuser is let in from this machine without a password.
+    // A superuser is let in from this machine without a password. What it makes is its own, so
+    // that the table of the offsets is made before, for the test to look at.
+    pipeline.database.apply("001_ferrule.sql").await?;
     let settings = [
         ("table.name.format", "items"),
         ("connection.user", "postgres"),

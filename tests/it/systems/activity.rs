@@ -33,7 +33,7 @@ fn good() -> Vec<(Value, Value)> {
         "latitude": 48.856_613, "longitude": -2.352_221_9,
         "properties": { "speed": 1e3, "tags": ["a", null], "nested": { "quote\"": "ü" } },
         "associated_track_ids": ["T-2", "with \"quotes\", {braces}", ""],
-        "associated_kb_ids": [1, -9_223_372_036_854_775_808_i64, null],
+        "associated_kb_ids": [1, -9_223_372_036_854_775_808_i64],
     });
     let whole_row = json!({
         "track_id": "T-1", "domain": "AIR", "event_type": "activity_detected",
@@ -41,9 +41,9 @@ fn good() -> Vec<(Value, Value)> {
         "mode_s": "3C6DD0", "mmsi": null,
         "event_timestamp": "2025-01-06T13:30:00.123456+00:00",
         "latitude": "48.8566130", "longitude": "-2.3522219",
-        "properties": r#"{"tags": ["a", null], "speed": 1000, "nested": {"quote\"": "ü"}}"#,
+        "properties": r#"{"tags": ["a", null], "speed": 1000.0, "nested": {"quote\"": "ü"}}"#,
         "associated_track_ids": r#"["T-2", "with \"quotes\", {braces}", ""]"#,
-        "associated_kb_ids": "[1, -9223372036854775808, null]",
+        "associated_kb_ids": "[1, -9223372036854775808]",
     });
     let ship = json!({
         "track_id": "T-2", "domain": "MARITIME", "event_type": "identified",
@@ -141,6 +141,7 @@ async fn activity_events_land_with_their_types() -> Result<()> {
     }
     pipeline.produce(produced).await?;
     pipeline.drained().await?;
+    pipeline.assert_refused(&expected).await?;
 
     let rows = pipeline
         .rows("SELECT * FROM track_activity_log ORDER BY track_id")
@@ -154,5 +155,5 @@ async fn activity_events_land_with_their_types() -> Result<()> {
         );
         assert_eq!(row, expected);
     }
-    pipeline.assert_refused(&expected).await
+    Ok(())
 }
