@@ -33,8 +33,16 @@ pub struct Case {
 impl Case {
     /// What the report calls it.
     pub fn name(&self) -> String {
-        let format = if self.format == Format::Json { "JSON" } else { "Avro" };
-        let plugin = if self.plugin { "with a plugin" } else { "no plugin" };
+        let format = if self.format == Format::Json {
+            "JSON"
+        } else {
+            "Avro"
+        };
+        let plugin = if self.plugin {
+            "with a plugin"
+        } else {
+            "no plugin"
+        };
         format!("{format}, {plugin}, {}", indexed(self.indexes))
     }
 
@@ -46,7 +54,7 @@ impl Case {
         tasks: i32,
     ) -> Value {
         let mut config = json!({
-            "connector.class": "io.ferrule.connect.postgres.PostgresSinkConnector",
+            "connector.class": "FerrulePostgresSink",
             "tasks.max": tasks.to_string(),
             "key.converter": "org.apache.kafka.connect.storage.StringConverter",
             "connection.url": database.jdbc_url(),
@@ -60,7 +68,10 @@ impl Case {
         match self.format {
             Format::Json => {
                 set("topics", events::JSON_TOPIC);
-                set("value.converter", "org.apache.kafka.connect.json.JsonConverter");
+                set(
+                    "value.converter",
+                    "org.apache.kafka.connect.json.JsonConverter",
+                );
                 set("value.converter.schemas.enable", "false");
             }
             Format::Avro => {
@@ -106,7 +117,10 @@ pub async fn measure(
     let pid = worker.pid().context("the worker is not running")?;
     let postgres_pid = postgres.pid().await.context("Postgres is not running")?;
     meter::reset_peak_rss(pid)?;
-    let before = (meter::cpu_seconds(pid)?, meter::family_cpu_seconds(postgres_pid)?);
+    let before = (
+        meter::cpu_seconds(pid)?,
+        meter::family_cpu_seconds(postgres_pid)?,
+    );
     let posted = Instant::now();
     let connector = case.connector(&name, database, registry, options.tasks);
     worker.rest().create(&connector).await?;
@@ -125,11 +139,17 @@ pub async fn measure(
         }
     };
     let first = first.unwrap_or(elapsed);
-    let after = (meter::cpu_seconds(pid)?, meter::family_cpu_seconds(postgres_pid)?);
+    let after = (
+        meter::cpu_seconds(pid)?,
+        meter::family_cpu_seconds(postgres_pid)?,
+    );
     let peak_rss = meter::peak_rss(pid)?;
     worker.rest().delete(&name).await?;
     let counted = database.count("drained").await?;
-    anyhow::ensure!(counted as u64 == options.rows, "{counted} rows are in the table");
+    anyhow::ensure!(
+        counted as u64 == options.rows,
+        "{counted} rows are in the table"
+    );
     let millions = options.rows as f64 / 1e6;
     Ok(Measured {
         rows_per_second: (options.rows - at_first) as f64 / (elapsed - first).as_secs_f64(),
@@ -148,7 +168,13 @@ async fn landed(database: &TestDatabase, connector: &str) -> Result<u64> {
     );
     // The table is there once the connector has made it.
     match database.texts(&query).await {
-        Ok(rows) => Ok(rows.into_iter().flatten().next().unwrap_or_default().parse().unwrap_or(0)),
+        Ok(rows) => Ok(rows
+            .into_iter()
+            .flatten()
+            .next()
+            .unwrap_or_default()
+            .parse()
+            .unwrap_or(0)),
         Err(_) => Ok(0),
     }
 }

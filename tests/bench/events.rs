@@ -50,7 +50,12 @@ impl Event {
     fn new(number: u64) -> Self {
         // A multiplicative hash spreads the keys, so that the indexes see no sorted input.
         let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16;
-        let activities = ["air_refueling", "formation_flight", "rendezvous", "low_pass"];
+        let activities = [
+            "air_refueling",
+            "formation_flight",
+            "rendezvous",
+            "low_pass",
+        ];
         Self {
             track: format!("T-{:06}", spread % 50_000),
             activity: activities[(spread % 4) as usize],
@@ -65,7 +70,10 @@ impl Event {
                 ("source", format!("sensor-{:03}", spread % 300)),
                 ("confidence", format!("0.{:02}", spread % 100)),
             ],
-            tracks: [format!("T-{:06}", spread % 49_999), format!("T-{:06}", spread % 49_997)],
+            tracks: [
+                format!("T-{:06}", spread % 49_999),
+                format!("T-{:06}", spread % 49_997),
+            ],
             kb_ids: [spread % 9_999, spread % 9_997],
         }
     }
@@ -73,17 +81,34 @@ impl Event {
     fn timestamp(&self) -> String {
         let second = self.second % 86_400;
         let day = 6 + self.second / 86_400 % 20;
-        format!("2025-01-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+        format!(
+            "2025-01-{day:02}T{:02}:{:02}:{:02}Z",
+            second / 3600,
+            second / 60 % 60,
+            second % 60
+        )
     }
 
     fn properties_json(&self) -> String {
-        let pairs = self.properties.iter().map(|(key, value)| format!("\"{key}\":\"{value}\""));
+        let pairs = self
+            .properties
+            .iter()
+            .map(|(key, value)| format!("\"{key}\":\"{value}\""));
         format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
     }
 
     fn json(&self, out: &mut String) {
-        let Self { track, activity, kb_object, mode_s, latitude, longitude, tracks, kb_ids, .. } =
-            self;
+        let Self {
+            track,
+            activity,
+            kb_object,
+            mode_s,
+            latitude,
+            longitude,
+            tracks,
+            kb_ids,
+            ..
+        } = self;
         out.clear();
         // Writing to a String never fails.
         let _ = write!(
@@ -118,7 +143,10 @@ impl Event {
         text(&self.mode_s, out);
         long(0, out);
         let day = self.second / 86_400 % 20;
-        long((EPOCH + day * 86_400 + self.second % 86_400) * 1_000_000, out);
+        long(
+            (EPOCH + day * 86_400 + self.second % 86_400) * 1_000_000,
+            out,
+        );
         for degrees in [self.latitude, self.longitude] {
             long(1, out);
             out.extend(degrees.to_le_bytes());
@@ -160,8 +188,17 @@ fn text(text: &str, out: &mut Vec<u8>) {
 /// Appends the line that COPY's text format has for an event.
 pub fn write_copy_text(number: u64, out: &mut Vec<u8>) {
     let event = Event::new(number);
-    let Event { track, activity, kb_object, mode_s, latitude, longitude, tracks, kb_ids, .. } =
-        &event;
+    let Event {
+        track,
+        activity,
+        kb_object,
+        mode_s,
+        latitude,
+        longitude,
+        tracks,
+        kb_ids,
+        ..
+    } = &event;
     // Writing to a Vec never fails.
     let _ = writeln!(
         out,
@@ -183,12 +220,17 @@ pub async fn fill(
     rows: u64,
     partitions: i32,
 ) -> Result<()> {
-    let schema = registry.register(&format!("{AVRO_TOPIC}-value"), SCHEMA).await?;
+    let schema = registry
+        .register(&format!("{AVRO_TOPIC}-value"), SCHEMA)
+        .await?;
     for topic in [JSON_TOPIC, AVRO_TOPIC] {
         kafka.create_topic(topic, partitions).await?;
     }
     let mut config = kafka.client();
-    config.set("compression.type", "snappy").set("linger.ms", "20").set("acks", "1");
+    config
+        .set("compression.type", "snappy")
+        .set("linger.ms", "20")
+        .set("acks", "1");
     config.set("queue.buffering.max.messages", "200000");
     let producer: BaseProducer = config.create()?;
     let work = move || -> Result<()> {
@@ -198,7 +240,13 @@ pub async fn fill(
             event.json(&mut json);
             event.avro(schema, &mut avro);
             let partition = (number % partitions as u64) as i32;
-            send(&producer, JSON_TOPIC, partition, &event.track, json.as_bytes())?;
+            send(
+                &producer,
+                JSON_TOPIC,
+                partition,
+                &event.track,
+                json.as_bytes(),
+            )?;
             send(&producer, AVRO_TOPIC, partition, &event.track, &avro)?;
         }
         producer.flush(Duration::from_secs(120))?;
@@ -214,7 +262,10 @@ fn send(
     key: &str,
     value: &[u8],
 ) -> Result<()> {
-    let mut record = BaseRecord::to(topic).partition(partition).key(key).payload(value);
+    let mut record = BaseRecord::to(topic)
+        .partition(partition)
+        .key(key)
+        .payload(value);
     loop {
         match producer.send(record) {
             Ok(()) => break,

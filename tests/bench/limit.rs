@@ -43,7 +43,9 @@ pub async fn create_table(database: &TestDatabase, table: &str, indexes: bool) -
 
 async fn superuser(database: &TestDatabase) -> Result<PgConnection> {
     let url = database.superuser_url();
-    PgConnection::connect(&url).await.context("cannot connect as the superuser")
+    PgConnection::connect(&url)
+        .await
+        .context("cannot connect as the superuser")
 }
 
 /// Copies the prepared files in at once, one a connection.
@@ -66,7 +68,10 @@ pub async fn measure(
     let mut copies = tokio::task::JoinSet::new();
     for (part, mut connection) in connections.into_iter().enumerate() {
         let file = folder.join(format!("part-{part}"));
-        let copy = format!("COPY limit_copy ({COLUMNS}) FROM '{}' (FORMAT binary)", file.display());
+        let copy = format!(
+            "COPY limit_copy ({COLUMNS}) FROM '{}' (FORMAT binary)",
+            file.display()
+        );
         copies.spawn(async move { connection.execute(AssertSqlSafe(copy)).await.map(|_| ()) });
     }
     while let Some(copied) = copies.join_next().await {
@@ -90,7 +95,9 @@ async fn prepare(database: &TestDatabase, folder: &Path, options: &Options) -> R
     }
     create_table(database, "prepared", false).await?;
     let mut connection = superuser(database).await?;
-    let mut copy = connection.copy_in_raw(&format!("COPY prepared ({COLUMNS}) FROM STDIN")).await?;
+    let mut copy = connection
+        .copy_in_raw(&format!("COPY prepared ({COLUMNS}) FROM STDIN"))
+        .await?;
     let mut buffer = Vec::with_capacity(1 << 20);
     for number in 0..options.rows {
         events::write_copy_text(number, &mut buffer);

@@ -29,7 +29,11 @@ pub struct Options {
 
 impl Options {
     fn read() -> Result<Self> {
-        let mut options = Self { rows: 1_000_000, tasks: 3, only: None };
+        let mut options = Self {
+            rows: 1_000_000,
+            tasks: 3,
+            only: None,
+        };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
             let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
@@ -66,14 +70,26 @@ async fn main() -> Result<()> {
 
     print_head();
     for (indexes, limit) in [false, true].into_iter().zip(&limits) {
-        print_row(&format!("COPY from files, {}", indexed(indexes)), limit, limit);
+        print_row(
+            &format!("COPY from files, {}", indexed(indexes)),
+            limit,
+            limit,
+        );
     }
     for case in cases() {
-        if options.only.as_ref().is_some_and(|only| !case.name().contains(only)) {
+        if options
+            .only
+            .as_ref()
+            .is_some_and(|only| !case.name().contains(only))
+        {
             continue;
         }
         let measured = drain::measure(&case, &worker, &database, &postgres, &registry, &options);
-        print_row(&case.name(), &measured.await?, &limits[usize::from(case.indexes)]);
+        print_row(
+            &case.name(),
+            &measured.await?,
+            &limits[usize::from(case.indexes)],
+        );
     }
     Ok(())
 }
@@ -83,7 +99,11 @@ fn cases() -> Vec<Case> {
     for indexes in [false, true] {
         for format in [Format::Json, Format::Avro] {
             for plugin in [false, true] {
-                cases.push(Case { format, indexes, plugin });
+                cases.push(Case {
+                    format,
+                    indexes,
+                    plugin,
+                });
             }
         }
     }
@@ -92,11 +112,17 @@ fn cases() -> Vec<Case> {
 
 /// How a table is called in the report.
 pub fn indexed(indexes: bool) -> &'static str {
-    if indexes { "all indexes" } else { "primary key only" }
+    if indexes {
+        "all indexes"
+    } else {
+        "primary key only"
+    }
 }
 
 fn print_head() {
-    println!("| case | rows/s | of the limit | worker CPU s/M | Postgres CPU s/M | peak RSS MiB | first row s |");
+    println!(
+        "| case | rows/s | of the limit | worker CPU s/M | Postgres CPU s/M | peak RSS MiB | first row s |"
+    );
     println!("|---|---|---|---|---|---|---|");
 }
 

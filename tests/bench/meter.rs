@@ -11,9 +11,17 @@ const TICKS: f64 = 100.0;
 pub fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in parentheses may hold blanks; what follows it does not.
-    let fields = stat.rsplit(')').next().context("malformed stat")?.split_whitespace();
+    let fields = stat
+        .rsplit(')')
+        .next()
+        .context("malformed stat")?
+        .split_whitespace();
     // utime, stime, cutime and cstime are fields 14 to 17; the state, after the name, is field 3.
-    let ticks = fields.skip(11).take(4).map(|f| f.parse::<f64>().unwrap_or(0.0)).sum::<f64>();
+    let ticks = fields
+        .skip(11)
+        .take(4)
+        .map(|f| f.parse::<f64>().unwrap_or(0.0))
+        .sum::<f64>();
     Ok(ticks / TICKS)
 }
 
@@ -29,14 +37,24 @@ pub fn family_cpu_seconds(pid: u32) -> Result<f64> {
 
 fn children(pid: u32) -> Result<Vec<u32>> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    Ok(text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+    Ok(text
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect())
 }
 
 /// The greatest resident memory of a process since it was last reset, in MiB.
 pub fn peak_rss(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
-    let kib: f64 = line.split_whitespace().nth(1).context("no VmHWM")?.parse()?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .context("no VmHWM")?;
+    let kib: f64 = line
+        .split_whitespace()
+        .nth(1)
+        .context("no VmHWM")?
+        .parse()?;
     Ok(kib / 1024.0)
 }
 

@@ -40,7 +40,7 @@ impl Reason {
     pub fn put(message: &str) -> Self {
         Self::new(
             "TASK_PUT",
-            "io.ferrule.connect.postgres.PostgresSinkConnector",
+            "FerrulePostgresSink",
             message,
         )
     }

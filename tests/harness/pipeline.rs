@@ -81,7 +81,7 @@ impl Pipeline {
         let plain = [
             (
                 "connector.class",
-                "io.ferrule.connect.postgres.PostgresSinkConnector",
+                "FerrulePostgresSink",
             ),
             ("tasks.max", "1"),
             (

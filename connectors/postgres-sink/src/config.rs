@@ -13,6 +13,7 @@ pub(crate) fn config_def() -> ConfigDef {
     let mut keys = connection();
     keys.extend(writes());
     keys.extend(data_mapping());
+    keys.extend(columns());
     keys.extend(delivery());
     ConfigDef::new(keys)
 }
@@ -128,21 +129,19 @@ fn writes() -> Vec<ConfigKey> {
             "false",
             "Whether a null value deletes the row of its key. It needs pk.mode=record_key.",
         ),
-        ConfigKey::new(
+        ConfigKey::nullable(
             "max.retries",
             ConfigType::Int,
-            "-1",
             "How many times a batch is repeated while the database is away before the task fails. \
-             -1: without end.",
+             Without a value it is repeated without end.",
         )
-        .validator(Validator::AtLeast(-1)),
+        .validator(Validator::AtLeast(0)),
     ];
     keys.into_iter().map(|key| key.group("Writes")).collect()
 }
 
 fn data_mapping() -> Vec<ConfigKey> {
-    let keys =
-        vec![
+    let keys = vec![
         ConfigKey::new(
             "table.name.format",
             ConfigType::String,
@@ -163,7 +162,13 @@ fn data_mapping() -> Vec<ConfigKey> {
             "Where the primary key comes from: none, kafka (topic, partition and offset), \
              record_key, record_value or record_header.",
         )
-        .validator(one_of(&["none", "kafka", "record_key", "record_value", "record_header"]))
+        .validator(one_of(&[
+            "none",
+            "kafka",
+            "record_key",
+            "record_value",
+            "record_header",
+        ]))
         .importance(Importance::High),
         ConfigKey::new(
             "pk.fields",
@@ -172,6 +177,14 @@ fn data_mapping() -> Vec<ConfigKey> {
             "The fields of the primary key; empty for all fields of the key or of the value. With \
              pk.mode=kafka the three columns, with a primitive key the one column.",
         ),
+    ];
+    keys.into_iter()
+        .map(|key| key.group("Data Mapping"))
+        .collect()
+}
+
+fn columns() -> Vec<ConfigKey> {
+    let keys = vec![
         ConfigKey::new(
             "fields.whitelist",
             ConfigType::List,

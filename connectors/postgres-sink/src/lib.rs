@@ -43,7 +43,7 @@ impl Default for PostgresSinkConnector {
 impl SinkConnector for PostgresSinkConnector {
     fn classes(&self) -> &'static [&'static str] {
         &[
-            "io.ferrule.connect.postgres.PostgresSinkConnector",
+            "FerrulePostgresSink",
             "io.confluent.connect.jdbc.JdbcSinkConnector",
             "io.aiven.connect.jdbc.JdbcSinkConnector",
             "io.debezium.connector.jdbc.JdbcSinkConnector",

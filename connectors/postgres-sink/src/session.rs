@@ -105,7 +105,8 @@ async fn create_tables(connection: &mut PgConnection) -> Result<()> {
             Ok(())
         }
         Err(error) if policy_of(&error) == Policy::Config => Err(Error::config(format!(
-            "cannot create the table ferrule.offsets, let an administrator run sql/001_ferrule.sql: \
+            "cannot create the table ferrule.offsets, let an administrator run \
+             sql/001_ferrule.sql: \
              {}",
             describe(&error)
         ))),

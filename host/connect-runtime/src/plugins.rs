@@ -61,7 +61,7 @@ impl Plugins {
         full.or_else(|| {
             self.sinks
                 .iter()
-                .find(|sink| sink.classes().iter().any(|c| named(c)))
+                .find(|sink| sink.classes().iter().any(&named))
         })
     }
 

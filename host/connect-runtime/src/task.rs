@@ -23,7 +23,7 @@ pub use consume::{Consumer, PollLimits, Subscription};
 pub use convert::{Converters, HeaderConverter};
 pub use state::{Control, Reports};
 pub use transform::{ChainStep, StepKind, TransformationChain};
-pub use write::Writer;
+pub use write::{Writer, WriterParts};
 
 use crate::errors::{Delivery, Errant, ErrorReporter, Stage};
 use crate::metrics::TaskMetrics;

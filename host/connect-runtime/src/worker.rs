@@ -15,7 +15,7 @@ use crate::metrics::TaskMetrics;
 use crate::plugins::Plugins;
 use crate::task::{
     Consumer, Control, Converters, HeaderConverter, PollLimits, Reports, SinkTaskParts,
-    Subscription, TransformationChain, WorkerSinkTask, Writer,
+    Subscription, TransformationChain, WorkerSinkTask, Writer, WriterParts,
 };
 
 /// What a task tells of itself. The herder writes it to the status topic.
@@ -48,6 +48,17 @@ pub struct TaskEvent {
     pub generation: u64,
     /// The new state.
     pub state: TaskState,
+}
+
+/// One start of a task.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskId<'a> {
+    /// The connector.
+    pub connector: &'a str,
+    /// The number of the task.
+    pub task: u32,
+    /// Which start of the task this is.
+    pub generation: u64,
 }
 
 /// Starts tasks.
@@ -83,14 +94,12 @@ impl Worker {
     /// Starts a task on threads of its own; what goes wrong from now on is an event.
     /// `config` is the connector's configuration with its config providers resolved. Called on
     /// the runtime.
-    pub fn start_task(
-        &self,
-        connector: &str,
-        task: u32,
-        generation: u64,
-        config: Properties,
-        paused: bool,
-    ) -> TaskHandle {
+    pub fn start_task(&self, id: TaskId<'_>, config: Properties, paused: bool) -> TaskHandle {
+        let TaskId {
+            connector,
+            task,
+            generation,
+        } = id;
         let name = format!("{connector}-{task}");
         let control = Arc::new(Control::new(paused));
         let reports = Reports::new(self.events.clone(), connector, task, generation);
@@ -222,11 +231,13 @@ impl TaskStart {
         let consumer_config = self.consumer_config(&overrides)?;
         let consumer = Consumer::new(consumer_config, &subscription(config))?;
         let writer = Writer::start(
-            sink_task,
-            sink.classes()[0].to_owned(),
-            Arc::clone(&errors),
-            Arc::clone(&metrics),
-            self.reports.clone(),
+            WriterParts {
+                sink: sink_task,
+                class: sink.classes()[0].to_owned(),
+                errors: Arc::clone(&errors),
+                metrics: Arc::clone(&metrics),
+                reports: self.reports.clone(),
+            },
             runtime.clone(),
         )?;
         Ok(WorkerSinkTask::new(SinkTaskParts {
@@ -266,14 +277,8 @@ impl TaskStart {
                 let admin = client("admin.", "adminclient")?;
                 let producer = client("producer.", "producer")?;
                 let replication = errors.dead_letter_replication;
-                Some(runtime.block_on(DeadLetterQueue::open(
-                    topic,
-                    replication,
-                    connector,
-                    *task,
-                    &admin,
-                    &producer,
-                ))?)
+                runtime.block_on(DeadLetterQueue::create_topic(topic, replication, &admin))?;
+                Some(DeadLetterQueue::new(topic, context, &producer)?)
             }
         };
         Ok(ErrorReporter::new(errors, queue, metrics, runtime.clone()))

@@ -74,7 +74,7 @@ async fn a_plugin_that_comes_later_is_found() -> Result<()> {
 fn config(settings: &[(&str, &str)]) -> Value {
     let mut config = json!({
         "name": "any",
-        "connector.class": "io.ferrule.connect.postgres.PostgresSinkConnector",
+        "connector.class": "FerrulePostgresSink",
         "topics": "any",
         "connection.url": "jdbc:postgresql://localhost:5432/any",
         "transforms": "check",

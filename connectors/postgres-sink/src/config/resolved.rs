@@ -100,7 +100,9 @@ impl PostgresSinkConfig {
             socket_timeout: millis(config, "socket.timeout.ms"),
             insert_mode,
             delete_enabled: config.flag("delete.enabled"),
-            max_retries: u64::try_from(config.integer("max.retries")).ok(),
+            max_retries: config
+                .optional_integer("max.retries")
+                .map(i64::unsigned_abs),
             tables: table_naming(config)?,
             pk_mode,
             pk_fields: filled(config.list("pk.fields")),

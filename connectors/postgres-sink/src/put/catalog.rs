@@ -40,7 +40,8 @@ const LABELS: &str = r"SELECT enumtypid::int8 AS type, enumlabel::text AS label
 
 /// Whatever the encoding of rows depends on, as one text for some tables.
 const SHAPE: &str = r"SELECT coalesce(string_agg(
-        concat_ws(':', attrelid, attnum, atttypid, atttypmod, attname), ',' ORDER BY attrelid, attnum
+        concat_ws(':', attrelid, attnum, atttypid, atttypmod, attname), ','
+        ORDER BY attrelid, attnum
     ), '') FROM pg_attribute
     WHERE attrelid = ANY($1::int8[]::oid[]) AND attnum > 0 AND NOT attisdropped";
 

@@ -94,7 +94,10 @@ async fn a_commit_that_the_task_never_heard_of_is_not_repeated() -> Result<()> {
     let given = [counted(&mut maker, 0..3)?];
     // The transaction of the put as the server saw it, without its answer.
     database
-        .execute("INSERT INTO events (n) VALUES (0), (1), (2); UPDATE ferrule.offsets SET next_offset = 3")
+        .execute(
+            "INSERT INTO events (n) VALUES (0), (1), (2); \
+             UPDATE ferrule.offsets SET next_offset = 3",
+        )
         .await?;
     end_sessions(&database).await?;
     put_until(&mut *task, &given, &mut Reports::default()).await?;
@@ -102,7 +105,8 @@ async fn a_commit_that_the_task_never_heard_of_is_not_repeated() -> Result<()> {
     // A part of the batch, as when the task was on its way to a bad record.
     database
         .execute(
-            "INSERT INTO events (n) VALUES (3), (4); UPDATE ferrule.offsets SET next_offset = 5",
+            "INSERT INTO events (n) VALUES (3), (4); \
+             UPDATE ferrule.offsets SET next_offset = 5",
         )
         .await?;
     end_sessions(&database).await?;

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod fixture;
+mod identity;
 mod insert;
 mod merge;
 mod types;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{Error, Result};
+use connect_api::{Error, Result, TaskContext};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -36,21 +36,13 @@ impl std::fmt::Debug for DeadLetterQueue {
 }
 
 impl DeadLetterQueue {
-    /// Creates the topic, with one partition as Kafka Connect does, if it is absent, and a
-    /// producer.
+    /// Creates the topic, with one partition as Kafka Connect does, if it is absent.
     ///
     /// # Errors
     /// When Kafka does not answer or refuses.
-    pub async fn open(
-        topic: &str,
-        replication: i32,
-        connector: &str,
-        task: u32,
-        admin: &ClientConfig,
-        producer: &ClientConfig,
-    ) -> Result<Self> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| {
-            Error::retriable(format!("{what} dead letter topic {topic}: {error}"))
+    pub async fn create_topic(topic: &str, replication: i32, admin: &ClientConfig) -> Result<()> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::retriable(format!("cannot create dead letter topic {topic}: {error}"))
         };
         let client: AdminClient<DefaultClientContext> = admin
             .create()
@@ -60,13 +52,21 @@ impl DeadLetterQueue {
         let answers = client
             .create_topics([&wanted], &options)
             .await
-            .map_err(|e| failed("cannot create", &e))?;
+            .map_err(|e| failed(&e))?;
         for answer in answers {
             match answer {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((_, code)) => return Err(failed("cannot create", &code)),
+                Err((_, code)) => return Err(failed(&code)),
             }
         }
+        Ok(())
+    }
+
+    /// The queue of a task.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] when a setting is refused.
+    pub fn new(topic: &str, context: &TaskContext, producer: &ClientConfig) -> Result<Self> {
         let mut producer = producer.clone();
         producer
             .set("acks", "all")
@@ -74,10 +74,11 @@ impl DeadLetterQueue {
         let producer = producer
             .create()
             .map_err(|e| Error::config(format!("dead letter producer: {e}")))?;
+        let TaskContext { connector, task } = context;
         Ok(Self {
             topic: topic.into(),
-            connector: connector.into(),
-            task,
+            connector: connector.as_str().into(),
+            task: *task,
             producer,
         })
     }

@@ -11,7 +11,7 @@ use super::command::{ConnectorView, Restart, TaskView};
 use super::handle::topics;
 use super::{Herder, HerderError};
 use crate::storage::{State, Status, TargetState, task_status_key};
-use crate::worker::{TaskEvent, TaskHandle, TaskState};
+use crate::worker::{TaskEvent, TaskHandle, TaskId, TaskState};
 
 /// A task that has ended after it was told to.
 pub(super) struct Ended {
@@ -190,10 +190,15 @@ impl Herder {
         let generation = self.generation;
         let mut status = self.status(State::Unassigned, generation, config);
         let handle = match self.shared.config.providers().resolve(config) {
-            Ok(resolved) => Some(
-                self.worker
-                    .start_task(name, task, generation, resolved, paused),
-            ),
+            Ok(resolved) => Some(self.worker.start_task(
+                TaskId {
+                    connector: name,
+                    task,
+                    generation,
+                },
+                resolved,
+                paused,
+            )),
             Err(cause) => {
                 error!(connector = name, task, error = %cause.chain(), "could not start a task");
                 status.state = State::Failed;

@@ -88,6 +88,20 @@ pub enum Response {
     Failed(Error),
 }
 
+/// What the writing thread is made of.
+pub struct WriterParts {
+    /// The sink.
+    pub sink: Box<dyn SinkTask>,
+    /// Its class, for reports.
+    pub class: String,
+    /// What happens to errant records.
+    pub errors: Arc<ErrorReporter>,
+    /// Where numbers go.
+    pub metrics: Arc<TaskMetrics>,
+    /// Where states go.
+    pub reports: Reports,
+}
+
 /// The loop's end of the writing thread.
 pub struct Writer {
     requests: Option<SyncSender<Request>>,
@@ -102,24 +116,13 @@ impl Writer {
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(
-        sink: Box<dyn SinkTask>,
-        class: String,
-        errors: Arc<ErrorReporter>,
-        metrics: Arc<TaskMetrics>,
-        reports: Reports,
-        runtime: tokio::runtime::Handle,
-    ) -> Result<Self> {
+    pub fn start(parts: WriterParts, runtime: tokio::runtime::Handle) -> Result<Self> {
         // One transaction is being written, one waits, and the loop makes the next one.
         let (requests, inbox) = std::sync::mpsc::sync_channel(1);
         let (outbox, responses) = std::sync::mpsc::channel();
         let generation = Arc::new(AtomicU64::new(0));
         let mut thread = WriteThread {
-            sink,
-            class,
-            errors,
-            metrics,
-            reports,
+            parts,
             generation: Arc::clone(&generation),
             rewound: None,
         };
@@ -134,7 +137,7 @@ impl Writer {
                         break;
                     }
                 }
-                runtime.block_on(thread.sink.stop());
+                runtime.block_on(thread.parts.sink.stop());
             })
             .map_err(|e| Error::retriable("cannot start a thread").with_source(e))?;
         let requests = Some(requests);
@@ -223,11 +226,7 @@ fn gone() -> Error {
 }
 
 struct WriteThread {
-    sink: Box<dyn SinkTask>,
-    class: String,
-    errors: Arc<ErrorReporter>,
-    metrics: Arc<TaskMetrics>,
-    reports: Reports,
+    parts: WriterParts,
     generation: Arc<AtomicU64>,
     /// The generation that a rewind has ended, until the loop begins the next one.
     rewound: Option<u64>,
@@ -240,7 +239,7 @@ impl WriteThread {
             Request::StartAt(starts) => self.start_at(&starts).await.map(|()| Response::Started),
             Request::Put(generation, batches) => self.put(generation, batches).await,
             Request::Close(partitions) => {
-                self.sink.close(&partitions).await;
+                self.parts.sink.close(&partitions).await;
                 Ok(Response::Closed)
             }
         };
@@ -251,7 +250,7 @@ impl WriteThread {
         let generation = self.generation.load(Ordering::Acquire);
         let mut retry = Retry::default();
         loop {
-            match self.sink.open(partitions).await {
+            match self.parts.sink.open(partitions).await {
                 Err(error) => self.again_in(error, generation, &mut retry).await?,
                 Ok(opened) => {
                     self.recovered(&retry);
@@ -265,7 +264,7 @@ impl WriteThread {
         let generation = self.generation.load(Ordering::Acquire);
         let mut retry = Retry::default();
         loop {
-            match self.sink.start_at(starts).await {
+            match self.parts.sink.start_at(starts).await {
                 Err(error) => self.again_in(error, generation, &mut retry).await?,
                 Ok(()) => {
                     self.recovered(&retry);
@@ -289,15 +288,15 @@ impl WriteThread {
         let mut retry = Retry::default();
         let started = Instant::now();
         loop {
-            let errors = Arc::clone(&self.errors);
-            let class = self.class.clone();
+            let errors = Arc::clone(&self.parts.errors);
+            let class = self.parts.class.clone();
             let mut reporter = PutReporter {
                 errors,
                 class,
                 batches: &written,
                 raws: &raws,
             };
-            match self.sink.put(&written, &mut reporter).await {
+            match self.parts.sink.put(&written, &mut reporter).await {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::Fenced => {
                     self.rewound = Some(generation);
@@ -311,7 +310,8 @@ impl WriteThread {
             }
         }
         self.recovered(&retry);
-        self.metrics
+        self.parts
+            .metrics
             .put_seconds
             .record(started.elapsed().as_secs_f64());
         let records: usize = written.iter().map(|b| b.records.len()).sum();
@@ -340,11 +340,11 @@ impl WriteThread {
         if error.kind() != ErrorKind::Retriable {
             return Err(error);
         }
-        self.metrics.retries.increment(1);
+        self.parts.metrics.retries.increment(1);
         if retry.tries == 0 {
             warn!(error = %error.chain(), "the target is away; the task waits for it");
-            self.metrics.target_unavailable.set(1.0);
-            self.reports.waiting(&error);
+            self.parts.metrics.target_unavailable.set(1.0);
+            self.parts.reports.waiting(&error);
         }
         let until = Instant::now() + retry.pause();
         while Instant::now() < until {
@@ -364,8 +364,8 @@ impl WriteThread {
     fn recovered(&self, retry: &Retry) {
         if retry.tries > 0 {
             info!(tries = retry.tries, "the target is back");
-            self.metrics.target_unavailable.set(0.0);
-            self.reports.running();
+            self.parts.metrics.target_unavailable.set(0.0);
+            self.parts.reports.running();
         }
     }
 }
