@@ -211,8 +211,8 @@ impl Pipeline {
     pub async fn assert_refused(&self, expected: &[Refused]) -> Result<()> {
         let letters = self.letters().await?;
         let wanted: Vec<_> = expected.iter().map(|refused| refused.at).collect();
-        for at in letters.keys().filter(|at| !wanted.contains(at)) {
-            let message = letters[at].header("__connect.errors.exception.message");
+        if let Some((at, letter)) = letters.iter().find(|(at, _)| !wanted.contains(at)) {
+            let message = letter.header("__connect.errors.exception.message");
             bail!("the record at {at:?} was refused: {message:?}");
         }
         for refused in expected {

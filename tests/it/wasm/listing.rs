@@ -88,7 +88,7 @@ fn config(settings: &[(&str, &str)]) -> Value {
 
 async fn validated(settings: &[(&str, &str)]) -> Result<Value> {
     let worker = TestWorker::shared().await?;
-    let path = "/connector-plugins/PostgresSinkConnector/config/validate";
+    let path = "/connector-plugins/FerrulePostgresSink/config/validate";
     let body = config(settings);
     let (status, infos) = worker
         .rest()
