@@ -1,8 +1,13 @@
 //! The integration tests.
 
 mod converters;
+mod delivery;
+mod dice;
 mod errors;
 mod harness_smoke;
+mod ledger;
 mod systems;
+mod tidy;
 mod transforms;
 mod wasm;
+mod wire;

@@ -1,0 +1,8 @@
+//! Exactly once: whatever is killed, cut or moved, the table holds each record once, in order.
+
+mod cuts;
+mod kafka;
+mod kill;
+mod letters;
+mod offsets;
+mod postgres;
