@@ -64,16 +64,12 @@ pub async fn run_worker(
             "REST server listening at http://{}/",
             listener.local_addr()?
         );
-        let (app, mut stopping) = (rest::router(api.clone()), stopping.clone());
+        let mut stopping = stopping.clone();
         let stopped = async move {
             // An error means that the sender is gone: the same.
             let _ = stopping.changed().await;
         };
-        servers.spawn(
-            axum::serve(listener, app)
-                .with_graceful_shutdown(stopped)
-                .into_future(),
-        );
+        servers.spawn(rest::serve(listener, api.clone(), stopped));
     }
     tokio::select! {
         reason = stop => info!(reason, "stopping"),

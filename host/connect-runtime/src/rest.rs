@@ -21,6 +21,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};
+use tokio::net::TcpListener;
 
 use crate::herder::{HerderHandle, REQUEST_LIMIT};
 use crate::logging::Loggers;
@@ -41,6 +42,20 @@ pub struct Api {
     pub loggers: Arc<Loggers>,
     /// Prints the metrics in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+/// Serves the API until `stopped`; requests that are being answered then are answered still.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    api: Api,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(api))
+        .with_graceful_shutdown(stopped)
+        .await
 }
 
 /// The API.

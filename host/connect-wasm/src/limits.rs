@@ -1,5 +1,5 @@
 //! What a plugin may use up: the worker's limits, the keys by which a transform lowers them, and
-//! the limiter that wasmtime asks.
+//! the limiter that wasmtime asks (Invariant 7).
 
 use std::time::Duration;
 
