@@ -79,10 +79,7 @@ impl Pipeline {
     /// added.
     pub fn config(&self, settings: &[(&str, &str)]) -> Value {
         let plain = [
-            (
-                "connector.class",
-                "FerrulePostgresSink",
-            ),
+            ("connector.class", "FerrulePostgresSink"),
             ("tasks.max", "1"),
             (
                 "key.converter",
@@ -227,6 +224,17 @@ impl Pipeline {
         Ok(())
     }
 
+    /// The lines of the worker's log that name the connector.
+    pub fn log(&self) -> Result<Vec<String>> {
+        let log = std::fs::read(&self.log)?;
+        let log = String::from_utf8_lossy(&log);
+        Ok(log
+            .lines()
+            .filter(|line| line.contains(&self.name))
+            .map(str::to_owned)
+            .collect())
+    }
+
     /// The rows of a query, each an object of its columns as Postgres's JSON has them, in text:
     /// no digit of a number is lost.
     pub async fn rows(&self, query: &str) -> Result<Vec<Value>> {
@@ -242,12 +250,7 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        let log = std::fs::read(&self.log).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let own: Vec<&str> = log
-            .lines()
-            .filter(|line| line.contains(&self.name))
-            .collect();
+        let own = self.log().unwrap_or_default();
         let last = &own[own.len().saturating_sub(40)..];
         eprintln!(
             "--- {}, of {}\n{}",

@@ -2,6 +2,7 @@
 
 mod bisection;
 mod bytes;
+mod letters;
 mod secrets;
 mod tolerance;
 mod values;

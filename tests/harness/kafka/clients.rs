@@ -182,6 +182,8 @@ impl TestKafka {
         let mut config = self.client();
         config
             .set("enable.idempotence", "true")
+            // The broker has the word on sizes.
+            .set("message.max.bytes", "16777216")
             .set("linger.ms", "2");
         let producer = config.create()?;
         Ok(self.producer.get_or_init(|| producer))

@@ -99,6 +99,27 @@ async fn a_registry_is_told_who_asks() -> Result<()> {
     pipeline.assert_refused(&[]).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_fail_the_task_and_no_record() -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", names::free_port()?)).await?;
+    let url = url(listener.local_addr()?.port());
+    let guard = tokio::spawn(guarded(listener, TestRegistry::shared().await?.port()));
+    let (pipeline, id) = prepared("registry_401").await?;
+    let credentials = [
+        ("value.converter.basic.auth.credentials.source", "USER_INFO"),
+        ("value.converter.basic.auth.user.info", "user:canary"),
+    ];
+    pipeline.produce([Record::of(Avro::framed(id).long(5))]).await?;
+    pipeline.create(&[settings(&url).as_slice(), &credentials].concat()).await?;
+    pipeline.rest().wait_for_state(&pipeline.name, "FAILED").await?;
+    guard.abort();
+    let trace = pipeline.trace().await?.unwrap_or_default();
+    ensure!(trace.contains("HTTP 401 from the Schema Registry"), "{trace}");
+    ensure!(!trace.contains("canary"), "{trace}");
+    assert_eq!(pipeline.stored().await?, [].into(), "nothing is done");
+    pipeline.assert_refused(&[]).await
+}
+
 /// Passes on the connections whose first request has the right credentials.
 async fn guarded(listener: TcpListener, target: u16) {
     while let Ok((mut client, _)) = listener.accept().await {

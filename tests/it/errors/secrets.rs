@@ -1,10 +1,14 @@
 //! What a record holds and what a config hides is told nowhere: not in the log, not in a trace,
 //! not in a dead letter's headers.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use harness::kafka::TestKafka;
+use harness::names;
 use harness::pipeline::Pipeline;
 use harness::record::{Received, Record};
+use harness::wait::wait_until;
 use harness::worker::{TestWorker, WorkerConfig};
 use serde_json::json;
 
@@ -140,10 +144,47 @@ async fn no_value_and_no_secret_is_told() -> Result<()> {
         "the trace does not tell what is wrong: {trace}"
     );
 
+    unreachable(&worker).await?;
     let log = worker.log()?;
     ensure!(
         log.contains("errant record"),
         "errant records are not logged"
     );
     ensure_silent("the log", &log)
+}
+
+/// Services that are away are waited for, and the status says which: without what their addresses
+/// hold besides.
+async fn unreachable(worker: &TestWorker) -> Result<()> {
+    let port = names::free_port()?;
+    let addresses = [
+        format!("postgres://ferrule:{SECRET}@127.0.0.1:{port}/any"),
+        format!("jdbc:postgresql://127.0.0.1:{port}/any?user=ferrule&password={SECRET}"),
+    ];
+    for address in &addresses {
+        let away = Pipeline::on(worker, "secrets_away", 1).await?;
+        away.deploy(&[("connection.url", address), ("connection.password", SECRET)]).await?;
+        told(&away).await?;
+    }
+    let registry = format!("http://user:{SECRET}@127.0.0.1:{port}");
+    let away = Pipeline::on(worker, "secrets_registry", 1).await?;
+    away.produce([Record::of(b"\0\0\0\0\x01\x02".as_slice())]).await?;
+    let avro = [
+        ("value.converter", "io.confluent.connect.avro.AvroConverter"),
+        ("value.converter.schema.registry.url", registry.as_str()),
+    ];
+    away.deploy(&avro).await?;
+    told(&away).await
+}
+
+/// Waits until the log tells that the connector waits, and checks what the status tells.
+async fn told(away: &Pipeline) -> Result<()> {
+    wait_until(Duration::from_secs(15), "the log to tell what is away", async || {
+        let log = away.log()?;
+        Ok(log.iter().any(|line| line.contains("WARN") && line.contains("wait")))
+    })
+    .await?;
+    let status = away.rest().status(&away.name).await?;
+    assert_eq!(status["tasks"][0]["state"], "RUNNING", "{status}");
+    ensure_silent("the status", &status.to_string())
 }
