@@ -53,6 +53,9 @@ pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
             "fetch.max.wait.ms" => {
                 config.set("fetch.wait.max.ms", value);
             }
+            "max.request.size" => {
+                config.set("message.max.bytes", value);
+            }
             "reconnect.backoff.max.ms" | "retry.backoff.max.ms" | "connections.max.idle.ms" => {
                 config.set(key, value);
             }

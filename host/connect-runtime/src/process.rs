@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use connect_api::{Properties, SinkConnector};
 use connect_runtime::config::WorkerConfig;
-use connect_runtime::herder::{Herder, Shared};
+use connect_runtime::herder::{Herder, HerderHandle, Shared};
 use connect_runtime::logging::Loggers;
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
@@ -16,6 +16,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use postgres_sink::PostgresSinkConnector;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
 
 /// What requests that are being answered have when the worker ends.
@@ -35,28 +36,43 @@ pub async fn run_worker(
         "Ferrule {}, Kafka version: {KAFKA_VERSION}",
         env!("CARGO_PKG_VERSION")
     );
-    let wasm = WasmPlugins::new(WasmOptions {
-        plugin_path: config.plugin_path(),
-        cache_dir: config.plugin_cache(),
-        limits: WasmLimits::default(),
-    })?;
-    let sinks: Vec<Arc<dyn SinkConnector>> = vec![Arc::new(PostgresSinkConnector::new())];
-    let configs = KafkaBasedLog::open(&config, config.config_topic(), Some(1)).await?;
-    let statuses = KafkaBasedLog::open(&config, config.status_topic(), None).await?;
-    let shared = Shared {
-        config: Arc::clone(&config),
-        plugins: Arc::new(Plugins::new(sinks, wasm)),
-        groups: Box::new(KafkaConsumerGroups),
-        cluster_id: cluster_id(&config).await,
+    // It listens from the first moment, so that a probe sees a worker that is starting.
+    let gate = rest::Gate::default();
+    let (stop_serving, stopping) = watch::channel(());
+    let mut servers = listen(&config, &gate, &stopping).await?;
+    tokio::pin!(stop);
+    let (herder, mut herding) = tokio::select! {
+        reason = &mut stop => {
+            info!(reason, "stopping before the worker has started");
+            return Ok(());
+        }
+        started = start_herder(&config) => started?,
     };
-    let (herder, mut herding) = Herder::spawn(shared, Box::new(configs), Box::new(statuses));
-    let api = Api {
+    gate.open(Api {
         herder: herder.clone(),
         loggers: Arc::new(loggers),
         metrics: Arc::new(move || metrics.render()),
-    };
-    let (stop_serving, stopping) = watch::channel(());
-    let mut servers = tokio::task::JoinSet::new();
+    });
+    tokio::select! {
+        reason = &mut stop => info!(reason, "stopping"),
+        ended = &mut herding => ended?.context("the herder could not go on")?,
+    }
+    drop(stop_serving);
+    let answered = async { while servers.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_REQUESTS, answered).await.is_err() {
+        warn!("requests were still being answered");
+    }
+    herder.shutdown().await;
+    info!("stopped");
+    Ok(())
+}
+
+async fn listen(
+    config: &WorkerConfig,
+    gate: &rest::Gate,
+    stopping: &watch::Receiver<()>,
+) -> Result<JoinSet<std::io::Result<()>>> {
+    let mut servers = JoinSet::new();
     for address in config.listeners() {
         let listener = tokio::net::TcpListener::bind(address).await;
         let listener = listener.with_context(|| format!("could not listen on {address}"))?;
@@ -69,20 +85,32 @@ pub async fn run_worker(
             // An error means that the sender is gone: the same.
             let _ = stopping.changed().await;
         };
-        servers.spawn(rest::serve(listener, api.clone(), stopped));
+        servers.spawn(rest::serve(listener, gate.clone(), stopped));
     }
-    tokio::select! {
-        reason = stop => info!(reason, "stopping"),
-        ended = &mut herding => ended?.context("the herder could not go on")?,
-    }
-    drop(stop_serving);
-    let answered = async { while servers.join_next().await.is_some() {} };
-    if tokio::time::timeout(LAST_REQUESTS, answered).await.is_err() {
-        warn!("requests were still being answered");
-    }
-    herder.shutdown().await;
-    info!("stopped");
-    Ok(())
+    Ok(servers)
+}
+
+/// Loads the plugins, reads the topics of configs and statuses, and starts what they say.
+async fn start_herder(
+    config: &Arc<WorkerConfig>,
+) -> Result<(HerderHandle, JoinHandle<connect_api::Result<()>>)> {
+    let options = WasmOptions {
+        plugin_path: config.plugin_path(),
+        cache_dir: config.plugin_cache(),
+        limits: WasmLimits::default(),
+    };
+    // Compiling a plugin takes a while.
+    let wasm = tokio::task::spawn_blocking(move || WasmPlugins::new(options)).await??;
+    let sinks: Vec<Arc<dyn SinkConnector>> = vec![Arc::new(PostgresSinkConnector::new())];
+    let configs = KafkaBasedLog::open(config, config.config_topic(), Some(1)).await?;
+    let statuses = KafkaBasedLog::open(config, config.status_topic(), None).await?;
+    let shared = Shared {
+        config: Arc::clone(config),
+        plugins: Arc::new(Plugins::new(sinks, wasm)),
+        groups: Box::new(KafkaConsumerGroups),
+        cluster_id: cluster_id(config).await,
+    };
+    Ok(Herder::spawn(shared, Box::new(configs), Box::new(statuses)))
 }
 
 /// Waits for SIGTERM or SIGINT.

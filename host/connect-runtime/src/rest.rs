@@ -12,7 +12,7 @@ mod root;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,6 +22,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use tokio::net::TcpListener;
+use tower::ServiceExt;
 
 use crate::herder::{HerderHandle, REQUEST_LIMIT};
 use crate::logging::Loggers;
@@ -44,16 +45,40 @@ pub struct Api {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
-/// Serves the API until `stopped`; requests that are being answered then are answered still.
+/// What is served: that the worker is starting, until the API is opened.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<OnceLock<Router>>);
+
+impl Gate {
+    /// Serves the API from now on. A second call changes nothing.
+    pub fn open(&self, api: Api) {
+        let _ = self.0.set(router(api));
+    }
+
+    async fn answer(self, request: Request) -> Response {
+        match self.0.get() {
+            Some(router) => match router.clone().oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+            None => root::starting().into_response(),
+        }
+    }
+}
+
+/// Serves what the gate has until `stopped`; requests that are being answered then are answered
+/// still.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
-    api: Api,
+    gate: Gate,
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(api))
+    let answer = move |request: Request| gate.clone().answer(request);
+    let app = Router::new().fallback(answer);
+    axum::serve(listener, app)
         .with_graceful_shutdown(stopped)
         .await
 }

@@ -18,6 +18,10 @@ use super::Errant;
 /// A dead letter on its way. `Ok` once all in-sync replicas have it.
 pub type Delivery = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
+/// librdkafka's default is less than what brokers take by default: a record that the topic has would
+/// have no dead letter. The broker alone is to say what is too large.
+const MESSAGE_SIZE: &str = "message.max.bytes";
+
 /// Produces to the dead letter topic of one task.
 #[derive(Clone)]
 pub struct DeadLetterQueue {
@@ -71,6 +75,9 @@ impl DeadLetterQueue {
         producer
             .set("acks", "all")
             .set("enable.idempotence", "true");
+        if producer.get(MESSAGE_SIZE).is_none() {
+            producer.set(MESSAGE_SIZE, "1000000000");
+        }
         let producer = producer
             .create()
             .map_err(|e| Error::config(format!("dead letter producer: {e}")))?;

@@ -21,10 +21,10 @@ pub(super) async fn root(State(api): State<Api>) -> Answer {
 }
 
 pub(super) async fn health(State(api): State<Api>) -> Answer {
-    let (code, status, message) = if !api.herder.is_started() {
-        let message = "Worker is still starting up.";
-        (StatusCode::SERVICE_UNAVAILABLE, "starting", message)
-    } else if api.herder.ping().await.is_ok() {
+    if !api.herder.is_started() {
+        return Ok(starting().into_response());
+    }
+    let (code, status, message) = if api.herder.ping().await.is_ok() {
         let message = "Worker has completed startup and is ready to handle requests.";
         (StatusCode::OK, "healthy", message)
     } else {
@@ -33,6 +33,17 @@ pub(super) async fn health(State(api): State<Api>) -> Answer {
         (StatusCode::INTERNAL_SERVER_ERROR, "unhealthy", message)
     };
     Ok((code, Json(json!({ "status": status, "message": message }))).into_response())
+}
+
+/// The answer to any request before the worker has started.
+pub(super) fn starting() -> impl IntoResponse {
+    let code = StatusCode::SERVICE_UNAVAILABLE;
+    let body = json!({
+        "status": "starting",
+        "error_code": code.as_u16(),
+        "message": "Worker is still starting up.",
+    });
+    (code, Json(body))
 }
 
 pub(super) async fn metrics(State(api): State<Api>) -> Answer {
