@@ -157,6 +157,7 @@ mod tests {
             ("sasl.jaas.config", jaas),
             ("sasl.mechanism", "PLAIN"),
             ("max.poll.records", "500"),
+            ("max.request.size", "5000000"),
             ("isolation.level", "READ_COMMITTED"),
             (
                 "partition.assignment.strategy",
@@ -168,6 +169,7 @@ mod tests {
         assert_eq!(config.get("sasl.password"), Some("a;b c"));
         assert_eq!(config.get("sasl.mechanisms"), Some("PLAIN"));
         assert_eq!(config.get("max.poll.records"), None);
+        assert_eq!(config.get("message.max.bytes"), Some("5000000"));
         assert_eq!(config.get("isolation.level"), Some("read_committed"));
         assert_eq!(config.get("partition.assignment.strategy"), Some("range"));
     }

@@ -109,12 +109,22 @@ async fn wrong_credentials_fail_the_task_and_no_record() -> Result<()> {
         ("value.converter.basic.auth.credentials.source", "USER_INFO"),
         ("value.converter.basic.auth.user.info", "user:canary"),
     ];
-    pipeline.produce([Record::of(Avro::framed(id).long(5))]).await?;
-    pipeline.create(&[settings(&url).as_slice(), &credentials].concat()).await?;
-    pipeline.rest().wait_for_state(&pipeline.name, "FAILED").await?;
+    pipeline
+        .produce([Record::of(Avro::framed(id).long(5))])
+        .await?;
+    pipeline
+        .create(&[settings(&url).as_slice(), &credentials].concat())
+        .await?;
+    pipeline
+        .rest()
+        .wait_for_state(&pipeline.name, "FAILED")
+        .await?;
     guard.abort();
     let trace = pipeline.trace().await?.unwrap_or_default();
-    ensure!(trace.contains("HTTP 401 from the Schema Registry"), "{trace}");
+    ensure!(
+        trace.contains("HTTP 401 from the Schema Registry"),
+        "{trace}"
+    );
     ensure!(!trace.contains("canary"), "{trace}");
     assert_eq!(pipeline.stored().await?, [].into(), "nothing is done");
     pipeline.assert_refused(&[]).await

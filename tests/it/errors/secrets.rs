@@ -163,12 +163,14 @@ async fn unreachable(worker: &TestWorker) -> Result<()> {
     ];
     for address in &addresses {
         let away = Pipeline::on(worker, "secrets_away", 1).await?;
-        away.deploy(&[("connection.url", address), ("connection.password", SECRET)]).await?;
+        away.deploy(&[("connection.url", address), ("connection.password", SECRET)])
+            .await?;
         told(&away).await?;
     }
     let registry = format!("http://user:{SECRET}@127.0.0.1:{port}");
     let away = Pipeline::on(worker, "secrets_registry", 1).await?;
-    away.produce([Record::of(b"\0\0\0\0\x01\x02".as_slice())]).await?;
+    away.produce([Record::of(b"\0\0\0\0\x01\x02".as_slice())])
+        .await?;
     let avro = [
         ("value.converter", "io.confluent.connect.avro.AvroConverter"),
         ("value.converter.schema.registry.url", registry.as_str()),
@@ -179,10 +181,16 @@ async fn unreachable(worker: &TestWorker) -> Result<()> {
 
 /// Waits until the log tells that the connector waits, and checks what the status tells.
 async fn told(away: &Pipeline) -> Result<()> {
-    wait_until(Duration::from_secs(15), "the log to tell what is away", async || {
-        let log = away.log()?;
-        Ok(log.iter().any(|line| line.contains("WARN") && line.contains("wait")))
-    })
+    wait_until(
+        Duration::from_secs(15),
+        "the log to tell what is away",
+        async || {
+            let log = away.log()?;
+            Ok(log
+                .iter()
+                .any(|line| line.contains("WARN") && line.contains("wait")))
+        },
+    )
     .await?;
     let status = away.rest().status(&away.name).await?;
     assert_eq!(status["tasks"][0]["state"], "RUNNING", "{status}");

@@ -188,12 +188,21 @@ async fn a_plugin_that_cannot_be_configured_fails_its_own_task() -> Result<()> {
     let neighbour = pipeline("neighbour").await?;
     neighbour.deploy(GUEST).await?;
     for (key, why) in [
-        ("transforms.guest.configure.panic", "configure.panic is true"),
-        ("transforms.guest.configure.error", "configure.error: is true"),
+        (
+            "transforms.guest.configure.panic",
+            "configure.panic is true",
+        ),
+        (
+            "transforms.guest.configure.error",
+            "configure.error: is true",
+        ),
     ] {
         let pipeline = pipeline("configured").await?;
         pipeline.create(&[GUEST, &[(key, "true")]].concat()).await?;
-        pipeline.rest().wait_for_state(&pipeline.name, "FAILED").await?;
+        pipeline
+            .rest()
+            .wait_for_state(&pipeline.name, "FAILED")
+            .await?;
         let trace = pipeline.trace().await?.unwrap_or_default();
         for part in ["test-guest", "transforms.guest", why] {
             ensure!(trace.contains(part), "{part} is missing: {trace}");
@@ -208,13 +217,29 @@ async fn a_plugin_cannot_flood_the_log() -> Result<()> {
     let worker = TestWorker::shared().await?;
     let pipeline = pipeline("flood").await?;
     pipeline.deploy(GUEST).await?;
-    pipeline.produce([record(0, "log:3000"), record(1, "keep")]).await?;
+    pipeline
+        .produce([record(0, "log:3000"), record(1, "keep")])
+        .await?;
     pipeline.drained().await?;
-    assert_eq!(numbers(&pipeline).await?, [Some("0".into()), Some("1".into())]);
+    assert_eq!(
+        numbers(&pipeline).await?,
+        [Some("0".into()), Some("1".into())]
+    );
     let log = worker.log()?;
-    let flood: Vec<_> = log.lines().filter(|line| line.contains("flood flood")).collect();
+    let flood: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("flood flood"))
+        .collect();
     // Some are written, as whole lines that say whose they are; the most are counted and cut.
-    ensure!((1..1000).contains(&flood.len()), "{} lines were written", flood.len());
-    ensure!(flood.iter().all(|line| line.contains("test-guest") && line.len() < 2048));
+    ensure!(
+        (1..1000).contains(&flood.len()),
+        "{} lines were written",
+        flood.len()
+    );
+    ensure!(
+        flood
+            .iter()
+            .all(|line| line.contains("test-guest") && line.len() < 2048)
+    );
     Ok(())
 }

@@ -18,8 +18,8 @@ use super::Errant;
 /// A dead letter on its way. `Ok` once all in-sync replicas have it.
 pub type Delivery = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-/// librdkafka's default is less than what brokers take by default: a record that the topic has would
-/// have no dead letter. The broker alone is to say what is too large.
+/// librdkafka's default is less than what brokers take by default, and a record that the topic has
+/// would get no dead letter. The broker alone is to say what is too large.
 const MESSAGE_SIZE: &str = "message.max.bytes";
 
 /// Produces to the dead letter topic of one task.
