@@ -12,4 +12,5 @@ pub mod plugins;
 pub mod rest;
 pub mod storage;
 mod task;
+mod task_control;
 pub mod worker;

@@ -3,32 +3,30 @@
 //! The loop has a thread of its own, and the sink another. What is between them is bounded by
 //! bytes (Invariant 8): the batches that are written, that wait, and that are being made.
 
+mod assign;
 mod commit;
 mod consume;
 mod convert;
-mod state;
 mod transform;
 mod write;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{
-    Error, ErrorKind, OpenedPartition, RawRecord, RecordBatch, Result, SinkRecord, TopicPartition,
-};
+use connect_api::{Error, ErrorKind, RawRecord, RecordBatch, Result, SinkRecord, TopicPartition};
 use rdkafka::consumer::CommitMode;
-use tracing::{debug, warn};
+use tracing::warn;
 
 pub use consume::{Consumer, PollLimits, Subscription};
 pub use convert::{Converters, HeaderConverter};
-pub use state::{Control, Reports};
 pub use transform::{ChainStep, StepKind, TransformationChain};
 pub use write::{Writer, WriterParts};
 
 use crate::errors::{Delivery, Errant, ErrorReporter, Stage};
 use crate::metrics::TaskMetrics;
+use crate::task_control::{Control, Reports};
 use commit::Commits;
-use consume::{RawBatch, Rebalance};
+use consume::RawBatch;
 use write::{Request, Response, TaskBatch};
 
 /// How long the loop sleeps when there is nothing to do, and so how soon it sees a stop.
@@ -38,14 +36,10 @@ const BUSY: Duration = Duration::from_millis(2);
 /// How long the loop waits for the sink before it pauses its partitions, so as to go on polling
 /// and stay in its group.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a revoked partition's batches may take to become durable before they are given up.
-const DRAIN: Duration = Duration::from_secs(5);
 /// Records that are converted and transformed at a time.
 const CHUNK: usize = 1000;
 /// How long the schema registry is left alone before it is asked again.
 const REGISTRY_RETRY: Duration = Duration::from_secs(1);
-/// How long a fenced task waits for its group's word: a little more than a heartbeat.
-const REWIND_PAUSE: Duration = Duration::from_secs(4);
 
 /// Everything a task is made of.
 pub struct SinkTaskParts {
@@ -370,159 +364,6 @@ impl WorkerSinkTask {
             Response::Rewind(error) => self.rewind(&error),
             Response::Failed(error) => return Err(error),
             Response::Void | Response::Closed | Response::Started | Response::Opened(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Asks the sink, and waits for its answer; the group is kept alive meanwhile. None when the
-    /// task is told to stop first.
-    fn ask(&mut self, mut request: Request) -> Result<Option<Response>> {
-        loop {
-            match self.parts.writer.try_send(request)? {
-                None => break,
-                Some(back) => request = back,
-            }
-            if self.parts.control.stopping() {
-                return Ok(None);
-            }
-            self.settle(IDLE)?;
-        }
-        while !self.parts.control.stopping() {
-            match self.parts.writer.response(IDLE)? {
-                Some(answer @ (Response::Opened(_) | Response::Started | Response::Closed)) => {
-                    return Ok(Some(answer));
-                }
-                Some(other) => self.answered(other)?,
-                None => {}
-            }
-        }
-        Ok(None)
-    }
-
-    fn rebalance(&mut self, change: Rebalance) -> Result<()> {
-        match change {
-            Rebalance::Assign(partitions) => {
-                for partition in &partitions {
-                    self.parts.chain.forget(partition);
-                }
-                if let Some(starts) = self.open(&partitions)? {
-                    self.parts.consumer.assign(&starts, self.paused)?;
-                }
-            }
-            Rebalance::Revoke { partitions, lost } => self.revoke(&partitions, lost)?,
-        }
-        self.parts
-            .metrics
-            .partitions
-            .set(self.parts.consumer.owned().len() as f64);
-        Ok(())
-    }
-
-    /// Takes partitions over: the sink fences their former owner and says where to go on. None when
-    /// the task is told to stop first.
-    fn open(
-        &mut self,
-        partitions: &[TopicPartition],
-    ) -> Result<Option<Vec<(TopicPartition, i64)>>> {
-        let opened = match self.ask(Request::Open(partitions.to_vec()))? {
-            Some(Response::Opened(opened)) => opened,
-            _ => return Ok(None),
-        };
-        let stored = |o: &OpenedPartition| o.next_offset.map(|at| (o.source.clone(), at));
-        let unknown = |o: &&OpenedPartition| o.next_offset.is_none();
-        let new: Vec<_> = opened
-            .iter()
-            .filter(unknown)
-            .map(|o| o.source.clone())
-            .collect();
-        let mut starts: Vec<_> = opened.iter().filter_map(stored).collect();
-        self.patiently(|consumer| consumer.check_stored(&opened))?;
-        if !new.is_empty() {
-            let Some(mut found) = self.patiently(|consumer| consumer.starts(&new))? else {
-                return Ok(None);
-            };
-            if self.ask(Request::StartAt(found.clone()))?.is_none() {
-                return Ok(None);
-            }
-            starts.append(&mut found);
-        }
-        Ok(Some(starts))
-    }
-
-    /// Repeats a question to Kafka until it is answered; none when the task is told to stop.
-    fn patiently<T>(&mut self, ask: impl Fn(&Consumer) -> Result<T>) -> Result<Option<T>> {
-        while !self.parts.control.stopping() {
-            match ask(&self.parts.consumer) {
-                Ok(answer) => return Ok(Some(answer)),
-                Err(error) if error.kind() == ErrorKind::Retriable => {
-                    warn!(error = %error.chain(), "asking again");
-                    std::thread::sleep(IDLE);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
-    }
-
-    /// Gives partitions up: what is being written becomes durable or is given up, what waits is
-    /// dropped, and the group is told how far it came.
-    fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<()> {
-        self.pending
-            .retain(|p| !partitions.contains(&p.batch.source));
-        let until = Instant::now() + if lost { Duration::ZERO } else { DRAIN };
-        while !self.parts.writer.is_idle() && Instant::now() < until {
-            self.settle(IDLE)?;
-        }
-        if self.parts.writer.is_idle() {
-            self.ask(Request::Close(partitions.to_vec()))?;
-        } else {
-            warn!("the sink is busy; what it has of revoked partitions is given up");
-            self.parts.writer.abandon();
-        }
-        if lost {
-            self.commits.forget(partitions);
-        } else {
-            self.commits
-                .flush(&self.parts.consumer, &self.parts.metrics, CommitMode::Sync);
-        }
-        for partition in partitions {
-            self.parts.chain.forget(partition);
-        }
-        let abandoned = !self.parts.writer.is_idle();
-        self.parts.consumer.unassign(partitions)?;
-        if abandoned {
-            self.restart_partitions()
-        } else {
-            Ok(())
-        }
-    }
-
-    /// The sink says that it no longer owns what it was to write, or that the target has lost
-    /// offsets: everything ahead of it is void. If the group has given the partitions to another
-    /// task, it will say so before the pause is over; else they are opened anew. Without the
-    /// pause two tasks would fence each other in turns.
-    fn rewind(&mut self, error: &Error) {
-        warn!(error = %error.chain(), "going back to what the target has");
-        self.parts.writer.abandon();
-        self.pending.clear();
-        self.held = Some((Instant::now() + REWIND_PAUSE, Held::Rewind));
-    }
-
-    /// Opens all partitions anew and reads from where the sink says.
-    fn restart_partitions(&mut self) -> Result<()> {
-        self.pending.clear();
-        let owned = self.parts.consumer.owned();
-        if owned.is_empty() {
-            return Ok(());
-        }
-        for partition in &owned {
-            self.parts.chain.reset(partition);
-        }
-        if let Some(starts) = self.open(&owned)? {
-            for (partition, offset) in &starts {
-                debug!(%partition, offset, "reading again");
-            }
-            self.parts.consumer.seek(&starts)?;
         }
         Ok(())
     }

@@ -14,9 +14,10 @@ use crate::kafka::client_config;
 use crate::metrics::TaskMetrics;
 use crate::plugins::Plugins;
 use crate::task::{
-    Consumer, Control, Converters, HeaderConverter, PollLimits, Reports, SinkTaskParts,
-    Subscription, TransformationChain, WorkerSinkTask, Writer, WriterParts,
+    Consumer, Converters, HeaderConverter, PollLimits, SinkTaskParts, Subscription,
+    TransformationChain, WorkerSinkTask, Writer, WriterParts,
 };
+use crate::task_control::{Control, Reports};
 
 /// What a task tells of itself. The herder writes it to the status topic.
 #[derive(Clone, Debug, PartialEq, Eq)]

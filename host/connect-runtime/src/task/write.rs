@@ -13,9 +13,9 @@ use connect_api::{
 };
 use tracing::{debug, info, warn};
 
-use super::state::Reports;
 use crate::errors::{Delivery, Errant, ErrorReporter, Stage, delivered};
 use crate::metrics::TaskMetrics;
+use crate::task_control::Reports;
 
 /// The first and the longest pause between two tries of a call that may succeed later.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
