@@ -378,6 +378,10 @@ impl WorkerSinkTask {
                 self.parts.reports.running()
             }
         }
+        if self.pending.is_empty() {
+            // What the sink did not take was thrown away since: nothing waits for it any more.
+            self.stuck_since = None;
+        }
         let stuck = self
             .stuck_since
             .is_some_and(|since| since.elapsed() > PATIENCE);
