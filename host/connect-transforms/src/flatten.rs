@@ -14,6 +14,9 @@ use crate::rows::{self, Defaults, Row};
 
 const PURPOSE: &str = "flattening";
 
+/// Levels of nesting; each is read on the stack of the level before, and keeps its text.
+const MAX_DEPTH: usize = 128;
+
 pub(crate) struct Flatten {
     part: RecordPart,
     delimiter: String,
@@ -64,6 +67,7 @@ impl Flatten {
             expected,
             names: None,
             values: Vec::with_capacity(expected.len()),
+            depth: 0,
         };
         let mut prefix = String::new();
         for (field, value) in rows::fields(&row.schema).iter().zip(row.values) {
@@ -210,10 +214,16 @@ struct Flat<'a> {
     expected: &'a [Field],
     names: Option<Vec<Str>>,
     values: Vec<Value>,
+    depth: usize,
 }
 
 impl Flat<'_> {
     fn add(&mut self, prefix: &mut String, name: &str, value: Value) -> Result<()> {
+        if self.depth == MAX_DEPTH {
+            let why = format!("the value is nested more than {MAX_DEPTH} levels deep");
+            return Err(Error::data(why));
+        }
+        self.depth += 1;
         let length = prefix.len();
         if length > 0 {
             prefix.push_str(self.delimiter);
@@ -238,6 +248,7 @@ impl Flat<'_> {
             value => self.leaf(prefix, value),
         }
         prefix.truncate(length);
+        self.depth -= 1;
         Ok(())
     }
 

@@ -134,6 +134,22 @@ fn flatten() {
 }
 
 #[test]
+fn flatten_goes_only_so_deep() {
+    let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    let name = vec!["a"; 128].join(".");
+    check_value(
+        "Flatten$Value",
+        &[],
+        map(&nested(128)),
+        &format!(r#"{{"{name}":1}}"#),
+    );
+    let expect = "error: the value is nested more than 128 levels deep";
+    for levels in [129, 100_000] {
+        check_value("Flatten$Value", &[], map(&nested(levels)), expect);
+    }
+}
+
+#[test]
 fn flatten_follows_the_record_and_not_the_one_before() {
     let mut flatten = build("Flatten$Value", &[]).unwrap();
     for (json, expect) in [
