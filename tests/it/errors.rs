@@ -3,6 +3,7 @@
 mod bisection;
 mod bytes;
 mod letters;
+mod nesting;
 mod secrets;
 mod tolerance;
 mod values;

@@ -82,6 +82,15 @@ fn seen_by_the_sink() -> Vec<(Record, Reason)> {
     ]
 }
 
+fn incompressible(length: usize) -> String {
+    let mut state = 1_u32;
+    let digits = (0..length).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'!' + (state >> 24) as u8 % 90)
+    });
+    digits.collect()
+}
+
 /// What Postgres alone can see.
 fn seen_by_postgres() -> Vec<(Record, Reason)> {
     let raw = |value: &str, why: &str| (Record::of(value), Reason::put(why));
@@ -89,6 +98,8 @@ fn seen_by_postgres() -> Vec<(Record, Reason)> {
         misfit(json!({ "kind": "bad" }), "23514"),
         misfit(json!({ "n": 0 }), "23505"),
         misfit(json!({ "code": "code 0" }), "23505"),
+        // Too long for the index: nothing in it repeats, so that it cannot be compressed.
+        misfit(json!({ "code": incompressible(9000) }), "54000"),
         raw(
             r#"{"n": -1, "name": "x", "props": {"x": 1e200000}}"#,
             "22003",
