@@ -169,3 +169,64 @@ async fn logical_types_have_their_columns() -> Result<()> {
     assert_eq!(pipeline.rows("SELECT * FROM items").await?, [expected]);
     pipeline.assert_refused(&[]).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_with_a_schema_upserts_and_deletes() -> Result<()> {
+    let key = r#"{"type": "record", "name": "Key", "fields": [
+        {"name": "region", "type": "string"}, {"name": "id", "type": "long"}]}"#;
+    let value = r#"{"type": "record", "name": "Value", "fields": [
+        {"name": "name", "type": ["null", "string"], "default": null}]}"#;
+    let registry = TestRegistry::shared().await?;
+    let pipeline = Pipeline::shared("avro_key", 1).await?;
+    let table = "CREATE TABLE items (region text, id bigint, name text, PRIMARY KEY (id, region))";
+    pipeline.database.execute(table).await?;
+    let key = registry
+        .register(&format!("{}-key", pipeline.name), key)
+        .await?;
+    let value = registry
+        .register(&format!("{}-value", pipeline.name), value)
+        .await?;
+
+    let at = |record: Record, id| record.key(Avro::framed(key).text("eu").long(id));
+    let write = |id, name: &str| at(Record::of(Avro::framed(value).long(1).text(name)), id);
+    let delete = |id| at(Record::tombstone(), id);
+    // All are there before the connector is, so that they come in one batch.
+    let records = [
+        write(1, "first"),
+        write(2, "stays"),
+        write(1, "second"),
+        write(3, "goes"),
+        delete(3),
+        delete(4),
+        write(4, "comes back"),
+        write(5, "goes"),
+        delete(5),
+        write(5, "and comes"),
+    ];
+    pipeline.produce(records).await?;
+    let url = registry.url();
+    let by_key = [
+        ("key.converter", AVRO),
+        ("key.converter.schema.registry.url", &*url),
+        ("insert.mode", "upsert"),
+        ("pk.mode", "record_key"),
+        ("delete.enabled", "true"),
+    ];
+    deploy(&pipeline, registry, &by_key).await?;
+    pipeline.drained().await?;
+    pipeline.produce([delete(2), write(6, "last")]).await?;
+    pipeline.drained().await?;
+
+    let row = |id: &str, name| json!({ "region": "eu", "id": id, "name": name });
+    let expected = [
+        row("1", "second"),
+        row("4", "comes back"),
+        row("5", "and comes"),
+        row("6", "last"),
+    ];
+    assert_eq!(
+        pipeline.rows("SELECT * FROM items ORDER BY id").await?,
+        expected
+    );
+    pipeline.assert_refused(&[]).await
+}
