@@ -382,7 +382,8 @@ impl Consumer {
                 position: *position,
             });
         }
-        if paused { self.pause(true) } else { Ok(()) }
+        // The client still knows of a partition that was paused when it was ours before.
+        self.pause_listed(&list, paused)
     }
 
     /// Gives the partitions up.
@@ -425,13 +426,17 @@ impl Consumer {
         for owned in &self.owned {
             list.add_partition(&owned.source.topic, owned.source.partition);
         }
+        self.pause_listed(&list, pause)
+    }
+
+    fn pause_listed(&self, list: &TopicPartitionList, pause: bool) -> Result<()> {
         if list.count() == 0 {
             return Ok(());
         }
         if pause {
-            self.inner.pause(&list)
+            self.inner.pause(list)
         } else {
-            self.inner.resume(&list)
+            self.inner.resume(list)
         }
         .map_err(|e| Error::fatal(format!("cannot pause or resume: {e}")))
     }
