@@ -13,7 +13,9 @@ impl Dice {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
             u64::from(now.map_or(0, |now| now.subsec_nanos()))
         };
-        let seed = given.and_then(|seed| seed.parse().ok()).unwrap_or_else(clock);
+        let seed = given
+            .and_then(|seed| seed.parse().ok())
+            .unwrap_or_else(clock);
         println!("{test}: FERRULE_TEST_SEED={seed}");
         Self(seed)
     }

@@ -55,7 +55,12 @@ impl<'a> Ledger<'a> {
         let database = postgres.database(stem).await?;
         database.execute(TABLE).await?;
         let produced = Mutex::new((0..partitions).map(|partition| (partition, 0)).collect());
-        Ok(Self { name, database, kafka, produced })
+        Ok(Self {
+            name,
+            database,
+            kafka,
+            produced,
+        })
     }
 
     /// The same on the services that the tests share.
@@ -78,11 +83,20 @@ impl<'a> Ledger<'a> {
             ("connection.password", PASSWORD),
             ("table.name.format", "ledger"),
             ("insert.mode", "insert"),
-            ("key.converter", "org.apache.kafka.connect.storage.StringConverter"),
-            ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+            (
+                "key.converter",
+                "org.apache.kafka.connect.storage.StringConverter",
+            ),
+            (
+                "value.converter",
+                "org.apache.kafka.connect.json.JsonConverter",
+            ),
             ("value.converter.schemas.enable", "false"),
             ("transforms", "place"),
-            ("transforms.place.type", "org.apache.kafka.connect.transforms.InsertField$Value"),
+            (
+                "transforms.place.type",
+                "org.apache.kafka.connect.transforms.InsertField$Value",
+            ),
             ("transforms.place.partition.field", "at_partition"),
             ("transforms.place.offset.field", "at_offset"),
             ("consumer.override.max.poll.records", "100"),
@@ -90,12 +104,15 @@ impl<'a> Ledger<'a> {
             ("consumer.override.heartbeat.interval.ms", "300"),
         ];
         let all = own.iter().chain(settings);
-        all.map(|(key, value)| ((*key).to_owned(), json!(value))).collect::<Map<_, _>>().into()
+        all.map(|(key, value)| ((*key).to_owned(), json!(value)))
+            .collect::<Map<_, _>>()
+            .into()
     }
 
     /// Creates the connector, whatever becomes of it.
     pub async fn create(&self, rest: &ConnectClient, settings: &[(&str, &str)]) -> Result<()> {
-        rest.create(&json!({ "name": self.name, "config": self.config(settings) })).await?;
+        rest.create(&json!({ "name": self.name, "config": self.config(settings) }))
+            .await?;
         Ok(())
     }
 
@@ -115,9 +132,12 @@ impl<'a> Ledger<'a> {
     pub async fn produce(&self, count: i64) -> Result<()> {
         let mut produced = self.produced.lock().await;
         let next = produced.clone();
-        let numbers = (0..count).flat_map(|more| next.iter().map(move |(at, next)| (*at, next + more)));
+        let numbers =
+            (0..count).flat_map(|more| next.iter().map(move |(at, next)| (*at, next + more)));
         let records = numbers.map(|(partition, seq)| Self::record(partition, seq));
-        self.kafka.produce(&self.name, records.collect::<Vec<_>>()).await?;
+        self.kafka
+            .produce(&self.name, records.collect::<Vec<_>>())
+            .await?;
         produced.values_mut().for_each(|next| *next += count);
         Ok(())
     }
@@ -190,7 +210,9 @@ impl<'a> Ledger<'a> {
 
     async fn audit_for(&self, wanted: BTreeMap<i32, i64>) -> Result<()> {
         type Line = (i32, i64, i64, i64, Option<i64>, i64);
-        let lines: Vec<Line> = sqlx::query_as(AUDIT).fetch_all(self.database.pool()).await?;
+        let lines: Vec<Line> = sqlx::query_as(AUDIT)
+            .fetch_all(self.database.pool())
+            .await?;
         let mut offences = Vec::new();
         for (part, rows, misplaced, distinct, first, unordered) in &lines {
             let wanted = wanted.get(part).copied().unwrap_or_default();
@@ -214,26 +236,35 @@ impl<'a> Ledger<'a> {
     pub async fn stored(&self) -> Result<BTreeMap<i32, i64>> {
         let query = "SELECT \"partition\", next_offset FROM ferrule.offsets \
                      WHERE connector = $1 AND topic = $1 AND next_offset > 0";
-        let rows: Vec<(i32, i64)> =
-            sqlx::query_as(query).bind(&self.name).fetch_all(self.database.pool()).await?;
+        let rows: Vec<(i32, i64)> = sqlx::query_as(query)
+            .bind(&self.name)
+            .fetch_all(self.database.pool())
+            .await?;
         Ok(rows.into_iter().collect())
     }
 
     /// The offsets of the connector's group.
     pub async fn committed(&self) -> Result<BTreeMap<i32, i64>> {
-        self.kafka.committed(&format!("connect-{}", self.name), &self.name).await
+        self.kafka
+            .committed(&format!("connect-{}", self.name), &self.name)
+            .await
     }
 
     /// How many sessions own partitions.
     pub async fn owners(&self) -> Result<i64> {
         let query = "SELECT count(DISTINCT owner) FROM ferrule.offsets WHERE connector = $1";
-        Ok(sqlx::query_scalar(query).bind(&self.name).fetch_one(self.database.pool()).await?)
+        Ok(sqlx::query_scalar(query)
+            .bind(&self.name)
+            .fetch_one(self.database.pool())
+            .await?)
     }
 
     /// The trace of a failed task.
     pub async fn trace(&self, rest: &ConnectClient) -> Result<Option<String>> {
         let status = rest.status(&self.name).await?;
-        let tasks = status["tasks"].as_array().context("no tasks in the status")?;
+        let tasks = status["tasks"]
+            .as_array()
+            .context("no tasks in the status")?;
         let failed = tasks.iter().find(|task| task["state"] == "FAILED");
         Ok(failed.map(|task| task["trace"].as_str().unwrap_or_default().to_owned()))
     }
@@ -241,6 +272,8 @@ impl<'a> Ledger<'a> {
     /// Waits until the task has failed, and gives its trace.
     pub async fn failure(&self, rest: &ConnectClient) -> Result<String> {
         rest.wait_for_state(&self.name, "FAILED").await?;
-        self.trace(rest).await?.context("a failed task has no trace")
+        self.trace(rest)
+            .await?
+            .context("a failed task has no trace")
     }
 }

@@ -22,7 +22,10 @@ pub struct Answer {
 impl Answer {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -34,7 +37,10 @@ impl Answer {
     /// Checks that it is an error in the form that clients read, and gives its message.
     pub fn error(&self, code: u16) -> Result<String> {
         anyhow::ensure!(self.code == code, "{code} was expected: {self:?}");
-        anyhow::ensure!(self.header("content-type") == Some("application/json"), "{self:?}");
+        anyhow::ensure!(
+            self.header("content-type") == Some("application/json"),
+            "{self:?}"
+        );
         let body = self.json()?;
         anyhow::ensure!(body["error_code"] == code, "{self:?}");
         Ok(body["message"].as_str().context("no message")?.to_owned())
@@ -50,7 +56,8 @@ pub async fn send(
     body: Option<&str>,
 ) -> Result<Answer> {
     let address = rest.base().trim_start_matches("http://");
-    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    let mut request =
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
     }
@@ -92,22 +99,33 @@ pub async fn plain(rest: &ConnectClient, method: &str, path: &str) -> Result<Ans
 pub async fn metric(rest: &ConnectClient, name: &str, connector: &str) -> Result<f64> {
     let answer = plain(rest, "GET", "/metrics").await?;
     let label = format!("connector=\"{connector}\"");
-    let mut lines = answer.text.lines().filter(|line| line.starts_with(name) && line.contains(&label));
-    let first = lines.next().with_context(|| format!("no {name} of {connector}"))?;
-    let value = |line: &str| -> Result<f64> {
-        Ok(line.rsplit(' ').next().unwrap_or_default().parse()?)
-    };
+    let mut lines = answer
+        .text
+        .lines()
+        .filter(|line| line.starts_with(name) && line.contains(&label));
+    let first = lines
+        .next()
+        .with_context(|| format!("no {name} of {connector}"))?;
+    let value =
+        |line: &str| -> Result<f64> { Ok(line.rsplit(' ').next().unwrap_or_default().parse()?) };
     lines.try_fold(value(first)?, |sum, line| Ok(sum + value(line)?))
 }
 
 fn parse(text: &str) -> Result<Answer> {
-    let (head, body) = text.split_once("\r\n\r\n").context("no end of the headers")?;
+    let (head, body) = text
+        .split_once("\r\n\r\n")
+        .context("no end of the headers")?;
     let mut lines = head.lines();
-    let code = lines.next().and_then(|line| line.split(' ').nth(1)).context("no status line")?;
+    let code = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .context("no status line")?;
     let headers = lines.filter_map(|line| line.split_once(": "));
     Ok(Answer {
         code: code.parse()?,
-        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        headers: headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
         text: body.to_owned(),
     })
 }

@@ -36,11 +36,18 @@ async fn a_broker_that_restarts_is_waited_for() -> Result<()> {
 }
 
 /// Sends records in a transaction, and ends it.
-fn transaction(producer: &BaseProducer, topic: &str, records: &[Record], commit: bool) -> Result<()> {
+fn transaction(
+    producer: &BaseProducer,
+    topic: &str,
+    records: &[Record],
+    commit: bool,
+) -> Result<()> {
     producer.begin_transaction()?;
     for record in records {
         let value = record.value.as_deref().context("a record has no value")?;
-        let record = BaseRecord::<(), [u8]>::to(topic).partition(0).payload(value);
+        let record = BaseRecord::<(), [u8]>::to(topic)
+            .partition(0)
+            .payload(value);
         producer.send(record).map_err(|(error, _)| error)?;
     }
     producer.flush(LIMIT)?;
@@ -54,7 +61,10 @@ fn transaction(producer: &BaseProducer, topic: &str, records: &[Record], commit:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_of_aborted_transactions_do_not_appear() -> Result<()> {
-    let (kafka, ledger) = (TestKafka::shared().await?, Ledger::shared("aborted", 1).await?);
+    let (kafka, ledger) = (
+        TestKafka::shared().await?,
+        Ledger::shared("aborted", 1).await?,
+    );
     let rest = TestWorker::shared().await?.rest();
     ledger.deploy(rest, &[]).await?;
     let mut client = kafka.client();
@@ -68,8 +78,18 @@ async fn records_of_aborted_transactions_do_not_appear() -> Result<()> {
         };
         for round in 0..10 {
             // Those of an aborted one would come again, or leave a gap in what follows.
-            transaction(&producer, &topic, &records(round * 30..round * 30 + 40), false)?;
-            transaction(&producer, &topic, &records(round * 30..round * 30 + 30), true)?;
+            transaction(
+                &producer,
+                &topic,
+                &records(round * 30..round * 30 + 40),
+                false,
+            )?;
+            transaction(
+                &producer,
+                &topic,
+                &records(round * 30..round * 30 + 30),
+                true,
+            )?;
         }
         transaction(&producer, &topic, &records(300..320), false)
     };

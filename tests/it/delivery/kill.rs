@@ -38,6 +38,9 @@ async fn twenty_kills_lose_nothing_and_double_nothing() -> Result<()> {
         Ok(())
     };
     ledger.meanwhile(killing).await?;
-    ensure!(mid_drain >= KILLS / 2, "only {mid_drain} kills were in the middle of a drain");
+    ensure!(
+        mid_drain >= KILLS / 2,
+        "only {mid_drain} kills were in the middle of a drain"
+    );
     ledger.complete(worker.rest()).await
 }

@@ -13,18 +13,29 @@ use crate::ledger::Ledger;
 const LIMIT: Duration = Duration::from_secs(30);
 
 async fn offsets(ledger: &Ledger<'_>, change: &str) -> Result<()> {
-    ledger.database.execute(&format!("UPDATE ferrule.offsets SET {change}")).await
+    ledger
+        .database
+        .execute(&format!("UPDATE ferrule.offsets SET {change}"))
+        .await
 }
 
 /// Stops the connector, and waits until it has no tasks.
 async fn stop(ledger: &Ledger<'_>) -> Result<()> {
     let rest = TestWorker::shared().await?.rest();
-    rest.request(Method::PUT, &format!("/connectors/{}/stop", ledger.name), None).await?;
+    rest.request(
+        Method::PUT,
+        &format!("/connectors/{}/stop", ledger.name),
+        None,
+    )
+    .await?;
     let path = format!("/connectors/{}/offsets", ledger.name);
     wait_until(LIMIT, "the connector to stop", async || {
         // Once the tasks have ended, the group has what the table has.
         let offsets = rest.get(&path).await?;
-        ensure!(ledger.committed().await? == ledger.stored().await?, "{offsets}");
+        ensure!(
+            ledger.committed().await? == ledger.stored().await?,
+            "{offsets}"
+        );
         Ok(rest.status(&ledger.name).await?["connector"]["state"] == "STOPPED")
     })
     .await
@@ -32,7 +43,12 @@ async fn stop(ledger: &Ledger<'_>) -> Result<()> {
 
 async fn resume(ledger: &Ledger<'_>) -> Result<()> {
     let rest = TestWorker::shared().await?.rest();
-    rest.request(Method::PUT, &format!("/connectors/{}/resume", ledger.name), None).await?;
+    rest.request(
+        Method::PUT,
+        &format!("/connectors/{}/resume", ledger.name),
+        None,
+    )
+    .await?;
     Ok(())
 }
 
@@ -55,8 +71,14 @@ async fn a_task_that_is_fenced_opens_its_partitions_anew() -> Result<()> {
     ledger.complete(worker.rest()).await?;
     let lines = worker.log()?;
     let rewound = |line: &str| line.contains(&ledger.name) && line.contains("another owner");
-    ensure!(lines.lines().any(rewound), "the log does not say that the task was fenced");
-    let taken = ledger.database.count("ferrule.offsets WHERE epoch >= 9").await?;
+    ensure!(
+        lines.lines().any(rewound),
+        "the log does not say that the task was fenced"
+    );
+    let taken = ledger
+        .database
+        .count("ferrule.offsets WHERE epoch >= 9")
+        .await?;
     ensure!(taken == 3, "{taken} partitions were taken over anew");
     Ok(())
 }
@@ -72,7 +94,10 @@ async fn a_stored_offset_beyond_the_log_fails_the_task() -> Result<()> {
     offsets(&ledger, "next_offset = 1000").await?;
     resume(&ledger).await?;
     let trace = ledger.failure(rest).await?;
-    let place = format!("stored offset 1000 of {}-0 is outside its log (0 to 100)", ledger.name);
+    let place = format!(
+        "stored offset 1000 of {}-0 is outside its log (0 to 100)",
+        ledger.name
+    );
     ensure!(trace.contains(&place), "{trace}");
     ensure!(trace.contains("\nCaused by: "), "{trace}");
     // Put right, a restart of the task is enough.
@@ -86,7 +111,10 @@ async fn a_stored_offset_beyond_the_log_fails_the_task() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_made_anew_fails_the_task() -> Result<()> {
-    let (kafka, rest) = (TestKafka::shared().await?, TestWorker::shared().await?.rest());
+    let (kafka, rest) = (
+        TestKafka::shared().await?,
+        TestWorker::shared().await?.rest(),
+    );
     let ledger = Ledger::shared("anew", 1).await?;
     ledger.produce(100).await?;
     ledger.deploy(rest, &[]).await?;

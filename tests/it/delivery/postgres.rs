@@ -23,10 +23,16 @@ async fn a_postgres_that_stops_or_crashes_is_waited_for() -> Result<()> {
     let outages = async {
         for crash in [false, true, false, true] {
             ledger.progress().await?;
-            if crash { postgres.crash().await? } else { postgres.stop().await? }
-            wait_until(LIMIT, "the metrics to say that the task waits", async || {
-                Ok(metric(rest, UNAVAILABLE, &ledger.name).await? > 0.0)
-            })
+            if crash {
+                postgres.crash().await?
+            } else {
+                postgres.stop().await?
+            }
+            wait_until(
+                LIMIT,
+                "the metrics to say that the task waits",
+                async || Ok(metric(rest, UNAVAILABLE, &ledger.name).await? > 0.0),
+            )
             .await?;
             let status = rest.status(&ledger.name).await?;
             ensure!(status["tasks"][0]["state"] == "RUNNING", "{status}");
@@ -38,8 +44,10 @@ async fn a_postgres_that_stops_or_crashes_is_waited_for() -> Result<()> {
     };
     ledger.meanwhile(outages).await?;
     ledger.complete(rest).await?;
-    wait_until(LIMIT, "the metrics to say that it waits no more", async || {
-        Ok(metric(rest, UNAVAILABLE, &ledger.name).await? < 1.0)
-    })
+    wait_until(
+        LIMIT,
+        "the metrics to say that it waits no more",
+        async || Ok(metric(rest, UNAVAILABLE, &ledger.name).await? < 1.0),
+    )
     .await
 }

@@ -1,0 +1,157 @@
+//! Partitions move between workers: those of one connector on two workers that know nothing of
+//! each other are in one group, and write to one table.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use harness::kafka::TestKafka;
+use harness::wait::wait_until;
+use harness::worker::{TestWorker, WorkerConfig};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+
+use crate::dice::Dice;
+use crate::ledger::Ledger;
+use crate::wire::metric;
+
+const PARTITIONS: &str = "kafka_connect_sink_task_partition_count";
+const LIMIT: Duration = Duration::from_secs(30);
+
+async fn worker() -> Result<TestWorker> {
+    TestWorker::start(WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?).await
+}
+
+/// Waits until the connector's task on a worker owns so many partitions.
+async fn owns(worker: &TestWorker, ledger: &Ledger<'_>, count: f64) -> Result<()> {
+    wait_until(
+        LIMIT,
+        &format!("{count} partitions to be owned"),
+        async || {
+            let owned = metric(worker.rest(), PARTITIONS, &ledger.name).await?;
+            ensure!((owned - count).abs() < 0.5, "{owned} are");
+            Ok(true)
+        },
+    )
+    .await
+}
+
+fn signal(worker: &TestWorker, name: &str) -> Result<()> {
+    let pid = worker.pid().context("the worker does not run")?;
+    let sent = Command::new("sh")
+        .args(["-c", r#"kill -s "$0" "$1""#, name, &pid.to_string()])
+        .status()?;
+    ensure!(sent.success(), "cannot send {name}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_move_to_a_second_worker_and_back() -> Result<()> {
+    let mut dice = Dice::new("second_worker");
+    let ledger = Ledger::shared("moving", 4).await?;
+    let (first, mut second) = (worker().await?, worker().await?);
+    ledger.deploy(first.rest(), &[]).await?;
+    let moving = async {
+        owns(&first, &ledger, 4.0).await?;
+        ledger.deploy(second.rest(), &[]).await?;
+        for crash in [false, true] {
+            owns(&second, &ledger, 2.0).await?;
+            owns(&first, &ledger, 2.0).await?;
+            ensure!(ledger.owners().await? == 2, "two sessions own partitions");
+            ledger.progress().await?;
+            tokio::time::sleep(dice.time(300)).await;
+            if crash {
+                second.kill()?;
+            } else {
+                let status = second.stop().await?;
+                ensure!(status.success(), "the worker ended with {status}");
+            }
+            owns(&first, &ledger, 4.0).await?;
+            ledger.progress().await?;
+            second.start_again().await?;
+        }
+        owns(&second, &ledger, 2.0).await?;
+        ledger.progress().await
+    };
+    ledger.meanwhile(moving).await?;
+    ledger.complete(first.rest()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_sleeps_through_its_session_cannot_write() -> Result<()> {
+    let mut dice = Dice::new("sleeper");
+    let ledger = Ledger::shared("sleeper", 4).await?;
+    let (first, second) = (worker().await?, worker().await?);
+    // One that sleeps in the middle of a transaction holds its locks until it is ended.
+    let settings = [("lock.timeout.ms", "1500")];
+    ledger.deploy(first.rest(), &settings).await?;
+    ledger.deploy(second.rest(), &settings).await?;
+    let sleeping = async {
+        owns(&first, &ledger, 2.0).await?;
+        owns(&second, &ledger, 2.0).await?;
+        for _ in 0..3 {
+            ledger.progress().await?;
+            tokio::time::sleep(dice.time(300)).await;
+            signal(&second, "STOP")?;
+            owns(&first, &ledger, 4.0).await?;
+            ledger.progress().await?;
+            signal(&second, "CONT")?;
+            owns(&first, &ledger, 2.0).await?;
+            owns(&second, &ledger, 2.0).await?;
+        }
+        Ok(())
+    };
+    ledger.meanwhile(sleeping).await?;
+    ledger.complete(first.rest()).await?;
+    // Whatever it had in hand would have come by now.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ledger.audit().await?;
+    ledger
+        .trace(second.rest())
+        .await?
+        .map_or(Ok(()), |trace| Err(anyhow::anyhow!(trace)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_partitions_are_noticed() -> Result<()> {
+    let kafka = TestKafka::shared().await?;
+    let rest = TestWorker::shared().await?.rest();
+    let ledger = Ledger::shared("growing", 1).await?;
+    ledger.deploy(rest, &[]).await?;
+    ledger.produce(10).await?;
+    ledger.complete(rest).await?;
+    let admin: AdminClient<DefaultClientContext> = kafka.client().create()?;
+    let more = NewPartitions::new(&ledger.name, 3);
+    for outcome in admin
+        .create_partitions([&more], &AdminOptions::new())
+        .await?
+    {
+        outcome.map_err(|(topic, code)| anyhow::anyhow!("cannot extend {topic}: {code}"))?;
+    }
+    let begin = Instant::now();
+    wait_until(LIMIT, "the new partitions", async || {
+        Ok(kafka.partitions(&ledger.name).await?.len() == 3)
+    })
+    .await?;
+    // A producer that has never seen the topic smaller. It writes before the task knows of the
+    // partitions, which it is to read from their beginning.
+    let producer: FutureProducer = kafka.client().create()?;
+    for partition in [1, 2] {
+        for seq in 0..20 {
+            let value = Ledger::record(partition, seq).value.unwrap_or_default();
+            let record = FutureRecord::<(), _>::to(&ledger.name)
+                .partition(partition)
+                .payload(&value);
+            producer
+                .send(record, LIMIT)
+                .await
+                .map_err(|(error, _)| error)?;
+        }
+        ledger.count_in(partition, 20).await;
+    }
+    ledger.complete(rest).await?;
+    let took = begin.elapsed();
+    ensure!(took < Duration::from_secs(15), "it took {took:?}");
+    Ok(())
+}
