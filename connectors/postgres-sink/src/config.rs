@@ -1,251 +1,18 @@
 //! The options: declared once, in the words of the JDBC sinks, and resolved for a task.
 
+mod accepted;
+mod keys;
 mod resolved;
 
-use connect_api::{
-    ConfigDef, ConfigKey, ConfigType, ConfigValue, Importance, Properties, Validator,
+use connect_api::{ConfigValue, Properties};
+
+pub(crate) use keys::config_def;
+pub(crate) use resolved::{
+    Delivery, EpochUnit, InsertMode, PkMode, PostgresSinkConfig, UnknownFields,
 };
 
-pub(crate) use resolved::{Delivery, InsertMode, PkMode, PostgresSinkConfig, UnknownFields};
-
-/// The options in the order in which they are shown.
-pub(crate) fn config_def() -> ConfigDef {
-    let mut keys = connection();
-    keys.extend(writes());
-    keys.extend(data_mapping());
-    keys.extend(columns());
-    keys.extend(delivery());
-    ConfigDef::new(keys)
-}
-
-fn one_of(options: &'static [&'static str]) -> Validator {
-    Validator::OneOfIgnoreCase(options.iter().map(|option| (*option).into()).collect())
-}
-
-/// For an option of the JDBC sinks of which this sink has only one side: anything else is refused
-/// rather than passed over.
-fn only_false(value: &str) -> Result<(), String> {
-    if value.eq_ignore_ascii_case("false") {
-        return Ok(());
-    }
-    Err("Only false is supported: create and alter the table yourself".to_owned())
-}
-
-fn only_utc(value: &str) -> Result<(), String> {
-    match value {
-        "UTC" | "Z" | "GMT" | "Etc/UTC" => Ok(()),
-        _ => Err("Only UTC is supported".to_owned()),
-    }
-}
-
-fn only_always(value: &str) -> Result<(), String> {
-    if value.eq_ignore_ascii_case("always") {
-        return Ok(());
-    }
-    Err("Only always is supported: names are taken as they are".to_owned())
-}
-
-fn connection() -> Vec<ConfigKey> {
-    let keys =
-        vec![
-        ConfigKey::required(
-            "connection.url",
-            ConfigType::String,
-            "Where the database is: jdbc:postgresql://host:port/database or \
-             postgres://host:port/database, with parameters such as sslmode and currentSchema.",
-        )
-        .validator(Validator::Check(|text| crate::url::parse(text).map(drop)))
-        .importance(Importance::High),
-        ConfigKey::nullable(
-            "connection.user",
-            ConfigType::String,
-            "The role to connect as. It goes before a user in the URL.",
-        )
-        .importance(Importance::High),
-        ConfigKey::nullable(
-            "connection.password",
-            ConfigType::Password,
-            "The password of the role. It goes before a password in the URL.",
-        )
-        .importance(Importance::High),
-        ConfigKey::new(
-            "connection.timeout.ms",
-            ConfigType::Int,
-            "10000",
-            "How long one attempt to connect may take.",
-        )
-        .validator(Validator::AtLeast(1)),
-        ConfigKey::new(
-            "socket.timeout.ms",
-            ConfigType::Int,
-            "300000",
-            "How long a transaction may take before the connection counts as lost. What became of \
-             the transaction is then found out by another one.",
-        )
-        .validator(Validator::AtLeast(1)),
-        ConfigKey::new(
-            "statement.timeout.ms",
-            ConfigType::Int,
-            "0",
-            "How long a statement may take before the server cancels it and the batch is written \
-             in smaller parts. 0: as the server is set.",
-        )
-        .validator(Validator::AtLeast(0)),
-        ConfigKey::new(
-            "lock.timeout.ms",
-            ConfigType::Int,
-            "10000",
-            "How long a statement may wait for a lock before the transaction is repeated.",
-        )
-        .validator(Validator::AtLeast(1)),
-        ConfigKey::new(
-            "synchronous.commit",
-            ConfigType::String,
-            "on",
-            "The synchronous_commit of the transactions. Exactly once holds with each of them: \
-             rows and offsets that a crash takes back are taken back together.",
-        )
-        .validator(one_of(&["on", "off", "local", "remote_write", "remote_apply"])),
-    ];
-    keys.into_iter()
-        .map(|key| key.group("Connection"))
-        .collect()
-}
-
-fn writes() -> Vec<ConfigKey> {
-    let keys = vec![
-        ConfigKey::new(
-            "insert.mode",
-            ConfigType::String,
-            "insert",
-            "insert appends rows; upsert updates the rows whose key is there; update leaves out \
-             rows whose key is not there.",
-        )
-        .validator(one_of(&["insert", "upsert", "update"]))
-        .importance(Importance::High),
-        ConfigKey::new(
-            "delete.enabled",
-            ConfigType::Boolean,
-            "false",
-            "Whether a null value deletes the row of its key. It needs pk.mode=record_key.",
-        ),
-        ConfigKey::nullable(
-            "max.retries",
-            ConfigType::Int,
-            "How many times a batch is repeated while the database is away before the task fails. \
-             Without a value it is repeated without end.",
-        )
-        .validator(Validator::AtLeast(0)),
-    ];
-    keys.into_iter().map(|key| key.group("Writes")).collect()
-}
-
-fn data_mapping() -> Vec<ConfigKey> {
-    let keys = vec![
-        ConfigKey::new(
-            "table.name.format",
-            ConfigType::String,
-            "${topic}",
-            "The table, with an optional schema: ${topic} stands for the topic.",
-        )
-        .validator(Validator::NonEmpty),
-        ConfigKey::new(
-            "topics.to.tables.mapping",
-            ConfigType::List,
-            "",
-            "topic:table pairs. When there are any, a topic without one fails the task.",
-        ),
-        ConfigKey::new(
-            "pk.mode",
-            ConfigType::String,
-            "none",
-            "Where the primary key comes from: none, kafka (topic, partition and offset), \
-             record_key, record_value or record_header.",
-        )
-        .validator(one_of(&[
-            "none",
-            "kafka",
-            "record_key",
-            "record_value",
-            "record_header",
-        ]))
-        .importance(Importance::High),
-        ConfigKey::new(
-            "pk.fields",
-            ConfigType::List,
-            "",
-            "The fields of the primary key; empty for all fields of the key or of the value. With \
-             pk.mode=kafka the three columns, with a primitive key the one column.",
-        ),
-    ];
-    keys.into_iter()
-        .map(|key| key.group("Data Mapping"))
-        .collect()
-}
-
-fn columns() -> Vec<ConfigKey> {
-    let keys = vec![
-        ConfigKey::new(
-            "fields.whitelist",
-            ConfigType::List,
-            "",
-            "The fields of the value that are written besides the primary key; empty for all.",
-        ),
-        ConfigKey::new(
-            "unknown.fields",
-            ConfigType::String,
-            "error",
-            "What a field without a column is: an error, or ignored. As an error it fails the task \
-             where the record has a schema, and makes the record errant where it has none.",
-        )
-        .validator(one_of(&["error", "ignore"])),
-        ConfigKey::new(
-            "auto.create",
-            ConfigType::Boolean,
-            "false",
-            "Whether a missing table is created. Only false is supported.",
-        )
-        .validator(Validator::Check(only_false)),
-        ConfigKey::new(
-            "auto.evolve",
-            ConfigType::Boolean,
-            "false",
-            "Whether missing columns are added. Only false is supported.",
-        )
-        .validator(Validator::Check(only_false)),
-        ConfigKey::new(
-            "quote.sql.identifiers",
-            ConfigType::String,
-            "always",
-            "Names are always quoted.",
-        )
-        .validator(Validator::Check(only_always)),
-        ConfigKey::new(
-            "db.timezone",
-            ConfigType::String,
-            "UTC",
-            "The time zone of texts without one and of columns without one. Only UTC is supported.",
-        )
-        .validator(Validator::Check(only_utc)),
-    ];
-    keys.into_iter()
-        .map(|key| key.group("Data Mapping"))
-        .collect()
-}
-
-fn delivery() -> Vec<ConfigKey> {
-    vec![
-        ConfigKey::new(
-            "delivery.guarantee",
-            ConfigType::String,
-            "exactly_once",
-            "exactly_once keeps the offsets in the table ferrule.offsets of the same database; \
-             at_least_once leaves them to Kafka, and a batch may be written twice after a failure.",
-        )
-        .validator(one_of(&["exactly_once", "at_least_once"]))
-        .group("Delivery"),
-    ]
-}
+/// The class of Debezium's sink, whose defaults are not all Confluent's.
+pub(crate) const DEBEZIUM: &str = "io.debezium.connector.jdbc.JdbcSinkConnector";
 
 /// The same properties in Confluent's spelling, which is this sink's own.
 pub(crate) fn normalise(properties: &Properties) -> Properties {
@@ -260,12 +27,19 @@ pub(crate) fn normalise(properties: &Properties) -> Properties {
         ("database.time_zone", "db.timezone"),
         ("use.time.zone", "db.timezone"),
         ("sql.quote.identifiers", "quote.sql.identifiers"),
+        ("quote.identifiers", "quote.sql.identifiers"),
+        ("flush.retry.delay.ms", "retry.backoff.ms"),
     ] {
         if let Some(value) = own.remove(theirs) {
             own.entry(ours.to_owned()).or_insert(value);
         }
     }
-    // Aiven's spelling of the quoting is a boolean.
+    // Debezium's sink never takes a topic's dots for those of a schema and a table.
+    if own.get("connector.class").map(String::as_str) == Some(DEBEZIUM) {
+        let dots = own.entry("table.name.dots".to_owned());
+        dots.or_insert_with(|| "underscore".to_owned());
+    }
+    // Aiven's and Debezium's spelling of the quoting is a boolean.
     if let Some(quoting) = own.get_mut("quote.sql.identifiers") {
         match quoting.as_str() {
             "true" => *quoting = "always".to_owned(),
@@ -324,6 +98,12 @@ pub(crate) fn validate(properties: &Properties, values: &mut [ConfigValue]) {
              configuration"
         );
         refuse("pk.mode", &why);
+    }
+    if given("auto.evolve", "false") == "true" && given("unknown.fields", "error") == "ignore" {
+        refuse(
+            "unknown.fields",
+            "Fields without a column cannot be both ignored and added by auto.evolve",
+        );
     }
     match (pk_mode.as_str(), count) {
         ("none", 1..) => refuse(
@@ -385,8 +165,25 @@ mod tests {
                 ("primary.key.mode", "record_value"),
                 ("primary.key.fields", "id"),
                 ("insert.mode", "upsert"),
-                ("schema.evolution", "none"),
+                ("schema.evolution", "basic"),
                 ("collection.name.format", "t"),
+                ("flush.retry.delay.ms", "1000"),
+                ("connection.pool.max_size", "32"),
+                ("quote.identifiers", "true"),
+            ],
+            &[
+                ("batch.size", "3000"),
+                ("auto.create", "true"),
+                ("auto.evolve", "true"),
+                ("max.retries", "10"),
+                ("retry.backoff.ms", "3000"),
+                ("connection.attempts", "3"),
+                ("connection.backoff.ms", "10000"),
+                ("dialect.name", "PostgreSqlDatabaseDialect"),
+                ("table.types", "TABLE,PARTITIONED TABLE"),
+                ("date.timezone", "DB_TIMEZONE"),
+                ("timestamp.fields.list", ""),
+                ("db.timezone", "UTC"),
             ],
         ] {
             assert_eq!(errors(pairs), [] as [String; 0], "{pairs:?}");
@@ -420,12 +217,28 @@ mod tests {
                 "pk.fields: Primary key fields must be empty",
             ),
             (
-                &[("auto.create", "true")],
-                "auto.create: Invalid value true",
+                &[("schema.evolution", "basic"), ("unknown.fields", "ignore")],
+                "unknown.fields: Fields without a column cannot be both",
             ),
             (
-                &[("schema.evolution", "basic")],
-                "auto.evolve: Invalid value true",
+                &[("table.types", "TABLE,VIEW")],
+                "table.types: Invalid value TABLE,VIEW",
+            ),
+            (
+                &[("timestamp.fields.list", "at")],
+                "timestamp.fields.list: Invalid value at",
+            ),
+            (
+                &[("truncate.enabled", "true")],
+                "truncate.enabled: Invalid value true",
+            ),
+            (
+                &[("quote.identifiers", "false")],
+                "quote.sql.identifiers: Invalid value never",
+            ),
+            (
+                &[("timestamp.epoch.unit", "nanoseconds")],
+                "timestamp.epoch.unit: Invalid value nanoseconds",
             ),
             (
                 &[("quote.sql.identifiers", "never")],
@@ -451,7 +264,7 @@ mod tests {
     #[test]
     fn a_topic_has_its_table() -> connect_api::Result<()> {
         let resolve = |pairs: &[(&str, &str)]| {
-            let config = config_def().parse(&properties(pairs))?;
+            let config = config_def().parse(&normalise(&properties(pairs)))?;
             PostgresSinkConfig::resolve(&config)
         };
         assert_eq!(resolve(&[])?.tables.table("a.b")?, "a.b");
@@ -460,6 +273,10 @@ mod tests {
         let mapped = resolve(&[("topics.to.tables.mapping", "a:x, b:y")])?;
         assert_eq!(mapped.tables.table("b")?, "y");
         assert!(mapped.tables.table("c").is_err());
+        let class = ("connector.class", DEBEZIUM);
+        assert_eq!(resolve(&[class])?.tables.table("a.b-c")?, "a_b-c");
+        let normalized = resolve(&[("table.name.normalize", "true")])?;
+        assert_eq!(normalized.tables.table("a.b-c")?, "a_b_c");
         Ok(())
     }
 }

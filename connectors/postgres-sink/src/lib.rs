@@ -46,7 +46,7 @@ impl SinkConnector for PostgresSinkConnector {
             "FerrulePostgresSink",
             "io.confluent.connect.jdbc.JdbcSinkConnector",
             "io.aiven.connect.jdbc.JdbcSinkConnector",
-            "io.debezium.connector.jdbc.JdbcSinkConnector",
+            config::DEBEZIUM,
         ]
     }
 

@@ -1,18 +1,18 @@
 //! One `put`: its batches become one transaction; where Postgres refuses a row, the transaction is
 //! taken apart until that row is found, and the others land in their order.
 
+mod alter;
 pub(crate) mod batch;
 pub(crate) mod catalog;
 pub(crate) mod encode;
+mod part;
 pub(crate) mod write;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{
-    ErrantRecordReporter, Error, ErrorKind, RecordBatch, Result, SinkRecord, TopicPartition,
-};
+use connect_api::{ErrantRecordReporter, Error, ErrorKind, RecordBatch, Result, TopicPartition};
 
 use crate::config::{Delivery, PostgresSinkConfig};
 use crate::error::{Policy, policy_of, to_error};
@@ -20,43 +20,8 @@ use crate::offsets::{Offsets, Step};
 use crate::session::Session;
 use batch::{Batcher, Run, position};
 use catalog::Catalog;
+use part::{Part, transactions};
 use write::Outcome;
-
-/// Records of a batch that are committed together: those from one offset up to another.
-#[derive(Clone, Copy, Debug)]
-struct Part<'a> {
-    batch: &'a RecordBatch,
-    /// Positions in the batch.
-    start: usize,
-    end: usize,
-    /// The offset that the partition comes to.
-    next_offset: i64,
-}
-
-impl<'a> Part<'a> {
-    fn records(&self) -> impl Iterator<Item = (usize, &'a SinkRecord)> + use<'a> {
-        let records = &self.batch.records[self.start..self.end];
-        (self.start..).zip(records)
-    }
-
-    /// The part before a position and the one from there on, where no offset is split.
-    fn split(self, at: usize) -> (Self, Self) {
-        let middle = self.batch.records[at].offset;
-        let (mut head, mut tail) = (self, self);
-        (head.end, head.next_offset) = (at, middle);
-        tail.start = at;
-        (head, tail)
-    }
-
-    /// The position nearest to the middle where another offset begins.
-    fn middle(&self) -> Option<usize> {
-        let records = &self.batch.records;
-        let begins = |&at: &usize| records[at].offset != records[at - 1].offset;
-        let middle = usize::midpoint(self.start, self.end);
-        let before = (self.start + 1..=middle).rev().find(begins);
-        before.or_else(|| (middle + 1..self.end).find(begins))
-    }
-}
 
 /// What Postgres said to a transaction.
 enum Answer {
@@ -140,22 +105,30 @@ impl Put<'_> {
         if parts.is_empty() {
             return Ok(());
         }
-        if let Some((policy, error)) = self.commit(&parts).await? {
-            if let [part] = parts[..] {
-                self.isolate(part, policy, error).await?;
-            } else {
-                for part in parts {
-                    if let Some((policy, error)) = self.commit(&[part]).await? {
-                        self.isolate(part, policy, error).await?;
-                    }
-                }
-            }
+        for parts in transactions(parts, self.writer.config.batch_size) {
+            self.write(&parts).await?;
         }
         let sources: Vec<_> = batches
             .iter()
             .map(|batch| (*batch.source).clone())
             .collect();
         self.writer.forget(&sources);
+        Ok(())
+    }
+
+    /// Commits the parts in one transaction, or apart where Postgres refuses that.
+    async fn write(&mut self, parts: &[Part<'_>]) -> Result<()> {
+        let Some((policy, error)) = self.commit(parts).await? else {
+            return Ok(());
+        };
+        if let [part] = parts[..] {
+            return self.isolate(part, policy, error).await;
+        }
+        for &part in parts {
+            if let Some((policy, error)) = self.commit(&[part]).await? {
+                self.isolate(part, policy, error).await?;
+            }
+        }
         Ok(())
     }
 
@@ -335,7 +308,7 @@ impl Put<'_> {
     /// The records of the parts as rows. Those that cannot be are reported, before there is a
     /// transaction that would have to wait for it.
     async fn encode(&mut self, parts: &[Part<'_>]) -> Result<Vec<Run>> {
-        self.load_tables(parts).await?;
+        self.prepare_tables(parts).await?;
         let mut runs = Vec::new();
         let mut errant = Vec::new();
         for part in parts {
@@ -361,25 +334,6 @@ impl Put<'_> {
         }
         runs.iter_mut().for_each(Run::finish);
         Ok(runs)
-    }
-
-    async fn load_tables(&mut self, parts: &[Part<'_>]) -> Result<()> {
-        let mut last: Option<&Arc<str>> = None;
-        for part in parts {
-            for (_, record) in part.records() {
-                if last.is_some_and(|topic| Arc::ptr_eq(topic, &record.topic)) {
-                    continue;
-                }
-                last = Some(&record.topic);
-                let name = self.writer.config.tables.table(&record.topic)?;
-                let catalog = &mut self.writer.catalog;
-                catalog
-                    .load(&mut self.session.connection, &name)
-                    .await
-                    .map_err(|error| error.context(position(record)))?;
-            }
-        }
-        Ok(())
     }
 }
 

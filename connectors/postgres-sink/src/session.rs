@@ -12,8 +12,8 @@ use crate::error::{Policy, describe, policy_of, to_error};
 
 /// Ferrule's own tables.
 const TABLES: &str = include_str!("../../../sql/001_ferrule.sql");
-/// Guards the creation of the tables against other tasks: "ferrule" in ASCII.
-const CREATION_LOCK: i64 = 0x66_6572_7275_6c65;
+/// Guards what creates and alters tables against other tasks: "ferrule" in ASCII.
+pub(crate) const CREATION_LOCK: i64 = 0x66_6572_7275_6c65;
 
 /// A connection, and what is bound to it.
 pub(crate) struct Session {

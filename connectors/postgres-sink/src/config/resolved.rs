@@ -32,6 +32,15 @@ pub(crate) enum UnknownFields {
     Ignore,
 }
 
+/// What an integer counts since 1970-01-01 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EpochUnit {
+    Days,
+    Seconds,
+    Milliseconds,
+    Microseconds,
+}
+
 /// Where the offsets are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
@@ -45,6 +54,10 @@ pub(crate) enum Delivery {
 #[derive(Clone, Debug)]
 pub(crate) struct TableNaming {
     format: String,
+    /// Whether a dot of a topic becomes an underscore.
+    undotted: bool,
+    /// Whether all but letters, digits and underscores become underscores.
+    normalized: bool,
     mapping: BTreeMap<String, String>,
 }
 
@@ -52,7 +65,15 @@ impl TableNaming {
     /// The name of the topic's table, with its schema, not quoted yet.
     pub fn table(&self, topic: &str) -> Result<String> {
         if self.mapping.is_empty() {
-            return Ok(self.format.replace("${topic}", topic));
+            let mut name = if self.undotted {
+                self.format.replace("${topic}", &topic.replace('.', "_"))
+            } else {
+                self.format.replace("${topic}", topic)
+            };
+            if self.normalized {
+                name = name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "_");
+            }
+            return Ok(name);
         }
         self.mapping.get(topic).cloned().ok_or_else(|| {
             Error::config(format!(
@@ -76,6 +97,13 @@ pub(crate) struct PostgresSinkConfig {
     pub pk_fields: Vec<String>,
     pub fields_whitelist: BTreeSet<String>,
     pub unknown_fields: UnknownFields,
+    pub auto_create: bool,
+    pub auto_evolve: bool,
+    /// None: integers are refused where a column is a timestamp or a date.
+    pub epoch_unit: Option<EpochUnit>,
+    pub replace_nulls: bool,
+    /// The most records of a transaction.
+    pub batch_size: usize,
     pub delivery: Delivery,
 }
 
@@ -113,6 +141,19 @@ impl PostgresSinkConfig {
                 "ignore" => UnknownFields::Ignore,
                 _ => UnknownFields::Error,
             },
+            auto_create: config.flag("auto.create"),
+            auto_evolve: config.flag("auto.evolve"),
+            epoch_unit: match lower(config, "timestamp.epoch.unit").as_str() {
+                "seconds" => Some(EpochUnit::Seconds),
+                "milliseconds" => Some(EpochUnit::Milliseconds),
+                "microseconds" => Some(EpochUnit::Microseconds),
+                _ => None,
+            },
+            replace_nulls: config.flag("replace.null.with.default"),
+            batch_size: match config.optional_integer("batch.size") {
+                Some(size) if size > 0 => usize::try_from(size).unwrap_or(usize::MAX),
+                _ => usize::MAX,
+            },
             delivery: match lower(config, "delivery.guarantee").as_str() {
                 "at_least_once" => Delivery::AtLeastOnce,
                 _ => Delivery::ExactlyOnce,
@@ -144,6 +185,8 @@ fn table_naming(config: &Config) -> Result<TableNaming> {
     });
     Ok(TableNaming {
         format: config.text("table.name.format").to_owned(),
+        undotted: lower(config, "table.name.dots") == "underscore",
+        normalized: config.flag("table.name.normalize"),
         mapping: mapping.collect::<Result<_>>()?,
     })
 }

@@ -2,6 +2,7 @@
 
 mod plan;
 mod run;
+mod source;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::config::{InsertMode, PkMode, PostgresSinkConfig};
 use plan::Plan;
 
 pub(crate) use run::Run;
+pub(crate) use source::{Wanted, epoch_unit, wanted};
 
 /// Plans that are kept; a topic with more shapes pays for a new one each time.
 const MAX_PLANS: usize = 4096;
@@ -58,10 +60,34 @@ impl Batcher {
         record: &SinkRecord,
         runs: &mut Vec<Run>,
     ) -> Result<()> {
+        if record.value.value.is_null() && self.is_moot(catalog, record)? {
+            return Ok(());
+        }
         let plan = self.plan(catalog, record)?;
         let run = Run::for_plan(runs, &plan, self.config.insert_mode, &mut self.spare);
         run.add(&plan, record)
             .map_err(|error| error.context(position(record)))
+    }
+
+    /// Whether a record without a value would delete from a table that is yet to be created.
+    fn is_moot(&self, catalog: &Catalog, record: &SinkRecord) -> Result<bool> {
+        let (creates, deletes) = (self.config.auto_create, self.config.delete_enabled);
+        Ok(creates
+            && deletes
+            && catalog
+                .get(&self.config.tables.table(&record.topic)?)
+                .is_none())
+    }
+
+    /// Whether a record of that shape was added before.
+    pub fn knows(&self, record: &SinkRecord) -> bool {
+        let key = self.plan_key(record);
+        key.is_ok_and(|key| self.plans.contains_key(&key))
+    }
+
+    fn plan_key(&self, record: &SinkRecord) -> Result<PlanKey> {
+        let (value, key) = self.identities(record)?;
+        Ok((Arc::clone(&record.topic), value, key))
     }
 
     /// Takes the buffers of runs back.
@@ -76,11 +102,7 @@ impl Batcher {
     }
 
     fn plan(&mut self, catalog: &Catalog, record: &SinkRecord) -> Result<Arc<Plan>> {
-        let value = self.identity(record)?;
-        let key = match self.config.pk_mode {
-            PkMode::RecordKey => key_identity(&record.key.value),
-            _ => 0,
-        };
+        let (value, key) = self.identities(record)?;
         if let Some(((topic, last_value, last_key), plan)) = &self.last
             && (value, key) == (*last_value, *last_key)
             && (Arc::ptr_eq(topic, &record.topic) || topic == &record.topic)
@@ -102,6 +124,15 @@ impl Batcher {
         };
         self.last = Some((found, Arc::clone(&plan)));
         Ok(plan)
+    }
+
+    fn identities(&self, record: &SinkRecord) -> Result<(usize, usize)> {
+        let value = self.identity(record)?;
+        let key = match self.config.pk_mode {
+            PkMode::RecordKey => key_identity(&record.key.value),
+            _ => 0,
+        };
+        Ok((value, key))
     }
 
     /// The identity of the value's schema; 0 for a tombstone that deletes.

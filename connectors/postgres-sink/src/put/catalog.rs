@@ -129,24 +129,34 @@ impl Catalog {
         self.tables.get(name)
     }
 
-    /// Reads a table unless it was read before.
-    pub async fn load(&mut self, connection: &mut PgConnection, name: &str) -> Result<()> {
+    /// Reads a table unless it was read before. False: there is none.
+    pub async fn load(&mut self, connection: &mut PgConnection, name: &str) -> Result<bool> {
         if !self.tables.contains_key(name) {
-            let table = read(connection, name).await?;
+            let Some(table) = read(connection, name).await? else {
+                return Ok(false);
+            };
             self.tables.insert(name.to_owned(), Arc::new(table));
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Reads all tables again. True: one of them has changed.
+    /// Reads all tables again, and forgets those that are gone. True: one of them has changed.
     pub async fn refresh(&mut self, connection: &mut PgConnection) -> Result<bool> {
         let mut changed = false;
+        let mut gone = Vec::new();
         for (name, table) in &mut self.tables {
-            let now = read(connection, name).await?;
-            if **table != now {
-                *table = Arc::new(now);
-                changed = true;
+            match read(connection, name).await? {
+                Some(now) if **table == now => {}
+                Some(now) => {
+                    *table = Arc::new(now);
+                    changed = true;
+                }
+                None => gone.push(name.clone()),
             }
+        }
+        changed |= !gone.is_empty();
+        for name in gone {
+            self.tables.remove(&name);
         }
         Ok(changed)
     }
@@ -157,7 +167,7 @@ impl Catalog {
     }
 }
 
-async fn read(connection: &mut PgConnection, name: &str) -> Result<Table> {
+async fn read(connection: &mut PgConnection, name: &str) -> Result<Option<Table>> {
     let quoted = sql::qualified(name).map_err(Error::config)?;
     let doing = format!("cannot read the columns of table {name}");
     let failed = |error: sqlx::Error| to_error(&doing, &error);
@@ -167,9 +177,7 @@ async fn read(connection: &mut PgConnection, name: &str) -> Result<Table> {
         .await
         .map_err(failed)?;
     let Some(row) = found else {
-        return Err(Error::config(format!(
-            "table {name} is missing and auto-creation is disabled"
-        )));
+        return Ok(None);
     };
     let kind: String = row.try_get("kind").map_err(failed)?;
     let persistence: String = row.try_get("persistence").map_err(failed)?;
@@ -190,13 +198,13 @@ async fn read(connection: &mut PgConnection, name: &str) -> Result<Table> {
             column.map_err(Error::config)
         })
         .collect();
-    Ok(Table {
+    Ok(Some(Table {
         quoted,
         columns: columns?,
         has_triggers: row.try_get("triggers").map_err(failed)?,
         oid,
         shape,
-    })
+    }))
 }
 
 /// Whether tables that are locked by now still have the columns that their rows were encoded for.

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use connect_api::Value;
 
 use super::catalog::Type;
+use crate::config::EpochUnit;
 
 /// Why a value does not fit a column; never the value (Invariant 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +85,27 @@ pub(crate) fn value(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
         }
         (Type::Array(of, number), _) => return array::value(of, *number, value, out),
         _ => return less_common(data_type, value, out),
+    }
+    Ok(())
+}
+
+/// Appends an integer that counts from 1970 on as a timestamp or a date.
+///
+/// # Errors
+/// As [`value`].
+pub(crate) fn epoch(data_type: &Type, number: i64, unit: EpochUnit, out: &mut Vec<u8>) -> Fit {
+    let micros = match (data_type, unit) {
+        // A date reaches further than a timestamp.
+        (Type::Date, EpochUnit::Days) => {
+            fixed(out, time::date(number)?.to_be_bytes());
+            return Ok(());
+        }
+        _ => time::since_epoch(number, unit)?,
+    };
+    if *data_type == Type::Date {
+        fixed(out, time::midnight(micros)?.to_be_bytes());
+    } else {
+        fixed(out, time::timestamp(micros)?.to_be_bytes());
     }
     Ok(())
 }

@@ -299,3 +299,45 @@ async fn an_absent_server_is_waited_for_up_to_the_limit() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_size_bounds_the_rows_of_a_transaction() -> Result<()> {
+    let database =
+        database("CREATE TABLE events (n int, tx xid8 DEFAULT pg_current_xact_id())").await?;
+    let mut task = task(&database, &[("batch.size", "3")])?;
+    opened(&mut *task, &[0, 1]).await?;
+    let mut maker = Maker::default();
+    // Four records come of one offset: they stay together.
+    let mut records = Vec::new();
+    for (offset, n) in [
+        (0, 0),
+        (1, 1),
+        (2, 2),
+        (2, 3),
+        (2, 4),
+        (2, 5),
+        (3, 6),
+        (4, 7),
+    ] {
+        records.push(maker.record(0, offset, &format!(r#"{{"n":{n}}}"#))?);
+    }
+    let batches = [
+        batch(0, 0, records)?,
+        maker.batch(1, 0, &[r#"{"n":8}"#, r#"{"n":9}"#])?,
+    ];
+    put(&mut *task, &batches).await?;
+    let query =
+        "SELECT string_agg(n::text, ' ' ORDER BY n) FROM events GROUP BY tx ORDER BY min(n)";
+    assert_eq!(
+        rows(&database, query).await?,
+        ["0 1", "2 3 4 5", "6 7 8", "9"]
+    );
+    assert_eq!(
+        (stored(&database, 0).await?, stored(&database, 1).await?),
+        (Some(5), Some(2))
+    );
+    // A repetition writes nothing.
+    put(&mut *task, &batches).await?;
+    assert_eq!(database.count("events").await?, 10);
+    Ok(())
+}

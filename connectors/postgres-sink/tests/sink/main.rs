@@ -1,6 +1,8 @@
 //! The sink against a real Postgres.
 
+mod define;
 mod delivery;
+mod epoch;
 mod fixture;
 mod identity;
 mod insert;

@@ -170,6 +170,8 @@ fn texts_and_times() -> Cases {
                     "2024-02-29 22:29:59.123456+00",
                 ),
                 (s("2024-02-29 12:00"), "2024-02-29 12:00:00+00"),
+                (Value::Int(1_700_000_000_123), "2023-11-14 22:13:20.123+00"),
+                (Value::Int(-1), "1969-12-31 23:59:59.999+00"),
                 (s("2016-12-31T23:59:60Z"), "2017-01-01 00:00:00+00"),
                 (s("-004712-01-01T00:00:00Z"), "4713-01-01 00:00:00+00 BC"),
                 (s("0001-01-01T00:00:00Z"), "0001-01-01 00:00:00+00"),
@@ -197,6 +199,7 @@ fn other_types() -> Cases {
             "date",
             vec![
                 (Value::Date(-1), "1969-12-31"),
+                (Value::Int(-86_400_000), "1969-12-31"),
                 (s("2024-02-29"), "2024-02-29"),
             ],
         ),
@@ -349,7 +352,9 @@ fn more_misfits() -> Cases {
         (
             "timestamptz",
             vec![
-                (Value::Int(0), of),
+                (Value::Float(0.5), of),
+                (Value::Int(i64::MAX), "that far away"),
+                (Value::Int(i64::MIN / 1000), "that far away"),
                 (s("infinity"), "ISO 8601"),
                 (s("2023-02-29T00:00:00Z"), "ISO 8601"),
                 (Value::Timestamp(i64::MIN), "that far away"),
@@ -360,6 +365,7 @@ fn more_misfits() -> Cases {
             "date",
             vec![
                 (Value::Date(i32::MAX), "that far away"),
+                (Value::Int(86_400_001), "not midnight in UTC"),
                 (s("2024-13-01"), "ISO 8601"),
             ],
         ),

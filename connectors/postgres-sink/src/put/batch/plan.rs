@@ -4,26 +4,10 @@ use std::sync::Arc;
 
 use connect_api::{Error, Field, Kind, Result, Schema, SinkRecord, Struct, Value};
 
-use crate::config::{InsertMode, PkMode, PostgresSinkConfig, UnknownFields};
+use super::source::{Source, epoch_unit, header, keys};
+use crate::config::{EpochUnit, InsertMode, PostgresSinkConfig, UnknownFields};
 use crate::put::catalog::{Catalog, Column, Table, Type};
 use crate::put::encode::{self, Misfit};
-
-/// The columns that Confluent's sink gives `pk.mode=kafka`.
-const KAFKA_COLUMNS: [&str; 3] = ["__connect_topic", "__connect_partition", "__connect_offset"];
-
-/// Where the value of a column comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The record has none: null, where that is what the column's default is.
-    Absent,
-    Field(usize),
-    KeyField(usize),
-    Key,
-    Header(String),
-    Topic,
-    Partition,
-    Offset,
-}
 
 /// A column and where its value comes from.
 #[derive(Debug)]
@@ -35,6 +19,10 @@ pub(super) struct Cell {
     /// A null is refused here, rather than by Postgres for the whole batch.
     required: bool,
     is_key: bool,
+    /// What an integer counts, where the column is a timestamp or a date.
+    epoch: Option<EpochUnit>,
+    /// Stands for null.
+    default: Option<Value>,
 }
 
 /// How records of one shape become rows.
@@ -59,11 +47,12 @@ impl Plan {
         record: &SinkRecord,
     ) -> Result<Self> {
         let name = config.tables.table(&record.topic)?;
+        // First what is wrong with the record alone: its table may not be there for that reason.
+        let keys = keys(config, record)?;
         let table = catalog
             .get(&name)
             .ok_or_else(|| Error::fatal(format!("table {name} was not read")))?;
         let row = record.value.value.as_struct();
-        let keys = keys(config, record)?;
         let mut cells = Vec::new();
         for (field, source) in &keys {
             let column = column(table, field)?.ok_or_else(|| {
@@ -71,7 +60,9 @@ impl Plan {
                     "table {name} has no column for the key field {field}"
                 ))
             })?;
-            cells.push(cell(table, column, source.clone(), true)?);
+            let mut cell = cell(table, column, source.clone(), true)?;
+            cell.follow(config, record);
+            cells.push(cell);
         }
         if let Some(row) = row {
             fields(config, record, (table, &name), row, &mut cells)?;
@@ -145,81 +136,34 @@ impl Plan {
 }
 
 impl Cell {
+    /// Learns from the schema of its field what the type of the column does not tell.
+    fn follow(&mut self, config: &PostgresSinkConfig, record: &SinkRecord) {
+        let Some(schema) = self.source.fixed_schema(record) else {
+            return;
+        };
+        if matches!(
+            self.data_type,
+            Type::Timestamptz | Type::Timestamp | Type::Date
+        ) {
+            self.epoch = epoch_unit(&schema, config.epoch_unit);
+        }
+        if config.replace_nulls {
+            self.default.clone_from(&schema.default);
+        }
+    }
+
     fn encode(&self, value: &Value, out: &mut Vec<u8>) -> std::result::Result<(), Misfit> {
-        if self.required && value.is_null() {
-            return Err(Misfit("cannot be null".into()));
+        let mut value = value;
+        if value.is_null() {
+            value = self.default.as_ref().unwrap_or(value);
+            if self.required && value.is_null() {
+                return Err(Misfit("cannot be null".into()));
+            }
+        }
+        if let (Some(unit), Value::Int(number)) = (self.epoch, value) {
+            return encode::epoch(&self.data_type, *number, unit, out);
         }
         encode::value(&self.data_type, value, out)
-    }
-}
-
-fn header<'a>(record: &'a SinkRecord, name: &str) -> &'a Value {
-    const NULL: &Value = &Value::Null;
-    let last = record
-        .headers
-        .iter()
-        .rev()
-        .find(|header| header.name == name);
-    last.map_or(NULL, |header| &header.value.value)
-}
-
-/// The names of the key's columns and where their values come from.
-fn keys(config: &PostgresSinkConfig, record: &SinkRecord) -> Result<Vec<(String, Source)>> {
-    let names = &config.pk_fields;
-    let missing = |field: &str, part: &str| {
-        let text = format!("the record's {part} has no field {field} of pk.fields");
-        // A schema is the same for all records; a schemaless record speaks for itself.
-        match record.value.schema.is_some() {
-            true => Error::config(text),
-            false => Error::data(text),
-        }
-    };
-    let of_struct = |row: &Struct, part: &str, source: fn(usize) -> Source| {
-        let fields = row.schema().fields().unwrap_or_default();
-        if names.is_empty() {
-            let all = fields.iter().enumerate();
-            return Ok(all
-                .map(|(at, field)| (field.name.to_string(), source(at)))
-                .collect());
-        }
-        let found = names.iter().map(|name| match row.schema().index_of(name) {
-            Some(at) => Ok((name.clone(), source(at))),
-            None => Err(missing(name, part)),
-        });
-        found.collect()
-    };
-    match config.pk_mode {
-        PkMode::None => Ok(Vec::new()),
-        PkMode::Kafka => {
-            let given = names.iter().cloned();
-            let names: Vec<String> = match names.len() {
-                3 => given.collect(),
-                _ => KAFKA_COLUMNS
-                    .iter()
-                    .map(|name| (*name).to_owned())
-                    .collect(),
-            };
-            let sources = [Source::Topic, Source::Partition, Source::Offset];
-            Ok(names.into_iter().zip(sources).collect())
-        }
-        PkMode::RecordHeader => {
-            let sources = names
-                .iter()
-                .map(|name| (name.clone(), Source::Header(name.clone())));
-            Ok(sources.collect())
-        }
-        PkMode::RecordValue => match record.value.value.as_struct() {
-            Some(row) => of_struct(row, "value", Source::Field),
-            None => Err(Error::data("a record without a value has no key in it")),
-        },
-        PkMode::RecordKey => match (&record.key.value, names.as_slice()) {
-            (Value::Struct(row), _) => of_struct(row, "key", Source::KeyField),
-            (Value::Null, _) => Err(Error::data("pk.mode=record_key takes a record with a key")),
-            (_, [name]) => Ok(vec![(name.clone(), Source::Key)]),
-            _ => Err(Error::config(
-                "a primitive key takes exactly one column name in pk.fields",
-            )),
-        },
     }
 }
 
@@ -248,7 +192,11 @@ fn fields(
                 let name = &table.columns[column].name;
                 return Err(Error::data(format!("two fields are for column {name}")));
             }
-            Some(column) => cells.push(cell(table, column, Source::Field(at), false)?),
+            Some(column) => {
+                let mut cell = cell(table, column, Source::Field(at), false)?;
+                cell.follow(config, record);
+                cells.push(cell);
+            }
             None => unknown.push(described(field)),
         }
     }
@@ -259,9 +207,13 @@ fn fields(
         return Ok(());
     }
     let fields = unknown.join(", ");
+    let why = if config.auto_evolve {
+        "auto.evolve adds columns only for fields with a schema, which tells their types"
+    } else {
+        "auto-evolution is disabled"
+    };
     let text = format!(
-        "table {name} is missing fields ({fields}) and auto-evolution is disabled; \
-         unknown.fields=ignore leaves them out"
+        "table {name} is missing fields ({fields}) and {why}; unknown.fields=ignore leaves them out"
     );
     Err(match record.value.schema {
         Some(_) => Error::config(text),
@@ -311,6 +263,8 @@ fn cell(table: &Table, column: usize, source: Source, is_key: bool) -> Result<Ce
         data_type: data_type.clone(),
         required: is_key || (*required && !table.has_triggers),
         is_key,
+        epoch: None,
+        default: None,
     })
 }
 
@@ -328,6 +282,8 @@ fn absent(table: &Table, cells: &mut Vec<Cell>) {
             data_type: column.data_type.clone(),
             required: column.required && !table.has_triggers,
             is_key: false,
+            epoch: None,
+            default: None,
         });
     }
     cells.sort_by_key(|cell| cell.column);

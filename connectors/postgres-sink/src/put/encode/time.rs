@@ -1,6 +1,7 @@
 //! Dates, times and timestamps: ISO 8601 texts, and Postgres's count from 2000-01-01.
 
 use super::Misfit;
+use crate::config::EpochUnit;
 
 const DAY: i64 = 86_400_000_000;
 /// Days from 1970-01-01 to 2000-01-01.
@@ -21,6 +22,27 @@ pub(super) fn timestamp(micros: i64) -> Result<i64, Misfit> {
     micros
         .checked_sub(EPOCH_DAYS * DAY)
         .ok_or_else(out_of_range)
+}
+
+/// Microseconds since 1970, from a count of some unit.
+pub(super) fn since_epoch(number: i64, unit: EpochUnit) -> Result<i64, Misfit> {
+    let micros = match unit {
+        EpochUnit::Days => DAY,
+        EpochUnit::Seconds => 1_000_000,
+        EpochUnit::Milliseconds => 1_000,
+        EpochUnit::Microseconds => 1,
+    };
+    number.checked_mul(micros).ok_or_else(out_of_range)
+}
+
+/// Days since 2000, from microseconds since 1970. A time of the day would be lost without a word.
+pub(super) fn midnight(micros: i64) -> Result<i32, Misfit> {
+    if micros.rem_euclid(DAY) != 0 {
+        return Err(Misfit::new(
+            "cannot take a count that is not midnight in UTC",
+        ));
+    }
+    date(micros.div_euclid(DAY))
 }
 
 /// Days since 2000, from those since 1970.

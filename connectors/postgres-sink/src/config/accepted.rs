@@ -1,0 +1,153 @@
+//! Options of the JDBC sinks that have no effect here: a config that names them works unchanged,
+//! unless it asks for what this sink does not do.
+
+use connect_api::{ConfigKey, ConfigType, Importance, Validator};
+
+use super::keys::one_of;
+
+/// A text that must be one of those that ask for nothing else than what this sink does.
+type Check = fn(&str) -> Result<(), String>;
+
+pub(super) fn accepted() -> Vec<ConfigKey> {
+    let mut keys = without_effect();
+    keys.extend(one_sided());
+    keys.into_iter()
+        .map(|key| key.importance(Importance::Low).group("Compatibility"))
+        .collect()
+}
+
+fn without_effect() -> Vec<ConfigKey> {
+    use ConfigType::{Boolean, Int, Long};
+    const RETRIES: &str = "No effect: a batch is repeated until the database is back, or until \
+                           max.retries; the worker sets the pace.";
+    const POOL: &str = "No effect: each task has one connection.";
+    let keys = [
+        ("retry.backoff.ms", Int, RETRIES),
+        ("connection.attempts", Int, RETRIES),
+        ("connection.backoff.ms", Long, RETRIES),
+        (
+            "connection.restart.on.errors",
+            Boolean,
+            "No effect: a lost connection is always replaced.",
+        ),
+        ("connection.pool.min_size", Int, POOL),
+        ("connection.pool.max_size", Int, POOL),
+        ("connection.pool.timeout", Long, POOL),
+        (
+            "use.reduction.buffer",
+            Boolean,
+            "No effect: the last write of a key always wins within a batch.",
+        ),
+        (
+            "dialect.postgres.unnest.insert.enabled",
+            Boolean,
+            "No effect: rows go in by COPY.",
+        ),
+        (
+            "trim.sensitive.log",
+            Boolean,
+            "No effect: values of records never reach the log.",
+        ),
+        (
+            "mssql.use.merge.holdlock",
+            Boolean,
+            "No effect: it is for another database.",
+        ),
+    ];
+    keys.into_iter()
+        .map(|(name, kind, doc)| ConfigKey::nullable(name, kind, doc))
+        .collect()
+}
+
+fn one_sided() -> Vec<ConfigKey> {
+    let checked = |name, default, check: Check, doc| {
+        ConfigKey::new(name, ConfigType::String, default, doc).validator(Validator::Check(check))
+    };
+    vec![
+        checked(
+            "table.types",
+            "TABLE",
+            only_tables,
+            "TABLE and PARTITIONED TABLE: both are always taken. Rows cannot be copied into views.",
+        ),
+        ConfigKey::new(
+            "dialect.name",
+            ConfigType::String,
+            "",
+            "Empty or PostgreSqlDatabaseDialect.",
+        )
+        .validator(one_of(&["", "PostgreSqlDatabaseDialect"])),
+        ConfigKey::nullable(
+            "jdbc.credentials.provider.class",
+            ConfigType::Class,
+            "Only Confluent's default, which takes connection.user and connection.password.",
+        )
+        .validator(one_of(&[
+            "io.confluent.connect.jdbc.util.DefaultJdbcCredentialsProvider",
+        ])),
+        ConfigKey::new(
+            "date.timezone",
+            ConfigType::String,
+            "DB_TIMEZONE",
+            "DB_TIMEZONE or UTC, which are the same here: a date has no time zone.",
+        )
+        .validator(one_of(&["DB_TIMEZONE", "UTC"])),
+        ConfigKey::new(
+            "date.calendar.system",
+            ConfigType::String,
+            "PROLEPTIC_GREGORIAN",
+            "Only PROLEPTIC_GREGORIAN, which is Postgres's own calendar.",
+        )
+        .validator(one_of(&["PROLEPTIC_GREGORIAN"])),
+        ConfigKey::new(
+            "timestamp.precision.mode",
+            ConfigType::String,
+            "microseconds",
+            "Only microseconds, which are Postgres's own precision.",
+        )
+        .validator(one_of(&["microseconds"])),
+        checked(
+            "timestamp.fields.list",
+            "",
+            only_empty,
+            "Only empty: a column that is a timestamp takes integers by timestamp.epoch.unit.",
+        ),
+        checked(
+            "field.exclude.list",
+            "",
+            only_empty,
+            "Only empty: use fields.whitelist, or the transform ReplaceField.",
+        ),
+        checked(
+            "truncate.enabled",
+            "false",
+            only_false,
+            "Only false: no record empties a table.",
+        ),
+    ]
+}
+
+fn only_tables(value: &str) -> Result<(), String> {
+    let mut kinds = value.split(',').map(str::trim);
+    let known = |kind: &str| {
+        kind.eq_ignore_ascii_case("TABLE") || kind.eq_ignore_ascii_case("PARTITIONED TABLE")
+    };
+    if kinds.all(known) {
+        return Ok(());
+    }
+    Err("Only TABLE and PARTITIONED TABLE are supported".to_owned())
+}
+
+fn only_empty(value: &str) -> Result<(), String> {
+    if value.trim().is_empty() {
+        return Ok(());
+    }
+    Err("Only empty is supported".to_owned())
+}
+
+fn only_false(value: &str) -> Result<(), String> {
+    if value.eq_ignore_ascii_case("false") {
+        return Ok(());
+    }
+    Err("Only false is supported".to_owned())
+}

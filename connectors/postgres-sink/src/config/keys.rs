@@ -1,0 +1,284 @@
+//! The declarations of the options that have an effect.
+
+use connect_api::{ConfigDef, ConfigKey, ConfigType, Importance, Validator};
+
+use super::accepted::accepted;
+
+/// The options in the order in which they are shown.
+pub(crate) fn config_def() -> ConfigDef {
+    let mut keys = connection();
+    keys.extend(writes());
+    keys.extend(data_mapping());
+    keys.extend(columns());
+    keys.extend(delivery());
+    keys.extend(accepted());
+    ConfigDef::new(keys)
+}
+
+pub(super) fn one_of(options: &'static [&'static str]) -> Validator {
+    Validator::OneOfIgnoreCase(options.iter().map(|option| (*option).into()).collect())
+}
+
+fn only_utc(value: &str) -> Result<(), String> {
+    match value {
+        "UTC" | "Z" | "GMT" | "Etc/UTC" => Ok(()),
+        _ => Err("Only UTC is supported".to_owned()),
+    }
+}
+
+fn only_always(value: &str) -> Result<(), String> {
+    if value.eq_ignore_ascii_case("always") {
+        return Ok(());
+    }
+    Err("Only always is supported: names are taken as they are".to_owned())
+}
+
+fn connection() -> Vec<ConfigKey> {
+    let keys =
+        vec![
+        ConfigKey::required(
+            "connection.url",
+            ConfigType::String,
+            "Where the database is: jdbc:postgresql://host:port/database or \
+             postgres://host:port/database, with parameters such as sslmode and currentSchema.",
+        )
+        .validator(Validator::Check(|text| crate::url::parse(text).map(drop)))
+        .importance(Importance::High),
+        ConfigKey::nullable(
+            "connection.user",
+            ConfigType::String,
+            "The role to connect as. It goes before a user in the URL.",
+        )
+        .importance(Importance::High),
+        ConfigKey::nullable(
+            "connection.password",
+            ConfigType::Password,
+            "The password of the role. It goes before a password in the URL.",
+        )
+        .importance(Importance::High),
+        ConfigKey::new(
+            "connection.timeout.ms",
+            ConfigType::Int,
+            "10000",
+            "How long one attempt to connect may take.",
+        )
+        .validator(Validator::AtLeast(1)),
+        ConfigKey::new(
+            "socket.timeout.ms",
+            ConfigType::Int,
+            "300000",
+            "How long a transaction may take before the connection counts as lost. What became of \
+             the transaction is then found out by another one.",
+        )
+        .validator(Validator::AtLeast(1)),
+        ConfigKey::new(
+            "statement.timeout.ms",
+            ConfigType::Int,
+            "0",
+            "How long a statement may take before the server cancels it and the batch is written \
+             in smaller parts. 0: as the server is set.",
+        )
+        .validator(Validator::AtLeast(0)),
+        ConfigKey::new(
+            "lock.timeout.ms",
+            ConfigType::Int,
+            "10000",
+            "How long a statement may wait for a lock before the transaction is repeated.",
+        )
+        .validator(Validator::AtLeast(1)),
+        ConfigKey::new(
+            "synchronous.commit",
+            ConfigType::String,
+            "on",
+            "The synchronous_commit of the transactions. Exactly once holds with each of them: \
+             rows and offsets that a crash takes back are taken back together.",
+        )
+        .validator(one_of(&["on", "off", "local", "remote_write", "remote_apply"])),
+    ];
+    keys.into_iter()
+        .map(|key| key.group("Connection"))
+        .collect()
+}
+
+fn writes() -> Vec<ConfigKey> {
+    let keys = vec![
+        ConfigKey::new(
+            "insert.mode",
+            ConfigType::String,
+            "insert",
+            "insert appends rows; upsert updates the rows whose key is there; update leaves out \
+             rows whose key is not there.",
+        )
+        .validator(one_of(&["insert", "upsert", "update"]))
+        .importance(Importance::High),
+        ConfigKey::new(
+            "delete.enabled",
+            ConfigType::Boolean,
+            "false",
+            "Whether a null value deletes the row of its key. It needs pk.mode=record_key.",
+        ),
+        ConfigKey::nullable(
+            "batch.size",
+            ConfigType::Int,
+            "The most records of one transaction; records that a transform made of one are not \
+             parted. Without a value, or with 0, a transaction takes all that the worker has \
+             ready: that is the fastest, and the worker bounds its bytes.",
+        )
+        .validator(Validator::AtLeast(0)),
+        ConfigKey::nullable(
+            "max.retries",
+            ConfigType::Int,
+            "How many times a batch is repeated while the database is away before the task fails. \
+             Without a value it is repeated without end.",
+        )
+        .validator(Validator::AtLeast(0)),
+    ];
+    keys.into_iter().map(|key| key.group("Writes")).collect()
+}
+
+fn data_mapping() -> Vec<ConfigKey> {
+    let keys = vec![
+        ConfigKey::new(
+            "table.name.format",
+            ConfigType::String,
+            "${topic}",
+            "The table, with an optional schema: ${topic} stands for the topic.",
+        )
+        .validator(Validator::NonEmpty),
+        ConfigKey::new(
+            "table.name.dots",
+            ConfigType::String,
+            "schema",
+            "What a dot in a topic is in the table's name: schema lets it part schema and table; \
+             underscore is how Debezium's sink names tables, and the default of its class.",
+        )
+        .validator(one_of(&["schema", "underscore"]))
+        .importance(Importance::Low),
+        ConfigKey::new(
+            "table.name.normalize",
+            ConfigType::Boolean,
+            "false",
+            "Whether each character of the table's name besides letters of ASCII, digits and _ \
+             becomes _.",
+        )
+        .importance(Importance::Low),
+        ConfigKey::new(
+            "topics.to.tables.mapping",
+            ConfigType::List,
+            "",
+            "topic:table pairs. When there are any, a topic without one fails the task.",
+        ),
+        ConfigKey::new(
+            "pk.mode",
+            ConfigType::String,
+            "none",
+            "Where the primary key comes from: none, kafka (topic, partition and offset), \
+             record_key, record_value or record_header.",
+        )
+        .validator(one_of(&[
+            "none",
+            "kafka",
+            "record_key",
+            "record_value",
+            "record_header",
+        ]))
+        .importance(Importance::High),
+        ConfigKey::new(
+            "pk.fields",
+            ConfigType::List,
+            "",
+            "The fields of the primary key; empty for all fields of the key or of the value. With \
+             pk.mode=kafka the three columns, with a primitive key the one column.",
+        ),
+    ];
+    keys.into_iter()
+        .map(|key| key.group("Data Mapping"))
+        .collect()
+}
+
+fn columns() -> Vec<ConfigKey> {
+    let keys = vec![
+        ConfigKey::new(
+            "fields.whitelist",
+            ConfigType::List,
+            "",
+            "The fields of the value that are written besides the primary key; empty for all.",
+        ),
+        ConfigKey::new(
+            "unknown.fields",
+            ConfigType::String,
+            "error",
+            "What a field without a column is: an error, or ignored. As an error it fails the task \
+             where the record has a schema, and makes the record errant where it has none.",
+        )
+        .validator(one_of(&["error", "ignore"])),
+        ConfigKey::new(
+            "auto.create",
+            ConfigType::Boolean,
+            "false",
+            "Whether a missing table is created from the schema of its first record. Structs and \
+             maps become jsonb, arrays of scalars arrays, Timestamp becomes timestamptz. Records \
+             without a schema do not tell the types of columns: for them the table must be there.",
+        ),
+        ConfigKey::new(
+            "auto.evolve",
+            ConfigType::Boolean,
+            "false",
+            "Whether columns are added for fields that are optional or have a default. Nothing is \
+             ever dropped, widened or renamed.",
+        ),
+        ConfigKey::new(
+            "timestamp.epoch.unit",
+            ConfigType::String,
+            "milliseconds",
+            "What an integer counts since 1970-01-01 UTC where the column is a timestamptz, a \
+             timestamp or a date: seconds, milliseconds (as Kafka Connect does) or microseconds. \
+             A date takes only midnights. error: such columns take no integers. It holds for \
+             schemaless integers and INT64; Debezium's Date, Timestamp and MicroTimestamp have \
+             their own units.",
+        )
+        .validator(one_of(&[
+            "seconds",
+            "milliseconds",
+            "microseconds",
+            "error",
+        ])),
+        ConfigKey::new(
+            "replace.null.with.default",
+            ConfigType::Boolean,
+            "true",
+            "Whether a null is written as the default of the field's schema, where it has one.",
+        ),
+        ConfigKey::new(
+            "quote.sql.identifiers",
+            ConfigType::String,
+            "always",
+            "Names are always quoted.",
+        )
+        .validator(Validator::Check(only_always)),
+        ConfigKey::new(
+            "db.timezone",
+            ConfigType::String,
+            "UTC",
+            "The time zone of texts without one and of columns without one. Only UTC is supported.",
+        )
+        .validator(Validator::Check(only_utc)),
+    ];
+    keys.into_iter()
+        .map(|key| key.group("Data Mapping"))
+        .collect()
+}
+
+fn delivery() -> Vec<ConfigKey> {
+    vec![
+        ConfigKey::new(
+            "delivery.guarantee",
+            ConfigType::String,
+            "exactly_once",
+            "exactly_once keeps the offsets in the table ferrule.offsets of the same database; \
+             at_least_once leaves them to Kafka, and a batch may be written twice after a failure.",
+        )
+        .validator(one_of(&["exactly_once", "at_least_once"]))
+        .group("Delivery"),
+    ]
+}

@@ -1,0 +1,188 @@
+//! Columns for schemas, as text: Confluent's types, with jsonb for what is nested.
+
+use std::fmt::Write as _;
+
+use connect_api::{Kind, Schema, Value, json};
+
+use crate::config::EpochUnit;
+use crate::put::batch::{Wanted, epoch_unit};
+use crate::sql;
+
+/// `CREATE TABLE` of a quoted name.
+///
+/// # Errors
+/// Which column cannot be, and why.
+pub(super) fn create_table(table: &str, columns: &[Wanted]) -> Result<String, String> {
+    if columns.is_empty() {
+        return Err("the record has no field".to_owned());
+    }
+    let mut definitions = Vec::with_capacity(columns.len() + 1);
+    let mut keys = Vec::new();
+    for column in columns {
+        definitions.push(definition(column)?);
+        if column.is_key {
+            keys.push(sql::quoted(&column.name)?);
+        }
+    }
+    if !keys.is_empty() {
+        definitions.push(format!("PRIMARY KEY ({})", keys.join(", ")));
+    }
+    let definitions = definitions.join(", ");
+    Ok(format!(
+        "CREATE TABLE IF NOT EXISTS {table} ({definitions})"
+    ))
+}
+
+/// `ALTER TABLE` of a quoted name.
+///
+/// # Errors
+/// As [`create_table`]; also when rows that are there could not have a value.
+pub(super) fn add_columns(table: &str, columns: &[Wanted]) -> Result<String, String> {
+    let additions: Result<Vec<_>, String> = columns
+        .iter()
+        .map(|column| {
+            let can_be_absent = column
+                .schema
+                .as_ref()
+                .is_some_and(|schema| schema.optional || schema.default.is_some());
+            if !can_be_absent {
+                return Err(format!(
+                    "the field {} is neither optional nor has it a default",
+                    column.name
+                ));
+            }
+            Ok(format!("ADD COLUMN IF NOT EXISTS {}", definition(column)?))
+        })
+        .collect();
+    Ok(format!("ALTER TABLE {table} {}", additions?.join(", ")))
+}
+
+fn definition(column: &Wanted) -> Result<String, String> {
+    let name = &column.name;
+    let untyped = || format!("the field {name} has no schema that tells its type");
+    let schema = column.schema.as_deref().ok_or_else(untyped)?;
+    let data_type = column_type(schema).ok_or_else(untyped)?;
+    let mut text = format!("{} {data_type}", sql::quoted(name)?);
+    if column.is_key || !schema.optional {
+        text.push_str(" NOT NULL");
+    }
+    if let Some(default) = &schema.default
+        && !default.is_null()
+    {
+        let default = default_of(schema, &data_type, default)
+            .map_err(|why| format!("the default of the field {name} {why}"))?;
+        text.push_str(" DEFAULT ");
+        text.push_str(&default);
+    }
+    Ok(text)
+}
+
+/// None: the schema does not tell.
+fn column_type(schema: &Schema) -> Option<String> {
+    let semantic = match (&schema.kind, schema.name.as_deref()) {
+        (Kind::Int32, Some("io.debezium.time.Date")) => Some("DATE"),
+        // Both are without a time zone in the database that they come from.
+        (Kind::Int64, Some("io.debezium.time.Timestamp" | "io.debezium.time.MicroTimestamp")) => {
+            Some("TIMESTAMP")
+        }
+        (Kind::String, Some("io.debezium.time.ZonedTimestamp")) => Some("TIMESTAMPTZ"),
+        (Kind::String, Some("io.debezium.data.Json")) => Some("JSONB"),
+        (Kind::String, Some("io.debezium.data.Uuid")) => Some("UUID"),
+        _ => None,
+    };
+    match (&schema.kind, semantic) {
+        (_, Some(semantic)) => Some(semantic.to_owned()),
+        (Kind::Any, _) => None,
+        (Kind::Array(of), _) => Some(match scalar(&of.kind) {
+            Some(element) => format!("{element}[]"),
+            None => "JSONB".to_owned(),
+        }),
+        (kind, _) => Some(scalar(kind).unwrap_or("JSONB").to_owned()),
+    }
+}
+
+fn scalar(kind: &Kind) -> Option<&'static str> {
+    Some(match kind {
+        Kind::Int8 | Kind::Int16 => "SMALLINT",
+        Kind::Int32 => "INTEGER",
+        Kind::Int64 => "BIGINT",
+        Kind::Float32 => "REAL",
+        Kind::Float64 => "DOUBLE PRECISION",
+        Kind::Boolean => "BOOLEAN",
+        Kind::String => "TEXT",
+        Kind::Bytes => "BYTEA",
+        Kind::Decimal(_) => "NUMERIC",
+        Kind::Date => "DATE",
+        Kind::Time => "TIME",
+        // A point in time: without a zone it would be read as one of the session's.
+        Kind::Timestamp => "TIMESTAMPTZ",
+        Kind::Any | Kind::Array(_) | Kind::Map(..) | Kind::Struct(_) => return None,
+    })
+}
+
+fn default_of(schema: &Schema, data_type: &str, default: &Value) -> Result<String, String> {
+    match (default, epoch_unit(schema, None)) {
+        (Value::Int(number), Some(unit)) => literal(&counted(*number, unit)?),
+        (Value::Array(items), _) if data_type.ends_with("[]") => {
+            let items: Result<Vec<_>, _> = items.iter().map(literal).collect();
+            Ok(format!("ARRAY[{}]::{data_type}", items?.join(", ")))
+        }
+        // A text that is JSON already.
+        (Value::String(text), _) => quoted(text),
+        _ if data_type == "JSONB" => quoted(&json_text(default)?),
+        _ => literal(default),
+    }
+}
+
+/// What an integer of one of Debezium's types stands for.
+fn counted(number: i64, unit: EpochUnit) -> Result<Value, String> {
+    let far = || "is too far away".to_owned();
+    let micros = match unit {
+        EpochUnit::Days => return i32::try_from(number).map(Value::Date).map_err(|_| far()),
+        EpochUnit::Seconds => 1_000_000,
+        EpochUnit::Milliseconds => 1_000,
+        EpochUnit::Microseconds => 1,
+    };
+    let micros = number.checked_mul(micros).ok_or_else(far)?;
+    Ok(Value::Timestamp(micros))
+}
+
+/// A value in quotes: Postgres reads it as the column's type.
+fn literal(value: &Value) -> Result<String, String> {
+    match value {
+        Value::Null => Ok("NULL".to_owned()),
+        Value::String(text) => quoted(text),
+        Value::Bytes(bytes) => {
+            let mut text = "\\x".to_owned();
+            for byte in bytes {
+                // Writing to a String never fails.
+                let _ = write!(text, "{byte:02x}");
+            }
+            quoted(&text)
+        }
+        // JSON has neither NaN nor infinities; Postgres reads both in Rust's spelling.
+        Value::Float(number) => quoted(&number.to_string()),
+        other => quoted(json_text(other)?.trim_matches('"')),
+    }
+}
+
+fn json_text(value: &Value) -> Result<String, String> {
+    let mut text = String::new();
+    json::write(value, &mut text).map_err(|error| error.to_string())?;
+    Ok(text)
+}
+
+/// A text literal that ends where it should, whatever `standard_conforming_strings` is.
+fn quoted(text: &str) -> Result<String, String> {
+    if text.contains('\0') {
+        return Err("holds a NUL character".to_owned());
+    }
+    let escaped = text.replace('\'', "''");
+    if escaped.contains('\\') {
+        return Ok(format!("E'{}'", escaped.replace('\\', "\\\\")));
+    }
+    Ok(format!("'{escaped}'"))
+}
+
+#[cfg(test)]
+mod tests;
