@@ -2,6 +2,8 @@
 
 mod accepted;
 mod keys;
+#[cfg(test)]
+mod readme;
 mod resolved;
 
 use connect_api::{ConfigValue, Properties};
