@@ -253,16 +253,38 @@ impl ConfigKey {
     }
 
     fn invalid(&self, value: &str, why: &str) -> String {
-        let value = if self.kind == ConfigType::Password {
-            "[hidden]"
-        } else {
-            value
+        let value = match self.kind {
+            ConfigType::Password => HIDDEN.into(),
+            _ => without_credentials(value),
         };
         format!(
             "Invalid value {value} for configuration {}: {why}",
             self.name
         )
     }
+}
+
+const HIDDEN: &str = "[hidden]";
+
+/// An address without its user, its password, and the passwords among its parameters
+/// (Invariant 9): it may be malformed, so rather too much is hidden than too little.
+fn without_credentials(value: &str) -> String {
+    let mut shown = value.to_owned();
+    if let Some(start) = shown.find("://").map(|at| at + 3)
+        && let Some(end) = shown.rfind('@').filter(|end| *end >= start)
+    {
+        shown.replace_range(start..end, HIDDEN);
+    }
+    let mut from = 0;
+    while let Some(at) = shown[from..].to_ascii_lowercase().find("password=") {
+        let start = from + at + "password=".len();
+        let end = shown[start..]
+            .find('&')
+            .map_or(shown.len(), |length| start + length);
+        shown.replace_range(start..end, HIDDEN);
+        from = start + HIDDEN.len();
+    }
+    shown
 }
 
 impl Validator {
@@ -620,6 +642,27 @@ mod tests {
         assert_eq!(config.list("topics"), ["a", "b"]);
         assert!(config.flag("on"));
         assert_eq!(config.secret("password").unwrap().expose(), "p");
+    }
+
+    #[test]
+    fn an_address_is_shown_without_its_credentials() {
+        for (value, expect) in [
+            (
+                "postgres://ann:s@crt@host:x/db",
+                "postgres://[hidden]@host:x/db",
+            ),
+            ("postgres://ann@host/db", "postgres://[hidden]@host/db"),
+            (
+                "jdbc:postgresql://host/db?user=ann&Password=secret&sslpassword=more",
+                "jdbc:postgresql://host/db?user=ann&Password=[hidden]&sslpassword=[hidden]",
+            ),
+            ("http://host:8081/a@b", "http://[hidden]@b"),
+            ("a@b", "a@b"),
+            ("password=", "password=[hidden]"),
+            ("", ""),
+        ] {
+            assert_eq!(without_credentials(value), expect, "{value}");
+        }
     }
 
     #[test]
