@@ -6,7 +6,7 @@ use harness::pipeline::Pipeline;
 use harness::record::Record;
 use serde_json::json;
 
-const RECORDS: i64 = 700;
+const RECORDS: i64 = 400;
 
 fn record(n: i64) -> Record {
     // The code of every two hundredth record is that of the one before.

@@ -10,6 +10,7 @@ use harness::pipeline::Pipeline;
 use harness::record::{Received, Record};
 use harness::wait::wait_until;
 use harness::worker::{TestWorker, WorkerConfig};
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 /// Stands in every field of every bad record.
@@ -145,6 +146,7 @@ async fn no_value_and_no_secret_is_told() -> Result<()> {
     );
 
     unreachable(&worker).await?;
+    refused_config(&worker).await?;
     let log = worker.log()?;
     ensure!(
         log.contains("errant record"),
@@ -195,4 +197,18 @@ async fn told(away: &Pipeline) -> Result<()> {
     let status = away.rest().status(&away.name).await?;
     assert_eq!(status["tasks"][0]["state"], "RUNNING", "{status}");
     ensure_silent("the status", &status.to_string())
+}
+
+/// An address that is none is refused, and not repeated.
+async fn refused_config(worker: &TestWorker) -> Result<()> {
+    let pipeline = Pipeline::on(worker, "secrets_config", 1).await?;
+    let address = format!("postgres://ferrule:{SECRET}@127.0.0.1:none/any");
+    let config = pipeline.config(&[("connection.url", &address)]);
+    let body = json!({ "name": pipeline.name, "config": config });
+    let rest = pipeline.rest();
+    let (status, answer) = rest.request(Method::POST, "/connectors", Some(&body)).await?;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    let message = answer["message"].as_str().unwrap_or_default();
+    ensure!(message.contains("connection.url"), "{message}");
+    ensure_silent("the refusal", message)
 }
