@@ -206,7 +206,9 @@ async fn refused_config(worker: &TestWorker) -> Result<()> {
     let config = pipeline.config(&[("connection.url", &address)]);
     let body = json!({ "name": pipeline.name, "config": config });
     let rest = pipeline.rest();
-    let (status, answer) = rest.request(Method::POST, "/connectors", Some(&body)).await?;
+    let (status, answer) = rest
+        .request(Method::POST, "/connectors", Some(&body))
+        .await?;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
     let message = answer["message"].as_str().unwrap_or_default();
     ensure!(message.contains("connection.url"), "{message}");
