@@ -103,15 +103,30 @@ pub struct Measured {
     pub first_row: Option<f64>,
 }
 
+/// What all cases share.
+#[derive(Clone, Copy)]
+pub struct Stand<'a> {
+    /// The worker, warm.
+    pub worker: &'a TestWorker,
+    /// Its database.
+    pub database: &'a TestDatabase,
+    /// The server of the database.
+    pub postgres: &'a TestPostgres,
+    /// The registry.
+    pub registry: &'a TestRegistry,
+    /// The command line's options.
+    pub options: &'a Options,
+}
+
 /// Drains the topic once.
-pub async fn measure(
-    case: &Case,
-    worker: &TestWorker,
-    database: &TestDatabase,
-    postgres: &TestPostgres,
-    registry: &TestRegistry,
-    options: &Options,
-) -> Result<Measured> {
+pub async fn measure(case: &Case, stand: Stand<'_>) -> Result<Measured> {
+    let Stand {
+        worker,
+        database,
+        postgres,
+        registry,
+        options,
+    } = stand;
     limit::create_table(database, "drained", case.indexes).await?;
     let name = harness::names::unique("bench");
     let pid = worker.pid().context("the worker is not running")?;

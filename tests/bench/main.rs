@@ -68,6 +68,13 @@ async fn main() -> Result<()> {
         limits.push(limit::measure(&database, &postgres, &options, indexes).await?);
     }
 
+    let stand = drain::Stand {
+        worker: &worker,
+        database: &database,
+        postgres: &postgres,
+        registry: &registry,
+        options: &options,
+    };
     print_head();
     for (indexes, limit) in [false, true].into_iter().zip(&limits) {
         print_row(
@@ -84,7 +91,7 @@ async fn main() -> Result<()> {
         {
             continue;
         }
-        let measured = drain::measure(&case, &worker, &database, &postgres, &registry, &options);
+        let measured = drain::measure(&case, stand);
         print_row(
             &case.name(),
             &measured.await?,
