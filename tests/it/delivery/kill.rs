@@ -13,9 +13,13 @@ const KILLS: usize = 20;
 async fn twenty_kills_lose_nothing_and_double_nothing() -> Result<()> {
     let mut dice = Dice::new("twenty_kills");
     let ledger = Ledger::shared("kills", 3).await?;
-    let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?;
+    // It starts often, and needs no plugins.
+    let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?.set("plugin.path", "");
     let mut worker = TestWorker::start(config).await?;
     let settings = [
+        // A transaction takes some of each partition, also of those with a backlog.
+        ("consumer.override.max.poll.records", "400"),
+        ("consumer.override.fetch.message.max.bytes", "10000"),
         ("consumer.override.session.timeout.ms", "1000"),
         ("consumer.override.heartbeat.interval.ms", "200"),
     ];
