@@ -25,6 +25,11 @@ const TABLES: &[&str] = &[
     include_str!("../../../sql/006_user_activity_metrics.sql"),
 ];
 
+/// What is logged: what is shown instead is for whoever watches. The broker's own log is of no use
+/// to them, and the clients complain when it ends before them.
+pub const LOG_LEVEL: &str = "warn,librdkafka=off,connect_runtime::storage=error,\
+                             tansu_broker=error,tansu_storage=error,rama=error";
+
 #[derive(Args)]
 pub struct DevArgs {
     /// Deploy three connectors, produce sample records, and show what lands.
@@ -35,7 +40,7 @@ pub struct DevArgs {
     #[arg(long, requires = "demo")]
     exit: bool,
     /// Records of each of the three systems.
-    #[arg(long, value_name = "N", default_value_t = 2000)]
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
     records: usize,
     /// Where the configs of the demo's connectors are.
     #[arg(long, value_name = "DIR", default_value = "connectors")]

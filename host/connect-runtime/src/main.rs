@@ -35,15 +35,10 @@ struct Cli {
         env = "FERRULE_LOG_FORMAT"
     )]
     log_format: LogFormat,
-    /// What is logged: a level, or target=level,… as for RUST_LOG.
-    #[arg(
-        long,
-        global = true,
-        value_name = "LEVEL",
-        default_value = "info",
-        env = "FERRULE_LOG"
-    )]
-    log: String,
+    /// What is logged: a level, or target=level,… as for RUST_LOG. A worker logs at info; `dev`
+    /// at warn.
+    #[arg(long, global = true, value_name = "LEVEL", env = "FERRULE_LOG")]
+    log: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -62,6 +57,17 @@ key.converter, value.converter. SIGTERM and SIGINT stop the tasks, then the work
     /// Run Kafka, a Schema Registry, Postgres and a worker in one process, with no set-up.
     #[cfg(feature = "dev")]
     Dev(dev::DevArgs),
+}
+
+impl Command {
+    /// What is logged unless the command line says otherwise.
+    fn log_level(&self) -> &'static str {
+        match self {
+            Self::Worker(_) => "info",
+            #[cfg(feature = "dev")]
+            Self::Dev(_) => dev::LOG_LEVEL,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -99,7 +105,7 @@ async fn main() -> Result<()> {
         log_format,
         log,
     } = Cli::parse();
-    let loggers = Loggers::start(log_format, &log)?;
+    let loggers = Loggers::start(log_format, log.as_deref().unwrap_or(command.log_level()))?;
     match command {
         Command::Worker(args) => {
             let properties = args.properties()?;

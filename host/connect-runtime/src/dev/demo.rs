@@ -41,12 +41,12 @@ pub fn next_steps(addresses: &Addresses) {
     let (host, port) = (postgres.ip(), postgres.port());
     println!();
     println!("Try next:");
-    println!("  curl -s {rest}/connectors?expand=status");
+    println!("  curl -s '{rest}/connectors?expand=status'");
     println!("  curl -s {rest}/connectors/activity-events-sink/status");
-    println!("  curl -s {rest}/connector-plugins?connectorsOnly=false");
+    println!("  curl -s '{rest}/connector-plugins?connectorsOnly=false'");
     println!("  curl -s {rest}/metrics");
     println!("  psql postgres://ferrule:ferrule@{host}:{port}/ferrule \\");
-    println!("       -c 'SELECT * FROM track_activity_log ORDER BY id DESC LIMIT 3'");
+    println!("       -c 'SELECT * FROM track_activity_log ORDER BY id DESC LIMIT 3' \\");
     println!("       -c 'SELECT connector, topic, partition, next_offset FROM ferrule.offsets'");
     println!();
 }
