@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, ErrorKind, RawRecord, RecordBatch, Result, SinkRecord, TopicPartition};
-use rdkafka::consumer::CommitMode;
 use tracing::warn;
 
 pub use consume::{Consumer, PollLimits, Subscription};
@@ -115,7 +114,7 @@ impl WorkerSinkTask {
     pub fn run(mut self) -> Result<()> {
         let outcome = self.turns().and_then(|()| self.drain());
         self.commits
-            .flush(&self.parts.consumer, &self.parts.metrics, CommitMode::Sync);
+            .flush(&self.parts.consumer, &self.parts.metrics);
         self.parts.writer.abandon();
         let SinkTaskParts {
             consumer, writer, ..

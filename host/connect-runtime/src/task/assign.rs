@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, ErrorKind, OpenedPartition, Result, TopicPartition};
-use rdkafka::consumer::CommitMode;
 use tracing::{debug, warn};
 
 use super::consume::{Consumer, Rebalance};
@@ -141,7 +140,7 @@ impl WorkerSinkTask {
             self.commits.forget(partitions);
         } else {
             self.commits
-                .flush(&self.parts.consumer, &self.parts.metrics, CommitMode::Sync);
+                .flush(&self.parts.consumer, &self.parts.metrics);
         }
         for partition in partitions {
             self.parts.chain.forget(partition);

@@ -40,12 +40,16 @@ impl Commits {
     /// Commits if it is time.
     pub fn flush_due(&mut self, consumer: &Consumer, metrics: &TaskMetrics) {
         if !self.due.is_empty() && self.last.elapsed() >= self.interval {
-            self.flush(consumer, metrics, CommitMode::Async);
+            self.commit(consumer, metrics, CommitMode::Async);
         }
     }
 
-    /// Commits now.
-    pub fn flush(&mut self, consumer: &Consumer, metrics: &TaskMetrics, mode: CommitMode) {
+    /// Commits now, and waits for the answer.
+    pub fn flush(&mut self, consumer: &Consumer, metrics: &TaskMetrics) {
+        self.commit(consumer, metrics, CommitMode::Sync);
+    }
+
+    fn commit(&mut self, consumer: &Consumer, metrics: &TaskMetrics, mode: CommitMode) {
         let due: Vec<_> = std::mem::take(&mut self.due).into_iter().collect();
         if !due.is_empty() {
             consumer.commit(&due, mode);
