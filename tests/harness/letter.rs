@@ -38,11 +38,7 @@ impl Reason {
 
     /// The sink refused it, or Postgres did.
     pub fn put(message: &str) -> Self {
-        Self::new(
-            "TASK_PUT",
-            "FerrulePostgresSink",
-            message,
-        )
+        Self::new("TASK_PUT", "FerrulePostgresSink", message)
     }
 
     fn new(stage: &'static str, class: &'static str, message: &str) -> Self {

@@ -27,10 +27,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("wasmtime", &["host/connect-wasm/"]),
     ("wit_component", &["host/connect-wasm/", "plugins/check/"]),
     ("axum", &["host/connect-runtime/src/rest", "host/embedded/"]),
-    ("sqlx", &["connectors/postgres-sink/", "host/embedded/", "tests/"]),
-    ("apache_avro", &["host/connect-converters/", "host/embedded/", "tests/"]),
+    (
+        "sqlx",
+        &["connectors/postgres-sink/", "host/embedded/", "tests/"],
+    ),
+    (
+        "apache_avro",
+        &["host/connect-converters/", "host/embedded/", "tests/"],
+    ),
     ("schema_registry_converter", &["host/connect-converters/"]),
-    ("tracing_subscriber", &["host/connect-runtime/src/logging.rs"]),
+    (
+        "tracing_subscriber",
+        &["host/connect-runtime/src/logging.rs"],
+    ),
 ];
 
 /// The greatest number of lines of a file.
@@ -56,7 +65,10 @@ fn sources() -> Vec<(String, String)> {
     }
     found.sort();
     let relative = |path: &PathBuf| path.strip_prefix(&root).unwrap().display().to_string();
-    found.iter().map(|path| (relative(path), fs::read_to_string(path).unwrap())).collect()
+    found
+        .iter()
+        .map(|path| (relative(path), fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
 fn none(offences: Vec<String>) {
@@ -104,7 +116,13 @@ fn every_file_says_what_is_in_it_and_is_one_room() {
 #[test]
 fn every_invariant_is_upheld_somewhere_and_every_citation_exists() {
     let architecture = fs::read_to_string(repository().join("ARCHITECTURE.md")).unwrap();
-    let list = architecture.split("## Invariants").nth(1).unwrap().split("\n## ").next().unwrap();
+    let list = architecture
+        .split("## Invariants")
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap();
     let numbered = |line: &str| line.split_once(". ")?.0.parse::<u32>().ok();
     let stated: BTreeSet<u32> = list.lines().filter_map(numbered).collect();
     let mut cited = BTreeSet::new();
@@ -131,5 +149,8 @@ fn every_invariant_is_upheld_somewhere_and_every_citation_exists() {
     let unknown: Vec<_> = cited.difference(&stated).collect();
     let unproved: Vec<_> = stated.difference(&cited).collect();
     assert!(unknown.is_empty(), "cited but not stated: {unknown:?}");
-    assert!(unproved.is_empty(), "stated but cited nowhere: {unproved:?}");
+    assert!(
+        unproved.is_empty(),
+        "stated but cited nowhere: {unproved:?}"
+    );
 }

@@ -346,6 +346,8 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     // New partitions and topics are seen in seconds.
     ("topic.metadata.refresh.interval.ms", "10000"),
     ("fetch.wait.max.ms", "100"),
+    // Once its queue is full the client would not look for a second whether it still is.
+    ("fetch.queue.backoff.ms", "10"),
 ];
 
 fn overrides(config: &Properties, prefix: &str) -> Properties {
