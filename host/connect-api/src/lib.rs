@@ -13,6 +13,7 @@ mod record;
 mod schema;
 mod sink;
 mod transform;
+pub mod values;
 
 pub use compact_str::CompactString as Str;
 pub use config::{

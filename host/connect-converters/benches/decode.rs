@@ -8,8 +8,9 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use apache_avro::types::Value as Avro;
+use connect_api::values;
 use connect_api::{Properties, RecordPart};
-use connect_converters::{ConverterContext, converter, header_from_bytes};
+use connect_converters::{ConverterContext, converter};
 use serde_json::{Value as Json, json};
 
 const RECORDS: u32 = 20_000;
@@ -152,6 +153,6 @@ fn main() {
     }
     let header = b"trace-00-4bf92f3577b34da6a3ce929d0e0e4736";
     measure("header of plain text", header.len(), || {
-        black_box(header_from_bytes(Some(black_box(header))));
+        black_box(values::parse(Some(black_box(header))));
     });
 }

@@ -6,11 +6,8 @@
 use connect_api::{Config, ConfigDef, Converter, RecordPart, Result};
 
 mod avro;
-mod header;
 mod json;
 mod primitive;
-
-pub use header::header_from_bytes;
 
 /// What a converter is built with.
 #[derive(Clone, Debug)]

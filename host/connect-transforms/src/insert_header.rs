@@ -1,11 +1,9 @@
 //! `InsertHeader`: adds a header with a fixed value.
 
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Header, Importance,
-    RecordTransformation, Result, SinkRecord,
+    Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Header, Importance, Kind,
+    RecordTransformation, Result, Schema, SinkRecord, values,
 };
-
-use crate::values;
 
 pub(crate) struct InsertHeader(Header);
 
@@ -26,14 +24,39 @@ impl InsertHeader {
     pub(crate) fn new(config: &Config) -> Result<Self> {
         Ok(Self(Header {
             name: config.text("header").into(),
-            value: values::parse_string(config.text("value.literal")),
+            value: literal(config.text("value.literal")),
         }))
     }
+}
+
+/// As a header's text is read, but for a quoted string, which loses its quotes.
+fn literal(text: &str) -> Datum {
+    let inner = text
+        .trim()
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let Some(inner) = inner else {
+        return values::parse(Some(text.as_bytes()));
+    };
+    let unescaped = inner.replace("\\\"", "\"").replace("\\\\", "\\");
+    Datum::new(Schema::new(Kind::String), unescaped.as_str().into())
 }
 
 impl RecordTransformation for InsertHeader {
     fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
         record.headers.push(self.0.clone());
         Ok(Disposition::Keep)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_literal_is_a_string() {
+        let text = Datum::new(Schema::new(Kind::String), "say \"1\"".into());
+        assert_eq!(literal("\"say \\\"1\\\"\""), text);
+        assert_eq!(literal("7").value, 7.into());
     }
 }

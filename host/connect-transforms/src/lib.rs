@@ -27,7 +27,6 @@ mod tests;
 mod timestamp_converter;
 mod timestamp_router;
 mod value_to_key;
-mod values;
 
 use connect_api::{Config, ConfigDef, Predicate, RecordPart, RecordTransformation, Result};
 

@@ -37,7 +37,7 @@ impl HeaderConverter {
 
     fn convert(self, value: Option<&bytes::Bytes>) -> Datum {
         match (self, value) {
-            (Self::Simple, value) => connect_converters::header_from_bytes(value.map(|v| &v[..])),
+            (Self::Simple, value) => connect_api::values::parse(value.map(|v| &v[..])),
             (_, None) => Datum::NULL,
             (Self::String, Some(value)) => {
                 let text = String::from_utf8_lossy(value);

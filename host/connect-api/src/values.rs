@@ -1,21 +1,22 @@
-//! SimpleHeaderConverter: the type of a header is guessed from its text, by Kafka's rules.
+//! Values.parseString: the type of a literal is guessed from its text, by Kafka's rules. Headers
+//! and `InsertHeader` have no other types.
 
 use std::sync::{Arc, LazyLock};
 
+use crate::{Datum, Decimal, Kind, Schema, Value};
 use bytes::Bytes;
-use connect_api::{Datum, Decimal, Kind, Schema, Value};
 
 mod literal;
 mod nested;
 
 static STRING: LazyLock<Arc<Schema>> = LazyLock::new(|| Arc::new(Schema::new(Kind::String)));
 
-/// The data of a header, as Kafka's SimpleHeaderConverter has it.
+/// The value that a text stands for, as Kafka's SimpleHeaderConverter has it.
 ///
-/// Three things differ, so that nothing of a header is lost: text that goes on after a number
+/// Three things differ, so that nothing is lost: text that goes on after a number
 /// (`1,2`) is a string, not the number; bytes that are no UTF-8 stay bytes; and times are in UTC,
 /// not in the zone of the machine.
-pub fn header_from_bytes(value: Option<&[u8]>) -> Datum {
+pub fn parse(value: Option<&[u8]>) -> Datum {
     let Some(bytes) = value else {
         return Datum::NULL;
     };
@@ -107,7 +108,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn check(text: &str, type_name: &str, value: Value) {
-        let datum = header_from_bytes(Some(text.as_bytes()));
+        let datum = parse(Some(text.as_bytes()));
         let found = datum.schema.as_ref().map_or("none", |s| s.type_name());
         assert_eq!((found, datum.value), (type_name, value), "{text}");
     }
@@ -175,20 +176,20 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_stay_bytes() {
-        let datum = header_from_bytes(Some(b"\xff"));
+        let datum = parse(Some(b"\xff"));
         assert_eq!(datum.value, Value::Bytes(Bytes::from_static(b"\xff")));
-        assert_eq!(header_from_bytes(None), Datum::NULL);
+        assert_eq!(parse(None), Datum::NULL);
     }
 
     #[test]
     fn arrays_and_maps_have_a_common_type() {
-        let datum = header_from_bytes(Some(b"[1, 300, null]"));
+        let datum = parse(Some(b"[1, 300, null]"));
         let schema = datum.schema.unwrap();
         assert!(matches!(&schema.kind, Kind::Array(item) if item.kind == Kind::Int16));
         let items = vec![Value::Int(1), Value::Int(300), Value::Null];
         assert_eq!(datum.value, Value::Array(items));
 
-        let datum = header_from_bytes(Some(br#"{"a": 1.5, "b:c": 2}"#));
+        let datum = parse(Some(br#"{"a": 1.5, "b:c": 2}"#));
         let entries = vec![
             (Value::from("a"), Value::Float(1.5)),
             (Value::from("b:c"), Value::Float(2.0)),
@@ -208,17 +209,17 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..48)) {
-            let _ = header_from_bytes(Some(&bytes));
+            let _ = parse(Some(&bytes));
         }
 
         #[test]
         fn any_nesting_is_read(text in r#"[\[\]{}:,"1a.\\ -]{0,40}"#) {
-            let _ = header_from_bytes(Some(text.as_bytes()));
+            let _ = parse(Some(text.as_bytes()));
         }
 
         #[test]
         fn integers_keep_their_value(number in any::<i64>()) {
-            let datum = header_from_bytes(Some(number.to_string().as_bytes()));
+            let datum = parse(Some(number.to_string().as_bytes()));
             prop_assert_eq!(datum.value, Value::Int(number));
         }
     }

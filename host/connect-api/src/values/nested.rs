@@ -1,6 +1,6 @@
 //! Arrays and maps in headers.
 
-use connect_api::{Datum, Kind, Schema, Value};
+use crate::{Datum, Kind, Schema, Value};
 
 use super::{Typed, scalar};
 

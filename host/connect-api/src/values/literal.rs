@@ -1,6 +1,6 @@
 //! Literals of headers: integers in disguise, dates and times.
 
-use connect_api::{Decimal, Kind, Value};
+use crate::{Decimal, Kind, Value};
 use num_bigint::BigInt;
 
 use super::Typed;
