@@ -17,22 +17,28 @@ const COLUMNS: &str = "track_id, domain, event_type, activity_type, kb_object_id
 
 /// Creates an empty copy of the table, with all its indexes or with its primary key alone.
 pub async fn create_table(database: &TestDatabase, table: &str, indexes: bool) -> Result<()> {
-    database.apply("002_track_activity_log.sql").await?;
+    // The schema is named: once the worker has made schema `ferrule`, it comes first for the user
+    // of that name.
+    if database.count("public.track_activity_log").await.is_err() {
+        database.apply("002_track_activity_log.sql").await?;
+    }
     let mut statements = format!(
-        "DROP TABLE IF EXISTS {table};
-         CREATE TABLE {table} (LIKE track_activity_log INCLUDING DEFAULTS INCLUDING INDEXES);
-         CREATE SEQUENCE IF NOT EXISTS {table}_id;
-         ALTER TABLE {table} ALTER COLUMN id SET DEFAULT nextval('{table}_id');"
+        "DROP TABLE IF EXISTS public.{table};
+         CREATE TABLE public.{table}
+             (LIKE public.track_activity_log INCLUDING DEFAULTS INCLUDING INDEXES);
+         CREATE SEQUENCE IF NOT EXISTS public.{table}_id;
+         ALTER TABLE public.{table}
+             ALTER COLUMN id SET DEFAULT nextval('public.{table}_id');"
     );
     if !indexes {
         let query = format!(
             "SELECT indexname::text FROM pg_indexes \
-             WHERE tablename = '{table}' AND indexdef NOT LIKE '%UNIQUE%'"
+             WHERE schemaname = 'public' AND tablename = '{table}' AND indexdef NOT LIKE '%UNIQUE%'"
         );
         database.execute(&statements).await?;
         statements.clear();
         for index in database.texts(&query).await?.into_iter().flatten() {
-            statements.push_str(&format!("DROP INDEX \"{index}\";"));
+            statements.push_str(&format!("DROP INDEX public.\"{index}\";"));
         }
     }
     statements.push_str("CHECKPOINT;");
@@ -69,7 +75,7 @@ pub async fn measure(
     for (part, mut connection) in connections.into_iter().enumerate() {
         let file = folder.join(format!("part-{part}"));
         let copy = format!(
-            "COPY limit_copy ({COLUMNS}) FROM '{}' (FORMAT binary)",
+            "COPY public.limit_copy ({COLUMNS}) FROM '{}' (FORMAT binary)",
             file.display()
         );
         copies.spawn(async move { connection.execute(AssertSqlSafe(copy)).await.map(|_| ()) });
@@ -96,7 +102,7 @@ async fn prepare(database: &TestDatabase, folder: &Path, options: &Options) -> R
     create_table(database, "prepared", false).await?;
     let mut connection = superuser(database).await?;
     let mut copy = connection
-        .copy_in_raw(&format!("COPY prepared ({COLUMNS}) FROM STDIN"))
+        .copy_in_raw(&format!("COPY public.prepared ({COLUMNS}) FROM STDIN"))
         .await?;
     let mut buffer = Vec::with_capacity(1 << 20);
     for number in 0..options.rows {
@@ -111,13 +117,13 @@ async fn prepare(database: &TestDatabase, folder: &Path, options: &Options) -> R
     for part in 0..options.tasks {
         let file = folder.join(format!("part-{part}"));
         let statement = format!(
-            "COPY (SELECT {COLUMNS} FROM prepared WHERE (id - 1) % {} = {part} ORDER BY id) \
+            "COPY (SELECT {COLUMNS} FROM public.prepared WHERE (id - 1) % {} = {part} ORDER BY id) \
              TO '{}' (FORMAT binary)",
             options.tasks,
             file.display()
         );
         connection.execute(AssertSqlSafe(statement)).await?;
     }
-    connection.execute("DROP TABLE prepared").await?;
+    connection.execute("DROP TABLE public.prepared").await?;
     Ok(())
 }

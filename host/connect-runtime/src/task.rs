@@ -315,11 +315,16 @@ impl WorkerSinkTask {
         }
     }
 
-    /// Hands over what is ready. While the sink is busy, small batches grow; a lone record does
-    /// not wait.
+    /// Hands over what is ready. While the sink writes, the next transaction grows up to its limits
+    /// and no further one is begun (Invariant 8); a lone record does not wait.
     fn write(&mut self) -> Result<()> {
-        let ready = !self.pending.is_empty() && (self.parts.writer.is_idle() || self.is_full());
-        if !ready {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        if !self.parts.writer.is_idle() {
+            if self.is_full() {
+                self.stuck_since.get_or_insert_with(Instant::now);
+            }
             return Ok(());
         }
         let batches = std::mem::take(&mut self.pending);

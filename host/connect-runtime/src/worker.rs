@@ -311,8 +311,8 @@ impl TaskStart {
         client_config(&properties)
     }
 
-    /// Of the bytes that a task may hold, a quarter goes into one transaction: one is written, one
-    /// waits, one is being made, and the client fetches ahead.
+    /// Of the bytes that a task may hold, a quarter goes into one transaction: one is written and
+    /// one is being made, each beside the values that it was made into.
     fn limits(&self, overrides: &Properties) -> Result<PollLimits> {
         let records = match overrides.get("max.poll.records") {
             None => DEFAULT_RECORDS,
@@ -328,7 +328,7 @@ impl TaskStart {
 }
 
 /// Records of one transaction, unless `consumer.override.max.poll.records` says otherwise.
-const DEFAULT_RECORDS: usize = 5000;
+const DEFAULT_RECORDS: usize = 2500;
 
 /// Kafka is told of offsets at least this often: lag tools look at them.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
@@ -340,14 +340,17 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     // Exactly once is worth nothing when aborted transactions are read.
     ("isolation.level", "read_committed"),
     // Per consumer, beside the task's own buffers (Invariant 8).
-    ("queued.max.messages.kbytes", "4096"),
+    ("queued.max.messages.kbytes", "2048"),
     ("queued.min.messages", "10000"),
-    ("fetch.message.max.bytes", "1048576"),
+    ("fetch.message.max.bytes", "524288"),
     // New partitions and topics are seen in seconds.
     ("topic.metadata.refresh.interval.ms", "10000"),
     ("fetch.wait.max.ms", "100"),
     // Once its queue is full the client would not look for a second whether it still is.
     ("fetch.queue.backoff.ms", "10"),
+    // A member hears of a rebalance with its next heartbeat, and the others wait for it: with the
+    // usual 3 s a connector of several tasks can take that long to write its first row.
+    ("heartbeat.interval.ms", "500"),
 ];
 
 fn overrides(config: &Properties, prefix: &str) -> Properties {
