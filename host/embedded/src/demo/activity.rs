@@ -70,7 +70,7 @@ fn good(index: usize, track: &str) -> Value {
         "associated_track_ids": [],
         "associated_kb_ids": [],
     });
-    if index % 3 == 0 {
+    if index.is_multiple_of(3) {
         let names: &[&str] = if is_air { &AIR } else { &MARITIME };
         event["activity_type"] = json!(names[index / 3 % names.len()]);
         event["associated_track_ids"] = json!([format!("T-{:05}", index % 97), "T-with \"quote"]);

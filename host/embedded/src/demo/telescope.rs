@@ -103,7 +103,7 @@ fn encode(out: &mut Vec<u8>, index: usize, observation: &str, kind: Option<Malfo
         bytes(out, &data);
     }
     out.push(u8::from(index.is_multiple_of(3)));
-    if index % 3 == 0 {
+    if index.is_multiple_of(3) {
         long(out, 1);
         bytes(out, VERSIONS[index / 3 % VERSIONS.len()].as_bytes());
     } else {
