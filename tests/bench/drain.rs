@@ -141,13 +141,17 @@ pub async fn measure(case: &Case, stand: Stand<'_>) -> Result<Measured> {
     worker.rest().create(&connector).await?;
     let (mut first, mut at_first) = (None, 0);
     let elapsed = loop {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
         let rows = landed(database, &name).await?;
         if rows > 0 && first.is_none() {
             (first, at_first) = (Some(posted.elapsed()), rows);
         }
         if rows >= options.rows {
             break posted.elapsed();
+        }
+        let status = worker.rest().status(&name).await?.to_string();
+        if status.contains("FAILED") {
+            bail!("{}: {status}", case.name());
         }
         if posted.elapsed() > Duration::from_secs(300) {
             bail!("{}: {rows} rows landed in five minutes", case.name());

@@ -30,20 +30,24 @@ pub async fn create_table(database: &TestDatabase, table: &str, indexes: bool) -
          ALTER TABLE public.{table}
              ALTER COLUMN id SET DEFAULT nextval('public.{table}_id');"
     );
+    let mut connection = superuser(database).await?;
     if !indexes {
         let query = format!(
             "SELECT indexname::text FROM pg_indexes \
              WHERE schemaname = 'public' AND tablename = '{table}' AND indexdef NOT LIKE '%UNIQUE%'"
         );
-        database.execute(&statements).await?;
-        statements.clear();
+        connection
+            .execute(AssertSqlSafe(std::mem::take(&mut statements)))
+            .await?;
         for index in database.texts(&query).await?.into_iter().flatten() {
             statements.push_str(&format!("DROP INDEX public.\"{index}\";"));
         }
     }
-    statements.push_str("CHECKPOINT;");
-    let mut connection = superuser(database).await?;
+    statements.push_str(&format!(
+        "GRANT ALL ON public.{table} TO ferrule; GRANT ALL ON SEQUENCE public.{table}_id TO ferrule;"
+    ));
     connection.execute(AssertSqlSafe(statements)).await?;
+    connection.execute("CHECKPOINT").await?;
     Ok(())
 }
 

@@ -328,7 +328,7 @@ impl TaskStart {
 }
 
 /// Records of one transaction, unless `consumer.override.max.poll.records` says otherwise.
-const DEFAULT_RECORDS: usize = 2500;
+const DEFAULT_RECORDS: usize = 2000;
 
 /// Kafka is told of offsets at least this often: lag tools look at them.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
@@ -340,7 +340,7 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     // Exactly once is worth nothing when aborted transactions are read.
     ("isolation.level", "read_committed"),
     // Per consumer, beside the task's own buffers (Invariant 8).
-    ("queued.max.messages.kbytes", "2048"),
+    ("queued.max.messages.kbytes", "1024"),
     ("queued.min.messages", "10000"),
     ("fetch.message.max.bytes", "524288"),
     // New partitions and topics are seen in seconds.
