@@ -1,5 +1,6 @@
 //! The worker's process: builds it from its properties, and drains it when it is to stop.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,7 +97,7 @@ async fn start_herder(
 ) -> Result<(HerderHandle, JoinHandle<connect_api::Result<()>>)> {
     let options = WasmOptions {
         plugin_path: config.plugin_path(),
-        cache_dir: config.plugin_cache(),
+        cache_dir: config.plugin_cache().or_else(user_cache),
         limits: WasmLimits::default(),
     };
     // Compiling a plugin takes a while.
@@ -111,6 +112,19 @@ async fn start_herder(
         cluster_id: cluster_id(config).await,
     };
     Ok(Herder::spawn(shared, Box::new(configs), Box::new(statuses)))
+}
+
+/// The user's folder for what can be made again (XDG Base Directory Specification).
+fn user_cache() -> Option<PathBuf> {
+    let folder = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
+    let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
+    let folder = cache.join("ferrule").join("plugins");
+    // Without a folder that can be written, plugins are compiled at each start.
+    std::fs::create_dir_all(&folder).ok().map(|()| folder)
 }
 
 /// Waits for SIGTERM or SIGINT.

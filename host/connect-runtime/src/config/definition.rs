@@ -223,7 +223,7 @@ fn own() -> Vec<ConfigKey> {
         ConfigKey::nullable(
             "ferrule.plugin.cache.path",
             T::String,
-            "A folder for compiled WASM plugins; without it they are compiled at each start.",
+            "A folder for compiled WASM plugins; without it, ferrule/plugins in the user's cache folder.",
         ),
     ]
 }
