@@ -1,7 +1,7 @@
 //! A sink task: one turn of its loop is commit, consume, convert, transform, write.
 //!
 //! The loop has a thread of its own, and the sink another. What is between them is bounded by
-//! bytes (Invariant 8): the batches that are written, that wait, and that are being made.
+//! bytes (Invariant 8): the transaction that is being written, and the one that is being made.
 
 mod assign;
 mod commit;

@@ -117,7 +117,7 @@ impl Writer {
     /// # Errors
     /// When there is no thread to be had.
     pub fn start(parts: WriterParts, runtime: tokio::runtime::Handle) -> Result<Self> {
-        // One transaction is being written, one waits, and the loop makes the next one.
+        // The loop hands over one transaction at a time and makes the next one meanwhile.
         let (requests, inbox) = std::sync::mpsc::sync_channel(1);
         let (outbox, responses) = std::sync::mpsc::channel();
         let generation = Arc::new(AtomicU64::new(0));
