@@ -64,9 +64,11 @@ pub fn describe<T: Transform>() -> Description {
 pub fn apply<T: Transform>(plugin: &mut T, batch: &Batch) -> Reply {
     let view = View::new(batch, T::FIELDS);
     let mut shapes = Shapes::after(batch.shapes.len());
-    let mut outcomes = Vec::with_capacity(batch.records.len());
-    for record in &batch.records {
-        outcomes.push(match plugin.apply(view.record(record)) {
+    let records: Vec<_> = batch.records.iter().map(|it| view.record(it)).collect();
+    let results = plugin.apply_batch(&records);
+    let mut outcomes = Vec::with_capacity(results.len());
+    for result in results {
+        outcomes.push(match result {
             Ok(Outcome::Keep) => data::Outcome::Keep,
             Ok(Outcome::Drop) => data::Outcome::Drop,
             Ok(Outcome::Replace(records)) => data::Outcome::Replace(

@@ -42,6 +42,7 @@
     reason = "generated; the contract in wit/ documents what it declares"
 )]
 pub mod bindings;
+mod coerce;
 mod config;
 mod description;
 #[doc(hidden)]
@@ -51,6 +52,7 @@ pub mod log;
 pub mod metrics;
 mod output;
 mod record;
+mod row;
 pub mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
@@ -60,10 +62,14 @@ pub use bindings::exports::ferrule::transform::plugin::{
     ConfigError, ConfigKey, ConfigType, Description, Importance, Parts, Validator,
 };
 pub use bindings::ferrule::transform::data::{Failure, Header, Kind, Value};
+pub use coerce::Coerce;
 pub use config::{Config, ConfigErrors};
 pub use output::{OutPayload, OutRecord, OutRow, Outcome, RowShape};
 pub use record::{Column, Field, Payload, Record, Row};
-pub use value::{FromValue, Json, Timestamp, kind_of};
+#[doc(hidden)]
+pub use row::present;
+pub use row::{FromRow, Rows, ToRow};
+pub use value::{FromValue, Json, JsonText, OfKind, Timestamp, kind_of};
 
 /// What [`Transform::apply`] returns: an [`Outcome`], or the [`Failure`] that makes the record an
 /// errant one.
@@ -84,6 +90,12 @@ pub trait Transform: Sized {
 
     /// Says what becomes of one record.
     fn apply(&mut self, record: Record<'_>) -> Result;
+
+    /// Says what becomes of the records of a batch, all of one partition: one result for each, in
+    /// order. A plugin that reads and writes its state once for many records does it here.
+    fn apply_batch(&mut self, records: &[Record<'_>]) -> Vec<Result> {
+        records.iter().map(|record| self.apply(*record)).collect()
+    }
 
     /// Called after a batch with the greatest timestamp that the partition's records have shown,
     /// if the description asks for it by [`Description::ticking`].

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::bindings::ferrule::transform::data::{self, Payload, Shape};
+use crate::value::OfKind;
 use crate::{Header, Kind, Value};
 
 /// What becomes of a record that did not fail.
@@ -142,6 +143,11 @@ impl RowShape {
     /// Adds a field that may be null.
     pub fn optional(self, name: &str, kind: Kind) -> RowShape {
         self.field(name, kind, true)
+    }
+
+    /// Adds a field that holds a Rust type; one of an `Option` may be null.
+    pub fn of<T: OfKind>(self, name: &str) -> RowShape {
+        self.field(name, T::KIND, T::OPTIONAL)
     }
 
     /// A row: one value for each field, in their order.

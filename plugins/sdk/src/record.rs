@@ -1,9 +1,10 @@
 //! The input as a plugin sees it: records, rows, fields.
 
 use crate::bindings::ferrule::transform::data::{self, Batch, InRecord, Shape};
+use crate::coerce::Coerce;
 use crate::output::OutRow;
 use crate::value::FromValue;
-use crate::{Failure, Header, Result, Value};
+use crate::{Failure, FromRow, Header, Result, Value};
 
 use sealed::Place as _;
 
@@ -13,15 +14,18 @@ const ABSENT: u32 = u32::MAX;
 /// A batch, and where the plugin's fields stand in each of its shapes.
 pub(crate) struct View<'a> {
     batch: &'a Batch,
+    /// The names of the plugin's fields.
+    names: &'static [&'static str],
     /// For each shape, for each field of the plugin, the place in the row.
     places: Vec<Box<[u32]>>,
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(batch: &'a Batch, fields: &[&str]) -> View<'a> {
-        let places = |shape: &Shape| fields.iter().map(|name| place_of(shape, name)).collect();
+    pub(crate) fn new(batch: &'a Batch, names: &'static [&'static str]) -> View<'a> {
+        let places = |shape: &Shape| names.iter().map(|name| place_of(shape, name)).collect();
         View {
             batch,
+            names,
             places: batch.shapes.iter().map(places).collect(),
         }
     }
@@ -106,6 +110,7 @@ impl<'a> Record<'a> {
                 Payload::Row(Row {
                     index: row.shape,
                     shape: &self.view.batch.shapes[index],
+                    names: self.view.names,
                     places: &self.view.places[index],
                     values: &row.values,
                 })
@@ -128,6 +133,7 @@ pub enum Payload<'a> {
 pub struct Row<'a> {
     index: u32,
     shape: &'a Shape,
+    names: &'static [&'static str],
     places: &'a [u32],
     values: &'a [Value],
 }
@@ -156,6 +162,23 @@ impl<'a> Row<'a> {
             Some(it) => Ok(it),
             None => Err(Failure::at(column.name(), "is required")),
         }
+    }
+
+    /// The value of a field as a Rust type, also of what reads as one; none if it is absent or null.
+    /// A value that does not read as the type is a failure that names the field.
+    pub fn coerced<T: Coerce<'a>>(&self, column: impl Column) -> Result<Option<T>> {
+        match self.value(column) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match T::coerce(value) {
+                Some(it) => Ok(Some(it)),
+                None => Err(unreadable(column.name(), T::READABLE, value)),
+            },
+        }
+    }
+
+    /// The row as a struct that derives [`FromRow`].
+    pub fn read<T: FromRow<'a>>(&self) -> Result<T> {
+        T::from_row(*self)
     }
 
     /// Names and values, in the order of the shape.
@@ -192,13 +215,23 @@ fn mismatch(name: &str, expected: &str, value: &Value) -> Failure {
     )
 }
 
+#[cold]
+fn unreadable(name: &str, readable: &str, value: &Value) -> Failure {
+    let reason = match value {
+        Value::Text(_) => format!("must be {readable}, not other text"),
+        value => format!("must be {readable}, not {}", crate::kind_of(value)),
+    };
+    Failure::at(name, reason)
+}
+
 /// What names a field of a row: a [`Field`], found without a search, or its name.
 pub trait Column: Copy + sealed::Place {
     /// The name of the field.
     fn name(&self) -> &str;
 }
 
-/// A field of [`crate::Transform::FIELDS`]; made by [`crate::fields!`].
+/// A field of [`crate::Transform::FIELDS`]; made by [`crate::fields!`]. One that is not of them is
+/// searched for by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     index: usize,
@@ -219,6 +252,12 @@ impl Field {
             index += 1;
         }
         panic!("the list of fields does not hold this name")
+    }
+
+    /// The field of this name, said to have this place in the list of names.
+    #[doc(hidden)]
+    pub const fn at(index: usize, name: &'static str) -> Field {
+        Field { index, name }
     }
 
     /// The place of the field in the list of names.
@@ -262,11 +301,11 @@ mod sealed {
 
     impl Place for Field {
         fn place(&self, row: &Row<'_>) -> Option<usize> {
-            match row.places.get(self.index) {
-                Some(&ABSENT) => None,
-                Some(&place) => Some(place as usize),
-                None => panic!("{} is not in the plugin's FIELDS", self.name),
-            }
+            let place = match row.names.get(self.index) {
+                Some(name) if *name == self.name => row.places[self.index],
+                _ => place_of(row.shape, self.name),
+            };
+            (place != ABSENT).then_some(place as usize)
         }
     }
 

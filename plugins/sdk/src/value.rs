@@ -1,8 +1,9 @@
 //! Values: from and to Rust's own types.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
-use crate::{Failure, Value};
+use crate::{Failure, Kind, Value};
 
 impl Failure {
     /// A record that cannot be used. The reason never tells a value of the record.
@@ -52,6 +53,10 @@ pub trait FromValue<'a>: Sized {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Json<'a>(pub &'a str);
 
+/// JSON text that a plugin has made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonText(pub String);
+
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
@@ -75,10 +80,22 @@ from_value! {
     bool, "a boolean", Value::Boolean(it) => *it;
     i64, "an integer", Value::Int(it) => *it;
     f64, "a number", Value::Float(it) => *it, Value::Int(it) if exact(*it) => *it as f64;
+    i32, "an integer of 32 bits", Value::Int(it) if i32::try_from(*it).is_ok() => *it as i32;
     &'a str, "text", Value::Text(it) => it;
+    String, "text", Value::Text(it) => it.clone();
+    Cow<'a, str>, "text", Value::Text(it) => Cow::Borrowed(it);
     &'a [u8], "bytes", Value::Bytes(it) => it;
     Json<'a>, "nested data", Value::Json(it) => Json(it);
+    Vec<u8>, "bytes", Value::Bytes(it) => it.clone();
     Timestamp, "a timestamp", Value::Timestamp(it) => Timestamp(*it);
+}
+
+impl<'a> FromValue<'a> for &'a Value {
+    const EXPECTED: &'static str = "a value";
+
+    fn from_value(value: &'a Value) -> Option<Self> {
+        Some(value)
+    }
 }
 
 /// Whether a float holds this integer exactly for certain.
@@ -103,8 +120,10 @@ into_value! {
     f64, it => Value::Float(it);
     &str, it => Value::Text(it.to_owned());
     String, it => Value::Text(it);
+    Cow<'_, str>, it => Value::Text(it.into_owned());
     Vec<u8>, it => Value::Bytes(it);
     Json<'_>, it => Value::Json(it.0.to_owned());
+    JsonText, it => Value::Json(it.0);
     Timestamp, it => Value::Timestamp(it.0);
 }
 
@@ -112,6 +131,41 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(it: Option<T>) -> Value {
         it.map_or(Value::Null, Into::into)
     }
+}
+
+/// A Rust type that a field of a made row can have.
+pub trait OfKind: Into<Value> {
+    /// The kind of the field.
+    const KIND: Kind;
+    /// Whether it may be null.
+    const OPTIONAL: bool = false;
+}
+
+macro_rules! of_kind {
+    ($($type:ty => $kind:ident;)+) => {$(
+        impl OfKind for $type {
+            const KIND: Kind = Kind::$kind;
+        }
+    )+};
+}
+
+of_kind! {
+    bool => Boolean;
+    i32 => Int32;
+    i64 => Int64;
+    f64 => Float64;
+    &str => Text;
+    String => Text;
+    Cow<'_, str> => Text;
+    Vec<u8> => Bytes;
+    Json<'_> => Json;
+    JsonText => Json;
+    Timestamp => Timestamp;
+}
+
+impl<T: OfKind> OfKind for Option<T> {
+    const KIND: Kind = T::KIND;
+    const OPTIONAL: bool = true;
 }
 
 #[cfg(test)]
