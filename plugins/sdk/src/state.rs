@@ -1,6 +1,14 @@
 //! The plugin's key-value store, scoped by the worker to connector, transform and partition.
 //!
-//! Writes are seen by later reads of the same batch.
+//! Writes are seen by later reads of the same batch. The functions are the contract's; on top of
+//! them stand [`Map`], [`TtlSet`] and [`Windows`], and values of any [`Stored`] type, such as a
+//! [`Ring`].
+
+mod map;
+mod ring;
+mod stored;
+mod ttl_set;
+mod windows;
 
 #[cfg(target_arch = "wasm32")]
 use crate::bindings::ferrule::transform::state as store;
@@ -8,6 +16,11 @@ use crate::bindings::ferrule::transform::state as store;
 use crate::testing::store;
 
 pub use crate::bindings::ferrule::transform::state::Error;
+pub use map::Map;
+pub use ring::Ring;
+pub use stored::Stored;
+pub use ttl_set::TtlSet;
+pub use windows::{Session, Window, Windows};
 
 /// The value of a key.
 pub fn get(key: impl AsRef<[u8]>) -> Option<Vec<u8>> {

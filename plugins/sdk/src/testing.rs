@@ -1,245 +1,229 @@
 //! Runs a plugin natively: no WASM, the imports kept in memory, one world for each thread.
+//!
+//! State is kept by partition, entries end by the timestamps of the records, a plugin that ticks is
+//! ticked after each batch, and [`Runner::restart`] shows whether what must last is in the state:
+//!
+//! ```
+//! # use ferrule_plugin::{Config, ConfigErrors, Description, Outcome, Record, Transform, state};
+//! # pub struct Count;
+//! # impl Transform for Count {
+//! #     fn describe() -> Description { Description::new("count", "1", "Counts.") }
+//! #     fn configure(_: &Config) -> Result<Self, ConfigErrors> { Ok(Count) }
+//! #     fn apply(&mut self, _: Record<'_>) -> ferrule_plugin::Result {
+//! #         let count = state::Map::<i64>::named("n");
+//! #         count.insert("", &(count.get("")?.unwrap_or(0) + 1))?;
+//! #         Ok(Outcome::Drop)
+//! #     }
+//! # }
+//! use ferrule_plugin::testing::{Input, Runner, world};
+//!
+//! let mut plugin = Runner::<Count>::new(&[]).unwrap();
+//! plugin.deliver([Input::of([("id", 1i64.into())]).at(1_000)]);
+//! plugin.restart();
+//! plugin.turn_to("topic", 1);
+//! plugin.deliver([Input::of([("id", 2i64.into())]).at(2_000)]);
+//! assert_eq!(world(|world| world.partitions().len()), 2);
+//! ```
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+mod content;
+mod world;
 
-use crate::bindings::ferrule::transform::data::{self, Batch, InRecord, Kind, Shape};
-use crate::log::Level;
-use crate::{Config, ConfigErrors, Failure, Header, Tick, Transform, Value, glue};
+use crate::bindings::ferrule::transform::data::{Batch, InRecord};
+use crate::{Config, ConfigErrors, Header, Tick, Transform, Value, glue};
+use content::{answer, made, payload};
 
-/// What the imports have got from the plugins of this thread.
-#[derive(Clone, Debug, Default)]
-pub struct World {
-    /// Lines of the log.
-    pub lines: Vec<(Level, String)>,
-    /// Counters by name.
-    pub counters: BTreeMap<String, u64>,
-    /// Gauges by name.
-    pub gauges: BTreeMap<String, f64>,
-    /// Entries of the state: value and, where it has one, the record time of its end.
-    pub entries: BTreeMap<Vec<u8>, (Vec<u8>, Option<i64>)>,
-    /// The greatest number of bytes of keys and values, if there is a limit.
-    pub state_limit: Option<u64>,
-    /// The record time by which entries end, in milliseconds since 1970.
-    pub now: i64,
+pub use content::{Answer, Content, Made};
+pub(crate) use world::store;
+pub use world::{Partition, World, reset, world};
+
+/// A record for a plugin.
+#[derive(Clone, Debug)]
+pub struct Input {
+    key: Content,
+    value: Content,
+    timestamp: Option<i64>,
+    headers: Vec<Header>,
 }
 
-thread_local! {
-    static WORLD: RefCell<World> = RefCell::default();
-}
-
-/// Looks at or changes the world of this thread.
-pub fn world<T>(look: impl FnOnce(&mut World) -> T) -> T {
-    WORLD.with_borrow_mut(look)
-}
-
-/// Empties the world of this thread.
-pub fn reset() {
-    world(|world| *world = World::default());
-}
-
-/// The state, as the contract has it.
-pub(crate) mod store {
-    use super::{World, world};
-    use crate::state::Error;
-
-    pub(crate) fn get(key: &[u8]) -> Option<Vec<u8>> {
-        world(|world| live(world, key))
-    }
-
-    pub(crate) fn get_many(keys: &[Vec<u8>]) -> Vec<Option<Vec<u8>>> {
-        keys.iter().map(|key| get(key)).collect()
-    }
-
-    pub(crate) fn set(key: &[u8], value: &[u8], ttl: Option<u64>) -> Result<(), Error> {
-        world(|world| {
-            let entry = (key.len() + value.len()) as u64;
-            let others = world.entries.iter().filter(|(other, _)| *other != key);
-            let others: usize = others
-                .map(|(key, (value, _))| key.len() + value.len())
-                .sum();
-            if let Some(limit) = world
-                .state_limit
-                .filter(|limit| others as u64 + entry > *limit)
-            {
-                return Err(Error::Full(limit));
-            }
-            let end = ttl.map(|ttl| world.now.saturating_add_unsigned(ttl));
-            world.entries.insert(key.to_vec(), (value.to_vec(), end));
-            Ok(())
-        })
-    }
-
-    pub(crate) fn delete(key: &[u8]) {
-        world(|world| world.entries.remove(key));
-    }
-
-    pub(crate) fn scan(prefix: &[u8], after: Option<&[u8]>, limit: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
-        world(|world| {
-            let wanted =
-                |key: &[u8]| key.starts_with(prefix) && after.is_none_or(|after| key > after);
-            let entries = world.entries.iter().filter(|(key, _)| wanted(key));
-            let entries = entries.filter_map(|(key, _)| Some((key.clone(), live(world, key)?)));
-            entries.take(limit as usize).collect()
-        })
-    }
-
-    fn live(world: &World, key: &[u8]) -> Option<Vec<u8>> {
-        let (value, end) = world.entries.get(key)?;
-        end.is_none_or(|end| world.now < end).then(|| value.clone())
-    }
-}
-
-/// What a plugin answered to a record, with the names of fields back in the rows.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    /// The record goes on as it is.
-    Keep,
-    /// The record goes no further.
-    Drop,
-    /// These take its place.
-    Replace(Vec<Made>),
-    /// The record is an errant one.
-    Fail(Failure),
-}
-
-impl Answer {
-    /// Field and reason of a failure.
-    ///
-    /// # Panics
-    /// If the answer is another.
-    pub fn failure(self) -> (Option<String>, String) {
-        match self {
-            Answer::Fail(failure) => (failure.field, failure.reason),
-            other => panic!("not a failure: {other:?}"),
+impl Input {
+    /// A record of this value, with no key, no headers, and its offset as its timestamp.
+    pub fn of(value: impl Into<Content>) -> Input {
+        Input {
+            key: Value::Null.into(),
+            value: value.into(),
+            timestamp: None,
+            headers: Vec::new(),
         }
     }
 
-    /// The one record that takes the place of the input.
-    ///
-    /// # Panics
-    /// If the answer is another.
-    pub fn record(self) -> Made {
-        match self {
-            Answer::Replace(mut records) if records.len() == 1 => records.remove(0),
-            other => panic!("not one record: {other:?}"),
-        }
+    /// The same with a key.
+    pub fn key(mut self, key: impl Into<Content>) -> Input {
+        self.key = key.into();
+        self
+    }
+
+    /// The same with a timestamp, in milliseconds since 1970.
+    pub fn at(mut self, timestamp: i64) -> Input {
+        self.timestamp = Some(timestamp);
+        self
+    }
+
+    /// The same with one more header.
+    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Input {
+        self.headers.push(Header {
+            name: name.to_owned(),
+            value: value.into(),
+        });
+        self
     }
 }
 
-/// A record that a plugin made.
+/// What came of a batch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Made {
-    /// The topic, if not that of the input.
-    pub topic: Option<String>,
-    /// The timestamp, if not that of the input.
-    pub timestamp: Option<i64>,
-    /// The key, if not that of the input.
-    pub key: Option<Content>,
-    /// The value.
-    pub value: Content,
-    /// The headers, if not those of the input.
-    pub headers: Option<Vec<Header>>,
+pub struct Delivered {
+    /// One for each record.
+    pub answers: Vec<Answer>,
+    /// What the tick after the batch emitted.
+    pub emitted: Vec<Made>,
 }
 
-impl Made {
-    /// The value of a field of the value.
-    ///
-    /// # Panics
-    /// If the value is no row or has no such field.
-    pub fn field(&self, name: &str) -> &Value {
-        match &self.value {
-            Content::Row(fields) => match fields.iter().find(|(field, _)| field == name) {
-                Some((_, value)) => value,
-                None => panic!("no field {name} in {fields:?}"),
-            },
-            Content::Scalar(value) => panic!("not a row: {value:?}"),
-        }
-    }
-}
-
-/// A key or a value.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Content {
-    /// A single value.
-    Scalar(Value),
-    /// Names and values.
-    Row(Vec<(String, Value)>),
-}
-
-impl From<Value> for Content {
-    fn from(value: Value) -> Content {
-        Content::Scalar(value)
-    }
-}
-
-impl<const N: usize> From<[(&str, Value); N]> for Content {
-    fn from(fields: [(&str, Value); N]) -> Content {
-        Content::Row(
-            fields
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-        )
-    }
-}
-
-impl From<Vec<(String, Value)>> for Content {
-    fn from(fields: Vec<(String, Value)>) -> Content {
-        Content::Row(fields)
+impl Delivered {
+    /// The records that the plugin made, in their order.
+    pub fn made(self) -> Vec<Made> {
+        let made = self.answers.into_iter().flat_map(|answer| match answer {
+            Answer::Replace(records) => records,
+            _ => Vec::new(),
+        });
+        made.chain(self.emitted).collect()
     }
 }
 
 /// A configured plugin that runs natively.
 pub struct Runner<T> {
     plugin: T,
+    config: Config,
+    ticks: bool,
+    topic: String,
+    partition: i32,
     next_offset: i64,
 }
 
 impl<T: Transform> Runner<T> {
-    /// Configures the plugin with these keys, and the defaults of its description for the rest.
+    /// Configures the plugin with these keys, and the defaults of its description for the rest. Its
+    /// batches are of partition 0 of `topic`.
     pub fn new(config: &[(&str, &str)]) -> Result<Runner<T>, ConfigErrors> {
-        let keys = T::describe().config;
+        let description = T::describe();
+        let keys = description.config;
         let defaults = keys
             .into_iter()
             .filter_map(|key| Some((key.name, key.default_value?)));
         let given = config
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let plugin = T::configure(&Config::new(defaults.chain(given)))?;
-        Ok(Runner {
-            plugin,
+        let config = Config::new(defaults.chain(given));
+        let mut runner = Runner {
+            plugin: T::configure(&config)?,
+            config,
+            ticks: description.ticks,
+            topic: String::new(),
+            partition: 0,
             next_offset: 0,
-        })
+        };
+        runner.turn_to("topic", 0);
+        Ok(runner)
     }
 
-    /// One record with this row as its value, in a batch of its own.
+    /// Batches of another partition follow, and its state is at hand.
+    pub fn turn_to(&mut self, topic: &str, partition: i32) {
+        (self.topic, self.partition) = (topic.to_owned(), partition);
+        world(|world| world.turn_to(topic, partition));
+    }
+
+    /// Puts a new instance in the place of the plugin: what is not in the state is forgotten.
+    ///
+    /// # Panics
+    /// If the plugin now refuses the configuration that it took.
+    pub fn restart(&mut self) {
+        match T::configure(&self.config) {
+            Ok(plugin) => self.plugin = plugin,
+            Err(errors) => panic!("the configuration is refused: {errors:?}"),
+        }
+    }
+
+    /// One record with this row as its value, in a batch of its own, without a tick.
     pub fn row<const N: usize>(&mut self, fields: [(&str, Value); N]) -> Answer {
         self.one(fields)
     }
 
-    /// One record with this value, in a batch of its own.
+    /// One record with this value, in a batch of its own, without a tick.
     pub fn one(&mut self, value: impl Into<Content>) -> Answer {
         self.batch([value.into()]).remove(0)
     }
 
-    /// A batch of records with these values.
+    /// A batch of records with these values, without a tick.
     ///
     /// # Panics
     /// If the reply breaks the contract.
     pub fn batch(&mut self, values: impl IntoIterator<Item = Content>) -> Vec<Answer> {
+        self.apply(values.into_iter().map(Input::of))
+    }
+
+    /// A batch of records, and the tick that follows it if the plugin asks for it.
+    ///
+    /// # Panics
+    /// If the reply breaks the contract.
+    pub fn deliver(&mut self, records: impl IntoIterator<Item = Input>) -> Delivered {
+        let answers = self.apply(records);
+        let clock = world(|world| world.partition().clock);
+        let emitted = match clock.filter(|_| self.ticks) {
+            Some(now) => self.tick(now),
+            None => Vec::new(),
+        };
+        Delivered { answers, emitted }
+    }
+
+    /// A tick at this time: that of the records, or of the wall where the partition is quiet.
+    pub fn tick(&mut self, now: i64) -> Vec<Made> {
+        world(|world| {
+            world.turn_to(&self.topic, self.partition);
+            world.advance(now);
+        });
+        let tick = Tick {
+            topic: &self.topic,
+            partition: self.partition,
+            now,
+        };
+        let emission = glue::tick(&mut self.plugin, tick);
+        emission
+            .records
+            .into_iter()
+            .map(|record| made(record, &emission.shapes))
+            .collect()
+    }
+
+    fn apply(&mut self, records: impl IntoIterator<Item = Input>) -> Vec<Answer> {
         let mut shapes = Vec::new();
-        let values: Vec<_> = values
-            .into_iter()
-            .map(|value| payload(value, &mut shapes))
-            .collect();
-        let records = values
-            .into_iter()
-            .map(|value| self.record(value))
-            .collect::<Vec<_>>();
+        let records = records.into_iter().map(|input| {
+            let offset = self.next_offset;
+            self.next_offset += 1;
+            InRecord {
+                offset,
+                timestamp: input.timestamp.or(Some(offset)),
+                key: payload(input.key, &mut shapes),
+                value: payload(input.value, &mut shapes),
+                headers: input.headers,
+            }
+        });
+        let records: Vec<_> = records.collect();
+        world(|world| {
+            world.turn_to(&self.topic, self.partition);
+            if let Some(newest) = records.iter().filter_map(|record| record.timestamp).max() {
+                world.advance(newest);
+            }
+        });
         let batch = Batch {
-            topic: "topic".into(),
-            partition: 0,
+            topic: self.topic.clone(),
+            partition: self.partition,
             shapes,
             records,
         };
@@ -256,122 +240,4 @@ impl<T: Transform> Runner<T> {
             .map(|outcome| answer(outcome, &shapes))
             .collect()
     }
-
-    /// A tick at this record time.
-    pub fn tick(&mut self, now: i64) -> Vec<Made> {
-        world(|world| world.now = now);
-        let tick = Tick {
-            topic: "topic",
-            partition: 0,
-            now,
-        };
-        let emission = glue::tick(&mut self.plugin, tick);
-        emission
-            .records
-            .into_iter()
-            .map(|record| made(record, &emission.shapes))
-            .collect()
-    }
-
-    fn record(&mut self, value: data::Payload) -> InRecord {
-        let offset = self.next_offset;
-        self.next_offset += 1;
-        InRecord {
-            offset,
-            timestamp: Some(offset),
-            key: data::Payload::Scalar(Value::Null),
-            value,
-            headers: Vec::new(),
-        }
-    }
-}
-
-fn payload(content: Content, shapes: &mut Vec<Shape>) -> data::Payload {
-    let fields = match content {
-        Content::Scalar(value) => return data::Payload::Scalar(value),
-        Content::Row(fields) => fields,
-    };
-    let (names, values): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
-    let field = |name| data::Field {
-        name,
-        kind: Kind::Any,
-        optional: true,
-    };
-    let shape = Shape {
-        name: None,
-        fields: names.into_iter().map(field).collect(),
-    };
-    let known = shapes.iter().position(|known| *known == shape);
-    let index = known.unwrap_or_else(|| {
-        shapes.push(shape);
-        shapes.len() - 1
-    });
-    data::Payload::Row(data::Row {
-        shape: index as u32,
-        values,
-    })
-}
-
-fn answer(outcome: data::Outcome, shapes: &[Shape]) -> Answer {
-    match outcome {
-        data::Outcome::Keep => Answer::Keep,
-        data::Outcome::Drop => Answer::Drop,
-        data::Outcome::Replace(records) => Answer::Replace(
-            records
-                .into_iter()
-                .map(|record| made(record, shapes))
-                .collect(),
-        ),
-        data::Outcome::Fail(failure) => Answer::Fail(failure),
-    }
-}
-
-fn made(record: data::OutRecord, shapes: &[Shape]) -> Made {
-    Made {
-        topic: record.topic,
-        timestamp: record.timestamp,
-        key: record.key.map(|key| content(key, shapes)),
-        value: content(record.value, shapes),
-        headers: record.headers,
-    }
-}
-
-fn content(payload: data::Payload, shapes: &[Shape]) -> Content {
-    match payload {
-        data::Payload::Scalar(value) => Content::Scalar(value),
-        data::Payload::Row(row) => {
-            let shape = &shapes[row.shape as usize];
-            assert_eq!(
-                shape.fields.len(),
-                row.values.len(),
-                "one value for each field"
-            );
-            for (field, value) in shape.fields.iter().zip(&row.values) {
-                assert!(fits(field, value), "{} does not hold {value:?}", field.name);
-            }
-            let names = shape.fields.iter().map(|field| field.name.clone());
-            Content::Row(names.zip(row.values).collect())
-        }
-    }
-}
-
-/// Whether a value is of the kind that its field declares.
-fn fits(field: &data::Field, value: &Value) -> bool {
-    matches!(
-        (field.kind, value),
-        (Kind::Any, _)
-            | (Kind::Boolean, Value::Boolean(_))
-            | (
-                Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64,
-                Value::Int(_)
-            )
-            | (Kind::Float32 | Kind::Float64, Value::Float(_))
-            | (Kind::Text, Value::Text(_))
-            | (Kind::Bytes, Value::Bytes(_))
-            | (Kind::Decimal, Value::Decimal(_))
-            | (Kind::Date, Value::Date(_))
-            | (Kind::Time, Value::Time(_))
-            | (Kind::Timestamp, Value::Timestamp(_))
-            | (Kind::Json, Value::Json(_))
-    ) || field.optional && *value == Value::Null
 }

@@ -150,7 +150,7 @@ fn state_metrics_and_log_are_kept_between_records() {
         .collect();
     assert_eq!(ids, ["a".into(), "b".into()]);
     assert_eq!(world(|world| world.gauges["entries"]), 2.0);
-    assert!(runner.tick(100).is_empty(), "their time is over");
+    assert!(runner.tick(103).is_empty(), "their time is over");
 }
 
 #[test]
