@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use connect_api::{
-    Datum, ErrantRecordReporter, Error, Properties, RecordBatch, SinkConnector, SinkRecord,
-    TaskContext, TimestampType, TopicPartition, json::Shapes,
+    Datum, DeadLetter, ErrantRecordReporter, Error, Properties, RecordBatch, SinkConnector,
+    SinkRecord, TaskContext, TimestampType, TopicPartition, json::Shapes,
 };
 use postgres_sink::PostgresSinkConnector;
 
@@ -21,7 +21,11 @@ struct Refuse;
 
 #[async_trait]
 impl ErrantRecordReporter for Refuse {
-    async fn report(&mut self, _: &SinkRecord, error: Error) -> connect_api::Result<()> {
+    async fn report(
+        &mut self,
+        _: &SinkRecord,
+        error: Error,
+    ) -> connect_api::Result<Option<DeadLetter>> {
         Err(error)
     }
 }
@@ -138,5 +142,6 @@ fn batch(
         records,
         first_offset: first,
         next_offset,
+        dead_letters: Vec::new(),
     })
 }

@@ -107,6 +107,13 @@ pub(crate) fn validate(properties: &Properties, values: &mut [ConfigValue]) {
             "Fields without a column cannot be both ignored and added by auto.evolve",
         );
     }
+    let letters = "errors.deadletterqueue.table.name";
+    if !given(letters, "").is_empty() && given("errors.tolerance", "none") != "all" {
+        refuse(
+            letters,
+            "A dead letter table takes what is passed over: set errors.tolerance=all",
+        );
+    }
     match (pk_mode.as_str(), count) {
         ("none", 1..) => refuse(
             "pk.fields",
@@ -249,6 +256,10 @@ mod tests {
             (
                 &[("db.timezone", "Europe/Paris")],
                 "db.timezone: Invalid value",
+            ),
+            (
+                &[("errors.deadletterqueue.table.name", "letters")],
+                "errors.deadletterqueue.table.name: A dead letter table takes",
             ),
             (
                 &[("insert.mode", "merge")],

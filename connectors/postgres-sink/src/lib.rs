@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+mod letters;
 mod offsets;
 mod put;
 mod session;

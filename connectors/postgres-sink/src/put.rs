@@ -8,20 +8,24 @@ pub(crate) mod encode;
 mod part;
 pub(crate) mod write;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{ErrantRecordReporter, Error, ErrorKind, RecordBatch, Result, TopicPartition};
+use connect_api::{
+    DeadLetter, ErrantRecordReporter, Error, ErrorKind, RecordBatch, Result, TaskContext,
+    TopicPartition,
+};
 
 use crate::config::{Delivery, PostgresSinkConfig};
 use crate::error::{Policy, policy_of, to_error};
+use crate::letters::{LetterBox, Letters};
 use crate::offsets::{Offsets, Step};
 use crate::session::Session;
 use batch::{Batcher, Run, position};
 use catalog::Catalog;
 use part::{Part, transactions};
-use write::Outcome;
+use write::{Outcome, Transaction};
 
 /// What Postgres said to a transaction.
 enum Answer {
@@ -54,17 +58,21 @@ pub(crate) struct Writer {
     catalog: Catalog,
     batcher: Batcher,
     /// Records that were reported before their batch became durable: a repetition passes them
-    /// over. By partition and position in the batch, with the offset.
-    reported: BTreeSet<(TopicPartition, i64, usize)>,
+    /// over. By partition and position in the batch, with the offset. Their dead letters are
+    /// written with their offsets.
+    reported: BTreeMap<(TopicPartition, i64, usize), Option<DeadLetter>>,
+    letter_box: Option<LetterBox>,
 }
 
 impl Writer {
-    pub fn new(config: Arc<PostgresSinkConfig>) -> Self {
+    pub fn new(config: Arc<PostgresSinkConfig>, context: &TaskContext) -> Self {
+        let table = config.letters.as_ref();
         Self {
+            letter_box: table.map(|table| LetterBox::new(table, context)),
             batcher: Batcher::new(Arc::clone(&config)),
             config,
             catalog: Catalog::default(),
-            reported: BTreeSet::new(),
+            reported: BTreeMap::new(),
         }
     }
 
@@ -77,7 +85,7 @@ impl Writer {
     /// Forgets what was begun for the partitions.
     pub fn forget(&mut self, partitions: &[TopicPartition]) {
         self.reported
-            .retain(|(source, ..)| !partitions.contains(source));
+            .retain(|(source, ..), _| !partitions.contains(source));
     }
 }
 
@@ -189,7 +197,7 @@ impl Put<'_> {
 
     fn is_reported(&self, batch: &RecordBatch, at: usize) -> bool {
         // Nearly always nothing was reported: then no key is made.
-        !self.writer.reported.is_empty() && self.writer.reported.contains(&key(batch, at))
+        !self.writer.reported.is_empty() && self.writer.reported.contains_key(&key(batch, at))
     }
 
     async fn report(&mut self, batch: &RecordBatch, at: usize, error: Error) -> Result<()> {
@@ -198,8 +206,8 @@ impl Put<'_> {
             ErrorKind::Data => error,
             _ => Error::data(error.chain()),
         };
-        self.reporter.report(record, error).await?;
-        self.writer.reported.insert(key(batch, at));
+        let letter = self.reporter.report(record, error).await?;
+        self.writer.reported.insert(key(batch, at), letter);
         Ok(())
     }
 
@@ -271,11 +279,16 @@ impl Put<'_> {
                 to: part.next_offset,
             })
             .collect();
+        let letters = self.letters(parts, &steps).await?;
         let fenced = self.writer.config.delivery == Delivery::ExactlyOnce;
-        let fence = fenced.then_some(&*self.offsets);
+        let transaction = Transaction {
+            fence: fenced.then_some(&*self.offsets),
+            steps: &steps,
+            runs: &runs,
+            letters: letters.as_ref(),
+        };
         let limit = self.writer.config.socket_timeout;
-        let writing = write::transaction(self.session, fence, &steps, &runs);
-        let outcome = timed(limit, writing).await;
+        let outcome = timed(limit, write::transaction(self.session, &transaction)).await;
         self.writer.batcher.recycle(runs);
         match outcome {
             Ok(Outcome::Durable) => {
@@ -283,10 +296,43 @@ impl Put<'_> {
                 Ok(Answer::Durable)
             }
             Ok(Outcome::Stale) => Ok(Answer::Stale),
+            Ok(Outcome::Unposted(error)) => {
+                let text = to_error("cannot write to the dead letter table", &error);
+                Err(Error::config(text.chain()))
+            }
             Ok(Outcome::Fenced) => Err(Error::fenced(
                 "a partition has another owner, or its stored offset was moved",
             )),
             Err(error) => self.refused(&error).await,
+        }
+    }
+
+    /// The dead letters of the records that the steps pass over.
+    async fn letters(&mut self, parts: &[Part<'_>], steps: &[Step<'_>]) -> Result<Option<Letters>> {
+        let nothing_failed = self.writer.reported.is_empty()
+            && parts.iter().all(|part| part.batch.dead_letters.is_empty());
+        if nothing_failed || self.writer.letter_box.is_none() {
+            return Ok(None);
+        }
+        self.writer.prepare_letters(self.session).await?;
+        let Writer {
+            reported,
+            letter_box,
+            catalog,
+            ..
+        } = &*self.writer;
+        let mut letters: Vec<&DeadLetter> = Vec::new();
+        for (part, step) in parts.iter().zip(steps) {
+            let passed = step.from..step.to;
+            let before = part.batch.dead_letters.iter();
+            letters.extend(before.filter(|letter| passed.contains(&letter.record.offset)));
+            let here = (part.start..part.end).filter_map(|at| reported.get(&key(part.batch, at)));
+            letters.extend(here.flatten());
+        }
+        let table = letter_box.as_ref().and_then(|to| catalog.get(&to.table));
+        match (letter_box, table) {
+            (Some(to), Some(table)) if !letters.is_empty() => to.rows(table, &letters).map(Some),
+            _ => Ok(None),
         }
     }
 

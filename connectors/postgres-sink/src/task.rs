@@ -34,7 +34,7 @@ impl PostgresSinkTask {
             options: config.connect.clone().application_name(&name),
             session: None,
             offsets: Offsets::new(&context.connector),
-            writer: Writer::new(Arc::clone(&config)),
+            writer: Writer::new(Arc::clone(&config), context),
             config,
             failures: 0,
         }
@@ -73,6 +73,8 @@ impl PostgresSinkTask {
         } else {
             self.offsets.open_unfenced(partitions);
         }
+        // What keeps dead letters away is better known now than with the first of them.
+        self.writer.prepare_letters(&mut session).await?;
         self.session = Some(session);
         Ok(())
     }
@@ -109,6 +111,10 @@ impl PostgresSinkTask {
 
 #[async_trait]
 impl SinkTask for PostgresSinkTask {
+    fn keeps_dead_letters(&self) -> bool {
+        self.config.letters.is_some()
+    }
+
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
         self.writer.forget(partitions);
         // They may belong to another owner by now, so they are not resolved first.

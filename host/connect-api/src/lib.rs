@@ -25,7 +25,8 @@ pub use data::{Datum, Struct, Value};
 pub use decimal::Decimal;
 pub use error::{Error, ErrorKind, Result};
 pub use record::{
-    Header, RawHeader, RawRecord, RecordBatch, SinkRecord, TimestampType, TopicPartition,
+    DeadLetter, Header, RawHeader, RawRecord, RecordBatch, SinkRecord, TimestampType,
+    TopicPartition,
 };
 pub use schema::{Field, Kind, Schema};
 pub use sink::{ErrantRecordReporter, OpenedPartition, SinkConnector, SinkTask, TaskContext};

@@ -104,6 +104,23 @@ pub struct RawRecord {
     pub timestamp_type: TimestampType,
 }
 
+/// An errant record as a sink keeps it: the very bytes, and why it failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its partition.
+    pub source: Arc<TopicPartition>,
+    /// The record as Kafka has it.
+    pub record: RawRecord,
+    /// Where it failed, by Kafka Connect's name of the stage.
+    pub stage: &'static str,
+    /// The class of the converter, the transform or the sink that it failed in.
+    pub class: Str,
+    /// The class that Kafka Connect would have thrown.
+    pub exception: &'static str,
+    /// Why. It holds no value of the record (Invariant 6).
+    pub error: String,
+}
+
 /// Records of one partition for the sink, with the offset that they bring the partition to.
 ///
 /// The offset rides beside the records: those that were dropped or reported count as well.
@@ -117,4 +134,7 @@ pub struct RecordBatch {
     pub first_offset: i64,
     /// The offset to go on from once the batch is durable.
     pub next_offset: i64,
+    /// Records of these offsets that failed before the sink, in the order of their offsets; only
+    /// for a sink that [keeps dead letters](crate::SinkTask::keeps_dead_letters).
+    pub dead_letters: Vec<DeadLetter>,
 }

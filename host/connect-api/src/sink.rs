@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::{
-    Config, ConfigDef, ConfigValue, Error, Properties, RecordBatch, Result, SinkRecord,
+    Config, ConfigDef, ConfigValue, DeadLetter, Error, Properties, RecordBatch, Result, SinkRecord,
     TopicPartition,
 };
 
@@ -54,16 +54,23 @@ pub trait SinkConnector: Send + Sync {
 #[async_trait]
 pub trait ErrantRecordReporter: Send {
     /// Reports the record, by `errors.tolerance`. `Ok` means that the report is durable, and that
-    /// the record counts as done.
+    /// the record counts as done; but for a letter, which a sink that keeps dead letters writes
+    /// together with the record's offset. No other sink is given one.
     ///
     /// # Errors
     /// The record may not be passed over: `put` is to end with this error.
-    async fn report(&mut self, record: &SinkRecord, error: Error) -> Result<()>;
+    async fn report(&mut self, record: &SinkRecord, error: Error) -> Result<Option<DeadLetter>>;
 }
 
 /// A task of a sink. All calls come one after another.
 #[async_trait]
 pub trait SinkTask: Send {
+    /// Whether the sink writes dead letters itself, by the transaction of the rows and offsets, so
+    /// that they too are there exactly once (Invariant 2).
+    fn keeps_dead_letters(&self) -> bool {
+        false
+    }
+
     /// Takes the partitions over: from now on no former owner can write them (Invariant 5).
     ///
     /// # Errors
@@ -77,7 +84,8 @@ pub trait SinkTask: Send {
     async fn start_at(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()>;
 
     /// Writes the batches, at most one for a partition. `Ok` means that all of them are durable,
-    /// with their offsets, and that each record was either written or reported (Invariants 1 to 4).
+    /// with their offsets and the dead letters that the sink keeps, and that each record was either
+    /// written or reported (Invariants 1 to 4).
     ///
     /// After [`crate::ErrorKind::Retriable`] the call is repeated with the same batches; what had
     /// become durable of them is not written again, also when the answer to a COMMIT was lost.

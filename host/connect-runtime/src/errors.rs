@@ -6,4 +6,4 @@ mod tolerance;
 
 pub use dead_letter_queue::{DeadLetterQueue, Delivery};
 pub use stage::{Errant, Stage};
-pub use tolerance::{ErrorConfig, ErrorReporter, delivered};
+pub use tolerance::{ErrorConfig, ErrorReporter, Reported, delivered};

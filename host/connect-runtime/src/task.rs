@@ -13,7 +13,9 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, ErrorKind, RawRecord, RecordBatch, Result, SinkRecord, TopicPartition};
+use connect_api::{
+    DeadLetter, Error, ErrorKind, RawRecord, RecordBatch, Result, SinkRecord, TopicPartition,
+};
 use tracing::warn;
 
 pub use consume::{Consumer, PollLimits, Subscription};
@@ -21,7 +23,7 @@ pub use convert::{Converters, HeaderConverter};
 pub use transform::{ChainStep, StepKind, TransformationChain};
 pub use write::{Writer, WriterParts};
 
-use crate::errors::{Delivery, Errant, ErrorReporter, Stage};
+use crate::errors::{Delivery, Errant, ErrorReporter, Reported, Stage};
 use crate::metrics::TaskMetrics;
 use crate::task_control::{Control, Reports};
 use commit::Commits;
@@ -79,6 +81,26 @@ pub struct WorkerSinkTask {
     /// Whether the partitions are paused: by order, or because something is waited for.
     paused: bool,
     pause_reported: bool,
+}
+
+/// What is owed for the records of a batch that were passed over.
+#[derive(Default)]
+struct Letters {
+    deliveries: Vec<Delivery>,
+    kept: Vec<DeadLetter>,
+}
+
+impl Letters {
+    fn add(&mut self, reported: Reported) {
+        self.deliveries.extend(reported.delivery);
+        self.kept.extend(reported.letter);
+    }
+
+    /// Those for the sink, in the order of their offsets: the transforms come after all converters.
+    fn kept(&mut self) -> Vec<DeadLetter> {
+        self.kept.sort_by_key(|letter| letter.record.offset);
+        std::mem::take(&mut self.kept)
+    }
 }
 
 /// Why reading is held.
@@ -196,7 +218,7 @@ impl WorkerSinkTask {
             next_offset,
             bytes,
         } = raw;
-        let mut letters = Vec::new();
+        let mut letters = Letters::default();
         let mut records = Vec::with_capacity(raw.len());
         for record in &raw {
             match self.convert(&source, record, &mut letters) {
@@ -227,7 +249,7 @@ impl WorkerSinkTask {
                 class,
                 error: &error,
             };
-            letters.extend(errors.report_or_fail(&errant)?);
+            letters.add(errors.report_or_fail(&errant)?);
             Ok(())
         };
         let records = chain.apply(&source, records, &mut failed)?;
@@ -237,11 +259,12 @@ impl WorkerSinkTask {
             records,
             first_offset,
             next_offset,
+            dead_letters: letters.kept(),
         };
         Ok(Some(TaskBatch {
             batch,
             raw,
-            letters,
+            letters: letters.deliveries,
             bytes,
         }))
     }
@@ -251,7 +274,7 @@ impl WorkerSinkTask {
         &mut self,
         source: &Arc<TopicPartition>,
         raw: &RawRecord,
-        letters: &mut Vec<Delivery>,
+        letters: &mut Letters,
     ) -> Result<Option<SinkRecord>> {
         let failed = match self.parts.converters.convert(source, raw) {
             Ok(record) => return Ok(Some(record)),
@@ -268,7 +291,7 @@ impl WorkerSinkTask {
             class,
             error: &failed.error,
         };
-        letters.extend(self.parts.errors.report_or_fail(&errant)?);
+        letters.add(self.parts.errors.report_or_fail(&errant)?);
         Ok(None)
     }
 

@@ -227,7 +227,8 @@ impl TaskStart {
         let (key, value) = plugins.converters(config, worker, runtime.clone())?;
         let header = HeaderConverter::new(&worker.header_converter(config))?;
         let chain = TransformationChain::new(plugins.chain(connector, *task, config)?);
-        let errors = Arc::new(self.error_reporter(Arc::clone(&metrics))?);
+        let sink_keeps = sink_task.keeps_dead_letters();
+        let errors = Arc::new(self.error_reporter(sink_keeps, Arc::clone(&metrics))?);
         let overrides = overrides(config, "consumer.override.");
         let consumer_config = self.consumer_config(&overrides)?;
         let consumer = Consumer::new(consumer_config, &subscription(config))?;
@@ -255,7 +256,7 @@ impl TaskStart {
         }))
     }
 
-    fn error_reporter(&self, metrics: Arc<TaskMetrics>) -> Result<ErrorReporter> {
+    fn error_reporter(&self, sink_keeps: bool, metrics: Arc<TaskMetrics>) -> Result<ErrorReporter> {
         let Self {
             worker,
             context,
@@ -282,7 +283,8 @@ impl TaskStart {
                 Some(DeadLetterQueue::new(topic, context, &producer)?)
             }
         };
-        Ok(ErrorReporter::new(errors, queue, metrics, runtime.clone()))
+        let reporter = ErrorReporter::new(errors, (queue, sink_keeps), metrics, runtime.clone());
+        Ok(reporter)
     }
 
     fn consumer_config(&self, overrides: &Properties) -> Result<ClientConfig> {

@@ -2,7 +2,9 @@
 
 use anyhow::{Result, ensure};
 use harness::kafka::TestKafka;
+use harness::record::Record;
 use harness::worker::{TestWorker, WorkerConfig};
+use serde_json::json;
 
 use crate::dice::Dice;
 use crate::ledger::Ledger;
@@ -47,4 +49,58 @@ async fn twenty_kills_lose_nothing_and_double_nothing() -> Result<()> {
         "only {mid_drain} kills were in the middle of a drain"
     );
     ledger.complete(worker.rest()).await
+}
+
+/// What the sink refuses, and what no converter reads.
+fn bad(partition: i32, number: usize) -> Record {
+    match number % 2 {
+        0 => Record::of("{"),
+        _ => Record::json(&json!({ "part": partition, "seq": "no number" })),
+    }
+    .partition(partition)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_double_no_dead_letter_of_the_table() -> Result<()> {
+    let mut dice = Dice::new("kills_and_letters");
+    let kafka = TestKafka::shared().await?;
+    let ledger = Ledger::shared("letter_kills", 2).await?;
+    let config = WorkerConfig::new(&kafka.bootstrap())?.set("plugin.path", "");
+    let mut worker = TestWorker::start(config).await?;
+    let settings = [
+        ("errors.tolerance", "all"),
+        ("errors.deadletterqueue.table.name", "raw.letters"),
+        ("consumer.override.max.poll.records", "50"),
+        ("consumer.override.session.timeout.ms", "1000"),
+        ("consumer.override.heartbeat.interval.ms", "200"),
+    ];
+    ledger.database.execute("CREATE SCHEMA raw").await?;
+    ledger.deploy(worker.rest(), &settings).await?;
+    let (kills, mut refused) = (6, 0);
+    let killing = async {
+        for _ in 0..kills {
+            for burst in 0..10 {
+                let records = (0..2).map(|partition| bad(partition, burst));
+                kafka.produce(&ledger.name, records).await?;
+                refused += 2;
+                tokio::time::sleep(dice.time(30)).await;
+            }
+            worker.kill()?;
+            worker.start_again().await?;
+        }
+        Ok(())
+    };
+    ledger.meanwhile(killing).await?;
+    // What comes last shows that all before it is done.
+    ledger.produce(1).await?;
+    ledger.complete(worker.rest()).await?;
+    let places = "(SELECT DISTINCT \"partition\", \"offset\" FROM raw.letters) AS places";
+    let found = (
+        ledger.database.count("raw.letters").await?,
+        ledger.database.count(places).await?,
+    );
+    ensure!(found == (refused, refused), "{found:?} of {refused}");
+    let stages = "raw.letters WHERE stage IN ('VALUE_CONVERTER', 'TASK_PUT') AND value IS NOT NULL";
+    ensure!(ledger.database.count(stages).await? == refused);
+    Ok(())
 }

@@ -270,7 +270,7 @@ fn columns() -> Vec<ConfigKey> {
 }
 
 fn delivery() -> Vec<ConfigKey> {
-    vec![
+    let keys = vec![
         ConfigKey::new(
             "delivery.guarantee",
             ConfigType::String,
@@ -278,7 +278,15 @@ fn delivery() -> Vec<ConfigKey> {
             "exactly_once keeps the offsets in the table ferrule.offsets of the same database; \
              at_least_once leaves them to Kafka, and a batch may be written twice after a failure.",
         )
-        .validator(one_of(&["exactly_once", "at_least_once"]))
-        .group("Delivery"),
-    ]
+        .validator(one_of(&["exactly_once", "at_least_once"])),
+        ConfigKey::new(
+            "errors.deadletterqueue.table.name",
+            ConfigType::String,
+            "",
+            "The table that errant records are written to, by the transaction that moves their \
+             offsets: each is there exactly once. It is created when it is missing. Empty: none. \
+             It needs errors.tolerance=all, and goes together with a dead letter topic.",
+        ),
+    ];
+    keys.into_iter().map(|key| key.group("Delivery")).collect()
 }

@@ -105,6 +105,8 @@ pub(crate) struct PostgresSinkConfig {
     /// The most records of a transaction.
     pub batch_size: usize,
     pub delivery: Delivery,
+    /// The table of dead letters.
+    pub letters: Option<String>,
 }
 
 impl PostgresSinkConfig {
@@ -158,6 +160,9 @@ impl PostgresSinkConfig {
                 "at_least_once" => Delivery::AtLeastOnce,
                 _ => Delivery::ExactlyOnce,
             },
+            letters: Some(config.text("errors.deadletterqueue.table.name"))
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned),
         })
     }
 }

@@ -13,9 +13,11 @@ use sqlx::{AssertSqlSafe, Connection};
 
 use super::batch::{position, wanted};
 use super::part::Part;
-use super::{Put, timed};
+use super::{Put, Writer, timed};
+use crate::config::PostgresSinkConfig;
 use crate::error::{Policy, policy_of, to_error};
-use crate::session::CREATION_LOCK;
+use crate::letters::LetterBox;
+use crate::session::{CREATION_LOCK, Session};
 use crate::sql;
 
 /// Raised by CREATE TABLE when someone who does not take the lock creates the same one.
@@ -92,7 +94,7 @@ impl Put<'_> {
             let statement = define::create_table(&quoted, &columns).map_err(|why| {
                 Error::config(format!("auto.create cannot create table {name}: {why}"))
             })?;
-            self.define("auto.create", name, statement).await?;
+            define(self.session, &config, ("auto.create", name), statement).await?;
             return Ok(true);
         }
         if is_schemaless {
@@ -126,27 +128,56 @@ impl Put<'_> {
         let statement = define::add_columns(&table.quoted, &missing).map_err(|why| {
             Error::config(format!("auto.evolve cannot extend table {name}: {why}"))
         })?;
-        self.define("auto.evolve", name, statement).await?;
+        let config = Arc::clone(&self.writer.config);
+        define(self.session, &config, ("auto.evolve", name), statement).await?;
         self.refresh().await?;
         Ok(())
     }
+}
 
-    /// Runs a statement that can be repeated, in a transaction of its own.
-    async fn define(&mut self, option: &str, table: &str, statement: String) -> Result<()> {
-        let connection = &mut self.session.connection;
-        let defining = async {
-            let mut transaction = connection.begin().await?;
-            sqlx::query("SELECT pg_advisory_xact_lock($1)")
-                .bind(CREATION_LOCK)
-                .execute(&mut *transaction)
-                .await?;
-            sqlx::raw_sql(AssertSqlSafe(statement.clone()))
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await
+impl Writer {
+    /// Makes the dead letter table known, and there.
+    pub async fn prepare_letters(&mut self, session: &mut Session) -> Result<()> {
+        let Some(name) = self.letter_box.as_ref().map(|letters| &letters.table) else {
+            return Ok(());
         };
-        let limit = self.writer.config.socket_timeout;
-        timed(limit, defining).await.map_err(|error| {
+        if self.catalog.load(&mut session.connection, name).await? {
+            return Ok(());
+        }
+        let quoted = sql::qualified(name).map_err(Error::config)?;
+        let option = "errors.deadletterqueue.table.name";
+        let statement = LetterBox::definition(&quoted);
+        define(session, &self.config, (option, name), statement).await?;
+        match self.catalog.load(&mut session.connection, name).await? {
+            true => Ok(()),
+            false => Err(Error::retriable(format!(
+                "table {name} was created and is gone"
+            ))),
+        }
+    }
+}
+
+/// Runs a statement that can be repeated, in a transaction of its own.
+async fn define(
+    session: &mut Session,
+    config: &PostgresSinkConfig,
+    (option, table): (&str, &str),
+    statement: String,
+) -> Result<()> {
+    let defining = async {
+        let mut transaction = session.connection.begin().await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(CREATION_LOCK)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::raw_sql(AssertSqlSafe(statement.clone()))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await
+    };
+    timed(config.socket_timeout, defining)
+        .await
+        .map_err(|error| {
             let text = to_error(&format!("{option} cannot define table {table}"), &error);
             let code = error.as_database_error().and_then(|error| error.code());
             match policy_of(&error) {
@@ -158,9 +189,8 @@ impl Put<'_> {
                 _ => text,
             }
         })?;
-        tracing::info!(table, statement, "{option} has defined a table");
-        Ok(())
-    }
+    tracing::info!(table, statement, "{option} has defined a table");
+    Ok(())
 }
 
 /// Whether what was done for one record is done for the other too.

@@ -13,7 +13,7 @@ use super::catalog::Catalog;
 use crate::config::{InsertMode, PkMode, PostgresSinkConfig};
 use plan::Plan;
 
-pub(crate) use run::Run;
+pub(crate) use run::{COPY_HEADER, COPY_TRAILER, Run};
 pub(crate) use source::{Wanted, epoch_unit, wanted};
 
 /// Plans that are kept; a topic with more shapes pays for a new one each time.

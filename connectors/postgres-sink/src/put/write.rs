@@ -7,6 +7,8 @@ use sqlx::AssertSqlSafe;
 use super::batch::{Run, is_merge};
 use super::catalog::{Table, is_current};
 use crate::config::InsertMode;
+use crate::error::{Policy, policy_of};
+use crate::letters::Letters;
 use crate::offsets::{Offsets, Step};
 use crate::session::Session;
 use crate::sql;
@@ -29,21 +31,36 @@ pub(crate) enum Outcome {
     Fenced,
     /// A table has changed since its columns were read. Nothing was written.
     Stale,
+    /// The dead letters are refused. No record of the runs is at fault.
+    Unposted(sqlx::Error),
 }
 
-/// Makes the steps and writes the runs in one transaction.
+/// What is committed together.
+pub(crate) struct Transaction<'a> {
+    /// None: the offsets are left to Kafka.
+    pub fence: Option<&'a Offsets>,
+    pub steps: &'a [Step<'a>],
+    pub runs: &'a [Run],
+    pub letters: Option<&'a Letters>,
+}
+
+/// Makes the steps and writes the runs and the dead letters in one transaction (Invariant 2).
 ///
 /// # Errors
 /// Whatever the server or the connection says. The transaction is then open, ended or unknown:
 /// the caller rolls it back or lets go of the connection.
 pub(crate) async fn transaction(
     session: &mut Session,
-    fence: Option<&Offsets>,
-    steps: &[Step<'_>],
-    runs: &[Run],
+    transaction: &Transaction<'_>,
 ) -> sqlx::Result<Outcome> {
+    let Transaction {
+        fence,
+        steps,
+        runs,
+        letters,
+    } = *transaction;
     prepare(session, runs).await?;
-    let tables = begin(session, runs).await?;
+    let tables = begin(session, runs, letters).await?;
     // The offsets go first: whoever has been fenced finds out before doing any work.
     if let Some(offsets) = fence
         && !offsets.advance(&mut session.connection, steps).await?
@@ -56,18 +73,31 @@ pub(crate) async fn transaction(
         return Ok(Outcome::Stale);
     }
     write_all(session, runs).await?;
+    if let Some(letters) = letters
+        && let Err(error) = post(session, letters).await
+    {
+        return match policy_of(&error) {
+            Policy::Reconnect | Policy::Retry => Err(error),
+            _ => Ok(Outcome::Unposted(error)),
+        };
+    }
     execute(session, "COMMIT".to_owned()).await?;
     Ok(Outcome::Durable)
 }
 
 /// Begins a transaction with the locks that its writes take anyway: from here on no column changes.
-async fn begin<'a>(session: &mut Session, runs: &'a [Run]) -> sqlx::Result<Vec<&'a Table>> {
+async fn begin<'a>(
+    session: &mut Session,
+    runs: &'a [Run],
+    letters: Option<&'a Letters>,
+) -> sqlx::Result<Vec<&'a Table>> {
     let mut tables: Vec<&Table> = Vec::new();
     let mut statements = "BEGIN".to_owned();
-    for run in runs {
-        if !tables.iter().any(|table| table.quoted == run.table.quoted) {
-            statements.push_str(&sql::lock(&run.table.quoted));
-            tables.push(&run.table);
+    let written = runs.iter().map(|run| &*run.table);
+    for table in written.chain(letters.map(|letters| &*letters.table)) {
+        if !tables.iter().any(|known| known.quoted == table.quoted) {
+            statements.push_str(&sql::lock(&table.quoted));
+            tables.push(table);
         }
     }
     execute(session, statements).await?;
@@ -192,6 +222,16 @@ async fn empty_staging(
     Ok(staging)
 }
 
+async fn post(session: &mut Session, letters: &Letters) -> sqlx::Result<()> {
+    let Letters {
+        table,
+        columns,
+        rows,
+    } = letters;
+    let statement = sql::copy(&table.quoted, names(table, columns));
+    copy(session, &statement, rows).await
+}
+
 async fn copy(session: &mut Session, statement: &str, data: &[u8]) -> sqlx::Result<()> {
     let mut copy = session.connection.copy_in_raw(statement).await?;
     for frame in data.chunks(FRAME) {
@@ -207,7 +247,7 @@ async fn copy(session: &mut Session, statement: &str, data: &[u8]) -> sqlx::Resu
 /// As [`transaction`].
 pub(crate) async fn probe(session: &mut Session, runs: &[Run]) -> sqlx::Result<()> {
     prepare(session, runs).await?;
-    begin(session, runs).await?;
+    begin(session, runs, None).await?;
     write_all(session, runs).await?;
     // What is checked at the end of a transaction is checked now.
     execute(session, "SET CONSTRAINTS ALL IMMEDIATE".to_owned()).await?;

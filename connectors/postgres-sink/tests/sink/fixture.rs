@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 use connect_api::{
-    Datum, ErrantRecordReporter, Error, Header, Properties, RecordBatch, Result as ConnectResult,
-    SinkConnector, SinkRecord, SinkTask, Struct, TaskContext, TimestampType, TopicPartition, Value,
-    json::Shapes,
+    Datum, DeadLetter, ErrantRecordReporter, Error, Header, Properties, RawRecord, RecordBatch,
+    Result as ConnectResult, SinkConnector, SinkRecord, SinkTask, Struct, TaskContext,
+    TimestampType, TopicPartition, Value, json::Shapes,
 };
 use harness::postgres::{TestDatabase, TestPostgres};
 use postgres_sink::PostgresSinkConnector;
@@ -104,6 +104,7 @@ pub fn batch(number: i32, first: i64, records: Vec<SinkRecord>) -> Result<Record
         first_offset: first,
         next_offset: last.offset + 1,
         records,
+        dead_letters: Vec::new(),
     })
 }
 
@@ -118,13 +119,46 @@ pub struct Reports {
     pub errors: Vec<(i64, String)>,
     /// Whether `errors.tolerance` is none.
     pub refuses: bool,
+    /// Whether the task keeps dead letters, so that reports come with one.
+    pub kept: bool,
 }
 
 #[async_trait]
 impl ErrantRecordReporter for Reports {
-    async fn report(&mut self, record: &SinkRecord, error: Error) -> ConnectResult<()> {
+    async fn report(
+        &mut self,
+        record: &SinkRecord,
+        error: Error,
+    ) -> ConnectResult<Option<DeadLetter>> {
         self.errors.push((record.offset, error.chain()));
-        if self.refuses { Err(error) } else { Ok(()) }
+        if self.refuses {
+            return Err(error);
+        }
+        let value = format!("value {}", record.offset);
+        let letter = || DeadLetter {
+            error: error.chain(),
+            ..letter(record.source.partition, record.offset, &value)
+        };
+        Ok(self.kept.then(letter))
+    }
+}
+
+/// The dead letter of a record that failed in the sink.
+pub fn letter(number: i32, offset: i64, value: &str) -> DeadLetter {
+    DeadLetter {
+        source: Arc::new(partition(number)),
+        record: RawRecord {
+            offset,
+            key: None,
+            value: Some(value.as_bytes().to_vec().into()),
+            headers: Vec::new(),
+            timestamp: Some(1_736_173_800_123),
+            timestamp_type: TimestampType::CreateTime,
+        },
+        stage: "TASK_PUT",
+        class: "FerrulePostgresSink".into(),
+        exception: "org.apache.kafka.connect.errors.DataException",
+        error: "it is bad".to_owned(),
     }
 }
 

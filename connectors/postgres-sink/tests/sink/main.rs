@@ -6,5 +6,6 @@ mod epoch;
 mod fixture;
 mod identity;
 mod insert;
+mod letters;
 mod merge;
 mod types;

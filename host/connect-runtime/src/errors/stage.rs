@@ -1,6 +1,8 @@
 //! Where a record failed.
 
-use connect_api::{Error, RawRecord, TopicPartition};
+use std::sync::Arc;
+
+use connect_api::{DeadLetter, Error, RawRecord, TopicPartition};
 
 /// A stage of a record's way, by Kafka Connect's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +33,7 @@ impl Stage {
 #[derive(Debug)]
 pub struct Errant<'a> {
     /// Its partition.
-    pub source: &'a TopicPartition,
+    pub source: &'a Arc<TopicPartition>,
     /// The record as Kafka has it.
     pub raw: &'a RawRecord,
     /// Where it failed.
@@ -40,4 +42,18 @@ pub struct Errant<'a> {
     pub class: &'a str,
     /// Why.
     pub error: &'a Error,
+}
+
+impl Errant<'_> {
+    /// The dead letter for a sink that keeps them.
+    pub fn letter(&self) -> DeadLetter {
+        DeadLetter {
+            source: Arc::clone(self.source),
+            record: self.raw.clone(),
+            stage: self.stage.name(),
+            class: self.class.into(),
+            exception: self.error.class_name(),
+            error: self.error.chain(),
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connect_api::{Error, Properties, Result};
+use connect_api::{DeadLetter, Error, Properties, Result};
 use tracing::error;
 
 use super::{DeadLetterQueue, Delivery, Errant};
@@ -62,36 +62,45 @@ impl ErrorConfig {
 pub struct ErrorReporter {
     config: ErrorConfig,
     queue: Option<DeadLetterQueue>,
+    sink_keeps: bool,
     metrics: Arc<TaskMetrics>,
     runtime: tokio::runtime::Handle,
 }
 
+/// What is owed for a record that was passed over, before its offset may count as done
+/// (Invariant 3).
+#[derive(Default)]
+pub struct Reported {
+    /// Its dead letter in Kafka, which must be delivered.
+    pub delivery: Option<Delivery>,
+    /// Its dead letter for a sink that keeps them.
+    pub letter: Option<DeadLetter>,
+}
+
 impl ErrorReporter {
-    /// A reporter; `queue` is there when a dead letter topic is configured.
+    /// A reporter; `queue` is there when a dead letter topic is configured. `sink_keeps`: the sink
+    /// keeps dead letters.
     pub fn new(
         config: ErrorConfig,
-        queue: Option<DeadLetterQueue>,
+        (queue, sink_keeps): (Option<DeadLetterQueue>, bool),
         metrics: Arc<TaskMetrics>,
         runtime: tokio::runtime::Handle,
     ) -> Self {
         Self {
             config,
             queue,
+            sink_keeps,
             metrics,
             runtime,
         }
     }
 
-    /// Reports a record. `Ok` holds the dead letter that must be delivered before the record's
-    /// offset may count as done (Invariant 3).
+    /// Reports a record.
     ///
     /// # Errors
     /// The record may not be passed over: the task is to fail with this error, once the dead
     /// letter that it holds is on its way.
-    pub fn report(
-        &self,
-        errant: &Errant<'_>,
-    ) -> std::result::Result<Option<Delivery>, Intolerable> {
+    pub fn report(&self, errant: &Errant<'_>) -> std::result::Result<Reported, Intolerable> {
         self.metrics.failures.increment(1);
         if self.config.log {
             self.log(errant);
@@ -103,7 +112,11 @@ impl ErrorReporter {
         match self.config.tolerance {
             Tolerance::All => {
                 self.metrics.skipped.increment(1);
-                Ok(delivery)
+                let letter = self.sink_keeps.then(|| {
+                    self.metrics.dead_letters.increment(1);
+                    errant.letter()
+                });
+                Ok(Reported { delivery, letter })
             }
             Tolerance::None => {
                 self.metrics.errors.increment(1);
@@ -120,7 +133,7 @@ impl ErrorReporter {
     ///
     /// # Errors
     /// The record may not be passed over.
-    pub fn report_or_fail(&self, errant: &Errant<'_>) -> Result<Option<Delivery>> {
+    pub fn report_or_fail(&self, errant: &Errant<'_>) -> Result<Reported> {
         self.report(errant).map_err(|intolerable| {
             let letter = intolerable.delivery.into_iter().collect();
             match self.runtime.block_on(delivered(letter)) {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use connect_api::{
-    ErrantRecordReporter, Error, ErrorKind, OpenedPartition, RawRecord, RecordBatch, Result,
-    SinkRecord, SinkTask, TopicPartition,
+    DeadLetter, ErrantRecordReporter, Error, ErrorKind, OpenedPartition, RawRecord, RecordBatch,
+    Result, SinkRecord, SinkTask, TopicPartition,
 };
 use tracing::{debug, info, warn};
 
@@ -51,6 +51,7 @@ impl TaskBatch {
         debug_assert_eq!(self.batch.next_offset, next.batch.first_offset);
         self.batch.records.append(&mut next.batch.records);
         self.batch.next_offset = next.batch.next_offset;
+        self.batch.dead_letters.append(&mut next.batch.dead_letters);
         self.raw.append(&mut next.raw);
         self.letters.append(&mut next.letters);
         self.bytes += next.bytes;
@@ -398,7 +399,7 @@ struct PutReporter<'a> {
 
 #[async_trait]
 impl ErrantRecordReporter for PutReporter<'_> {
-    async fn report(&mut self, record: &SinkRecord, error: Error) -> Result<()> {
+    async fn report(&mut self, record: &SinkRecord, error: Error) -> Result<Option<DeadLetter>> {
         let raw = self
             .batches
             .iter()
@@ -423,7 +424,10 @@ impl ErrantRecordReporter for PutReporter<'_> {
             error: &error,
         };
         match self.errors.report(&errant) {
-            Ok(letter) => delivered(letter.into_iter().collect()).await,
+            Ok(reported) => {
+                delivered(reported.delivery.into_iter().collect()).await?;
+                Ok(reported.letter)
+            }
             Err(intolerable) => {
                 delivered(intolerable.delivery.into_iter().collect()).await?;
                 Err(intolerable.error)

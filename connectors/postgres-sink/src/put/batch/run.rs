@@ -11,8 +11,9 @@ use crate::config::InsertMode;
 use crate::put::catalog::Table;
 
 /// The signature, no flags and no extension.
-const COPY_HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-const COPY_TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+pub(crate) const COPY_HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// No fields: the end.
+pub(crate) const COPY_TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 
 /// Rows in COPY's binary format.
 #[derive(Debug, Default)]
