@@ -9,9 +9,12 @@ use metrics::Label;
 
 use crate::bindings::ferrule::transform::{data, log, metrics as metrics_import, state};
 use crate::limits::MemoryLimit;
-use crate::state::{Full, PartitionState};
+use crate::state::{KEY_BYTES, PartitionState, Refused};
 use gauges::Gauges;
 use lines::Lines;
+
+/// Bytes of keys and values that one scan gives at most.
+const PAGE_BYTES: usize = 1 << 20;
 
 /// Whose plugin it is: what logs and metrics say beside the plugin's own words.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ impl Identity {
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) memory: MemoryLimit,
+    /// Whether the plugin has asked for state.
+    pub(crate) stateful: bool,
     /// The state of the partition whose batch is at hand.
     pub(crate) state: Option<PartitionState>,
     lines: Lines,
@@ -48,6 +53,7 @@ impl Host {
     pub(crate) fn new(identity: Arc<Identity>, memory_bytes: u64) -> Self {
         Self {
             memory: MemoryLimit::new(memory_bytes),
+            stateful: false,
             state: None,
             lines: Lines::new(Arc::clone(&identity)),
             gauges: Gauges::new(identity),
@@ -79,9 +85,14 @@ impl Host {
     }
 
     fn state(&mut self) -> wasmtime::Result<&mut PartitionState> {
-        self.state
-            .as_mut()
-            .ok_or_else(|| wasmtime::format_err!("there is no state outside of apply and tick"))
+        let stateful = self.stateful;
+        let state = self.state.as_mut().filter(|_| stateful);
+        state.ok_or_else(|| {
+            wasmtime::format_err!(
+                "it calls state, which is only there in apply and tick, and for a plugin whose \
+                     description says stateful"
+            )
+        })
     }
 
     /// Refuses an answer that the guest's memory could not hold anyway, before it is made.
@@ -117,10 +128,13 @@ impl state::Host for Host {
         &mut self,
         key: Vec<u8>,
         value: Vec<u8>,
-        ttl: Option<u64>,
+        expires: Option<i64>,
     ) -> wasmtime::Result<Result<(), state::Error>> {
-        let set = self.state()?.set(key.into(), value.into(), ttl);
-        Ok(set.map_err(|Full(limit)| state::Error::Full(limit)))
+        let set = self.state()?.set(key.into(), value.into(), expires);
+        Ok(set.map_err(|refused| match refused {
+            Refused::Full(limit) => state::Error::Full(limit),
+            Refused::KeyTooLong => state::Error::KeyTooLong(KEY_BYTES as u32),
+        }))
     }
 
     fn delete(&mut self, key: Vec<u8>) -> wasmtime::Result<()> {
@@ -133,20 +147,27 @@ impl state::Host for Host {
         prefix: Vec<u8>,
         after: Option<Vec<u8>>,
         limit: u32,
-    ) -> wasmtime::Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let most = self.memory.bytes();
+    ) -> wasmtime::Result<state::Page> {
         let mut bytes = 0usize;
         let mut entries = Vec::new();
-        let scan = self.state()?.scan(&prefix, after.as_deref());
-        for (key, value) in scan.take(limit as usize) {
+        let mut more = false;
+        for (key, value) in self.state()?.scan(&prefix, after.as_deref()) {
             bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
-            if bytes > most {
+            let full = bytes > PAGE_BYTES && !entries.is_empty();
+            if full || entries.len() >= limit as usize {
+                more = true;
                 break;
             }
-            entries.push((key.to_vec(), value.to_vec()));
+            entries.push(state::Entry {
+                key: key.to_vec(),
+                value: value.to_vec(),
+            });
         }
-        self.answer(bytes)?;
-        Ok(entries)
+        Ok(state::Page { entries, more })
+    }
+
+    fn advance(&mut self, to: i64) -> wasmtime::Result<i64> {
+        Ok(self.state()?.advance(to).unwrap_or(i64::MIN))
     }
 }
 

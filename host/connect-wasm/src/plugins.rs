@@ -145,7 +145,8 @@ impl WasmPlugins {
             transform: context.transform.clone(),
             plugin: plugin.info.name.clone(),
         });
-        let host = Host::new(Arc::clone(&identity), limits.memory_bytes);
+        let mut host = Host::new(Arc::clone(&identity), limits.memory_bytes);
+        host.stateful = plugin.stateful;
         let transform = WasmTransform::new(plugin, resolved, limits, host, &identity)?;
         Ok(Box::new(transform))
     }

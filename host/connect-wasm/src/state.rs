@@ -10,9 +10,17 @@ use std::collections::VecDeque;
 
 use layer::{Entry, Layer, Scan};
 
-/// The state has no room for an entry: the limit in bytes.
+/// The longest key: it has to fit into an index of the target.
+pub(crate) const KEY_BYTES: usize = 1024;
+
+/// Why an entry is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full(pub(crate) u64);
+pub(crate) enum Refused {
+    /// There is no room: the limit in bytes.
+    Full(u64),
+    /// The key is longer than [`KEY_BYTES`].
+    KeyTooLong,
+}
 
 /// What one batch wrote, and the offset that makes it durable.
 #[derive(Debug)]
@@ -35,6 +43,8 @@ pub(crate) struct PartitionState {
     /// What the call at hand writes.
     current: Layer,
     current_clock: Option<i64>,
+    /// The greatest timestamp of the call's records, to which the clock comes at its end.
+    newest: Option<i64>,
 }
 
 impl PartitionState {
@@ -47,6 +57,7 @@ impl PartitionState {
             overlays: VecDeque::new(),
             current: Layer::default(),
             current_clock: None,
+            newest: None,
         }
     }
 
@@ -57,17 +68,31 @@ impl PartitionState {
             .max(newest.unwrap_or(self.committed_clock))
     }
 
-    /// A call begins, with records up to this timestamp. What has expired by then is deleted as if
-    /// the plugin had done it, so that expiry does not depend on when a batch becomes durable.
-    pub(crate) fn begin(&mut self, timestamp: Option<i64>) {
+    /// A call begins, with records up to this timestamp.
+    pub(crate) fn begin(&mut self, newest: Option<i64>) {
         self.discard();
-        self.current_clock = self.clock().max(timestamp);
-        let Some(now) = self.current_clock else {
+        self.newest = newest;
+        self.expire();
+    }
+
+    /// The clock goes on to `to`, but not past the records of the call.
+    pub(crate) fn advance(&mut self, to: i64) -> Option<i64> {
+        let to = self.newest.map(|newest| newest.min(to));
+        if to > self.clock() {
+            self.current_clock = to;
+            self.expire();
+        }
+        self.clock()
+    }
+
+    /// What has expired is deleted as if the plugin had done it, so that expiry does not depend on
+    /// when a batch becomes durable.
+    fn expire(&mut self) {
+        let Some(now) = self.clock() else {
             return;
         };
-        let layers = std::iter::once(&self.committed);
-        let layers = layers.chain(self.overlays.iter().map(|overlay| &overlay.layer));
-        let due: Vec<Box<[u8]>> = layers
+        let due: Vec<Box<[u8]>> = self
+            .layers()
             .flat_map(|layer| layer.expired(now))
             .filter(|key| self.entry(key).is_some_and(|entry| entry.expired(now)))
             .cloned()
@@ -80,7 +105,7 @@ impl PartitionState {
     /// The call counts, as part of the batch that ends before `next_offset`.
     pub(crate) fn commit(&mut self, next_offset: i64) {
         let layer = std::mem::take(&mut self.current);
-        let clock = self.clock();
+        let clock = self.clock().max(self.newest);
         match self.overlays.back_mut() {
             Some(last) if last.next_offset == next_offset => {
                 last.layer.absorb(layer);
@@ -92,13 +117,13 @@ impl PartitionState {
                 layer,
             }),
         }
-        self.current_clock = None;
+        (self.current_clock, self.newest) = (None, None);
     }
 
     /// The call does not count.
     pub(crate) fn discard(&mut self) {
         self.current = Layer::default();
-        self.current_clock = None;
+        (self.current_clock, self.newest) = (None, None);
     }
 
     /// The batch that ends before `next_offset` comes to nothing, whatever of it had counted.
@@ -140,21 +165,20 @@ impl PartitionState {
         &mut self,
         key: Box<[u8]>,
         value: Box<[u8]>,
-        ttl: Option<u64>,
-    ) -> Result<(), Full> {
-        if ttl == Some(0) {
+        expires: Option<i64>,
+    ) -> Result<(), Refused> {
+        if key.len() > KEY_BYTES {
+            return Err(Refused::KeyTooLong);
+        }
+        if expires.is_some() && expires <= self.clock() {
             self.delete(&key);
             return Ok(());
         }
-        let expires = ttl.and_then(|ttl| {
-            let ttl = i64::try_from(ttl).unwrap_or(i64::MAX);
-            self.clock().map(|now| now.saturating_add(ttl))
-        });
         let entry = Entry { value, expires };
         let (old, new) = (self.weight(&key), entry.weight(&key));
         let total = self.bytes() - old + new;
         if new > old && total > i64::try_from(self.limit).unwrap_or(i64::MAX) {
-            return Err(Full(self.limit));
+            return Err(Refused::Full(self.limit));
         }
         self.current.put(key, Some(entry), new - old);
         Ok(())

@@ -3,7 +3,7 @@
 use crate::{ConfigKey, ConfigType, Description, Importance, Parts, Validator};
 
 impl Description {
-    /// A plugin with no keys that reads the record's value and does not tick.
+    /// A plugin with no keys and no state that reads the record's value and does not tick.
     pub fn new(name: &str, version: &str, documentation: &str) -> Description {
         Description {
             name: name.to_owned(),
@@ -12,6 +12,7 @@ impl Description {
             config: Vec::new(),
             reads: Parts::VALUE,
             ticks: false,
+            stateful: false,
         }
     }
 
@@ -24,6 +25,12 @@ impl Description {
     /// Names the parts of a record that the plugin reads. What is not named does not cross.
     pub fn reading(mut self, parts: Parts) -> Description {
         self.reads = parts;
+        self
+    }
+
+    /// Asks for [`crate::state`].
+    pub fn stateful(mut self) -> Description {
+        self.stateful = true;
         self
     }
 

@@ -9,7 +9,7 @@ use crate::bindings::exports::ferrule::transform::plugin::{
 use crate::bindings::ferrule::transform::data;
 use crate::output::Shapes;
 use crate::record::View;
-use crate::{Config, Outcome, Tick, Transform, log};
+use crate::{Config, Outcome, Tick, Transform, log, state};
 
 /// The configured plugin of this instance.
 pub struct Slot<T>(RefCell<Option<T>>);
@@ -64,6 +64,7 @@ pub fn describe<T: Transform>() -> Description {
 pub fn apply<T: Transform>(plugin: &mut T, batch: &Batch) -> Reply {
     let view = View::new(batch, T::FIELDS);
     let mut shapes = Shapes::after(batch.shapes.len());
+    state::begin(batch.records.iter().filter_map(|it| it.timestamp).max());
     let records: Vec<_> = batch.records.iter().map(|it| view.record(it)).collect();
     let results = plugin.apply_batch(&records);
     let mut outcomes = Vec::with_capacity(results.len());
@@ -89,6 +90,7 @@ pub fn apply<T: Transform>(plugin: &mut T, batch: &Batch) -> Reply {
 /// What the plugin emits at a tick.
 pub fn tick<T: Transform>(plugin: &mut T, tick: Tick<'_>) -> Emission {
     let mut shapes = Shapes::after(0);
+    state::begin(None);
     let records = plugin
         .tick(tick)
         .into_iter()

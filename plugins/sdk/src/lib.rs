@@ -92,9 +92,14 @@ pub trait Transform: Sized {
     fn apply(&mut self, record: Record<'_>) -> Result;
 
     /// Says what becomes of the records of a batch, all of one partition: one result for each, in
-    /// order. A plugin that reads and writes its state once for many records does it here.
+    /// order. A plugin that reads and writes its state once for many records does it here; its
+    /// entries end only between batches, unless it calls [`state::arrive`].
     fn apply_batch(&mut self, records: &[Record<'_>]) -> Vec<Result> {
-        records.iter().map(|record| self.apply(*record)).collect()
+        let each = records.iter().map(|record| {
+            state::arrive(record.timestamp());
+            self.apply(*record)
+        });
+        each.collect()
     }
 
     /// Called after a batch with the greatest timestamp that the partition's records have shown,

@@ -30,7 +30,7 @@ pub struct OutRecord {
     topic: Option<String>,
     timestamp: Option<i64>,
     key: Option<OutPayload>,
-    value: OutPayload,
+    value: Option<OutPayload>,
     headers: Option<Vec<Header>>,
 }
 
@@ -38,10 +38,19 @@ impl OutRecord {
     /// A record of this value.
     pub fn new(value: impl Into<OutPayload>) -> OutRecord {
         OutRecord {
+            value: Some(value.into()),
+            ..OutRecord::of_input()
+        }
+    }
+
+    /// The input itself, to be given another topic, key, timestamp or other headers. Its value need
+    /// not cross.
+    pub fn of_input() -> OutRecord {
+        OutRecord {
             topic: None,
             timestamp: None,
             key: None,
-            value: value.into(),
+            value: None,
             headers: None,
         }
     }
@@ -205,7 +214,7 @@ impl Shapes {
             topic: record.topic,
             timestamp: record.timestamp,
             key: record.key.map(|key| self.payload(key)),
-            value: self.payload(record.value),
+            value: record.value.map(|value| self.payload(value)),
             headers: record.headers,
         }
     }

@@ -7,7 +7,7 @@
 //! # use ferrule_plugin::{Config, ConfigErrors, Description, Outcome, Record, Transform, state};
 //! # pub struct Count;
 //! # impl Transform for Count {
-//! #     fn describe() -> Description { Description::new("count", "1", "Counts.") }
+//! #     fn describe() -> Description { Description::new("count", "1", "Counts.").stateful() }
 //! #     fn configure(_: &Config) -> Result<Self, ConfigErrors> { Ok(Count) }
 //! #     fn apply(&mut self, _: Record<'_>) -> ferrule_plugin::Result {
 //! #         let count = state::Map::<i64>::named("n");
@@ -113,6 +113,7 @@ impl<T: Transform> Runner<T> {
     /// batches are of partition 0 of `topic`.
     pub fn new(config: &[(&str, &str)]) -> Result<Runner<T>, ConfigErrors> {
         let description = T::describe();
+        world(|world| world.run(description.stateful));
         let keys = description.config;
         let defaults = keys
             .into_iter()
@@ -182,12 +183,10 @@ impl<T: Transform> Runner<T> {
         Delivered { answers, emitted }
     }
 
-    /// A tick at this time: that of the records, or of the wall where the partition is quiet.
+    /// A tick at this time: that of the records, or of the wall where the partition is quiet. It
+    /// ends no entries of the state: only records do.
     pub fn tick(&mut self, now: i64) -> Vec<Made> {
-        world(|world| {
-            world.turn_to(&self.topic, self.partition);
-            world.advance(now);
-        });
+        world(|world| world.turn_to(&self.topic, self.partition));
         let tick = Tick {
             topic: &self.topic,
             partition: self.partition,
@@ -197,7 +196,7 @@ impl<T: Transform> Runner<T> {
         emission
             .records
             .into_iter()
-            .map(|record| made(record, &emission.shapes))
+            .map(|record| made(record, None, &emission.shapes))
             .collect()
     }
 
@@ -217,9 +216,7 @@ impl<T: Transform> Runner<T> {
         let records: Vec<_> = records.collect();
         world(|world| {
             world.turn_to(&self.topic, self.partition);
-            if let Some(newest) = records.iter().filter_map(|record| record.timestamp).max() {
-                world.advance(newest);
-            }
+            world.begin(records.iter().filter_map(|record| record.timestamp).max());
         });
         let batch = Batch {
             topic: self.topic.clone(),
@@ -228,16 +225,16 @@ impl<T: Transform> Runner<T> {
             records,
         };
         let reply = glue::apply(&mut self.plugin, &batch);
+        world(World::end);
         assert_eq!(
             reply.outcomes.len(),
             batch.records.len(),
             "one outcome for each record"
         );
         let shapes = [batch.shapes, reply.shapes].concat();
-        reply
-            .outcomes
-            .into_iter()
-            .map(|outcome| answer(outcome, &shapes))
+        let outcomes = batch.records.iter().zip(reply.outcomes);
+        outcomes
+            .map(|(record, outcome)| answer(outcome, record, &shapes))
             .collect()
     }
 }

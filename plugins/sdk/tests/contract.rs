@@ -25,6 +25,7 @@ impl Transform for Everything {
     fn describe() -> Description {
         Description::new("everything", "1", "For tests.")
             .key(ConfigKey::float("limit", 10.0, "A limit."))
+            .stateful()
             .ticking()
     }
 
@@ -150,6 +151,8 @@ fn state_metrics_and_log_are_kept_between_records() {
         .collect();
     assert_eq!(ids, ["a".into(), "b".into()]);
     assert_eq!(world(|world| world.gauges["entries"]), 2.0);
+    assert_eq!(runner.tick(103).len(), 2, "only records move the clock");
+    world(|world| world.advance(103));
     assert!(runner.tick(103).is_empty(), "their time is over");
 }
 

@@ -48,6 +48,7 @@ impl TestGuest {
             false,
             "Whether a tick emits a record.",
         ))
+        .stateful()
         .ticking()
     }
 
@@ -142,6 +143,7 @@ impl Answer {
             Command::Topic => {
                 let record = OutRecord {
                     topic: Some("elsewhere".into()),
+                    value: None,
                     ..out(record.value)
                 };
                 Outcome::Replace(vec![record])
@@ -166,6 +168,7 @@ impl Answer {
                 state::Error::Full(limit) => Outcome::Fail(Failure::new(format_args!(
                     "the state was full at {limit} bytes"
                 ))),
+                error @ state::Error::KeyTooLong(_) => Outcome::Fail(error.into()),
             },
             Command::StateForever => harm::fill_state_forever(),
             Command::Log(lines) => {
@@ -226,7 +229,7 @@ fn out(value: Payload) -> OutRecord {
         topic: None,
         timestamp: None,
         key: None,
-        value,
+        value: Some(value),
         headers: None,
     }
 }

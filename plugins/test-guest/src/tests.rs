@@ -22,7 +22,7 @@ fn apply(commands: &[&str]) -> Reply {
 
 fn value(outcome: &Outcome) -> &Payload {
     match outcome {
-        Outcome::Replace(records) => &records[0].value,
+        Outcome::Replace(records) => records[0].value.as_ref().unwrap(),
         other => panic!("not a replacement: {other:?}"),
     }
 }
@@ -118,6 +118,6 @@ fn configure_obeys_too() {
     let values = vec!["t".into(), 1.into(), 5i64.into()];
     assert_eq!(
         emission.records[0].value,
-        Payload::Row(Row { shape: 0, values })
+        Some(Payload::Row(Row { shape: 0, values }))
     );
 }

@@ -23,6 +23,9 @@ use crate::limits::WasmLimits;
 
 /// The interfaces that plugins may import.
 const CONTRACT: &str = "ferrule:transform/";
+/// The interface that they export, and the version of it that there is.
+const PLUGIN: &str = "ferrule:transform/plugin@";
+const VERSION: &str = "0.2.0";
 /// What a core module, in contrast to a component, starts with.
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -35,6 +38,11 @@ pub(super) enum LoadError {
     Compile(String),
     #[error("it imports {0}, which the worker does not give")]
     Imports(String),
+    #[error(
+        "it was built for version {0} of the contract, and the worker has {VERSION}: build it anew \
+         with the wit/ of this worker"
+    )]
+    Version(String),
     #[error("it does not fit the contract: {0}")]
     Contract(String),
     #[error("it {0} while it was asked what it is")]
@@ -57,6 +65,7 @@ pub(crate) struct Loaded {
     pub(crate) info: Arc<PluginInfo>,
     pub(crate) reads: Parts,
     pub(crate) ticks: bool,
+    pub(crate) stateful: bool,
     pub(crate) code: Code,
 }
 
@@ -123,11 +132,13 @@ impl Loader {
         })
         .map_err(fault)?;
         let (reads, ticks) = (description.reads, description.ticks);
+        let stateful = description.stateful;
         let info = info(description, path, sha256).map_err(LoadError::Contract)?;
         Ok(Loaded {
             info: Arc::new(info),
             reads,
             ticks,
+            stateful,
             code,
         })
     }
@@ -142,8 +153,13 @@ impl Loader {
         };
         let component = Component::from_binary(&self.engine, bytes)
             .map_err(|e| LoadError::Compile(plain(&e)))?;
-        let foreign: Vec<String> = component
-            .component_type()
+        let component_type = component.component_type();
+        let exports = component_type.exports(&self.engine);
+        let built_for = exports.filter_map(|(name, _)| name.strip_prefix(PLUGIN));
+        if let Some(other) = built_for.into_iter().find(|v| minor(v) != minor(VERSION)) {
+            return Err(LoadError::Version(other.to_owned()));
+        }
+        let foreign: Vec<String> = component_type
             .imports(&self.engine)
             .map(|(name, _)| name.to_owned())
             .filter(|name| !name.starts_with(CONTRACT))
@@ -155,6 +171,11 @@ impl Loader {
         let linked = self.linker.instantiate_pre(&component).map_err(contract)?;
         TransformPre::new(linked).map(Code).map_err(contract)
     }
+}
+
+/// The numbers of a version that have to be the same, as long as the first is 0.
+fn minor(version: &str) -> &str {
+    version.rsplit_once('.').map_or(version, |(minor, _)| minor)
 }
 
 fn componentize(module: &[u8]) -> Result<Vec<u8>, LoadError> {
@@ -189,6 +210,9 @@ mod tests {
         let core = "(module (import \"env\" \"read_disk\" (func)))";
         let version = "(component (import \"ferrule:transform/files@0.1.0\" (instance \
             (export \"open\" (func)))))";
+        let older = "(component (instance $i) (export \"ferrule:transform/plugin@0.1.0\" (instance \
+            $i)))";
+        assert!(include_str!("../../../../wit/world.wit").contains(VERSION));
         for (text, expect) in [
             (
                 clock,
@@ -196,6 +220,10 @@ mod tests {
             ),
             (core, "env"),
             (version, "ferrule:transform/files@0.1.0"),
+            (
+                older,
+                "built for version 0.1.0 of the contract, and the worker has 0.2.0",
+            ),
             ("(component)", "ferrule:transform/plugin"),
         ] {
             let refusal = refusal(text);

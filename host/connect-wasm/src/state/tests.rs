@@ -41,41 +41,98 @@ fn a_failed_call_leaves_nothing_and_a_reset_goes_back_to_what_is_durable() {
     assert!(state.is_ahead_of(24) && !state.is_ahead_of(25));
 }
 
+fn put_until(state: &mut PartitionState, key: &str, expires: i64) {
+    state
+        .set(key.as_bytes().into(), (*b"v").into(), Some(expires))
+        .unwrap();
+}
+
 #[test]
 fn entries_expire_by_record_time() {
     let mut state = state(1 << 20);
     state.begin(Some(1000));
-    state
-        .set((*b"k").into(), (*b"v").into(), Some(500))
-        .unwrap();
-    state
-        .set((*b"now").into(), (*b"v").into(), Some(0))
-        .unwrap();
+    assert_eq!(state.advance(1000), Some(1000));
+    put_until(&mut state, "k", 1500);
+    put_until(&mut state, "now", 1000);
     state.commit(1);
     state.durable(1);
     state.begin(Some(1499));
     assert_eq!(state.get(b"k"), Some(&b"v"[..]));
     assert_eq!(state.get(b"now"), None);
-    state.discard();
+    state.commit(2);
+    assert_eq!(state.clock(), Some(1499));
     state.begin(Some(1500));
+    assert_eq!(state.get(b"k"), Some(&b"v"[..]));
+    assert_eq!(state.advance(1500), Some(1500));
     assert_eq!(state.get(b"k"), None);
     assert_eq!(all(&state), []);
-    state.commit(2);
-    state.durable(2);
+    state.commit(3);
+    state.durable(3);
     assert_eq!(state.bytes(), 0);
+}
+
+#[test]
+fn the_clock_goes_neither_back_nor_past_the_records() {
+    let mut state = state(1 << 20);
+    state.begin(None);
+    assert_eq!(state.advance(5), None);
+    state.begin(Some(100));
+    assert_eq!(state.advance(i64::MIN), Some(i64::MIN));
+    assert_eq!(state.advance(50), Some(50));
+    assert_eq!(state.advance(20), Some(50));
+    assert_eq!(state.advance(i64::MAX), Some(100));
+    state.discard();
+    assert_eq!(state.clock(), None);
+}
+
+#[test]
+fn what_has_expired_does_not_depend_on_where_batches_are_cut() {
+    // Each record asks whether the one before it is within its time, and sets its own.
+    let records = [0, 30, 100, 140, 300, 301];
+    let run = |cuts: &[usize]| {
+        let mut state = state(1 << 20);
+        let mut seen = Vec::new();
+        let mut from = 0;
+        for &cut in cuts {
+            let batch = &records[from..cut];
+            state.begin(batch.iter().copied().max());
+            for &at in batch {
+                let now = state.advance(at).unwrap();
+                seen.push(state.get(b"k").is_some());
+                put_until(&mut state, "k", now + 50);
+            }
+            state.commit(cut as i64);
+            from = cut;
+        }
+        seen
+    };
+    let expect = [false, true, false, true, false, true];
+    for cuts in [&[6][..], &[1, 2, 3, 4, 5, 6], &[2, 6], &[3, 4, 6]] {
+        assert_eq!(run(cuts), expect, "{cuts:?}");
+    }
 }
 
 #[test]
 fn a_later_life_replaces_an_earlier_one() {
     let mut state = state(1 << 20);
     state.begin(Some(0));
-    state.set((*b"k").into(), (*b"v").into(), Some(10)).unwrap();
+    put_until(&mut state, "k", 10);
     state.commit(1);
     state.begin(Some(1));
     state.set((*b"k").into(), (*b"w").into(), None).unwrap();
     state.commit(2);
     state.begin(Some(100));
+    state.advance(100);
     assert_eq!(state.get(b"k"), Some(&b"w"[..]));
+}
+
+#[test]
+fn a_key_that_no_index_could_hold_is_refused() {
+    let mut state = state(1 << 20);
+    let key = |n| vec![7; n].into_boxed_slice();
+    state.set(key(KEY_BYTES), [].into(), None).unwrap();
+    let refused = state.set(key(KEY_BYTES + 1), [].into(), None);
+    assert_eq!(refused, Err(Refused::KeyTooLong));
 }
 
 #[test]
@@ -83,11 +140,17 @@ fn the_limit_holds_and_what_is_overwritten_makes_room() {
     let mut state = state(200);
     state.begin(None);
     let value = |n: usize| vec![0; n].into_boxed_slice();
-    assert_eq!(state.set((*b"k").into(), value(200), None), Err(Full(200)));
+    assert_eq!(
+        state.set((*b"k").into(), value(200), None),
+        Err(Refused::Full(200))
+    );
     state.set((*b"k").into(), value(100), None).unwrap();
     state.commit(1);
     state.begin(None);
-    assert_eq!(state.set((*b"l").into(), value(100), None), Err(Full(200)));
+    assert_eq!(
+        state.set((*b"l").into(), value(100), None),
+        Err(Refused::Full(200))
+    );
     state.set((*b"k").into(), value(10), None).unwrap();
     state.set((*b"l").into(), value(10), None).unwrap();
     state.delete(b"k");

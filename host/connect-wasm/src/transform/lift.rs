@@ -109,7 +109,10 @@ impl<'a> Lift<'a> {
                 Some(key) => self.payload(&input.key, key)?,
                 None => input.key.clone(),
             },
-            value: self.payload(&input.value, made.value)?,
+            value: match made.value {
+                Some(value) => self.payload(&input.value, value)?,
+                None => input.value.clone(),
+            },
             headers: match made.headers {
                 Some(headers) => headers
                     .into_iter()

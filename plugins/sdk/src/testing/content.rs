@@ -1,6 +1,6 @@
 //! What goes into a plugin and what comes out, with the names of fields in the rows.
 
-use crate::bindings::ferrule::transform::data::{self, Kind, Shape};
+use crate::bindings::ferrule::transform::data::{self, InRecord, Kind, Shape};
 use crate::{Failure, Header, Value};
 
 /// What a plugin answered to a record, with the names of fields back in the rows.
@@ -49,7 +49,7 @@ pub struct Made {
     pub timestamp: Option<i64>,
     /// The key, if not that of the input.
     pub key: Option<Content>,
-    /// The value.
+    /// The value: that of the input, unless the plugin gives another.
     pub value: Content,
     /// The headers, if not those of the input.
     pub headers: Option<Vec<Header>>,
@@ -129,26 +129,29 @@ pub(super) fn payload(content: Content, shapes: &mut Vec<Shape>) -> data::Payloa
     })
 }
 
-pub(super) fn answer(outcome: data::Outcome, shapes: &[Shape]) -> Answer {
+pub(super) fn answer(outcome: data::Outcome, input: &InRecord, shapes: &[Shape]) -> Answer {
     match outcome {
         data::Outcome::Keep => Answer::Keep,
         data::Outcome::Drop => Answer::Drop,
         data::Outcome::Replace(records) => Answer::Replace(
             records
                 .into_iter()
-                .map(|record| made(record, shapes))
+                .map(|record| made(record, Some(input), shapes))
                 .collect(),
         ),
         data::Outcome::Fail(failure) => Answer::Fail(failure),
     }
 }
 
-pub(super) fn made(record: data::OutRecord, shapes: &[Shape]) -> Made {
+pub(super) fn made(record: data::OutRecord, input: Option<&InRecord>, shapes: &[Shape]) -> Made {
+    let value = record
+        .value
+        .or_else(|| input.map(|input| input.value.clone()));
     Made {
         topic: record.topic,
         timestamp: record.timestamp,
         key: record.key.map(|key| content(key, shapes)),
-        value: content(record.value, shapes),
+        value: value.map_or(Content::Scalar(Value::Null), |value| content(value, shapes)),
         headers: record.headers,
     }
 }

@@ -19,6 +19,8 @@ pub struct World {
     partitions: BTreeMap<(String, i32), Partition>,
     /// The partition whose batch is at hand.
     at: (String, i32),
+    /// Whether a plugin runs whose description does not say that it is stateful.
+    stateless: bool,
 }
 
 /// The state of one partition.
@@ -28,6 +30,8 @@ pub struct Partition {
     pub entries: BTreeMap<Vec<u8>, (Vec<u8>, Option<i64>)>,
     /// The greatest timestamp that its records have shown, by which entries end.
     pub clock: Option<i64>,
+    /// That of the batch at hand, to which the clock comes at its end.
+    newest: Option<i64>,
 }
 
 impl World {
@@ -49,6 +53,23 @@ impl World {
         partition
             .entries
             .retain(|_, (_, end)| end.is_none_or(|end| clock < Some(end)));
+    }
+
+    /// A batch with records up to this timestamp begins.
+    pub(super) fn begin(&mut self, newest: Option<i64>) {
+        self.partition().newest = newest;
+    }
+
+    /// The batch at hand is done.
+    pub(super) fn end(&mut self) {
+        if let Some(newest) = self.partition().newest.take() {
+            self.advance(newest);
+        }
+    }
+
+    /// A plugin runs.
+    pub(super) fn run(&mut self, stateful: bool) {
+        self.stateless = !stateful;
     }
 
     /// Batches of another partition follow.
@@ -73,8 +94,31 @@ pub fn reset() {
 
 /// The state, as the contract has it.
 pub(crate) mod store {
-    use super::world;
-    use crate::state::Error;
+    use super::World;
+    use crate::bindings::ferrule::transform::state::Page;
+    use crate::state::{Entry, Error};
+
+    const KEY_BYTES: usize = 1024;
+    const PAGE_BYTES: usize = 1 << 20;
+
+    fn world<T>(look: impl FnOnce(&mut World) -> T) -> T {
+        super::world(|world| {
+            assert!(
+                !world.stateless,
+                "the plugin calls state, which its description does not ask for"
+            );
+            look(world)
+        })
+    }
+
+    pub(crate) fn advance(to: i64) -> i64 {
+        world(|world| {
+            if let Some(newest) = world.partition().newest {
+                world.advance(newest.min(to));
+            }
+            world.partition().clock.unwrap_or(i64::MIN)
+        })
+    }
 
     pub(crate) fn get(key: &[u8]) -> Option<Vec<u8>> {
         world(|world| Some(world.partition().entries.get(key)?.0.clone()))
@@ -84,7 +128,10 @@ pub(crate) mod store {
         keys.iter().map(|key| get(key)).collect()
     }
 
-    pub(crate) fn set(key: &[u8], value: &[u8], ttl: Option<u64>) -> Result<(), Error> {
+    pub(crate) fn set(key: &[u8], value: &[u8], expires: Option<i64>) -> Result<(), Error> {
+        if key.len() > KEY_BYTES {
+            return Err(Error::KeyTooLong(KEY_BYTES as u32));
+        }
         world(|world| {
             let limit = world.state_limit;
             let partition = world.partition();
@@ -96,10 +143,12 @@ pub(crate) mod store {
             if let Some(limit) = limit.filter(|limit| (others + entry) as u64 > *limit) {
                 return Err(Error::Full(limit));
             }
-            let end = ttl.and_then(|ttl| Some(partition.clock?.saturating_add_unsigned(ttl)));
-            partition
-                .entries
-                .insert(key.to_vec(), (value.to_vec(), end));
+            if expires.is_some() && expires <= partition.clock {
+                partition.entries.remove(key);
+            } else {
+                let entry = (value.to_vec(), expires);
+                partition.entries.insert(key.to_vec(), entry);
+            }
             Ok(())
         })
     }
@@ -108,14 +157,23 @@ pub(crate) mod store {
         world(|world| world.partition().entries.remove(key));
     }
 
-    pub(crate) fn scan(prefix: &[u8], after: Option<&[u8]>, limit: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub(crate) fn scan(prefix: &[u8], after: Option<&[u8]>, limit: u32) -> Page {
         world(|world| {
             let wanted =
                 |key: &[u8]| key.starts_with(prefix) && after.is_none_or(|after| key > after);
-            let entries = world.partition().entries.iter();
-            let entries = entries.filter(|(key, _)| wanted(key));
-            let entries = entries.map(|(key, (value, _))| (key.clone(), value.clone()));
-            entries.take(limit as usize).collect()
+            let found = world.partition().entries.iter();
+            let (mut entries, mut bytes, mut more) = (Vec::new(), 0, false);
+            for (key, (value, _)) in found.filter(|(key, _)| wanted(key)) {
+                bytes += key.len() + value.len();
+                let full = bytes > PAGE_BYTES && !entries.is_empty();
+                if full || entries.len() >= limit as usize {
+                    more = true;
+                    break;
+                }
+                let (key, value) = (key.clone(), value.clone());
+                entries.push(Entry { key, value });
+            }
+            Page { entries, more }
         })
     }
 }
