@@ -326,7 +326,7 @@ impl WorkerSinkTask {
 
     fn append(&mut self, batch: TaskBatch) {
         if self.waiting_for.take().is_some() {
-            self.parts.reports.running();
+            self.parts.reports.going_on();
         }
         match self
             .pending

@@ -34,14 +34,17 @@ impl Reports {
 
     /// It polls.
     pub fn running(&self) {
-        self.send(TaskState::Running { waiting: None });
+        self.send(TaskState::Running);
     }
 
-    /// It polls, but cannot go on for now.
+    /// It cannot go on for now: the target or another service is away.
     pub fn waiting(&self, error: &Error) {
-        self.send(TaskState::Running {
-            waiting: Some(error.chain()),
-        });
+        self.send(TaskState::Waiting(Some(error.chain())));
+    }
+
+    /// It waits no more.
+    pub fn going_on(&self) {
+        self.send(TaskState::Waiting(None));
     }
 
     /// It is paused.

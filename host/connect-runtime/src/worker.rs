@@ -22,11 +22,10 @@ use crate::task_control::{Control, Reports};
 /// What a task tells of itself. The herder writes it to the status topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskState {
-    /// It polls; `waiting` says what for when it cannot go on for now (the target is away).
-    Running {
-        /// What it waits for.
-        waiting: Option<String>,
-    },
+    /// It polls.
+    Running,
+    /// What it waits for, in whatever state it is; none: it waits no more.
+    Waiting(Option<String>),
     /// It is paused.
     Paused,
     /// It ended with an error.

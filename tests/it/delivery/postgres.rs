@@ -3,16 +3,33 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use harness::connect::ConnectClient;
 use harness::kafka::TestKafka;
 use harness::postgres::TestPostgres;
 use harness::wait::wait_until;
 use harness::worker::TestWorker;
+use serde_json::Value;
 
 use crate::ledger::Ledger;
 use crate::wire::metric;
 
 const UNAVAILABLE: &str = "ferrule_task_target_unavailable";
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// Waits until the status says what the task waits for, or that it waits for nothing.
+async fn told(
+    rest: &ConnectClient,
+    ledger: &Ledger<'_>,
+    wanted: fn(Option<&str>) -> bool,
+) -> Result<Value> {
+    let mut status = Value::Null;
+    wait_until(LIMIT, "the status to tell", async || {
+        status = rest.status(&ledger.name).await?;
+        Ok(wanted(status["tasks"][0]["message"].as_str()))
+    })
+    .await?;
+    Ok(status)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_postgres_that_stops_or_crashes_is_waited_for() -> Result<()> {
@@ -34,8 +51,11 @@ async fn a_postgres_that_stops_or_crashes_is_waited_for() -> Result<()> {
                 async || Ok(metric(rest, UNAVAILABLE, &ledger.name).await? > 0.0),
             )
             .await?;
-            let status = rest.status(&ledger.name).await?;
-            ensure!(status["tasks"][0]["state"] == "RUNNING", "{status}");
+            // A trace would mean a failure, and another state would be none that clients know.
+            let status = told(rest, &ledger, |message| message.is_some()).await?;
+            let task = &status["tasks"][0];
+            ensure!(task["state"] == "RUNNING", "{status}");
+            ensure!(task.get("trace").is_none(), "{status}");
             ensure!(status["connector"]["state"] == "RUNNING", "{status}");
             postgres.start_again().await?;
         }
@@ -44,6 +64,7 @@ async fn a_postgres_that_stops_or_crashes_is_waited_for() -> Result<()> {
     };
     ledger.meanwhile(outages).await?;
     ledger.complete(rest).await?;
+    told(rest, &ledger, |message| message.is_none()).await?;
     wait_until(
         LIMIT,
         "the metrics to say that it waits no more",

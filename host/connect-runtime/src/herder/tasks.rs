@@ -47,6 +47,7 @@ impl Herder {
         Status {
             state,
             trace: None,
+            message: None,
             worker_id,
             generation,
             version,
@@ -226,6 +227,7 @@ impl Herder {
             };
             running.status.state = State::Unassigned;
             running.status.trace = None;
+            running.status.message = None;
             let Some(handle) = running.handle.take() else {
                 continue;
             };
@@ -288,25 +290,25 @@ impl Herder {
             return;
         }
         let before = running.status.clone();
-        let (state, trace) = match state {
-            TaskState::Running { .. } => (State::Running, None),
-            TaskState::Paused => (State::Paused, None),
-            TaskState::Stopped => (State::Unassigned, None),
-            TaskState::Failed { trace } => (State::Failed, Some(trace)),
-        };
-        running.status.state = state;
-        running.status.trace = trace;
-        if state == State::Failed {
-            // Its thread has ended or is about to.
-            running.handle = None;
+        let status = &mut running.status;
+        match state {
+            TaskState::Running => status.state = State::Running,
+            TaskState::Paused => status.state = State::Paused,
+            TaskState::Waiting(what_for) => status.message = what_for,
+            TaskState::Stopped => {
+                status.state = State::Unassigned;
+                status.message = None;
+            }
+            TaskState::Failed { trace } => {
+                status.state = State::Failed;
+                (status.trace, status.message) = (Some(trace), None);
+                // Its thread has ended or is about to.
+                running.handle = None;
+            }
         }
         if running.status != before {
-            info!(
-                connector = name,
-                task,
-                state = state.name(),
-                "the task's state"
-            );
+            let state = running.status.state.name();
+            info!(connector = name, task, state, "the task's state");
             self.statuses
                 .put(task_status_key(&name, task), Some(running.status.value()));
         }

@@ -35,14 +35,18 @@ pub fn task_state(task: &TaskView) -> Value {
 }
 
 /// `trace` and `version` are left out when there is none: some clients take null for a text.
+/// `message` is Ferrule's own, for a task that waits: states are closed sets to clients, and a
+/// trace means a failure, so such a task stays `RUNNING` and says what it waits for beside that.
 fn state(mut value: Value, status: &Status) -> Value {
     value["state"] = json!(status.state.name());
     value["worker_id"] = json!(status.worker_id);
     if let Some(trace) = status.trace.as_deref().filter(|trace| !trace.is_empty()) {
         value["trace"] = json!(trace);
     }
-    if let Some(version) = &status.version {
-        value["version"] = json!(version);
+    for (name, text) in [("version", &status.version), ("message", &status.message)] {
+        if let Some(text) = text {
+            value[name] = json!(text);
+        }
     }
     value
 }

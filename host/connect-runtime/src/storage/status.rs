@@ -42,6 +42,8 @@ pub struct Status {
     pub state: State,
     /// Why it failed.
     pub trace: Option<String>,
+    /// What it waits for. Kafka Connect knows no such field, and passes over it.
+    pub message: Option<String>,
     /// host:port of the worker.
     pub worker_id: String,
     /// Which start this is about.
@@ -59,8 +61,10 @@ impl Status {
             "worker_id": self.worker_id,
             "generation": self.generation,
         });
-        if let Some(version) = &self.version {
-            value["version"] = json!(version);
+        for (name, text) in [("version", &self.version), ("message", &self.message)] {
+            if let Some(text) = text {
+                value[name] = json!(text);
+            }
         }
         value
     }

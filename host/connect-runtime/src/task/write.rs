@@ -366,7 +366,7 @@ impl WriteThread {
         if retry.tries > 0 {
             info!(tries = retry.tries, "the target is back");
             self.parts.metrics.target_unavailable.set(0.0);
-            self.parts.reports.running();
+            self.parts.reports.going_on();
         }
     }
 }
