@@ -112,6 +112,17 @@ enum Held {
     Rewind,
 }
 
+/// What became of raw records.
+enum Made {
+    /// A batch for the sink.
+    Batch(TaskBatch),
+    /// Nothing: the schema registry is away, and they are read again later.
+    Nothing,
+    /// Nothing: one of them may not be passed over. Those in front of it, and what the task is to
+    /// fail with.
+    Part(RawBatch, Error),
+}
+
 impl WorkerSinkTask {
     /// A task that has not begun.
     pub fn new(parts: SinkTaskParts) -> Self {
@@ -165,8 +176,10 @@ impl WorkerSinkTask {
         self.release()?;
         self.pause_or_resume()?;
         for batch in self.consume()? {
-            if let Some(batch) = self.convert_and_transform(batch)? {
-                self.append(batch);
+            match self.convert_and_transform(batch)? {
+                Made::Batch(batch) => self.append(batch),
+                Made::Nothing => {}
+                Made::Part(before, error) => return self.fail_behind(before, error),
             }
         }
         self.write()
@@ -209,25 +222,39 @@ impl WorkerSinkTask {
         records >= limits.records || bytes >= limits.bytes
     }
 
-    /// None when the schema registry is away: the records are read again later.
-    fn convert_and_transform(&mut self, raw: RawBatch) -> Result<Option<TaskBatch>> {
-        let RawBatch {
-            source,
-            records: raw,
-            first_offset,
-            next_offset,
-            bytes,
-        } = raw;
+    /// Makes what is in front of a record that may not be passed over durable, and fails with that
+    /// record. What the transforms made of it and of those behind it is void.
+    fn fail_behind(&mut self, mut before: RawBatch, mut error: Error) -> Result<()> {
+        self.drain()?;
+        while !before.records.is_empty() {
+            self.parts.chain.reset(&before.source);
+            match self.convert_and_transform(before)? {
+                Made::Batch(batch) => {
+                    self.append(batch);
+                    self.drain()?;
+                    break;
+                }
+                // The schema registry went away meanwhile: what is in front is read again.
+                Made::Nothing => break,
+                // A transform saw a later record first.
+                Made::Part(part, earlier) => (before, error) = (part, earlier),
+            }
+        }
+        Err(error)
+    }
+
+    fn convert_and_transform(&mut self, batch: RawBatch) -> Result<Made> {
+        let source = Arc::clone(&batch.source);
         let mut letters = Letters::default();
-        let mut records = Vec::with_capacity(raw.len());
-        for record in &raw {
+        let mut records = Vec::with_capacity(batch.records.len());
+        for (at, record) in batch.records.iter().enumerate() {
             match self.convert(&source, record, &mut letters) {
                 Ok(converted) => records.extend(converted),
                 Err(error) if error.kind() == ErrorKind::Retriable => {
-                    self.hold(&source, first_offset, &error)?;
-                    return Ok(None);
+                    self.hold(&source, batch.first_offset, &error)?;
+                    return Ok(Made::Nothing);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Ok(Made::Part(batch.before(at), error)),
             }
         }
         let SinkTaskParts {
@@ -236,36 +263,40 @@ impl WorkerSinkTask {
             metrics,
             ..
         } = &mut self.parts;
+        let mut stopped = None;
         let mut failed = |class: &str, offset: i64, error| {
-            let at = raw.binary_search_by_key(&offset, |r| r.offset);
-            let Ok(raw) = at.map(|at| &raw[at]) else {
+            let Ok(at) = batch.records.binary_search_by_key(&offset, |r| r.offset) else {
                 return Err(error);
             };
             let stage = Stage::Transformation;
             let errant = Errant {
                 source: &source,
-                raw,
+                raw: &batch.records[at],
                 stage,
                 class,
                 error: &error,
             };
-            letters.add(errors.report_or_fail(&errant)?);
+            let reported = errors.report_or_fail(&errant);
+            letters.add(reported.inspect_err(|_| stopped = Some(at))?);
             Ok(())
         };
-        let records = chain.apply(&source, records, &mut failed)?;
-        metrics.sent.increment(records.len() as u64);
-        let batch = RecordBatch {
-            source,
-            records,
-            first_offset,
-            next_offset,
-            dead_letters: letters.kept(),
+        let records = match (chain.apply(&source, records, &mut failed), stopped) {
+            (Ok(records), _) => records,
+            (Err(error), Some(at)) => return Ok(Made::Part(batch.before(at), error)),
+            (Err(error), None) => return Err(error),
         };
-        Ok(Some(TaskBatch {
-            batch,
-            raw,
+        metrics.sent.increment(records.len() as u64);
+        Ok(Made::Batch(TaskBatch {
+            batch: RecordBatch {
+                source,
+                records,
+                first_offset: batch.first_offset,
+                next_offset: batch.next_offset,
+                dead_letters: letters.kept(),
+            },
+            raw: batch.records,
             letters: letters.deliveries,
-            bytes,
+            bytes: batch.bytes,
         }))
     }
 

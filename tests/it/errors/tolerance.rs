@@ -118,7 +118,9 @@ async fn another_config_passes_over_what_cannot_be_read() -> Result<()> {
         .await?;
     let class = "org.apache.kafka.connect.json.JsonConverter";
     let bad = Record::of("{\"n\": ").key("key").header("trace-id", "1");
-    failed(&pipeline, bad.clone(), Reason::value_converter(class, "")).await?;
+    let reason = Reason::value_converter(class, "");
+    let come = failed(&pipeline, bad.clone(), reason).await?;
+    assert_eq!(come, BAD, "all before the record has landed");
 
     let path = format!("/connectors/{}/config", pipeline.name);
     let config = pipeline.config(&[("table.name.format", "items")]);
@@ -134,5 +136,51 @@ async fn another_config_passes_over_what_cannot_be_read() -> Result<()> {
     pipeline.drained().await?;
     let landed: Vec<_> = (0..RECORDS).filter(|n| *n != BAD).collect();
     assert_eq!(numbers(&pipeline).await?, landed);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_front_of_a_record_that_cannot_be_transformed_lands() -> Result<()> {
+    const CAST: &str = "org.apache.kafka.connect.transforms.Cast$Value";
+    let pipeline = Pipeline::shared("none_transform", 1).await?;
+    pipeline
+        .database
+        .execute("CREATE TABLE items (written bigserial, n int, a int, b int)")
+        .await?;
+    // The first transform sees the batch before the second does, and the later record with it:
+    // the task is to fail with the earlier one all the same.
+    let settings = [
+        ("table.name.format", "items"),
+        ("errors.tolerance", "none"),
+        ("transforms", "early,late"),
+        ("transforms.early.type", CAST),
+        ("transforms.early.spec", "a:int32"),
+        ("transforms.late.type", CAST),
+        ("transforms.late.spec", "b:int32"),
+    ];
+    let records = (0..RECORDS).map(|n| match n {
+        BAD => Record::json(&json!({ "n": n, "a": 1, "b": "none" })),
+        50 => Record::json(&json!({ "n": n, "a": "none", "b": 1 })),
+        _ => good(n),
+    });
+    pipeline.produce(records).await?;
+    pipeline.create(&settings).await?;
+    pipeline
+        .rest()
+        .wait_for_state(&pipeline.name, "FAILED")
+        .await?;
+    let trace = pipeline.trace().await?.context("no trace")?;
+    let at = format!(
+        "TRANSFORMATION (class {CAST}), {}-0 at offset {BAD}",
+        pipeline.name
+    );
+    assert!(trace.contains(&at), "{trace}");
+    assert_eq!(numbers(&pipeline).await?, (0..BAD).collect::<Vec<_>>());
+    let stored = pipeline.stored().await?;
+    assert_eq!(
+        stored.get(&0),
+        Some(&BAD),
+        "the offset is where the rows are"
+    );
     Ok(())
 }

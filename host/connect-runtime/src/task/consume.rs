@@ -53,6 +53,17 @@ pub struct RawBatch {
     pub bytes: usize,
 }
 
+impl RawBatch {
+    /// What is in front of a record.
+    pub fn before(mut self, at: usize) -> Self {
+        if let Some(record) = self.records.get(at) {
+            self.next_offset = record.offset;
+        }
+        self.records.truncate(at);
+        self
+    }
+}
+
 /// How much one poll may bring.
 #[derive(Clone, Copy, Debug)]
 pub struct PollLimits {
