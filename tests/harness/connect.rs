@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use crate::postgres::{PASSWORD, USER};
 use crate::wait::wait_until;
 use crate::{http, install};
 
@@ -78,6 +79,16 @@ impl ConnectClient {
         self.get(&format!("/connectors/{name}/status")).await
     }
 
+    /// The trace of a failed task.
+    pub async fn trace(&self, name: &str) -> Result<Option<String>> {
+        let status = self.status(name).await?;
+        let tasks = status["tasks"]
+            .as_array()
+            .context("no tasks in the status")?;
+        let failed = tasks.iter().find(|task| task["state"] == "FAILED");
+        Ok(failed.map(|task| task["trace"].as_str().unwrap_or_default().to_owned()))
+    }
+
     /// Waits until the connector and all its tasks are in a state, such as `RUNNING`; a task that
     /// fails meanwhile ends the wait with its trace.
     pub async fn wait_for_state(&self, name: &str, state: &str) -> Result<()> {
@@ -106,6 +117,32 @@ impl ConnectClient {
         }
         Ok(())
     }
+}
+
+/// A sink of plain JSON in one task, which the tests' role writes.
+const SINK: &[(&str, &str)] = &[
+    ("connector.class", "FerrulePostgresSink"),
+    ("tasks.max", "1"),
+    ("connection.user", USER),
+    ("connection.password", PASSWORD),
+    (
+        "key.converter",
+        "org.apache.kafka.connect.storage.StringConverter",
+    ),
+    (
+        "value.converter",
+        "org.apache.kafka.connect.json.JsonConverter",
+    ),
+    ("value.converter.schemas.enable", "false"),
+];
+
+/// The configuration of a sink, with settings changed or added by one layer after another.
+pub fn sink_config(layers: &[&[(&str, &str)]]) -> Value {
+    let mut config = Map::new();
+    for (key, value) in SINK.iter().chain(layers.iter().copied().flatten()) {
+        config.insert((*key).to_owned(), json!(value));
+    }
+    config.into()
 }
 
 /// A file of `connectors/` as it would be POSTed, under another name and with other settings.

@@ -9,9 +9,11 @@
 
 pub mod avro;
 pub mod connect;
+pub mod dice;
 mod http;
 pub mod install;
 pub mod kafka;
+pub mod ledger;
 pub mod letter;
 pub mod names;
 pub mod pipeline;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::connect::{ConnectClient, connector};
+use crate::connect::{ConnectClient, connector, sink_config};
 use crate::kafka::TestKafka;
 use crate::letter::{Refused, by_position};
 use crate::names;
@@ -15,6 +15,12 @@ use crate::postgres::{PASSWORD, TestDatabase, TestPostgres, USER};
 use crate::record::{Received, Record};
 use crate::wait::wait_until;
 use crate::worker::TestWorker;
+
+const TOLERANT: &[(&str, &str)] = &[
+    ("errors.tolerance", "all"),
+    ("errors.deadletterqueue.topic.replication.factor", "1"),
+    ("errors.deadletterqueue.context.headers.enable", "true"),
+];
 
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -78,36 +84,12 @@ impl Pipeline {
     /// The configuration of a sink of plain JSON that tolerates errors, with settings changed or
     /// added.
     pub fn config(&self, settings: &[(&str, &str)]) -> Value {
-        let plain = [
-            ("connector.class", "FerrulePostgresSink"),
-            ("tasks.max", "1"),
-            (
-                "key.converter",
-                "org.apache.kafka.connect.storage.StringConverter",
-            ),
-            (
-                "value.converter",
-                "org.apache.kafka.connect.json.JsonConverter",
-            ),
-            ("value.converter.schemas.enable", "false"),
-            ("errors.tolerance", "all"),
-            ("errors.deadletterqueue.topic.replication.factor", "1"),
-            ("errors.deadletterqueue.context.headers.enable", "true"),
-        ];
-        let plain = plain.map(|(key, value)| (key.to_owned(), json!(value)));
-        let place = self
-            .place()
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), json!(value)));
-        let own = settings
+        let place = self.place();
+        let place: Vec<_> = place
             .iter()
-            .map(|(key, value)| ((*key).to_owned(), json!(value)));
-        plain
-            .into_iter()
-            .chain(place)
-            .chain(own)
-            .collect::<Map<_, _>>()
-            .into()
+            .map(|(key, value)| (*key, value.as_str()))
+            .collect();
+        sink_config(&[TOLERANT, &place, settings])
     }
 
     /// Creates the connector of [`Pipeline::config`] and waits until it runs.
@@ -172,30 +154,17 @@ impl Pipeline {
 
     /// The offsets that the database has, of partitions that have come anywhere.
     pub async fn stored(&self) -> Result<BTreeMap<i32, i64>> {
-        let query = "SELECT \"partition\", next_offset FROM ferrule.offsets \
-                     WHERE connector = $1 AND topic = $1 AND next_offset > 0";
-        let rows: Vec<(i32, i64)> = sqlx::query_as(query)
-            .bind(&self.name)
-            .fetch_all(self.database.pool())
-            .await?;
-        Ok(rows.into_iter().collect())
+        self.database.stored_offsets(&self.name).await
     }
 
     /// The offsets that the connector's group has.
     pub async fn committed(&self) -> Result<BTreeMap<i32, i64>> {
-        self.kafka
-            .committed(&format!("connect-{}", self.name), &self.name)
-            .await
+        self.kafka.sink_offsets(&self.name).await
     }
 
     /// The trace of a failed task.
     pub async fn trace(&self) -> Result<Option<String>> {
-        let status = self.rest.status(&self.name).await?;
-        let tasks = status["tasks"]
-            .as_array()
-            .context("no tasks in the status")?;
-        let failed = tasks.iter().find(|task| task["state"] == "FAILED");
-        Ok(failed.map(|task| task["trace"].as_str().unwrap_or_default().to_owned()))
+        self.rest.trace(&self.name).await
     }
 
     /// The dead letters by the partition and offset of their records.

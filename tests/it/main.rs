@@ -2,10 +2,8 @@
 
 mod converters;
 mod delivery;
-mod dice;
 mod errors;
 mod harness_smoke;
-mod ledger;
 mod rebalance;
 mod rest;
 mod restart;

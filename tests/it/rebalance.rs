@@ -12,9 +12,9 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use crate::dice::Dice;
-use crate::ledger::Ledger;
 use crate::wire::metric;
+use harness::dice::Dice;
+use harness::ledger::Ledger;
 
 const PARTITIONS: &str = "kafka_connect_sink_task_partition_count";
 const LIMIT: Duration = Duration::from_secs(30);

@@ -10,7 +10,7 @@ use harness::worker::{TestWorker, WorkerConfig};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::ledger::Ledger;
+use harness::ledger::Ledger;
 
 const LIMIT: Duration = Duration::from_secs(20);
 

@@ -143,6 +143,12 @@ impl TestKafka {
         tokio::task::spawn_blocking(ask).await?
     }
 
+    /// The offsets that the group of a sink has committed for the topic of its name.
+    pub async fn sink_offsets(&self, connector: &str) -> Result<BTreeMap<i32, i64>> {
+        self.committed(&format!("connect-{connector}"), connector)
+            .await
+    }
+
     /// The partitions of a topic that have a leader.
     pub async fn partitions(&self, topic: &str) -> Result<Vec<i32>> {
         let consumer: BaseConsumer = self.client().create()?;

@@ -1,5 +1,7 @@
 //! A test's own database: its addresses, its tables and what is in them.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool};
@@ -83,6 +85,16 @@ impl TestDatabase {
     pub async fn texts(&self, query: &str) -> Result<Vec<Option<String>>> {
         let query = sqlx::query_scalar(AssertSqlSafe(query.to_owned()));
         Ok(query.fetch_all(&self.pool).await?)
+    }
+
+    /// The offsets that a connector has stored of the topic of its name, for partitions that have
+    /// come anywhere.
+    pub async fn stored_offsets(&self, connector: &str) -> Result<BTreeMap<i32, i64>> {
+        let query = "SELECT \"partition\", next_offset FROM ferrule.offsets \
+                     WHERE connector = $1 AND topic = $1 AND next_offset > 0";
+        let query = sqlx::query_as(query).bind(connector);
+        let rows: Vec<(i32, i64)> = query.fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().collect())
     }
 
     /// How many rows a table has, or a table with a condition: `"t WHERE id > 3"`.

@@ -8,8 +8,8 @@ use harness::proxy::FaultProxy;
 use harness::wait::wait_until;
 use harness::worker::TestWorker;
 
-use crate::dice::Dice;
-use crate::ledger::Ledger;
+use harness::dice::Dice;
+use harness::ledger::Ledger;
 
 const CUTS: usize = 15;
 const LIMIT: Duration = Duration::from_secs(30);

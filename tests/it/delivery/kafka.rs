@@ -9,7 +9,7 @@ use harness::record::Record;
 use harness::worker::{TestWorker, WorkerConfig};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use crate::ledger::Ledger;
+use harness::ledger::Ledger;
 
 const LIMIT: Duration = Duration::from_secs(20);
 

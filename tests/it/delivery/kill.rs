@@ -6,8 +6,8 @@ use harness::record::Record;
 use harness::worker::{TestWorker, WorkerConfig};
 use serde_json::json;
 
-use crate::dice::Dice;
-use crate::ledger::Ledger;
+use harness::dice::Dice;
+use harness::ledger::Ledger;
 
 const KILLS: usize = 20;
 

@@ -9,7 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::ledger::Ledger;
+use harness::ledger::Ledger;
 
 /// What the dead letter topic cannot take at first.
 fn large(fault: &str) -> Record {

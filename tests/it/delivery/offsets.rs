@@ -8,7 +8,7 @@ use harness::wait::wait_until;
 use harness::worker::TestWorker;
 use reqwest::Method;
 
-use crate::ledger::Ledger;
+use harness::ledger::Ledger;
 
 const LIMIT: Duration = Duration::from_secs(30);
 

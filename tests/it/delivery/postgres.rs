@@ -10,8 +10,8 @@ use harness::wait::wait_until;
 use harness::worker::TestWorker;
 use serde_json::Value;
 
-use crate::ledger::Ledger;
 use crate::wire::metric;
+use harness::ledger::Ledger;
 
 const UNAVAILABLE: &str = "ferrule_task_target_unavailable";
 const LIMIT: Duration = Duration::from_secs(20);

@@ -7,8 +7,8 @@ use harness::worker::{TestWorker, WorkerConfig};
 use serde_json::json;
 
 use super::shared;
-use crate::ledger::Ledger;
 use crate::wire::{plain, send, send_json};
+use harness::ledger::Ledger;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connector_is_created_once() -> Result<()> {

@@ -5,8 +5,8 @@ use harness::wait::wait_until;
 use serde_json::{Value, json};
 
 use super::{keys, shared};
-use crate::ledger::Ledger;
 use crate::wire::{plain, send};
+use harness::ledger::Ledger;
 
 async fn get(path: &str) -> Result<Value> {
     let answer = plain(shared().await?, "GET", path).await?;

@@ -8,8 +8,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::shared;
-use crate::ledger::Ledger;
 use crate::wire::{Answer, plain, send};
+use harness::ledger::Ledger;
 
 const LIMIT: Duration = Duration::from_secs(20);
 

@@ -4,8 +4,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{keys, shared};
-use crate::ledger::Ledger;
 use crate::wire::{Answer, plain, send_json};
+use harness::ledger::Ledger;
 
 const CLASS: &str = "FerrulePostgresSink";
 

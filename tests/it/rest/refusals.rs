@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::shared;
-use crate::ledger::Ledger;
 use crate::wire::{send, send_json};
+use harness::ledger::Ledger;
 
 async fn refused(body: &Value) -> Result<String> {
     send_json(shared().await?, "POST", "/connectors", body)

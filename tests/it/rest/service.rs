@@ -6,8 +6,8 @@ use harness::worker::{TestWorker, WorkerConfig};
 use serde_json::json;
 
 use super::{keys, shared};
-use crate::ledger::Ledger;
 use crate::wire::{plain, send, send_json};
+use harness::ledger::Ledger;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_root_names_a_version_that_tools_can_read() -> Result<()> {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::connect::{ConnectClient, sink_config};
+use crate::kafka::TestKafka;
+use crate::names;
+use crate::postgres::{TestDatabase, TestPostgres};
+use crate::record::Record;
+use crate::wait::wait_until;
 use anyhow::{Context, Result, bail, ensure};
-use harness::connect::ConnectClient;
-use harness::kafka::TestKafka;
-use harness::names;
-use harness::postgres::{PASSWORD, TestDatabase, TestPostgres, USER};
-use harness::record::Record;
-use harness::wait::wait_until;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 /// The rows get their `id` in the order in which they are written.
@@ -28,6 +28,21 @@ const AUDIT: &str = "SELECT part, count(*), count(*) FILTER (WHERE seq IS DISTIN
         lag(at_offset) OVER w AS before \
         FROM ledger WINDOW w AS (PARTITION BY part ORDER BY id)) placed \
     GROUP BY part ORDER BY part";
+
+const OWN: &[(&str, &str)] = &[
+    ("table.name.format", "ledger"),
+    ("insert.mode", "insert"),
+    ("transforms", "place"),
+    (
+        "transforms.place.type",
+        "org.apache.kafka.connect.transforms.InsertField$Value",
+    ),
+    ("transforms.place.partition.field", "at_partition"),
+    ("transforms.place.offset.field", "at_offset"),
+    ("consumer.override.max.poll.records", "100"),
+    ("consumer.override.session.timeout.ms", "1500"),
+    ("consumer.override.heartbeat.interval.ms", "300"),
+];
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -73,40 +88,12 @@ impl<'a> Ledger<'a> {
     /// that vanishes soon missed.
     pub fn config(&self, settings: &[(&str, &str)]) -> Value {
         let url = self.database.jdbc_url();
-        let own = [
+        let place = [
             ("name", self.name.as_str()),
-            ("connector.class", "FerrulePostgresSink"),
-            ("tasks.max", "1"),
             ("topics", &self.name),
             ("connection.url", &url),
-            ("connection.user", USER),
-            ("connection.password", PASSWORD),
-            ("table.name.format", "ledger"),
-            ("insert.mode", "insert"),
-            (
-                "key.converter",
-                "org.apache.kafka.connect.storage.StringConverter",
-            ),
-            (
-                "value.converter",
-                "org.apache.kafka.connect.json.JsonConverter",
-            ),
-            ("value.converter.schemas.enable", "false"),
-            ("transforms", "place"),
-            (
-                "transforms.place.type",
-                "org.apache.kafka.connect.transforms.InsertField$Value",
-            ),
-            ("transforms.place.partition.field", "at_partition"),
-            ("transforms.place.offset.field", "at_offset"),
-            ("consumer.override.max.poll.records", "100"),
-            ("consumer.override.session.timeout.ms", "1500"),
-            ("consumer.override.heartbeat.interval.ms", "300"),
         ];
-        let all = own.iter().chain(settings);
-        all.map(|(key, value)| ((*key).to_owned(), json!(value)))
-            .collect::<Map<_, _>>()
-            .into()
+        sink_config(&[OWN, &place, settings])
     }
 
     /// Creates the connector, whatever becomes of it.
@@ -234,20 +221,12 @@ impl<'a> Ledger<'a> {
 
     /// The offsets in the database.
     pub async fn stored(&self) -> Result<BTreeMap<i32, i64>> {
-        let query = "SELECT \"partition\", next_offset FROM ferrule.offsets \
-                     WHERE connector = $1 AND topic = $1 AND next_offset > 0";
-        let rows: Vec<(i32, i64)> = sqlx::query_as(query)
-            .bind(&self.name)
-            .fetch_all(self.database.pool())
-            .await?;
-        Ok(rows.into_iter().collect())
+        self.database.stored_offsets(&self.name).await
     }
 
     /// The offsets of the connector's group.
     pub async fn committed(&self) -> Result<BTreeMap<i32, i64>> {
-        self.kafka
-            .committed(&format!("connect-{}", self.name), &self.name)
-            .await
+        self.kafka.sink_offsets(&self.name).await
     }
 
     /// How many sessions own partitions.
@@ -261,12 +240,7 @@ impl<'a> Ledger<'a> {
 
     /// The trace of a failed task.
     pub async fn trace(&self, rest: &ConnectClient) -> Result<Option<String>> {
-        let status = rest.status(&self.name).await?;
-        let tasks = status["tasks"]
-            .as_array()
-            .context("no tasks in the status")?;
-        let failed = tasks.iter().find(|task| task["state"] == "FAILED");
-        Ok(failed.map(|task| task["trace"].as_str().unwrap_or_default().to_owned()))
+        rest.trace(&self.name).await
     }
 
     /// Waits until the task has failed, and gives its trace.
