@@ -164,8 +164,8 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The value of a field as a Rust type, also of what reads as one; none if it is absent or null.
-    /// A value that does not read as the type is a failure that names the field.
+    /// The value of a field as a Rust type, also of what reads as one; none if it is absent or
+    /// null. A value that does not read as the type is a failure that names the field.
     pub fn coerced<T: Coerce<'a>>(&self, column: impl Column) -> Result<Option<T>> {
         match self.value(column) {
             None | Some(Value::Null) => Ok(None),

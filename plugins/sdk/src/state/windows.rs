@@ -15,9 +15,9 @@ use crate::state::{self, Stored};
 ///
 /// let windows = Windows::<u64>::named("sum").lasting(30_000).of(100);
 /// let mut session = windows.load()?;
-/// session.observe(1_000);
+/// session.observe(Some(1_000));
 /// assert!(session.add(|sum| *sum += 5).is_empty());
-/// session.observe(31_000);
+/// session.observe(Some(31_000));
 /// let closed = session.add(|sum| *sum += 7);
 /// assert_eq!((closed[0].start, closed[0].count, closed[0].value), (1_000, 1, 5));
 /// session.save()?;
@@ -46,7 +46,7 @@ pub struct Window<A> {
 #[derive(Debug)]
 pub struct Session<'a, A> {
     windows: &'a Windows<A>,
-    /// The greatest timestamp.
+    /// The greatest timestamp that the partition has shown.
     clock: i64,
     open: Option<Window<A>>,
     changed: bool,
@@ -78,14 +78,10 @@ impl<A: Stored + Default> Windows<A> {
     /// What the state has of the partition at hand.
     pub fn load(&self) -> Result<Session<'_, A>> {
         let stored = state::get(&self.key);
-        let (clock, open) = match stored {
-            Some(bytes) => Stored::from_bytes(&bytes)?,
-            None => (i64::MIN, None),
-        };
         Ok(Session {
             windows: self,
-            clock,
-            open,
+            clock: state::clock().unwrap_or_default(),
+            open: stored.map(|it| Stored::from_bytes(&it)).transpose()?,
             changed: false,
         })
     }
@@ -93,11 +89,8 @@ impl<A: Stored + Default> Windows<A> {
 
 impl<A: Stored + Default> Session<'_, A> {
     /// Notes the timestamp of a record, also of one that is not added.
-    pub fn observe(&mut self, timestamp: i64) {
-        if timestamp > self.clock {
-            self.clock = timestamp;
-            self.changed = true;
-        }
+    pub fn observe(&mut self, timestamp: Option<i64>) {
+        self.clock = self.clock.max(timestamp.unwrap_or(i64::MIN));
     }
 
     /// Adds a record to the window, and gives the windows that it closed: the one before, if its
@@ -131,8 +124,10 @@ impl<A: Stored + Default> Session<'_, A> {
 
     /// Writes to the state what has changed.
     pub fn save(self) -> Result<()> {
-        if self.changed {
-            state::set(&self.windows.key, (self.clock, self.open).to_bytes())?;
+        match self.open {
+            Some(open) if self.changed => state::set(&self.windows.key, open.to_bytes())?,
+            None if self.changed => state::delete(&self.windows.key),
+            _ => {}
         }
         Ok(())
     }
@@ -168,12 +163,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::reset;
+    use crate::testing::{reset, world};
 
     /// All the windows of a stream, the last one open: the plain way.
     fn model(records: &[(i64, u32)]) -> Vec<Window<Vec<u32>>> {
         let mut windows: Vec<Window<Vec<u32>>> = Vec::new();
-        let mut clock = i64::MIN;
+        let mut clock = 0;
         for (at, number) in records {
             clock = clock.max(*at);
             let fits = |it: &&mut Window<_>| it.count < 4 && clock - it.start < 20;
@@ -199,16 +194,19 @@ mod tests {
         ) {
             reset();
             let windows = Windows::<Vec<u32>>::named("w").lasting(20).of(4);
-            let (mut at, mut records, mut made) = (0, Vec::new(), Vec::new());
+            let (mut at, mut newest) = (0, 0);
+            let (mut records, mut made) = (Vec::new(), Vec::new());
             let mut session = windows.load().unwrap();
             for (step, number, cut) in steps {
                 at += step;
                 records.push((at, number));
-                session.observe(at);
+                session.observe(Some(at));
+                newest = newest.max(at);
                 made.extend(session.add(|all| all.push(number)));
                 if cut {
                     made.extend(session.tick(session.clock));
                     session.save().unwrap();
+                    world(|world| world.advance(newest));
                     session = windows.load().unwrap();
                 }
             }
