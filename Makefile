@@ -13,12 +13,12 @@ INSTALL := tests/services/install.sh
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help demo test bench lint plugins services tools cargo
+.PHONY: help demo test bench bench-peers bench-scale lint plugins services tools cargo
 
 help: ## Print this list
 	@echo 'Ferrule: Kafka Connect without the JVM.'
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 	@echo
 	@echo 'Start with `make demo`: it deploys three connectors and shows what lands in Postgres.'
 	@echo '  make demo DEMO_ARGS=--exit     the same, checked, and ends by itself'
@@ -39,9 +39,20 @@ test: cargo services plugins ## Run all tests, against a real Kafka, registry an
 	$(CARGO) test --locked --workspace
 	cd plugins && $(CARGO) test --locked --workspace
 
-bench: cargo services plugins ## Measure the drain into Postgres against plain COPY
+bench: cargo services plugins ## Measure the drain into Postgres against plain COPY, and the plugin host
 	$(CARGO) build --locked --release -p connect-runtime
-	@tests/bench/run.sh $(BENCH_ARGS)
+	@tests/bench/run.sh drain $(BENCH_ARGS)
+	$(CARGO) bench --locked -p connect-wasm --bench host
+
+bench-peers: cargo services plugins ## Measure Ferrule beside Kafka Connect and faucet
+	@$(INSTALL) peers
+	@$(INSTALL) faucet || echo 'faucet cannot be built here: its rows stay empty' >&2
+	$(CARGO) build --locked --release -p connect-runtime
+	@tests/bench/run.sh peers $(BENCH_ARGS)
+
+bench-scale: cargo services plugins ## Measure partitions, connectors, record sizes, idleness
+	$(CARGO) build --locked --release -p connect-runtime
+	@tests/bench/run.sh scale $(BENCH_ARGS)
 
 lint: cargo tools ## Check format, lints and docs; licences too when cargo-deny is installed
 	$(CARGO) fmt --all --check

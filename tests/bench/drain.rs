@@ -1,91 +1,32 @@
-//! One drain: a connector is POSTed, and the rows that land are counted by their offsets.
+//! One drain: a topic is written into a table, and the rows are counted as they become visible.
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use harness::postgres::{TestDatabase, TestPostgres};
-use harness::registry::TestRegistry;
-use harness::worker::TestWorker;
-use serde_json::{Value, json};
+use anyhow::{Context, Result, ensure};
 
-use crate::{Options, events, indexed, limit, meter};
-
-/// How the events are encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Plain JSON, without a schema.
-    Json,
-    /// Avro, with a registry.
-    Avro,
-}
+use crate::contender::Contender;
+use crate::events::fill::Topic;
+use crate::meter;
+use crate::stand::Stand;
+use crate::target::{Progress, Target};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Case {
-    /// The encoding.
-    pub format: Format,
-    /// Into the table with all its indexes, or with its primary key alone.
-    pub indexes: bool,
-    /// Through the plugin `activity-event`.
-    pub plugin: bool,
-}
-
-impl Case {
-    /// What the report calls it.
-    pub fn name(&self) -> String {
-        let format = if self.format == Format::Json {
-            "JSON"
-        } else {
-            "Avro"
-        };
-        let plugin = if self.plugin {
-            "with a plugin"
-        } else {
-            "no plugin"
-        };
-        format!("{format}, {plugin}, {}", indexed(self.indexes))
-    }
-
-    fn connector(
-        &self,
-        name: &str,
-        database: &TestDatabase,
-        registry: &TestRegistry,
-        tasks: i32,
-    ) -> Value {
-        let mut config = json!({
-            "connector.class": "FerrulePostgresSink",
-            "tasks.max": tasks.to_string(),
-            "key.converter": "org.apache.kafka.connect.storage.StringConverter",
-            "connection.url": database.jdbc_url(),
-            "connection.user": "ferrule",
-            "connection.password": "ferrule",
-            "table.name.format": "drained",
-            "insert.mode": "insert",
-            "pk.mode": "none",
-        });
-        let mut set = |key: &str, value: &str| config[key] = json!(value);
-        match self.format {
-            Format::Json => {
-                set("topics", events::JSON_TOPIC);
-                set(
-                    "value.converter",
-                    "org.apache.kafka.connect.json.JsonConverter",
-                );
-                set("value.converter.schemas.enable", "false");
-            }
-            Format::Avro => {
-                set("topics", events::AVRO_TOPIC);
-                set("value.converter", "io.confluent.connect.avro.AvroConverter");
-                set("value.converter.schema.registry.url", &registry.url());
-            }
-        }
-        if self.plugin {
-            set("transforms", "validate");
-            set("transforms.validate.type", "activity-event");
-        }
-        json!({ "name": name, "config": config })
-    }
+pub struct Case<'a> {
+    /// Who drains.
+    pub contender: Contender,
+    /// The topic.
+    pub topic: &'a Topic,
+    /// The name of the table.
+    pub table: &'a str,
+    /// How it is made and written to.
+    pub target: Target,
+    /// Tasks of a connector.
+    pub tasks: i32,
+    /// So many connectors drain the whole topic, each.
+    pub connectors: u64,
+    /// Settings of the connector on top of those that it cannot do without.
+    pub settings: &'a [(&'a str, &'a str)],
 }
 
 /// What a run gave.
@@ -103,97 +44,96 @@ pub struct Measured {
     pub first_row: Option<f64>,
 }
 
-/// What all cases share.
+/// The figures of one moment.
 #[derive(Clone, Copy)]
-pub struct Stand<'a> {
-    /// The worker, warm.
-    pub worker: &'a TestWorker,
-    /// Its database.
-    pub database: &'a TestDatabase,
-    /// The server of the database.
-    pub postgres: &'a TestPostgres,
-    /// The registry.
-    pub registry: &'a TestRegistry,
-    /// The command line's options.
-    pub options: &'a Options,
+struct Sample {
+    at: Instant,
+    worker: f64,
+    postgres: f64,
 }
 
-/// Drains the topic once.
-pub async fn measure(case: &Case, stand: Stand<'_>) -> Result<Measured> {
-    let Stand {
-        worker,
-        database,
-        postgres,
-        registry,
-        options,
-    } = stand;
-    limit::create_table(database, "drained", case.indexes).await?;
-    let name = harness::names::unique("bench");
-    let pid = worker.pid().context("the worker is not running")?;
-    let postgres_pid = postgres.pid().await.context("Postgres is not running")?;
-    meter::reset_peak_rss(pid)?;
-    let before = (
-        meter::cpu_seconds(pid)?,
-        meter::family_cpu_seconds(postgres_pid)?,
-    );
-    let posted = Instant::now();
-    let connector = case.connector(&name, database, registry, options.tasks);
-    worker.rest().create(&connector).await?;
-    let (mut first, mut at_first) = (None, 0);
-    let elapsed = loop {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let rows = landed(database, &name).await?;
-        if rows > 0 && first.is_none() {
-            (first, at_first) = (Some(posted.elapsed()), rows);
-        }
-        if rows >= options.rows {
-            break posted.elapsed();
-        }
-        let status = worker.rest().status(&name).await?.to_string();
-        if status.contains("FAILED") {
-            bail!("{}: {status}", case.name());
-        }
-        if posted.elapsed() > Duration::from_secs(300) {
-            bail!("{}: {rows} rows landed in five minutes", case.name());
-        }
-    };
-    let first = first.unwrap_or(elapsed);
-    let after = (
-        meter::cpu_seconds(pid)?,
-        meter::family_cpu_seconds(postgres_pid)?,
-    );
-    let peak_rss = meter::peak_rss(pid)?;
-    worker.rest().delete(&name).await?;
-    let counted = database.count("drained").await?;
-    anyhow::ensure!(
-        counted as u64 == options.rows,
-        "{counted} rows are in the table"
-    );
-    let millions = options.rows as f64 / 1e6;
-    Ok(Measured {
-        rows_per_second: (options.rows - at_first) as f64 / (elapsed - first).as_secs_f64(),
-        worker_cpu: Some((after.0 - before.0) / millions),
-        postgres_cpu: (after.1 - before.1) / millions,
-        peak_rss: Some(peak_rss),
-        first_row: Some(first.as_secs_f64()),
-    })
-}
-
-/// Rows that are committed: every event is a row, and the offsets move with them.
-async fn landed(database: &TestDatabase, connector: &str) -> Result<u64> {
-    let query = format!(
-        "SELECT coalesce(sum(next_offset), 0)::text FROM ferrule.offsets \
-         WHERE connector = '{connector}'"
-    );
-    // The table is there once the connector has made it.
-    match database.texts(&query).await {
-        Ok(rows) => Ok(rows
-            .into_iter()
-            .flatten()
-            .next()
-            .unwrap_or_default()
-            .parse()
-            .unwrap_or(0)),
-        Err(_) => Ok(0),
+impl Sample {
+    fn take(worker: Option<u32>, postgres: u32) -> Result<Self> {
+        Ok(Self {
+            at: Instant::now(),
+            worker: worker.map_or(Ok(0.0), meter::cpu_seconds)?,
+            postgres: meter::family_cpu_seconds(postgres)?,
+        })
     }
+}
+
+/// No drain takes so long.
+const LIMIT: Duration = Duration::from_secs(600);
+/// How often it is looked whether the drain goes on.
+const CHECK: Duration = Duration::from_secs(1);
+/// How often rows are looked for.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Drains the topic once, with a process of its own.
+pub async fn measure(stand: &Stand, case: &Case<'_>) -> Result<Measured> {
+    case.target.create(stand, case.table).await?;
+    let mut progress = Progress::of(stand, case.table).await?;
+    let name = harness::names::unique("bench");
+    let postgres = stand.postgres_pid().await?;
+    let mut running = case.contender.start(stand).await?;
+    // A worker is there before the order, faucet is not.
+    let worker = running.pid().ok();
+    worker.map_or(Ok(()), meter::reset_peak_rss)?;
+    let start = Sample::take(worker, postgres)?;
+    for number in 0..case.connectors {
+        running
+            .order(stand, case, &format!("{name}-{number}"))
+            .await?;
+    }
+    let all = case.topic.rows * case.connectors;
+    let worker = running.pid()?;
+
+    let mut first: Option<(Sample, u64)> = None;
+    let mut checked = Instant::now();
+    let (last, rows) = loop {
+        if checked.elapsed() > CHECK {
+            checked = Instant::now();
+            running.ensure_running(&format!("{name}-0")).await?;
+            ensure!(start.at.elapsed() < LIMIT, "not all rows in {LIMIT:?}");
+        }
+        if first.is_some() && !progress.may_be_complete(all).await? {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
+        let sample = Sample::take(Some(worker), postgres)?;
+        let rows = progress.rows().await?;
+        if rows >= all {
+            break (sample, rows);
+        }
+        let pause = match first {
+            // A large table must not be counted all the time.
+            Some((begin, before)) => {
+                let done = (rows - before) as f64 / (all - before) as f64;
+                let rest = (sample.at - begin.at).as_secs_f64() * (1.0 / done.max(0.01) - 1.0);
+                PAUSE.max(Duration::from_secs_f64(rest / 2.0).min(CHECK))
+            }
+            None => PAUSE,
+        };
+        if rows > 0 && first.is_none() {
+            first = Some((sample, rows));
+        }
+        tokio::time::sleep(pause).await;
+    };
+    ensure!(rows == all, "{rows} rows are in the table");
+    let (first, at_first) = first.context("all rows came at once: take more of them")?;
+    running.be_quiet();
+    // A JVM is busy with its own start until then, and this is no measurement of that.
+    let (from, rows_from) = match case.contender {
+        Contender::Connect => (first, at_first),
+        _ => (start, 0),
+    };
+    let millions = |from: u64| (all - from) as f64 / 1e6;
+    let seconds = (last.at - first.at).as_secs_f64();
+    Ok(Measured {
+        rows_per_second: millions(at_first) * 1e6 / seconds,
+        worker_cpu: Some((last.worker - from.worker) / millions(rows_from)),
+        postgres_cpu: (last.postgres - start.postgres) / millions(0),
+        peak_rss: Some(meter::peak_rss(worker)?),
+        first_row: Some((first.at - start.at).as_secs_f64()),
+    })
 }

@@ -1,21 +1,34 @@
 //! Activity events of about 400 bytes, the same ones as JSON, as Avro and as COPY text.
 
+pub mod fill;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::time::Duration;
 
-use anyhow::Result;
-use harness::kafka::TestKafka;
-use harness::registry::TestRegistry;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+/// How events are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Plain JSON, without a schema.
+    Json,
+    /// JSON that carries its schema in each record, as Kafka Connect's converter writes it.
+    JsonWithSchema,
+    /// Avro, with a registry.
+    Avro,
+}
 
-/// The topic of JSON events.
-pub const JSON_TOPIC: &str = "bench-json";
-/// The topic of Avro events.
-pub const AVRO_TOPIC: &str = "bench-avro";
+impl Format {
+    /// What the reports call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "JSON",
+            Self::JsonWithSchema => "JSON with schema",
+            Self::Avro => "Avro",
+        }
+    }
+}
 
-const SCHEMA: &str = r#"{"type":"record","name":"ActivityEvent","fields":[
+/// The Avro schema. The properties are text, because the JDBC sinks write no map to JSONB.
+pub const SCHEMA: &str = r#"{"type":"record","name":"ActivityEvent","fields":[
   {"name":"track_id","type":"string"},
   {"name":"domain","type":"string"},
   {"name":"event_type","type":"string"},
@@ -23,32 +36,51 @@ const SCHEMA: &str = r#"{"type":"record","name":"ActivityEvent","fields":[
   {"name":"kb_object_id","type":["null","long"]},
   {"name":"mode_s","type":["null","string"]},
   {"name":"mmsi","type":["null","string"]},
-  {"name":"event_timestamp","type":{"type":"long","logicalType":"timestamp-micros"}},
+  {"name":"event_timestamp","type":{"type":"long","logicalType":"timestamp-millis"}},
   {"name":"latitude","type":["null","double"]},
   {"name":"longitude","type":["null","double"]},
-  {"name":"properties","type":{"type":"map","values":"string"}},
+  {"name":"properties","type":{"type":"string","connect.name":"io.debezium.data.Json"}},
   {"name":"associated_track_ids","type":{"type":"array","items":"string"}},
   {"name":"associated_kb_ids","type":{"type":"array","items":"long"}}]}"#;
+
+/// The same for Kafka Connect's JSON converter.
+const CONNECT_SCHEMA: &str = r#"{"type":"struct","optional":false,"name":"ActivityEvent","fields":[
+{"field":"track_id","type":"string","optional":false},
+{"field":"domain","type":"string","optional":false},
+{"field":"event_type","type":"string","optional":false},
+{"field":"activity_type","type":"string","optional":true},
+{"field":"kb_object_id","type":"int64","optional":true},
+{"field":"mode_s","type":"string","optional":true},
+{"field":"mmsi","type":"string","optional":true},
+{"field":"event_timestamp","type":"int64","optional":false,"name":"org.apache.kafka.connect.data.Timestamp","version":1},
+{"field":"latitude","type":"double","optional":true},
+{"field":"longitude","type":"double","optional":true},
+{"field":"properties","type":"string","optional":false,"name":"io.debezium.data.Json","version":1},
+{"field":"associated_track_ids","type":"array","optional":false,"items":{"type":"string","optional":false}},
+{"field":"associated_kb_ids","type":"array","optional":false,"items":{"type":"int64","optional":false}}]}"#;
 
 /// 2025-01-06T00:00:00Z, in seconds.
 const EPOCH: u64 = 1_736_121_600;
 
-struct Event {
-    track: String,
+/// One event; its number decides all that is in it.
+pub struct Event {
+    /// The key of the record.
+    pub track: String,
     activity: &'static str,
     kb_object: u64,
     mode_s: String,
     second: u64,
     latitude: f64,
     longitude: f64,
-    properties: [(&'static str, String); 4],
+    properties: Vec<(&'static str, String)>,
     tracks: [String; 2],
     kb_ids: [u64; 2],
 }
 
 impl Event {
-    fn new(number: u64) -> Self {
-        // A multiplicative hash spreads the keys, so that the indexes see no sorted input.
+    /// The event of a number: 40 a second, and no track twice within a second.
+    pub fn new(number: u64) -> Self {
+        // A multiplicative hash spreads the values, so that the indexes see no sorted input.
         let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16;
         let activities = [
             "air_refueling",
@@ -57,14 +89,15 @@ impl Event {
             "low_pass",
         ];
         Self {
-            track: format!("T-{:06}", spread % 50_000),
+            // The factor has no divisor in common with the number of tracks.
+            track: format!("T-{:06}", number * 30_803 % 50_000),
             activity: activities[(spread % 4) as usize],
             kb_object: spread % 10_000,
             mode_s: format!("{:06X}", spread % 0xFF_FFFF),
             second: number / 40,
             latitude: (spread % 1_800_000) as f64 / 10_000.0 - 90.0,
             longitude: (spread % 3_600_000) as f64 / 10_000.0 - 180.0,
-            properties: [
+            properties: vec![
                 ("altitude_ft", (spread % 45_000).to_string()),
                 ("speed_kts", (spread % 600).to_string()),
                 ("source", format!("sensor-{:03}", spread % 300)),
@@ -78,6 +111,62 @@ impl Event {
         }
     }
 
+    /// The same with a property of so many bytes more.
+    #[must_use]
+    pub fn heavier(mut self, bytes: usize) -> Self {
+        let note = self.mode_s.repeat(bytes / self.mode_s.len());
+        self.properties.push(("note", note));
+        self
+    }
+
+    /// The same with its number as `kb_object_id`, by which a row is known again.
+    #[must_use]
+    pub fn numbered(mut self, number: u64) -> Self {
+        self.kb_object = number;
+        self
+    }
+
+    /// Replaces `out` by the encoded event; `schema` is the id of the Avro schema.
+    pub fn encode(&self, format: Format, schema: u32, out: &mut Vec<u8>) {
+        out.clear();
+        match format {
+            Format::Json => self.json(&format!("\"{}\"", self.timestamp()), &self.object(), out),
+            Format::JsonWithSchema => {
+                let _ = write!(out, "{{\"schema\":{CONNECT_SCHEMA},\"payload\":");
+                let text = format!("\"{}\"", self.object().replace('"', "\\\""));
+                self.json(&self.millis().to_string(), &text, out);
+                out.push(b'}');
+            }
+            Format::Avro => self.avro(schema, out),
+        }
+    }
+
+    /// Appends the line that COPY's text format has for the event.
+    pub fn copy_text(&self, out: &mut Vec<u8>) {
+        // Writing to a Vec never fails.
+        let _ = writeln!(
+            out,
+            "{}\tAIR\tactivity_detected\t{}\t{}\t{}\t\\N\t{}\t{}\t{}\t{}\t{{{},{}}}\t{{{},{}}}",
+            self.track,
+            self.activity,
+            self.kb_object,
+            self.mode_s,
+            self.timestamp(),
+            self.latitude,
+            self.longitude,
+            self.object(),
+            self.tracks[0],
+            self.tracks[1],
+            self.kb_ids[0],
+            self.kb_ids[1],
+        );
+    }
+
+    fn millis(&self) -> u64 {
+        let day = self.second / 86_400 % 20;
+        (EPOCH + day * 86_400 + self.second % 86_400) * 1000
+    }
+
     fn timestamp(&self) -> String {
         let second = self.second % 86_400;
         let day = 6 + self.second / 86_400 % 20;
@@ -89,47 +178,40 @@ impl Event {
         )
     }
 
-    fn properties_json(&self) -> String {
-        let pairs = self
-            .properties
-            .iter()
-            .map(|(key, value)| format!("\"{key}\":\"{value}\""));
-        format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+    /// The properties as a JSON object.
+    fn object(&self) -> String {
+        let mut object = String::from("{");
+        for (key, value) in &self.properties {
+            let comma = if object.len() > 1 { "," } else { "" };
+            let _ = write!(object, "{comma}\"{key}\":\"{value}\"");
+        }
+        object.push('}');
+        object
     }
 
-    fn json(&self, out: &mut String) {
-        let Self {
-            track,
-            activity,
-            kb_object,
-            mode_s,
-            latitude,
-            longitude,
-            tracks,
-            kb_ids,
-            ..
-        } = self;
-        out.clear();
-        // Writing to a String never fails.
+    fn json(&self, timestamp: &str, properties: &str, out: &mut Vec<u8>) {
         let _ = write!(
             out,
-            "{{\"track_id\":\"{track}\",\"domain\":\"AIR\",\"event_type\":\"activity_detected\",\
-             \"activity_type\":\"{activity}\",\"kb_object_id\":{kb_object},\
-             \"mode_s\":\"{mode_s}\",\"mmsi\":null,\"event_timestamp\":\"{}\",\
-             \"latitude\":{latitude},\"longitude\":{longitude},\"properties\":{},\
-             \"associated_track_ids\":[\"{}\",\"{}\"],\"associated_kb_ids\":[{},{}]}}",
-            self.timestamp(),
-            self.properties_json(),
-            tracks[0],
-            tracks[1],
-            kb_ids[0],
-            kb_ids[1],
+            "{{\"track_id\":\"{}\",\"domain\":\"AIR\",\"event_type\":\"activity_detected\",\
+             \"activity_type\":\"{}\",\"kb_object_id\":{},\"mode_s\":\"{}\",\"mmsi\":null,\
+             \"event_timestamp\":{timestamp},\"latitude\":{},\"longitude\":{},\
+             \"properties\":{properties},\"associated_track_ids\":[\"{}\",\"{}\"],\
+             \"associated_kb_ids\":[{},{}]}}",
+            self.track,
+            self.activity,
+            self.kb_object,
+            self.mode_s,
+            self.latitude,
+            self.longitude,
+            self.tracks[0],
+            self.tracks[1],
+            self.kb_ids[0],
+            self.kb_ids[1],
         );
     }
 
     /// Avro's binary encoding, after Confluent's magic byte and schema id.
     fn avro(&self, schema: u32, out: &mut Vec<u8>) {
-        out.clear();
         out.push(0);
         out.extend(schema.to_be_bytes());
         text(&self.track, out);
@@ -142,21 +224,12 @@ impl Event {
         long(1, out);
         text(&self.mode_s, out);
         long(0, out);
-        let day = self.second / 86_400 % 20;
-        long(
-            (EPOCH + day * 86_400 + self.second % 86_400) * 1_000_000,
-            out,
-        );
+        long(self.millis(), out);
         for degrees in [self.latitude, self.longitude] {
             long(1, out);
             out.extend(degrees.to_le_bytes());
         }
-        long(self.properties.len() as u64, out);
-        for (key, value) in &self.properties {
-            text(key, out);
-            text(value, out);
-        }
-        long(0, out);
+        text(&self.object(), out);
         long(self.tracks.len() as u64, out);
         for track in &self.tracks {
             text(track, out);
@@ -183,99 +256,4 @@ fn long(number: u64, out: &mut Vec<u8>) {
 fn text(text: &str, out: &mut Vec<u8>) {
     long(text.len() as u64, out);
     out.extend(text.as_bytes());
-}
-
-/// Appends the line that COPY's text format has for an event.
-pub fn write_copy_text(number: u64, out: &mut Vec<u8>) {
-    let event = Event::new(number);
-    let Event {
-        track,
-        activity,
-        kb_object,
-        mode_s,
-        latitude,
-        longitude,
-        tracks,
-        kb_ids,
-        ..
-    } = &event;
-    // Writing to a Vec never fails.
-    let _ = writeln!(
-        out,
-        "{track}\tAIR\tactivity_detected\t{activity}\t{kb_object}\t{mode_s}\t\\N\t{}\t{latitude}\t\
-         {longitude}\t{}\t{{{},{}}}\t{{{},{}}}",
-        event.timestamp(),
-        event.properties_json(),
-        tracks[0],
-        tracks[1],
-        kb_ids[0],
-        kb_ids[1],
-    );
-}
-
-/// Fills both topics, snappy, evenly over their partitions.
-pub async fn fill(
-    kafka: &TestKafka,
-    registry: &TestRegistry,
-    rows: u64,
-    partitions: i32,
-) -> Result<()> {
-    let schema = registry
-        .register(&format!("{AVRO_TOPIC}-value"), SCHEMA)
-        .await?;
-    for topic in [JSON_TOPIC, AVRO_TOPIC] {
-        kafka.create_topic(topic, partitions).await?;
-    }
-    let mut config = kafka.client();
-    config
-        .set("compression.type", "snappy")
-        .set("linger.ms", "20")
-        .set("acks", "1");
-    config.set("queue.buffering.max.messages", "200000");
-    let producer: BaseProducer = config.create()?;
-    let work = move || -> Result<()> {
-        let (mut json, mut avro) = (String::new(), Vec::new());
-        for number in 0..rows {
-            let event = Event::new(number);
-            event.json(&mut json);
-            event.avro(schema, &mut avro);
-            let partition = (number % partitions as u64) as i32;
-            send(
-                &producer,
-                JSON_TOPIC,
-                partition,
-                &event.track,
-                json.as_bytes(),
-            )?;
-            send(&producer, AVRO_TOPIC, partition, &event.track, &avro)?;
-        }
-        producer.flush(Duration::from_secs(120))?;
-        Ok(())
-    };
-    tokio::task::spawn_blocking(work).await?
-}
-
-fn send(
-    producer: &BaseProducer,
-    topic: &str,
-    partition: i32,
-    key: &str,
-    value: &[u8],
-) -> Result<()> {
-    let mut record = BaseRecord::to(topic)
-        .partition(partition)
-        .key(key)
-        .payload(value);
-    loop {
-        match producer.send(record) {
-            Ok(()) => break,
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                record = back;
-                producer.poll(Duration::from_millis(20));
-            }
-            Err((error, _)) => return Err(error.into()),
-        }
-    }
-    producer.poll(Duration::ZERO);
-    Ok(())
 }

@@ -1,133 +1,159 @@
-//! The limit: COPY BINARY of the same rows from files, with as many connections as tasks.
+//! The limits: the same rows from prepared files by Postgres' own COPY, with as many connections
+//! as a connector has tasks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use harness::postgres::{TestDatabase, TestPostgres};
+use anyhow::Result;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use tokio::task::JoinSet;
 
-use crate::Options;
 use crate::drain::Measured;
-use crate::events;
+use crate::events::Event;
 use crate::meter;
+use crate::stand::Stand;
+use crate::target::{COLUMNS, KEY, Target};
 
-const COLUMNS: &str = "track_id, domain, event_type, activity_type, kb_object_id, mode_s, mmsi, \
-    event_timestamp, latitude, longitude, properties, associated_track_ids, associated_kb_ids";
+/// Rows of a prepared file, and of a transaction of the limit of upserts. One COPY of all rows is
+/// quicker than many; a staging table that outgrows its buffers is not.
+const CHUNK: u64 = 10_000;
 
-/// Creates an empty copy of the table, with all its indexes or with its primary key alone.
-pub async fn create_table(database: &TestDatabase, table: &str, indexes: bool) -> Result<()> {
-    // The schema is named: once the worker has made schema `ferrule`, it comes first for the user
-    // of that name.
-    if database.count("public.track_activity_log").await.is_err() {
-        database.apply("002_track_activity_log.sql").await?;
-    }
-    let mut statements = format!(
-        "DROP TABLE IF EXISTS public.{table};
-         CREATE TABLE public.{table}
-             (LIKE public.track_activity_log INCLUDING DEFAULTS INCLUDING INDEXES);
-         CREATE SEQUENCE IF NOT EXISTS public.{table}_id;
-         ALTER TABLE public.{table}
-             ALTER COLUMN id SET DEFAULT nextval('public.{table}_id');"
-    );
-    let mut connection = superuser(database).await?;
-    if !indexes {
-        let query = format!(
-            "SELECT indexname::text FROM pg_indexes \
-             WHERE schemaname = 'public' AND tablename = '{table}' AND indexdef NOT LIKE '%UNIQUE%'"
-        );
-        connection
-            .execute(AssertSqlSafe(std::mem::take(&mut statements)))
+/// The prepared files, in COPY's binary format.
+pub struct Files {
+    folder: PathBuf,
+    chunks: u64,
+}
+
+impl Files {
+    /// Lets Postgres itself make the files: it knows the format best.
+    pub async fn prepare(stand: &Stand) -> Result<Self> {
+        let folder = stand.postgres.server_folder("prepared")?;
+        let rows = stand.options.rows;
+        let plain = Target {
+            indexes: false,
+            upsert: false,
+        };
+        plain.create(stand, "prepared").await?;
+        let mut connection = stand.superuser().await?;
+        let mut copy = connection
+            .copy_in_raw(&format!("COPY public.prepared ({COLUMNS}) FROM STDIN"))
             .await?;
-        for index in database.texts(&query).await?.into_iter().flatten() {
-            statements.push_str(&format!("DROP INDEX public.\"{index}\";"));
+        let mut buffer = Vec::with_capacity(1 << 20);
+        for number in 0..rows {
+            Event::new(number).copy_text(&mut buffer);
+            if buffer.len() > 1 << 19 {
+                copy.send(buffer.as_slice()).await?;
+                buffer.clear();
+            }
         }
+        copy.send(buffer.as_slice()).await?;
+        copy.finish().await?;
+        let chunks = rows.div_ceil(CHUNK);
+        for chunk in 0..chunks {
+            let (first, last) = (chunk * CHUNK + 1, (chunk + 1) * CHUNK);
+            let range = format!("id BETWEEN {first} AND {last}");
+            copy_out(&mut connection, &range, &chunk_file(&folder, chunk)).await?;
+        }
+        for part in 0..stand.options.tasks {
+            let share = format!("(id - 1) % {} = {part}", stand.options.tasks);
+            copy_out(&mut connection, &share, &part_file(&folder, part)).await?;
+        }
+        connection.execute("DROP TABLE public.prepared").await?;
+        Ok(Self { folder, chunks })
     }
-    statements.push_str(&format!(
-        "GRANT ALL ON public.{table} TO ferrule; GRANT ALL ON SEQUENCE public.{table}_id TO ferrule;"
-    ));
-    connection.execute(AssertSqlSafe(statements)).await?;
-    connection.execute("CHECKPOINT").await?;
+
+    /// Copies the files in, all connections at once.
+    pub async fn measure(&self, stand: &Stand, target: Target) -> Result<Measured> {
+        target.create(stand, "limit_copy").await?;
+        let tasks = stand.options.tasks;
+        let pid = stand.postgres_pid().await?;
+        let mut connections = Vec::new();
+        for task in 0..tasks {
+            let mut connection = stand.superuser().await?;
+            if target.upsert {
+                let staging = format!(
+                    "CREATE TEMPORARY TABLE staging AS \
+                     SELECT {COLUMNS} FROM public.limit_copy LIMIT 0"
+                );
+                connection.execute(AssertSqlSafe(staging)).await?;
+            }
+            connections.push((task, connection));
+        }
+        let before = meter::family_cpu_seconds(pid)?;
+        let started = Instant::now();
+        let mut copies = JoinSet::new();
+        for (task, mut connection) in connections {
+            let part = part_file(&self.folder, task);
+            let chunks = (u64::try_from(task)?..self.chunks).step_by(usize::try_from(tasks)?);
+            let chunks: Vec<_> = chunks.map(|at| chunk_file(&self.folder, at)).collect();
+            copies.spawn(async move {
+                if target.upsert {
+                    merge(&mut connection, &chunks).await
+                } else {
+                    copy_in(&mut connection, "public.limit_copy", &part).await
+                }
+            });
+        }
+        while let Some(copied) = copies.join_next().await {
+            copied??;
+        }
+        let elapsed = started.elapsed().as_secs_f64();
+        let rows = stand.options.rows as f64;
+        Ok(Measured {
+            rows_per_second: rows / elapsed,
+            worker_cpu: None,
+            postgres_cpu: (meter::family_cpu_seconds(pid)? - before) / rows * 1e6,
+            peak_rss: None,
+            first_row: None,
+        })
+    }
+}
+
+fn part_file(folder: &Path, part: i32) -> PathBuf {
+    folder.join(format!("part-{part}"))
+}
+
+fn chunk_file(folder: &Path, chunk: u64) -> PathBuf {
+    folder.join(format!("chunk-{chunk}"))
+}
+
+async fn copy_out(connection: &mut PgConnection, rows: &str, file: &Path) -> Result<()> {
+    let statement = format!(
+        "COPY (SELECT {COLUMNS} FROM public.prepared WHERE {rows} ORDER BY id) TO '{}' \
+         (FORMAT binary)",
+        file.display()
+    );
+    connection.execute(AssertSqlSafe(statement)).await?;
     Ok(())
 }
 
-async fn superuser(database: &TestDatabase) -> Result<PgConnection> {
-    let url = database.superuser_url();
-    PgConnection::connect(&url)
-        .await
-        .context("cannot connect as the superuser")
+async fn copy_in(connection: &mut PgConnection, table: &str, file: &Path) -> Result<()> {
+    let copy = format!(
+        "COPY {table} ({COLUMNS}) FROM '{}' (FORMAT binary)",
+        file.display()
+    );
+    connection.execute(AssertSqlSafe(copy)).await?;
+    Ok(())
 }
 
-/// Copies the prepared files in at once, one a connection.
-pub async fn measure(
-    database: &TestDatabase,
-    postgres: &TestPostgres,
-    options: &Options,
-    indexes: bool,
-) -> Result<Measured> {
-    let folder = postgres.server_folder("prepared")?;
-    prepare(database, &folder, options).await?;
-    create_table(database, "limit_copy", indexes).await?;
-    let pid = postgres.pid().await.context("Postgres is not running")?;
-    let before = meter::family_cpu_seconds(pid)?;
-    let mut connections = Vec::new();
-    for _ in 0..options.tasks {
-        connections.push(superuser(database).await?);
+/// COPY into a staging table and `INSERT … ON CONFLICT` from there, a transaction a file.
+async fn merge(connection: &mut PgConnection, files: &[PathBuf]) -> Result<()> {
+    let set: Vec<_> = COLUMNS
+        .split(", ")
+        .filter(|column| !KEY.split(',').any(|key| key == *column))
+        .map(|column| format!("{column} = excluded.{column}"))
+        .collect();
+    let insert = format!(
+        "INSERT INTO public.limit_copy ({COLUMNS}) SELECT {COLUMNS} FROM staging \
+         ON CONFLICT ({KEY}) DO UPDATE SET {}",
+        set.join(", ")
+    );
+    for file in files {
+        let mut transaction = connection.begin().await?;
+        transaction.execute("TRUNCATE staging").await?;
+        copy_in(&mut transaction, "staging", file).await?;
+        transaction.execute(AssertSqlSafe(insert.clone())).await?;
+        transaction.commit().await?;
     }
-    let started = Instant::now();
-    let mut copies = tokio::task::JoinSet::new();
-    for (part, mut connection) in connections.into_iter().enumerate() {
-        let file = folder.join(format!("part-{part}"));
-        let copy = format!(
-            "COPY public.limit_copy ({COLUMNS}) FROM '{}' (FORMAT binary)",
-            file.display()
-        );
-        copies.spawn(async move { connection.execute(AssertSqlSafe(copy)).await.map(|_| ()) });
-    }
-    while let Some(copied) = copies.join_next().await {
-        copied??;
-    }
-    let elapsed = started.elapsed().as_secs_f64();
-    let millions = options.rows as f64 / 1e6;
-    Ok(Measured {
-        rows_per_second: options.rows as f64 / elapsed,
-        worker_cpu: None,
-        postgres_cpu: (meter::family_cpu_seconds(pid)? - before) / millions,
-        peak_rss: None,
-        first_row: None,
-    })
-}
-
-/// Lets Postgres itself make the files: it knows the format best.
-async fn prepare(database: &TestDatabase, folder: &Path, options: &Options) -> Result<()> {
-    if folder.join("part-0").exists() {
-        return Ok(());
-    }
-    create_table(database, "prepared", false).await?;
-    let mut connection = superuser(database).await?;
-    let mut copy = connection
-        .copy_in_raw(&format!("COPY public.prepared ({COLUMNS}) FROM STDIN"))
-        .await?;
-    let mut buffer = Vec::with_capacity(1 << 20);
-    for number in 0..options.rows {
-        events::write_copy_text(number, &mut buffer);
-        if buffer.len() > 1 << 19 {
-            copy.send(buffer.as_slice()).await?;
-            buffer.clear();
-        }
-    }
-    copy.send(buffer.as_slice()).await?;
-    copy.finish().await?;
-    for part in 0..options.tasks {
-        let file = folder.join(format!("part-{part}"));
-        let statement = format!(
-            "COPY (SELECT {COLUMNS} FROM public.prepared WHERE (id - 1) % {} = {part} ORDER BY id) \
-             TO '{}' (FORMAT binary)",
-            options.tasks,
-            file.display()
-        );
-        connection.execute(AssertSqlSafe(statement)).await?;
-    }
-    connection.execute("DROP TABLE public.prepared").await?;
     Ok(())
 }

@@ -45,17 +45,28 @@ fn children(pid: u32) -> Result<Vec<u32>> {
 
 /// The greatest resident memory of a process since it was last reset, in MiB.
 pub fn peak_rss(pid: u32) -> Result<f64> {
+    Ok(status(pid, "VmHWM")? / 1024.0)
+}
+
+/// The resident memory of a process, in MiB.
+pub fn rss(pid: u32) -> Result<f64> {
+    Ok(status(pid, "VmRSS")? / 1024.0)
+}
+
+/// The threads of a process.
+pub fn threads(pid: u32) -> Result<f64> {
+    status(pid, "Threads")
+}
+
+/// The number of a line in /proc/PID/status, without its unit.
+fn status(pid: u32, name: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status
         .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .context("no VmHWM")?;
-    let kib: f64 = line
-        .split_whitespace()
-        .nth(1)
-        .context("no VmHWM")?
-        .parse()?;
-    Ok(kib / 1024.0)
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .with_context(|| format!("no {name} in the status"))?;
+    let number = line.split_whitespace().next();
+    Ok(number.context("malformed status")?.parse()?)
 }
 
 /// Begins a new measurement of [`peak_rss`].

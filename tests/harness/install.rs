@@ -68,15 +68,17 @@ pub fn plugins() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// The folder that `tests/services/install.sh` fills: `FERRULE_CACHE`, or one of the user's.
+pub fn cache() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("FERRULE_CACHE") {
+        return Ok(path.into());
+    }
+    let home = std::env::var_os("HOME").context("HOME is not set")?;
+    Ok(Path::new(&home).join(".cache/ferrule"))
+}
+
 fn services() -> Result<PathBuf> {
-    let cache = match std::env::var_os("FERRULE_CACHE") {
-        Some(path) => PathBuf::from(path),
-        None => {
-            let home = std::env::var_os("HOME").context("HOME is not set")?;
-            Path::new(&home).join(".cache/ferrule")
-        }
-    };
-    Ok(cache.join("services"))
+    Ok(cache()?.join("services"))
 }
 
 fn present(path: PathBuf) -> Result<PathBuf> {

@@ -58,9 +58,10 @@ impl TestPostgres {
         Self::start_with(QUICK).await
     }
 
-    /// A server that syncs to disk as in production, for what is measured.
+    /// A server that syncs to disk as in production, for what is measured; hundreds of tasks may
+    /// have a connection each.
     pub async fn start_durable() -> Result<Self> {
-        Self::start_with(&[]).await
+        Self::start_with(&["max_connections=1000"]).await
     }
 
     async fn start_with(settings: &'static [&'static str]) -> Result<Self> {

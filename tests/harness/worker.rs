@@ -81,6 +81,7 @@ pub struct TestWorker {
     folder: PathBuf,
     client: ConnectClient,
     server: Option<Server>,
+    quiet: bool,
 }
 
 impl TestWorker {
@@ -117,6 +118,7 @@ impl TestWorker {
             folder,
             client,
             server: None,
+            quiet: false,
         };
         worker.start_again().await?;
         Ok(worker)
@@ -130,6 +132,11 @@ impl TestWorker {
     /// The process id, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.server.as_ref().map(Server::pid)
+    }
+
+    /// Leaves the end of the log unprinted: for a benchmark, once it went well.
+    pub fn be_quiet(&mut self) {
+        self.quiet = true;
     }
 
     /// The file that the worker logs to.
@@ -201,6 +208,8 @@ impl TestWorker {
 impl Drop for TestWorker {
     fn drop(&mut self) {
         let log = self.folder.join("log");
-        eprintln!("--- {}\n{}", log.display(), tail(&log, 60));
+        if !self.quiet {
+            eprintln!("--- {}\n{}", log.display(), tail(&log, 60));
+        }
     }
 }

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs what a bare Debian 12 machine lacks. It looks first, so a second run takes no time.
 #
-#   install.sh [build] [wasm] [postgres] [servers]      without a name: all of them
+#   install.sh [build] [wasm] [postgres] [servers] [peers] [faucet]    without a name: the first four
 #
 #   build     a C toolchain and OpenSSL's headers, for librdkafka and the crypto crates
 #   wasm      a Rust compiler for wasm32-unknown-unknown, for the plugins
 #   postgres  PostgreSQL 15, for `ferrule dev`, the tests and the benchmark
 #   servers   Apache Kafka and a Schema Registry as jars with a Java to run them, for the tests
+#   peers     what the benchmark runs beside Ferrule: the Debezium JDBC sink for Kafka Connect
+#   faucet    and faucet-cli, built from its crate
 #
 # Debian packages are installed by root, or through sudo. The jars go to a folder that outlives
 # every target directory: $FERRULE_CACHE, or ~/.cache/ferrule.
@@ -110,10 +112,30 @@ install_servers() {
     chmod 755 "$services"
 }
 
+# Kafka Connect itself is among Kafka's jars; the peers are the connector and its converter.
+install_peers() {
+    install_servers
+    local peers=$cache/peers
+    if cmp -s "$here/peers.xml" "$peers/pom.xml"; then return; fi
+    fresh=$(mktemp -d "$cache/peers.XXXXXX")
+    trap 'rm -rf "$fresh"' EXIT
+    say "fetching the Debezium JDBC sink with Maven"
+    mvn -B -q -f "$here/peers.xml" -Dcache="$fresh" package >&2
+    # The converter's jar does not say what it holds, so Connect would look into every class of
+    # every jar at each start.
+    java -cp "$cache/services/kafka/*" org.apache.kafka.tools.ConnectPluginPath sync-manifests \
+        --plugin-path "$fresh/connect" >/dev/null 2>&1 ||
+        die "cannot list the plugins of $fresh/connect"
+    cp "$here/peers.xml" "$fresh/pom.xml"
+    rm -rf "$peers"
+    mv "$fresh" "$peers"
+    chmod 755 "$peers"
+}
+
 [ $# -gt 0 ] || set -- build wasm postgres servers
 for part in "$@"; do
     case $part in
-        build | wasm | postgres | servers) "install_$part" ;;
-        *) die "unknown part '$part': build, wasm, postgres or servers" ;;
+        build | wasm | postgres | servers | peers | faucet) "install_$part" ;;
+        *) die "unknown part '$part': build, wasm, postgres, servers, peers or faucet" ;;
     esac
 done
