@@ -132,6 +132,24 @@ install_peers() {
     chmod 755 "$peers"
 }
 
+# The newest version that a compiler from the registries can build: later ones want Rust 1.99.
+install_faucet() {
+    local version=1.15.0 faucet=$cache/faucet rust
+    [ "$(cat "$faucet/version" 2>/dev/null)" != "$version" ] || return 0
+    install_build
+    # It wants Rust 1.96. Debian has that one for its browsers.
+    rust=$(rustc --version 2>/dev/null | cut -d' ' -f2) || rust=0
+    if [ "$(printf '%s\n' 1.96 "$rust" | sort -V | head -n1)" != 1.96 ]; then
+        debian rustc-web cargo-web
+        PATH=/usr/bin:$PATH
+    fi
+    say "building faucet-cli $version from its crate (some minutes)"
+    CARGO_TARGET_DIR=$cache/faucet-build cargo install "faucet-cli@$version" --locked --quiet \
+        --no-default-features --features source-kafka,sink-postgres,transforms --root "$faucet" >&2
+    rm -rf "$cache/faucet-build"
+    echo "$version" >"$faucet/version"
+}
+
 [ $# -gt 0 ] || set -- build wasm postgres servers
 for part in "$@"; do
     case $part in
