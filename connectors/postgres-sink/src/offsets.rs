@@ -34,8 +34,10 @@ const TAKE: &str = r#"UPDATE ferrule.offsets o
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
     RETURNING o.topic, o."partition", o.next_offset, o.epoch"#;
 
-const KEEP: &str = r#"UPDATE ferrule.offsets o SET owner = $4
-    FROM unnest($2::text[], $3::int[]) AS p(topic, "partition")
+/// An owner since then is left to stand: it is whose session a new owner may have to end.
+const KEEP: &str = r#"UPDATE ferrule.offsets o
+    SET owner = CASE WHEN o.epoch = p.epoch THEN $4 ELSE o.owner END
+    FROM unnest($2::text[], $3::int[], $5::bigint[]) AS p(topic, "partition", epoch)
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
     RETURNING o.topic, o."partition", o.next_offset, o.epoch"#;
 
@@ -51,12 +53,16 @@ const ADVANCE: &str = r#"UPDATE ferrule.offsets o SET next_offset = p.next, upda
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
         AND o.epoch = p.epoch AND o.next_offset = p.expected"#;
 
+/// Where partitions are kept, only a session that had them in the same epoch is ended: this task's own,
+/// which was lost. Whoever has them since is not.
 const END_OWNERS: &str = r#"SELECT pg_terminate_backend(a.pid)
     FROM ferrule.offsets o
-    JOIN unnest($2::text[], $3::int[]) AS p(topic, "partition") USING (topic, "partition")
+    JOIN unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, "partition", epoch)
+        USING (topic, "partition")
     JOIN pg_stat_activity a
         ON o.owner = concat_ws('/', a.application_name, a.pid, extract(epoch FROM a.backend_start))
     WHERE o.connector = $1 AND a.pid <> pg_backend_pid()
+        AND (p.epoch IS NULL OR p.epoch = o.epoch)
     GROUP BY a.pid"#;
 
 /// What this task knows of a partition.
@@ -113,7 +119,7 @@ impl Offsets {
 
     /// Takes the partitions over: waits for their former owners, and ends those that hold on.
     pub async fn open(&mut self, session: &mut Session, which: &[TopicPartition]) -> Result<()> {
-        let taken = self.locked(session, which, TAKE).await?;
+        let taken = self.locked(session, which, None).await?;
         self.positions.extend(taken);
         Ok(())
     }
@@ -125,22 +131,26 @@ impl Offsets {
         if which.is_empty() {
             return Ok(());
         }
-        let stored = self.locked(session, &which, KEEP).await?;
-        for (source, position) in &mut self.positions {
-            match stored.get(source) {
-                Some(now) if now.epoch == position.epoch => *position = *now,
-                Some(_) => return Err(Error::fenced(format!("{source} has another owner"))),
-                None => return Err(Error::fenced(format!("{source} has no stored offset"))),
-            }
-        }
+        let epochs = self.positions.values().map(|position| position.epoch);
+        let epochs = epochs.collect();
+        let stored = self.locked(session, &which, Some(epochs)).await?;
+        // What has another owner by now is forgotten. Only a put of it is fenced: it may have been
+        // lost and nobody told the sink yet, which is no concern of the other partitions.
+        self.positions.retain(|source, position| {
+            let now = stored.get(source).filter(|now| now.epoch == position.epoch);
+            *position = now.copied().unwrap_or(*position);
+            now.is_some()
+        });
         Ok(())
     }
 
+    /// Takes the rows' locks, and the partitions too unless they are kept, in the epochs given for
+    /// them in their order.
     async fn locked(
         &self,
         session: &mut Session,
         which: &[TopicPartition],
-        update: &'static str,
+        kept: Option<Vec<i64>>,
     ) -> Result<BTreeMap<TopicPartition, Position>> {
         let mut which = which.to_vec();
         which.sort();
@@ -149,11 +159,13 @@ impl Offsets {
             let owner = session.owner.clone();
             let attempt = take(
                 &mut session.connection,
-                update,
+                kept.as_deref(),
                 (&self.connector, &topics, &numbers, &owner),
             );
             match attempt.await {
-                Ok(rows) if rows.len() == which.len() => return Ok(rows.into_iter().collect()),
+                Ok(rows) if rows.len() == which.len() || kept.is_some() => {
+                    return Ok(rows.into_iter().collect());
+                }
                 Ok(_) => return Err(Error::fenced("a partition has no stored offset")),
                 Err(error) if is_locked(&error) => {
                     tracing::warn!(
@@ -164,6 +176,7 @@ impl Offsets {
                         .bind(&self.connector)
                         .bind(&topics)
                         .bind(&numbers)
+                        .bind(&kept)
                         .execute(&mut session.connection)
                         .await
                         .map_err(|e| to_error("cannot end the session of a former owner", &e))?;
@@ -284,13 +297,13 @@ type Which<'a> = (&'a str, &'a [String], &'a [i32], &'a str);
 
 async fn take(
     connection: &mut PgConnection,
-    update: &'static str,
+    kept: Option<&[i64]>,
     (connector, topics, numbers, owner): Which<'_>,
 ) -> sqlx::Result<Vec<(TopicPartition, Position)>> {
     let mut transaction = connection.begin().await?;
     for statement in [INSERT, LOCK] {
         // Only a takeover may make rows; whoever keeps a partition must find its row.
-        if statement == INSERT && update == KEEP {
+        if statement == INSERT && kept.is_some() {
             continue;
         }
         sqlx::query(statement)
@@ -300,13 +313,16 @@ async fn take(
             .execute(&mut *transaction)
             .await?;
     }
-    let rows = sqlx::query(update)
+    let update = sqlx::query(if kept.is_some() { KEEP } else { TAKE })
         .bind(connector)
         .bind(topics)
         .bind(numbers)
-        .bind(owner)
-        .fetch_all(&mut *transaction)
-        .await?;
+        .bind(owner);
+    let update = match kept {
+        Some(epochs) => update.bind(epochs),
+        None => update,
+    };
+    let rows = update.fetch_all(&mut *transaction).await?;
     transaction.commit().await?;
     rows.iter().map(position).collect()
 }

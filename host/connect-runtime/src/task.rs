@@ -420,7 +420,7 @@ impl WorkerSinkTask {
                 self.commits.add(&durable);
             }
             Response::Rewind(error) => self.rewind(&error),
-            Response::Failed(error) => return Err(error),
+            Response::Failed(error) | Response::Fenced(error) => return Err(error),
             Response::Void | Response::Closed | Response::Started | Response::Opened(_) => {}
         }
         Ok(())

@@ -36,6 +36,7 @@ impl WorkerSinkTask {
                 Some(answer @ (Response::Opened(_) | Response::Started | Response::Closed)) => {
                     return Ok(Some(answer));
                 }
+                Some(Response::Fenced(error)) => return Err(error),
                 Some(other) => self.answered(other)?,
                 None => self.keep_alive(asked)?,
             }
@@ -75,9 +76,30 @@ impl WorkerSinkTask {
         Ok(())
     }
 
-    /// Takes partitions over: the sink fences their former owner and says where to go on. None when
-    /// the task is told to stop first.
+    /// Takes partitions over, and again if another task does so meanwhile: the group has not told
+    /// that these are another's. None when the task is told to stop first.
     fn open(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> Result<Option<Vec<(TopicPartition, i64)>>> {
+        loop {
+            match self.take_over(partitions) {
+                Err(error) if error.kind() == ErrorKind::Fenced => {
+                    warn!(error = %error.chain(), "taking the partitions over anew");
+                    let since = Instant::now();
+                    while since.elapsed() < REWIND_PAUSE && !self.parts.control.stopping() {
+                        std::thread::sleep(IDLE);
+                        self.keep_alive(since)?;
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The sink fences the former owner of partitions and says where to go on. None when the task
+    /// is told to stop first.
+    fn take_over(
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<Option<Vec<(TopicPartition, i64)>>> {

@@ -85,6 +85,8 @@ pub enum Response {
     Void,
     /// To `Close`.
     Closed,
+    /// To `Open` and `StartAt`: another task took a partition over meanwhile.
+    Fenced(Error),
     /// To any: the task cannot go on.
     Failed(Error),
 }
@@ -126,6 +128,7 @@ impl Writer {
             parts,
             generation: Arc::clone(&generation),
             rewound: None,
+            waiting: None,
         };
         let span = tracing::Span::current();
         let thread = std::thread::Builder::new()
@@ -231,6 +234,8 @@ struct WriteThread {
     generation: Arc<AtomicU64>,
     /// The generation that a rewind has ended, until the loop begins the next one.
     rewound: Option<u64>,
+    /// What it waits for: the last failure that was told of.
+    waiting: Option<String>,
 }
 
 impl WriteThread {
@@ -244,7 +249,10 @@ impl WriteThread {
                 Ok(Response::Closed)
             }
         };
-        answer.unwrap_or_else(Response::Failed)
+        answer.unwrap_or_else(|error| match error.kind() {
+            ErrorKind::Fenced => Response::Fenced(error),
+            _ => Response::Failed(error),
+        })
     }
 
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
@@ -254,7 +262,7 @@ impl WriteThread {
             match self.parts.sink.open(partitions).await {
                 Err(error) => self.again_in(error, generation, &mut retry).await?,
                 Ok(opened) => {
-                    self.recovered(&retry);
+                    self.recovered();
                     return Ok(opened);
                 }
             }
@@ -268,7 +276,7 @@ impl WriteThread {
             match self.parts.sink.start_at(starts).await {
                 Err(error) => self.again_in(error, generation, &mut retry).await?,
                 Ok(()) => {
-                    self.recovered(&retry);
+                    self.recovered();
                     return Ok(());
                 }
             }
@@ -310,7 +318,7 @@ impl WriteThread {
                 }
             }
         }
-        self.recovered(&retry);
+        self.recovered();
         self.parts
             .metrics
             .put_seconds
@@ -326,7 +334,7 @@ impl WriteThread {
         )))
     }
 
-    async fn again_in(&self, error: Error, generation: u64, retry: &mut Retry) -> Result<()> {
+    async fn again_in(&mut self, error: Error, generation: u64, retry: &mut Retry) -> Result<()> {
         if self.again(error, generation, retry).await? {
             return Ok(());
         }
@@ -337,15 +345,17 @@ impl WriteThread {
     ///
     /// # Errors
     /// The error itself, when it is none that time mends.
-    async fn again(&self, error: Error, generation: u64, retry: &mut Retry) -> Result<bool> {
+    async fn again(&mut self, error: Error, generation: u64, retry: &mut Retry) -> Result<bool> {
         if error.kind() != ErrorKind::Retriable {
             return Err(error);
         }
         self.parts.metrics.retries.increment(1);
-        if retry.tries == 0 {
-            warn!(error = %error.chain(), "the target is away; the task waits for it");
+        let why = error.chain();
+        if self.waiting.as_ref() != Some(&why) {
+            warn!(error = %why, "the target is away; the task waits for it");
             self.parts.metrics.target_unavailable.set(1.0);
             self.parts.reports.waiting(&error);
+            self.waiting = Some(why);
         }
         let until = Instant::now() + retry.pause();
         while Instant::now() < until {
@@ -362,9 +372,11 @@ impl WriteThread {
         Ok(generation == self.generation.load(Ordering::Acquire))
     }
 
-    fn recovered(&self, retry: &Retry) {
-        if retry.tries > 0 {
-            info!(tries = retry.tries, "the target is back");
+    /// Tells that the target has taken a call, after one that it did not take: that one may have
+    /// been given up since.
+    fn recovered(&mut self) {
+        if self.waiting.take().is_some() {
+            info!("the target is back");
             self.parts.metrics.target_unavailable.set(0.0);
             self.parts.reports.going_on();
         }
