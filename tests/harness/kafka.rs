@@ -12,6 +12,7 @@ use rdkafka::producer::FutureProducer;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::process::{Server, guarded};
+use crate::proxy::FaultProxy;
 use crate::wait::wait_until;
 use crate::{install, names, run};
 
@@ -42,9 +43,23 @@ impl TestKafka {
 
     /// A broker for one test, which may stop and kill it.
     pub async fn start() -> Result<Self> {
+        Self::start_with(None).await
+    }
+
+    /// The same with a proxy in front of it: clients that begin at the proxy's port stay behind it.
+    pub async fn start_behind_proxy() -> Result<(Self, FaultProxy)> {
+        let own = names::free_port()?;
+        let proxy = FaultProxy::to(own).await?;
+        let kafka = Self::start_with(Some((own, proxy.port()))).await?;
+        Ok((kafka, proxy))
+    }
+
+    /// `proxied`: the port that a proxy leads to, and the proxy's.
+    async fn start_with(proxied: Option<(u16, u16)>) -> Result<Self> {
         let folder = run::folder("kafka")?;
         let (port, controller) = (names::free_port()?, names::free_port()?);
-        let properties = properties(port, controller, &folder.join("data").display().to_string());
+        let data = folder.join("data").display().to_string();
+        let properties = properties(controller, &data) + &listeners(port, controller, proxied);
         std::fs::write(folder.join("server.properties"), properties)?;
         std::fs::write(folder.join("log4j2.properties"), LOGGING)?;
         let kafka = Self {
@@ -140,15 +155,12 @@ impl TestKafka {
 }
 
 /// Sessions are short, so that a test that kills a worker need not wait for its group to notice.
-fn properties(port: u16, controller: u16, data: &str) -> String {
+fn properties(controller: u16, data: &str) -> String {
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -165,6 +177,23 @@ group.consumer.session.timeout.ms=6000
 group.consumer.min.heartbeat.interval.ms=200
 group.consumer.heartbeat.interval.ms=500
 log.cleaner.dedupe.buffer.size=4194304
+"
+    )
+}
+
+/// A broker tells its clients where to go on, so a proxy needs a listener of its own.
+fn listeners(port: u16, controller: u16, proxied: Option<(u16, u16)>) -> String {
+    let (own, told) = match proxied {
+        Some((own, proxy)) => (
+            format!(",PROXIED://127.0.0.1:{own}"),
+            format!(",PROXIED://127.0.0.1:{proxy}"),
+        ),
+        None => Default::default(),
+    };
+    format!(
+        "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{own}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{told}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT
 "
     )
 }

@@ -82,6 +82,41 @@ impl TestPostgres {
         Ok(postgres)
     }
 
+    /// A standby that follows this server through a port, a proxy's or its own. It is behind by as
+    /// much as has not come through.
+    pub async fn standby(&self, through: u16) -> Result<Self> {
+        let standby = Self {
+            port: names::free_port()?,
+            settings: self.settings,
+            data: server_folder("postgres")?,
+            log: run::folder("postgres-log")?.join("log"),
+            server: Mutex::new(None),
+        };
+        let mut copy = program("pg_basebackup")?;
+        copy.args(["-R", "-X", "stream", "-c", "fast", "-h", "127.0.0.1"])
+            .args(["-U", POSTGRES_USER, "-p", &through.to_string(), "-D"])
+            .arg(&standby.data);
+        let output = copy.output().context("cannot run pg_basebackup")?;
+        let reason = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "pg_basebackup failed: {reason}");
+        standby.start_again().await?;
+        Ok(standby)
+    }
+
+    /// Makes a standby the primary.
+    pub async fn promote(&self) -> Result<()> {
+        let promote = "SELECT pg_promote(true, 30)";
+        let query = sqlx::query_scalar(promote);
+        let promoted: bool = query.fetch_one(&mut self.admin().await?).await?;
+        ensure!(promoted, "the standby was not promoted in time");
+        Ok(())
+    }
+
+    /// A database of this server that another one made: the primary of a standby.
+    pub async fn existing(&self, name: &str) -> Result<TestDatabase> {
+        TestDatabase::connect(self.port, name.to_owned()).await
+    }
+
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
@@ -182,7 +217,7 @@ impl TestPostgres {
         let reason = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "initdb failed: {reason}");
         let access = format!(
-            "host all {USER} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n"
+            "host all {USER} 127.0.0.1/32 scram-sha-256\nhost all,replication all 127.0.0.1/32 trust\n"
         );
         // The file is Postgres's already, so writing as root leaves its owner as it is.
         Ok(std::fs::write(self.data.join("pg_hba.conf"), access)?)

@@ -100,6 +100,13 @@ impl TestWorker {
             .map_err(|reason| anyhow!("no worker: {reason}"))
     }
 
+    /// A worker of the shared Kafka for one test, which may stop and kill it. It has no plugins, and
+    /// starts the sooner.
+    pub async fn own() -> Result<Self> {
+        let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?;
+        Self::start(config.set("plugin.path", "")).await
+    }
+
     /// Starts a worker and waits until it is healthy.
     pub async fn start(config: WorkerConfig) -> Result<Self> {
         let folder = run::folder("worker")?;
@@ -188,6 +195,12 @@ impl TestWorker {
     pub async fn stop(&mut self) -> Result<ExitStatus> {
         let mut server = self.server.take().context("this worker is not running")?;
         server.stop("TERM", STOP_LIMIT).await
+    }
+
+    /// Sends a signal by its short name, such as `STOP` and `CONT`.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let server = self.server.as_ref().context("this worker does not run")?;
+        server.signal(name)
     }
 
     /// Ends the worker as a crash would.

@@ -1,5 +1,6 @@
 //! The integration tests.
 
+mod chaos;
 mod converters;
 mod delivery;
 mod errors;

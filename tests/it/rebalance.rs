@@ -1,13 +1,12 @@
 //! Partitions move between workers: those of one connector on two workers that know nothing of
 //! each other are in one group, and write to one table.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use harness::kafka::TestKafka;
 use harness::wait::wait_until;
-use harness::worker::{TestWorker, WorkerConfig};
+use harness::worker::TestWorker;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -18,10 +17,6 @@ use harness::ledger::Ledger;
 
 const PARTITIONS: &str = "kafka_connect_sink_task_partition_count";
 const LIMIT: Duration = Duration::from_secs(30);
-
-async fn worker() -> Result<TestWorker> {
-    TestWorker::start(WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?).await
-}
 
 /// Waits until the connector's task on a worker owns so many partitions.
 async fn owns(worker: &TestWorker, ledger: &Ledger<'_>, count: f64) -> Result<()> {
@@ -37,20 +32,11 @@ async fn owns(worker: &TestWorker, ledger: &Ledger<'_>, count: f64) -> Result<()
     .await
 }
 
-fn signal(worker: &TestWorker, name: &str) -> Result<()> {
-    let pid = worker.pid().context("the worker does not run")?;
-    let sent = Command::new("sh")
-        .args(["-c", r#"kill -s "$0" "$1""#, name, &pid.to_string()])
-        .status()?;
-    ensure!(sent.success(), "cannot send {name}");
-    Ok(())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn partitions_move_to_a_second_worker_and_back() -> Result<()> {
     let mut dice = Dice::new("second_worker");
     let ledger = Ledger::shared("moving", 4).await?;
-    let (first, mut second) = (worker().await?, worker().await?);
+    let (first, mut second) = (TestWorker::own().await?, TestWorker::own().await?);
     ledger.deploy(first.rest(), &[]).await?;
     let moving = async {
         owns(&first, &ledger, 4.0).await?;
@@ -82,7 +68,7 @@ async fn partitions_move_to_a_second_worker_and_back() -> Result<()> {
 async fn a_worker_that_sleeps_through_its_session_cannot_write() -> Result<()> {
     let mut dice = Dice::new("sleeper");
     let ledger = Ledger::shared("sleeper", 4).await?;
-    let (first, second) = (worker().await?, worker().await?);
+    let (first, second) = (TestWorker::own().await?, TestWorker::own().await?);
     // One that sleeps in the middle of a transaction holds its locks until it is ended.
     let settings = [("lock.timeout.ms", "1500")];
     ledger.deploy(first.rest(), &settings).await?;
@@ -93,10 +79,10 @@ async fn a_worker_that_sleeps_through_its_session_cannot_write() -> Result<()> {
         for _ in 0..3 {
             ledger.progress().await?;
             tokio::time::sleep(dice.time(300)).await;
-            signal(&second, "STOP")?;
+            second.signal("STOP")?;
             owns(&first, &ledger, 4.0).await?;
             ledger.progress().await?;
-            signal(&second, "CONT")?;
+            second.signal("CONT")?;
             owns(&first, &ledger, 2.0).await?;
             owns(&second, &ledger, 2.0).await?;
         }

@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use harness::connect::ConnectClient;
-use harness::kafka::TestKafka;
 use harness::wait::wait_until;
-use harness::worker::{TestWorker, WorkerConfig};
+use harness::worker::TestWorker;
 use reqwest::Method;
 use serde_json::json;
 
@@ -113,13 +112,9 @@ async fn put(rest: &ConnectClient, ledger: &Ledger<'_>, order: &str) -> Result<(
     Ok(())
 }
 
-async fn worker() -> Result<TestWorker> {
-    TestWorker::start(WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn connectors_and_their_states_outlive_the_worker() -> Result<()> {
-    let mut worker = worker().await?;
+    let mut worker = TestWorker::own().await?;
     let all = Connectors::create(worker.rest()).await?;
     all.as_told(worker.rest()).await?;
     let mut rows = Vec::new();
@@ -168,7 +163,7 @@ async fn stop_in_time(worker: &mut TestWorker, ledger: &Ledger<'_>) -> Result<()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_connector_stays_deleted() -> Result<()> {
-    let mut worker = worker().await?;
+    let mut worker = TestWorker::own().await?;
     let ledger = Ledger::shared("deleted", 1).await?;
     ledger.deploy(worker.rest(), &[]).await?;
     ledger.produce(5).await?;

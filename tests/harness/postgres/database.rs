@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use super::{PASSWORD, USER};
 use crate::install;
 use crate::process::POSTGRES_USER;
+use crate::proxy::FaultProxy;
 
 /// A database that no other test sees.
 pub struct TestDatabase {
@@ -56,6 +57,16 @@ impl TestDatabase {
     /// The address as the JDBC sinks take it: user and password go in their own keys.
     pub fn jdbc_url(&self) -> String {
         format!("jdbc:postgresql://127.0.0.1:{}/{}", self.port, self.name)
+    }
+
+    /// The same through a proxy.
+    pub fn jdbc_url_through(&self, proxy: &FaultProxy) -> String {
+        format!("jdbc:postgresql://127.0.0.1:{}/{}", proxy.port(), self.name)
+    }
+
+    /// A new connection of the superuser, whom no limit and no time-out of the role holds.
+    pub async fn superuser(&self) -> Result<PgConnection> {
+        Ok(PgConnection::connect(&self.superuser_url()).await?)
     }
 
     /// Connections as the owner of the database.
