@@ -78,6 +78,11 @@ impl TestKafka {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Whether the broker was not stopped or killed.
+    pub async fn is_running(&self) -> bool {
+        self.server.lock().await.is_some()
+    }
+
     /// Starts a stopped or killed broker on its port, with its data.
     pub async fn start_again(&self) -> Result<()> {
         let mut server = self.server.lock().await;

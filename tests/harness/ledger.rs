@@ -29,6 +29,9 @@ const AUDIT: &str = "SELECT part, count(*), count(*) FILTER (WHERE seq IS DISTIN
         FROM ledger WINDOW w AS (PARTITION BY part ORDER BY id)) placed \
     GROUP BY part ORDER BY part";
 
+/// What [`AUDIT`] says of a partition.
+type Line = (i32, i64, i64, i64, Option<i64>, i64);
+
 const OWN: &[(&str, &str)] = &[
     ("table.name.format", "ledger"),
     ("insert.mode", "insert"),
@@ -195,8 +198,16 @@ impl<'a> Ledger<'a> {
         self.audit_for(self.stored().await?).await
     }
 
+    /// Checks that no record is doubled, left out or out of its order among those that are there.
+    pub async fn audit_order(&self) -> Result<()> {
+        let lines: Vec<Line> = sqlx::query_as(AUDIT)
+            .fetch_all(self.database.pool())
+            .await?;
+        let wrong = lines.iter().find(|line| (line.2, line.5) != (0, 0));
+        wrong.map_or(Ok(()), |line| bail!("partition {}: {line:?}", line.0))
+    }
+
     async fn audit_for(&self, wanted: BTreeMap<i32, i64>) -> Result<()> {
-        type Line = (i32, i64, i64, i64, Option<i64>, i64);
         let lines: Vec<Line> = sqlx::query_as(AUDIT)
             .fetch_all(self.database.pool())
             .await?;

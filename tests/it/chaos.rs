@@ -6,4 +6,5 @@ mod failover;
 mod offsets;
 mod owners;
 mod refusals;
+mod storm;
 mod tables;
