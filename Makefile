@@ -12,8 +12,9 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 INSTALL := tests/services/install.sh
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+CHAOS_ARGS ?=
 
-.PHONY: help demo test bench bench-peers bench-scale lint plugins services tools cargo
+.PHONY: help demo test chaos bench bench-peers bench-scale lint plugins services tools cargo
 
 help: ## Print this list
 	@echo 'Ferrule: Kafka Connect without the JVM.'
@@ -23,6 +24,7 @@ help: ## Print this list
 	@echo 'Start with `make demo`: it deploys three connectors and shows what lands in Postgres.'
 	@echo '  make demo DEMO_ARGS=--exit     the same, checked, and ends by itself'
 	@echo '  make bench BENCH_ARGS=…        see tests/bench/README.md'
+	@echo '  make chaos CHAOS_ARGS=…        --faults N, --seed N'
 	@echo 'Debian packages are installed by root or through sudo; jars go to ~/.cache/ferrule'
 	@echo '(or $$FERRULE_CACHE); builds go to $$CARGO_TARGET_DIR (now: $(TARGET)).'
 
@@ -38,6 +40,11 @@ test: cargo services plugins ## Run all tests, against a real Kafka, registry an
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace
 	cd plugins && $(CARGO) test --locked --workspace
+
+chaos: cargo services plugins ## Let 200 random faults happen while records flow, and check every row
+	$(CARGO) build --locked --workspace --bins --tests
+	FERRULE_CHAOS='--faults 200 $(CHAOS_ARGS)' \
+	    $(CARGO) test --locked --workspace --test it -- chaos::storm --nocapture
 
 bench: cargo services plugins ## Measure the drain into Postgres against plain COPY, and the plugin host
 	$(CARGO) build --locked --release -p connect-runtime
