@@ -69,6 +69,24 @@ pub(crate) fn normalise(properties: &Properties) -> Properties {
     own
 }
 
+/// `upsert.condition`: whether equal is enough, and the column.
+pub(crate) fn newer(text: &str) -> (bool, &str) {
+    let text = text.trim();
+    match text.strip_prefix(">=") {
+        Some(column) => (true, column.trim()),
+        None => (false, text.strip_prefix('>').unwrap_or(text).trim()),
+    }
+}
+
+fn condition(text: &str) -> Result<(), String> {
+    let (_, column) = newer(text);
+    let is_name = !column.contains(|c: char| c.is_whitespace() || "<>=()".contains(c));
+    if text.trim().is_empty() || (is_name && !column.is_empty()) {
+        return Ok(());
+    }
+    Err("Must be a column, or >= and a column".to_owned())
+}
+
 /// Adds what no single option can tell, in Confluent's words.
 pub(crate) fn validate(properties: &Properties, values: &mut [ConfigValue]) {
     let properties = normalise(properties);
@@ -93,7 +111,7 @@ pub(crate) fn validate(properties: &Properties, values: &mut [ConfigValue]) {
             refuse(key, "Deletes are only supported for pk.mode record_key");
         }
     }
-    if insert_mode != "insert" && pk_mode == "none" {
+    if matches!(insert_mode.as_str(), "upsert" | "update") && pk_mode == "none" {
         let mode = insert_mode.to_uppercase();
         let why = format!(
             "Write in {mode} mode requires key field names to be known, check the primary key \
@@ -106,6 +124,16 @@ pub(crate) fn validate(properties: &Properties, values: &mut [ConfigValue]) {
             "unknown.fields",
             "Fields without a column cannot be both ignored and added by auto.evolve",
         );
+    }
+    if !matches!(insert_mode.as_str(), "upsert" | "update") {
+        for (key, default) in [("upsert.condition", ""), ("upsert.nulls", "write")] {
+            if given(key, default) != default {
+                refuse(
+                    key,
+                    "Only insert.mode upsert and update look at rows that are there",
+                );
+            }
+        }
     }
     let letters = "errors.deadletterqueue.table.name";
     if !given(letters, "").is_empty() && given("errors.tolerance", "none") != "all" {
@@ -256,6 +284,18 @@ mod tests {
             (
                 &[("db.timezone", "Europe/Paris")],
                 "db.timezone: Invalid value",
+            ),
+            (
+                &[("upsert.condition", "version"), ("pk.mode", "kafka")],
+                "upsert.condition: Only insert.mode upsert and update",
+            ),
+            (
+                &[("upsert.nulls", "keep")],
+                "upsert.nulls: Only insert.mode upsert and update",
+            ),
+            (
+                &[("upsert.condition", "a < b")],
+                "upsert.condition: Invalid value a < b",
             ),
             (
                 &[("errors.deadletterqueue.table.name", "letters")],

@@ -94,33 +94,127 @@ pub(crate) fn create_staging<'a>(
     )
 }
 
-/// Inserts what was staged, or updates the rows that are there.
-///
-/// The rows are taken in the order of their keys, so that two tasks that write the same keys wait
-/// for each other instead of running into a deadlock.
-pub(crate) fn upsert(staging: &str, table: &str, keys: &[&str], others: &[&str]) -> String {
-    let all = list("", keys.iter().chain(others).copied());
-    let conflict = list("", keys.iter().copied());
-    let mut text = format!(
-        "INSERT INTO {table} ({all}) OVERRIDING SYSTEM VALUE SELECT {all} FROM {staging} \
-         ORDER BY {conflict} ON CONFLICT ({conflict}) DO "
-    );
-    if others.is_empty() {
-        text.push_str("NOTHING");
-    } else {
-        text.push_str("UPDATE SET ");
-        assignments(&mut text, others, "EXCLUDED");
-    }
-    text
+/// How what was staged comes into a table. All names are quoted.
+#[derive(Clone, Copy)]
+pub(crate) struct Merge<'a> {
+    pub staging: &'a str,
+    pub table: &'a str,
+    /// The columns of the primary key.
+    pub keys: &'a [&'a str],
+    /// The other columns of the rows.
+    pub others: &'a [&'a str],
+    /// Those of them that a row that is there can be given.
+    pub settable: &'a [&'a str],
+    /// The column that must be greater than that of the row that is there; whether equal is enough.
+    pub newer: Option<(&'a str, bool)>,
+    /// Whether a null leaves a column as it is.
+    pub keeps_nulls: bool,
 }
 
-/// Updates the rows that are there from what was staged.
-pub(crate) fn update(staging: &str, table: &str, keys: &[&str], others: &[&str]) -> String {
-    let mut text = format!("UPDATE {table} AS target SET ");
-    assignments(&mut text, others, "staged");
-    let _ = write!(text, " FROM {staging} AS staged WHERE ");
-    matching(&mut text, keys);
-    text
+impl Merge<'_> {
+    /// Inserts what was staged, or updates the rows that are there.
+    ///
+    /// The rows are taken in the order of their keys, so that two tasks that write the same keys
+    /// wait for each other instead of running into a deadlock.
+    pub fn upsert(&self) -> String {
+        let Self { table, keys, .. } = *self;
+        let conflict = list("", keys.iter().copied());
+        let mut text = format!(
+            "INSERT INTO {table} AS target ({}) OVERRIDING SYSTEM VALUE {} ON CONFLICT \
+             ({conflict}) DO ",
+            self.all(),
+            self.ordered()
+        );
+        if self.settable.is_empty() {
+            text.push_str("NOTHING");
+        } else {
+            text.push_str("UPDATE SET ");
+            self.assign(&mut text, "EXCLUDED");
+            if let Some(newer) = self.newer("EXCLUDED") {
+                let _ = write!(text, " WHERE {newer}");
+            }
+        }
+        text
+    }
+
+    /// Inserts what was staged, but for the rows that are there. Of several of a key the first is
+    /// taken.
+    pub fn insert_ignore(&self) -> String {
+        let Self {
+            staging,
+            table,
+            keys,
+            ..
+        } = *self;
+        let all = self.all();
+        let insert = format!("INSERT INTO {table} ({all}) OVERRIDING SYSTEM VALUE");
+        if keys.is_empty() {
+            return format!("{insert} SELECT {all} FROM {staging} ON CONFLICT DO NOTHING");
+        }
+        let keys = list("", keys.iter().copied());
+        format!(
+            "{insert} SELECT {all} FROM {staging} ORDER BY {keys}, ctid ON CONFLICT ({keys}) DO \
+             NOTHING"
+        )
+    }
+
+    /// Updates the rows that are there from what was staged.
+    pub fn update(&self) -> String {
+        let mut text = format!("UPDATE {} AS target SET ", self.table);
+        self.assign(&mut text, "staged");
+        let _ = match self.newer {
+            None => write!(text, " FROM {} AS staged WHERE ", self.staging),
+            Some(_) => write!(text, " FROM ({}) AS staged WHERE ", self.ordered()),
+        };
+        matching(&mut text, self.keys);
+        if let Some(newer) = self.newer("staged") {
+            let _ = write!(text, " AND {newer}");
+        }
+        text
+    }
+
+    fn all(&self) -> String {
+        list("", self.keys.iter().chain(self.others).copied())
+    }
+
+    /// What was staged in the order of the keys; of several of a key the newest.
+    fn ordered(&self) -> String {
+        let (all, staging) = (self.all(), self.staging);
+        let keys = list("", self.keys.iter().copied());
+        match self.newer {
+            None => format!("SELECT {all} FROM {staging} ORDER BY {keys}"),
+            // The first of those that are equal, or the last: as if each had come alone.
+            Some((newer, or_equal)) => {
+                let last = if or_equal { " DESC" } else { "" };
+                format!(
+                    "SELECT DISTINCT ON ({keys}) {all} FROM {staging} \
+                     ORDER BY {keys}, {newer} DESC, ctid{last}"
+                )
+            }
+        }
+    }
+
+    // Writing to a String never fails.
+    fn assign(&self, text: &mut String, from: &str) {
+        for (i, column) in self.settable.iter().enumerate() {
+            let comma = if i > 0 { ", " } else { "" };
+            let _ = match self.keeps_nulls {
+                true => write!(
+                    text,
+                    "{comma}{column} = coalesce({from}.{column}, target.{column})"
+                ),
+                false => write!(text, "{comma}{column} = {from}.{column}"),
+            };
+        }
+    }
+
+    fn newer(&self, from: &str) -> Option<String> {
+        let (column, or_equal) = self.newer?;
+        let operator = if or_equal { ">=" } else { ">" };
+        Some(format!(
+            "(target.{column} IS NULL OR {from}.{column} {operator} target.{column})"
+        ))
+    }
 }
 
 /// Deletes the rows whose keys were staged.
@@ -131,13 +225,6 @@ pub(crate) fn delete(staging: &str, table: &str, keys: &[&str]) -> String {
 }
 
 // Writing to a String never fails.
-fn assignments(text: &mut String, columns: &[&str], from: &str) {
-    for (i, column) in columns.iter().enumerate() {
-        let comma = if i > 0 { ", " } else { "" };
-        let _ = write!(text, "{comma}{column} = {from}.{column}");
-    }
-}
-
 fn matching(text: &mut String, keys: &[&str]) {
     for (i, key) in keys.iter().enumerate() {
         let and = if i > 0 { " AND " } else { "" };
@@ -177,17 +264,49 @@ mod tests {
 
     #[test]
     fn statements_name_every_column() {
+        let merge = Merge {
+            staging: "s",
+            table: "t",
+            keys: &["\"k\"", "\"l\""],
+            others: &["\"v\"", "\"w\""],
+            settable: &["\"v\""],
+            newer: None,
+            keeps_nulls: false,
+        };
         assert_eq!(
-            upsert("s", "t", &["\"k\""], &["\"v\"", "\"w\""]),
-            "INSERT INTO t (\"k\", \"v\", \"w\") OVERRIDING SYSTEM VALUE \
-             SELECT \"k\", \"v\", \"w\" FROM s ORDER BY \"k\" \
-             ON CONFLICT (\"k\") DO UPDATE SET \"v\" = EXCLUDED.\"v\", \"w\" = EXCLUDED.\"w\""
+            merge.upsert(),
+            "INSERT INTO t AS target (\"k\", \"l\", \"v\", \"w\") OVERRIDING SYSTEM VALUE \
+             SELECT \"k\", \"l\", \"v\", \"w\" FROM s ORDER BY \"k\", \"l\" \
+             ON CONFLICT (\"k\", \"l\") DO UPDATE SET \"v\" = EXCLUDED.\"v\""
         );
-        assert!(upsert("s", "t", &["\"k\""], &[]).ends_with("DO NOTHING"));
+        let only_keys = Merge {
+            settable: &[],
+            ..merge
+        };
+        assert!(only_keys.upsert().ends_with("DO NOTHING"));
         assert_eq!(
-            update("s", "t", &["\"k\"", "\"l\""], &["\"v\""]),
-            "UPDATE t AS target SET \"v\" = staged.\"v\" FROM s AS staged \
-             WHERE target.\"k\" = staged.\"k\" AND target.\"l\" = staged.\"l\""
+            merge.update(),
+            "UPDATE t AS target SET \"v\" = staged.\"v\" FROM s AS staged WHERE target.\"k\" = staged.\"k\" AND target.\"l\" = staged.\"l\""
+        );
+        let careful = Merge {
+            keys: &["\"k\""],
+            newer: Some(("\"v\"", false)),
+            keeps_nulls: true,
+            ..merge
+        };
+        assert_eq!(
+            careful.upsert(),
+            "INSERT INTO t AS target (\"k\", \"v\", \"w\") OVERRIDING SYSTEM VALUE \
+             SELECT DISTINCT ON (\"k\") \"k\", \"v\", \"w\" FROM s \
+             ORDER BY \"k\", \"v\" DESC, ctid ON CONFLICT (\"k\") DO UPDATE SET \
+             \"v\" = coalesce(EXCLUDED.\"v\", target.\"v\") \
+             WHERE (target.\"v\" IS NULL OR EXCLUDED.\"v\" > target.\"v\")"
+        );
+        assert_eq!(
+            careful.insert_ignore(),
+            "INSERT INTO t (\"k\", \"v\", \"w\") OVERRIDING SYSTEM VALUE \
+             SELECT \"k\", \"v\", \"w\" FROM s ORDER BY \"k\", ctid \
+             ON CONFLICT (\"k\") DO NOTHING"
         );
         assert_eq!(
             delete("s", "t", &["\"k\""]),

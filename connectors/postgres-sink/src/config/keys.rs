@@ -106,11 +106,30 @@ fn writes() -> Vec<ConfigKey> {
             "insert.mode",
             ConfigType::String,
             "insert",
-            "insert appends rows; upsert updates the rows whose key is there; update leaves out \
-             rows whose key is not there.",
+            "insert appends rows; insert_ignore leaves out rows that are there already, by their key \
+             or, with pk.mode=none, by any unique index; upsert updates the rows whose key is \
+             there; update leaves out rows whose key is not there.",
         )
-        .validator(one_of(&["insert", "upsert", "update"]))
+        .validator(one_of(&["insert", "insert_ignore", "upsert", "update"]))
         .importance(Importance::High),
+        ConfigKey::new(
+            "upsert.condition",
+            ConfigType::String,
+            "",
+            "When upsert and update may change a row that is there: a column, such as a version or \
+             a time, that must be greater in the record than in the row. >= before the column: or \
+             equal. Empty: always.",
+        )
+        .validator(Validator::Check(super::condition)),
+        ConfigKey::new(
+            "upsert.nulls",
+            ConfigType::String,
+            "write",
+            "What a null does to a row that upsert and update find: write sets the column to null, \
+             keep leaves it as it is. A field that the record does not have always leaves its \
+             column as it is.",
+        )
+        .validator(one_of(&["write", "keep"])),
         ConfigKey::new(
             "delete.enabled",
             ConfigType::Boolean,

@@ -11,8 +11,16 @@ use sqlx::postgres::PgConnectOptions;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InsertMode {
     Insert,
+    InsertIgnore,
     Upsert,
     Update,
+}
+
+/// The column that must be greater in a record than in the row that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Newer {
+    pub column: String,
+    pub or_equal: bool,
 }
 
 /// Where the columns of the primary key come from.
@@ -90,6 +98,10 @@ pub(crate) struct PostgresSinkConfig {
     pub connection_timeout: Duration,
     pub socket_timeout: Duration,
     pub insert_mode: InsertMode,
+    /// None: the last write of a key always wins.
+    pub newer: Option<Newer>,
+    /// Whether a null leaves the column of a row that is there as it is.
+    pub keeps_nulls: bool,
     pub delete_enabled: bool,
     pub max_retries: Option<u64>,
     pub tables: TableNaming,
@@ -113,6 +125,7 @@ impl PostgresSinkConfig {
     /// The options of a task.
     pub fn resolve(config: &Config) -> Result<Self> {
         let insert_mode = match lower(config, "insert.mode").as_str() {
+            "insert_ignore" => InsertMode::InsertIgnore,
             "upsert" => InsertMode::Upsert,
             "update" => InsertMode::Update,
             _ => InsertMode::Insert,
@@ -129,6 +142,14 @@ impl PostgresSinkConfig {
             connection_timeout: millis(config, "connection.timeout.ms"),
             socket_timeout: millis(config, "socket.timeout.ms"),
             insert_mode,
+            newer: match super::newer(config.text("upsert.condition")) {
+                (_, "") => None,
+                (or_equal, column) => Some(Newer {
+                    column: column.to_owned(),
+                    or_equal,
+                }),
+            },
+            keeps_nulls: lower(config, "upsert.nulls") == "keep",
             delete_enabled: config.flag("delete.enabled"),
             max_retries: config
                 .optional_integer("max.retries")

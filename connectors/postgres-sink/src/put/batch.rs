@@ -12,6 +12,7 @@ use connect_api::{Error, Result, Schema, SinkRecord, Value};
 use super::catalog::Catalog;
 use crate::config::{InsertMode, PkMode, PostgresSinkConfig};
 use plan::Plan;
+use run::Added;
 
 pub(crate) use run::{COPY_HEADER, COPY_TRAILER, Run};
 pub(crate) use source::{Wanted, epoch_unit, wanted};
@@ -64,9 +65,14 @@ impl Batcher {
             return Ok(());
         }
         let plan = self.plan(catalog, record)?;
-        let run = Run::for_plan(runs, &plan, self.config.insert_mode, &mut self.spare);
-        run.add(&plan, record)
-            .map_err(|error| error.context(position(record)))
+        let spare = &mut self.spare;
+        let located = |error: Error| error.context(position(record));
+        let run = Run::for_plan(runs, &plan, spare);
+        if let Added::Repeated = run.add(&plan, record).map_err(located)? {
+            let run = Run::begin(runs, &plan, spare);
+            run.add(&plan, record).map_err(located)?;
+        }
+        Ok(())
     }
 
     /// Whether a record without a value would delete from a table that is yet to be created.

@@ -26,6 +26,7 @@ const COLUMNS: &str = r"WITH RECURSIVE types AS (
         FROM types JOIN pg_type t ON t.oid = types.type WHERE t.typtype = 'd')
     SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS shown,
         a.attnotnull AS required, a.attgenerated <> '' AS generated,
+        a.attidentity = 'a' AS fixed,
         a.atthasdef OR a.attidentity <> '' OR types.domain_default AS has_default,
         t.oid::int8 AS type, types.typmod, t.typname::text AS type_name, t.typtype::text AS kind,
         CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END AS element,
@@ -86,6 +87,8 @@ pub(crate) struct Column {
     pub shown: String,
     pub required: bool,
     pub generated: bool,
+    /// Whether only an insert may set it: GENERATED ALWAYS AS IDENTITY.
+    pub fixed: bool,
     pub has_default: bool,
 }
 
@@ -289,6 +292,7 @@ fn column(row: &PgRow, labels: &Labels) -> sqlx::Result<std::result::Result<Colu
         shown: row.try_get("shown")?,
         required: row.try_get("required")?,
         generated: row.try_get("generated")?,
+        fixed: row.try_get("fixed")?,
         has_default: row.try_get("has_default")?,
     }))
 }

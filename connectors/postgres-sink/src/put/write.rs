@@ -151,7 +151,7 @@ fn staging(run: &Run) -> Vec<String> {
         needed.push(create(&run.table, &run.keys));
     }
     if let Some(columns) = &run.columns
-        && is_merge(run.mode)
+        && is_merge(run.merging.mode)
         && !run.writes.is_empty()
     {
         needed.push(create(&run.table, columns));
@@ -187,23 +187,41 @@ async fn write(session: &mut Session, run: &Run, filled: &mut HashSet<String>) -
     let Some(columns) = run.columns.as_ref().filter(|_| !run.writes.is_empty()) else {
         return Ok(());
     };
-    if !is_merge(run.mode) {
+    if !is_merge(run.merging.mode) {
         let statement = sql::copy(&table.quoted, names(table, columns));
         return copy(session, &statement, run.writes.data()).await;
     }
     let staging = empty_staging(session, create(table, columns), filled).await?;
     let statement = sql::copy(&staging, names(table, columns));
     copy(session, &statement, run.writes.data()).await?;
-    let others: Vec<&str> = names(table, columns)
-        .filter(|c| !keys.contains(c))
-        .collect();
-    let statement = match run.mode {
-        InsertMode::Update => sql::update(&staging, &table.quoted, &keys, &others),
-        InsertMode::Insert | InsertMode::Upsert => {
-            sql::upsert(&staging, &table.quoted, &keys, &others)
-        }
+    execute(session, merge(run, columns, &staging)).await
+}
+
+/// The statement that brings what was staged into the table.
+fn merge(run: &Run, columns: &[usize], staging: &str) -> String {
+    let table = &*run.table;
+    let others = || columns.iter().copied().filter(|at| !run.keys.contains(at));
+    let settable = others().filter(|&at| !table.columns[at].fixed);
+    let named = |columns: &mut dyn Iterator<Item = usize>| -> Vec<&str> {
+        columns
+            .map(|at| table.columns[at].quoted.as_str())
+            .collect()
     };
-    execute(session, statement).await
+    let newer = run.merging.newer;
+    let merge = sql::Merge {
+        staging,
+        table: &table.quoted,
+        keys: &named(&mut run.keys.iter().copied()),
+        others: &named(&mut others()),
+        settable: &named(&mut settable.into_iter()),
+        newer: newer.map(|(at, or_equal)| (table.columns[at].quoted.as_str(), or_equal)),
+        keeps_nulls: run.merging.keeps_nulls,
+    };
+    match run.merging.mode {
+        InsertMode::Update => merge.update(),
+        InsertMode::InsertIgnore => merge.insert_ignore(),
+        InsertMode::Insert | InsertMode::Upsert => merge.upsert(),
+    }
 }
 
 /// The name of a staging table without the rows of an earlier run of the transaction.

@@ -8,4 +8,5 @@ mod identity;
 mod insert;
 mod letters;
 mod merge;
+mod modes;
 mod types;

@@ -25,6 +25,17 @@ pub(super) struct Cell {
     default: Option<Value>,
 }
 
+/// What becomes of rows that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Merging {
+    pub mode: InsertMode,
+    /// The position of the column that must be greater than that of the row, and whether equal is
+    /// enough.
+    pub newer: Option<(usize, bool)>,
+    /// Whether a null leaves the column as it is.
+    pub keeps_nulls: bool,
+}
+
 /// How records of one shape become rows.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -35,6 +46,7 @@ pub(super) struct Plan {
     pub keys: Arc<[usize]>,
     /// Whether the records have no value: they delete.
     pub deletes: bool,
+    pub merging: Merging,
     cells: Vec<Cell>,
     /// Kept so that their addresses stay theirs.
     _schemas: (Option<Arc<Schema>>, Option<Arc<Schema>>),
@@ -72,16 +84,31 @@ impl Plan {
             .filter(|cell| cell.is_key)
             .map(|cell| cell.column);
         let keys: Arc<[usize]> = key_columns.collect();
-        if config.insert_mode == InsertMode::Insert && row.is_some() {
+        let inserts = matches!(
+            config.insert_mode,
+            InsertMode::Insert | InsertMode::InsertIgnore
+        );
+        if inserts && row.is_some() {
             absent(table, &mut cells);
         }
-        if config.insert_mode == InsertMode::Update && row.is_some() && cells.len() == keys.len() {
+        let settable = |cell: &Cell| !cell.is_key && !table.columns[cell.column].fixed;
+        let is_update = config.insert_mode == InsertMode::Update && row.is_some();
+        if is_update && !cells.iter().any(settable) {
             return Err(Error::config(
                 "update has no field to set besides the primary key",
             ));
         }
+        let merging = Merging {
+            mode: config.insert_mode,
+            newer: match row {
+                Some(_) => newer(config, record, (table, &name), &mut cells)?,
+                None => None,
+            },
+            keeps_nulls: config.keeps_nulls,
+        };
         Ok(Self {
             table: Arc::clone(table),
+            merging,
             columns: cells.iter().map(|cell| cell.column).collect(),
             keys,
             deletes: row.is_none(),
@@ -219,6 +246,36 @@ fn fields(
         Some(_) => Error::config(text),
         None => Error::data(text),
     })
+}
+
+/// The position of the column of `upsert.condition`. Without a value a record is not comparable.
+fn newer(
+    config: &PostgresSinkConfig,
+    record: &SinkRecord,
+    (table, name): (&Table, &str),
+    cells: &mut [Cell],
+) -> Result<Option<(usize, bool)>> {
+    let Some(newer) = &config.newer else {
+        return Ok(None);
+    };
+    let column = &newer.column;
+    let Some(at) = table.column_for(column) else {
+        return Err(Error::config(format!(
+            "table {name} has no column {column} of upsert.condition"
+        )));
+    };
+    let mut others = cells.iter_mut().filter(|cell| !cell.is_key);
+    let Some(cell) = others.find(|cell| cell.column == at) else {
+        let text = format!(
+            "the record has no field for column {column} of upsert.condition besides its key"
+        );
+        return Err(match record.value.schema {
+            Some(_) => Error::config(text),
+            None => Error::data(text),
+        });
+    };
+    cell.required = true;
+    Ok(Some((at, newer.or_equal)))
 }
 
 fn described(field: &Field) -> String {

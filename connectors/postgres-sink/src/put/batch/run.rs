@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use connect_api::{Result, SinkRecord};
 
-use super::plan::Plan;
+use super::plan::{Merging, Plan};
 use crate::config::InsertMode;
 use crate::put::catalog::Table;
 
@@ -63,11 +63,19 @@ impl Rows {
     }
 }
 
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    Done,
+    /// The run has a write of its key, and it must go behind that one.
+    Repeated,
+}
+
 /// Rows of one table: first the deletes, then the writes.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub table: Arc<Table>,
-    pub mode: InsertMode,
+    pub merging: Merging,
     /// The columns of the writes, by their positions in the table.
     pub columns: Option<Arc<[usize]>>,
     /// Those of the primary key.
@@ -85,34 +93,65 @@ impl Run {
     pub(super) fn for_plan<'a>(
         runs: &'a mut Vec<Self>,
         plan: &Plan,
-        mode: InsertMode,
         spare: &mut Vec<Vec<u8>>,
     ) -> &'a mut Self {
         let last = runs
             .iter()
             .rposition(|run| Arc::ptr_eq(&run.table, &plan.table));
-        let fitting = last.filter(|&at| runs[at].takes(plan));
-        let at = fitting.unwrap_or_else(|| {
-            runs.push(Self {
-                table: Arc::clone(&plan.table),
-                mode,
-                columns: None,
-                keys: Arc::clone(&plan.keys),
-                deletes: Rows::default(),
-                writes: Rows::default(),
-                by_key: HashMap::new(),
-                key: Vec::new(),
-            });
-            runs.len() - 1
-        });
-        let run = &mut runs[at];
-        if plan.deletes {
-            run.deletes.start(spare);
-        } else {
-            run.writes.start(spare);
-            run.columns.get_or_insert_with(|| Arc::clone(&plan.columns));
+        match last.filter(|&at| runs[at].takes(plan)) {
+            Some(at) => {
+                let run = &mut runs[at];
+                run.start(plan, spare);
+                run
+            }
+            None => Self::begin(runs, plan, spare),
         }
+    }
+
+    /// A new run behind the others.
+    pub(super) fn begin<'a>(
+        runs: &'a mut Vec<Self>,
+        plan: &Plan,
+        spare: &mut Vec<Vec<u8>>,
+    ) -> &'a mut Self {
+        runs.push(Self {
+            table: Arc::clone(&plan.table),
+            merging: plan.merging,
+            columns: None,
+            keys: Arc::clone(&plan.keys),
+            deletes: Rows::default(),
+            writes: Rows::default(),
+            by_key: HashMap::new(),
+            key: Vec::new(),
+        });
+        let at = runs.len() - 1;
+        let run = &mut runs[at];
+        run.start(plan, spare);
         run
+    }
+
+    fn start(&mut self, plan: &Plan, spare: &mut Vec<Vec<u8>>) {
+        if plan.deletes {
+            self.deletes.start(spare);
+        } else {
+            self.writes.start(spare);
+            self.merging = plan.merging;
+            self.columns
+                .get_or_insert_with(|| Arc::clone(&plan.columns));
+        }
+    }
+
+    /// Whether all writes of a key go to Postgres, which then sees which of them count.
+    fn keeps_all(&self) -> bool {
+        let Merging {
+            mode,
+            newer,
+            keeps_nulls,
+        } = self.merging;
+        match mode {
+            InsertMode::Insert | InsertMode::InsertIgnore => true,
+            InsertMode::Upsert | InsertMode::Update => newer.is_some() && !keeps_nulls,
+        }
     }
 
     fn takes(&self, plan: &Plan) -> bool {
@@ -120,14 +159,14 @@ impl Run {
             return false;
         }
         if plan.deletes {
-            return self.mode != InsertMode::Insert || self.writes.count == 0;
+            return !self.keeps_all() || self.writes.count == 0;
         }
         let columns = self.columns.as_ref();
         columns.is_none_or(|own| Arc::ptr_eq(own, &plan.columns) || *own == plan.columns)
     }
 
     /// Adds the record, or leaves the run as it was.
-    pub(super) fn add(&mut self, plan: &Plan, record: &SinkRecord) -> Result<()> {
+    pub(super) fn add(&mut self, plan: &Plan, record: &SinkRecord) -> Result<Added> {
         let rows = if plan.deletes {
             &mut self.deletes
         } else {
@@ -141,12 +180,21 @@ impl Run {
         }
         if plan.deletes {
             self.add_delete(start);
-        } else if self.mode == InsertMode::Insert {
+        } else if self.keeps_all() {
             self.writes.count += 1;
+        } else if self.merging.keeps_nulls && self.has_write() {
+            // What a later null leaves as it is has to be there first.
+            self.writes.data.truncate(start);
+            return Ok(Added::Repeated);
         } else {
             self.add_merge(start);
         }
-        Ok(())
+        Ok(Added::Done)
+    }
+
+    fn has_write(&self) -> bool {
+        let entry = self.by_key.get(self.key.as_slice());
+        entry.is_some_and(|(write, _)| write.is_some())
     }
 
     /// Of several writes of a key only the last counts.
