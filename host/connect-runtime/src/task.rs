@@ -227,7 +227,13 @@ impl WorkerSinkTask {
     fn fail_behind(&mut self, mut before: RawBatch, mut error: Error) -> Result<()> {
         self.drain()?;
         while !before.records.is_empty() {
-            self.parts.chain.reset(&before.source);
+            let source = TopicPartition::clone(&before.source);
+            self.parts.chain.reset(&source);
+            // The sink says where the partition stands; it may be another's by now.
+            let starts = self.open(std::slice::from_ref(&source))?;
+            if starts != Some(vec![(source, before.first_offset)]) {
+                break;
+            }
             match self.convert_and_transform(before)? {
                 Made::Batch(batch) => {
                     self.append(batch);

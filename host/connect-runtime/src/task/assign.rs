@@ -78,7 +78,7 @@ impl WorkerSinkTask {
 
     /// Takes partitions over, and again if another task does so meanwhile: the group has not told
     /// that these are another's. None when the task is told to stop first.
-    fn open(
+    pub(super) fn open(
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<Option<Vec<(TopicPartition, i64)>>> {
