@@ -7,13 +7,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use rdkafka::producer::FutureProducer;
-use tokio::sync::{Mutex, OnceCell};
 
-use crate::process::{Server, guarded};
+use crate::process::guarded;
 use crate::proxy::FaultProxy;
-use crate::wait::wait_until;
+use crate::service::{Service, Shared, shared};
 use crate::{install, names, run};
 
 /// Any id will do for a cluster of one; Kafka wants 22 characters of base64.
@@ -25,20 +24,15 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 pub struct TestKafka {
     port: u16,
     folder: PathBuf,
-    server: Mutex<Option<Server>>,
+    service: Service,
     producer: OnceLock<FutureProducer>,
 }
 
 impl TestKafka {
     /// The broker that all tests of the run share, started by the first that asks.
     pub async fn shared() -> Result<&'static Self> {
-        static SHARED: OnceCell<Result<TestKafka, String>> = OnceCell::const_new();
-        let start = async || Self::start().await.map_err(|error| format!("{error:#}"));
-        SHARED
-            .get_or_init(start)
-            .await
-            .as_ref()
-            .map_err(|reason| anyhow!("no Kafka: {reason}"))
+        static SHARED: Shared<TestKafka> = Shared::const_new();
+        shared(&SHARED, "Kafka", Self::start).await
     }
 
     /// A broker for one test, which may stop and kill it.
@@ -62,10 +56,11 @@ impl TestKafka {
         let properties = properties(controller, &data) + &listeners(port, controller, proxied);
         std::fs::write(folder.join("server.properties"), properties)?;
         std::fs::write(folder.join("log4j2.properties"), LOGGING)?;
+        let service = Service::new("Kafka", folder.join("log"));
         let kafka = Self {
             port,
             folder,
-            server: Mutex::new(None),
+            service,
             producer: OnceLock::new(),
         };
         kafka.format()?;
@@ -80,50 +75,29 @@ impl TestKafka {
 
     /// Whether the broker was not stopped or killed.
     pub async fn is_running(&self) -> bool {
-        self.server.lock().await.is_some()
+        self.service.pid().await.is_some()
     }
 
     /// Starts a stopped or killed broker on its port, with its data.
     pub async fn start_again(&self) -> Result<()> {
-        let mut server = self.server.lock().await;
-        ensure!(server.is_none(), "this Kafka is running");
         let mut java = self.java()?;
         java.arg("kafka.Kafka")
             .arg(self.folder.join("server.properties"));
-        let started = Server::spawn("Kafka", java, &self.folder.join("log"))?;
-        let started = server.insert(started);
-        wait_until(START_LIMIT, "Kafka to start", async || {
-            if started.ensure_running().is_err() {
-                return Ok(true);
-            }
-            self.brokers().await.map(|brokers| brokers == 1)
-        })
-        .await?;
-        started.ensure_running()
+        self.service
+            .start(java, START_LIMIT, async || {
+                self.brokers().await.map(|brokers| brokers == 1)
+            })
+            .await
     }
 
     /// Shuts the broker down in order.
     pub async fn stop(&self) -> Result<()> {
-        let mut server = self
-            .server
-            .lock()
-            .await
-            .take()
-            .context("this Kafka is not running")?;
-        server.stop("TERM", Duration::from_secs(30)).await?;
-        Ok(())
+        self.service.stop("TERM").await
     }
 
     /// Ends the broker as a crash would.
     pub async fn kill(&self) -> Result<()> {
-        let mut server = self
-            .server
-            .lock()
-            .await
-            .take()
-            .context("this Kafka is not running")?;
-        server.kill()?;
-        Ok(())
+        self.service.kill().await
     }
 
     fn format(&self) -> Result<()> {

@@ -23,5 +23,6 @@ pub mod proxy;
 pub mod record;
 pub mod registry;
 pub mod run;
+mod service;
 pub mod wait;
 pub mod worker;

@@ -6,14 +6,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::sync::{Mutex, OnceCell};
 
 pub use database::TestDatabase;
 
-use crate::process::{POSTGRES_USER, Server, guarded, guarded_as, is_root};
-use crate::wait::wait_until;
+use crate::process::{POSTGRES_USER, guarded, guarded_as, is_root};
+use crate::service::{Service, Shared, shared};
 use crate::{install, names, run};
 
 /// The role that owns the tests' databases: no superuser, and it must give its password.
@@ -37,20 +36,14 @@ pub struct TestPostgres {
     port: u16,
     settings: &'static [&'static str],
     data: PathBuf,
-    log: PathBuf,
-    server: Mutex<Option<Server>>,
+    service: Service,
 }
 
 impl TestPostgres {
     /// The server that all tests of the run share, started by the first that asks.
     pub async fn shared() -> Result<&'static Self> {
-        static SHARED: OnceCell<Result<TestPostgres, String>> = OnceCell::const_new();
-        let start = async || Self::start().await.map_err(|error| format!("{error:#}"));
-        SHARED
-            .get_or_init(start)
-            .await
-            .as_ref()
-            .map_err(|reason| anyhow!("no Postgres: {reason}"))
+        static SHARED: Shared<TestPostgres> = Shared::const_new();
+        shared(&SHARED, "Postgres", Self::start).await
     }
 
     /// A server for one test, which may stop and kill it.
@@ -66,13 +59,11 @@ impl TestPostgres {
 
     async fn start_with(settings: &'static [&'static str]) -> Result<Self> {
         let data = server_folder("postgres")?;
-        let log = run::folder("postgres-log")?.join("log");
         let postgres = Self {
             port: names::free_port()?,
             settings,
             data,
-            log,
-            server: Mutex::new(None),
+            service: service()?,
         };
         postgres.initialise()?;
         postgres.start_again().await?;
@@ -89,8 +80,7 @@ impl TestPostgres {
             port: names::free_port()?,
             settings: self.settings,
             data: server_folder("postgres")?,
-            log: run::folder("postgres-log")?.join("log"),
-            server: Mutex::new(None),
+            service: service()?,
         };
         let mut copy = program("pg_basebackup")?;
         copy.args(["-R", "-X", "stream", "-c", "fast", "-h", "127.0.0.1"])
@@ -124,7 +114,7 @@ impl TestPostgres {
 
     /// The process id of the server, while it runs.
     pub async fn pid(&self) -> Option<u32> {
-        self.server.lock().await.as_ref().map(Server::pid)
+        self.service.pid().await
     }
 
     /// A new folder that the server may write to, as `COPY … TO 'file'` needs.
@@ -155,44 +145,27 @@ impl TestPostgres {
 
     /// Starts a stopped or killed server on its port, with its data.
     pub async fn start_again(&self) -> Result<()> {
-        let mut server = self.server.lock().await;
-        ensure!(server.is_none(), "this Postgres is running");
         let mut postgres = program("postgres")?;
         postgres.arg("-D").arg(&self.data);
         postgres.arg("-c").arg(format!("port={}", self.port));
         for setting in COMMON.iter().chain(self.settings).chain(preloaded()) {
             postgres.args(["-c", setting]);
         }
-        let started = server.insert(Server::spawn("Postgres", postgres, &self.log)?);
-        wait_until(START_LIMIT, "Postgres to start", async || {
-            if started.ensure_running().is_err() {
-                return Ok(true);
-            }
-            self.admin().await.map(|_| true)
-        })
-        .await?;
-        started.ensure_running()
+        self.service
+            .start(postgres, START_LIMIT, async || {
+                self.admin().await.map(|_| true)
+            })
+            .await
     }
 
     /// Stops the server as `pg_ctl stop -m fast` does: open transactions are rolled back.
     pub async fn stop(&self) -> Result<()> {
-        self.end("INT").await
+        self.service.stop("INT").await
     }
 
     /// Stops the server as `pg_ctl stop -m immediate` does: it recovers at its next start.
     pub async fn crash(&self) -> Result<()> {
-        self.end("QUIT").await
-    }
-
-    async fn end(&self, signal: &str) -> Result<()> {
-        let mut server = self
-            .server
-            .lock()
-            .await
-            .take()
-            .context("this Postgres is not running")?;
-        server.stop(signal, Duration::from_secs(30)).await?;
-        Ok(())
+        self.service.stop("QUIT").await
     }
 
     fn initialise(&self) -> Result<()> {
@@ -233,6 +206,13 @@ fn program(name: &str) -> Result<Command> {
     };
     command.current_dir("/");
     Ok(command)
+}
+
+fn service() -> Result<Service> {
+    Ok(Service::new(
+        "Postgres",
+        run::folder("postgres-log")?.join("log"),
+    ))
 }
 
 /// TimescaleDB must be loaded with the server to be used in any of its databases.

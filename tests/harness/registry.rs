@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, OnceCell};
 
-use crate::process::{Server, guarded};
-use crate::wait::wait_until;
+use crate::process::guarded;
+use crate::service::{Service, Shared, shared};
 use crate::{http, install, names, run};
 
 const START_LIMIT: Duration = Duration::from_secs(90);
@@ -17,27 +16,24 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 pub struct TestRegistry {
     port: u16,
     folder: PathBuf,
-    server: Mutex<Option<Server>>,
+    service: Service,
 }
 
 impl TestRegistry {
     /// The registry that all tests of the run share, started by the first that asks.
     pub async fn shared() -> Result<&'static Self> {
-        static SHARED: OnceCell<Result<TestRegistry, String>> = OnceCell::const_new();
-        let start = async || Self::start().await.map_err(|error| format!("{error:#}"));
-        SHARED
-            .get_or_init(start)
-            .await
-            .as_ref()
-            .map_err(|reason| anyhow!("no registry: {reason}"))
+        static SHARED: Shared<TestRegistry> = Shared::const_new();
+        shared(&SHARED, "registry", Self::start).await
     }
 
     /// A registry for one test, which may stop it.
     pub async fn start() -> Result<Self> {
+        let folder = run::folder("registry")?;
+        let service = Service::new("the registry", folder.join("log"));
         let registry = Self {
             port: names::free_port()?,
-            folder: run::folder("registry")?,
-            server: Mutex::new(None),
+            folder,
+            service,
         };
         registry.start_again().await?;
         Ok(registry)
@@ -55,8 +51,6 @@ impl TestRegistry {
 
     /// Starts a stopped registry on its port, with its schemas.
     pub async fn start_again(&self) -> Result<()> {
-        let mut server = self.server.lock().await;
-        ensure!(server.is_none(), "this registry is running");
         let database = self.folder.join("schemas");
         let mut java = guarded("java".as_ref());
         java.args([
@@ -82,28 +76,16 @@ impl TestRegistry {
         .arg("-Dapicurio.ccompat.use-canonical-hash=true")
         .arg("-jar")
         .arg(install::registry_jar()?);
-        let started = Server::spawn("the registry", java, &self.folder.join("log"))?;
-        let started = server.insert(started);
-        wait_until(START_LIMIT, "the registry to start", async || {
-            if started.ensure_running().is_err() {
-                return Ok(true);
-            }
-            self.subjects().await.map(|_| true)
-        })
-        .await?;
-        started.ensure_running()
+        self.service
+            .start(java, START_LIMIT, async || {
+                self.subjects().await.map(|_| true)
+            })
+            .await
     }
 
     /// Stops the registry.
     pub async fn stop(&self) -> Result<()> {
-        let mut server = self
-            .server
-            .lock()
-            .await
-            .take()
-            .context("this registry is not running")?;
-        server.stop("TERM", Duration::from_secs(30)).await?;
-        Ok(())
+        self.service.stop("TERM").await
     }
 
     /// Registers an Avro schema and returns its id.

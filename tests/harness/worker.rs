@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use reqwest::{Method, StatusCode};
-use tokio::sync::OnceCell;
 
 use crate::connect::ConnectClient;
 use crate::kafka::TestKafka;
 use crate::process::{Server, guarded, tail};
+use crate::service::{Shared, shared};
 use crate::wait::wait_until;
 use crate::{install, names, run};
 
@@ -87,17 +87,13 @@ pub struct TestWorker {
 impl TestWorker {
     /// The worker that tests share which stop nothing, started by the first that asks.
     pub async fn shared() -> Result<&'static Self> {
-        static SHARED: OnceCell<Result<TestWorker, String>> = OnceCell::const_new();
+        static SHARED: Shared<TestWorker> = Shared::const_new();
         let start = async || {
             let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?;
             // A test waits for the group's offsets: they are committed as soon as they may be.
             Self::start(config.set("offset.flush.interval.ms", "100")).await
         };
-        SHARED
-            .get_or_init(async || start().await.map_err(|error| format!("{error:#}")))
-            .await
-            .as_ref()
-            .map_err(|reason| anyhow!("no worker: {reason}"))
+        shared(&SHARED, "worker", start).await
     }
 
     /// A worker of the shared Kafka for one test, which may stop and kill it. It has no plugins, and
