@@ -1,5 +1,5 @@
--- FleetOps: anomalies found in vehicle telemetry and the alerts that operators work on, from the
--- topics anomalies and operator_alerts. The columns are the fields of the topics' messages.
+-- FleetOps: anomalies found in vehicle telemetry, and the alerts that operators work on. The columns
+-- are the fields of the topics' messages.
 
 CREATE TABLE IF NOT EXISTS anomalies (
     anomaly_id      UUID        PRIMARY KEY,
@@ -19,22 +19,51 @@ CREATE TABLE IF NOT EXISTS anomalies (
 
 CREATE INDEX IF NOT EXISTS idx_anomalies_vehicle ON anomalies (vehicle_id, event_time DESC);
 
+-- Alerts as they stand. Anomalies and actions are drained side by side and write different columns
+-- of the same row: whichever comes first, what the other tells is added.
 CREATE TABLE IF NOT EXISTS operator_alerts (
-    alert_id             UUID        PRIMARY KEY,
-    -- No foreign key: the two topics are drained side by side, and an alert may come first.
-    anomaly_id           UUID        NOT NULL,
-    vehicle_id           TEXT        NOT NULL,
-    event_time           TIMESTAMPTZ NOT NULL,
-    processing_time      TIMESTAMPTZ NOT NULL,
-    alert_status         TEXT        NOT NULL
+    alert_id             UUID PRIMARY KEY,
+    vehicle_id           TEXT NOT NULL,
+    -- Only actions write it.
+    alert_status         TEXT NOT NULL DEFAULT 'OPEN'
         CHECK (alert_status IN ('OPEN', 'ACKNOWLEDGED', 'RESOLVED', 'DISMISSED')),
-    severity             TEXT        NOT NULL CHECK (severity IN ('INFO', 'WARNING', 'CRITICAL')),
-    anomaly_type         TEXT        NOT NULL,
-    -- Null until somebody takes it.
+    -- From the anomaly; null as long as it is yet to come.
+    anomaly_id           UUID,
+    event_time           TIMESTAMPTZ,
+    processing_time      TIMESTAMPTZ,
+    severity             TEXT CHECK (severity IN ('INFO', 'WARNING', 'CRITICAL')),
+    anomaly_type         TEXT,
+    created_at           TIMESTAMPTZ,
+    -- From the last action; null until there is one.
     assigned_operator_id TEXT,
-    created_at           TIMESTAMPTZ NOT NULL
+    intervened_at        TIMESTAMPTZ,
+    updated_at           TIMESTAMPTZ
 );
 
 CREATE INDEX IF NOT EXISTS idx_operator_alerts_anomaly ON operator_alerts (anomaly_id);
 CREATE INDEX IF NOT EXISTS idx_operator_alerts_vehicle
     ON operator_alerts (vehicle_id, event_time DESC);
+
+-- Each step of an alert, as its message tells it.
+CREATE TABLE IF NOT EXISTS operator_alert_history (
+    -- The alert's id for its opening, the action's id for any other step.
+    entry_id        UUID        PRIMARY KEY,
+    alert_id        UUID        NOT NULL,
+    vehicle_id      TEXT        NOT NULL,
+    -- What the alert was after the step.
+    alert_status    TEXT        NOT NULL
+        CHECK (alert_status IN ('OPEN', 'ACKNOWLEDGED', 'RESOLVED', 'DISMISSED')),
+    processing_time TIMESTAMPTZ NOT NULL,
+    anomaly_id      UUID,
+    event_time      TIMESTAMPTZ,
+    severity        TEXT,
+    anomaly_type    TEXT,
+    action_id       UUID,
+    action_type     TEXT
+        CHECK (action_type IN ('ACKNOWLEDGE', 'RESOLVE', 'DISMISS', 'INTERVENE')),
+    operator_id     TEXT,
+    metadata        JSONB
+);
+
+CREATE INDEX IF NOT EXISTS idx_operator_alert_history_alert
+    ON operator_alert_history (alert_id, processing_time);

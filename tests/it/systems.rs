@@ -1,5 +1,7 @@
 //! The example systems, deployed from the very files of `connectors/`.
 
 mod activity;
+mod analytics;
+mod fleet;
 mod iot;
 mod telescope;
