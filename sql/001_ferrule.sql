@@ -15,6 +15,9 @@ CREATE TABLE IF NOT EXISTS ferrule.offsets (
     -- Counts the owners. Taking a partition adds one, and an owner that still holds the number
     -- before can no longer write.
     epoch       bigint      NOT NULL,
+    -- Counts the transactions. One that does not move the offset, because it only has what a plugin
+    -- made by the clock, is known by it when the answer to its COMMIT is lost.
+    version     bigint      NOT NULL DEFAULT 0,
     -- Who took the partition last, for a person who looks.
     owner       text,
     updated_at  timestamptz NOT NULL DEFAULT now(),
@@ -28,3 +31,6 @@ CREATE TABLE IF NOT EXISTS ferrule.offsets (
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 1000
 );
+
+-- A table of Ferrule 0.1 is without it.
+ALTER TABLE ferrule.offsets ADD COLUMN IF NOT EXISTS version bigint NOT NULL DEFAULT 0;

@@ -143,5 +143,6 @@ fn batch(
         first_offset: first,
         next_offset,
         dead_letters: Vec::new(),
+        state: Vec::new(),
     })
 }

@@ -7,6 +7,7 @@ mod offsets;
 mod put;
 mod session;
 mod sql;
+mod stores;
 mod task;
 mod url;
 

@@ -32,14 +32,14 @@ const TAKE: &str = r#"UPDATE ferrule.offsets o
     SET epoch = o.epoch + 1, owner = $4, updated_at = now()
     FROM unnest($2::text[], $3::int[]) AS p(topic, "partition")
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
-    RETURNING o.topic, o."partition", o.next_offset, o.epoch"#;
+    RETURNING o.topic, o."partition", o.next_offset, o.epoch, o.version"#;
 
 /// An owner since then is left to stand: it is whose session a new owner may have to end.
 const KEEP: &str = r#"UPDATE ferrule.offsets o
     SET owner = CASE WHEN o.epoch = p.epoch THEN $4 ELSE o.owner END
     FROM unnest($2::text[], $3::int[], $5::bigint[]) AS p(topic, "partition", epoch)
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
-    RETURNING o.topic, o."partition", o.next_offset, o.epoch"#;
+    RETURNING o.topic, o."partition", o.next_offset, o.epoch, o.version"#;
 
 const START: &str = r#"UPDATE ferrule.offsets o SET next_offset = p.next, updated_at = now()
     FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[])
@@ -47,7 +47,8 @@ const START: &str = r#"UPDATE ferrule.offsets o SET next_offset = p.next, update
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
         AND o.epoch = p.epoch AND o.next_offset IS NULL"#;
 
-const ADVANCE: &str = r#"UPDATE ferrule.offsets o SET next_offset = p.next, updated_at = now()
+const ADVANCE: &str = r#"UPDATE ferrule.offsets o
+    SET next_offset = p.next, version = o.version + 1, updated_at = now()
     FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[])
         AS p(topic, "partition", epoch, expected, next)
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
@@ -69,6 +70,8 @@ const END_OWNERS: &str = r#"SELECT pg_terminate_backend(a.pid)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position {
     epoch: i64,
+    /// Counts the transactions.
+    pub version: i64,
     /// None: nothing was ever stored.
     pub next_offset: Option<i64>,
 }
@@ -111,6 +114,7 @@ impl Offsets {
         for source in partitions {
             let position = Position {
                 epoch: 0,
+                version: 0,
                 next_offset: None,
             };
             self.positions.insert(source.clone(), position);
@@ -269,6 +273,7 @@ impl Offsets {
         for step in steps {
             if let Some(position) = self.positions.get_mut(step.source) {
                 position.next_offset = Some(step.to);
+                position.version += 1;
             }
         }
     }
@@ -332,6 +337,7 @@ fn position(row: &PgRow) -> sqlx::Result<(TopicPartition, Position)> {
     let source = TopicPartition::new(topic, row.try_get("partition")?);
     let position = Position {
         epoch: row.try_get("epoch")?,
+        version: row.try_get("version")?,
         next_offset: row.try_get("next_offset")?,
     };
     Ok((source, position))

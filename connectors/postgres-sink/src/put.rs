@@ -6,6 +6,7 @@ pub(crate) mod batch;
 pub(crate) mod catalog;
 pub(crate) mod encode;
 mod part;
+mod sift;
 pub(crate) mod write;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::error::{Policy, policy_of, to_error};
 use crate::letters::{LetterBox, Letters};
 use crate::offsets::{Offsets, Step};
 use crate::session::Session;
+use crate::stores::Stores;
 use batch::{Batcher, Run, position};
 use catalog::Catalog;
 use part::{Part, transactions};
@@ -62,6 +64,9 @@ pub(crate) struct Writer {
     /// written with their offsets.
     reported: BTreeMap<(TopicPartition, i64, usize), Option<DeadLetter>>,
     letter_box: Option<LetterBox>,
+    /// The versions that partitions stood at when a batch was begun that moves no offset: by another
+    /// version it is known to be durable.
+    begun: BTreeMap<TopicPartition, i64>,
 }
 
 impl Writer {
@@ -73,6 +78,7 @@ impl Writer {
             config,
             catalog: Catalog::default(),
             reported: BTreeMap::new(),
+            begun: BTreeMap::new(),
         }
     }
 
@@ -86,6 +92,7 @@ impl Writer {
     pub fn forget(&mut self, partitions: &[TopicPartition]) {
         self.reported
             .retain(|(source, ..), _| !partitions.contains(source));
+        self.begun.retain(|source, _| !partitions.contains(source));
     }
 }
 
@@ -94,6 +101,7 @@ pub(crate) struct Put<'a> {
     pub writer: &'a mut Writer,
     pub session: &'a mut Session,
     pub offsets: &'a mut Offsets,
+    pub stores: &'a Stores,
     pub reporter: &'a mut dyn ErrantRecordReporter,
 }
 
@@ -106,15 +114,14 @@ impl Put<'_> {
     pub async fn run(&mut self, batches: &[RecordBatch]) -> Result<()> {
         let mut parts = Vec::with_capacity(batches.len());
         for batch in batches {
-            parts.extend(remaining(self.offsets, batch)?);
+            parts.extend(self.remaining(batch)?);
         }
         // All transactions of all tasks lock the offsets in one order.
         parts.sort_by_key(|part| &part.batch.source);
-        if parts.is_empty() {
-            return Ok(());
-        }
-        for parts in transactions(parts, self.writer.config.batch_size) {
-            self.write(&parts).await?;
+        if !parts.is_empty() {
+            for parts in transactions(parts, self.writer.config.batch_size) {
+                self.write(&parts).await?;
+            }
         }
         let sources: Vec<_> = batches
             .iter()
@@ -122,6 +129,27 @@ impl Put<'_> {
             .collect();
         self.writer.forget(&sources);
         Ok(())
+    }
+
+    /// What is not durable yet of a batch that may be a repetition.
+    fn remaining<'b>(&mut self, batch: &'b RecordBatch) -> Result<Option<Part<'b>>> {
+        if batch.first_offset != batch.next_offset {
+            return remaining(self.offsets, batch);
+        }
+        let source = &*batch.source;
+        let Some(position) = self.offsets.position(source) else {
+            return Err(Error::fenced(format!("{source} is not open")));
+        };
+        let begun = self.writer.begun.entry(source.clone());
+        if *begun.or_insert(position.version) != position.version {
+            return Ok(None);
+        }
+        Ok(Some(Part {
+            batch,
+            start: 0,
+            end: batch.records.len(),
+            next_offset: batch.next_offset,
+        }))
     }
 
     /// Commits the parts in one transaction, or apart where Postgres refuses that.
@@ -143,6 +171,9 @@ impl Put<'_> {
     /// Commits a part that Postgres refused as a whole: halves it, in order, until the rows at
     /// fault stand alone.
     async fn isolate(&mut self, part: Part<'_>, policy: Policy, error: Error) -> Result<()> {
+        if part.is_whole() {
+            return self.sift(part, policy, error).await;
+        }
         let mut refused = Some((policy, error));
         let mut left = vec![part];
         while let Some(part) = left.pop() {
@@ -227,13 +258,9 @@ impl Put<'_> {
             added?;
         }
         runs.iter_mut().for_each(Run::finish);
-        let limit = self.writer.config.socket_timeout;
-        let outcome = timed(limit, write::probe(self.session, &runs)).await;
+        let outcome = self.try_runs(&runs).await;
         self.writer.batcher.recycle(runs);
-        match outcome {
-            Ok(()) => Ok(None),
-            Err(error) => self.refused(&error).await?.refusal(),
-        }
+        outcome
     }
 
     /// Commits the parts in one transaction, unless rows of it are refused.
@@ -271,6 +298,13 @@ impl Put<'_> {
 
     async fn attempt(&mut self, parts: &[Part<'_>]) -> Result<Answer> {
         let runs = self.encode(parts).await?;
+        let answer = self.transact(parts, &runs).await;
+        self.writer.batcher.recycle(runs);
+        answer
+    }
+
+    /// Commits the parts, whose records are these runs.
+    async fn transact(&mut self, parts: &[Part<'_>], runs: &[Run]) -> Result<Answer> {
         let steps: Vec<Step<'_>> = parts
             .iter()
             .map(|part| Step {
@@ -281,15 +315,20 @@ impl Put<'_> {
             .collect();
         let letters = self.letters(parts, &steps).await?;
         let fenced = self.writer.config.delivery == Delivery::ExactlyOnce;
+        let deltas = parts.iter().flat_map(|part| {
+            let source = &*part.batch.source;
+            part.batch.state.iter().map(move |delta| (source, delta))
+        });
+        let state = self.stores.changes(deltas)?;
         let transaction = Transaction {
             fence: fenced.then_some(&*self.offsets),
             steps: &steps,
-            runs: &runs,
+            runs,
             letters: letters.as_ref(),
+            state: state.as_ref(),
         };
         let limit = self.writer.config.socket_timeout;
         let outcome = timed(limit, write::transaction(self.session, &transaction)).await;
-        self.writer.batcher.recycle(runs);
         match outcome {
             Ok(Outcome::Durable) => {
                 self.offsets.advanced(&steps);
@@ -298,6 +337,10 @@ impl Put<'_> {
             Ok(Outcome::Stale) => Ok(Answer::Stale),
             Ok(Outcome::Unposted(error)) => {
                 let text = to_error("cannot write to the dead letter table", &error);
+                Err(Error::config(text.chain()))
+            }
+            Ok(Outcome::Unkept(error)) => {
+                let text = to_error("cannot write the state of the transforms", &error);
                 Err(Error::config(text.chain()))
             }
             Ok(Outcome::Fenced) => Err(Error::fenced(

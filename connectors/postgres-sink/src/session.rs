@@ -7,11 +7,40 @@ use connect_api::{Error, Result};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, Row};
 
-use crate::config::Delivery;
 use crate::error::{Policy, describe, policy_of, to_error};
 
-/// Ferrule's own tables.
-const TABLES: &str = include_str!("../../../sql/001_ferrule.sql");
+/// Tables of Ferrule's own, and how to see that they are there.
+struct Tables {
+    shown: &'static str,
+    file: &'static str,
+    statements: &'static str,
+    present: &'static str,
+}
+
+/// Where the partitions stand.
+const OFFSETS: Tables = Tables {
+    shown: "ferrule.offsets",
+    file: "sql/001_ferrule.sql",
+    statements: include_str!("../../../sql/001_ferrule.sql"),
+    present: "SELECT EXISTS (SELECT FROM pg_attribute WHERE attname = 'version' \
+              AND attrelid = to_regclass('ferrule.offsets'))",
+};
+
+/// The state of transforms.
+const STATE: Tables = Tables {
+    shown: "ferrule.state",
+    file: "sql/007_ferrule_state.sql",
+    statements: include_str!("../../../sql/007_ferrule_state.sql"),
+    present: "SELECT to_regclass('ferrule.state') IS NOT NULL",
+};
+
+/// What a task keeps in tables of Ferrule's own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keeps {
+    pub offsets: bool,
+    pub state: bool,
+}
+
 /// Guards what creates and alters tables against other tasks: "ferrule" in ASCII.
 pub(crate) const CREATION_LOCK: i64 = 0x66_6572_7275_6c65;
 
@@ -34,15 +63,18 @@ impl Session {
     pub async fn connect(
         options: &PgConnectOptions,
         timeout: Duration,
-        delivery: Delivery,
+        keeps: Keeps,
     ) -> Result<Self> {
         let connecting = async {
             let mut connection = PgConnection::connect_with(options)
                 .await
                 .map_err(|e| to_error("cannot connect to Postgres", &e))?;
             let owner = identify(&mut connection).await?;
-            if delivery == Delivery::ExactlyOnce {
-                create_tables(&mut connection).await?;
+            if keeps.offsets {
+                create_tables(&mut connection, &OFFSETS).await?;
+            }
+            if keeps.state {
+                create_tables(&mut connection, &STATE).await?;
             }
             Ok(Self {
                 connection,
@@ -84,10 +116,15 @@ async fn identify(connection: &mut PgConnection) -> Result<String> {
         .map_err(|e| to_error("cannot identify the session", &e))
 }
 
-/// Creates Ferrule's tables where they are absent. A role that may not create them can still use
-/// them when someone else did.
-async fn create_tables(connection: &mut PgConnection) -> Result<()> {
-    if tables_exist(connection).await? {
+/// Creates tables of Ferrule's own where they are absent. A role that may not create them can still
+/// use them when someone else did.
+async fn create_tables(connection: &mut PgConnection, tables: &Tables) -> Result<()> {
+    let Tables { shown, file, .. } = tables;
+    let present = sqlx::query_scalar(tables.present)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|e| to_error(&format!("cannot look for the table {shown}"), &e))?;
+    if present {
         return Ok(());
     }
     let created = async {
@@ -96,27 +133,23 @@ async fn create_tables(connection: &mut PgConnection) -> Result<()> {
             .bind(CREATION_LOCK)
             .execute(&mut *transaction)
             .await?;
-        sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
+        sqlx::raw_sql(tables.statements)
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await
     };
     match created.await {
         Ok(()) => {
-            tracing::info!("created the table ferrule.offsets");
+            tracing::info!("created the table {shown}");
             Ok(())
         }
         Err(error) if policy_of(&error) == Policy::Config => Err(Error::config(format!(
-            "cannot create the table ferrule.offsets, let an administrator run \
-             sql/001_ferrule.sql: \
-             {}",
+            "cannot create the table {shown}, let an administrator run {file}: {}",
             describe(&error)
         ))),
-        Err(error) => Err(to_error("cannot create the table ferrule.offsets", &error)),
+        Err(error) => Err(to_error(
+            &format!("cannot create the table {shown}"),
+            &error,
+        )),
     }
-}
-
-async fn tables_exist(connection: &mut PgConnection) -> Result<bool> {
-    sqlx::query_scalar("SELECT to_regclass('ferrule.offsets') IS NOT NULL")
-        .fetch_one(connection)
-        .await
-        .map_err(|e| to_error("cannot look for the table ferrule.offsets", &e))
 }

@@ -1,11 +1,12 @@
 //! The task: holds the connection, and says what became of each call.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use connect_api::{
     ErrantRecordReporter, Error, ErrorKind, OpenedPartition, RecordBatch, Result, SinkTask,
-    TaskContext, TopicPartition,
+    StateStore, StoredState, TaskContext, TopicPartition,
 };
 use sqlx::Connection;
 use sqlx::postgres::PgConnectOptions;
@@ -14,13 +15,15 @@ use tokio::time::timeout;
 use crate::config::{Delivery, PostgresSinkConfig};
 use crate::offsets::Offsets;
 use crate::put::{Put, Writer};
-use crate::session::Session;
+use crate::session::{Keeps, Session};
+use crate::stores::Stores;
 
 pub(crate) struct PostgresSinkTask {
     config: Arc<PostgresSinkConfig>,
     options: PgConnectOptions,
     session: Option<Session>,
     offsets: Offsets,
+    stores: Stores,
     writer: Writer,
     /// Puts that have failed for want of the target, one after another.
     failures: u64,
@@ -34,6 +37,7 @@ impl PostgresSinkTask {
             options: config.connect.clone().application_name(&name),
             session: None,
             offsets: Offsets::new(&context.connector),
+            stores: Stores::new(&context.connector),
             writer: Writer::new(Arc::clone(&config), context),
             config,
             failures: 0,
@@ -51,8 +55,11 @@ impl PostgresSinkTask {
             return Ok((session, false));
         }
         let config = &self.config;
-        let session =
-            Session::connect(&self.options, config.connection_timeout, config.delivery).await?;
+        let keeps = Keeps {
+            offsets: self.is_fenced(),
+            state: !self.stores.is_empty(),
+        };
+        let session = Session::connect(&self.options, config.connection_timeout, keeps).await?;
         self.writer.reconnected();
         Ok((session, true))
     }
@@ -66,17 +73,31 @@ impl PostgresSinkTask {
         Ok(session)
     }
 
-    async fn try_open(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+    async fn try_open(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Vec<StoredState>>> {
         let mut session = self.resolved().await?;
         if self.is_fenced() {
             self.offsets.open(&mut session, partitions).await?;
         } else {
             self.offsets.open_unfenced(partitions);
         }
+        let fresh: Vec<_> = if self.is_fenced() {
+            let known = |s: &&TopicPartition| {
+                self.offsets
+                    .position(s)
+                    .is_some_and(|p| p.next_offset.is_some())
+            };
+            partitions.iter().filter(|s| !known(s)).cloned().collect()
+        } else {
+            Vec::new()
+        };
+        let stored = self.stores.open(&mut session, partitions, &fresh).await?;
         // What keeps dead letters away is better known now than with the first of them.
         self.writer.prepare_letters(&mut session).await?;
         self.session = Some(session);
-        Ok(())
+        Ok(stored)
     }
 
     async fn try_start_at(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()> {
@@ -96,6 +117,7 @@ impl PostgresSinkTask {
             writer: &mut self.writer,
             session: &mut session,
             offsets: &mut self.offsets,
+            stores: &self.stores,
             reporter,
         };
         put.run(batches).await?;
@@ -115,18 +137,32 @@ impl SinkTask for PostgresSinkTask {
         self.config.letters.is_some()
     }
 
+    fn keep_state(&mut self, stores: Vec<StateStore>) -> Result<()> {
+        if !self.is_fenced() {
+            tracing::warn!(
+                "with delivery.guarantee=at_least_once a batch that is delivered again changes the \
+                 state of plugins again"
+            );
+        }
+        self.stores.keep(stores);
+        Ok(())
+    }
+
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
         self.writer.forget(partitions);
         // They may belong to another owner by now, so they are not resolved first.
         self.offsets.forget(partitions);
+        self.stores.forget(partitions);
+        let mut stored = BTreeMap::new();
         if !partitions.is_empty() {
             let limit = self.config.socket_timeout;
             let opened = timeout(limit, self.try_open(partitions)).await;
-            opened.unwrap_or_else(|_| Err(self.late()))?;
+            stored = opened.unwrap_or_else(|_| Err(self.late()))?;
         }
         let opened = partitions.iter().map(|source| OpenedPartition {
             source: source.clone(),
             next_offset: self.offsets.position(source).and_then(|p| p.next_offset),
+            state: stored.remove(source).unwrap_or_default(),
         });
         Ok(opened.collect())
     }
@@ -167,6 +203,7 @@ impl SinkTask for PostgresSinkTask {
 
     async fn close(&mut self, partitions: &[TopicPartition]) {
         self.offsets.forget(partitions);
+        self.stores.forget(partitions);
         self.writer.forget(partitions);
     }
 

@@ -12,6 +12,7 @@ pub mod json;
 mod record;
 mod schema;
 mod sink;
+mod state;
 mod transform;
 pub mod values;
 
@@ -30,4 +31,5 @@ pub use record::{
 };
 pub use schema::{Field, Kind, Schema};
 pub use sink::{ErrantRecordReporter, OpenedPartition, SinkConnector, SinkTask, TaskContext};
-pub use transform::{Disposition, Outcome, Predicate, RecordTransformation, Transformation};
+pub use state::{StateChanges, StateDelta, StateEntry, StateStore, StoredState};
+pub use transform::{Disposition, Outcome, Predicate, RecordTransformation, Tick, Transformation};

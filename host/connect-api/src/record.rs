@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Datum, Str};
+use crate::{Datum, StateDelta, Str};
 
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -137,4 +137,8 @@ pub struct RecordBatch {
     /// Records of these offsets that failed before the sink, in the order of their offsets; only
     /// for a sink that [keeps dead letters](crate::SinkTask::keeps_dead_letters).
     pub dead_letters: Vec<DeadLetter>,
+    /// What the transforms that made it changed of their state. A batch with changes becomes
+    /// durable as a whole or not at all (Invariant 2): the state belongs to all of it. It may then
+    /// have no records, and not move the offset.
+    pub state: Vec<StateDelta>,
 }

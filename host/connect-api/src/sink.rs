@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     Config, ConfigDef, ConfigValue, DeadLetter, Error, Properties, RecordBatch, Result, SinkRecord,
-    TopicPartition,
+    StateStore, StoredState, TopicPartition,
 };
 
 /// Tells a task who it is.
@@ -23,6 +23,8 @@ pub struct OpenedPartition {
     pub source: TopicPartition,
     /// None: the sink has never stored an offset for it.
     pub next_offset: Option<i64>,
+    /// What it keeps of the state of transforms for it.
+    pub state: Vec<StoredState>,
 }
 
 /// A kind of sink.
@@ -69,6 +71,19 @@ pub trait SinkTask: Send {
     /// that they too are there exactly once (Invariant 2).
     fn keeps_dead_letters(&self) -> bool {
         false
+    }
+
+    /// Told before all else which transforms have a state that is to be kept: from then on `open`
+    /// gives it back, and `put` writes the changes that come with the batches.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] when the sink keeps none.
+    fn keep_state(&mut self, stores: Vec<StateStore>) -> Result<()> {
+        let transforms = stores.iter().map(|store| &*store.transform);
+        let transforms = transforms.collect::<Vec<_>>().join(", ");
+        Err(Error::config(format!(
+            "the sink keeps no state, and these transforms need it: {transforms}"
+        )))
     }
 
     /// Takes the partitions over: from now on no former owner can write them (Invariant 5).

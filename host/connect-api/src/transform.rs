@@ -1,8 +1,9 @@
 //! The contract of transforms and predicates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{Result, SinkRecord, TopicPartition};
+use crate::{Result, SinkRecord, StateChanges, StoredState, TopicPartition};
 
 /// What becomes of a record that was transformed in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,16 @@ pub enum Outcome {
     Fail(crate::Error),
 }
 
+/// Where a partition has come to when a transform is ticked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// The offset to go on from.
+    pub next_offset: i64,
+    /// The wall clock, in milliseconds since the epoch, when the partition is quiet. None: after a
+    /// batch, by the partition's record time.
+    pub wall: Option<i64>,
+}
+
 /// A transform that takes a batch of one partition.
 pub trait Transformation: Send {
     /// One outcome for each record, in order. Errors of records are outcomes.
@@ -47,18 +58,36 @@ pub trait Transformation: Send {
         records: &[SinkRecord],
     ) -> Result<Vec<Outcome>>;
 
-    /// Called after each batch of a partition, with what the partition has come to: records that
-    /// the transform makes of its own accord. Their offset is that of the batch's last record.
+    /// Called after each batch of a partition, and as [`Transformation::tick_interval`] says:
+    /// records that the transform makes of its own accord. Their offset is the last one before
+    /// that of the tick.
     ///
     /// # Errors
     /// As for `apply`.
-    fn tick(&mut self, source: &Arc<TopicPartition>, last: &SinkRecord) -> Result<Vec<SinkRecord>>;
+    fn tick(&mut self, source: &Arc<TopicPartition>, tick: Tick) -> Result<Vec<SinkRecord>>;
+
+    /// How long a partition is quiet before the transform is ticked by wall time, and then again.
+    /// None: it is not.
+    fn tick_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The most bytes of its state for a partition. None: it has no state that is to last.
+    fn state_limit(&self) -> Option<u64> {
+        None
+    }
+
+    /// What the partition's calls since the last time this was asked have changed of its state.
+    fn state_changes(&mut self, source: &TopicPartition) -> Option<StateChanges>;
 
     /// Everything up to `next_offset` of the partition is durable.
     fn durable(&mut self, source: &TopicPartition, next_offset: i64);
 
     /// The partition goes back to what is durable: whatever was kept of it beyond that is void.
     fn reset(&mut self, source: &TopicPartition);
+
+    /// The partition's state is this, whatever was kept of it before.
+    fn restore(&mut self, source: &TopicPartition, state: StoredState);
 
     /// The partition goes to another task, or comes from one: nothing kept of it holds any more.
     fn forget(&mut self, source: &TopicPartition);

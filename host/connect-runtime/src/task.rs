@@ -292,8 +292,10 @@ impl WorkerSinkTask {
             (Err(error), None) => return Err(error),
         };
         metrics.sent.increment(records.len() as u64);
+        let state = chain.state_changes(&source);
         Ok(Made::Batch(TaskBatch {
             batch: RecordBatch {
+                state,
                 source,
                 records,
                 first_offset: batch.first_offset,

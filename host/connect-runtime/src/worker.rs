@@ -222,10 +222,14 @@ impl TaskStart {
             .sink(class)
             .ok_or_else(|| Error::config(format!("connector.class {class} is not known")))?;
         let sink_config = sink.config_def().parse(&sink.normalise(config))?;
-        let sink_task = sink.task(&sink_config, context)?;
+        let mut sink_task = sink.task(&sink_config, context)?;
         let (key, value) = plugins.converters(config, worker, runtime.clone())?;
         let header = HeaderConverter::new(&worker.header_converter(config))?;
         let chain = TransformationChain::new(plugins.chain(connector, *task, config)?);
+        let stores = chain.stores();
+        if !stores.is_empty() {
+            sink_task.keep_state(stores)?;
+        }
         let sink_keeps = sink_task.keeps_dead_letters();
         let errors = Arc::new(self.error_reporter(sink_keeps, Arc::clone(&metrics))?);
         let overrides = overrides(config, "consumer.override.");

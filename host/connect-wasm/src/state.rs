@@ -1,14 +1,16 @@
 //! The state of one partition, in memory: what is durable, and above it one overlay for each batch
 //! that is not durable yet.
 //!
-//! Where the durable part is kept concerns only [`PartitionState::durable`] and how a partition
-//! begins: the contract knows nothing of it.
+//! The sink keeps the durable part: a partition begins with what it gives back, and
+//! [`PartitionState::changes`] is what it writes with each batch.
 
 mod layer;
 
 use std::collections::VecDeque;
 
-use layer::{Entry, Layer, Scan};
+use bytes::Bytes;
+use connect_api::{StateChanges, StateEntry, StoredState};
+use layer::{Layer, Scan, expired};
 
 /// The longest key: it has to fit into an index of the target.
 pub(crate) const KEY_BYTES: usize = 1024;
@@ -28,6 +30,8 @@ struct Overlay {
     next_offset: i64,
     clock: Option<i64>,
     layer: Layer,
+    /// Whether its changes were given to the sink.
+    given: bool,
 }
 
 /// The state of one transform for one partition.
@@ -36,8 +40,6 @@ pub(crate) struct PartitionState {
     limit: u64,
     committed: Layer,
     committed_clock: Option<i64>,
-    /// Everything before it is durable.
-    next_offset: Option<i64>,
     /// Oldest first.
     overlays: VecDeque<Overlay>,
     /// What the call at hand writes.
@@ -53,12 +55,23 @@ impl PartitionState {
             limit,
             committed: Layer::default(),
             committed_clock: None,
-            next_offset: None,
             overlays: VecDeque::new(),
             current: Layer::default(),
             current_clock: None,
             newest: None,
         }
+    }
+
+    /// A partition whose durable state is this. It may be larger than a limit that was lowered
+    /// since: then nothing can be added.
+    pub(crate) fn restored(limit: u64, stored: StoredState) -> Self {
+        let mut state = Self::new(limit);
+        state.committed_clock = stored.clock;
+        for (key, entry) in stored.entries {
+            let weight = entry.weight(&key);
+            state.committed.put(key, Some(entry), weight);
+        }
+        state
     }
 
     /// The greatest timestamp that the partition has shown: the time by which entries expire.
@@ -91,10 +104,10 @@ impl PartitionState {
         let Some(now) = self.clock() else {
             return;
         };
-        let due: Vec<Box<[u8]>> = self
+        let due: Vec<Bytes> = self
             .layers()
             .flat_map(|layer| layer.expired(now))
-            .filter(|key| self.entry(key).is_some_and(|entry| entry.expired(now)))
+            .filter(|key| self.entry(key).is_some_and(|entry| expired(entry, now)))
             .cloned()
             .collect();
         for key in due {
@@ -106,8 +119,12 @@ impl PartitionState {
     pub(crate) fn commit(&mut self, next_offset: i64) {
         let layer = std::mem::take(&mut self.current);
         let clock = self.clock().max(self.newest);
+        (self.current_clock, self.newest) = (None, None);
+        if layer.entries().is_empty() && clock == self.clock() {
+            return;
+        }
         match self.overlays.back_mut() {
-            Some(last) if last.next_offset == next_offset => {
+            Some(last) if last.next_offset == next_offset && !last.given => {
                 last.layer.absorb(layer);
                 last.clock = clock;
             }
@@ -115,9 +132,19 @@ impl PartitionState {
                 next_offset,
                 clock,
                 layer,
+                given: false,
             }),
         }
-        (self.current_clock, self.newest) = (None, None);
+    }
+
+    /// What has changed since this was last asked.
+    pub(crate) fn changes(&mut self) -> Option<StateChanges> {
+        let overlay = self.overlays.back_mut().filter(|overlay| !overlay.given)?;
+        overlay.given = true;
+        Some(StateChanges {
+            entries: overlay.layer.entries().clone(),
+            clock: overlay.clock,
+        })
     }
 
     /// The call does not count.
@@ -142,7 +169,6 @@ impl PartitionState {
             self.committed.settle(overlay.layer);
             self.committed_clock = overlay.clock;
         }
-        self.next_offset = self.next_offset.max(Some(next_offset));
     }
 
     /// Back to what is durable.
@@ -151,20 +177,14 @@ impl PartitionState {
         self.overlays.clear();
     }
 
-    /// Whether a batch from this offset would be transformed for a second time, against a state
-    /// that has seen it.
-    pub(crate) fn is_ahead_of(&self, offset: i64) -> bool {
-        self.next_offset.is_some_and(|next| offset < next)
-    }
-
     pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
         self.entry(key).map(|entry| &*entry.value)
     }
 
     pub(crate) fn set(
         &mut self,
-        key: Box<[u8]>,
-        value: Box<[u8]>,
+        key: Bytes,
+        value: Bytes,
         expires: Option<i64>,
     ) -> Result<(), Refused> {
         if key.len() > KEY_BYTES {
@@ -174,7 +194,7 @@ impl PartitionState {
             self.delete(&key);
             return Ok(());
         }
-        let entry = Entry { value, expires };
+        let entry = StateEntry { value, expires };
         let (old, new) = (self.weight(&key), entry.weight(&key));
         let total = self.bytes() - old + new;
         if new > old && total > i64::try_from(self.limit).unwrap_or(i64::MAX) {
@@ -187,7 +207,7 @@ impl PartitionState {
     pub(crate) fn delete(&mut self, key: &[u8]) {
         let old = self.weight(key);
         if old > 0 {
-            self.current.put(key.into(), None, -old);
+            self.current.put(Bytes::copy_from_slice(key), None, -old);
         }
     }
 
@@ -208,7 +228,7 @@ impl PartitionState {
             .chain([&self.committed])
     }
 
-    fn entry(&self, key: &[u8]) -> Option<&Entry> {
+    fn entry(&self, key: &[u8]) -> Option<&StateEntry> {
         self.layers().find_map(|layer| layer.get(key))?
     }
 
@@ -216,7 +236,7 @@ impl PartitionState {
         self.entry(key).map_or(0, |entry| entry.weight(key))
     }
 
-    fn bytes(&self) -> i64 {
+    pub(crate) fn bytes(&self) -> i64 {
         self.layers().map(Layer::delta).sum()
     }
 }

@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bumpalo::Bump;
-use connect_api::{Error, Outcome, Result, SinkRecord, TopicPartition, Transformation};
+use connect_api::{
+    Error, Outcome, Result, SinkRecord, StateChanges, StoredState, Tick, TopicPartition,
+    Transformation,
+};
 
 use crate::bindings::ferrule::transform::data::Reply;
 use crate::engine::TICK;
@@ -244,16 +247,12 @@ impl WasmTransform {
         ))
     }
 
-    fn tick_at(
-        &mut self,
-        source: &Arc<TopicPartition>,
-        last: &SinkRecord,
-    ) -> Result<Vec<SinkRecord>> {
+    fn tick_at(&mut self, source: &Arc<TopicPartition>, tick: Tick) -> Result<Vec<SinkRecord>> {
         let clock = self
             .guest
             .host()
             .and_then(|host| host.state.as_ref()?.clock());
-        let Some(now) = clock else {
+        let Some(now) = clock.max(tick.wall) else {
             // No record of the partition has had a timestamp yet.
             return Ok(Vec::new());
         };
@@ -274,12 +273,12 @@ impl WasmTransform {
             let lift = Lift::new(&self.plugin, &[], &mut self.shapes, &emission.shapes);
             let records = emission.records.into_iter();
             records
-                .map(|record| lift.emitted(last, now, record))
+                .map(|record| lift.emitted((source, tick.next_offset - 1), now, record))
                 .collect()
         });
         match records {
             Ok(records) => {
-                self.commit(last.offset + 1);
+                self.commit(tick.next_offset);
                 Ok(records)
             }
             Err(error) => {
@@ -320,18 +319,9 @@ impl Transformation for WasmTransform {
         source: &Arc<TopicPartition>,
         records: &[SinkRecord],
     ) -> Result<Vec<Outcome>> {
-        let (Some(first), Some(last)) = (records.first(), records.last()) else {
+        let Some(last) = records.last() else {
             return Ok(Vec::new());
         };
-        // The partition has been set back behind its state: the state belongs to another history.
-        if self
-            .states
-            .get(&**source)
-            .is_some_and(|state| state.is_ahead_of(first.offset))
-        {
-            self.states.remove(&**source);
-            self.guest.abandon();
-        }
         let next_offset = last.offset + 1;
         let outcomes = self.with_state(source, |this| {
             let outcomes = this.apply_all(source, records, next_offset);
@@ -346,13 +336,24 @@ impl Transformation for WasmTransform {
         Ok(outcomes)
     }
 
-    fn tick(&mut self, source: &Arc<TopicPartition>, last: &SinkRecord) -> Result<Vec<SinkRecord>> {
+    fn tick(&mut self, source: &Arc<TopicPartition>, tick: Tick) -> Result<Vec<SinkRecord>> {
         if !self.plugin.ticks {
             return Ok(Vec::new());
         }
-        let records = self.with_state(source, |this| this.tick_at(source, last))?;
+        let records = self.with_state(source, |this| this.tick_at(source, tick))?;
         self.meters.records_out.increment(records.len() as u64);
         Ok(records)
+    }
+
+    fn state_limit(&self) -> Option<u64> {
+        self.plugin.stateful.then_some(self.limits.state_bytes)
+    }
+
+    fn state_changes(&mut self, source: &TopicPartition) -> Option<StateChanges> {
+        if !self.plugin.stateful {
+            return None;
+        }
+        self.states.get_mut(source)?.changes()
     }
 
     fn durable(&mut self, source: &TopicPartition, next_offset: i64) {
@@ -366,6 +367,12 @@ impl Transformation for WasmTransform {
             state.reset();
         }
         // What the guest remembers may be ahead of what is durable.
+        self.guest.abandon();
+    }
+
+    fn restore(&mut self, source: &TopicPartition, stored: StoredState) {
+        let state = PartitionState::restored(self.limits.state_bytes, stored);
+        self.states.insert(source.clone(), state);
         self.guest.abandon();
     }
 

@@ -37,6 +37,11 @@ impl<'a> Part<'a> {
         before.or_else(|| (middle + 1..self.end).find(begins))
     }
 
+    /// Whether it is committed as a whole or not at all: the state belongs to all of it.
+    pub fn is_whole(&self) -> bool {
+        !self.batch.state.is_empty()
+    }
+
     fn len(&self) -> usize {
         self.end - self.start
     }
@@ -63,6 +68,11 @@ pub(super) fn transactions(parts: Vec<Part<'_>>, most: usize) -> Vec<Vec<Part<'_
     let mut room = most;
     for mut part in parts {
         while part.len() > room {
+            if part.is_whole() {
+                groups.extend(Some(std::mem::take(&mut group)).filter(|group| !group.is_empty()));
+                room = most;
+                break;
+            }
             let cut = part.cut(room);
             // What does not fit behind others may fit into a transaction of its own.
             let fits = cut.is_some_and(|at| at - part.start <= room);

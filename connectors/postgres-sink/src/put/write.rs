@@ -12,6 +12,7 @@ use crate::letters::Letters;
 use crate::offsets::{Offsets, Step};
 use crate::session::Session;
 use crate::sql;
+use crate::stores::Changes;
 
 /// Large enough that the cost of a message does not count, small enough to stay in the cache.
 const FRAME: usize = 128 * 1024;
@@ -33,6 +34,8 @@ pub(crate) enum Outcome {
     Stale,
     /// The dead letters are refused. No record of the runs is at fault.
     Unposted(sqlx::Error),
+    /// The state is refused. No record of the runs is at fault.
+    Unkept(sqlx::Error),
 }
 
 /// What is committed together.
@@ -42,9 +45,11 @@ pub(crate) struct Transaction<'a> {
     pub steps: &'a [Step<'a>],
     pub runs: &'a [Run],
     pub letters: Option<&'a Letters>,
+    pub state: Option<&'a Changes<'a>>,
 }
 
-/// Makes the steps and writes the runs and the dead letters in one transaction (Invariant 2).
+/// Makes the steps and writes the runs, the dead letters and the state in one transaction
+/// (Invariant 2).
 ///
 /// # Errors
 /// Whatever the server or the connection says. The transaction is then open, ended or unknown:
@@ -58,6 +63,7 @@ pub(crate) async fn transaction(
         steps,
         runs,
         letters,
+        state,
     } = *transaction;
     prepare(session, runs).await?;
     let tables = begin(session, runs, letters).await?;
@@ -80,6 +86,21 @@ pub(crate) async fn transaction(
             Policy::Reconnect | Policy::Retry => Err(error),
             _ => Ok(Outcome::Unposted(error)),
         };
+    }
+    if let Some(state) = state {
+        match state.write(&mut session.connection).await {
+            Ok(true) => {}
+            Ok(false) => {
+                execute(session, "ROLLBACK".to_owned()).await?;
+                return Ok(Outcome::Fenced);
+            }
+            Err(error) => {
+                return match policy_of(&error) {
+                    Policy::Reconnect | Policy::Retry => Err(error),
+                    _ => Ok(Outcome::Unkept(error)),
+                };
+            }
+        }
     }
     execute(session, "COMMIT".to_owned()).await?;
     Ok(Outcome::Durable)

@@ -105,6 +105,7 @@ pub fn batch(number: i32, first: i64, records: Vec<SinkRecord>) -> Result<Record
         next_offset: last.offset + 1,
         records,
         dead_letters: Vec::new(),
+        state: Vec::new(),
     })
 }
 

@@ -9,4 +9,5 @@ mod insert;
 mod letters;
 mod merge;
 mod modes;
+mod state;
 mod types;

@@ -107,6 +107,10 @@ impl WorkerSinkTask {
             Some(Response::Opened(opened)) => opened,
             _ => return Ok(None),
         };
+        let mut opened = opened;
+        for OpenedPartition { source, state, .. } in &mut opened {
+            self.parts.chain.restore(source, std::mem::take(state));
+        }
         let stored = |o: &OpenedPartition| o.next_offset.map(|at| (o.source.clone(), at));
         let unknown = |o: &&OpenedPartition| o.next_offset.is_none();
         let new: Vec<_> = opened
@@ -195,7 +199,7 @@ impl WorkerSinkTask {
             return Ok(());
         }
         for partition in &owned {
-            self.parts.chain.reset(partition);
+            self.parts.chain.forget(partition);
         }
         if let Some(starts) = self.open(&owned)? {
             for (partition, offset) in &starts {

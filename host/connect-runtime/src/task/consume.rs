@@ -346,6 +346,7 @@ impl Consumer {
         for OpenedPartition {
             source,
             next_offset,
+            ..
         } in opened
         {
             let Some(stored) = *next_offset else { continue };

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use connect_api::{Disposition, Error, Outcome, Predicate, Result, SinkRecord, TopicPartition};
-use connect_api::{RecordTransformation, Transformation};
+use connect_api::{RecordTransformation, Tick, Transformation};
+use connect_api::{StateDelta, StateStore, StoredState};
 
 /// The transforms of a task, in order.
 pub struct TransformationChain {
@@ -63,6 +64,49 @@ impl TransformationChain {
             records = step.apply(source, records, failed)?;
         }
         Ok(records)
+    }
+
+    /// The transforms whose state is to be kept.
+    pub fn stores(&self) -> Vec<StateStore> {
+        let limit = |step: &ChainStep| match &step.transformation {
+            StepKind::Batch(transformation) => transformation.state_limit(),
+            StepKind::Record(_) => None,
+        };
+        let steps = self.steps.iter();
+        let stores = steps.filter_map(|step| {
+            Some(StateStore {
+                transform: step.alias.as_str().into(),
+                limit: limit(step)?,
+            })
+        });
+        stores.collect()
+    }
+
+    /// What the partition's batches since the last time this was asked have changed of the state.
+    pub fn state_changes(&mut self, source: &TopicPartition) -> Vec<StateDelta> {
+        let mut deltas = Vec::new();
+        for step in &mut self.steps {
+            if let StepKind::Batch(transformation) = &mut step.transformation
+                && let Some(changes) = transformation.state_changes(source)
+            {
+                let transform = step.alias.as_str().into();
+                deltas.push(StateDelta { transform, changes });
+            }
+        }
+        deltas
+    }
+
+    /// The partition's state is what the sink has kept.
+    pub fn restore(&mut self, source: &TopicPartition, stored: Vec<StoredState>) {
+        for state in stored {
+            let step = self.steps.iter_mut();
+            let mut step = step.filter(|step| *step.alias == *state.transform);
+            if let Some(StepKind::Batch(transformation)) =
+                step.next().map(|step| &mut step.transformation)
+            {
+                transformation.restore(source, state);
+            }
+        }
     }
 
     /// Everything of the partition up to the offset is durable.
@@ -166,7 +210,13 @@ fn apply_batch(
         )));
     }
     let emitted = match records.last() {
-        Some(last) => transformation.tick(source, last)?,
+        Some(last) => {
+            let tick = Tick {
+                next_offset: last.offset + 1,
+                wall: None,
+            };
+            transformation.tick(source, tick)?
+        }
         None => Vec::new(),
     };
     let mut out = Vec::with_capacity(records.len() + emitted.len());

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use connect_api::{
     DeadLetter, ErrantRecordReporter, Error, ErrorKind, OpenedPartition, RawRecord, RecordBatch,
-    Result, SinkRecord, SinkTask, TopicPartition,
+    Result, SinkRecord, SinkTask, StateDelta, TopicPartition,
 };
 use tracing::{debug, info, warn};
 
@@ -51,6 +51,7 @@ impl TaskBatch {
         debug_assert_eq!(self.batch.next_offset, next.batch.first_offset);
         self.batch.records.append(&mut next.batch.records);
         self.batch.next_offset = next.batch.next_offset;
+        StateDelta::append_all(&mut self.batch.state, next.batch.state);
         self.batch.dead_letters.append(&mut next.batch.dead_letters);
         self.raw.append(&mut next.raw);
         self.letters.append(&mut next.letters);

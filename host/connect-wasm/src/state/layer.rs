@@ -4,43 +4,30 @@ use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::iter::Peekable;
 use std::ops::Bound;
 
-/// What an entry counts for beside its bytes: the tree and the allocations.
-const ENTRY_BYTES: usize = 64;
+use bytes::Bytes;
+use connect_api::StateEntry;
 
-/// A value, and when it expires in record time.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) value: Box<[u8]>,
-    pub(super) expires: Option<i64>,
-}
-
-impl Entry {
-    pub(super) fn weight(&self, key: &[u8]) -> i64 {
-        let bytes = key.len() + self.value.len() + ENTRY_BYTES;
-        i64::try_from(bytes).unwrap_or(i64::MAX)
-    }
-
-    pub(super) fn expired(&self, now: i64) -> bool {
-        self.expires.is_some_and(|at| at <= now)
-    }
+/// Whether the entry has come to its end.
+pub(super) fn expired(entry: &StateEntry, now: i64) -> bool {
+    entry.expires.is_some_and(|at| at <= now)
 }
 
 /// Entries by key; none stands for a deleted one.
 #[derive(Debug, Default)]
 pub(super) struct Layer {
-    entries: BTreeMap<Box<[u8]>, Option<Entry>>,
-    expiries: BTreeSet<(i64, Box<[u8]>)>,
+    entries: BTreeMap<Bytes, Option<StateEntry>>,
+    expiries: BTreeSet<(i64, Bytes)>,
     delta: i64,
 }
 
 impl Layer {
     /// The entry of this layer: `Some(None)` when it is deleted here.
-    pub(super) fn get(&self, key: &[u8]) -> Option<Option<&Entry>> {
+    pub(super) fn get(&self, key: &[u8]) -> Option<Option<&StateEntry>> {
         self.entries.get(key).map(Option::as_ref)
     }
 
     /// Writes an entry that changes the size of the whole state by `delta`.
-    pub(super) fn put(&mut self, key: Box<[u8]>, entry: Option<Entry>, delta: i64) {
+    pub(super) fn put(&mut self, key: Bytes, entry: Option<StateEntry>, delta: i64) {
         self.delta += delta;
         if let Some(at) = entry.as_ref().and_then(|e| e.expires) {
             self.expiries.insert((at, key.clone()));
@@ -59,13 +46,18 @@ impl Layer {
         }
     }
 
+    /// What is written here.
+    pub(super) fn entries(&self) -> &BTreeMap<Bytes, Option<StateEntry>> {
+        &self.entries
+    }
+
     /// By how many bytes this layer changes the size of the whole state.
     pub(super) fn delta(&self) -> i64 {
         self.delta
     }
 
     /// Keys that are due.
-    pub(super) fn expired(&self, now: i64) -> impl Iterator<Item = &Box<[u8]>> {
+    pub(super) fn expired(&self, now: i64) -> impl Iterator<Item = &Bytes> {
         let due = self.expiries.iter().take_while(move |(at, _)| *at <= now);
         due.map(|(_, key)| key)
     }
@@ -83,7 +75,7 @@ impl Layer {
         for (key, entry) in newer.entries {
             if entry.is_some() {
                 self.put(key, entry, 0);
-            } else if let Some(Some(Entry {
+            } else if let Some(Some(StateEntry {
                 expires: Some(at), ..
             })) = self.entries.remove(&key)
             {
@@ -94,7 +86,7 @@ impl Layer {
     }
 }
 
-type Entries<'a> = btree_map::Range<'a, Box<[u8]>, Option<Entry>>;
+type Entries<'a> = btree_map::Range<'a, Bytes, Option<StateEntry>>;
 
 /// Merges layers, newest first, in the order of the keys.
 pub(super) struct Scan<'a> {

@@ -6,14 +6,17 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn key(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
 fn state(limit: u64) -> PartitionState {
     PartitionState::new(limit)
 }
 
 fn put(state: &mut PartitionState, key: &str, value: &str) {
-    state
-        .set(key.as_bytes().into(), value.as_bytes().into(), None)
-        .unwrap();
+    let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    state.set(bytes(key), bytes(value), None).unwrap();
 }
 
 fn all(state: &PartitionState) -> Vec<(String, String)> {
@@ -22,28 +25,57 @@ fn all(state: &PartitionState) -> Vec<(String, String)> {
     entries.collect()
 }
 
+/// What a sink keeps of the changes.
+fn keep(kept: &mut StoredState, changes: StateChanges) {
+    kept.clock = kept.clock.max(changes.clock);
+    for (key, entry) in changes.entries {
+        kept.entries.retain(|(known, _)| *known != key);
+        kept.entries.extend(entry.map(|entry| (key, entry)));
+    }
+}
+
 #[test]
-fn a_failed_call_leaves_nothing_and_a_reset_goes_back_to_what_is_durable() {
+fn a_failed_call_leaves_nothing_and_what_is_kept_is_what_is_durable() {
     let mut state = state(1 << 20);
+    let mut kept = StoredState::default();
     for (offset, value) in [(10, "a"), (20, "b"), (30, "c")] {
         state.begin(Some(offset));
         put(&mut state, "k", value);
         state.commit(offset);
+        let changes = state.changes().unwrap();
+        assert_eq!(state.changes(), None);
+        if offset < 25 {
+            keep(&mut kept, changes);
+        }
     }
     state.begin(None);
     put(&mut state, "k", "lost");
     state.discard();
     assert_eq!(state.get(b"k"), Some(&b"c"[..]));
-    state.durable(25);
-    state.reset();
+    let state = PartitionState::restored(1 << 20, kept);
     assert_eq!(state.get(b"k"), Some(&b"b"[..]));
     assert_eq!(state.clock(), Some(20));
-    assert!(state.is_ahead_of(24) && !state.is_ahead_of(25));
+}
+
+#[test]
+fn a_call_that_changes_nothing_leaves_no_trace() {
+    let mut state = state(1 << 20);
+    state.begin(Some(5));
+    state.commit(1);
+    let clock = state.changes().unwrap();
+    assert_eq!((clock.entries.len(), clock.clock), (0, Some(5)));
+    for _ in 0..3 {
+        state.begin(Some(4));
+        state.delete(b"absent");
+        state.commit(1);
+        assert_eq!(state.changes(), None);
+    }
 }
 
 fn put_until(state: &mut PartitionState, key: &str, expires: i64) {
+    let key = Bytes::copy_from_slice(key.as_bytes());
     state
-        .set(key.as_bytes().into(), (*b"v").into(), Some(expires))
+        .set(key, Bytes::from_static(b"v"), Some(expires))
         .unwrap();
 }
 
@@ -119,7 +151,7 @@ fn a_later_life_replaces_an_earlier_one() {
     put_until(&mut state, "k", 10);
     state.commit(1);
     state.begin(Some(1));
-    state.set((*b"k").into(), (*b"w").into(), None).unwrap();
+    state.set(key("k"), key("w"), None).unwrap();
     state.commit(2);
     state.begin(Some(100));
     state.advance(100);
@@ -129,9 +161,9 @@ fn a_later_life_replaces_an_earlier_one() {
 #[test]
 fn a_key_that_no_index_could_hold_is_refused() {
     let mut state = state(1 << 20);
-    let key = |n| vec![7; n].into_boxed_slice();
-    state.set(key(KEY_BYTES), [].into(), None).unwrap();
-    let refused = state.set(key(KEY_BYTES + 1), [].into(), None);
+    let key = |n| Bytes::from(vec![7; n]);
+    state.set(key(KEY_BYTES), Bytes::new(), None).unwrap();
+    let refused = state.set(key(KEY_BYTES + 1), Bytes::new(), None);
     assert_eq!(refused, Err(Refused::KeyTooLong));
 }
 
@@ -139,20 +171,20 @@ fn a_key_that_no_index_could_hold_is_refused() {
 fn the_limit_holds_and_what_is_overwritten_makes_room() {
     let mut state = state(200);
     state.begin(None);
-    let value = |n: usize| vec![0; n].into_boxed_slice();
+    let value = |n: usize| Bytes::from(vec![0; n]);
     assert_eq!(
-        state.set((*b"k").into(), value(200), None),
+        state.set(key("k"), value(200), None),
         Err(Refused::Full(200))
     );
-    state.set((*b"k").into(), value(100), None).unwrap();
+    state.set(key("k"), value(100), None).unwrap();
     state.commit(1);
     state.begin(None);
     assert_eq!(
-        state.set((*b"l").into(), value(100), None),
+        state.set(key("l"), value(100), None),
         Err(Refused::Full(200))
     );
-    state.set((*b"k").into(), value(10), None).unwrap();
-    state.set((*b"l").into(), value(10), None).unwrap();
+    state.set(key("k"), value(10), None).unwrap();
+    state.set(key("l"), value(10), None).unwrap();
     state.delete(b"k");
     state.delete(b"absent");
     assert_eq!(state.bytes(), 64 + 1 + 10);
@@ -184,64 +216,151 @@ fn a_scan_pages() {
 #[derive(Clone, Debug)]
 enum Step {
     Set(u8, u8),
+    Expiring(u8, u8, i64),
     Delete(u8),
-    Commit,
+    Advance(i64),
+    Commit(i64),
     Discard,
     Durable(u8),
+    Restore,
     Reset,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..8u8, any::<u8>()).prop_map(|(k, v)| Step::Set(k, v)),
+        3 => (0..8u8, any::<u8>(), 1..20i64).prop_map(|(k, v, t)| Step::Expiring(k, v, t)),
         2 => (0..8u8).prop_map(Step::Delete),
-        3 => Just(Step::Commit),
+        2 => (1..10i64).prop_map(Step::Advance),
+        3 => (0..10i64).prop_map(Step::Commit),
         1 => Just(Step::Discard),
         1 => (0..4u8).prop_map(Step::Durable),
+        1 => Just(Step::Restore),
         1 => Just(Step::Reset),
     ]
+}
+
+/// The plain way: a map, and the time.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Model {
+    entries: BTreeMap<u8, (u8, Option<i64>)>,
+    clock: i64,
+}
+
+impl Model {
+    fn advance(&mut self, by: i64) {
+        self.clock += by;
+        let clock = self.clock;
+        self.entries
+            .retain(|_, (_, end)| end.is_none_or(|end| end > clock));
+    }
+}
+
+/// A state, the model of each of its commits, and what a sink has kept of them.
+struct Case {
+    state: PartitionState,
+    history: Vec<(i64, Model)>,
+    now: Model,
+    given: VecDeque<(i64, StateChanges)>,
+    kept: StoredState,
+}
+
+impl Case {
+    fn new() -> Self {
+        let mut case = Self {
+            state: state(1 << 20),
+            history: vec![(0, Model::default())],
+            now: Model::default(),
+            given: VecDeque::new(),
+            kept: StoredState {
+                clock: Some(0),
+                ..StoredState::default()
+            },
+        };
+        case.restore();
+        case
+    }
+
+    fn restore(&mut self) {
+        self.state = PartitionState::restored(1 << 20, self.kept.clone());
+        self.history.truncate(1);
+        self.given.clear();
+        self.begin();
+    }
+
+    /// A call begins whose records reach as far as any step can go.
+    fn begin(&mut self) {
+        self.state.begin(Some(i64::MAX));
+        self.now = self.history.last().unwrap().1.clone();
+    }
+
+    fn set(&mut self, key: u8, value: u8, expires: Option<i64>) {
+        let bytes = |byte| Bytes::from(vec![byte]);
+        self.state.set(bytes(key), bytes(value), expires).unwrap();
+        self.now.entries.insert(key, (value, expires));
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Set(key, value) => self.set(key, value, None),
+            Step::Expiring(key, value, time) => {
+                self.set(key, value, Some(self.now.clock + time));
+            }
+            Step::Delete(key) => {
+                self.state.delete(&[key]);
+                self.now.entries.remove(&key);
+            }
+            Step::Advance(by) => {
+                self.now.advance(by);
+                assert_eq!(self.state.advance(self.now.clock), Some(self.now.clock));
+            }
+            Step::Commit(by) => {
+                self.now.advance(by);
+                self.state.advance(self.now.clock);
+                self.state.newest = Some(self.now.clock);
+                let offset = self.history.last().unwrap().0 + 1;
+                self.state.commit(offset);
+                let changes = self.state.changes();
+                self.given.extend(changes.map(|changes| (offset, changes)));
+                self.history.push((offset, self.now.clone()));
+                self.begin();
+            }
+            Step::Discard => {
+                self.state.discard();
+                self.begin();
+            }
+            Step::Durable(count) => {
+                let at = usize::from(count).min(self.history.len() - 1);
+                let offset = self.history[at].0;
+                while let Some((_, changes)) = self.given.pop_front_if(|(o, _)| *o <= offset) {
+                    keep(&mut self.kept, changes);
+                }
+                self.state.durable(offset);
+                self.history.drain(..at);
+            }
+            Step::Restore => self.restore(),
+            Step::Reset => {
+                self.state.reset();
+                self.history.truncate(1);
+                self.given.clear();
+                self.begin();
+            }
+        }
+    }
 }
 
 proptest! {
     #[test]
     fn it_is_a_map_with_history(steps in proptest::collection::vec(step(), 0..60)) {
-        let mut state = state(1 << 20);
-        let mut history = vec![(0i64, BTreeMap::<u8, u8>::new())];
-        let mut now = history[0].1.clone();
+        let mut case = Case::new();
         for step in steps {
-            match step {
-                Step::Set(k, v) => {
-                    state.set([k].into(), [v].into(), None).unwrap();
-                    now.insert(k, v);
-                }
-                Step::Delete(k) => {
-                    state.delete(&[k]);
-                    now.remove(&k);
-                }
-                Step::Commit => {
-                    let offset = history.last().unwrap().0 + 1;
-                    state.commit(offset);
-                    history.push((offset, now.clone()));
-                }
-                Step::Discard => {
-                    state.discard();
-                    now = history.last().unwrap().1.clone();
-                }
-                Step::Durable(count) => {
-                    let at = usize::from(count).min(history.len() - 1);
-                    state.durable(history[at].0);
-                    history.drain(..at);
-                }
-                Step::Reset => {
-                    state.reset();
-                    history.truncate(1);
-                    now = history[0].1.clone();
-                }
-            }
+            case.take(step);
+            let (state, now) = (&case.state, &case.now.entries);
             let seen: Vec<_> = state.scan(b"", None).map(|(k, v)| (k[0], v[0])).collect();
-            prop_assert_eq!(&seen, &now.iter().map(|(k, v)| (*k, *v)).collect::<Vec<_>>());
+            prop_assert_eq!(&seen, &now.iter().map(|(k, (v, _))| (*k, *v)).collect::<Vec<_>>());
             for k in 0..8 {
-                prop_assert_eq!(state.get(&[k]).map(|v| v[0]), now.get(&k).copied());
+                let value = now.get(&k).map(|(v, _)| *v);
+                prop_assert_eq!(state.get(&[k]).map(|v| v[0]), value);
             }
             prop_assert_eq!(state.bytes(), 66 * i64::try_from(now.len()).unwrap());
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use connect_api::{
     Datum, Decimal, Error, Header, Kind, Outcome, Schema, SinkRecord, Str, Struct, TimestampType,
-    Value,
+    TopicPartition, Value,
 };
 
 use super::lower::{InputShape, MAX_DIGITS};
@@ -69,14 +69,14 @@ impl<'a> Lift<'a> {
     /// A record that a tick made, at the place and the time that the partition has come to.
     pub(super) fn emitted(
         &self,
-        last: &SinkRecord,
+        (source, offset): (&Arc<TopicPartition>, i64),
         now: i64,
         made: OutRecord,
     ) -> connect_api::Result<SinkRecord> {
         let base = SinkRecord {
-            source: Arc::clone(&last.source),
-            offset: last.offset,
-            topic: Arc::clone(&last.source.topic),
+            source: Arc::clone(source),
+            offset,
+            topic: Arc::clone(&source.topic),
             key: Datum::NULL,
             value: Datum::NULL,
             headers: Vec::new(),

@@ -1,6 +1,9 @@
 //! The state of a plugin follows the batches: what fails leaves nothing, what is reset is void.
 
-use connect_api::{Outcome, SinkRecord, TopicPartition, Transformation, Value};
+use connect_api::{
+    Outcome, SinkRecord, StateChanges, StateEntry, StoredState, Tick, TopicPartition,
+    Transformation, Value,
+};
 
 use crate::{apply, commands, guest, replacement, source};
 
@@ -46,28 +49,57 @@ fn a_batch_that_fails_the_task_leaves_nothing() {
     assert_eq!(count(&mut guest, 0), 1);
 }
 
-#[test]
-fn a_reset_goes_back_to_what_is_durable() {
-    let mut guest = guest(&[]);
-    for offset in 0..4 {
-        assert_eq!(count(&mut guest, offset), offset + 1);
+/// What a sink keeps of the changes.
+fn keep(kept: &mut StoredState, changes: StateChanges) {
+    kept.clock = kept.clock.max(changes.clock);
+    for (key, entry) in changes.entries {
+        kept.entries.retain(|(known, _)| *known != key);
+        kept.entries.extend(entry.map(|entry| (key, entry)));
     }
-    guest.durable(&source(), 2);
-    guest.reset(&source());
-    assert_eq!(count(&mut guest, 2), 3);
-    guest.durable(&source(), 3);
-    guest.reset(&source());
-    assert_eq!(count(&mut guest, 3), 4);
 }
 
 #[test]
-fn a_partition_set_back_behind_its_state_begins_anew() {
+fn a_restored_partition_goes_on_where_its_state_was_kept() {
     let mut guest = guest(&[]);
-    count(&mut guest, 0);
-    count(&mut guest, 1);
-    guest.durable(&source(), 2);
+    let mut kept = StoredState::default();
+    for offset in 0..3 {
+        assert_eq!(count(&mut guest, offset), offset + 1);
+        let changes = guest.state_changes(&source()).unwrap();
+        assert_eq!(changes.clock, Some(1_000));
+        assert_eq!(guest.state_changes(&source()), None, "they are given once");
+        // The last one does not become durable.
+        if offset < 2 {
+            keep(&mut kept, changes);
+            guest.durable(&source(), offset + 1);
+        }
+    }
     guest.reset(&source());
-    assert_eq!(count(&mut guest, 0), 1);
+    assert_eq!(count(&mut guest, 2), 3);
+    guest.forget(&source());
+    guest.restore(&source(), kept.clone());
+    assert_eq!(count(&mut guest, 2), 3);
+    let mut elsewhere = crate::guest(&[]);
+    elsewhere.restore(&source(), kept);
+    assert_eq!(count(&mut elsewhere, 2), 3);
+}
+
+#[test]
+fn a_state_beyond_its_limit_is_kept_and_takes_no_more() {
+    let mut guest = guest(&[("state.max.bytes", "100")]);
+    let entry = |bytes: usize| StateEntry {
+        value: vec![0; bytes].into(),
+        expires: None,
+    };
+    let entries = vec![("a".into(), entry(200)), ("b".into(), entry(200))];
+    guest.restore(
+        &source(),
+        StoredState {
+            entries,
+            ..StoredState::default()
+        },
+    );
+    let outcomes = apply(&mut guest, &commands(&["count"]));
+    assert!(matches!(outcomes[0], Outcome::Fail(_)));
 }
 
 #[test]
@@ -77,7 +109,7 @@ fn partitions_do_not_see_each_other() {
     let other = std::sync::Arc::new(TopicPartition::new("topic", 4));
     let outcomes = guest.apply(&other, &commands(&["count"])).unwrap();
     assert_eq!(counted(&outcomes[0]), 1);
-    guest.reset(&other);
+    guest.forget(&other);
     assert_eq!(count(&mut guest, 1), 2);
 }
 
@@ -87,7 +119,15 @@ fn a_tick_has_the_partition_and_its_time() {
     let mut records = commands(&["keep", "keep"]);
     records[0].timestamp = Some(9_000);
     apply(&mut guest, &records);
-    let emitted = guest.tick(&source(), &records[1]).unwrap();
+    let emitted = guest
+        .tick(
+            &source(),
+            Tick {
+                next_offset: 2,
+                wall: None,
+            },
+        )
+        .unwrap();
     let [record] = &emitted[..] else {
         panic!("{emitted:?}");
     };
@@ -105,5 +145,16 @@ fn without_a_time_there_is_no_tick() {
     let mut records = commands(&["keep"]);
     records[0].timestamp = None;
     apply(&mut guest, &records);
-    assert!(guest.tick(&source(), &records[0]).unwrap().is_empty());
+    assert!(
+        guest
+            .tick(
+                &source(),
+                Tick {
+                    next_offset: 1,
+                    wall: None
+                }
+            )
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -1,0 +1,85 @@
+//! The state of transforms, as it passes between them and the sink that keeps it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// A transform whose state a sink is to keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateStore {
+    /// The alias of the transform.
+    pub transform: Arc<str>,
+    /// The most bytes of the state of one partition, by [`StateEntry::weight`].
+    pub limit: u64,
+}
+
+/// A value of the state, and when it ends in record time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateEntry {
+    /// The value.
+    pub value: Bytes,
+    /// Milliseconds since the epoch. None: it stays until it is deleted.
+    pub expires: Option<i64>,
+}
+
+impl StateEntry {
+    /// What an entry counts for beside its bytes.
+    pub const OVERHEAD: usize = 64;
+
+    /// What the entry counts for under its key.
+    pub fn weight(&self, key: &[u8]) -> i64 {
+        let bytes = key.len() + self.value.len() + Self::OVERHEAD;
+        i64::try_from(bytes).unwrap_or(i64::MAX)
+    }
+}
+
+/// What a batch changes of the state of one transform for one partition. The last write of a key
+/// counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateChanges {
+    /// The new entries by their keys; none where one is deleted.
+    pub entries: BTreeMap<Bytes, Option<StateEntry>>,
+    /// The greatest timestamp that the partition's records have shown.
+    pub clock: Option<i64>,
+}
+
+impl StateChanges {
+    /// Adds what the batch that follows changes.
+    pub fn append(&mut self, next: Self) {
+        self.entries.extend(next.entries);
+        self.clock = self.clock.max(next.clock);
+    }
+}
+
+/// The changes of one transform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDelta {
+    /// The alias of the transform.
+    pub transform: Arc<str>,
+    /// What it changed.
+    pub changes: StateChanges,
+}
+
+impl StateDelta {
+    /// Adds what the batch that follows changes, transform by transform.
+    pub fn append_all(deltas: &mut Vec<Self>, next: Vec<Self>) {
+        for delta in next {
+            match deltas.iter_mut().find(|d| d.transform == delta.transform) {
+                Some(before) => before.changes.append(delta.changes),
+                None => deltas.push(delta),
+            }
+        }
+    }
+}
+
+/// The whole state of one transform for one partition, as it is durable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredState {
+    /// The alias of the transform.
+    pub transform: Arc<str>,
+    /// The greatest timestamp that the partition's records have shown.
+    pub clock: Option<i64>,
+    /// Its entries.
+    pub entries: Vec<(Bytes, StateEntry)>,
+}
