@@ -2,9 +2,10 @@
 //!
 //! A plugin that uses it says so by [`Description::stateful`](crate::Description::stateful). Writes
 //! are seen by later reads of the same batch, and become durable together with what the batch
-//! makes. Lifetimes are counted in record time, wherever the worker cuts its batches. The functions are the contract's; on top of
-//! them stand [`Map`], [`TtlSet`] and [`Windows`], and values of any [`Stored`] type, such as a
-//! [`Ring`].
+//! makes. Lifetimes are counted in record time, wherever the worker cuts its batches.
+//!
+//! The functions are the contract's; on top of them stand [`Map`], [`TtlSet`] and [`Windows`], and
+//! values of any [`Stored`] type, such as a [`Ring`].
 
 mod map;
 mod ring;
