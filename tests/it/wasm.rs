@@ -2,3 +2,4 @@
 
 mod hostile;
 mod listing;
+mod state;

@@ -368,7 +368,8 @@ impl Put<'_> {
         for (part, step) in parts.iter().zip(steps) {
             let passed = step.from..step.to;
             let before = part.batch.dead_letters.iter();
-            letters.extend(before.filter(|letter| passed.contains(&letter.record.offset)));
+            let moves = !passed.is_empty();
+            letters.extend(before.filter(|l| !moves || passed.contains(&l.record.offset)));
             let here = (part.start..part.end).filter_map(|at| reported.get(&key(part.batch, at)));
             letters.extend(here.flatten());
         }

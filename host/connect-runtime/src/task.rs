@@ -7,6 +7,7 @@ mod assign;
 mod commit;
 mod consume;
 mod convert;
+mod tick;
 mod transform;
 mod write;
 
@@ -28,6 +29,7 @@ use crate::metrics::TaskMetrics;
 use crate::task_control::{Control, Reports};
 use commit::Commits;
 use consume::RawBatch;
+use tick::Quiet;
 use write::{Request, Response, TaskBatch};
 
 /// How long the loop sleeps when there is nothing to do, and so how soon it sees a stop.
@@ -81,6 +83,7 @@ pub struct WorkerSinkTask {
     /// Whether the partitions are paused: by order, or because something is waited for.
     paused: bool,
     pause_reported: bool,
+    quiet: Quiet,
 }
 
 /// What is owed for the records of a batch that were passed over.
@@ -136,6 +139,7 @@ impl WorkerSinkTask {
             waiting_for: None,
             paused: false,
             pause_reported: false,
+            quiet: Quiet::default(),
         }
     }
 
@@ -176,12 +180,14 @@ impl WorkerSinkTask {
         self.release()?;
         self.pause_or_resume()?;
         for batch in self.consume()? {
+            self.quiet.disturbed(&batch.source);
             match self.convert_and_transform(batch)? {
                 Made::Batch(batch) => self.append(batch),
                 Made::Nothing => {}
                 Made::Part(before, error) => return self.fail_behind(before, error),
             }
         }
+        self.tick_quiet()?;
         self.write()
     }
 

@@ -13,8 +13,11 @@ pub(crate) const MEMORY: &str = "memory.max.bytes";
 pub(crate) const TIMEOUT: &str = "call.timeout.ms";
 pub(crate) const OUTPUT: &str = "output.max.bytes";
 pub(crate) const STATE: &str = "state.max.bytes";
+pub(crate) const TICK_INTERVAL: &str = "tick.interval.ms";
 pub(crate) const SHA256: &str = "sha256";
 
+/// The shortest time between two ticks of a quiet partition: each may be a transaction.
+const LEAST_INTERVAL: i64 = 100;
 /// Elements of all tables of an instance; a Rust guest has a few hundred.
 const TABLE_ELEMENTS: usize = 100_000;
 
@@ -105,6 +108,13 @@ pub fn host_config_def() -> ConfigDef {
             1,
             "Most bytes of state that the plugin may keep for a partition: keys, values and 64 \
              for each entry. Default: the worker's limit.",
+        ),
+        limit(
+            TICK_INTERVAL,
+            LEAST_INTERVAL,
+            "Milliseconds for which a partition is quiet before the plugin is ticked by wall time, \
+             and then again. Only for a plugin that ticks. Default: it is ticked by record time \
+             alone.",
         ),
         ConfigKey::nullable(
             SHA256,

@@ -7,6 +7,7 @@ mod registry;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use connect_api::{Config, ConfigDef, Error, Result, Transformation};
 
@@ -14,7 +15,7 @@ pub(crate) use load::{Code, Loaded};
 
 use crate::engine;
 use crate::host::{Host, Identity};
-use crate::limits::{SHA256, WasmLimits};
+use crate::limits::{SHA256, TICK_INTERVAL, WasmLimits};
 use crate::transform::WasmTransform;
 use load::Loader;
 use registry::Registry;
@@ -133,6 +134,13 @@ impl WasmPlugins {
                 )),
                 None => Error::config(format!("there is no WASM plugin {name} on the plugin path")),
             })?;
+        let interval = config.optional_integer(TICK_INTERVAL);
+        if interval.is_some() && !plugin.ticks {
+            return Err(Error::config(format!(
+                "{TICK_INTERVAL}: {plugin} does not tick"
+            )));
+        }
+        let interval = interval.map(|millis| Duration::from_millis(millis.unsigned_abs()));
         let own = plugin.info.config_def.keys();
         let resolved = config
             .resolved()
@@ -147,7 +155,8 @@ impl WasmPlugins {
         });
         let mut host = Host::new(Arc::clone(&identity), limits.memory_bytes);
         host.stateful = plugin.stateful;
-        let transform = WasmTransform::new(plugin, resolved, limits, host, &identity)?;
+        let mut transform = WasmTransform::new(plugin, resolved, limits, host, &identity)?;
+        transform.tick_by_wall(interval);
         Ok(Box::new(transform))
     }
 

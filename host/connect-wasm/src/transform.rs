@@ -44,6 +44,7 @@ pub(crate) struct WasmTransform {
     states: HashMap<TopicPartition, PartitionState>,
     shapes: Shapes,
     meters: Meters,
+    interval: Option<Duration>,
     /// What a batch is lowered into, kept so that its memory is.
     bump: Bump,
 }
@@ -69,8 +70,14 @@ impl WasmTransform {
             states: HashMap::new(),
             shapes: Shapes::default(),
             meters: Meters::new(identity),
+            interval: None,
             bump: Bump::new(),
         })
+    }
+
+    /// Has the plugin ticked in quiet partitions.
+    pub(crate) fn tick_by_wall(&mut self, interval: Option<Duration>) {
+        self.interval = interval;
     }
 
     /// Lends the state of the partition to the guest for the time of `work`.
@@ -343,6 +350,10 @@ impl Transformation for WasmTransform {
         let records = self.with_state(source, |this| this.tick_at(source, tick))?;
         self.meters.records_out.increment(records.len() as u64);
         Ok(records)
+    }
+
+    fn tick_interval(&self) -> Option<Duration> {
+        self.interval
     }
 
     fn state_limit(&self) -> Option<u64> {

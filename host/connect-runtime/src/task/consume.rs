@@ -20,6 +20,8 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{info, warn};
 
+/// How long Kafka may take to answer a question that can as well be asked later.
+const GLANCE: Duration = Duration::from_millis(500);
 /// How long Kafka may take to answer a question of ours.
 const ANSWER: Duration = Duration::from_secs(15);
 
@@ -134,6 +136,9 @@ fn release<C: ConsumerContext>(
 struct Owned {
     source: Arc<TopicPartition>,
     position: i64,
+    /// Whether the client has said that the log ends here. It names the number of the partition
+    /// only, so that it says nothing where topics share one.
+    ended: bool,
 }
 
 /// The consumer of one task.
@@ -176,6 +181,7 @@ impl Consumer {
         // not papered over (operations: retention passed, topic created anew).
         config
             .set("auto.offset.reset", "error")
+            .set("enable.partition.eof", "true")
             .set("enable.auto.commit", "false");
         let context = Context {
             rebalances: Mutex::new(VecDeque::new()),
@@ -216,9 +222,14 @@ impl Consumer {
         let mut index: HashMap<(usize, i32), Option<usize>> = HashMap::new();
         let mut last: Option<((usize, i32), Option<usize>)> = None;
         let (mut records, mut bytes, mut timeout) = (0, 0, wait);
+        let mut ended: Vec<i32> = Vec::new();
         while records < limits.records && bytes < limits.bytes {
             let message = match inner.poll(timeout) {
                 None => break,
+                Some(Err(KafkaError::PartitionEOF(number))) => {
+                    ended.push(number);
+                    continue;
+                }
                 Some(Err(error)) => {
                     check(error)?;
                     continue;
@@ -264,10 +275,39 @@ impl Consumer {
                 .find(|o| Arc::ptr_eq(&o.source, &batch.source))
             {
                 owned.position = batch.next_offset;
+                owned.ended &= batch.records.is_empty();
             }
+        }
+        for owned in owned
+            .iter_mut()
+            .filter(|o| ended.contains(&o.source.partition))
+        {
+            owned.ended = true;
         }
         batches.retain(|batch| !batch.records.is_empty());
         Ok(batches)
+    }
+
+    /// The partitions whose records have all been read, as far as Kafka says, and where they stand.
+    pub fn caught_up(&self) -> Vec<(Arc<TopicPartition>, i64)> {
+        let shares = |own: &Owned| {
+            let numbers = self.owned.iter().map(|o| o.source.partition);
+            numbers
+                .filter(|number| *number == own.source.partition)
+                .count()
+                > 1
+        };
+        let at_end = |own: &&Owned| match shares(own) {
+            false => own.ended,
+            true => self
+                .inner
+                .fetch_watermarks(&own.source.topic, own.source.partition, GLANCE)
+                .is_ok_and(|(_, high)| own.position >= high),
+        };
+        let ended = self.owned.iter().filter(at_end);
+        ended
+            .map(|own| (Arc::clone(&own.source), own.position))
+            .collect()
     }
 
     /// Serves the client's own work while nothing may be read: partitions must be paused.
@@ -392,6 +432,7 @@ impl Consumer {
             self.owned.push(Owned {
                 source,
                 position: *position,
+                ended: false,
             });
         }
         // The client still knows of a partition that was paused when it was ours before.
@@ -424,6 +465,7 @@ impl Consumer {
         for (partition, position) in starts {
             if let Some(owned) = self.owned.iter_mut().find(|o| *o.source == *partition) {
                 owned.position = *position;
+                owned.ended = false;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Stage 3: predicates, built-in transforms and WASM plugins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use connect_api::{Disposition, Error, Outcome, Predicate, Result, SinkRecord, TopicPartition};
 use connect_api::{RecordTransformation, Tick, Transformation};
@@ -64,6 +65,47 @@ impl TransformationChain {
             records = step.apply(source, records, failed)?;
         }
         Ok(records)
+    }
+
+    /// Ticks the transforms that ask for it, of a quiet partition that stands at an offset, by the
+    /// wall clock. What one makes goes through those behind it.
+    ///
+    /// # Errors
+    /// As for `apply`.
+    pub fn tick(
+        &mut self,
+        source: &Arc<TopicPartition>,
+        (next_offset, wall): (i64, i64),
+        failed: OnFailure<'_>,
+    ) -> Result<Vec<SinkRecord>> {
+        let tick = Tick {
+            next_offset,
+            wall: Some(wall),
+        };
+        let mut records = Vec::new();
+        for step in &mut self.steps {
+            if !records.is_empty() {
+                records = step.apply(source, records, failed)?;
+            }
+            if let StepKind::Batch(transformation) = &mut step.transformation
+                && transformation.tick_interval().is_some()
+            {
+                records.append(&mut transformation.tick(source, tick)?);
+            }
+        }
+        Ok(records)
+    }
+
+    /// The shortest time after which a transform is to be ticked in a quiet partition.
+    pub fn tick_interval(&self) -> Option<Duration> {
+        let intervals = self
+            .steps
+            .iter()
+            .filter_map(|step| match &step.transformation {
+                StepKind::Batch(transformation) => transformation.tick_interval(),
+                StepKind::Record(_) => None,
+            });
+        intervals.min()
     }
 
     /// The transforms whose state is to be kept.

@@ -1,0 +1,120 @@
+//! Ticks of partitions that are quiet: transforms that ask for it go on by wall time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use connect_api::{RawRecord, RecordBatch, Result, TimestampType, TopicPartition};
+
+use super::write::TaskBatch;
+use super::{Letters, WorkerSinkTask};
+use crate::errors::{Errant, Stage};
+
+/// How long partitions have been quiet.
+#[derive(Debug, Default)]
+pub(super) struct Quiet {
+    /// Since the last record, or the last tick.
+    since: HashMap<Arc<TopicPartition>, Instant>,
+}
+
+impl Quiet {
+    /// A record has come.
+    pub fn disturbed(&mut self, source: &Arc<TopicPartition>) {
+        self.since.insert(Arc::clone(source), Instant::now());
+    }
+
+    /// Nothing was read: what has come meanwhile is still to be seen.
+    pub fn paused(&mut self) {
+        self.since.clear();
+    }
+
+    /// Whether the partition has been quiet for so long; it then begins anew.
+    fn is_due(&mut self, source: &Arc<TopicPartition>, interval: Duration) -> bool {
+        let since = self.since.entry(Arc::clone(source));
+        let since = since.or_insert_with(Instant::now);
+        let due = since.elapsed() >= interval;
+        if due {
+            *since = Instant::now();
+        }
+        due
+    }
+}
+
+impl WorkerSinkTask {
+    /// Ticks the transforms for partitions that are quiet. Only where nothing waits to be read, so
+    /// that a backlog goes by record time, and only while the sink is idle, so that what a tick
+    /// makes goes by itself: it moves no offset.
+    pub(super) fn tick_quiet(&mut self) -> Result<()> {
+        let Some(interval) = self.parts.chain.tick_interval() else {
+            return Ok(());
+        };
+        if self.paused || self.held.is_some() {
+            self.quiet.paused();
+            return Ok(());
+        }
+        if !self.parts.writer.is_idle() {
+            return Ok(());
+        }
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        let wall = wall.map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        });
+        for (source, position) in self.parts.consumer.caught_up() {
+            let waits = self.pending.iter().any(|p| p.batch.source == source);
+            if !waits && self.quiet.is_due(&source, interval) {
+                self.tick(source, position, wall)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, source: Arc<TopicPartition>, position: i64, wall: i64) -> Result<()> {
+        // What a tick makes has no record in Kafka: a dead letter of it has the place alone.
+        let place = RawRecord {
+            offset: position - 1,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+            timestamp: Some(wall),
+            timestamp_type: TimestampType::None,
+        };
+        let mut letters = Letters::default();
+        let errors = Arc::clone(&self.parts.errors);
+        let mut failed = |class: &str, _: i64, error| {
+            let errant = Errant {
+                source: &source,
+                raw: &place,
+                stage: Stage::Transformation,
+                class,
+                error: &error,
+            };
+            letters.add(errors.report_or_fail(&errant)?);
+            Ok(())
+        };
+        let records = self
+            .parts
+            .chain
+            .tick(&source, (position, wall), &mut failed)?;
+        let state = self.parts.chain.state_changes(&source);
+        let dead_letters = letters.kept();
+        if records.is_empty() && state.is_empty() && dead_letters.is_empty() {
+            return Ok(());
+        }
+        self.parts.metrics.sent.increment(records.len() as u64);
+        let batch = RecordBatch {
+            source,
+            records,
+            first_offset: position,
+            next_offset: position,
+            dead_letters,
+            state,
+        };
+        self.append(TaskBatch {
+            batch,
+            raw: vec![place],
+            letters: letters.deliveries,
+            bytes: 0,
+        });
+        Ok(())
+    }
+}
