@@ -1,6 +1,7 @@
 //! Random faults, one after another and several at once, while records flow: `make chaos`, and a
 //! short form in `make test`. A run prints its seed, and the seed repeats its faults.
 
+mod counter;
 mod fault;
 mod stage;
 
@@ -146,7 +147,7 @@ async fn nothing_is_lost_or_doubled_in_a_storm() -> Result<()> {
             *report.kinds.entry(fault.kind.name()).or_default() += 1;
         }
         if report.rounds % AUDIT == 0 {
-            stage.ledger.audit_order().await?;
+            stage.audit().await?;
         }
     }
     let rows = stage.finish().await?;

@@ -15,9 +15,10 @@ use harness::wait::wait_until;
 use harness::worker::{TestWorker, WorkerConfig};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use super::counter::Counter;
 use super::fault::{Fault, Kind};
 
 const PARTITIONS: i32 = 4;
@@ -40,13 +41,22 @@ const RAISE: &str = "CREATE TABLE fault (code text);
         IF found IS NOT NULL THEN RAISE EXCEPTION 'injected' USING ERRCODE = found; END IF;
         RETURN NULL;
     END $$;
-    CREATE TRIGGER fail BEFORE INSERT ON ledger FOR EACH STATEMENT EXECUTE FUNCTION fail()";
+    CREATE TRIGGER fail BEFORE INSERT ON ledger FOR EACH STATEMENT EXECUTE FUNCTION fail();
+    CREATE TRIGGER fail BEFORE INSERT ON counts FOR EACH STATEMENT EXECUTE FUNCTION fail()";
+
+/// A connection without an answer is soon given up, and so is a lock.
+const IMPATIENT: &[(&str, &str)] = &[
+    ("socket.timeout.ms", "4000"),
+    ("connection.timeout.ms", "2000"),
+    ("lock.timeout.ms", "1000"),
+];
 
 const SESSIONS: &str = "FROM pg_stat_activity WHERE datname = current_database() \
                         AND application_name LIKE 'ferrule:%'";
 
 pub(super) struct Stage<'a> {
-    pub ledger: Ledger<'a>,
+    ledger: Ledger<'a>,
+    counter: Counter<'a>,
     kafka: &'a TestKafka,
     broker: FaultProxy,
     postgres: &'a TestPostgres,
@@ -66,10 +76,10 @@ impl<'a> Stage<'a> {
         postgres: &'a TestPostgres,
     ) -> Result<Self> {
         let ledger = Ledger::new(kafka, postgres, "storm", PARTITIONS).await?;
+        let counter = Counter::new(kafka, &ledger.database).await?;
         ledger.database.execute(RAISE).await?;
         let config = || -> Result<WorkerConfig> {
-            let config = WorkerConfig::new(&format!("127.0.0.1:{}", broker.port()))?;
-            Ok(config.set("plugin.path", ""))
+            WorkerConfig::new(&format!("127.0.0.1:{}", broker.port()))
         };
         let port = postgres.port();
         let stage = Self {
@@ -79,6 +89,7 @@ impl<'a> Stage<'a> {
                 TestWorker::start(config()?).await?,
             ],
             ledger,
+            counter,
             kafka,
             broker,
             postgres,
@@ -87,8 +98,10 @@ impl<'a> Stage<'a> {
             transactions: 0,
         };
         for worker in [0, 1] {
-            let body = json!({ "name": stage.ledger.name, "config": stage.config(worker, 1) });
-            stage.workers[worker].rest().create(&body).await?;
+            for config in [stage.config(worker, 1), stage.counting(worker)] {
+                let body = json!({ "name": config["name"], "config": config });
+                stage.workers[worker].rest().create(&body).await?;
+            }
         }
         Ok(stage)
     }
@@ -97,25 +110,34 @@ impl<'a> Stage<'a> {
         format!("{}-dlq", self.ledger.name)
     }
 
+    fn url(&self, worker: usize) -> String {
+        self.ledger.database.jdbc_url_through(&self.ways[worker])
+    }
+
     /// The same connector on both workers, each on its own way to Postgres.
-    fn config(&self, worker: usize, tasks: u64) -> serde_json::Value {
-        let url = self.ledger.database.jdbc_url_through(&self.ways[worker]);
-        self.ledger.config(&[
-            ("tasks.max", &tasks.to_string()),
+    fn config(&self, worker: usize, tasks: u64) -> Value {
+        let (tasks, url, letters) = (tasks.to_string(), self.url(worker), self.letters());
+        let settings = [
+            ("tasks.max", tasks.as_str()),
             ("connection.url", &url),
-            // A connection without an answer is soon given up.
-            ("socket.timeout.ms", "4000"),
-            ("connection.timeout.ms", "2000"),
-            ("lock.timeout.ms", "1000"),
             ("errors.tolerance", "all"),
-            ("errors.deadletterqueue.topic.name", &self.letters()),
+            ("errors.deadletterqueue.topic.name", &letters),
             ("errors.deadletterqueue.topic.replication.factor", "1"),
-        ])
+        ];
+        self.ledger.config(&[&settings, IMPATIENT].concat())
+    }
+
+    /// The connector with state, in the same way.
+    fn counting(&self, worker: usize) -> Value {
+        let url = self.url(worker);
+        let settings = [("connection.url", url.as_str())];
+        self.counter.config(&[&settings, IMPATIENT].concat())
     }
 
     /// Produces some records to each partition, and now and then one that is at fault.
     async fn produce(&mut self, dice: &mut Dice) -> Result<()> {
         self.ledger.produce(4).await?;
+        self.counter.produce().await?;
         if dice.below(20) == 0 {
             let number = self.errant.len();
             let partition = i32::try_from(dice.below(PARTITIONS as u64))?;
@@ -132,21 +154,22 @@ impl<'a> Stage<'a> {
 
     /// Waits until every partition has come further than it is now, while records flow.
     pub async fn flows(&mut self) -> Result<()> {
-        let mut before = BTreeMap::new();
+        let mut before = (BTreeMap::new(), BTreeMap::new());
         wait_until(LIMIT, "the offsets to be read", async || {
-            before = self.ledger.stored().await?;
+            before = self.stored().await?;
             Ok(true)
         })
         .await?;
-        let mut now = BTreeMap::new();
+        let mut now = before.clone();
         let begin = std::time::Instant::now();
         let mut dice = Dice::seeded(self.errant.len() as u64);
         loop {
             self.produce(&mut dice).await?;
-            if let Ok(stored) = self.ledger.stored().await {
+            if let Ok(stored) = self.stored().await {
                 now = stored;
             }
-            if (0..PARTITIONS).all(|partition| now.get(&partition) > before.get(&partition)) {
+            let rows = (0..PARTITIONS).all(|at| now.0.get(&at) > before.0.get(&at));
+            if rows && Counter::has_moved(&before.1, &now.1) {
                 return Ok(());
             }
             if begin.elapsed() > LIMIT {
@@ -157,9 +180,28 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// The offsets of both connectors.
+    async fn stored(&self) -> Result<(BTreeMap<i32, i64>, BTreeMap<i32, i64>)> {
+        let database = &self.ledger.database;
+        let counted = database.stored_offsets(&self.counter.name).await?;
+        Ok((self.ledger.stored().await?, counted))
+    }
+
     async fn status(&self, worker: usize) -> String {
-        let status = self.workers[worker].rest().status(&self.ledger.name).await;
-        status.map_or_else(|error| error.to_string(), |status| status.to_string())
+        let mut told = Vec::new();
+        for name in [&self.ledger.name, &self.counter.name] {
+            let status = self.workers[worker].rest().status(name).await;
+            let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+            told.push(status);
+        }
+        told.join(", ")
+    }
+
+    /// Checks the rows that are there.
+    pub async fn audit(&self) -> Result<()> {
+        self.ledger.audit_order().await?;
+        self.counter.audit(&self.ledger.database).await?;
+        Ok(())
     }
 
     /// Lets the faults happen at once, while records flow, and heals them. Returns those that came
@@ -243,12 +285,17 @@ impl<'a> Stage<'a> {
         worker: usize,
         method: Method,
         order: &str,
-        body: Option<&serde_json::Value>,
+        body: Option<&Value>,
     ) -> Result<()> {
-        let path = format!("/connectors/{}/{order}", self.ledger.name);
         let rest = self.workers[worker].rest();
-        let (status, answer) = rest.request(method, &path, body).await?;
-        ensure!(status.is_success(), "{path} answered {status}: {answer}");
+        for name in [&self.ledger.name, &self.counter.name] {
+            if body.is_some_and(|config| config["name"] != name.as_str()) {
+                continue;
+            }
+            let path = format!("/connectors/{name}/{order}");
+            let (status, answer) = rest.request(method.clone(), &path, body).await?;
+            ensure!(status.is_success(), "{path} answered {status}: {answer}");
+        }
         Ok(())
     }
 
@@ -353,6 +400,10 @@ impl<'a> Stage<'a> {
         for worker in &self.workers {
             self.ledger.complete(worker.rest()).await?;
         }
+        wait_until(LIMIT, "all to be counted", async || {
+            self.counter.audit(&self.ledger.database).await
+        })
+        .await?;
         let letters = self.kafka.read(&self.letters()).await?;
         // A dead letter is there at least once.
         let letters: BTreeSet<_> = letters.iter().map(|letter| letter.text()).collect();
