@@ -82,7 +82,10 @@ struct Context {
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
-        warn!(%error, reason, "consumer");
+        // That a partition was read to its end is news, and no error.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            warn!(%error, reason, "consumer");
+        }
     }
 }
 
