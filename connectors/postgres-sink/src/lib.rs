@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+mod inspect;
 mod letters;
 mod offsets;
 mod put;
@@ -11,8 +12,10 @@ mod stores;
 mod task;
 mod url;
 
+use async_trait::async_trait;
 use connect_api::{
-    Config, ConfigDef, ConfigValue, Properties, Result, SinkConnector, SinkTask, TaskContext,
+    Config, ConfigDef, ConfigValue, Properties, Result, SinkConnector, SinkTask, StateQuery,
+    StateRow, TaskContext,
 };
 
 use config::PostgresSinkConfig;
@@ -42,6 +45,7 @@ impl Default for PostgresSinkConnector {
     }
 }
 
+#[async_trait]
 impl SinkConnector for PostgresSinkConnector {
     fn classes(&self) -> &'static [&'static str] {
         &[
@@ -71,5 +75,15 @@ impl SinkConnector for PostgresSinkConnector {
     fn task(&self, config: &Config, context: &TaskContext) -> Result<Box<dyn SinkTask>> {
         let config = PostgresSinkConfig::resolve(config)?;
         Ok(Box::new(PostgresSinkTask::new(config, context)))
+    }
+
+    async fn state(
+        &self,
+        config: &Config,
+        connector: &str,
+        query: &StateQuery,
+    ) -> Result<Vec<StateRow>> {
+        let config = PostgresSinkConfig::resolve(config)?;
+        inspect::state(&config, connector, query).await
     }
 }

@@ -31,5 +31,7 @@ pub use record::{
 };
 pub use schema::{Field, Kind, Schema};
 pub use sink::{ErrantRecordReporter, OpenedPartition, SinkConnector, SinkTask, TaskContext};
-pub use state::{StateChanges, StateDelta, StateEntry, StateStore, StoredState};
+pub use state::{
+    StateChanges, StateDelta, StateEntry, StateQuery, StateRow, StateStore, StoredState,
+};
 pub use transform::{Disposition, Outcome, Predicate, RecordTransformation, Tick, Transformation};

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     Config, ConfigDef, ConfigValue, DeadLetter, Error, Properties, RecordBatch, Result, SinkRecord,
-    StateStore, StoredState, TopicPartition,
+    StateQuery, StateRow, StateStore, StoredState, TopicPartition,
 };
 
 /// Tells a task who it is.
@@ -50,6 +50,20 @@ pub trait SinkConnector: Send + Sync {
     /// # Errors
     /// [`crate::ErrorKind::Config`] when the configuration cannot be used.
     fn task(&self, config: &Config, context: &TaskContext) -> Result<Box<dyn SinkTask>>;
+
+    /// Entries of the state that tasks of the connector have made durable, in the order of
+    /// transform, topic, partition and key.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] when the sink keeps none.
+    async fn state(
+        &self,
+        _config: &Config,
+        _connector: &str,
+        _query: &StateQuery,
+    ) -> Result<Vec<StateRow>> {
+        Err(Error::config("the sink keeps no state of transforms"))
+    }
 }
 
 /// Takes records that cannot be written, while a sink writes their batch.

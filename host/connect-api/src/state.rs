@@ -83,3 +83,37 @@ pub struct StoredState {
     /// Its entries.
     pub entries: Vec<(Bytes, StateEntry)>,
 }
+
+/// What to show of the state that a sink keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateQuery {
+    /// Only of this transform.
+    pub transform: Option<String>,
+    /// Only of partitions of this topic.
+    pub topic: Option<String>,
+    /// Only of partitions of this number.
+    pub partition: Option<i32>,
+    /// Only keys that start with this.
+    pub prefix: Vec<u8>,
+    /// The most entries.
+    pub limit: u32,
+}
+
+/// An entry of the state, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateRow {
+    /// The alias of the transform.
+    pub transform: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The greatest timestamp that the partition's records have shown.
+    pub clock: Option<i64>,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The value.
+    pub value: Vec<u8>,
+    /// When the entry ends in record time.
+    pub expires: Option<i64>,
+}

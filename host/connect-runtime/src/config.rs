@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use connect_api::{Config, Error, Properties, Result};
+use connect_wasm::WasmLimits;
 use tracing::warn;
 
 use crate::config_provider::ConfigProviders;
@@ -192,6 +193,25 @@ impl WorkerConfig {
     /// Whether the topics that a connector uses may be reset.
     pub fn topic_tracking_reset(&self) -> bool {
         self.config.flag("topic.tracking.allow.reset")
+    }
+
+    /// What a plugin may use up at most.
+    pub fn plugin_limits(&self) -> WasmLimits {
+        let limit = |name: &str| {
+            let key = format!("ferrule.plugin.{name}");
+            self.config.integer(&key).unsigned_abs()
+        };
+        WasmLimits {
+            memory_bytes: limit("memory.max.bytes"),
+            call_timeout: Duration::from_millis(limit("call.timeout.ms")),
+            output_bytes: limit("output.max.bytes"),
+            state_bytes: limit("state.max.bytes"),
+        }
+    }
+
+    /// Whether the state of plugins is shown.
+    pub fn shows_state(&self) -> bool {
+        self.config.flag("ferrule.rest.state.enable")
     }
 
     /// The settings of a client, in Java's names: those that stand without a prefix, and over

@@ -12,7 +12,7 @@ use connect_runtime::logging::Loggers;
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
 use connect_runtime::storage::{KafkaBasedLog, KafkaConsumerGroups, cluster_id};
-use connect_wasm::{WasmLimits, WasmOptions, WasmPlugins};
+use connect_wasm::{WasmOptions, WasmPlugins};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use postgres_sink::PostgresSinkConnector;
 use tokio::signal::unix::{SignalKind, signal};
@@ -98,7 +98,7 @@ async fn start_herder(
     let options = WasmOptions {
         plugin_path: config.plugin_path(),
         cache_dir: config.plugin_cache().or_else(user_cache),
-        limits: WasmLimits::default(),
+        limits: config.plugin_limits(),
     };
     // Compiling a plugin takes a while.
     let wasm = tokio::task::spawn_blocking(move || WasmPlugins::new(options)).await??;

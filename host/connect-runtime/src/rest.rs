@@ -9,6 +9,7 @@ mod loggers;
 mod offsets;
 mod query;
 mod root;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -127,6 +128,7 @@ pub fn router(api: Api) -> Router {
                 .patch(offsets::alter)
                 .delete(offsets::reset),
         ),
+        (below("state"), get(state::get)),
         ("/connector-plugins".into(), get(connector_plugins::list)),
         (
             "/connector-plugins/{class}/config".into(),

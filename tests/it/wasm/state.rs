@@ -157,3 +157,38 @@ async fn a_quiet_partition_is_ticked_by_the_clock() -> Result<()> {
     ensure!(pipeline.database.texts(doubled).await? == [Some("0".to_owned())]);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_is_shown_where_the_worker_allows_it() -> Result<()> {
+    let shown = "ferrule.rest.state.enable";
+    let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?;
+    let worker = TestWorker::start(config.set(shown, "true")).await?;
+    let pipeline = pipeline(&worker, "shown").await?;
+    pipeline.deploy(COUNTING).await?;
+    pipeline.produce(orders(3)).await?;
+    pipeline.drained().await?;
+    let path = format!(
+        "/connectors/{}/state?transform=guest&partition=1&prefix=co",
+        pipeline.name
+    );
+    let answer = worker.rest().get(&path).await?;
+    let state = answer["state"].as_array().cloned().unwrap_or_default();
+    ensure!(state.len() == 1, "{answer}");
+    ensure!(
+        state[0]["key"] == "count" && state[0]["partition"] == 1,
+        "{answer}"
+    );
+    ensure!(state[0]["value"] == "\u{3}\0\0\0\0\0\0\0", "{answer}");
+    let none = worker
+        .rest()
+        .get(&path.replace("prefix=co", "prefix=no"))
+        .await?;
+    ensure!(none == json!({ "state": [] }), "{none}");
+    let refused = TestWorker::shared()
+        .await?
+        .rest()
+        .get("/connectors/any/state")
+        .await;
+    ensure!(refused.is_err_and(|error| format!("{error:#}").contains(shown)));
+    Ok(())
+}

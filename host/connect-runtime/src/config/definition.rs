@@ -1,6 +1,7 @@
 //! The worker's options, declared once.
 
 use connect_api::{ConfigDef, ConfigKey, ConfigType as T, Importance, Validator};
+use connect_wasm::WasmLimits;
 
 /// Prefixes whose keys belong to clients, converters, providers or topics.
 pub const OPEN_PREFIXES: &[&str] = &[
@@ -168,6 +169,13 @@ fn rest() -> Vec<ConfigKey> {
             "true",
             "Whether the topics that a connector uses may be reset.",
         ),
+        ConfigKey::new(
+            "ferrule.rest.state.enable",
+            T::Boolean,
+            "false",
+            "Whether GET /connectors/{name}/state shows what plugins keep: it may hold data of the \
+             records.",
+        ),
     ]
 }
 
@@ -212,7 +220,37 @@ fn plugins() -> Vec<ConfigKey> {
 }
 
 fn own() -> Vec<ConfigKey> {
+    let most = WasmLimits::default();
+    let limit = |name: &'static str, least: i64, default: u64, doc: &'static str| {
+        ConfigKey::new(name, T::Long, default.to_string(), doc).validator(Validator::AtLeast(least))
+    };
     vec![
+        limit(
+            "ferrule.plugin.memory.max.bytes",
+            1 << 16,
+            most.memory_bytes,
+            "Most bytes of memory that one instance of a plugin may use; a transform's \
+             memory.max.bytes can only lower it.",
+        ),
+        limit(
+            "ferrule.plugin.call.timeout.ms",
+            10,
+            u64::try_from(most.call_timeout.as_millis()).unwrap_or(u64::MAX),
+            "Milliseconds that one call into a plugin may take; call.timeout.ms can only lower it.",
+        ),
+        limit(
+            "ferrule.plugin.output.max.bytes",
+            1,
+            most.output_bytes,
+            "Most bytes that one reply of a plugin may take; output.max.bytes can only lower it.",
+        ),
+        limit(
+            "ferrule.plugin.state.max.bytes",
+            1,
+            most.state_bytes,
+            "Most bytes of state that a transform may keep for a partition: keys, values and 64 for \
+             each entry; state.max.bytes can only lower it.",
+        ),
         ConfigKey::new(
             "ferrule.task.buffer.bytes",
             T::Long,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use connect_api::{ConfigDef, Properties};
+use connect_api::{ConfigDef, Properties, StateQuery, StateRow};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, ConfigChange, ConnectorView, Reply, Restart};
@@ -196,6 +196,30 @@ impl HerderHandle {
         };
         let looked_up = self.shared.groups.committed(group);
         match tokio::time::timeout(REQUEST_LIMIT, looked_up).await {
+            Ok(found) => Ok(found?),
+            Err(_) => Err(HerderError::Timeout(REQUEST_LIMIT)),
+        }
+    }
+
+    /// What the connector's sink keeps of the state of its transforms.
+    ///
+    /// # Errors
+    /// [`HerderError::NotFound`], [`HerderError::Forbidden`] when the worker does not show it, or
+    /// when the sink does not answer.
+    pub async fn state(&self, name: &str, query: &StateQuery) -> Answer<Vec<StateRow>> {
+        if !self.shared.config.shows_state() {
+            let why = "The state of plugins may hold data of records: it is shown by a worker with \
+                       ferrule.rest.state.enable=true.";
+            return Err(HerderError::Forbidden(why));
+        }
+        let stored = self.connector(name).await?.config;
+        let config = self.shared.config.providers().resolve(&stored)?;
+        let class = config.get("connector.class").map_or("", String::as_str);
+        let sink = self.shared.plugins.sink(class);
+        let unknown = || HerderError::BadRequest(format!("connector.class {class} is not known"));
+        let sink = sink.ok_or_else(unknown)?;
+        let config = sink.config_def().parse(&sink.normalise(&config))?;
+        match tokio::time::timeout(REQUEST_LIMIT, sink.state(&config, name, query)).await {
             Ok(found) => Ok(found?),
             Err(_) => Err(HerderError::Timeout(REQUEST_LIMIT)),
         }

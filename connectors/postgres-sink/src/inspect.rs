@@ -1,0 +1,70 @@
+//! A look at the state of a connector's transforms, for people.
+
+use connect_api::{Result, StateQuery, StateRow};
+use sqlx::{Connection, PgConnection, Row};
+
+use crate::config::PostgresSinkConfig;
+use crate::error::to_error;
+
+const PRESENT: &str = "SELECT to_regclass('ferrule.state') IS NOT NULL";
+
+const LOOK: &str = r#"SELECT s.transform, s.topic, s."partition", s.clock, e.key, e.value,
+        e.expires_at
+    FROM ferrule.stores s JOIN ferrule.state e ON e.store = s.id
+    WHERE s.connector = $1 AND ($2::text IS NULL OR s.transform = $2)
+        AND ($3::text IS NULL OR s.topic = $3) AND ($4::int IS NULL OR s."partition" = $4)
+        AND e.key >= $5 AND substring(e.key FROM 1 FOR length($5)) = $5
+    ORDER BY s.transform, s.topic, s."partition", e.key LIMIT $6"#;
+
+/// Entries of the state, in the order of transform, partition and key.
+///
+/// # Errors
+/// As of a task: what the server or the connection says.
+pub(crate) async fn state(
+    config: &PostgresSinkConfig,
+    connector: &str,
+    query: &StateQuery,
+) -> Result<Vec<StateRow>> {
+    let looking = async {
+        let mut connection = PgConnection::connect_with(&config.connect).await?;
+        let rows = look(&mut connection, connector, query).await?;
+        connection.close().await?;
+        Ok(rows)
+    };
+    let rows: sqlx::Result<_> = looking.await;
+    rows.map_err(|error| to_error("cannot read the state of the transforms", &error))
+}
+
+async fn look(
+    connection: &mut PgConnection,
+    connector: &str,
+    query: &StateQuery,
+) -> sqlx::Result<Vec<StateRow>> {
+    if !sqlx::query_scalar(PRESENT)
+        .fetch_one(&mut *connection)
+        .await?
+    {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(LOOK)
+        .bind(connector)
+        .bind(&query.transform)
+        .bind(&query.topic)
+        .bind(query.partition)
+        .bind(&query.prefix)
+        .bind(i64::from(query.limit))
+        .fetch_all(connection)
+        .await?;
+    let row = |row: &sqlx::postgres::PgRow| {
+        Ok(StateRow {
+            transform: row.try_get("transform")?,
+            topic: row.try_get("topic")?,
+            partition: row.try_get("partition")?,
+            clock: row.try_get("clock")?,
+            key: row.try_get("key")?,
+            value: row.try_get("value")?,
+            expires: row.try_get("expires_at")?,
+        })
+    };
+    rows.iter().map(row).collect()
+}
