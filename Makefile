@@ -47,18 +47,15 @@ chaos: cargo services plugins ## Let 200 random faults happen while records flow
 	    $(CARGO) test --locked --workspace --test it -- chaos::storm --nocapture
 
 bench: cargo services plugins ## Measure the drain into Postgres against plain COPY, and the plugin host
-	$(CARGO) build --locked --release -p connect-runtime
 	@tests/bench/run.sh drain $(BENCH_ARGS)
-	$(CARGO) bench --locked -p connect-wasm --bench host
+	@tests/bench/run.sh host
 
 bench-peers: cargo services plugins ## Measure Ferrule beside Kafka Connect and faucet
 	@$(INSTALL) peers
 	@$(INSTALL) faucet || echo 'faucet cannot be built here: its rows stay empty' >&2
-	$(CARGO) build --locked --release -p connect-runtime
 	@tests/bench/run.sh peers $(BENCH_ARGS)
 
 bench-scale: cargo services plugins ## Measure partitions, connectors, record sizes, idleness
-	$(CARGO) build --locked --release -p connect-runtime
 	@tests/bench/run.sh scale $(BENCH_ARGS)
 
 lint: cargo tools ## Check format, lints and docs; licences too when cargo-deny is installed

@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
-# Runs a part of the benchmark against a release build of the worker: drain, peers or scale.
+# Builds and runs a part of the benchmark in release: drain, peers or scale, or host, which is what
+# the host of the plugins costs.
 # `make bench`, `make bench-peers` and `make bench-scale` call it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$PWD/$target ;; esac
-export FERRULE_BIN=$target/release/ferrule
-exec cargo bench --locked -p connect-tests --bench drain -- "$@"
+# One selection for all builds: another would choose other features of the dependencies, and build
+# most of them again.
+packages=(--locked -p connect-runtime -p connect-tests -p connect-wasm)
+if [ "$1" = host ]; then
+    exec cargo bench "${packages[@]}" --bench host --bench fleet
+fi
+cargo build --release "${packages[@]}" --bin ferrule
+FERRULE_BIN=$target/release/ferrule exec cargo bench "${packages[@]}" --bench drain -- "$@"
