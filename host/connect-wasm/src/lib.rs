@@ -3,7 +3,7 @@
 //!
 //! A plugin that traps, runs too long or breaks the contract costs the records that make it do so,
 //! and nothing else: the instance is thrown away, and the records at fault are found by halving
-//! the batch. State is kept in memory in this version: it lasts as long as the task.
+//! the batch. State is served from memory; the sink keeps it.
 
 mod bindings;
 mod engine;
