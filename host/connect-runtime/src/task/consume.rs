@@ -272,21 +272,7 @@ impl Consumer {
             batch.records.push(record);
             (records, bytes) = (records + 1, bytes + size);
         }
-        for batch in &batches {
-            if let Some(owned) = owned
-                .iter_mut()
-                .find(|o| Arc::ptr_eq(&o.source, &batch.source))
-            {
-                owned.position = batch.next_offset;
-                owned.ended &= batch.records.is_empty();
-            }
-        }
-        for owned in owned
-            .iter_mut()
-            .filter(|o| ended.contains(&o.source.partition))
-        {
-            owned.ended = true;
-        }
+        note(owned, &batches, &ended);
         batches.retain(|batch| !batch.records.is_empty());
         Ok(batches)
     }
@@ -567,6 +553,25 @@ fn check(error: KafkaError) -> Result<()> {
             warn!(%error, "consumer");
             Ok(())
         }
+    }
+}
+
+/// Notes where the partitions have come to, and which numbers of them are at the end of a log.
+fn note(owned: &mut [Owned], batches: &[RawBatch], ended: &[i32]) {
+    for batch in batches {
+        if let Some(owned) = owned
+            .iter_mut()
+            .find(|o| Arc::ptr_eq(&o.source, &batch.source))
+        {
+            owned.position = batch.next_offset;
+            owned.ended &= batch.records.is_empty();
+        }
+    }
+    for owned in owned
+        .iter_mut()
+        .filter(|o| ended.contains(&o.source.partition))
+    {
+        owned.ended = true;
     }
 }
 
