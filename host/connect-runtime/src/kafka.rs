@@ -1,8 +1,12 @@
-//! Settings of Kafka clients: Java's names brought to librdkafka's.
+//! Kafka clients: their settings, Java's names brought to librdkafka's, and the producer.
+
+mod producer;
 
 use connect_api::{Error, Properties, Result};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use tracing::warn;
+
+pub use producer::Producer;
 
 /// Settings of Java's clients that librdkafka has no use for.
 const IGNORED: &[&str] = &[

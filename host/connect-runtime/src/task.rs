@@ -177,6 +177,7 @@ impl WorkerSinkTask {
         while let Some(change) = self.parts.consumer.rebalance() {
             self.rebalance(change)?;
         }
+        self.parts.consumer.nudge();
         self.release()?;
         self.pause_or_resume()?;
         for batch in self.consume()? {

@@ -9,11 +9,12 @@ use connect_api::{Error, Result, TaskContext};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::BaseRecord;
 
 use super::Errant;
+use crate::kafka::Producer;
 
 /// A dead letter on its way. `Ok` once all in-sync replicas have it.
 pub type Delivery = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
@@ -28,7 +29,7 @@ pub struct DeadLetterQueue {
     topic: Arc<str>,
     connector: Arc<str>,
     task: u32,
-    producer: FutureProducer,
+    producer: Producer,
 }
 
 impl std::fmt::Debug for DeadLetterQueue {
@@ -78,9 +79,7 @@ impl DeadLetterQueue {
         if producer.get(MESSAGE_SIZE).is_none() {
             producer.set(MESSAGE_SIZE, "1000000000");
         }
-        let producer = producer
-            .create()
-            .map_err(|e| Error::config(format!("dead letter producer: {e}")))?;
+        let producer = Producer::new(&producer).map_err(|e| e.context("dead letters"))?;
         let TaskContext { connector, task } = context;
         Ok(Self {
             topic: topic.into(),
@@ -110,24 +109,16 @@ impl DeadLetterQueue {
                 "cannot write the dead letter of {at} to topic {topic}: {error}"
             ))
         };
-        let mut record: FutureRecord<'_, [u8], [u8]> =
-            FutureRecord::to(&self.topic).headers(headers);
+        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.topic).headers(headers);
         record.key = raw.key.as_deref();
         record.payload = raw.value.as_deref();
         record.timestamp = raw.timestamp;
         // It is on its way now, whether or not somebody waits for it.
-        let mut queued = self.producer.send_result(record);
-        while let Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), record)) = queued
-        {
-            // The client's own threads empty its queue.
-            std::thread::sleep(Duration::from_millis(10));
-            queued = self.producer.send_result(record);
-        }
-        let queued = queued.map_err(|(error, _)| error);
+        let queued = self.producer.send(record);
         Box::pin(async move {
             match queued.map_err(|error| undelivered(&error))?.await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err((error, _))) => Err(undelivered(&error)),
+                Ok(Err(error)) => Err(undelivered(&error)),
                 Err(_) => Err(undelivered(&"the producer has gone")),
             }
         })

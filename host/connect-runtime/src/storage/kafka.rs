@@ -9,7 +9,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::BaseRecord;
 use rdkafka::util::Timeout;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::log_reader::{LogReader, Position};
 use super::{BackingStore, StoredRecord};
 use crate::config::{StorageTopic, WorkerConfig};
-use crate::kafka::client_config;
+use crate::kafka::{Producer, client_config};
 
 /// How long a write may take until it is read back.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
@@ -45,7 +45,7 @@ pub(super) type LogConsumer = BaseConsumer<Quiet>;
 /// A compacted topic that is read in full and then followed.
 pub struct KafkaBasedLog {
     topic: String,
-    producer: FutureProducer,
+    producer: Producer,
     reader: LogReader,
 }
 
@@ -82,22 +82,16 @@ impl BackingStore for KafkaBasedLog {
     async fn write(&mut self, record: StoredRecord) -> Result<Vec<StoredRecord>> {
         let deadline = Instant::now() + WRITE_LIMIT;
         let value = record.value.as_ref().map(ToString::to_string);
-        let mut message = FutureRecord::<str, str>::to(&self.topic).key(&record.key);
+        let mut message = BaseRecord::<str, str>::to(&self.topic).key(&record.key);
         if let Some(value) = &value {
             message = message.payload(value);
         }
-        let sent = self
-            .producer
-            .send(message, Timeout::After(WRITE_LIMIT))
-            .await;
-        let failed = |cause: KafkaError| {
-            Error::retriable(format!("could not write to topic {}", self.topic)).with_source(cause)
-        };
-        let delivery = sent.map_err(|(cause, _)| failed(cause))?;
-        let own = Position {
-            partition: delivery.partition,
-            offset: delivery.offset,
-        };
+        let failed = || Error::retriable(format!("could not write to topic {}", self.topic));
+        let sent = self.producer.send(message);
+        let receipt = sent.map_err(|cause| failed().with_source(cause))?;
+        let written = receipt.await.map_err(|_| failed())?;
+        let (partition, offset) = written.map_err(|cause| failed().with_source(cause))?;
+        let own = Position { partition, offset };
         let read = timeout_at(deadline, self.reader.until(own)).await;
         let late =
             || Error::retriable(format!("a write to topic {} was not read back", self.topic));
@@ -120,7 +114,7 @@ fn invalid(cause: KafkaError) -> Error {
     Error::config("the settings of the Kafka clients are not valid").with_source(cause)
 }
 
-fn producer(config: &WorkerConfig) -> Result<FutureProducer> {
+fn producer(config: &WorkerConfig) -> Result<Producer> {
     let mut client = client_config(&config.client_properties("producer."))?;
     client
         .set("acks", "all")
@@ -129,7 +123,7 @@ fn producer(config: &WorkerConfig) -> Result<FutureProducer> {
         .set("message.timeout.ms", WRITE_LIMIT.as_millis().to_string())
         // Java's: a key must not move to another partition when a JVM worker writes it.
         .set("partitioner", "murmur2_random");
-    client.create().map_err(invalid)
+    Producer::new(&client)
 }
 
 fn consumer(config: &WorkerConfig) -> Result<LogConsumer> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use connect_api::{
@@ -18,12 +18,17 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// How long Kafka may take to answer a question that can as well be asked later.
 const GLANCE: Duration = Duration::from_millis(500);
 /// How long Kafka may take to answer a question of ours.
 const ANSWER: Duration = Duration::from_secs(15);
+
+/// For so long after a step of a rebalance another one is to be expected.
+const UNSETTLED: Duration = Duration::from_secs(2);
+/// How often the client is woken meanwhile.
+const NUDGE: Duration = Duration::from_millis(50);
 
 /// A change of the assignment that Kafka asks for.
 #[derive(Debug)]
@@ -150,6 +155,11 @@ pub struct Consumer {
     owned: Vec<Owned>,
     reset: Reset,
     arena: BytesMut,
+    /// The topic that stands for the subscription; none for a pattern.
+    topic: Option<String>,
+    /// The last step of a rebalance, and the last nudge.
+    stepped: Instant,
+    nudged: Instant,
 }
 
 /// `auto.offset.reset`, for partitions of which neither the sink nor the group knows an offset.
@@ -202,12 +212,33 @@ impl Consumer {
                 inner.subscribe(&[&pattern]).map_err(invalid)?;
             }
         }
+        let topic = match subscription {
+            Subscription::Topics(topics) => topics.first().cloned(),
+            Subscription::Pattern(_) => None,
+        };
+        let now = Instant::now();
         Ok(Self {
             inner,
             owned: Vec::new(),
             reset,
             arena: BytesMut::new(),
+            topic,
+            stepped: now,
+            nudged: now,
         })
+    }
+
+    /// Lets a member that is to join its group again do so at once. librdkafka asks to join at
+    /// most once a second, and looks whether it may once a second: members that start together
+    /// can then miss each other for two. Any answer about topics lifts both.
+    pub fn nudge(&mut self) {
+        if self.stepped.elapsed() > UNSETTLED || self.nudged.elapsed() < NUDGE {
+            return;
+        }
+        if let Err(error) = self.inner.fetch_metadata(self.topic.as_deref(), NUDGE) {
+            debug!(%error, "the client cannot be hurried");
+        }
+        self.nudged = Instant::now();
     }
 
     /// Waits up to `wait` for a first record, then takes what is at hand.
@@ -215,6 +246,8 @@ impl Consumer {
     /// # Errors
     /// [`connect_api::ErrorKind::Fatal`] when reading cannot go on.
     pub fn poll(&mut self, limits: PollLimits, wait: Duration) -> Result<Vec<RawBatch>> {
+        let unsettled = self.stepped.elapsed() < UNSETTLED;
+        let wait = if unsettled { wait.min(NUDGE) } else { wait };
         let Self {
             inner,
             owned,
@@ -319,12 +352,16 @@ impl Consumer {
     }
 
     /// The next change of the assignment.
-    pub fn rebalance(&self) -> Option<Rebalance> {
+    pub fn rebalance(&mut self) -> Option<Rebalance> {
         let rebalances = &self.inner.client().context().rebalances;
-        rebalances
+        let change = rebalances
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+            .pop_front();
+        if change.is_some() {
+            self.stepped = Instant::now();
+        }
+        change
     }
 
     /// The partitions that the task owns.

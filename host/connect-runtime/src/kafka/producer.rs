@@ -1,0 +1,116 @@
+//! A producer whose answers are futures. Its thread sleeps long: rdkafka's own `FutureProducer`
+//! asks ten times a second, and spins through the last millisecond of each.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use connect_api::{Error, Result};
+use rdkafka::client::ClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message as _, ToBytes};
+use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
+use tokio::sync::oneshot;
+use tracing::warn;
+
+/// How long the thread sleeps when there is nothing to answer, and outlives its producer.
+const TURN: Duration = Duration::from_secs(1);
+/// How long a full queue is left to the client's own threads.
+const FULL: Duration = Duration::from_millis(10);
+
+/// Where a record was written: its partition and its offset.
+type Written = KafkaResult<(i32, i64)>;
+
+/// An answer that is yet to come; an error of the channel means that the producer has gone.
+pub type Receipt = oneshot::Receiver<Written>;
+
+struct Receipts;
+
+impl ClientContext for Receipts {
+    fn error(&self, error: KafkaError, reason: &str) {
+        warn!(%error, reason, "producer");
+    }
+}
+
+impl ProducerContext for Receipts {
+    type DeliveryOpaque = Box<oneshot::Sender<Written>>;
+
+    fn delivery(&self, answer: &DeliveryResult<'_>, receipt: Self::DeliveryOpaque) {
+        let written = match answer {
+            Ok(message) => Ok((message.partition(), message.offset())),
+            Err((error, _)) => Err(error.clone()),
+        };
+        // Nobody may wait for it any more.
+        let _ = receipt.send(written);
+    }
+}
+
+/// A producer.
+#[derive(Clone)]
+pub struct Producer(Arc<Thread>);
+
+struct Thread {
+    client: Arc<BaseProducer<Receipts>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+impl Producer {
+    /// A producer of the given settings.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] when a setting is refused.
+    pub fn new(config: &ClientConfig) -> Result<Self> {
+        let client: BaseProducer<Receipts> = config
+            .create_with_context(Receipts)
+            .map_err(|e| Error::config(format!("producer: {e}")))?;
+        let client = Arc::new(client);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (polled, stopped) = (Arc::clone(&client), Arc::clone(&stop));
+        std::thread::Builder::new()
+            .name("producer".into())
+            .spawn(move || {
+                while !stopped.load(Ordering::Acquire) {
+                    polled.poll(TURN);
+                }
+            })
+            .map_err(|e| Error::retriable("cannot start a thread").with_source(e))?;
+        Ok(Self(Arc::new(Thread { client, stop })))
+    }
+
+    /// Sends a record: it is on its way, whether or not somebody waits for the answer. A full queue
+    /// is waited for.
+    ///
+    /// # Errors
+    /// Why the client does not take the record.
+    pub fn send<K, P>(&self, record: BaseRecord<'_, K, P>) -> KafkaResult<Receipt>
+    where
+        K: ToBytes + ?Sized,
+        P: ToBytes + ?Sized,
+    {
+        let (sender, receipt) = oneshot::channel();
+        let mut record = BaseRecord {
+            topic: record.topic,
+            partition: record.partition,
+            payload: record.payload,
+            key: record.key,
+            timestamp: record.timestamp,
+            headers: record.headers,
+            delivery_opaque: Box::new(sender),
+        };
+        loop {
+            record = match self.0.client.send(record) {
+                Ok(()) => return Ok(receipt),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => back,
+                Err((error, _)) => return Err(error),
+            };
+            std::thread::sleep(FULL);
+        }
+    }
+}
