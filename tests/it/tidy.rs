@@ -12,7 +12,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "rdkafka",
         &[
-            "host/connect-runtime/src/kafka.rs",
+            "host/connect-runtime/src/kafka",
             "host/connect-runtime/src/worker.rs",
             "host/connect-runtime/src/task.rs",
             "host/connect-runtime/src/task/consume.rs",

@@ -1,7 +1,9 @@
 //! JSON: the text of nested data, and rows from schemaless objects.
 
+mod scan;
+mod shapes;
+
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
@@ -11,102 +13,10 @@ use serde_json::value::RawValue;
 
 use crate::{Decimal, Error, Field, Kind, Result, Schema, Str, Struct, Value};
 
+pub use shapes::Shapes;
+
 /// How deep values may be nested when they are opened; a few bytes of text must not fill the stack.
 const MAX_DEPTH: usize = 128;
-
-/// Shapes that are kept; a topic with more of them pays for a new one each time.
-const MAX_SHAPES: usize = 1024;
-
-/// Reads schemaless JSON objects as rows, and shares one shape among those with the same fields.
-#[derive(Debug, Default)]
-pub struct Shapes {
-    last: Option<Arc<Schema>>,
-    known: HashMap<Box<[Str]>, Arc<Schema>>,
-}
-
-impl Shapes {
-    /// Reads any JSON value. Top-level objects become structs; what is nested in them stays text.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::Data`] when the text is not one JSON value.
-    pub fn read(&mut self, text: &[u8]) -> Result<Value> {
-        let text = trim(text);
-        if text.first() == Some(&b'{') {
-            return Ok(Value::Struct(Box::new(self.read_object(text)?)));
-        }
-        let raw: &RawValue = serde_json::from_slice(text).map_err(|e| malformed(&e))?;
-        deep(raw.get(), MAX_DEPTH)
-    }
-
-    fn read_object(&mut self, text: &[u8]) -> Result<Struct> {
-        // Records of a topic mostly have the fields of the one before, in the same order: then no
-        // name is stored, and no table is searched.
-        let guess = self.last.take();
-        let expected = guess
-            .as_deref()
-            .and_then(Schema::fields)
-            .unwrap_or_default();
-        let mut values = Vec::with_capacity(expected.len());
-        let mut names: Option<Vec<Str>> = None;
-        entries(text, |name, raw| {
-            let known = match &mut names {
-                None => match expected.get(values.len()) {
-                    Some(field) if field.name == *name => true,
-                    _ => {
-                        let seen = expected[..values.len()].iter().map(|f| f.name.clone());
-                        names = Some(seen.collect());
-                        false
-                    }
-                },
-                Some(_) => false,
-            };
-            let value = shallow(raw)?;
-            if let (false, Some(names)) = (known, &mut names) {
-                // The last of two fields of one name wins, as in Kafka Connect.
-                if let Some(at) = names.iter().position(|n| n == name.as_ref()) {
-                    values[at] = value;
-                    return Ok(());
-                }
-                names.push(name.into());
-            }
-            values.push(value);
-            Ok(())
-        })?;
-        let shape = match (names, guess) {
-            (None, Some(shape)) if shape.fields().is_some_and(|f| f.len() == values.len()) => shape,
-            (None, shape) => {
-                let all = shape
-                    .as_deref()
-                    .and_then(Schema::fields)
-                    .unwrap_or_default();
-                self.intern(all[..values.len()].iter().map(|f| f.name.clone()).collect())
-            }
-            (Some(names), _) => self.intern(names),
-        };
-        self.last = Some(Arc::clone(&shape));
-        Ok(Struct::new(shape, values))
-    }
-
-    /// The shared shape of schemaless rows with these fields.
-    pub fn intern(&mut self, names: Vec<Str>) -> Arc<Schema> {
-        if let Some(shape) = self.known.get(names.as_slice()) {
-            return Arc::clone(shape);
-        }
-        let fields = names
-            .iter()
-            .map(|n| Field::new(n.clone(), Schema::any()))
-            .collect();
-        let shape = Arc::new(Schema::new(Kind::Struct(fields)));
-        if self.known.len() < MAX_SHAPES {
-            self.known.insert(names.into(), Arc::clone(&shape));
-        }
-        shape
-    }
-}
-
-fn trim(text: &[u8]) -> &[u8] {
-    text.trim_ascii()
-}
 
 fn malformed(error: &serde_json::Error) -> Error {
     // serde_json's own words could quote the data.

@@ -1,0 +1,119 @@
+//! Schemaless JSON objects as rows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::{MAX_DEPTH, deep, entries, malformed, scan, shallow};
+use crate::{Field, Kind, Result, Schema, Str, Struct, Value};
+
+/// Shapes that are kept; a topic with more of them pays for a new one each time.
+const MAX_SHAPES: usize = 1024;
+
+#[derive(Debug)]
+struct Shape {
+    schema: Arc<Schema>,
+    /// Whether its names stand in JSON text as they are.
+    is_plain: bool,
+}
+
+/// Reads schemaless JSON objects as rows, and shares one shape among those with the same fields.
+#[derive(Debug, Default)]
+pub struct Shapes {
+    last: Option<Shape>,
+    known: HashMap<Box<[Str]>, Arc<Schema>>,
+}
+
+impl Shapes {
+    /// Reads any JSON value. Top-level objects become structs; what is nested in them stays text.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Data`] when the text is not one JSON value.
+    pub fn read(&mut self, text: &[u8]) -> Result<Value> {
+        let text = text.trim_ascii();
+        if text.first() == Some(&b'{') {
+            return Ok(Value::Struct(Box::new(self.read_object(text)?)));
+        }
+        let raw: &RawValue = serde_json::from_slice(text).map_err(|e| malformed(&e))?;
+        deep(raw.get(), MAX_DEPTH)
+    }
+
+    fn read_object(&mut self, text: &[u8]) -> Result<Struct> {
+        // Records of a topic mostly have the fields of the one before, in the same order.
+        if let Some(Shape {
+            schema,
+            is_plain: true,
+        }) = &self.last
+            && let Some(fields) = schema.fields()
+            && let Ok(text) = std::str::from_utf8(text)
+            && let Some(values) = scan::row(text, fields)
+        {
+            return Ok(Struct::new(Arc::clone(schema), values));
+        }
+        let guess = self.last.take().map(|shape| shape.schema);
+        let expected = guess
+            .as_deref()
+            .and_then(Schema::fields)
+            .unwrap_or_default();
+        let mut values = Vec::with_capacity(expected.len());
+        let mut names: Option<Vec<Str>> = None;
+        entries(text, |name, raw| {
+            let known = match &mut names {
+                None => match expected.get(values.len()) {
+                    Some(field) if field.name == *name => true,
+                    _ => {
+                        let seen = expected[..values.len()].iter().map(|f| f.name.clone());
+                        names = Some(seen.collect());
+                        false
+                    }
+                },
+                Some(_) => false,
+            };
+            let value = shallow(raw)?;
+            if let (false, Some(names)) = (known, &mut names) {
+                // The last of two fields of one name wins, as in Kafka Connect.
+                if let Some(at) = names.iter().position(|n| n == name.as_ref()) {
+                    values[at] = value;
+                    return Ok(());
+                }
+                names.push(name.into());
+            }
+            values.push(value);
+            Ok(())
+        })?;
+        let shape = match (names, guess) {
+            (None, Some(shape)) if shape.fields().is_some_and(|f| f.len() == values.len()) => shape,
+            (None, shape) => {
+                let all = shape
+                    .as_deref()
+                    .and_then(Schema::fields)
+                    .unwrap_or_default();
+                self.intern(all[..values.len()].iter().map(|f| f.name.clone()).collect())
+            }
+            (Some(names), _) => self.intern(names),
+        };
+        let fields = shape.fields().unwrap_or_default();
+        self.last = Some(Shape {
+            is_plain: fields.iter().all(|field| scan::is_plain(&field.name)),
+            schema: Arc::clone(&shape),
+        });
+        Ok(Struct::new(shape, values))
+    }
+
+    /// The shared shape of schemaless rows with these fields.
+    pub fn intern(&mut self, names: Vec<Str>) -> Arc<Schema> {
+        if let Some(shape) = self.known.get(names.as_slice()) {
+            return Arc::clone(shape);
+        }
+        let fields = names
+            .iter()
+            .map(|n| Field::new(n.clone(), Schema::any()))
+            .collect();
+        let shape = Arc::new(Schema::new(Kind::Struct(fields)));
+        if self.known.len() < MAX_SHAPES {
+            self.known.insert(names.into(), Arc::clone(&shape));
+        }
+        shape
+    }
+}
