@@ -344,10 +344,11 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("auto.offset.reset", "earliest"),
     // Exactly once is worth nothing when aborted transactions are read.
     ("isolation.level", "read_committed"),
-    // Per consumer, beside the task's own buffers (Invariant 8).
-    ("queued.max.messages.kbytes", "1024"),
-    ("queued.min.messages", "10000"),
-    ("fetch.message.max.bytes", "524288"),
+    // Per consumer, beside the task's own buffers (Invariant 8). A message in the queue costs half
+    // a kilobyte besides its bytes, and a fetch is unpacked whole.
+    ("queued.max.messages.kbytes", "512"),
+    ("queued.min.messages", "2000"),
+    ("fetch.message.max.bytes", "262144"),
     // New partitions and topics are seen in seconds.
     ("topic.metadata.refresh.interval.ms", "10000"),
     ("fetch.wait.max.ms", "100"),
