@@ -399,20 +399,9 @@ impl WorkerSinkTask {
         let batches = std::mem::take(&mut self.pending);
         let active: usize = batches.iter().map(|b| b.raw.len()).sum();
         let generation = self.parts.writer.generation();
-        match self
-            .parts
-            .writer
-            .try_send(Request::Put(generation, batches))?
-        {
-            Some(Request::Put(_, batches)) => {
-                self.pending = batches;
-                self.stuck_since.get_or_insert_with(Instant::now);
-            }
-            _ => {
-                self.parts.metrics.active.set(active as f64);
-                self.stuck_since = None;
-            }
-        }
+        self.parts.writer.send(Request::Put(generation, batches))?;
+        self.parts.metrics.active.set(active as f64);
+        self.stuck_since = None;
         Ok(())
     }
 

@@ -18,19 +18,9 @@ const REWIND_PAUSE: Duration = Duration::from_secs(4);
 impl WorkerSinkTask {
     /// Asks the sink, and waits for its answer; the group is kept alive meanwhile. None when the
     /// task is told to stop first.
-    fn ask(&mut self, mut request: Request) -> Result<Option<Response>> {
+    fn ask(&mut self, request: Request) -> Result<Option<Response>> {
         let asked = Instant::now();
-        loop {
-            match self.parts.writer.try_send(request)? {
-                None => break,
-                Some(back) => request = back,
-            }
-            if self.parts.control.stopping() {
-                return Ok(None);
-            }
-            self.settle(IDLE)?;
-            self.keep_alive(asked)?;
-        }
+        self.parts.writer.send(request)?;
         while !self.parts.control.stopping() {
             match self.parts.writer.response(IDLE)? {
                 Some(answer @ (Response::Opened(_) | Response::Started | Response::Closed)) => {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -108,7 +108,7 @@ pub struct WriterParts {
 
 /// The loop's end of the writing thread.
 pub struct Writer {
-    requests: Option<SyncSender<Request>>,
+    requests: Option<Sender<Request>>,
     responses: Receiver<Response>,
     generation: Arc<AtomicU64>,
     outstanding: usize,
@@ -121,8 +121,9 @@ impl Writer {
     /// # Errors
     /// When there is no thread to be had.
     pub fn start(parts: WriterParts, runtime: tokio::runtime::Handle) -> Result<Self> {
-        // The loop hands over one transaction at a time and makes the next one meanwhile.
-        let (requests, inbox) = std::sync::mpsc::sync_channel(1);
+        // The loop hands over a transaction when nothing is being written, and makes the next one
+        // meanwhile: what waits here is small.
+        let (requests, inbox) = std::sync::mpsc::channel();
         let (outbox, responses) = std::sync::mpsc::channel();
         let generation = Arc::new(AtomicU64::new(0));
         let mut thread = WriteThread {
@@ -155,22 +156,17 @@ impl Writer {
         })
     }
 
-    /// Hands a request over; gives it back when one is waiting already.
+    /// Hands a request over. It is served after those before it.
     ///
     /// # Errors
     /// When the thread has died.
-    pub fn try_send(&mut self, request: Request) -> Result<Option<Request>> {
-        let Some(requests) = &self.requests else {
+    pub fn send(&mut self, request: Request) -> Result<()> {
+        let sent = self.requests.as_ref().map(|to| to.send(request));
+        let Some(Ok(())) = sent else {
             return Err(gone());
         };
-        match requests.try_send(request) {
-            Ok(()) => {
-                self.outstanding += 1;
-                Ok(None)
-            }
-            Err(TrySendError::Full(request)) => Ok(Some(request)),
-            Err(TrySendError::Disconnected(_)) => Err(gone()),
-        }
+        self.outstanding += 1;
+        Ok(())
     }
 
     /// Whether nothing is being written or waits.
