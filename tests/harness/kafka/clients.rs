@@ -28,9 +28,11 @@ impl TestKafka {
         config
     }
 
-    /// Creates a topic and waits until it can be written to.
+    /// Creates a topic and waits until it can be written to. It keeps all records, however old
+    /// their timestamps are.
     pub async fn create_topic(&self, topic: &str, partitions: i32) -> Result<()> {
-        self.create_topic_with(topic, partitions, &[]).await
+        let settings = [("retention.ms", "-1")];
+        self.create_topic_with(topic, partitions, &settings).await
     }
 
     /// Creates a topic with settings of its own, such as `("cleanup.policy", "compact")`.
