@@ -4,4 +4,6 @@ mod activity;
 mod analytics;
 mod fleet;
 mod iot;
+mod killed;
 mod telescope;
+mod twice;

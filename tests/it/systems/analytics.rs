@@ -28,7 +28,7 @@ pub fn activity(user: &str, kind: &str, after: i64) -> Record {
 async fn activities_are_counted_in_windows() -> Result<()> {
     let pipeline = Pipeline::shared("analytics", 3).await?;
     pipeline.database.apply(TABLES).await?;
-    pipeline.deploy_file(FILE, &[("tasks.max", "1")]).await?;
+    pipeline.deploy_file(FILE, &[]).await?;
     let on = |partition, record: Record| record.partition(partition);
     let mut records = vec![
         on(0, activity("a", "page_view", 1_000)),

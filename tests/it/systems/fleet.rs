@@ -55,9 +55,7 @@ pub fn frame(vehicle: u64, index: i64, motion: (f64, f64, f64)) -> Record {
 async fn telemetry_becomes_anomalies() -> Result<()> {
     let pipeline = Pipeline::shared("fleet", 6).await?;
     pipeline.database.apply(TABLES).await?;
-    pipeline
-        .deploy_file(ANOMALIES, &[("tasks.max", "1")])
-        .await?;
+    pipeline.deploy_file(ANOMALIES, &[]).await?;
     let steady = (10.0, 0.0, 0.9);
     let broken = Record::json(&json!({ "vehicle_id": "v", "event_id": "1" }))
         .partition(5)
@@ -177,7 +175,6 @@ impl Alerts {
         let topics = format!("{},{actions}", pipeline.name);
         let settings = [
             ("topics", topics.as_str()),
-            ("tasks.max", "1"),
             ("transforms.alerts.anomalies.topic", &pipeline.name),
             ("transforms.alerts.actions.topic", &actions),
         ];
