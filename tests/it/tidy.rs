@@ -19,6 +19,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "host/connect-runtime/src/task/commit.rs",
             "host/connect-runtime/src/errors/dead_letter_queue.rs",
             "host/connect-runtime/src/dev/letters.rs",
+            "host/connect-runtime/src/sample.rs",
             "host/connect-runtime/src/storage",
             "host/embedded/",
             "tests/",

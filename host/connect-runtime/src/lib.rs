@@ -10,6 +10,7 @@ pub mod logging;
 mod metrics;
 pub mod plugins;
 pub mod rest;
+pub mod sample;
 pub mod storage;
 mod task;
 mod task_control;

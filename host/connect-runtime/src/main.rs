@@ -2,9 +2,11 @@
 
 #[cfg(feature = "dev")]
 mod dev;
+mod plugin;
 mod process;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -54,6 +56,8 @@ A property is taken from -D before the environment, and from there before the fi
 Needed: group.id, config.storage.topic, offset.storage.topic, status.storage.topic,
 key.converter, value.converter. SIGTERM and SIGINT stop the tasks, then the worker.")]
     Worker(WorkerArgs),
+    /// Make, build, check, test and measure WASM plugins.
+    Plugin(plugin::PluginArgs),
     /// Run Kafka, a Schema Registry, Postgres and a worker in one process, with no set-up.
     #[cfg(feature = "dev")]
     Dev(dev::DevArgs),
@@ -64,6 +68,7 @@ impl Command {
     fn log_level(&self) -> &'static str {
         match self {
             Self::Worker(_) => "info",
+            Self::Plugin(_) => plugin::LOG_LEVEL,
             #[cfg(feature = "dev")]
             Self::Dev(_) => dev::LOG_LEVEL,
         }
@@ -99,7 +104,7 @@ impl WorkerArgs {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> Result<ExitCode> {
     let Cli {
         command,
         log_format,
@@ -109,9 +114,11 @@ async fn main() -> Result<()> {
     match command {
         Command::Worker(args) => {
             let properties = args.properties()?;
-            process::run_worker(&properties, loggers, process::signalled()?).await
+            process::run_worker(&properties, loggers, process::signalled()?).await?;
         }
+        Command::Plugin(args) => return Ok(plugin::run(args).await),
         #[cfg(feature = "dev")]
-        Command::Dev(args) => dev::run(args, loggers).await,
+        Command::Dev(args) => dev::run(args, loggers).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -115,7 +115,7 @@ async fn start_herder(
 }
 
 /// The user's folder for what can be made again (XDG Base Directory Specification).
-fn user_cache() -> Option<PathBuf> {
+pub fn user_cache() -> Option<PathBuf> {
     let folder = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)

@@ -6,15 +6,19 @@
 //! the batch. State is served from memory; the sink keeps it.
 
 mod bindings;
+mod component;
 mod engine;
 mod fault;
 mod guest;
 mod host;
+mod identity;
 mod limits;
 pub mod meters;
 mod plugins;
 mod state;
 mod transform;
 
+pub use component::{Inspection, componentize, inspect};
+pub use identity::identity;
 pub use limits::{WasmLimits, host_config_def};
-pub use plugins::{PluginInfo, TransformContext, WasmOptions, WasmPlugins};
+pub use plugins::{PluginInfo, Reads, TransformContext, WasmOptions, WasmPlugins};

@@ -158,6 +158,11 @@ impl MemoryLimit {
         *self = Self::new(self.limit as u64);
     }
 
+    /// What the instance uses.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.limit
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Histogram, Label, counter, histogram};
+use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram};
 
 use crate::fault::Fault;
 use crate::host::Identity;
@@ -19,6 +19,8 @@ pub const RECORDS_FAILED: &str = "ferrule_transform_records_failed_total";
 pub const TRAPS: &str = "ferrule_transform_traps_total";
 /// Seconds of the calls into a plugin.
 pub const CALL_SECONDS: &str = "ferrule_transform_call_seconds";
+/// Bytes of memory of the instance that a transform runs in.
+pub const MEMORY_BYTES: &str = "ferrule_transform_memory_bytes";
 /// What the metrics of plugins start with.
 pub const PLUGIN_PREFIX: &str = "ferrule_plugin_";
 
@@ -30,6 +32,7 @@ pub(crate) struct Meters {
     pub(crate) records_dropped: Counter,
     pub(crate) records_failed: Counter,
     call_seconds: Histogram,
+    memory: Gauge,
     labels: Vec<Label>,
 }
 
@@ -42,12 +45,14 @@ impl Meters {
             records_dropped: counter!(RECORDS_DROPPED, labels.clone()),
             records_failed: counter!(RECORDS_FAILED, labels.clone()),
             call_seconds: histogram!(CALL_SECONDS, labels.clone()),
+            memory: gauge!(MEMORY_BYTES, labels.clone()),
             labels,
         }
     }
 
-    pub(crate) fn called(&self, took: Duration) {
+    pub(crate) fn called(&self, took: Duration, memory: usize) {
         self.call_seconds.record(took);
+        self.memory.set(memory as f64);
     }
 
     pub(crate) fn trapped(&self, fault: &Fault) {

@@ -5,7 +5,7 @@ mod load;
 mod registry;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +46,23 @@ pub struct PluginInfo {
     pub path: PathBuf,
     /// Its own keys, without those of [`crate::host_config_def`].
     pub config_def: ConfigDef,
+    /// The parts of a record that it reads.
+    pub reads: Reads,
+    /// Whether it is called after each batch.
+    pub ticks: bool,
+    /// Whether it keeps state.
+    pub stateful: bool,
+}
+
+/// The parts of a record that a plugin reads; what it does not read does not cross.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reads {
+    /// The key.
+    pub key: bool,
+    /// The value.
+    pub value: bool,
+    /// The headers.
+    pub headers: bool,
 }
 
 /// Which transform of which task a plugin is built for.
@@ -104,6 +121,16 @@ impl WasmPlugins {
                 .map(|plugin| Arc::clone(&plugin.info))
                 .collect()
         })
+    }
+
+    /// Loads one file, whether or not it lies on the plugin path. Until the file changes, its name
+    /// leads to it.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] saying why the file is no plugin.
+    pub fn load(&self, file: &Path) -> Result<Arc<PluginInfo>> {
+        let loaded = self.with_registry(|registry| registry.add(file, &self.0.loader))?;
+        Ok(Arc::clone(&loaded.info))
     }
 
     /// The plugin of this name. Looks at the plugin path again when the name is unknown or its file

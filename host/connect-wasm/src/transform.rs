@@ -168,7 +168,7 @@ impl WasmTransform {
                 let replied = self.guest.call(timeout, |store, guest| {
                     guest.call_apply(store, lowered.batch)
                 });
-                self.meters.called(started.elapsed());
+                self.called(started);
                 match replied {
                     Ok(replied) => Ok(self.judge(replied, records, &lowered.shapes, next_offset)),
                     Err(error) => {
@@ -214,6 +214,11 @@ impl WasmTransform {
                 .map(|(record, outcome)| lift.outcome(record, outcome))
                 .collect(),
         )
+    }
+
+    fn called(&mut self, started: Instant) {
+        let memory = self.guest.host().map_or(0, |host| host.memory.used());
+        self.meters.called(started.elapsed(), memory);
     }
 
     fn begin(&mut self, newest: Option<i64>) {
@@ -269,7 +274,7 @@ impl WasmTransform {
         let emitted = self.guest.call(timeout, |store, guest| {
             guest.call_tick(store, &source.topic, source.partition, now)
         });
-        self.meters.called(started.elapsed());
+        self.called(started);
         let emission = emitted.and_then(|emitted| {
             emitted.map_err(|fault| {
                 self.meters.trapped(&fault);

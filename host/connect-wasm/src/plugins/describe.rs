@@ -5,8 +5,8 @@ use std::path::Path;
 
 use connect_api::{ConfigDef, ConfigKey, ConfigType, Importance, Validator};
 
-use super::PluginInfo;
-use crate::bindings::exports::ferrule::transform::plugin::{self as wit, Description};
+use super::{PluginInfo, Reads};
+use crate::bindings::exports::ferrule::transform::plugin::{self as wit, Description, Parts};
 use crate::limits::host_config_def;
 
 const NAME_BYTES: usize = 128;
@@ -47,6 +47,13 @@ pub(super) fn info(
         sha256,
         path: path.to_owned(),
         config_def: ConfigDef::new(keys),
+        reads: Reads {
+            key: description.reads.contains(Parts::KEY),
+            value: description.reads.contains(Parts::VALUE),
+            headers: description.reads.contains(Parts::HEADERS),
+        },
+        ticks: description.ticks,
+        stateful: description.stateful,
     })
 }
 

@@ -10,12 +10,12 @@ use connect_api::Error;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store};
-use wit_component::ComponentEncoder;
 
 use super::PluginInfo;
 use super::describe::info;
 use crate::bindings::exports::ferrule::transform::plugin::Parts;
 use crate::bindings::{Transform, TransformPre};
+use crate::component::{PLUGIN, componentize};
 use crate::fault::plain;
 use crate::guest::{enter, instantiate};
 use crate::host::{Host, Identity};
@@ -23,17 +23,14 @@ use crate::limits::WasmLimits;
 
 /// The interfaces that plugins may import.
 const CONTRACT: &str = "ferrule:transform/";
-/// The interface that they export, and the version of it that there is.
-const PLUGIN: &str = "ferrule:transform/plugin@";
+/// The version of the contract that there is.
 const VERSION: &str = "0.2.0";
-/// What a core module, in contrast to a component, starts with.
-const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// Why a file is no plugin.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {
-    #[error("it is a core module that cannot be made a component: {0}")]
-    Componentize(String),
+    #[error("{0}")]
+    Componentize(Error),
     #[error("it cannot be compiled: {0}")]
     Compile(String),
     #[error("it imports {0}, which the worker does not give")]
@@ -144,14 +141,8 @@ impl Loader {
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Code, LoadError> {
-        let encoded;
-        let bytes = if bytes.starts_with(CORE_MODULE) {
-            encoded = componentize(bytes)?;
-            &encoded
-        } else {
-            bytes
-        };
-        let component = Component::from_binary(&self.engine, bytes)
+        let bytes = componentize(bytes).map_err(LoadError::Componentize)?;
+        let component = Component::from_binary(&self.engine, &bytes)
             .map_err(|e| LoadError::Compile(plain(&e)))?;
         let component_type = component.component_type();
         let exports = component_type.exports(&self.engine);
@@ -176,19 +167,6 @@ impl Loader {
 /// The numbers of a version that have to be the same, as long as the first is 0.
 fn minor(version: &str) -> &str {
     version.rsplit_once('.').map_or(version, |(minor, _)| minor)
-}
-
-fn componentize(module: &[u8]) -> Result<Vec<u8>, LoadError> {
-    let encode = || {
-        ComponentEncoder::default()
-            .validate(true)
-            .module(module)?
-            .encode()
-    };
-    encode().map_err(|e| {
-        let parts: Vec<String> = e.chain().map(ToString::to_string).collect();
-        LoadError::Componentize(parts.join(": ").replace('\n', " "))
-    })
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use connect_api::{Error, Result};
+
 use super::load::{Loaded, Loader, read};
 
 /// By which a changed file is told.
@@ -48,6 +50,21 @@ impl Registry {
             }
         }
         self.files = seen;
+    }
+
+    /// Loads a file that need not be on the path.
+    pub(super) fn add(&mut self, path: &Path, loader: &Loader) -> Result<Arc<Loaded>> {
+        let wrong = |e: &dyn std::fmt::Display| Error::config(format!("{}: {e}", path.display()));
+        let metadata = fs::metadata(path).map_err(|e| wrong(&e))?;
+        let (bytes, sha256) = read(path).map_err(|e| wrong(&e))?;
+        let plugin = loader.load(path, &bytes, sha256).map_err(|e| wrong(&e))?;
+        let plugin = Arc::new(plugin);
+        let file = File {
+            stamp: stamp(&metadata),
+            plugin: Some(Arc::clone(&plugin)),
+        };
+        self.files.insert((0, path.to_owned()), file);
+        Ok(plugin)
     }
 
     fn load(

@@ -1,0 +1,157 @@
+//! What happens to records on their way through a plugin, as in a task: by batches of one
+//! partition, each followed by its tick and then made durable.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use connect_api::{Outcome, SinkRecord, TopicPartition, Transformation};
+use serde_json::{Value as Json, json};
+
+use super::json;
+use super::records::Sample;
+
+/// One thing that happened.
+pub enum Event {
+    /// A converter refused a record, so that no plugin saw it.
+    Unconverted {
+        /// Its partition.
+        source: Arc<TopicPartition>,
+        /// Its offset.
+        offset: i64,
+        /// Why.
+        reason: String,
+    },
+    /// A record went through the plugin.
+    Transformed {
+        /// As it was.
+        record: SinkRecord,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// The plugin emitted records at the end of a batch.
+    Ticked {
+        /// Its partition.
+        source: Arc<TopicPartition>,
+        /// The offset of the batch's last record.
+        offset: i64,
+        /// What it emitted.
+        records: Vec<SinkRecord>,
+    },
+}
+
+/// Lets the plugin transform the samples.
+pub fn run(
+    transform: &mut dyn Transformation,
+    samples: Vec<Sample>,
+    batch: usize,
+) -> Result<Vec<Event>> {
+    let mut events = Vec::with_capacity(samples.len());
+    let mut samples = samples.into_iter().peekable();
+    while let Some(first) = samples.next() {
+        let source = Arc::clone(&first.source);
+        let mut last_offset = first.raw.offset;
+        let mut records = Vec::new();
+        let mut refused = Vec::new();
+        let mut next = Some(first);
+        while let Some(sample) = next {
+            last_offset = sample.raw.offset;
+            match sample.record {
+                Ok(record) => records.push(record),
+                Err(error) => refused.push((sample.raw.offset, error.chain())),
+            }
+            let full = records.len() >= batch.max(1);
+            next = samples.next_if(|sample| !full && sample.source == source);
+        }
+        apply(transform, &source, records, refused, &mut events)?;
+        transform.durable(&source, last_offset + 1);
+    }
+    Ok(events)
+}
+
+fn apply(
+    transform: &mut dyn Transformation,
+    source: &Arc<TopicPartition>,
+    records: Vec<SinkRecord>,
+    refused: Vec<(i64, String)>,
+    events: &mut Vec<Event>,
+) -> Result<()> {
+    let outcomes = transform.apply(source, &records)?;
+    let ticked = match records.last() {
+        Some(last) => Some((last.offset, transform.tick(source, last)?)),
+        None => None,
+    };
+    let mut refused = refused.into_iter().peekable();
+    let unconverted = |(offset, reason)| Event::Unconverted {
+        source: Arc::clone(source),
+        offset,
+        reason,
+    };
+    for (record, outcome) in records.into_iter().zip(outcomes) {
+        while let Some(refused) = refused.next_if(|(offset, _)| *offset < record.offset) {
+            events.push(unconverted(refused));
+        }
+        events.push(Event::Transformed { record, outcome });
+    }
+    events.extend(refused.map(unconverted));
+    if let Some((offset, records)) = ticked.filter(|(_, records)| !records.is_empty()) {
+        events.push(Event::Ticked {
+            source: Arc::clone(source),
+            offset,
+            records,
+        });
+    }
+    Ok(())
+}
+
+impl Event {
+    /// The line of a golden file.
+    pub fn golden(&self, plugin: &str) -> Json {
+        let all =
+            |records: &[SinkRecord]| -> Vec<Json> { records.iter().map(json::record).collect() };
+        match self {
+            Self::Unconverted { .. } => {
+                json!({ "record": self.place(), "outcome": "unconverted", "reason": self.reason(plugin) })
+            }
+            Self::Transformed { outcome, .. } => match outcome {
+                Outcome::Keep => json!({ "record": self.place(), "outcome": "keep" }),
+                Outcome::Drop => json!({ "record": self.place(), "outcome": "drop" }),
+                Outcome::Replace(records) => {
+                    json!({ "record": self.place(), "outcome": "replace", "with": all(records) })
+                }
+                Outcome::Fail(_) => {
+                    json!({ "record": self.place(), "outcome": "fail", "reason": self.reason(plugin) })
+                }
+            },
+            Self::Ticked { records, .. } => {
+                json!({ "tick": self.place(), "emits": all(records) })
+            }
+        }
+    }
+
+    /// Where it happened: topic, partition and offset.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Unconverted { source, offset, .. } | Self::Ticked { source, offset, .. } => {
+                format!("{source}@{offset}")
+            }
+            Self::Transformed { record, .. } => format!("{}@{}", record.source, record.offset),
+        }
+    }
+
+    /// Why the record failed, if it did. The plugin's own name and version need not be said.
+    pub fn reason(&self, plugin: &str) -> Option<String> {
+        match self {
+            Self::Unconverted { reason, .. } => Some(reason.clone()),
+            Self::Transformed {
+                outcome: Outcome::Fail(error),
+                ..
+            } => {
+                let reason = error.chain();
+                let own = reason.strip_prefix(&format!("plugin {plugin}"));
+                let own = own.map(|rest| rest.trim_start_matches([':', ' ']).to_owned());
+                Some(own.unwrap_or(reason))
+            }
+            _ => None,
+        }
+    }
+}

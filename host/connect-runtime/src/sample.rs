@@ -1,0 +1,192 @@
+//! Records for whoever tries a transform: converted as a task converts them, and read from a topic
+//! without a trace. No group is joined and nothing is committed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use connect_api::{Converter, RecordPart};
+use connect_api::{
+    Error, Properties, RawHeader, RawRecord, Result, SinkRecord, TimestampType, TopicPartition,
+};
+use connect_converters::ConverterContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{BorrowedMessage, Headers, Timestamp};
+use rdkafka::{Message, Offset, TopicPartitionList};
+use tokio::runtime::Handle;
+
+use crate::config::with_prefix;
+use crate::kafka::client_config;
+use crate::plugins::Plugins;
+use crate::task::{Converters, HeaderConverter};
+
+/// How long Kafka may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The converters of a connector.
+pub struct SampleConverters(Converters);
+
+impl SampleConverters {
+    /// The converters that a config names by `key.converter`, `value.converter` and
+    /// `header.converter`, with their options.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] naming the key at fault.
+    pub fn new(config: &Properties, runtime: &Handle) -> Result<Self> {
+        let build = |key: &str, part| -> Result<Box<dyn Converter>> {
+            let class = config.get(key).map(|class| class.trim());
+            let class = class.ok_or_else(|| Error::config(format!("{key} is missing")))?;
+            let converter = Plugins::converter(class)
+                .ok_or_else(|| Error::config(format!("{key}: class {class} could not be found")))?;
+            let context = ConverterContext {
+                runtime: runtime.clone(),
+                part,
+            };
+            let options = with_prefix(config, &format!("{key}."));
+            let parsed = (converter.config_def)().parse(&options);
+            let built = parsed.and_then(|parsed| (converter.build)(&parsed, &context));
+            built.map_err(|e| e.context(key))
+        };
+        let header = config.get("header.converter").map(String::as_str);
+        Ok(Self(Converters {
+            key: build("key.converter", RecordPart::Key)?,
+            value: build("value.converter", RecordPart::Value)?,
+            header: HeaderConverter::new(header.unwrap_or("SimpleHeaderConverter"))?,
+        }))
+    }
+
+    /// Converts one record.
+    ///
+    /// # Errors
+    /// What the converter says, after its class.
+    pub fn convert(&mut self, source: &Arc<TopicPartition>, raw: &RawRecord) -> Result<SinkRecord> {
+        let converted = self.0.convert(source, raw);
+        converted.map_err(|failed| {
+            let class = failed.class.rsplit('.').next().unwrap_or(failed.class);
+            failed.error.context(class)
+        })
+    }
+}
+
+/// Records of one partition.
+pub type PartitionSample = (Arc<TopicPartition>, Vec<RawRecord>);
+
+/// Reads records of a topic, by partition: the first `limit` of each, or the last.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Config`] when there is no such topic or a setting is refused;
+/// [`connect_api::ErrorKind::Retriable`] when Kafka does not answer.
+pub fn read_topic(
+    client: &Properties,
+    topic: &str,
+    limit: usize,
+    newest: bool,
+) -> Result<Vec<PartitionSample>> {
+    let consumer = consumer(client)?;
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER);
+    let metadata =
+        metadata.map_err(|e| Error::retriable("Kafka does not answer").with_source(e))?;
+    let partitions = metadata.topics().first().map(|topic| topic.partitions());
+    let partitions = partitions.filter(|partitions| !partitions.is_empty());
+    let partitions =
+        partitions.ok_or_else(|| Error::config(format!("there is no topic {topic}")))?;
+    let mut samples = Vec::new();
+    for partition in partitions {
+        let source = Arc::new(TopicPartition::new(topic, partition.id()));
+        let records = read_partition(&consumer, &source, limit, newest);
+        samples.push((
+            Arc::clone(&source),
+            records.map_err(|e| e.context(&source))?,
+        ));
+    }
+    Ok(samples)
+}
+
+fn consumer(client: &Properties) -> Result<BaseConsumer> {
+    let mut config = client_config(client)?;
+    // librdkafka asks for a group even where none is joined.
+    config
+        .set("group.id", "ferrule-plugin-test")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "false")
+        .set("allow.auto.create.topics", "false");
+    config
+        .create()
+        .map_err(|e| Error::config("a setting of the consumer is refused").with_source(e))
+}
+
+fn read_partition(
+    consumer: &BaseConsumer,
+    source: &TopicPartition,
+    limit: usize,
+    newest: bool,
+) -> Result<Vec<RawRecord>> {
+    let failed = |e| Error::retriable("cannot be read").with_source(e);
+    let (low, high) = consumer
+        .fetch_watermarks(&source.topic, source.partition, ANSWER)
+        .map_err(failed)?;
+    let wanted = i64::try_from(limit).unwrap_or(i64::MAX);
+    let start = if newest {
+        low.max(high.saturating_sub(wanted))
+    } else {
+        low
+    };
+    let mut assignment = TopicPartitionList::new();
+    assignment
+        .add_partition_offset(&source.topic, source.partition, Offset::Offset(start))
+        .map_err(failed)?;
+    consumer.assign(&assignment).map_err(failed)?;
+    let mut records = Vec::new();
+    let mut last = Instant::now();
+    let mut position = start;
+    // Markers of transactions and compacted records leave gaps: silence ends it, too.
+    while position < high && records.len() < limit && last.elapsed() < ANSWER {
+        match consumer.poll(Duration::from_millis(100)) {
+            None => position = reached(consumer, source).max(position),
+            Some(Err(error)) => return Err(failed(error)),
+            Some(Ok(message)) => {
+                last = Instant::now();
+                position = message.offset() + 1;
+                if message.offset() < high {
+                    records.push(copy(&message));
+                }
+            }
+        }
+    }
+    Ok(records)
+}
+
+/// Where the consumer stands, markers and gaps included.
+fn reached(consumer: &BaseConsumer, source: &TopicPartition) -> i64 {
+    let position = consumer.position().ok();
+    let found = position.and_then(|list| {
+        let partition = list.find_partition(&source.topic, source.partition)?;
+        partition.offset().to_raw()
+    });
+    found.unwrap_or(-1)
+}
+
+fn copy(message: &BorrowedMessage<'_>) -> RawRecord {
+    let bytes = |part: Option<&[u8]>| part.map(Bytes::copy_from_slice);
+    let headers = message.headers().map(|headers| {
+        let headers = headers.iter().map(|header| RawHeader {
+            name: header.key.into(),
+            value: bytes(header.value),
+        });
+        headers.collect()
+    });
+    let (timestamp, timestamp_type) = match message.timestamp() {
+        Timestamp::NotAvailable => (None, TimestampType::None),
+        Timestamp::CreateTime(millis) => (Some(millis), TimestampType::CreateTime),
+        Timestamp::LogAppendTime(millis) => (Some(millis), TimestampType::LogAppendTime),
+    };
+    RawRecord {
+        offset: message.offset(),
+        key: bytes(message.key()),
+        value: bytes(message.payload()),
+        headers: headers.unwrap_or_default(),
+        timestamp,
+        timestamp_type,
+    }
+}

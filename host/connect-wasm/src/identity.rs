@@ -1,0 +1,87 @@
+//! A plugin that keeps every record: what remains when it is measured is what crossing costs.
+//!
+//! It is written by hand in WebAssembly's text format, so that nobody has to build it.
+
+use connect_api::{Error, Result};
+use wit_component::StringEncoding;
+use wit_parser::Resolve;
+
+use crate::component::invalid;
+use crate::plugins::Reads;
+
+/// The contract, as one text.
+const CONTRACT: &str = concat!(
+    include_str!("../../../wit/world.wit"),
+    include_str!("../../../wit/data.wit"),
+    include_str!("../../../wit/plugin.wit"),
+);
+const WORLD: &str = "transform";
+
+/// The module. `PLUGIN` is the name of the interface; `READS` the flags of `parts`.
+///
+/// By the canonical ABI, `keep` is an outcome of 24 zero bytes, and the reply, which names the
+/// outcomes, stands before them. Memory is a stack that starts anew after each batch.
+const MODULE: &str = r#"(module
+  (memory (export "memory") 1)
+  (global $free (mut i32) (i32.const 1024))
+  (data (i32.const 16) "identity")
+  (data (i32.const 32) "1.0.0")
+  ;; The description: name, version, no documentation, no keys, what it reads.
+  (data (i32.const 64) "\10\00\00\00\08\00\00\00\20\00\00\00\05\00\00\00")
+  (data (i32.const 96) "READS")
+  (func $realloc (export "cabi_realloc") (param $old i32) (param $had i32) (param $align i32)
+    (param $size i32) (result i32) (local $at i32) (local $end i32)
+    (local.set $at (i32.and
+      (i32.add (global.get $free) (i32.sub (local.get $align) (i32.const 1)))
+      (i32.sub (i32.const 0) (local.get $align))))
+    (local.set $end (i32.add (local.get $at) (local.get $size)))
+    (global.set $free (local.get $end))
+    (if (i32.gt_u (local.get $end) (i32.shl (memory.size) (i32.const 16)))
+      (then (if (i32.eq (i32.const -1) (memory.grow (i32.add (i32.const 1) (i32.shr_u
+          (i32.sub (local.get $end) (i32.shl (memory.size) (i32.const 16))) (i32.const 16)))))
+        (then unreachable))))
+    (memory.copy (local.get $at) (local.get $old) (local.get $had))
+    (local.get $at))
+  (func (export "PLUGIN#describe") (result i32) (i32.const 64))
+  (func (export "PLUGIN#configure") (param i32 i32) (result i32)
+    (global.set $free (i32.const 1024))
+    (i32.const 256))
+  (func (export "PLUGIN#apply") (param i32 i32 i32 i32 i32) (param $records i32) (param $n i32)
+    (result i32) (local $reply i32) (local $size i32)
+    (local.set $size (i32.add (i32.const 16) (i32.mul (local.get $n) (i32.const 24))))
+    (local.set $reply
+      (call $realloc (i32.const 0) (i32.const 0) (i32.const 8) (local.get $size)))
+    (memory.fill (local.get $reply) (i32.const 0) (local.get $size))
+    (i32.store offset=8 (local.get $reply) (i32.add (local.get $reply) (i32.const 16)))
+    (i32.store offset=12 (local.get $reply) (local.get $n))
+    (local.get $reply))
+  (func (export "cabi_post_PLUGIN#apply") (param i32) (global.set $free (i32.const 1024)))
+  (func (export "PLUGIN#tick") (param i32 i32 i32 i64) (result i32)
+    (global.set $free (i32.const 1024))
+    (i32.const 256)))"#;
+
+/// The plugin `identity`, which is given these parts of each record and keeps it.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Fatal`] when it no longer fits the contract, which a test finds first.
+pub fn identity(reads: Reads) -> Result<Vec<u8>> {
+    let broken = |why: String| Error::fatal(format!("the plugin identity does not fit: {why}"));
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("ferrule.wit", CONTRACT);
+    let package = package.map_err(|e| broken(e.to_string()))?;
+    let world = resolve.select_world(&[package], Some(WORLD));
+    let world = world.map_err(|e| broken(e.to_string()))?;
+    let exports = resolve.worlds[world].exports.keys();
+    let plugin = exports.map(|key| resolve.name_world_key(key)).next();
+    let plugin = plugin.ok_or_else(|| broken("it exports nothing".into()))?;
+    let flag = |bit: u8, set: bool| if set { bit } else { 0 };
+    let flags = flag(1, reads.key) | flag(2, reads.value) | flag(4, reads.headers);
+    let text = MODULE
+        .replace("PLUGIN", &plugin)
+        .replace("READS", &format!("\\{flags:02x}"));
+    let mut module = wat::parse_str(&text).map_err(|e| broken(e.to_string()))?;
+    let utf8 = StringEncoding::UTF8;
+    wit_component::embed_component_metadata(&mut module, &resolve, world, utf8, false)
+        .map_err(|e| invalid(&e))?;
+    Ok(module)
+}
