@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
-/// The name that the example has, and each new plugin another for.
-const EXAMPLE: &str = "sensor-reading";
+/// The names that the example has, and each new plugin another for; the longest first.
+const EXAMPLES: &[&str] = &["sensor-reading-py", "sensor-reading-c", "sensor-reading"];
 
 macro_rules! example {
     ($file:literal) => {
@@ -44,6 +44,18 @@ const RUST: &[(&str, &str)] = &[
     (".gitignore", template!("rust/gitignore")),
 ];
 
+const C: &[(&str, &str)] = &[
+    ("README.md", template!("c/README.md")),
+    ("plugin.c", example!("sensor-reading-c/plugin.c")),
+    (".gitignore", template!("rust/gitignore")),
+];
+
+const PYTHON: &[(&str, &str)] = &[
+    ("README.md", template!("python/README.md")),
+    ("plugin.py", example!("sensor-reading-py/plugin.py")),
+    (".gitignore", template!("rust/gitignore")),
+];
+
 #[derive(Args)]
 pub struct NewArgs {
     /// The plugin's name, and that of its folder.
@@ -61,6 +73,10 @@ pub struct NewArgs {
 pub enum Language {
     /// With the SDK.
     Rust,
+    /// By clang, with bindings by wit-bindgen.
+    C,
+    /// By componentize-py.
+    Python,
 }
 
 /// Makes the folder.
@@ -79,7 +95,9 @@ pub fn run(args: &NewArgs) -> Result<bool> {
     ensure!(empty, "{} is there and is not empty", folder.display());
     for (file, text) in files(args.lang)? {
         let deploy = if file == "README.md" { DEPLOY } else { "" };
-        let text = format!("{text}{deploy}").replace(EXAMPLE, name);
+        let text = EXAMPLES
+            .iter()
+            .fold(text + deploy, |text, example| text.replace(example, name));
         write(&folder.join(file), &text)?;
     }
     println!("made {}; next:\n", folder.display());
@@ -95,6 +113,8 @@ pub fn run(args: &NewArgs) -> Result<bool> {
 fn files(language: Language) -> Result<Vec<(String, String)>> {
     let own = match language {
         Language::Rust => RUST,
+        Language::C => C,
+        Language::Python => PYTHON,
     };
     let own = own.iter().chain(SHARED);
     let mut files: Vec<_> = own

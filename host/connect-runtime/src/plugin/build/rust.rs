@@ -7,13 +7,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value as Json;
 
-use super::{Built, output, program};
+use super::{output, program};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const DEBIAN: &str = "rustc-web cargo-web rust-web-src lld-19";
 const DEBIAN_LINKER: &str = "wasm-ld-19";
 
-pub fn build(folder: &Path) -> Result<Built> {
+/// The module of the package in the folder.
+pub fn build(folder: &Path) -> Result<Vec<u8>> {
     let mut cargo = cargo(folder)?;
     cargo
         .current_dir(folder)
@@ -26,31 +27,21 @@ pub fn build(folder: &Path) -> Result<Built> {
     let messages = lines.filter_map(|line| serde_json::from_slice::<Json>(line).ok());
     let modules: Vec<_> = messages.filter_map(module).collect();
     match modules.as_slice() {
-        [(name, file)] => Ok(Built {
-            name: name.clone(),
-            wasm: std::fs::read(file).with_context(|| file.display().to_string())?,
-        }),
+        [file] => std::fs::read(file).with_context(|| file.display().to_string()),
         [] => bail!("the package has no library of crate-type cdylib, which a plugin is"),
         _ => bail!("the workspace has more than one plugin: name the folder of one"),
     }
 }
 
-/// The module of a package, and the package's name.
-fn module(message: Json) -> Option<(String, PathBuf)> {
-    let files = message["filenames"].as_array()?;
+/// The module that a package is made, if the message tells of one.
+fn module(message: Json) -> Option<PathBuf> {
     let kinds = message["target"]["kind"].as_array()?;
     kinds.iter().find(|kind| **kind == "cdylib")?;
-    let file = files
-        .iter()
-        .filter_map(Json::as_str)
-        .find(|file| file.ends_with(".wasm"))?;
-    // A library's name has _ for -; the package's own is at the end of its id.
-    let manifest = message["manifest_path"].as_str()?;
-    let manifest = std::fs::read_to_string(manifest).ok()?;
-    let name = manifest
-        .lines()
-        .find_map(|line| line.strip_prefix("name = "))?;
-    Some((name.trim().trim_matches('"').to_owned(), file.into()))
+    let files = message["filenames"].as_array()?;
+    let mut files = files.iter().filter_map(Json::as_str);
+    files
+        .find(|file| file.ends_with(".wasm"))
+        .map(PathBuf::from)
 }
 
 /// A cargo that can build for WebAssembly.
