@@ -77,6 +77,13 @@ plugins: cargo ## Build the WASM plugins into plugins/dist
 	    echo "$$key" > plugins/dist/.stamp; \
 	fi
 
+# The tools of C and Python are built or fetched once, into the same folder as the servers' jars.
+plugins-all: plugins ## Build the example in Rust, C and Python, check and compare them
+	@$(INSTALL) build c python
+	$(CARGO) build --locked --release -p connect-runtime
+	@tools=$${FERRULE_CACHE:-$$HOME/.cache/ferrule}/tools; \
+	    PATH=$$tools/bin:$$tools/python/bin:$$PATH plugins/languages.sh $(TARGET)/release/ferrule
+
 services: ## Install what the tests run against: Kafka, a registry, Postgres
 	@$(INSTALL)
 

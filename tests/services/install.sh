@@ -9,6 +9,8 @@
 #   servers   Apache Kafka and a Schema Registry as jars with a Java to run them, for the tests
 #   peers     what the benchmark runs beside Ferrule: the Debezium JDBC sink for Kafka Connect
 #   faucet    and faucet-cli, built from its crate
+#   c         clang, wasi-libc and wit-bindgen, for plugins in C
+#   python    componentize-py in an environment of its own, for plugins in Python
 #
 # Debian packages are installed by root, or through sudo. The jars go to a folder that outlives
 # every target directory: $FERRULE_CACHE, or ~/.cache/ferrule.
@@ -71,6 +73,28 @@ rustc_has_wasm() {
     local sysroot
     sysroot=$(rustc --print sysroot 2>/dev/null) &&
         [ -d "$sysroot/lib/rustlib/wasm32-unknown-unknown/lib" ]
+}
+
+install_c() {
+    debian clang lld-19 wasi-libc
+    local bindgen=0.61.1
+    [ "$("$cache/tools/bin/wit-bindgen" --version 2>/dev/null)" = "wit-bindgen-cli $bindgen" ] &&
+        return
+    say "building wit-bindgen $bindgen"
+    cargo install -q --locked --root "$cache/tools" --no-default-features --features c \
+        --version "$bindgen" wit-bindgen-cli >&2
+}
+
+install_python() {
+    local componentize=0.25.1 folder=$cache/tools/python
+    [ "$("$folder/bin/componentize-py" --version 2>/dev/null)" = "componentize-py $componentize" ] &&
+        return
+    debian python3 python3-venv
+    say "fetching componentize-py $componentize from PyPI"
+    mkdir -p "$cache/tools"
+    rm -rf "$folder"
+    /usr/bin/python3 -m venv "$folder"
+    "$folder/bin/pip" install -q "componentize-py==$componentize" >&2
 }
 
 install_postgres() {
