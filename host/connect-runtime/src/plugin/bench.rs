@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use connect_api::{Outcome, SinkRecord, TopicPartition, Transformation};
+use connect_api::{Outcome, SinkRecord, Tick, TopicPartition, Transformation};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::runtime::Handle;
 
@@ -121,9 +121,16 @@ fn measure(
         let started = Instant::now();
         let outcomes = transform.apply(&source, &records)?;
         let last = records.last().context("no records")?;
-        transform.tick(&source, last)?;
+        let next_offset = last.offset + 1;
+        let tick = Tick {
+            next_offset,
+            wall: None,
+        };
+        transform.tick(&source, tick)?;
         runs.push(started.elapsed());
-        transform.durable(&source, last.offset + 1);
+        // What a sink would write.
+        transform.state_changes(&source);
+        transform.durable(&source, next_offset);
         bytes_out = made(&outcomes);
         for record in &mut records {
             record.offset += length;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use connect_api::{Outcome, SinkRecord, TopicPartition, Transformation};
+use connect_api::{Outcome, SinkRecord, Tick, TopicPartition, Transformation};
 use serde_json::{Value as Json, json};
 
 use super::json;
@@ -63,6 +63,8 @@ pub fn run(
             next = samples.next_if(|sample| !full && sample.source == source);
         }
         apply(transform, &source, records, refused, &mut events)?;
+        // What a sink would write.
+        transform.state_changes(&source);
         transform.durable(&source, last_offset + 1);
     }
     Ok(events)
@@ -77,7 +79,13 @@ fn apply(
 ) -> Result<()> {
     let outcomes = transform.apply(source, &records)?;
     let ticked = match records.last() {
-        Some(last) => Some((last.offset, transform.tick(source, last)?)),
+        Some(last) => {
+            let tick = Tick {
+                next_offset: last.offset + 1,
+                wall: None,
+            };
+            Some((last.offset, transform.tick(source, tick)?))
+        }
         None => None,
     };
     let mut refused = refused.into_iter().peekable();
