@@ -16,6 +16,7 @@ pub mod kafka;
 pub mod ledger;
 pub mod letter;
 pub mod names;
+pub mod pgbouncer;
 pub mod pipeline;
 pub mod postgres;
 pub mod process;

@@ -1,6 +1,7 @@
 //! A real PostgreSQL 15 with a fresh database for each test.
 
 mod database;
+mod tls;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 pub use database::TestDatabase;
+pub use tls::Certificates;
 
 use crate::process::{POSTGRES_USER, guarded, guarded_as, is_root};
 use crate::service::{Service, Shared, shared};

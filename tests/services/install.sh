@@ -98,6 +98,8 @@ install_python() {
 }
 
 install_postgres() {
+    # For the tests of TLS.
+    command -v openssl >/dev/null || debian openssl
     [ -x "$postgres_bin/postgres" ] && [ -x "$postgres_bin/initdb" ] && return
     if ! installed postgresql-common; then
         debian postgresql-common
@@ -109,6 +111,7 @@ install_postgres() {
 }
 
 install_servers() {
+    [ -x /usr/sbin/pgbouncer ] || debian pgbouncer
     local services=$cache/services
     if cmp -s "$here/pom.xml" "$services/pom.xml" && command -v java >/dev/null; then return; fi
     command -v java >/dev/null || debian openjdk-17-jre-headless

@@ -8,6 +8,11 @@ use sqlx::postgres::PgDatabaseError;
 pub(crate) use policy::Policy;
 use policy::policy;
 
+/// Whether the SQLSTATE shows that something between here and the server swaps sessions.
+pub(crate) fn tells_of_pooler(code: &str) -> bool {
+    matches!(code, "26000" | "42P05")
+}
+
 /// The policy for any failure of the client.
 pub(crate) fn policy_of(error: &sqlx::Error) -> Policy {
     match error {
@@ -16,8 +21,10 @@ pub(crate) fn policy_of(error: &sqlx::Error) -> Policy {
             None => Policy::Fatal,
         },
         sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => Policy::Config,
+        // Nothing mends by itself what is wrong with a certificate.
+        sqlx::Error::Tls(_) => Policy::Config,
+        sqlx::Error::Io(error) if is_untrusted(error) => Policy::Config,
         sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
         | sqlx::Error::Protocol(_)
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::PoolClosed
@@ -66,6 +73,15 @@ pub(crate) fn describe(error: &sqlx::Error) -> String {
         text.push_str(error.message());
     }
     text
+}
+
+/// The code of an error of the server.
+pub(crate) fn sqlstate(error: &sqlx::Error) -> Option<&str> {
+    Some(database(error)?.code())
+}
+
+fn is_untrusted(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::InvalidData && error.to_string().contains("certificate")
 }
 
 fn database(error: &sqlx::Error) -> Option<&PgDatabaseError> {

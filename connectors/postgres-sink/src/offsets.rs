@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use connect_api::{Error, Result, TopicPartition};
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{Connection, PgConnection, Row};
 
 use crate::error::to_error;
 use crate::session::Session;
@@ -162,7 +162,7 @@ impl Offsets {
         for _ in 0..TAKEOVERS {
             let owner = session.owner.clone();
             let attempt = take(
-                &mut session.connection,
+                session,
                 kept.as_deref(),
                 (&self.connector, &topics, &numbers, &owner),
             );
@@ -176,12 +176,19 @@ impl Offsets {
                         connector = self.connector,
                         "ending the session of a former owner that holds on to its partitions"
                     );
-                    sqlx::query(END_OWNERS)
-                        .bind(&self.connector)
-                        .bind(&topics)
-                        .bind(&numbers)
-                        .bind(&kept)
-                        .execute(&mut session.connection)
+                    let ending = async {
+                        let mut transaction = session.begin().await?;
+                        sqlx::query(END_OWNERS)
+                            .persistent(false)
+                            .bind(&self.connector)
+                            .bind(&topics)
+                            .bind(&numbers)
+                            .bind(&kept)
+                            .execute(&mut *transaction)
+                            .await?;
+                        transaction.commit().await
+                    };
+                    ending
                         .await
                         .map_err(|e| to_error("cannot end the session of a former owner", &e))?;
                 }
@@ -203,13 +210,21 @@ impl Offsets {
         let (topics, numbers) = columns(&which);
         let epochs = self.epochs(starts.iter().map(|(source, _)| source))?;
         let next: Vec<_> = starts.iter().map(|(_, next)| *next).collect();
-        let started = sqlx::query(START)
-            .bind(&self.connector)
-            .bind(topics)
-            .bind(numbers)
-            .bind(epochs)
-            .bind(next)
-            .execute(&mut session.connection)
+        let starting = async {
+            let mut transaction = session.begin().await?;
+            let started = sqlx::query(START)
+                .persistent(false)
+                .bind(&self.connector)
+                .bind(topics)
+                .bind(numbers)
+                .bind(epochs)
+                .bind(next)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(started)
+        };
+        let started = starting
             .await
             .map_err(|e| to_error("cannot store the first offsets", &e))?;
         if started.rows_affected() == starts.len() as u64 {
@@ -239,11 +254,7 @@ impl Offsets {
 
     /// Makes the steps within the transaction of the rows. False: a partition has another owner,
     /// or its offset is not what this task knew.
-    pub async fn advance(
-        &self,
-        connection: &mut PgConnection,
-        steps: &[Step<'_>],
-    ) -> sqlx::Result<bool> {
+    pub async fn advance(&self, session: &mut Session, steps: &[Step<'_>]) -> sqlx::Result<bool> {
         let (mut topics, mut numbers, mut epochs) = (Vec::new(), Vec::new(), Vec::new());
         let (mut from, mut to) = (Vec::new(), Vec::new());
         for step in steps {
@@ -257,13 +268,14 @@ impl Offsets {
             to.push(step.to);
         }
         let advanced = sqlx::query(ADVANCE)
+            .persistent(!session.is_pooled)
             .bind(&self.connector)
             .bind(topics)
             .bind(numbers)
             .bind(epochs)
             .bind(from)
             .bind(to)
-            .execute(connection)
+            .execute(&mut session.connection)
             .await?;
         Ok(advanced.rows_affected() == steps.len() as u64)
     }
@@ -301,17 +313,18 @@ fn columns(which: &[TopicPartition]) -> (Vec<String>, Vec<i32>) {
 type Which<'a> = (&'a str, &'a [String], &'a [i32], &'a str);
 
 async fn take(
-    connection: &mut PgConnection,
+    session: &mut Session,
     kept: Option<&[i64]>,
     (connector, topics, numbers, owner): Which<'_>,
 ) -> sqlx::Result<Vec<(TopicPartition, Position)>> {
-    let mut transaction = connection.begin().await?;
+    let mut transaction = session.begin().await?;
     for statement in [INSERT, LOCK] {
         // Only a takeover may make rows; whoever keeps a partition must find its row.
         if statement == INSERT && kept.is_some() {
             continue;
         }
         sqlx::query(statement)
+            .persistent(false)
             .bind(connector)
             .bind(topics)
             .bind(numbers)
@@ -319,6 +332,7 @@ async fn take(
             .await?;
     }
     let update = sqlx::query(if kept.is_some() { KEEP } else { TAKE })
+        .persistent(false)
         .bind(connector)
         .bind(topics)
         .bind(numbers)

@@ -19,7 +19,7 @@ use connect_api::{
 };
 
 use crate::config::{Delivery, PostgresSinkConfig};
-use crate::error::{Policy, policy_of, to_error};
+use crate::error::{Policy, policy_of, sqlstate, tells_of_pooler, to_error};
 use crate::letters::{LetterBox, Letters};
 use crate::offsets::{Offsets, Step};
 use crate::session::Session;
@@ -67,6 +67,7 @@ pub(crate) struct Writer {
     /// The versions that partitions stood at when a batch was begun that moves no offset: by another
     /// version it is known to be durable.
     begun: BTreeMap<TopicPartition, i64>,
+    saw_pooler: bool,
 }
 
 impl Writer {
@@ -79,7 +80,13 @@ impl Writer {
             catalog: Catalog::default(),
             reported: BTreeMap::new(),
             begun: BTreeMap::new(),
+            saw_pooler: false,
         }
+    }
+
+    /// Whether an error has shown that a pooler swaps the sessions of the server.
+    pub fn saw_pooler(&self) -> bool {
+        self.saw_pooler
     }
 
     /// Forgets what a lost connection has told.
@@ -286,7 +293,7 @@ impl Put<'_> {
     /// Reads the tables again. True: one has changed, and what was derived from it is forgotten.
     async fn refresh(&mut self) -> Result<bool> {
         let catalog = &mut self.writer.catalog;
-        let changed = catalog.refresh(&mut self.session.connection).await?;
+        let changed = catalog.refresh(self.session).await?;
         if changed {
             self.writer.batcher.clear();
             let dropped = write::drop_staging(self.session).await;
@@ -383,6 +390,7 @@ impl Put<'_> {
     /// What an error of the server means; a transaction that it left open is rolled back.
     async fn refused(&mut self, error: &sqlx::Error) -> Result<Answer> {
         let policy = policy_of(error);
+        self.writer.saw_pooler |= sqlstate(error).is_some_and(tells_of_pooler);
         let text = to_error("cannot write to Postgres", error);
         match policy {
             Policy::Record | Policy::Shrink | Policy::Config | Policy::Fatal => {

@@ -1,11 +1,13 @@
 //! A connection to the target, made ready.
 
+mod connect;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use connect_api::{Error, Result};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row};
 
 use crate::error::{Policy, describe, policy_of, to_error};
 
@@ -44,6 +46,33 @@ pub(crate) struct Keeps {
 /// Guards what creates and alters tables against other tasks: "ferrule" in ASCII.
 pub(crate) const CREATION_LOCK: i64 = 0x66_6572_7275_6c65;
 
+/// How long a transaction may idle, in milliseconds: a worker that was stopped in mid-transaction
+/// must not hold its rows for ever.
+pub(crate) const IDLE_LIMIT: &str = "30000";
+
+/// Where a task connects to, and how its sessions are set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Servers {
+    /// How to connect, to one host after another.
+    pub hosts: Vec<PgConnectOptions>,
+    /// Settings of the server.
+    pub settings: Vec<(String, String)>,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+}
+
+impl Servers {
+    /// The same servers, for sessions of a name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Self {
+        let hosts = self.hosts.iter().cloned();
+        Self {
+            hosts: hosts.map(|host| host.application_name(name)).collect(),
+            ..self.clone()
+        }
+    }
+}
+
 /// A connection, and what is bound to it.
 pub(crate) struct Session {
     pub connection: PgConnection,
@@ -53,42 +82,48 @@ pub(crate) struct Session {
     pub staging: HashMap<String, String>,
     /// Numbers the staging tables.
     pub staged: u64,
+    /// Whether a pooler gives each transaction another session of the server. Then nothing outlives
+    /// a transaction: no setting, no temporary table, no prepared statement.
+    pub is_pooled: bool,
+    /// Begins a transaction.
+    begin: String,
 }
 
 impl Session {
     /// Connects to a server that takes writes.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Retriable`] when the server is away, or a replica.
-    pub async fn connect(
-        options: &PgConnectOptions,
-        timeout: Duration,
-        keeps: Keeps,
-    ) -> Result<Self> {
-        let connecting = async {
-            let mut connection = PgConnection::connect_with(options)
-                .await
-                .map_err(|e| to_error("cannot connect to Postgres", &e))?;
-            let owner = identify(&mut connection).await?;
+    /// [`connect_api::ErrorKind::Retriable`] when no server is there, or all are replicas.
+    pub async fn connect(servers: &Servers, keeps: Keeps, is_pooled: bool) -> Result<Self> {
+        let mut session = connect::first(servers, is_pooled).await?;
+        let preparing = async {
             if keeps.offsets {
-                create_tables(&mut connection, &OFFSETS).await?;
+                session.create_tables(&OFFSETS).await?;
             }
             if keeps.state {
-                create_tables(&mut connection, &STATE).await?;
+                session.create_tables(&STATE).await?;
             }
-            Ok(Self {
-                connection,
-                owner,
-                staging: HashMap::new(),
-                staged: 0,
-            })
+            session.leave_own_schema().await
         };
-        match tokio::time::timeout(timeout, connecting).await {
-            Ok(connected) => connected,
-            Err(_) => Err(Error::retriable(
-                "cannot connect to Postgres within connection.timeout.ms",
-            )),
+        match tokio::time::timeout(servers.timeout, preparing).await {
+            Ok(prepared) => prepared?,
+            Err(_) => return Err(connect::late()),
         }
+        Ok(session)
+    }
+
+    /// A statement that begins a transaction.
+    pub fn begin_statement(&self) -> &str {
+        &self.begin
+    }
+
+    /// Begins a transaction, for statements that go together.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn begin(&mut self) -> sqlx::Result<sqlx::Transaction<'_, Postgres>> {
+        let begin = AssertSqlSafe(self.begin.clone());
+        self.connection.begin_with(begin).await
     }
 
     /// Takes back an open transaction. False: the connection is of no more use.
@@ -96,60 +131,75 @@ impl Session {
         let rolled_back = sqlx::raw_sql("ROLLBACK").execute(&mut self.connection);
         rolled_back.await.is_ok()
     }
-}
 
-async fn identify(connection: &mut PgConnection) -> Result<String> {
-    let query = "SELECT current_setting('transaction_read_only') = 'on' AS read_only, \
-                 concat_ws('/', application_name, pid, extract(epoch FROM backend_start)) AS owner \
-                 FROM pg_stat_activity WHERE pid = pg_backend_pid()";
-    let row = sqlx::query(query)
-        .fetch_one(connection)
-        .await
-        .map_err(|e| to_error("cannot identify the session", &e))?;
-    let read_only = row.try_get("read_only");
-    if read_only.map_err(|e| to_error("cannot identify the session", &e))? {
-        return Err(Error::retriable(
-            "the server is read-only: a replica, or a former primary",
-        ));
-    }
-    row.try_get("owner")
-        .map_err(|e| to_error("cannot identify the session", &e))
-}
-
-/// Creates tables of Ferrule's own where they are absent. A role that may not create them can still
-/// use them when someone else did.
-async fn create_tables(connection: &mut PgConnection, tables: &Tables) -> Result<()> {
-    let Tables { shown, file, .. } = tables;
-    let present = sqlx::query_scalar(tables.present)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|e| to_error(&format!("cannot look for the table {shown}"), &e))?;
-    if present {
-        return Ok(());
-    }
-    let created = async {
-        let mut transaction = connection.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(CREATION_LOCK)
-            .execute(&mut *transaction)
-            .await?;
-        sqlx::raw_sql(tables.statements)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await
-    };
-    match created.await {
-        Ok(()) => {
-            tracing::info!("created the table {shown}");
-            Ok(())
+    /// Creates tables of Ferrule's own where they are absent. A role that may not create them can
+    /// still use them when someone else did.
+    async fn create_tables(&mut self, tables: &Tables) -> Result<()> {
+        let Tables { shown, file, .. } = tables;
+        let present: sqlx::Result<bool> =
+            async { self.row(tables.present).await?.try_get(0) }.await;
+        if present.map_err(|e| to_error(&format!("cannot look for the table {shown}"), &e))? {
+            return Ok(());
         }
-        Err(error) if policy_of(&error) == Policy::Config => Err(Error::config(format!(
-            "cannot create the table {shown}, let an administrator run {file}: {}",
-            describe(&error)
-        ))),
-        Err(error) => Err(to_error(
-            &format!("cannot create the table {shown}"),
-            &error,
-        )),
+        let created = async {
+            let mut transaction = self.begin().await?;
+            sqlx::query("SELECT pg_advisory_xact_lock($1)")
+                .persistent(false)
+                .bind(CREATION_LOCK)
+                .execute(&mut *transaction)
+                .await?;
+            sqlx::raw_sql(tables.statements)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await
+        };
+        match created.await {
+            Ok(()) => {
+                tracing::info!("created the table {shown}");
+                Ok(())
+            }
+            Err(error) if policy_of(&error) == Policy::Config => Err(Error::config(format!(
+                "cannot create the table {shown}, let an administrator run {file}: {}",
+                describe(&error)
+            ))),
+            Err(error) => Err(to_error(
+                &format!("cannot create the table {shown}"),
+                &error,
+            )),
+        }
+    }
+
+    /// Takes Ferrule's own schema off the search path, where it is first for a role of its name:
+    /// tables without a schema are the user's.
+    async fn leave_own_schema(&mut self) -> Result<()> {
+        let path = "SELECT 'ferrule' = ANY (current_schemas(false)) AS own, \
+            array_to_string(ARRAY(SELECT quote_ident(name) \
+            FROM unnest(current_schemas(false)) AS path(name) WHERE name <> 'ferrule'), ', ') \
+            AS others";
+        let leaving = async {
+            let row = self.row(path).await?;
+            if !row.try_get::<bool, _>("own")? {
+                return Ok(());
+            }
+            let mut others: String = row.try_get("others")?;
+            if others.is_empty() {
+                others.push_str("public");
+            }
+            if self.is_pooled {
+                self.begin.push_str("; SET LOCAL search_path = ");
+                self.begin.push_str(&others);
+                return Ok(());
+            }
+            let set = AssertSqlSafe(format!("SET search_path = {others}"));
+            sqlx::raw_sql(set).execute(&mut self.connection).await?;
+            Ok(())
+        };
+        let left: sqlx::Result<()> = leaving.await;
+        left.map_err(|error| to_error("cannot set the search path", &error))
+    }
+
+    /// The row of a query without parameters, by the protocol that needs no prepared statement.
+    async fn row(&mut self, query: &'static str) -> sqlx::Result<PgRow> {
+        sqlx::raw_sql(query).fetch_one(&mut self.connection).await
     }
 }

@@ -89,7 +89,7 @@ pub(crate) fn create_staging<'a>(
 ) -> String {
     let columns = list("", columns);
     format!(
-        "CREATE TEMP TABLE {staging} ON COMMIT DELETE ROWS AS \
+        "CREATE TEMP TABLE {staging} AS \
          SELECT {columns} FROM {table} WITH NO DATA"
     )
 }

@@ -94,7 +94,7 @@ impl Stores {
             return Ok(BTreeMap::new());
         }
         let reading = async {
-            let mut transaction = session.connection.begin().await?;
+            let mut transaction = session.begin().await?;
             drop_state(&mut transaction, &self.connector, fresh).await?;
             let found = self.find(&mut transaction, partitions).await?;
             let mut entries = Vec::with_capacity(found.len());
@@ -141,6 +141,7 @@ impl Stores {
             .map(|wanted| wanted.transform.to_string());
         let transforms: Vec<String> = transforms.collect();
         sqlx::query(CREATE)
+            .persistent(false)
             .bind(&self.connector)
             .bind(&topics)
             .bind(&numbers)
@@ -148,6 +149,7 @@ impl Stores {
             .execute(&mut *connection)
             .await?;
         let rows = sqlx::query(FIND)
+            .persistent(false)
             .bind(&self.connector)
             .bind(&topics)
             .bind(&numbers)
@@ -221,10 +223,13 @@ pub(crate) struct Changes<'a> {
 
 impl Changes<'_> {
     /// Writes the changes. False: a store is gone.
-    pub async fn write(&self, connection: &mut PgConnection) -> sqlx::Result<bool> {
+    pub async fn write(&self, session: &mut Session) -> sqlx::Result<bool> {
+        let persistent = !session.is_pooled;
+        let connection = &mut session.connection;
         for deleted in self.deleted.chunks(CHUNK.0) {
             let (ids, keys): (Vec<i64>, Vec<&[u8]>) = deleted.iter().copied().unzip();
             sqlx::query(DELETE)
+                .persistent(persistent)
                 .bind(ids)
                 .bind(keys)
                 .execute(&mut *connection)
@@ -234,11 +239,12 @@ impl Changes<'_> {
         while !left.is_empty() {
             let (chunk, rest) = left.split_at(fitting(left));
             left = rest;
-            set(connection, chunk).await?;
+            set(connection, chunk, persistent).await?;
         }
         let (ids, clocks): (Vec<i64>, Vec<Option<i64>>) = self.clocks.iter().copied().unzip();
         let stores = ids.len() as u64;
         let updated = sqlx::query(CLOCK)
+            .persistent(persistent)
             .bind(ids)
             .bind(clocks)
             .execute(connection)
@@ -260,12 +266,14 @@ fn fitting(entries: &[(i64, &[u8], &StateEntry)]) -> usize {
 async fn set(
     connection: &mut PgConnection,
     entries: &[(i64, &[u8], &StateEntry)],
+    persistent: bool,
 ) -> sqlx::Result<()> {
     let ids: Vec<i64> = entries.iter().map(|(id, ..)| *id).collect();
     let keys: Vec<&[u8]> = entries.iter().map(|(_, key, _)| *key).collect();
     let values: Vec<&[u8]> = entries.iter().map(|(.., entry)| &*entry.value).collect();
     let expires: Vec<Option<i64>> = entries.iter().map(|(.., entry)| entry.expires).collect();
     sqlx::query(SET)
+        .persistent(persistent)
         .bind(ids)
         .bind(keys)
         .bind(values)
@@ -284,6 +292,7 @@ async fn read(connection: &mut PgConnection, store: &Store) -> sqlx::Result<Opti
     let mut from = Vec::new();
     loop {
         let rows = sqlx::query(READ)
+            .persistent(false)
             .bind(store.id)
             .bind(&from)
             .bind(PAGE)
@@ -335,6 +344,7 @@ pub(crate) async fn drop_state(
     let (topics, numbers) = columns(partitions);
     for statement in [EMPTY, DROP] {
         sqlx::query(statement)
+            .persistent(false)
             .bind(connector)
             .bind(&topics)
             .bind(&numbers)

@@ -9,18 +9,17 @@ use connect_api::{
     StateStore, StoredState, TaskContext, TopicPartition,
 };
 use sqlx::Connection;
-use sqlx::postgres::PgConnectOptions;
 use tokio::time::timeout;
 
 use crate::config::{Delivery, PostgresSinkConfig};
 use crate::offsets::Offsets;
 use crate::put::{Put, Writer};
-use crate::session::{Keeps, Session};
+use crate::session::{Keeps, Servers, Session};
 use crate::stores::Stores;
 
 pub(crate) struct PostgresSinkTask {
     config: Arc<PostgresSinkConfig>,
-    options: PgConnectOptions,
+    servers: Servers,
     session: Option<Session>,
     offsets: Offsets,
     stores: Stores,
@@ -34,7 +33,7 @@ impl PostgresSinkTask {
         let config = Arc::new(config);
         let name = format!("ferrule:{}:{}", context.connector, context.task);
         Self {
-            options: config.connect.clone().application_name(&name),
+            servers: config.servers.named(&name),
             session: None,
             offsets: Offsets::new(&context.connector),
             stores: Stores::new(&context.connector),
@@ -54,12 +53,12 @@ impl PostgresSinkTask {
         if let Some(session) = self.session.take() {
             return Ok((session, false));
         }
-        let config = &self.config;
         let keeps = Keeps {
             offsets: self.is_fenced(),
             state: !self.stores.is_empty(),
         };
-        let session = Session::connect(&self.options, config.connection_timeout, keeps).await?;
+        let pooled = self.writer.saw_pooler();
+        let session = Session::connect(&self.servers, keeps, pooled).await?;
         self.writer.reconnected();
         Ok((session, true))
     }

@@ -4,47 +4,108 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
 /// Where and how to connect, except for the credentials that have keys of their own.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// How to connect, to the first host.
+    pub options: PgConnectOptions,
+    /// The hosts and their ports, in the order in which they are tried.
+    pub hosts: Vec<(String, u16)>,
+    /// Settings of the server.
+    pub settings: Vec<(String, String)>,
+}
+
+/// What the parameters of an address say, before it is known how they fit together.
+struct Reading {
+    options: PgConnectOptions,
+    /// Of the parameters, where they name any.
+    hosts: Vec<String>,
+    ports: Vec<u16>,
+    settings: Vec<(String, String)>,
+    ssl_mode: PgSslMode,
+    root_cert: Option<String>,
+    client: (bool, bool),
+}
+
+/// Reads an address.
 ///
 /// # Errors
 /// A fragment that says what is wrong with the URL. It never quotes the URL, which may hold a
 /// password (Invariant 9).
-pub(crate) fn parse(text: &str) -> Result<PgConnectOptions, String> {
+pub(crate) fn parse(text: &str) -> Result<Target, String> {
     let text = text.trim();
     let plain = text.strip_prefix("jdbc:").unwrap_or(text);
-    if !plain.starts_with("postgresql://") && !plain.starts_with("postgres://") {
-        return Err(
-            "it must start with jdbc:postgresql://, postgresql:// or postgres://".to_owned(),
-        );
-    }
-    if authority(plain).contains(',') {
-        return Err("several hosts are not supported: name one".to_owned());
-    }
-    let url = Url::parse(plain).map_err(|error| format!("it is not a URL: {error}"))?;
-    let mut options = PgConnectOptions::new_without_pgpass().port(url.port().unwrap_or(5432));
-    let host = match url.host_str() {
-        Some(host) if !host.is_empty() => decoded(host)?,
-        _ => "localhost".to_owned(),
+    let rest = ["postgresql://", "postgres://"]
+        .iter()
+        .find_map(|scheme| plain.strip_prefix(scheme))
+        .ok_or("it must start with jdbc:postgresql://, postgresql:// or postgres://")?;
+    // A list of hosts is no URL: each is read by itself.
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    let (user, hosts) = match authority.rsplit_once('@') {
+        Some((user, hosts)) => (format!("{user}@"), hosts),
+        None => (String::new(), authority),
     };
-    options = address(options, host.trim_start_matches('[').trim_end_matches(']'));
+    let hosts: Result<Vec<_>, _> = hosts.split(',').map(address).collect();
+    let hosts = hosts?;
+    let url = Url::parse(&format!("postgres://{user}localhost{tail}"))
+        .map_err(|error| format!("it is not a URL: {error}"))?;
+    let mut reading = Reading {
+        options: PgConnectOptions::new_without_pgpass(),
+        hosts: Vec::new(),
+        ports: Vec::new(),
+        settings: Vec::new(),
+        ssl_mode: PgSslMode::Prefer,
+        root_cert: None,
+        client: (false, false),
+    };
     if !url.username().is_empty() {
-        options = options.username(&decoded(url.username())?);
+        reading.options = reading.options.username(&decoded(url.username())?);
     }
     if let Some(password) = url.password() {
-        options = options.password(&decoded(password)?);
+        reading.options = reading.options.password(&decoded(password)?);
     }
     let database = decoded(url.path().trim_start_matches('/'))?;
     if !database.is_empty() {
-        options = options.database(&database);
+        reading.options = reading.options.database(&database);
     }
     for (key, value) in url.query_pairs() {
-        options = parameter(options, &key, &value)?;
+        reading.parameter(&key, &value)?;
     }
-    Ok(options)
+    reading.target(hosts)
 }
 
-fn authority(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?']).next().unwrap_or(rest)
+/// A host and its port.
+fn address(text: &str) -> Result<(String, u16), String> {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) => (host, rest.strip_prefix(':')),
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let port = match port {
+        None | Some("") => 5432,
+        Some(port) => port
+            .parse()
+            .map_err(|_| "it is not a URL: invalid port number".to_owned())?,
+    };
+    let host = decoded(host)?;
+    let host = if host.is_empty() {
+        "localhost".to_owned()
+    } else {
+        host
+    };
+    Ok((host, port))
+}
+
+/// The same way to connect, to another host.
+pub(crate) fn at(options: &PgConnectOptions, (host, port): &(String, u16)) -> PgConnectOptions {
+    let options = options.clone().port(*port);
+    if host.starts_with('/') {
+        options.socket(host)
+    } else {
+        options.host(host)
+    }
 }
 
 /// Replaces `%41` by `A`.
@@ -68,61 +129,138 @@ fn decoded(text: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "a percent-encoded part is not UTF-8".to_owned())
 }
 
-fn address(options: PgConnectOptions, host: &str) -> PgConnectOptions {
-    if host.starts_with('/') {
-        options.socket(host)
-    } else {
-        options.host(host)
+impl Reading {
+    /// The parameters of libpq and of the JDBC driver that mean something to this sink.
+    fn parameter(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let options = self.options.clone();
+        match key {
+            "user" => self.options = options.username(value),
+            "password" => self.options = options.password(value),
+            "host" => self.hosts = value.split(',').map(str::to_owned).collect(),
+            "port" => {
+                let ports: Result<_, _> = value.split(',').map(|port| number(key, port)).collect();
+                self.ports = ports?;
+            }
+            "dbname" => self.options = options.database(value),
+            "sslmode" => self.ssl_mode = ssl_mode(value)?,
+            "ssl" if value.is_empty() || value == "true" => self.ssl_mode = PgSslMode::VerifyFull,
+            "ssl" => {}
+            "sslrootcert" => self.root_cert = Some(value.to_owned()),
+            "sslcert" => {
+                self.options = options.ssl_client_cert(value);
+                self.client.0 = true;
+            }
+            "sslkey" => {
+                self.options = options.ssl_client_key(value);
+                self.client.1 = true;
+            }
+            "currentSchema" => self.set("search_path", value),
+            "options" => self.command_line(value)?,
+            "target_session_attrs" | "targetServerType" => takes_writes(key, value)?,
+            // They tune the JDBC driver or name a session that this sink names itself.
+            "ApplicationName"
+            | "application_name"
+            | "reWriteBatchedInserts"
+            | "stringtype"
+            | "prepareThreshold"
+            | "preparedStatementCacheQueries"
+            | "preparedStatementCacheSizeMiB"
+            | "defaultRowFetchSize"
+            | "binaryTransfer"
+            | "tcpKeepAlive"
+            | "loginTimeout"
+            | "connectTimeout"
+            | "connect_timeout"
+            | "socketTimeout"
+            | "cancelSignalTimeout"
+            | "logUnclosedConnections"
+            | "loggerLevel"
+            | "disableColumnSanitiser"
+            | "assumeMinServerVersion"
+            | "loadBalanceHosts"
+            | "load_balance_hosts"
+            | "hostRecheckSeconds"
+            | "gssEncMode"
+            | "gssencmode"
+            | "channel_binding"
+            | "client_encoding" => {}
+            _ => return Err(format!("the parameter {key} is not known")),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// `-c name=value`, as libpq and the JDBC driver take server settings.
+    fn command_line(&mut self, value: &str) -> Result<(), String> {
+        for setting in value.split_whitespace().filter(|word| *word != "-c") {
+            let setting = setting.trim_start_matches("-c").trim_start_matches("--");
+            let (name, value) = setting
+                .split_once('=')
+                .ok_or("the parameter options must be of the form -c name=value")?;
+            self.set(name, value);
+        }
+        Ok(())
+    }
+
+    fn target(mut self, hosts: Vec<(String, u16)>) -> Result<Target, String> {
+        self.encryption()?;
+        let hosts = match (self.hosts.is_empty(), self.ports.as_slice()) {
+            (true, []) => hosts,
+            (true, [port]) => hosts.into_iter().map(|(host, _)| (host, *port)).collect(),
+            (false, ports) if ports.len() <= 1 => {
+                let port = ports.first().copied().unwrap_or(5432);
+                self.hosts.into_iter().map(|host| (host, port)).collect()
+            }
+            (false, ports) if ports.len() == self.hosts.len() => {
+                self.hosts.into_iter().zip(ports.iter().copied()).collect()
+            }
+            _ => return Err("there are not as many ports as hosts".to_owned()),
+        };
+        let first = hosts.first().ok_or("it names no host")?;
+        Ok(Target {
+            options: at(&self.options, first),
+            hosts,
+            settings: self.settings,
+        })
+    }
+
+    /// What libpq makes of the certificates.
+    fn encryption(&mut self) -> Result<(), String> {
+        if self.client.0 != self.client.1 {
+            return Err("sslcert and sslkey must be given together".to_owned());
+        }
+        let mut mode = self.ssl_mode;
+        let root_cert = self.root_cert.take().or_else(default_root_cert);
+        match (root_cert.as_deref(), mode) {
+            // The authorities that browsers trust: anyone can have a certificate of theirs.
+            (Some("system"), PgSslMode::VerifyFull) => {}
+            (Some("system"), _) => {
+                return Err("sslrootcert=system needs sslmode=verify-full".to_owned());
+            }
+            (Some(path), _) => {
+                self.options = self.options.clone().ssl_root_cert(path);
+                // As in libpq: whoever has the certificate of an authority wants it checked.
+                if matches!(mode, PgSslMode::Require) {
+                    mode = PgSslMode::VerifyCa;
+                }
+            }
+            (None, PgSslMode::VerifyCa) => {
+                return Err("sslmode=verify-ca needs sslrootcert".to_owned());
+            }
+            (None, _) => {}
+        }
+        self.options = self.options.clone().ssl_mode(mode);
+        Ok(())
     }
 }
 
-/// The parameters of libpq and of the JDBC driver that mean something to this sink.
-fn parameter(
-    options: PgConnectOptions,
-    key: &str,
-    value: &str,
-) -> Result<PgConnectOptions, String> {
-    Ok(match key {
-        "user" => options.username(value),
-        "password" => options.password(value),
-        "host" => address(options, value),
-        "port" => options.port(number(key, value)?),
-        "dbname" => options.database(value),
-        "sslmode" => options.ssl_mode(ssl_mode(value)?),
-        "ssl" if value.is_empty() || value == "true" => options.ssl_mode(PgSslMode::VerifyFull),
-        "ssl" => options,
-        "sslrootcert" => options.ssl_root_cert(value),
-        "sslcert" => options.ssl_client_cert(value),
-        "sslkey" => options.ssl_client_key(value),
-        "currentSchema" => options.options([("search_path", value)]),
-        "options" => command_line(options, value)?,
-        // They tune the JDBC driver or name a session that this sink names itself.
-        "ApplicationName"
-        | "application_name"
-        | "reWriteBatchedInserts"
-        | "stringtype"
-        | "prepareThreshold"
-        | "preparedStatementCacheQueries"
-        | "preparedStatementCacheSizeMiB"
-        | "defaultRowFetchSize"
-        | "binaryTransfer"
-        | "tcpKeepAlive"
-        | "loginTimeout"
-        | "connectTimeout"
-        | "connect_timeout"
-        | "socketTimeout"
-        | "cancelSignalTimeout"
-        | "logUnclosedConnections"
-        | "loggerLevel"
-        | "disableColumnSanitiser"
-        | "assumeMinServerVersion"
-        | "targetServerType"
-        | "loadBalanceHosts"
-        | "hostRecheckSeconds"
-        | "gssEncMode"
-        | "client_encoding" => options,
-        _ => return Err(format!("the parameter {key} is not known")),
-    })
+/// Where libpq and the JDBC driver look for the certificates of authorities.
+fn default_root_cert() -> Option<String> {
+    let path = std::env::home_dir()?.join(".postgresql/root.crt");
+    path.is_file().then(|| path.to_string_lossy().into_owned())
 }
 
 fn number(key: &str, value: &str) -> Result<u16, String> {
@@ -137,88 +275,16 @@ fn ssl_mode(value: &str) -> Result<PgSslMode, String> {
     })
 }
 
-/// `-c name=value`, as libpq and the JDBC driver take server settings.
-fn command_line(mut options: PgConnectOptions, value: &str) -> Result<PgConnectOptions, String> {
-    for setting in value.split_whitespace().filter(|word| *word != "-c") {
-        let setting = setting.trim_start_matches("-c").trim_start_matches("--");
-        let (name, value) = setting
-            .split_once('=')
-            .ok_or("the parameter options must be of the form -c name=value")?;
-        options = options.options([(name, value)]);
+/// A sink goes to a server that takes writes, whatever else is asked for.
+fn takes_writes(key: &str, value: &str) -> Result<(), String> {
+    match value {
+        "any" | "read-write" | "primary" | "master" => Ok(()),
+        _ => Err(format!(
+            "the parameter {key} asks for a server that takes no writes: it must be any, primary \
+             or read-write"
+        )),
     }
-    Ok(options)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_addresses_of_libpq_and_jdbc_are_read() {
-        for (text, host, port, user, database) in [
-            (
-                "jdbc:postgresql://db/shark",
-                "db",
-                5432,
-                None,
-                Some("shark"),
-            ),
-            (
-                "jdbc:postgresql://db:5433/s?user=u&sslmode=disable",
-                "db",
-                5433,
-                Some("u"),
-                Some("s"),
-            ),
-            (
-                "postgres://u%40x:p%2Bq@127.0.0.1:6000/a%20b",
-                "127.0.0.1",
-                6000,
-                Some("u@x"),
-                Some("a b"),
-            ),
-            (
-                "postgresql://[::1]:5432/d?currentSchema=raw",
-                "::1",
-                5432,
-                None,
-                Some("d"),
-            ),
-            ("postgresql://db", "db", 5432, None, None),
-        ] {
-            let options = parse(text).unwrap_or_else(|why| panic!("{text}: {why}"));
-            assert_eq!(options.get_host(), host, "{text}");
-            assert_eq!(options.get_port(), port, "{text}");
-            assert_eq!(options.get_database(), database, "{text}");
-            if let Some(user) = user {
-                assert_eq!(options.get_username(), user, "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_without_the_url() {
-        for (text, expect) in [
-            ("jdbc:mysql://db/x", "it must start with"),
-            ("postgres://u:secret@a,b/x", "several hosts"),
-            ("postgres://u:secret@a:port/x", "it is not a URL"),
-            ("postgres://u:secret@a/x?sslmode=maybe", "sslmode must be"),
-            ("postgres://u:secret@a/x?shiny=1", "shiny is not known"),
-            ("postgres://u:secret@a/x?port=99999", "port is no port"),
-        ] {
-            let why = parse(text).expect_err(text);
-            assert!(why.contains(expect), "{text}: {why}");
-            assert!(!why.contains("secret"), "{why}");
-        }
-    }
-
-    #[test]
-    fn settings_reach_the_server() {
-        let options = parse("postgres://db/x?options=-c%20work_mem%3D8MB&currentSchema=raw");
-        let options = options.unwrap_or_else(|why| panic!("{why}"));
-        assert_eq!(
-            options.get_options(),
-            Some("-c work_mem=8MB -c search_path=raw")
-        );
-    }
-}
+mod tests;

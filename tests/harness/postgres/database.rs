@@ -33,6 +33,11 @@ impl TestDatabase {
         Ok(Self { port, name, pool })
     }
 
+    /// The port of its server on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The database's name.
     pub fn name(&self) -> &str {
         &self.name

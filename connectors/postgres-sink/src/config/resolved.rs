@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use connect_api::{Config, Error, Result};
 use sqlx::ConnectOptions;
-use sqlx::postgres::PgConnectOptions;
+
+use crate::session::{IDLE_LIMIT, Servers};
 
 /// What becomes of rows whose key is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +95,7 @@ impl TableNaming {
 /// The options of a task.
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresSinkConfig {
-    pub connect: PgConnectOptions,
-    pub connection_timeout: Duration,
+    pub servers: Servers,
     pub socket_timeout: Duration,
     pub insert_mode: InsertMode,
     /// None: the last write of a key always wins.
@@ -138,8 +138,7 @@ impl PostgresSinkConfig {
             _ => PkMode::None,
         };
         Ok(Self {
-            connect: connect_options(config)?,
-            connection_timeout: millis(config, "connection.timeout.ms"),
+            servers: servers(config)?,
             socket_timeout: millis(config, "socket.timeout.ms"),
             insert_mode,
             newer: match super::newer(config.text("upsert.condition")) {
@@ -217,34 +216,41 @@ fn table_naming(config: &Config) -> Result<TableNaming> {
     })
 }
 
-fn connect_options(config: &Config) -> Result<PgConnectOptions> {
-    let mut options = crate::url::parse(config.text("connection.url"))
-        .map_err(|why| Error::config(format!("connection.url: {why}")))?
-        .disable_statement_logging();
+fn servers(config: &Config) -> Result<Servers> {
+    let target = crate::url::parse(config.text("connection.url"))
+        .map_err(|why| Error::config(format!("connection.url: {why}")))?;
+    let mut options = target.options.disable_statement_logging();
     if let Some(user) = config.optional_text("connection.user") {
         options = options.username(user);
     }
     if let Some(password) = config.secret("connection.password") {
         options = options.password(password.expose());
     }
-    let mut settings = vec![
+    let own = [
         ("TimeZone", "UTC".to_owned()),
         (
             "lock_timeout",
             config.integer("lock.timeout.ms").to_string(),
         ),
         ("synchronous_commit", lower(config, "synchronous.commit")),
-        // A worker that was stopped in mid-transaction must not hold its rows for ever.
-        ("idle_in_transaction_session_timeout", "30000".to_owned()),
+        ("idle_in_transaction_session_timeout", IDLE_LIMIT.to_owned()),
         // The server's side notices within half a minute that this side is gone.
         ("tcp_keepalives_idle", "10".to_owned()),
         ("tcp_keepalives_interval", "5".to_owned()),
         ("tcp_keepalives_count", "4".to_owned()),
         ("tcp_user_timeout", "30000".to_owned()),
     ];
+    let mut settings = target.settings;
+    settings.extend(own.map(|(name, value)| (name.to_owned(), value)));
     let statement_timeout = config.integer("statement.timeout.ms");
     if statement_timeout > 0 {
-        settings.push(("statement_timeout", statement_timeout.to_string()));
+        let value = statement_timeout.to_string();
+        settings.push(("statement_timeout".to_owned(), value));
     }
-    Ok(options.options(settings))
+    let hosts = target.hosts.iter();
+    Ok(Servers {
+        hosts: hosts.map(|host| crate::url::at(&options, host)).collect(),
+        settings,
+        timeout: millis(config, "connection.timeout.ms"),
+    })
 }

@@ -9,7 +9,7 @@ mod define;
 use std::sync::Arc;
 
 use connect_api::{Error, ErrorKind, Result, SinkRecord};
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::AssertSqlSafe;
 
 use super::batch::{position, wanted};
 use super::part::Part;
@@ -67,7 +67,7 @@ impl Put<'_> {
 
     async fn load(&mut self, name: &str) -> Result<bool> {
         let catalog = &mut self.writer.catalog;
-        catalog.load(&mut self.session.connection, name).await
+        catalog.load(self.session, name).await
     }
 
     /// Creates a table for the first record that tells its columns. False: none does, they are
@@ -141,14 +141,14 @@ impl Writer {
         let Some(name) = self.letter_box.as_ref().map(|letters| &letters.table) else {
             return Ok(());
         };
-        if self.catalog.load(&mut session.connection, name).await? {
+        if self.catalog.load(session, name).await? {
             return Ok(());
         }
         let quoted = sql::qualified(name).map_err(Error::config)?;
         let option = "errors.deadletterqueue.table.name";
         let statement = LetterBox::definition(&quoted);
         define(session, &self.config, (option, name), statement).await?;
-        match self.catalog.load(&mut session.connection, name).await? {
+        match self.catalog.load(session, name).await? {
             true => Ok(()),
             false => Err(Error::retriable(format!(
                 "table {name} was created and is gone"
@@ -165,8 +165,9 @@ async fn define(
     statement: String,
 ) -> Result<()> {
     let defining = async {
-        let mut transaction = session.connection.begin().await?;
+        let mut transaction = session.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .persistent(false)
             .bind(CREATION_LOCK)
             .execute(&mut *transaction)
             .await?;

@@ -8,6 +8,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use crate::error::to_error;
+use crate::session::Session;
 use crate::sql;
 
 const TABLE: &str = r"SELECT c.oid::int8 AS oid, c.relkind::text AS kind,
@@ -133,9 +134,9 @@ impl Catalog {
     }
 
     /// Reads a table unless it was read before. False: there is none.
-    pub async fn load(&mut self, connection: &mut PgConnection, name: &str) -> Result<bool> {
+    pub async fn load(&mut self, session: &mut Session, name: &str) -> Result<bool> {
         if !self.tables.contains_key(name) {
-            let Some(table) = read(connection, name).await? else {
+            let Some(table) = read(session, name).await? else {
                 return Ok(false);
             };
             self.tables.insert(name.to_owned(), Arc::new(table));
@@ -144,11 +145,11 @@ impl Catalog {
     }
 
     /// Reads all tables again, and forgets those that are gone. True: one of them has changed.
-    pub async fn refresh(&mut self, connection: &mut PgConnection) -> Result<bool> {
+    pub async fn refresh(&mut self, session: &mut Session) -> Result<bool> {
         let mut changed = false;
         let mut gone = Vec::new();
         for (name, table) in &mut self.tables {
-            match read(connection, name).await? {
+            match read(session, name).await? {
                 Some(now) if **table == now => {}
                 Some(now) => {
                     *table = Arc::new(now);
@@ -170,11 +171,20 @@ impl Catalog {
     }
 }
 
-async fn read(connection: &mut PgConnection, name: &str) -> Result<Option<Table>> {
+async fn read(session: &mut Session, name: &str) -> Result<Option<Table>> {
+    let failed = |error| to_error("cannot read the catalog", &error);
+    let mut transaction = session.begin().await.map_err(failed)?;
+    let table = read_with(&mut transaction, name).await?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(table)
+}
+
+async fn read_with(connection: &mut PgConnection, name: &str) -> Result<Option<Table>> {
     let quoted = sql::qualified(name).map_err(Error::config)?;
     let doing = format!("cannot read the columns of table {name}");
     let failed = |error: sqlx::Error| to_error(&doing, &error);
     let found = sqlx::query(TABLE)
+        .persistent(false)
         .bind(&quoted)
         .fetch_optional(&mut *connection)
         .await
@@ -187,8 +197,9 @@ async fn read(connection: &mut PgConnection, name: &str) -> Result<Option<Table>
     check(name, &kind, &persistence)?;
     let oid: i64 = row.try_get("oid").map_err(failed)?;
     // Read first: a change in between is noticed, as the columns are then newer than the shape.
-    let shape = shape(connection, &[oid]).await.map_err(failed)?;
+    let shape = shape(connection, &[oid], false).await.map_err(failed)?;
     let rows = sqlx::query(COLUMNS)
+        .persistent(false)
         .bind(oid)
         .fetch_all(&mut *connection)
         .await
@@ -212,20 +223,22 @@ async fn read(connection: &mut PgConnection, name: &str) -> Result<Option<Table>
 
 /// Whether tables that are locked by now still have the columns that their rows were encoded for.
 /// A type that changed to another of the same width would take the bytes without a word.
-pub(crate) async fn is_current(
-    connection: &mut PgConnection,
-    tables: &[&Table],
-) -> sqlx::Result<bool> {
+pub(crate) async fn is_current(session: &mut Session, tables: &[&Table]) -> sqlx::Result<bool> {
     let mut tables = tables.to_vec();
     tables.sort_by_key(|table| table.oid);
     let oids: Vec<_> = tables.iter().map(|table| table.oid).collect();
     let known: Vec<_> = tables.iter().map(|table| table.shape.as_str()).collect();
-    Ok(shape(connection, &oids).await? == known.join(","))
+    let (connection, persistent) = (&mut session.connection, !session.is_pooled);
+    Ok(shape(connection, &oids, persistent).await? == known.join(","))
 }
 
-async fn shape(connection: &mut PgConnection, oids: &[i64]) -> sqlx::Result<String> {
-    let query = sqlx::query_scalar(SHAPE).bind(oids);
-    query.fetch_one(connection).await
+async fn shape(
+    connection: &mut PgConnection,
+    oids: &[i64],
+    persistent: bool,
+) -> sqlx::Result<String> {
+    let query = sqlx::query_scalar(SHAPE).persistent(persistent);
+    query.bind(oids).fetch_one(connection).await
 }
 
 fn check(name: &str, kind: &str, persistence: &str) -> Result<()> {
@@ -257,7 +270,10 @@ async fn labels(connection: &mut PgConnection, columns: &[PgRow]) -> sqlx::Resul
     }
     let mut labels: HashMap<i64, Vec<String>> = HashMap::new();
     if !types.is_empty() {
-        let rows = sqlx::query(LABELS).bind(&types).fetch_all(connection);
+        let rows = sqlx::query(LABELS)
+            .persistent(false)
+            .bind(&types)
+            .fetch_all(connection);
         for row in rows.await? {
             let of = labels.entry(row.try_get("type")?).or_default();
             of.push(row.try_get("label")?);

@@ -19,7 +19,7 @@ const FRAME: usize = 128 * 1024;
 /// Staging tables that a session keeps; each shape of the records has one.
 const MAX_STAGING: usize = 64;
 
-/// Stands for the name of a staging table. No quoted name can hold it at a statement's start.
+/// Stands for the name of a staging table and what becomes of it at a transaction's end. No quoted name can hold it at a statement's start.
 const PLACE: &str = "{staging}";
 
 /// What became of a transaction.
@@ -65,16 +65,15 @@ pub(crate) async fn transaction(
         letters,
         state,
     } = *transaction;
-    prepare(session, runs).await?;
     let tables = begin(session, runs, letters).await?;
     // The offsets go first: whoever has been fenced finds out before doing any work.
     if let Some(offsets) = fence
-        && !offsets.advance(&mut session.connection, steps).await?
+        && !offsets.advance(session, steps).await?
     {
         execute(session, "ROLLBACK".to_owned()).await?;
         return Ok(Outcome::Fenced);
     }
-    if !tables.is_empty() && !is_current(&mut session.connection, &tables).await? {
+    if !tables.is_empty() && !is_current(session, &tables).await? {
         execute(session, "ROLLBACK".to_owned()).await?;
         return Ok(Outcome::Stale);
     }
@@ -88,7 +87,7 @@ pub(crate) async fn transaction(
         };
     }
     if let Some(state) = state {
-        match state.write(&mut session.connection).await {
+        match state.write(session).await {
             Ok(true) => {}
             Ok(false) => {
                 execute(session, "ROLLBACK".to_owned()).await?;
@@ -113,7 +112,10 @@ async fn begin<'a>(
     letters: Option<&'a Letters>,
 ) -> sqlx::Result<Vec<&'a Table>> {
     let mut tables: Vec<&Table> = Vec::new();
-    let mut statements = "BEGIN".to_owned();
+    let mut statements = session.begin_statement().to_owned();
+    if !session.is_pooled {
+        prepare(session, runs).await?;
+    }
     let written = runs.iter().map(|run| &*run.table);
     for table in written.chain(letters.map(|letters| &*letters.table)) {
         if !tables.iter().any(|known| known.quoted == table.quoted) {
@@ -122,6 +124,10 @@ async fn begin<'a>(
         }
     }
     execute(session, statements).await?;
+    if session.is_pooled {
+        session.staging.clear();
+        prepare(session, runs).await?;
+    }
     Ok(tables)
 }
 
@@ -132,8 +138,8 @@ async fn execute(session: &mut Session, statement: String) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Makes the staging tables that the runs need, outside of their transaction: a table outlives the
-/// transactions that use it.
+/// Makes the staging tables that the runs need: outside of their transaction, as a table outlives
+/// the transactions that use it, or within it where a pooler takes the session away at its end.
 async fn prepare(session: &mut Session, runs: &[Run]) -> sqlx::Result<()> {
     let wanted: Vec<String> = runs.iter().flat_map(staging).collect();
     if session.staging.len() + wanted.len() > MAX_STAGING {
@@ -145,7 +151,13 @@ async fn prepare(session: &mut Session, runs: &[Run]) -> sqlx::Result<()> {
         }
         let name = format!("ferrule_{}", session.staged);
         session.staged += 1;
-        execute(session, key.replacen(PLACE, &name, 1)).await?;
+        let end = if session.is_pooled {
+            "DROP"
+        } else {
+            "DELETE ROWS"
+        };
+        let place = format!("{name} ON COMMIT {end}");
+        execute(session, key.replacen(PLACE, &place, 1)).await?;
         session.staging.insert(key, format!("pg_temp.{name}"));
     }
     Ok(())
@@ -156,7 +168,8 @@ async fn prepare(session: &mut Session, runs: &[Run]) -> sqlx::Result<()> {
 /// # Errors
 /// As [`transaction`].
 pub(crate) async fn drop_staging(session: &mut Session) -> sqlx::Result<()> {
-    if session.staging.is_empty() {
+    if session.staging.is_empty() || session.is_pooled {
+        session.staging.clear();
         return Ok(());
     }
     let tables = sql::list("", session.staging.values().map(String::as_str));
@@ -285,7 +298,6 @@ async fn copy(session: &mut Session, statement: &str, data: &[u8]) -> sqlx::Resu
 /// # Errors
 /// As [`transaction`].
 pub(crate) async fn probe(session: &mut Session, runs: &[Run]) -> sqlx::Result<()> {
-    prepare(session, runs).await?;
     begin(session, runs, None).await?;
     write_all(session, runs).await?;
     // What is checked at the end of a transaction is checked now.

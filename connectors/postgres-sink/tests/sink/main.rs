@@ -1,5 +1,6 @@
 //! The sink against a real Postgres.
 
+mod connection;
 mod define;
 mod delivery;
 mod epoch;

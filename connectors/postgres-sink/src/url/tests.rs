@@ -1,0 +1,131 @@
+//! Addresses.
+
+use super::*;
+
+#[test]
+fn the_addresses_of_libpq_and_jdbc_are_read() {
+    for (text, host, port, user, database) in [
+        (
+            "jdbc:postgresql://db/shark",
+            "db",
+            5432,
+            None,
+            Some("shark"),
+        ),
+        (
+            "jdbc:postgresql://db:5433/s?user=u&sslmode=disable",
+            "db",
+            5433,
+            Some("u"),
+            Some("s"),
+        ),
+        (
+            "postgres://u%40x:p%2Bq@127.0.0.1:6000/a%20b",
+            "127.0.0.1",
+            6000,
+            Some("u@x"),
+            Some("a b"),
+        ),
+        (
+            "postgresql://[::1]:5432/d?currentSchema=raw",
+            "::1",
+            5432,
+            None,
+            Some("d"),
+        ),
+        ("postgresql://db", "db", 5432, None, None),
+        (
+            "postgresql:///d?host=db&port=6000",
+            "db",
+            6000,
+            None,
+            Some("d"),
+        ),
+    ] {
+        let options = parse(text)
+            .unwrap_or_else(|why| panic!("{text}: {why}"))
+            .options;
+        assert_eq!(options.get_host(), host, "{text}");
+        assert_eq!(options.get_port(), port, "{text}");
+        assert_eq!(options.get_database(), database, "{text}");
+        if let Some(user) = user {
+            assert_eq!(options.get_username(), user, "{text}");
+        }
+    }
+}
+
+#[test]
+fn several_hosts_are_read_in_their_order() {
+    for text in [
+        "postgres://u:p@a,b:6000,[::1]:7000/d?target_session_attrs=read-write",
+        "jdbc:postgresql://a:5432,b:6000,[::1]:7000/d?targetServerType=primary",
+        "postgres:///d?host=a,b,::1&port=5432,6000,7000",
+    ] {
+        let hosts = parse(text)
+            .unwrap_or_else(|why| panic!("{text}: {why}"))
+            .hosts;
+        let expect = [("a", 5432), ("b", 6000), ("::1", 7000)];
+        assert_eq!(
+            hosts,
+            expect.map(|(host, port)| (host.to_owned(), port)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_without_the_url() {
+    for (text, expect) in [
+        ("jdbc:mysql://db/x", "it must start with"),
+        ("postgres://u:secret@a:port/x", "it is not a URL"),
+        ("postgres://u:secret@a,b:port/x", "it is not a URL"),
+        (
+            "postgres://u:secret@a/x?host=b,c&port=1,2,3",
+            "not as many ports as hosts",
+        ),
+        ("postgres://u:secret@a/x?sslmode=maybe", "sslmode must be"),
+        ("postgres://u:secret@a/x?shiny=1", "shiny is not known"),
+        ("postgres://u:secret@a/x?port=99999", "port is no port"),
+        (
+            "postgres://u:secret@a/x?target_session_attrs=standby",
+            "target_session_attrs asks for a server that takes no writes",
+        ),
+        ("postgres://u:secret@a/x?sslcert=c", "sslcert and sslkey"),
+        (
+            "postgres://u:secret@a/x?sslrootcert=system",
+            "needs sslmode=verify-full",
+        ),
+    ] {
+        let why = parse(text).expect_err(text);
+        assert!(why.contains(expect), "{text}: {why}");
+        assert!(!why.contains("secret"), "{why}");
+    }
+}
+
+#[test]
+fn the_certificate_of_an_authority_is_checked_as_libpq_does() {
+    let mode = |parameters: &str| {
+        let target = parse(&format!("postgres://db/x?{parameters}"));
+        target.map(|target| format!("{:?}", target.options.get_ssl_mode()))
+    };
+    for (parameters, expect) in [
+        ("sslmode=require&sslrootcert=ca.crt", "VerifyCa"),
+        ("sslmode=prefer&sslrootcert=ca.crt", "Prefer"),
+        ("sslmode=verify-full&sslrootcert=ca.crt", "VerifyFull"),
+        ("ssl=true&sslrootcert=ca.crt", "VerifyFull"),
+        ("sslmode=allow&sslrootcert=ca.crt", "Allow"),
+    ] {
+        assert_eq!(mode(parameters).as_deref(), Ok(expect), "{parameters}");
+    }
+}
+
+#[test]
+fn settings_reach_the_server() {
+    let target = parse("postgres://db/x?options=-c%20work_mem%3D8MB&currentSchema=raw");
+    let settings = target.unwrap_or_else(|why| panic!("{why}")).settings;
+    let expect = [("work_mem", "8MB"), ("search_path", "raw")];
+    assert_eq!(
+        settings,
+        expect.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
+}

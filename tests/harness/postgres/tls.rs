@@ -1,0 +1,142 @@
+//! TLS: a server with the certificate of an authority that is made for the test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::{TestPostgres, USER};
+use crate::process::{POSTGRES_USER, guarded, guarded_as, is_root};
+
+/// Who may connect, and how: `certified` with a certificate, `plain` without encryption, the owner
+/// of the databases with encryption and a password.
+const ACCESS: &str = "hostssl all certified 127.0.0.1/32 cert\n\
+    hostnossl all plain 127.0.0.1/32 trust\n";
+
+/// The files of a server's certificates, as `sslrootcert` and the others name them.
+pub struct Certificates {
+    folder: PathBuf,
+}
+
+impl Certificates {
+    /// The certificate of the authority that has signed the server's, which is for `localhost`.
+    pub fn root(&self) -> String {
+        self.path("root.crt")
+    }
+
+    /// The certificate of an authority that has signed nothing.
+    pub fn other_root(&self) -> String {
+        self.path("other.crt")
+    }
+
+    /// The certificate of the role `certified`, and its key.
+    pub fn client(&self) -> (String, String) {
+        (self.path("client.crt"), self.path("client.key"))
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.join(name).to_string_lossy().into_owned()
+    }
+}
+
+impl TestPostgres {
+    /// Turns TLS on, and plain connections of the tests' own role off.
+    pub async fn encrypt(&self) -> Result<Certificates> {
+        let folder = &self.data;
+        authority(folder, "root")?;
+        authority(folder, "other")?;
+        signed(
+            folder,
+            "server",
+            "localhost",
+            "subjectAltName=DNS:localhost",
+        )?;
+        signed(folder, "client", "certified", "extendedKeyUsage=clientAuth")?;
+        let access = format!(
+            "{ACCESS}hostssl all {USER} 127.0.0.1/32 scram-sha-256\n\
+             host all {POSTGRES_USER} 127.0.0.1/32 trust\n"
+        );
+        std::fs::write(folder.join("pg_hba.conf"), access)?;
+        let mut admin = self.admin().await?;
+        for statement in [
+            "CREATE ROLE certified LOGIN SUPERUSER",
+            "CREATE ROLE plain LOGIN SUPERUSER",
+            "ALTER SYSTEM SET ssl_ca_file = 'root.crt'",
+            "ALTER SYSTEM SET ssl = on",
+            "SELECT pg_reload_conf()",
+        ] {
+            sqlx::raw_sql(statement).execute(&mut admin).await?;
+        }
+        let limit = std::time::Duration::from_secs(10);
+        crate::wait::wait_until(limit, "the server to have read its settings", async || {
+            let query = sqlx::query_scalar("SELECT current_setting('ssl')");
+            let ssl: String = query.fetch_one(&mut self.admin().await?).await?;
+            Ok(ssl == "on")
+        })
+        .await?;
+        Ok(Certificates {
+            folder: folder.clone(),
+        })
+    }
+}
+
+fn authority(folder: &Path, name: &str) -> Result<()> {
+    let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
+    openssl(
+        folder,
+        &[
+            "-keyout",
+            &key,
+            "-out",
+            &certificate,
+            "-subj",
+            &format!("/CN=The {name} of the tests"),
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+        ],
+    )
+}
+
+fn signed(folder: &Path, name: &str, subject: &str, extension: &str) -> Result<()> {
+    let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
+    openssl(
+        folder,
+        &[
+            "-keyout",
+            &key,
+            "-out",
+            &certificate,
+            "-subj",
+            &format!("/CN={subject}"),
+            "-CA",
+            "root.crt",
+            "-CAkey",
+            "root.key",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-addext",
+            extension,
+        ],
+    )
+}
+
+/// Makes a key and a certificate, as the user whose files they must be.
+fn openssl(folder: &Path, arguments: &[&str]) -> Result<()> {
+    let program = Path::new("openssl");
+    let mut command: Command = if is_root() {
+        guarded_as(POSTGRES_USER, program)
+    } else {
+        guarded(program)
+    };
+    command
+        .current_dir(folder)
+        .args(["req", "-x509", "-nodes", "-days", "3650", "-newkey", "ec"])
+        .args(["-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(arguments);
+    let output = command
+        .output()
+        .context("cannot run openssl: run `make services`")?;
+    let reason = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "openssl failed: {reason}");
+    Ok(())
+}
