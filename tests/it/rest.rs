@@ -3,6 +3,7 @@
 
 mod configs;
 mod lists;
+mod offsets;
 mod orders;
 mod plugins;
 mod refusals;

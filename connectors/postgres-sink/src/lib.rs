@@ -14,11 +14,12 @@ mod url;
 
 use async_trait::async_trait;
 use connect_api::{
-    Config, ConfigDef, ConfigValue, Properties, Result, SinkConnector, SinkTask, StateQuery,
-    StateRow, TaskContext,
+    Config, ConfigDef, ConfigValue, OffsetChange, Properties, Result, SinkConnector, SinkTask,
+    StateQuery, StateRow, TaskContext,
 };
 
-use config::PostgresSinkConfig;
+use config::{Delivery, PostgresSinkConfig};
+use session::Session;
 use task::PostgresSinkTask;
 
 /// Writes records to the tables of a Postgres database.
@@ -85,5 +86,21 @@ impl SinkConnector for PostgresSinkConnector {
     ) -> Result<Vec<StateRow>> {
         let config = PostgresSinkConfig::resolve(config)?;
         inspect::state(&config, connector, query).await
+    }
+
+    async fn alter_offsets(
+        &self,
+        config: &Config,
+        connector: &str,
+        change: &OffsetChange,
+    ) -> Result<bool> {
+        let config = PostgresSinkConfig::resolve(config)?;
+        if config.delivery != Delivery::ExactlyOnce {
+            return Ok(false);
+        }
+        let servers = config.servers.named(&format!("ferrule:{connector}"));
+        let mut session = Session::connect(&servers, config.delivery, false).await?;
+        offsets::alter(&mut session, connector, change).await?;
+        Ok(true)
     }
 }

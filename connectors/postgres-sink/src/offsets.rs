@@ -5,6 +5,8 @@
 //! compares and sets the rows of its partitions, so one of a former owner fails before it has
 //! written anything, and a new owner waits for one that is under way (Invariants 1, 2 and 5).
 
+mod alter;
+
 use std::collections::BTreeMap;
 
 use connect_api::{Error, Result, TopicPartition};
@@ -13,6 +15,8 @@ use sqlx::postgres::PgRow;
 
 use crate::error::to_error;
 use crate::session::Session;
+
+pub(crate) use alter::alter;
 
 /// How often a former owner that holds the row's lock is ended before the call is given back.
 const TAKEOVERS: usize = 3;

@@ -30,7 +30,9 @@ pub use record::{
     TopicPartition,
 };
 pub use schema::{Field, Kind, Schema};
-pub use sink::{ErrantRecordReporter, OpenedPartition, SinkConnector, SinkTask, TaskContext};
+pub use sink::{
+    ErrantRecordReporter, OffsetChange, OpenedPartition, SinkConnector, SinkTask, TaskContext,
+};
 pub use state::{
     StateChanges, StateDelta, StateEntry, StateQuery, StateRow, StateStore, StoredState,
 };

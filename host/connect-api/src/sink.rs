@@ -27,6 +27,15 @@ pub struct OpenedPartition {
     pub state: Vec<StoredState>,
 }
 
+/// How offsets of a connector are to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OffsetChange {
+    /// These partitions go on from there; none: as if they had never been read.
+    Alter(Vec<(TopicPartition, Option<i64>)>),
+    /// All partitions are as if they had never been read.
+    Reset,
+}
+
 /// A kind of sink.
 #[async_trait]
 pub trait SinkConnector: Send + Sync {
@@ -63,6 +72,21 @@ pub trait SinkConnector: Send + Sync {
         _query: &StateQuery,
     ) -> Result<Vec<StateRow>> {
         Err(Error::config("the sink keeps no state of transforms"))
+    }
+
+    /// Changes the offsets that the sink keeps for a stopped connector, and fences what may still
+    /// write for it. False: it keeps none.
+    ///
+    /// # Errors
+    /// When the target is away or refuses: then nothing has changed.
+    async fn alter_offsets(
+        &self,
+        config: &Config,
+        connector: &str,
+        change: &OffsetChange,
+    ) -> Result<bool> {
+        let _ = (config, connector, change);
+        Ok(false)
     }
 }
 

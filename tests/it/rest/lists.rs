@@ -112,7 +112,6 @@ async fn offsets_and_topics_follow_the_records() -> Result<()> {
     let unknown = get("/connectors/none-such/topics").await?;
     assert_eq!(unknown, json!({ "none-such": { "topics": [] } }));
 
-    // What moves with the rows cannot be moved from outside, and says so.
     let path = format!("/connectors/{name}/offsets");
     let text = plain(rest, "DELETE", &path).await?.error(400)?;
     ensure!(

@@ -1,5 +1,7 @@
 //! How the REST API talks to the herder.
 
+mod offsets;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,10 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, ConfigChange, ConnectorView, Reply, Restart};
 use super::{HerderError, Shared};
-use crate::config::with_prefix;
 use crate::connector_config::{self, ConfigInfos, GivenConfig};
 use crate::plugins::PluginDescription;
-use crate::storage::{ConsumerGroup, TargetState};
+use crate::storage::TargetState;
 
 /// How long a request may take.
 pub const REQUEST_LIMIT: Duration = Duration::from_secs(90);
@@ -169,36 +170,6 @@ impl HerderHandle {
         }
         self.ask(|reply| Command::ResetTopics(name.to_owned(), reply))
             .await
-    }
-
-    /// What the connector's consumer group has committed.
-    ///
-    /// # Errors
-    /// [`HerderError::NotFound`], or when Kafka does not answer.
-    pub async fn offsets(&self, name: &str) -> Answer<Vec<(String, i32, i64)>> {
-        let stored = self.connector(name).await?.config;
-        let config = self.shared.config.providers().resolve(&stored)?;
-        let mut client = self.shared.config.client_properties("consumer.");
-        client.extend(with_prefix(&config, "consumer.override."));
-        let group = client
-            .get("group.id")
-            .cloned()
-            .unwrap_or_else(|| format!("connect-{name}"));
-        let pattern = config
-            .get("topics.regex")
-            .filter(|p| !p.is_empty())
-            .cloned();
-        let group = ConsumerGroup {
-            client,
-            group,
-            topics: topics(&config),
-            pattern,
-        };
-        let looked_up = self.shared.groups.committed(group);
-        match tokio::time::timeout(REQUEST_LIMIT, looked_up).await {
-            Ok(found) => Ok(found?),
-            Err(_) => Err(HerderError::Timeout(REQUEST_LIMIT)),
-        }
     }
 
     /// What the connector's sink keeps of the state of its transforms.

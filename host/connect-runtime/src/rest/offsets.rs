@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use connect_api::{OffsetChange, TopicPartition};
 use serde_json::{Value, json};
 
 use super::connectors::Answer;
 use super::{Api, RestError, body};
-use crate::storage::TargetState;
 
 pub(super) async fn get(State(api): State<Api>, Path(name): Path<String>) -> Answer {
     let committed = api.herder.offsets(&name).await?;
@@ -40,36 +40,24 @@ pub(super) async fn alter(
         let why = "Partitions / offsets need to be provided for an alter offsets request";
         RestError::bad_request(why)
     })?;
-    for element in offsets {
-        check(element)?;
-    }
-    refuse(&api, &name).await
+    let offsets: Result<Vec<_>, RestError> = offsets.iter().map(element).collect();
+    let change = OffsetChange::Alter(offsets?);
+    api.herder.alter_offsets(&name, change).await?;
+    Ok(told("altered"))
 }
 
 pub(super) async fn reset(State(api): State<Api>, Path(name): Path<String>) -> Answer {
-    refuse(&api, &name).await
+    api.herder.alter_offsets(&name, OffsetChange::Reset).await?;
+    Ok(told("reset"))
 }
 
-/// A sink keeps its offsets beside its rows; altering Kafka's alone would change nothing.
-async fn refuse(api: &Api, name: &str) -> Answer {
-    let view = api.herder.connector(name).await?;
-    if view.target_state != TargetState::Stopped || !view.tasks.is_empty() {
-        return Err(RestError::bad_request(format!(
-            "Connectors must be in the STOPPED state before their offsets can be modified. This \
-             can be done for the specified connector by issuing a 'PUT' request to the \
-             '/connectors/{name}/stop' endpoint"
-        )));
-    }
-    Err(RestError::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        format!(
-            "Failed to modify offsets for connector {name} because it doesn't support external \
-             modification of offsets"
-        ),
-    ))
+fn told(what: &str) -> Response {
+    let message = format!("The offsets for this connector have been {what} successfully");
+    Json(json!({ "message": message })).into_response()
 }
 
-fn check(element: &Value) -> Result<(), RestError> {
+/// One partition and the offset to go on from; none: as if it had never been read.
+fn element(element: &Value) -> Result<(TopicPartition, Option<i64>), RestError> {
     let bad = |why: &str| Err(RestError::bad_request(why));
     let partition = match element.get("partition") {
         None | Some(Value::Null) => {
@@ -86,34 +74,36 @@ fn check(element: &Value) -> Result<(), RestError> {
                     'kafka_topic' and 'kafka_partition'",
         );
     };
-    if !topic.is_string() {
+    let Some(topic) = topic.as_str() else {
         return bad("Kafka topic names must be valid strings and may not be null");
-    }
+    };
     if number.is_null() {
         return bad("Kafka partitions must be valid numbers and may not be null");
     }
-    if !is_integer(number) {
-        return Err(RestError::bad_request(format!(
-            "Failed to parse the following Kafka partition value in the provided offsets: '{}'. \
-             Partition values for sink connectors need to be integers.",
-            text(number)
-        )));
-    }
+    let unparsed = |what: &str, kind: &str, value: &Value| {
+        RestError::bad_request(format!(
+            "Failed to parse the following Kafka {what} value in the provided offsets: '{}'. \
+             {kind} values for sink connectors need to be integers.",
+            text(value)
+        ))
+    };
+    let Ok(partition) = text(number).parse::<i32>() else {
+        return Err(unparsed("partition", "Partition", number));
+    };
+    let source = TopicPartition::new(topic, partition);
     let offset = match element.get("offset") {
-        None | Some(Value::Null) => return Ok(()),
+        None | Some(Value::Null) => return Ok((source, None)),
         Some(offset) => offset.get("kafka_offset"),
     };
-    match offset {
-        None => bad(
+    let Some(offset) = offset else {
+        return bad(
             "The offset for a sink connector should either be null or contain the key \
-                     'kafka_offset'",
-        ),
-        Some(offset) if !is_integer(offset) => Err(RestError::bad_request(format!(
-            "Failed to parse the following Kafka offset value in the provided offsets: '{}'. \
-             Offset values for sink connectors need to be integers.",
-            text(offset)
-        ))),
-        Some(_) => Ok(()),
+             'kafka_offset'",
+        );
+    };
+    match text(offset).parse() {
+        Ok(next) if next >= 0 => Ok((source, Some(next))),
+        _ => Err(unparsed("offset", "Offset", offset)),
     }
 }
 
@@ -121,11 +111,4 @@ fn text(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn is_integer(value: &Value) -> bool {
-    value.is_i64()
-        || value
-            .as_str()
-            .is_some_and(|text| text.parse::<i64>().is_ok())
 }

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use connect_api::{Error, Properties, Result};
-use rdkafka::consumer::Consumer;
+use connect_api::{Error, OffsetChange, Properties, Result, TopicPartition};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 
 use super::kafka::consumer_of;
+use crate::kafka::client_config;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -25,7 +29,7 @@ pub struct ConsumerGroup {
     pub pattern: Option<String>,
 }
 
-/// Looks up what consumer groups have committed.
+/// Looks up and changes what consumer groups have committed.
 #[async_trait]
 pub trait ConsumerGroups: Send + Sync {
     /// Topic, partition and offset, for the partitions that have one.
@@ -33,6 +37,13 @@ pub trait ConsumerGroups: Send + Sync {
     /// # Errors
     /// When Kafka does not answer.
     async fn committed(&self, group: ConsumerGroup) -> Result<Vec<(String, i32, i64)>>;
+
+    /// Changes what a group has committed.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Fenced`] when the group has members, or when Kafka does not
+    /// answer.
+    async fn alter(&self, group: ConsumerGroup, change: OffsetChange) -> Result<()>;
 }
 
 /// Asks Kafka.
@@ -47,6 +58,34 @@ impl ConsumerGroups for KafkaConsumerGroups {
             .await
             .map_err(failed)?
     }
+
+    async fn alter(&self, group: ConsumerGroup, change: OffsetChange) -> Result<()> {
+        let offsets = match change {
+            OffsetChange::Reset => return delete(&group).await,
+            OffsetChange::Alter(offsets) => offsets,
+        };
+        let mut wanted: Vec<_> = offsets
+            .iter()
+            .filter_map(|(source, next)| Some((source.clone(), (*next)?)))
+            .collect();
+        if wanted.len() < offsets.len() {
+            // The client cannot take back the offset of one partition: the group begins anew with
+            // those of the others.
+            let others = self.committed(group.clone()).await?.into_iter();
+            let others =
+                others.map(|(topic, number, offset)| (TopicPartition::new(topic, number), offset));
+            let altered = |source: &TopicPartition| offsets.iter().any(|(at, _)| at == source);
+            wanted.extend(others.filter(|(source, _)| !altered(source)));
+            delete(&group).await?;
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let failed = |cause| Error::fatal("could not alter offsets").with_source(cause);
+        tokio::task::spawn_blocking(move || commit(&group, &wanted))
+            .await
+            .map_err(failed)?
+    }
 }
 
 /// Knows none: without Kafka.
@@ -57,6 +96,62 @@ pub struct NoConsumerGroups;
 impl ConsumerGroups for NoConsumerGroups {
     async fn committed(&self, _: ConsumerGroup) -> Result<Vec<(String, i32, i64)>> {
         Ok(Vec::new())
+    }
+
+    async fn alter(&self, _: ConsumerGroup, _: OffsetChange) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Deletes a group; one that is not there is none.
+async fn delete(group: &ConsumerGroup) -> Result<()> {
+    let name = group.group.as_str();
+    let admin: AdminClient<DefaultClientContext> = client_config(&group.client)?
+        .create()
+        .map_err(|error| Error::config("admin client").with_source(error))?;
+    let options = AdminOptions::new().request_timeout(Some(LIMIT));
+    let failed = |cause: RDKafkaErrorCode| refused(name, cause);
+    let answers = admin.delete_groups(&[name], &options).await;
+    let answers = answers.map_err(|error| {
+        Error::retriable(format!("could not delete group {name}")).with_source(error)
+    })?;
+    for answer in answers {
+        match answer {
+            Ok(_) | Err((_, RDKafkaErrorCode::GroupIdNotFound)) => {}
+            Err((_, code)) => return Err(failed(code)),
+        }
+    }
+    Ok(())
+}
+
+/// Commits offsets in the name of a group without being a member of it.
+fn commit(group: &ConsumerGroup, offsets: &[(TopicPartition, i64)]) -> Result<()> {
+    let name = group.group.as_str();
+    let failed = |error: rdkafka::error::KafkaError| match error.rdkafka_error_code() {
+        Some(code) => refused(name, code),
+        None => Error::retriable(format!("could not alter the offsets of group {name}"))
+            .with_source(error),
+    };
+    let consumer = consumer_of(&group.client, name)?;
+    let mut list = TopicPartitionList::new();
+    for (source, offset) in offsets {
+        list.add_partition_offset(&source.topic, source.partition, Offset::Offset(*offset))
+            .map_err(failed)?;
+    }
+    consumer.commit(&list, CommitMode::Sync).map_err(failed)
+}
+
+fn refused(group: &str, code: RDKafkaErrorCode) -> Error {
+    match code {
+        RDKafkaErrorCode::NonEmptyGroup
+        | RDKafkaErrorCode::UnknownMemberId
+        | RDKafkaErrorCode::RebalanceInProgress
+        | RDKafkaErrorCode::IllegalGeneration => {
+            Error::fenced(format!("group {group} has members"))
+        }
+        code => Error::retriable(format!(
+            "could not alter the offsets of group {group}: {code}"
+        )),
     }
 }
 

@@ -1,0 +1,64 @@
+//! Offsets that a person sets, for a connector that is stopped.
+
+use connect_api::{OffsetChange, Result, TopicPartition};
+
+use crate::error::to_error;
+use crate::session::Session;
+
+/// The rows stay: a new epoch fences whoever may still hold the one before (Invariant 5), which a
+/// row that is made anew would not.
+const SET: &str = r#"INSERT INTO ferrule.offsets AS o (connector, topic, "partition", next_offset, epoch)
+    SELECT $1, topic, "partition", next, 1
+    FROM unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, "partition", next)
+    ORDER BY topic, "partition"
+    ON CONFLICT (connector, topic, "partition") DO UPDATE
+    SET next_offset = EXCLUDED.next_offset, epoch = o.epoch + 1, owner = NULL, updated_at = now()"#;
+
+const RESET: &str = "UPDATE ferrule.offsets \
+    SET next_offset = NULL, epoch = epoch + 1, owner = NULL, updated_at = now() \
+    WHERE connector = $1";
+
+/// Changes the stored offsets of a connector, all or none.
+pub(crate) async fn alter(
+    session: &mut Session,
+    connector: &str,
+    change: &OffsetChange,
+) -> Result<()> {
+    let altering = async {
+        let mut transaction = session.begin().await?;
+        match change {
+            OffsetChange::Reset => {
+                let reset = sqlx::query(RESET).persistent(false).bind(connector);
+                reset.execute(&mut *transaction).await?;
+            }
+            OffsetChange::Alter(offsets) => {
+                let (topics, numbers, next) = columns(offsets);
+                let set = sqlx::query(SET)
+                    .persistent(false)
+                    .bind(connector)
+                    .bind(topics)
+                    .bind(numbers)
+                    .bind(next);
+                set.execute(&mut *transaction).await?;
+            }
+        }
+        transaction.commit().await
+    };
+    altering
+        .await
+        .map_err(|error| to_error("cannot alter the offsets in ferrule.offsets", &error))
+}
+
+type Columns = (Vec<String>, Vec<i32>, Vec<Option<i64>>);
+
+/// Of several offsets for a partition the last counts.
+fn columns(offsets: &[(TopicPartition, Option<i64>)]) -> Columns {
+    let last: std::collections::BTreeMap<_, _> = offsets.iter().cloned().collect();
+    let mut columns = Columns::default();
+    for (source, next) in last {
+        columns.0.push(source.topic.to_string());
+        columns.1.push(source.partition);
+        columns.2.push(next);
+    }
+    columns
+}

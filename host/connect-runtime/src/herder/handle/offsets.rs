@@ -1,0 +1,82 @@
+//! Requests about offsets: those of the consumer group, and those that a sink keeps.
+
+use connect_api::{ErrorKind, OffsetChange, Properties};
+
+use super::{Answer, HerderHandle, REQUEST_LIMIT, topics};
+use crate::config::with_prefix;
+use crate::herder::HerderError;
+use crate::storage::{ConsumerGroup, TargetState};
+
+impl HerderHandle {
+    /// What the connector's consumer group has committed.
+    ///
+    /// # Errors
+    /// [`HerderError::NotFound`], or when Kafka does not answer.
+    pub async fn offsets(&self, name: &str) -> Answer<Vec<(String, i32, i64)>> {
+        let stored = self.connector(name).await?.config;
+        let config = self.shared.config.providers().resolve(&stored)?;
+        let group = self.group(name, &config);
+        let looked_up = self.shared.groups.committed(group);
+        match tokio::time::timeout(REQUEST_LIMIT, looked_up).await {
+            Ok(found) => Ok(found?),
+            Err(_) => Err(HerderError::Timeout(REQUEST_LIMIT)),
+        }
+    }
+
+    /// Changes the offsets of a stopped connector: those that its sink keeps, and then those of its
+    /// consumer group. The same request can be repeated where only the first was done.
+    ///
+    /// # Errors
+    /// [`HerderError::NotFound`], [`HerderError::BadRequest`] when the connector is not stopped.
+    pub async fn alter_offsets(&self, name: &str, change: OffsetChange) -> Answer<()> {
+        let view = self.connector(name).await?;
+        if view.target_state != TargetState::Stopped || !view.tasks.is_empty() {
+            return Err(HerderError::BadRequest(format!(
+                "Connectors must be in the STOPPED state before their offsets can be modified. \
+                 This can be done for the specified connector by issuing a 'PUT' request to the \
+                 '/connectors/{name}/stop' endpoint"
+            )));
+        }
+        let config = self.shared.config.providers().resolve(&view.config)?;
+        let altering = self.alter(name, &config, change);
+        let altered = tokio::time::timeout(REQUEST_LIMIT, altering).await;
+        altered.unwrap_or(Err(HerderError::Timeout(REQUEST_LIMIT)))
+    }
+
+    async fn alter(&self, name: &str, config: &Properties, change: OffsetChange) -> Answer<()> {
+        let class = config.get("connector.class").map_or("", String::as_str);
+        if let Some(sink) = self.shared.plugins.sink(class) {
+            let sink_config = sink.config_def().parse(&sink.normalise(config))?;
+            sink.alter_offsets(&sink_config, name, &change).await?;
+        }
+        let doing = match change {
+            OffsetChange::Alter(_) => "alter",
+            OffsetChange::Reset => "reset",
+        };
+        let altered = self.shared.groups.alter(self.group(name, config), change);
+        altered.await.map_err(|error| match error.kind() {
+            ErrorKind::Fenced => HerderError::Internal(format!(
+                "Failed to {doing} consumer group offsets for connector {name} either because its \
+                 tasks haven't stopped completely yet or the connector was resumed before the \
+                 request to {doing} its offsets could be successfully completed. If the connector \
+                 is in a stopped state, this operation can be safely retried. If it doesn't \
+                 eventually succeed, the Connect cluster may need to be restarted to get rid of \
+                 the zombie sink tasks."
+            )),
+            _ => error.into(),
+        })
+    }
+
+    fn group(&self, name: &str, config: &Properties) -> ConsumerGroup {
+        let mut client = self.shared.config.client_properties("consumer.");
+        client.extend(with_prefix(config, "consumer.override."));
+        let group = client.get("group.id").cloned();
+        let pattern = config.get("topics.regex").filter(|p| !p.is_empty());
+        ConsumerGroup {
+            client,
+            group: group.unwrap_or_else(|| format!("connect-{name}")),
+            topics: topics(config),
+            pattern: pattern.cloned(),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Offsets that a person sets: the sink's and the group's.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use harness::ledger::Ledger;
+use harness::wait::wait_until;
+use serde_json::{Value, json};
+
+use super::shared;
+use crate::wire::{Answer, plain, send};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const JSON: [(&str, &str); 1] = [("Content-Type", "application/json")];
+
+fn element(name: &str, partition: i32, offset: Value) -> Value {
+    json!({ "partition": { "kafka_topic": name, "kafka_partition": partition }, "offset": offset })
+}
+
+/// Repeats a request while the connector's tasks are not out of their group yet.
+async fn once_stopped(request: impl AsyncFn() -> Result<Answer>) -> Result<Answer> {
+    let mut last = None;
+    wait_until(LIMIT, "the tasks to have left", async || {
+        let answer = request().await?;
+        let waits = answer.code == 500 && answer.text.contains("haven't stopped completely yet");
+        last = Some(answer);
+        Ok(!waits)
+    })
+    .await?;
+    last.ok_or_else(|| anyhow::anyhow!("no answer"))
+}
+
+async fn stop(ledger: &Ledger<'_>) -> Result<()> {
+    let path = format!("/connectors/{}/stop", ledger.name);
+    ensure!(plain(shared().await?, "PUT", &path).await?.code == 204);
+    Ok(())
+}
+
+/// Lets the connector go on until it has read all again, and stops it.
+async fn read_on(ledger: &Ledger<'_>, rows: i64) -> Result<()> {
+    let path = format!("/connectors/{}/resume", ledger.name);
+    ensure!(plain(shared().await?, "PUT", &path).await?.code == 202);
+    wait_until(LIMIT, "the rows", async || {
+        let found = ledger.rows().await?;
+        ensure!(found == rows, "{found} of {rows}");
+        Ok(true)
+    })
+    .await?;
+    stop(ledger).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn altered_offsets_are_where_the_sink_goes_on() -> Result<()> {
+    let (rest, ledger) = (shared().await?, Ledger::shared("altered", 2).await?);
+    let name = ledger.name.as_str();
+    ledger.deploy(rest, &[]).await?;
+    ledger.produce(20).await?;
+    ledger.complete(rest).await?;
+    let epochs = "SELECT sum(epoch)::text FROM ferrule.offsets";
+    let before = ledger.database.texts(epochs).await?;
+    stop(&ledger).await?;
+    let path = format!("/connectors/{name}/offsets");
+
+    // One partition goes back; the other has never been read.
+    let body = json!({ "offsets": [
+        element(name, 0, json!({ "kafka_offset": "15" })),
+        element(name, 1, Value::Null),
+    ] })
+    .to_string();
+    let patch = async || send(rest, "PATCH", &path, &JSON, Some(&body)).await;
+    let answer = once_stopped(patch).await?;
+    ensure!(answer.code == 200, "{answer:?}");
+    let message = "The offsets for this connector have been altered successfully";
+    assert_eq!(
+        serde_json::from_str::<Value>(&answer.text)?,
+        json!({ "message": message })
+    );
+    let stored =
+        "SELECT concat_ws(' ', \"partition\", next_offset) FROM ferrule.offsets ORDER BY 1";
+    let found = ledger.database.texts(stored).await?;
+    assert_eq!(found, [Some("0 15".to_owned()), Some("1".to_owned())]);
+    ensure!(
+        ledger.database.texts(epochs).await? != before,
+        "no one is fenced"
+    );
+    assert_eq!(ledger.committed().await?, [(0, 15)].into());
+    read_on(&ledger, 40 + 5 + 20).await?;
+
+    // All of them go back.
+    let reset = async || plain(rest, "DELETE", &path).await;
+    let answer = once_stopped(reset).await?;
+    ensure!(answer.code == 200, "{answer:?}");
+    let message = "The offsets for this connector have been reset successfully";
+    assert_eq!(
+        serde_json::from_str::<Value>(&answer.text)?,
+        json!({ "message": message })
+    );
+    assert_eq!(ledger.committed().await?, [].into());
+    read_on(&ledger, 65 + 40).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_that_are_none_are_refused() -> Result<()> {
+    let (rest, ledger) = (shared().await?, Ledger::shared("misaltered", 1).await?);
+    let name = ledger.name.as_str();
+    ledger.deploy(rest, &[]).await?;
+    stop(&ledger).await?;
+    let path = format!("/connectors/{name}/offsets");
+    for (element, why) in [
+        (
+            json!({ "offset": { "kafka_offset": 1 } }),
+            "The partition for a sink connector offset cannot be null or missing",
+        ),
+        (
+            json!({ "partition": { "kafka_topic": name } }),
+            "The partition for a sink connector offset must contain the keys 'kafka_topic' and \
+             'kafka_partition'",
+        ),
+        (
+            json!({ "partition": { "kafka_topic": 1, "kafka_partition": 0 } }),
+            "Kafka topic names must be valid strings and may not be null",
+        ),
+        (
+            json!({ "partition": { "kafka_topic": name, "kafka_partition": null } }),
+            "Kafka partitions must be valid numbers and may not be null",
+        ),
+        (
+            json!({ "partition": { "kafka_topic": name, "kafka_partition": "x" } }),
+            "Failed to parse the following Kafka partition value in the provided offsets: 'x'. \
+             Partition values for sink connectors need to be integers.",
+        ),
+        (
+            element(name, 0, json!({ "offset": 1 })),
+            "The offset for a sink connector should either be null or contain the key \
+             'kafka_offset'",
+        ),
+        (
+            element(name, 0, json!({ "kafka_offset": 1.5 })),
+            "Failed to parse the following Kafka offset value in the provided offsets: '1.5'. \
+             Offset values for sink connectors need to be integers.",
+        ),
+    ] {
+        let body = json!({ "offsets": [element] }).to_string();
+        let answer = send(rest, "PATCH", &path, &JSON, Some(&body)).await?;
+        assert_eq!(answer.error(400)?, why);
+    }
+    Ok(())
+}
