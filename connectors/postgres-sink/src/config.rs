@@ -36,6 +36,7 @@ pub(crate) fn normalise(properties: &Properties) -> Properties {
             own.entry(ours.to_owned()).or_insert(value);
         }
     }
+    pass_through(&mut own);
     // Debezium's sink never takes a topic's dots for those of a schema and a table.
     if own.get("connector.class").map(String::as_str) == Some(DEBEZIUM) {
         let dots = own.entry("table.name.dots".to_owned());
@@ -67,6 +68,28 @@ pub(crate) fn normalise(properties: &Properties) -> Properties {
         *mode = "insert".to_owned();
     }
     own
+}
+
+/// Confluent's sink gives options `connection.<name>` that it does not know to the driver: here they
+/// become parameters of the URL, which refuses what it does not know. An option such as
+/// `connection.sslmode` must not go unheard.
+fn pass_through(own: &mut Properties) {
+    let def = config_def();
+    let is_declared = |key: &str| def.keys().iter().any(|declared| declared.name == key);
+    let unknown: Vec<String> = own
+        .keys()
+        .filter(|key| key.starts_with("connection.") && !is_declared(key))
+        .cloned()
+        .collect();
+    for key in unknown {
+        let (Some(value), Some(url)) = (own.remove(&key), own.get_mut("connection.url")) else {
+            continue;
+        };
+        let name = key.trim_start_matches("connection.");
+        let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        let mark = if url.contains('?') { '&' } else { '?' };
+        url.push_str(&format!("{mark}{name}={value}"));
+    }
 }
 
 /// `upsert.condition`: whether equal is enough, and the column.
@@ -290,6 +313,14 @@ mod tests {
                 "upsert.condition: Only insert.mode upsert and update",
             ),
             (
+                &[("connection.shiny", "1")],
+                "connection.url: Invalid value",
+            ),
+            (
+                &[("connection.sslmode", "maybe")],
+                "connection.url: Invalid value",
+            ),
+            (
                 &[("upsert.nulls", "keep")],
                 "upsert.nulls: Only insert.mode upsert and update",
             ),
@@ -312,6 +343,20 @@ mod tests {
                 "{pairs:?}: {errors:?}"
             );
         }
+    }
+
+    #[test]
+    fn lists_choose_fields_by_name_or_by_topic_and_name() -> connect_api::Result<()> {
+        let resolve = |pairs: &[(&str, &str)]| {
+            let config = config_def().parse(&normalise(&properties(pairs)))?;
+            PostgresSinkConfig::resolve(&config).map(|config| config.fields)
+        };
+        let fields = resolve(&[("fields.whitelist", "a,t:b")])?;
+        assert!(fields.allow("t", "a") && fields.allow("t", "b") && fields.allow("u", "a"));
+        assert!(!fields.allow("u", "b") && !fields.allow("t", "c"));
+        let fields = resolve(&[("field.exclude.list", "t:b")])?;
+        assert!(fields.allow("t", "a") && fields.allow("u", "b") && !fields.allow("t", "b"));
+        Ok(())
     }
 
     #[test]

@@ -72,7 +72,22 @@ pub(crate) fn describe(error: &sqlx::Error) -> String {
         text.push_str(": ");
         text.push_str(error.message());
     }
+    if let Some(hint) = hint(code) {
+        text.push_str(hint);
+    }
     text
+}
+
+/// What to do about what operators get wrong with this sink.
+fn hint(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "42P10" => {
+            "; the table needs a unique index on exactly the fields of the primary key, and that \
+             of a partitioned table or a hypertable must have its partitioning columns: add them \
+             to pk.fields"
+        }
+        _ => return None,
+    })
 }
 
 /// The code of an error of the server.

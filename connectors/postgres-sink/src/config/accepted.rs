@@ -113,12 +113,6 @@ fn one_sided() -> Vec<ConfigKey> {
             "Only empty: a column that is a timestamp takes integers by timestamp.epoch.unit.",
         ),
         checked(
-            "field.exclude.list",
-            "",
-            only_empty,
-            "Only empty: use fields.whitelist, or the transform ReplaceField.",
-        ),
-        checked(
             "truncate.enabled",
             "false",
             only_false,

@@ -221,7 +221,14 @@ fn columns() -> Vec<ConfigKey> {
             "fields.whitelist",
             ConfigType::List,
             "",
-            "The fields of the value that are written besides the primary key; empty for all.",
+            "The fields of the value that are written besides the primary key, by name or as \
+             topic:field; empty for all.",
+        ),
+        ConfigKey::new(
+            "field.exclude.list",
+            ConfigType::List,
+            "",
+            "The fields of the value that are not written, unless they are in the primary key.",
         ),
         ConfigKey::new(
             "unknown.fields",
@@ -243,8 +250,16 @@ fn columns() -> Vec<ConfigKey> {
             "auto.evolve",
             ConfigType::Boolean,
             "false",
-            "Whether columns are added for fields that are optional or have a default. Nothing is \
-             ever dropped, widened or renamed.",
+            "Whether columns are added for fields that are optional or have a default, and lose \
+             NOT NULL where the field is optional. Nothing is ever dropped or renamed.",
+        ),
+        ConfigKey::new(
+            "auto.evolve.widen",
+            ConfigType::Boolean,
+            "false",
+            "Whether auto.evolve also changes the type of a column to a wider one of the schema: \
+             of smallint, integer and bigint, of real and double precision, and of varchar to the \
+             length that Debezium propagates. Postgres writes the whole table anew for a number.",
         ),
         ConfigKey::new(
             "timestamp.epoch.unit",

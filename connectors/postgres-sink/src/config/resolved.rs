@@ -92,6 +92,35 @@ impl TableNaming {
     }
 }
 
+/// The fields of values that are written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fields {
+    included: BTreeSet<(Option<String>, String)>,
+    excluded: BTreeSet<(Option<String>, String)>,
+}
+
+impl Fields {
+    /// Confluent's list has fields, Debezium's topics and fields. A topic has no colon.
+    fn read(items: &[String]) -> BTreeSet<(Option<String>, String)> {
+        let items = filled(items).into_iter();
+        items
+            .map(|item| match item.split_once(':') {
+                Some((topic, field)) => (Some(topic.to_owned()), field.to_owned()),
+                None => (None, item),
+            })
+            .collect()
+    }
+
+    /// Whether the field is written besides the primary key.
+    pub fn allow(&self, topic: &str, field: &str) -> bool {
+        let names = |list: &BTreeSet<(Option<String>, String)>| {
+            let mut entries = list.iter().filter(|(_, name)| name == field);
+            entries.any(|(of, _)| of.as_deref().is_none_or(|of| of == topic))
+        };
+        (self.included.is_empty() || names(&self.included)) && !names(&self.excluded)
+    }
+}
+
 /// The options of a task.
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresSinkConfig {
@@ -107,10 +136,11 @@ pub(crate) struct PostgresSinkConfig {
     pub tables: TableNaming,
     pub pk_mode: PkMode,
     pub pk_fields: Vec<String>,
-    pub fields_whitelist: BTreeSet<String>,
+    pub fields: Fields,
     pub unknown_fields: UnknownFields,
     pub auto_create: bool,
     pub auto_evolve: bool,
+    pub widens: bool,
     /// None: integers are refused where a column is a timestamp or a date.
     pub epoch_unit: Option<EpochUnit>,
     pub replace_nulls: bool,
@@ -156,15 +186,17 @@ impl PostgresSinkConfig {
             tables: table_naming(config)?,
             pk_mode,
             pk_fields: filled(config.list("pk.fields")),
-            fields_whitelist: filled(config.list("fields.whitelist"))
-                .into_iter()
-                .collect(),
+            fields: Fields {
+                included: Fields::read(config.list("fields.whitelist")),
+                excluded: Fields::read(config.list("field.exclude.list")),
+            },
             unknown_fields: match lower(config, "unknown.fields").as_str() {
                 "ignore" => UnknownFields::Ignore,
                 _ => UnknownFields::Error,
             },
             auto_create: config.flag("auto.create"),
             auto_evolve: config.flag("auto.evolve"),
+            widens: config.flag("auto.evolve.widen"),
             epoch_unit: match lower(config, "timestamp.epoch.unit").as_str() {
                 "seconds" => Some(EpochUnit::Seconds),
                 "milliseconds" => Some(EpochUnit::Milliseconds),

@@ -107,7 +107,8 @@ impl Put<'_> {
         Ok(false)
     }
 
-    /// Adds the columns that the record's shape is the first to have.
+    /// Adds the columns that the record's shape is the first to have, and changes those that it
+    /// would not fit.
     async fn evolve(&mut self, name: &str, record: &SinkRecord) -> Result<()> {
         let is_row = record.value.value.as_struct().is_some();
         if !is_row || record.value.schema.is_none() || self.writer.batcher.knows(record) {
@@ -116,22 +117,49 @@ impl Put<'_> {
         let Some(table) = self.writer.catalog.get(name).map(Arc::clone) else {
             return Ok(());
         };
-        let mut missing = match wanted(&self.writer.config, record) {
+        let config = Arc::clone(&self.writer.config);
+        let wanted = match wanted(&config, record) {
             // The record will be found errant.
             Err(error) if error.kind() == ErrorKind::Data => return Ok(()),
             columns => columns?,
         };
-        missing.retain(|column| !column.is_key && table.column_for(&column.name).is_none());
-        if missing.is_empty() {
-            return Ok(());
+        let others = wanted.into_iter().filter(|column| !column.is_key);
+        let (there, missing): (Vec<_>, Vec<_>) =
+            others.partition(|column| table.column_for(&column.name).is_some());
+        let mut changed = false;
+        if !missing.is_empty() {
+            let statement = define::add_columns(&table.quoted, &missing).map_err(|why| {
+                Error::config(format!("auto.evolve cannot extend table {name}: {why}"))
+            })?;
+            define(self.session, &config, ("auto.evolve", name), statement).await?;
+            changed = true;
         }
-        let statement = define::add_columns(&table.quoted, &missing).map_err(|why| {
-            Error::config(format!("auto.evolve cannot extend table {name}: {why}"))
-        })?;
-        let config = Arc::clone(&self.writer.config);
-        define(self.session, &config, ("auto.evolve", name), statement).await?;
-        self.refresh().await?;
+        for column in there {
+            let Some((at, schema)) = table.column_for(&column.name).zip(column.schema) else {
+                continue;
+            };
+            for statement in define::changes(&table, at, &schema, &config) {
+                changed |= self.change(name, statement).await?;
+            }
+        }
+        if changed {
+            self.refresh().await?;
+        }
         Ok(())
+    }
+
+    /// Changes a column. False: Postgres does not, because of what depends on it; then only the
+    /// records suffer that do not fit.
+    async fn change(&mut self, name: &str, statement: String) -> Result<bool> {
+        let config = Arc::clone(&self.writer.config);
+        match define(self.session, &config, ("auto.evolve", name), statement).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Config => {
+                tracing::warn!(table = name, error = %error.chain(), "a column stays as it is");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -28,6 +28,8 @@ const COLUMNS: &str = r"WITH RECURSIVE types AS (
     SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS shown,
         a.attnotnull AS required, a.attgenerated <> '' AS generated,
         a.attidentity = 'a' AS fixed,
+        EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisprimary
+            AND a.attnum = ANY (i.indkey)) AS in_key,
         a.atthasdef OR a.attidentity <> '' OR types.domain_default AS has_default,
         t.oid::int8 AS type, types.typmod, t.typname::text AS type_name, t.typtype::text AS kind,
         CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END AS element,
@@ -90,6 +92,8 @@ pub(crate) struct Column {
     pub generated: bool,
     /// Whether only an insert may set it: GENERATED ALWAYS AS IDENTITY.
     pub fixed: bool,
+    /// Whether the table's primary key has it.
+    pub in_key: bool,
     pub has_default: bool,
 }
 
@@ -251,8 +255,12 @@ fn check(name: &str, kind: &str, persistence: &str) -> Result<()> {
     }
     match kind {
         "r" | "p" => Ok(()),
+        "v" | "m" => Err(Error::config(format!(
+            "{name} is a view: rows are copied and merged into tables, INSTEAD OF triggers would \
+             not see them; name the table"
+        ))),
         _ => Err(Error::config(format!(
-            "{name} is no table: rows cannot be copied into views and foreign tables"
+            "{name} is no table: rows cannot be copied into foreign tables"
         ))),
     }
 }
@@ -309,6 +317,7 @@ fn column(row: &PgRow, labels: &Labels) -> sqlx::Result<std::result::Result<Colu
         required: row.try_get("required")?,
         generated: row.try_get("generated")?,
         fixed: row.try_get("fixed")?,
+        in_key: row.try_get("in_key")?,
         has_default: row.try_get("has_default")?,
     }))
 }

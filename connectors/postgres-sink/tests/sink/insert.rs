@@ -196,7 +196,7 @@ async fn targets_that_cannot_keep_the_promise_are_refused() -> Result<()> {
     let mut maker = Maker::default();
     for (table, object, expect) in [
         ("events", r#"{"n":1}"#, "is UNLOGGED"),
-        ("v", r#"{"n":1}"#, "is no table"),
+        ("v", r#"{"n":1}"#, "is a view"),
         (
             "missing",
             r#"{"n":1}"#,

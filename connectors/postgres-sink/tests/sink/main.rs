@@ -4,6 +4,7 @@ mod connection;
 mod define;
 mod delivery;
 mod epoch;
+mod evolve;
 mod fixture;
 mod identity;
 mod insert;

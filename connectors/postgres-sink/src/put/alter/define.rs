@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use connect_api::{Kind, Schema, Value, json};
 
-use crate::config::EpochUnit;
+use crate::config::{EpochUnit, PostgresSinkConfig};
 use crate::put::batch::{Wanted, epoch_unit};
+use crate::put::catalog::{Table, Type};
 use crate::sql;
 
 /// `CREATE TABLE` of a quoted name.
@@ -56,6 +57,51 @@ pub(super) fn add_columns(table: &str, columns: &[Wanted]) -> Result<String, Str
         .collect();
     Ok(format!("ALTER TABLE {table} {}", additions?.join(", ")))
 }
+
+/// What has to change for a column to take all values of a schema, one statement each.
+pub(super) fn changes(
+    table: &Table,
+    at: usize,
+    schema: &Schema,
+    config: &PostgresSinkConfig,
+) -> Vec<String> {
+    let column = &table.columns[at];
+    let altered = |change: &str| {
+        let (table, column) = (&table.quoted, &column.quoted);
+        format!("ALTER TABLE {table} ALTER COLUMN {column} {change}")
+    };
+    let mut statements = Vec::new();
+    let may_be_null = schema.optional && (schema.default.is_none() || !config.replace_nulls);
+    if may_be_null && column.required && !column.in_key && !column.fixed {
+        statements.push(altered("DROP NOT NULL"));
+    }
+    if let Some(wider) = wider(&column.data_type, schema).filter(|_| config.widens) {
+        statements.push(altered(&format!("TYPE {wider}")));
+    }
+    statements
+}
+
+/// The type that has all values of the column's and all of the schema's.
+fn wider(column: &Type, schema: &Schema) -> Option<String> {
+    let length = || {
+        let mut parameters = schema.parameters.iter();
+        let (_, length) = parameters.find(|(name, _)| name == SOURCE_LENGTH)?;
+        length.parse::<usize>().ok()
+    };
+    match (column, &schema.kind, &schema.name) {
+        (Type::Int2, Kind::Int32, None) => Some("INTEGER".to_owned()),
+        (Type::Int2 | Type::Int4, Kind::Int64, None) => Some("BIGINT".to_owned()),
+        (Type::Float4, Kind::Float64, None) => Some("DOUBLE PRECISION".to_owned()),
+        (Type::Text(Some(limit)), Kind::String, _) => {
+            let length = length().filter(|length| length > limit)?;
+            Some(format!("VARCHAR({length})"))
+        }
+        _ => None,
+    }
+}
+
+/// Where Debezium says how long a text can be in the database that it comes from.
+const SOURCE_LENGTH: &str = "__debezium.source.column.length";
 
 fn definition(column: &Wanted) -> Result<String, String> {
     let name = &column.name;

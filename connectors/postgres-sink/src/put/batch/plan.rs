@@ -208,8 +208,7 @@ fn fields(
     for (at, field) in row.schema().fields().unwrap_or_default().iter().enumerate() {
         let column = column(table, &field.name)?;
         let in_key = column.is_some_and(|column| cells[..keys].iter().any(|c| c.column == column));
-        let whitelist = &config.fields_whitelist;
-        let wanted = whitelist.is_empty() || whitelist.contains(field.name.as_str());
+        let wanted = config.fields.allow(&record.topic, &field.name);
         if in_key || !wanted {
             known += usize::from(in_key);
             continue;

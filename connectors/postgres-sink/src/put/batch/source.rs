@@ -94,10 +94,9 @@ pub(crate) fn wanted(config: &PostgresSinkConfig, record: &SinkRecord) -> Result
     let fields = row
         .and_then(|row| row.schema().fields())
         .unwrap_or_default();
-    let whitelist = &config.fields_whitelist;
     for field in fields {
         let name = field.name.as_str();
-        let is_chosen = whitelist.is_empty() || whitelist.contains(name);
+        let is_chosen = config.fields.allow(&record.topic, name);
         if is_chosen && !wanted[..keys].iter().any(|key| key.name == name) {
             wanted.push(Wanted {
                 name: name.to_owned(),
