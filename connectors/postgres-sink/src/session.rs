@@ -169,8 +169,8 @@ impl Session {
         }
     }
 
-    /// Takes Ferrule's own schema off the search path, where it is first for a role of its name:
-    /// tables without a schema are the user's.
+    /// Puts Ferrule's own schema last on the search path, where it is first for a role of its name:
+    /// tables that are made are the user's.
     async fn leave_own_schema(&mut self) -> Result<()> {
         let path = "SELECT 'ferrule' = ANY (current_schemas(false)) AS own, \
             array_to_string(ARRAY(SELECT quote_ident(name) \
@@ -185,6 +185,7 @@ impl Session {
             if others.is_empty() {
                 others.push_str("public");
             }
+            others.push_str(", ferrule");
             if self.is_pooled {
                 self.begin.push_str("; SET LOCAL search_path = ");
                 self.begin.push_str(&others);

@@ -5,6 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use sqlx::AssertSqlSafe;
+
 use super::{TestPostgres, USER};
 use crate::process::{POSTGRES_USER, guarded, guarded_as, is_root};
 
@@ -58,14 +60,18 @@ impl TestPostgres {
         );
         std::fs::write(folder.join("pg_hba.conf"), access)?;
         let mut admin = self.admin().await?;
+        let watches = format!("GRANT pg_read_all_stats TO {USER}");
         for statement in [
+            watches.as_str(),
             "CREATE ROLE certified LOGIN SUPERUSER",
             "CREATE ROLE plain LOGIN SUPERUSER",
             "ALTER SYSTEM SET ssl_ca_file = 'root.crt'",
             "ALTER SYSTEM SET ssl = on",
             "SELECT pg_reload_conf()",
         ] {
-            sqlx::raw_sql(statement).execute(&mut admin).await?;
+            sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+                .execute(&mut admin)
+                .await?;
         }
         let limit = std::time::Duration::from_secs(10);
         crate::wait::wait_until(limit, "the server to have read its settings", async || {

@@ -11,9 +11,12 @@ use crate::error::to_error;
 use crate::session::Session;
 use crate::sql;
 
+/// Ferrule's own tables are not a topic's, whatever it is called.
 const TABLE: &str = r"SELECT c.oid::int8 AS oid, c.relkind::text AS kind,
         c.relpersistence::text AS persistence, c.relhastriggers AS triggers
-    FROM pg_class c WHERE c.oid = to_regclass($1)";
+    FROM pg_class c WHERE c.oid = to_regclass($1)
+        AND NOT (c.relnamespace::regnamespace::text = 'ferrule'
+            AND c.relname IN ('offsets', 'state', 'stores'))";
 
 /// Domains are followed down to the type that they are made of. The length of a domain over
 /// varchar(10) stands in the domain, that of a column in the column.

@@ -341,5 +341,15 @@ async fn a_role_called_ferrule_has_its_tables_elsewhere() -> Result<()> {
     assert_eq!(database.count("public.events").await?, 2);
     let own = "pg_tables WHERE schemaname = 'ferrule' AND tablename = 'events'";
     assert_eq!(database.count(own).await?, 0);
+    // Ferrule's own tables are not for topics.
+    let mut task = task(&database, &[("table.name.format", "offsets")])?;
+    opened(&mut *task, &[1]).await?;
+    let given = Maker::default().batch(1, 0, &[r#"{"epoch":1}"#])?;
+    let refused = task.put(&[given], &mut Reports::default()).await;
+    let error = refused.expect_err("there is no such table");
+    ensure!(
+        error.to_string().contains("table offsets is missing"),
+        "{error}"
+    );
     Ok(())
 }
