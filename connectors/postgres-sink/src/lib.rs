@@ -19,7 +19,7 @@ use connect_api::{
 };
 
 use config::{Delivery, PostgresSinkConfig};
-use session::Session;
+use session::{Keeps, Session};
 use task::PostgresSinkTask;
 
 /// Writes records to the tables of a Postgres database.
@@ -99,7 +99,11 @@ impl SinkConnector for PostgresSinkConnector {
             return Ok(false);
         }
         let servers = config.servers.named(&format!("ferrule:{connector}"));
-        let mut session = Session::connect(&servers, config.delivery, false).await?;
+        let keeps = Keeps {
+            offsets: true,
+            state: false,
+        };
+        let mut session = Session::connect(&servers, keeps, false).await?;
         offsets::alter(&mut session, connector, change).await?;
         Ok(true)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use connect_api::{Error, Result, StateDelta, StateEntry, StateStore, StoredState, TopicPartition};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 
 use crate::error::to_error;
 use crate::session::Session;

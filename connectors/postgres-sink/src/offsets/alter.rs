@@ -4,6 +4,7 @@ use connect_api::{OffsetChange, Result, TopicPartition};
 
 use crate::error::to_error;
 use crate::session::Session;
+use crate::stores::drop_state;
 
 /// The rows stay: a new epoch fences whoever may still hold the one before (Invariant 5), which a
 /// row that is made anew would not.
@@ -18,7 +19,11 @@ const RESET: &str = "UPDATE ferrule.offsets \
     SET next_offset = NULL, epoch = epoch + 1, owner = NULL, updated_at = now() \
     WHERE connector = $1";
 
-/// Changes the stored offsets of a connector, all or none.
+/// The state of transforms, which goes with the offsets, may never have been kept.
+const KEEPS_STATE: &str = "SELECT to_regclass('ferrule.state') IS NOT NULL";
+
+/// Changes the stored offsets of a connector, all or none. State of transforms at other offsets is
+/// dropped; that of a partition without an offset is when it is opened.
 pub(crate) async fn alter(
     session: &mut Session,
     connector: &str,
@@ -40,6 +45,12 @@ pub(crate) async fn alter(
                     .bind(numbers)
                     .bind(next);
                 set.execute(&mut *transaction).await?;
+                let keeps = sqlx::query_scalar(KEEPS_STATE).persistent(false);
+                if keeps.fetch_one(&mut *transaction).await? {
+                    let altered = offsets.iter().map(|(source, _)| source.clone());
+                    let altered: Vec<_> = altered.collect();
+                    drop_state(&mut transaction, connector, &altered).await?;
+                }
             }
         }
         transaction.commit().await
