@@ -1,10 +1,11 @@
 //! A look at the state of a connector's transforms, for people.
 
 use connect_api::{Result, StateQuery, StateRow};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 
 use crate::config::PostgresSinkConfig;
 use crate::error::to_error;
+use crate::session::{Keeps, Session};
 
 const PRESENT: &str = "SELECT to_regclass('ferrule.state') IS NOT NULL";
 
@@ -25,10 +26,16 @@ pub(crate) async fn state(
     connector: &str,
     query: &StateQuery,
 ) -> Result<Vec<StateRow>> {
+    let keeps = Keeps {
+        offsets: false,
+        state: false,
+    };
+    let servers = config.servers.named(&format!("ferrule:{connector}"));
+    let mut session = Session::connect(&servers, keeps, false).await?;
     let looking = async {
-        let mut connection = PgConnection::connect_with(&config.connect).await?;
-        let rows = look(&mut connection, connector, query).await?;
-        connection.close().await?;
+        let mut transaction = session.begin().await?;
+        let rows = look(&mut transaction, connector, query).await?;
+        transaction.commit().await?;
         Ok(rows)
     };
     let rows: sqlx::Result<_> = looking.await;
@@ -41,12 +48,14 @@ async fn look(
     query: &StateQuery,
 ) -> sqlx::Result<Vec<StateRow>> {
     if !sqlx::query_scalar(PRESENT)
+        .persistent(false)
         .fetch_one(&mut *connection)
         .await?
     {
         return Ok(Vec::new());
     }
     let rows = sqlx::query(LOOK)
+        .persistent(false)
         .bind(connector)
         .bind(&query.transform)
         .bind(&query.topic)
