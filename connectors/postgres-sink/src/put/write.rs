@@ -19,7 +19,8 @@ const FRAME: usize = 128 * 1024;
 /// Staging tables that a session keeps; each shape of the records has one.
 const MAX_STAGING: usize = 64;
 
-/// Stands for the name of a staging table and what becomes of it at a transaction's end. No quoted name can hold it at a statement's start.
+/// Stands for the name of a staging table and what becomes of it at a transaction's end. No
+/// quoted name can hold it at a statement's start.
 const PLACE: &str = "{staging}";
 
 /// What became of a transaction.
