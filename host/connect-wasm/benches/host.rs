@@ -36,17 +36,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         transform: "bench".into(),
     };
     let mut transform = plugins.build("test-guest", &config, &context)?;
-    for (name, make) in [
-        ("bytes in, verdict out", bytes as fn(&str) -> Datum),
-        ("row of 13 fields in, verdict out", row),
-    ] {
-        report(name, &mut transform, make("keep"))?;
+    let heavy = |command: &str| format!("{command} {}", "x".repeat(400));
+    let cases = [
+        ("bytes in, verdict out", bytes(&heavy("keep"))),
+        ("bytes in, bytes out (identity)", bytes(&heavy("replace"))),
+        ("row of 13 fields in, verdict out", row("keep")),
+        ("row of 13 fields in, row out", row("replace")),
+        (
+            "state get and set, bytes in, verdict out",
+            bytes(&heavy("remember")),
+        ),
+    ];
+    println!("| what crosses | µs a record |\n|---|---|");
+    for (name, value) in cases {
+        report(name, &mut transform, value)?;
     }
-    report(
-        "row of 13 fields in, row out",
-        &mut transform,
-        row("replace"),
-    )?;
     Ok(())
 }
 
@@ -61,11 +65,7 @@ fn report(
             source: Arc::clone(&source),
             offset,
             topic: Arc::clone(&source.topic),
-            // The guest takes its order from the value: the weight of the record is in its key.
-            key: match value.value {
-                Value::Bytes(_) => Datum::schemaless(Value::Bytes(vec![b'x'; 426].into())),
-                _ => Datum::NULL,
-            },
+            key: Datum::NULL,
             value: value.clone(),
             headers: Vec::new(),
             timestamp: Some(offset),
@@ -79,7 +79,7 @@ fn report(
         least = least.min(begin.elapsed().as_secs_f64());
         transform.durable(&source, RECORDS);
     }
-    println!("{name:36} {:6.2} µs/record", least * 1e6 / RECORDS as f64);
+    println!("| {name} | {:.2} |", least * 1e6 / RECORDS as f64);
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! What a record can order: a word, for some with a number after a colon.
+//! What a record can order: a word, for some with a number after a colon. What follows after a
+//! blank is weight.
 
 use std::str::FromStr;
 
@@ -19,6 +20,8 @@ pub(crate) enum Command {
     Copies(u64),
     /// `count`: a counter in the state, one row of the field `count`.
     Count,
+    /// `remember`: adds one to the counter in the state, and keeps the record.
+    Remember,
     /// `topic`: the record itself, to the topic `elsewhere`.
     Topic,
     /// `loop`: without end.
@@ -55,6 +58,7 @@ impl FromStr for Command {
     type Err = Failure;
 
     fn from_str(text: &str) -> Result<Command, Failure> {
+        let text = text.split(' ').next().unwrap_or(text);
         let (word, number) = match text.split_once(':') {
             Some((word, number)) => match number.parse() {
                 Ok(number) => (word, Some(number)),
@@ -69,6 +73,7 @@ impl FromStr for Command {
             "replace" => Command::Replace,
             "copies" => Command::Copies(number.unwrap_or(2)),
             "count" => Command::Count,
+            "remember" => Command::Remember,
             "topic" => Command::Topic,
             "loop" => Command::Loop,
             "allocate" => Command::Allocate,

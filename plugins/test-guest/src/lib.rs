@@ -139,7 +139,16 @@ impl Answer {
             Command::Copies(count) => {
                 Outcome::Replace(vec![out(record.value); usize::try_from(count).unwrap_or(0)])
             }
-            Command::Count => self.count(),
+            Command::Count => match count() {
+                Ok(count) => {
+                    self.replace_by("count", &[("count", Kind::Int64)], vec![count.into()])
+                }
+                Err(failure) => Outcome::Fail(failure),
+            },
+            Command::Remember => match count() {
+                Ok(_) => Outcome::Keep,
+                Err(failure) => Outcome::Fail(failure),
+            },
             Command::Topic => {
                 let record = OutRecord {
                     topic: Some("elsewhere".into()),
@@ -178,17 +187,6 @@ impl Answer {
         }
     }
 
-    /// Adds one to a counter in the state, and replaces the record by the count.
-    fn count(&mut self) -> Outcome {
-        let before =
-            state::get("count").and_then(|bytes| Some(i64::from_le_bytes(bytes.try_into().ok()?)));
-        let count = before.unwrap_or(0) + 1;
-        match state::set("count", count.to_le_bytes()) {
-            Ok(()) => self.replace_by("count", &[("count", Kind::Int64)], vec![count.into()]),
-            Err(full) => Outcome::Fail(full.into()),
-        }
-    }
-
     fn replace_by(&mut self, name: &str, fields: &[(&str, Kind)], values: Vec<Value>) -> Outcome {
         let shape = shape(name, fields);
         let known = self.shapes.iter().position(|known| *known == shape);
@@ -201,6 +199,15 @@ impl Answer {
             values,
         }))
     }
+}
+
+/// Adds one to a counter in the state.
+fn count() -> Result<i64, Failure> {
+    let before =
+        state::get("count").and_then(|bytes| Some(i64::from_le_bytes(bytes.try_into().ok()?)));
+    let count = before.unwrap_or(0) + 1;
+    state::set("count", count.to_le_bytes())?;
+    Ok(count)
 }
 
 fn command(record: &InRecord, shapes: &[Shape]) -> Result<Command, Failure> {

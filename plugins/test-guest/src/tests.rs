@@ -67,6 +67,12 @@ fn the_count_goes_on_in_the_state() {
         values: vec![3i64.into()],
     });
     assert_eq!(value(&apply(&["count"]).outcomes[0]), &third);
+    assert_eq!(apply(&["remember and weight"]).outcomes, [Outcome::Keep]);
+    let fifth = Payload::Row(Row {
+        shape: 1,
+        values: vec![5i64.into()],
+    });
+    assert_eq!(value(&apply(&["count"]).outcomes[0]), &fifth);
 }
 
 #[test]
