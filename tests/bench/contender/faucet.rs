@@ -43,6 +43,8 @@ impl Faucet {
     }
 }
 
+/// It waits for more when all rows are there, so that its figures can still be read.
+///
 /// The fields of a record lie under `value`; of its transforms only the one for change events
 /// takes them out whole. Its sink writes no arrays, so these columns are left out.
 fn pipeline(stand: &Stand, case: &Case<'_>, name: &str) -> String {
@@ -59,7 +61,7 @@ pipeline:
       group_id: {name}
       value_format: {{ type: json }}
       auto_offset_reset: earliest
-      max_messages: {}
+      idle_timeout: 30
       batch_size: 5000
   transforms:
     - type: cdc_unwrap
@@ -81,7 +83,6 @@ pipeline:
 ",
         stand.kafka.bootstrap(),
         case.topic.name,
-        case.topic.rows,
         stand.database.url(),
         case.table,
     )
