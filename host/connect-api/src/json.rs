@@ -170,7 +170,8 @@ fn scalar(raw: &str) -> Result<Value> {
     })
 }
 
-/// Integers beyond 64 bits stay exact; a number with a point or an exponent is a float.
+/// Numbers stay exact: those with a point or an exponent are floats where a float holds all their
+/// digits, and decimals where it does not, as integers beyond 64 bits are.
 fn number(raw: &str) -> Result<Value> {
     if let Ok(number) = raw.parse::<i64>() {
         return Ok(Value::Int(number));
@@ -178,12 +179,38 @@ fn number(raw: &str) -> Result<Value> {
     let invalid = || Error::data("malformed JSON: not a number");
     if raw.contains(['.', 'e', 'E']) {
         let number: f64 = raw.parse().map_err(|_| invalid())?;
-        if number.is_finite() {
+        if number.is_finite() && holds_digits(raw, number) {
             return Ok(Value::Float(number));
         }
     }
     let decimal: Decimal = raw.parse().map_err(|_| invalid())?;
     Ok(Value::Decimal(Box::new(decimal)))
+}
+
+/// Whether the float, printed with as many digits as the text has, has the same digits.
+fn holds_digits(raw: &str, number: f64) -> bool {
+    // 15 digits are always held, but for the smallest floats.
+    if raw.len() <= 16 && number.is_normal() {
+        return true;
+    }
+    let mantissa = raw.split(['e', 'E']).next().unwrap_or(raw);
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit);
+    let digits = digits.skip_while(|&digit| digit == b'0');
+    let last = digits
+        .clone()
+        .enumerate()
+        .filter(|(_, d)| *d != b'0')
+        .last();
+    let Some((last, _)) = last else {
+        return true;
+    };
+    if last < 15 && number.is_normal() {
+        return true;
+    }
+    let printed = format!("{:.*e}", last, number.abs());
+    let mantissa = printed.split('e').next().unwrap_or_default();
+    let same = mantissa.bytes().filter(u8::is_ascii_digit);
+    same.eq(digits.take(last + 1))
 }
 
 /// Appends the JSON text of a value. Bytes become base64; dates and times ISO 8601 text.
@@ -412,12 +439,31 @@ mod tests {
         assert!(shapes.read(br#"{"a":"\ud800"}"#).is_err());
     }
 
+    fn decimal(text: &str) -> Value {
+        Value::Decimal(Box::new(text.parse().unwrap()))
+    }
+
     #[test]
     fn numbers_stay_exact() {
         for (json, expect) in [
             ("9223372036854775807", Value::Int(i64::MAX)),
             ("-0", Value::Int(0)),
             ("1e2", Value::Float(100.0)),
+            ("0.0", Value::Float(0.0)),
+            ("-0e5", Value::Float(-0.0)),
+            (
+                "0.30000000000000004",
+                Value::Float(0.300_000_000_000_000_04),
+            ),
+            // As a float prints with 17 digits, and with all of those that it has.
+            ("0.10000000000000001", Value::Float(0.1)),
+            ("0.1000000000000000055511151231257827", Value::Float(0.1)),
+            ("5e-324", Value::Float(5e-324)),
+            ("12345678901234567.89", decimal("12345678901234567.89")),
+            ("9007199254740993.0", decimal("9007199254740993.0")),
+            ("0.1000000000000000000", Value::Float(0.1)),
+            ("1.2345678e-320", decimal("1.2345678e-320")),
+            ("1e-400", decimal("1e-400")),
             (
                 "18446744073709551616",
                 Value::Decimal(Box::new("18446744073709551616".parse().unwrap())),
@@ -426,6 +472,7 @@ mod tests {
             assert_eq!(parse(json).unwrap(), expect, "{json}");
         }
         assert_eq!(text(&parse("1e400").unwrap()).len(), 401);
+        assert!(parse("1e999999999").is_err());
     }
 
     #[test]
