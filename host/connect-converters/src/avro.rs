@@ -14,6 +14,7 @@ mod decode;
 mod plan;
 mod registry;
 mod schema;
+mod tls;
 
 use registry::Registry;
 use schema::Compiled;
@@ -39,7 +40,7 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(30);
 const MAX_UNKNOWN: usize = 1024;
 
 fn config_def() -> ConfigDef {
-    ConfigDef::new(vec![
+    tls::with_config_keys(vec![
         ConfigKey::required(
             URL,
             ConfigType::List,

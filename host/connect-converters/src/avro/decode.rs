@@ -5,10 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use connect_api::{Decimal, Error, Result, Schema, Str, Struct, Value};
 
-use super::plan::{Branch, Fields, Item, Plan};
+use super::plan::{Again, Branch, Fields, Item, Plan};
 
 /// Values without bytes that any message may have; more must be paid for in bytes.
 const FREE_VALUES: usize = 65_536;
+
+/// Levels that records within themselves may have: a value must not exhaust the stack.
+const MAX_LEVELS: usize = 256;
 
 /// The value that the bytes are, all of them.
 ///
@@ -18,6 +21,7 @@ pub(super) fn decode(plan: &Plan, bytes: &[u8]) -> Result<Value> {
     let mut reader = Reader {
         rest: bytes,
         budget: bytes.len().saturating_mul(64).saturating_add(FREE_VALUES),
+        level: 0,
     };
     let value = reader.value(plan).map_err(|failure| failure.into_error())?;
     match reader.rest.len() {
@@ -64,6 +68,7 @@ struct Reader<'a> {
     rest: &'a [u8],
     /// Values that may take no bytes and are still allowed: an array of 2^60 nulls is 11 bytes.
     budget: usize,
+    level: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -135,7 +140,23 @@ impl<'a> Reader<'a> {
                 let values = self.fields(fields)?;
                 Value::Struct(Box::new(Struct::new(Arc::clone(schema), values)))
             }
+            Plan::Again(again) => self.again(again)?,
         })
+    }
+
+    /// A record within itself.
+    fn again(&mut self, again: &Again) -> Decoded<Value> {
+        let Some((schema, fields, depth)) = again.get() else {
+            return refuse("a record that is not defined");
+        };
+        self.level += depth;
+        if self.level > MAX_LEVELS {
+            return refuse("records nested too deeply within themselves");
+        }
+        let values = self.fields(&fields)?;
+        self.level -= depth;
+        let row = Struct::new(Arc::clone(schema), values);
+        Ok(Value::Struct(Box::new(row)))
     }
 
     fn union(&mut self, schema: &Arc<Schema>, branches: &[Branch]) -> Decoded<Value> {

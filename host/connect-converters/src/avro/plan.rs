@@ -1,6 +1,6 @@
 //! The decode plan of an Avro schema: what the bytes of a value are, with all names resolved.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use connect_api::{Schema, Str};
 
@@ -51,6 +51,30 @@ pub(super) enum Plan {
         schema: Arc<Schema>,
         fields: Arc<Fields>,
     },
+    /// A record within itself.
+    Again(Arc<Again>),
+}
+
+/// A record that is being defined when it is named. It does not own its fields, which own it.
+#[derive(Debug, Default)]
+pub(super) struct Again {
+    record: OnceLock<(Arc<Schema>, Weak<Fields>, usize)>,
+}
+
+impl Again {
+    /// Tells what the record is, once it is defined; and how deep its schema goes.
+    pub(super) fn define(&self, plan: &Plan, depth: usize) {
+        if let Plan::Record { schema, fields } = plan {
+            let record = (Arc::clone(schema), Arc::downgrade(fields), depth);
+            // It is defined once.
+            let _ = self.record.set(record);
+        }
+    }
+
+    pub(super) fn get(&self) -> Option<(&Arc<Schema>, Arc<Fields>, usize)> {
+        let (schema, fields, depth) = self.record.get()?;
+        Some((schema, fields.upgrade()?, *depth))
+    }
 }
 
 /// What an array or a map holds.

@@ -15,7 +15,9 @@ use schema_registry_converter::schema_registry_common::{
     RawError, RegisteredReference, RegisteredSchema, SchemaType,
 };
 
-use super::{BASIC_SOURCE, BASIC_USER_INFO, BASIC_USER_INFO_OLD, BEARER_SOURCE, BEARER_TOKEN, URL};
+use super::{
+    BASIC_SOURCE, BASIC_USER_INFO, BASIC_USER_INFO_OLD, BEARER_SOURCE, BEARER_TOKEN, URL, tls,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// A schema that refers to more is refused.
@@ -69,7 +71,8 @@ impl Registry {
         }
         builder.set_timeout(TIMEOUT);
         install_tls_provider();
-        let settings = builder.build().map_err(|_| unusable())?;
+        let client = tls::client(config)?;
+        let settings = builder.build_with(client).map_err(|_| unusable())?;
         Ok(Self { settings })
     }
 

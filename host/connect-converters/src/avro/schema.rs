@@ -10,7 +10,7 @@ use std::sync::Arc;
 use connect_api::{Error, Field, Kind, Result, Schema, Str};
 use serde_json::{Map, Value as Json};
 
-use super::plan::{Branch, Fields, Item, Plan};
+use super::plan::{Again, Branch, Fields, Item, Plan};
 
 mod default;
 mod logical;
@@ -28,7 +28,7 @@ pub(super) struct Compiled {
 /// Compiles a schema; the texts of those that it refers to come first.
 ///
 /// # Errors
-/// [`connect_api::ErrorKind::Data`] when it is no Avro schema, or a recursive one.
+/// [`connect_api::ErrorKind::Data`] when it is no Avro schema.
 pub(super) fn compile(references: &[String], text: &str) -> Result<Compiled> {
     let mut compiler = Compiler::default();
     for reference in references {
@@ -67,8 +67,14 @@ impl Typed {
 
 #[derive(Default)]
 struct Compiler {
-    /// By full name; none while a type is being defined.
-    names: HashMap<String, Option<Typed>>,
+    /// By full name.
+    names: HashMap<String, Named>,
+}
+
+enum Named {
+    /// The type is being defined.
+    Open(Arc<Again>),
+    Defined(Box<Typed>),
 }
 
 impl Compiler {
@@ -102,10 +108,14 @@ impl Compiler {
         let qualified = qualify(name, namespace);
         let known = self.names.get(&qualified).or_else(|| self.names.get(name));
         match known {
-            Some(Some(typed)) => Ok(typed.clone()),
-            Some(None) => Err(refused(&format!(
-                "the recursive type {name} is not supported"
-            ))),
+            Some(Named::Defined(typed)) => Ok((**typed).clone()),
+            // Schemas of Kafka Connect cannot hold themselves: within itself a record's schema is
+            // only its name, and each value has its own.
+            Some(Named::Open(again)) => {
+                let mut typed = Typed::new(Kind::Any, Plan::Again(Arc::clone(again)));
+                typed.schema.name = Some(qualified.into());
+                Ok(typed)
+            }
             None => Err(refused(&format!("the type {name} is not defined"))),
         }
     }
@@ -157,13 +167,17 @@ impl Compiler {
             .rsplit_once('.')
             .map_or("", |(namespace, _)| namespace)
             .to_owned();
-        if self.names.insert(name.clone(), None).is_some() {
+        let again = Arc::new(Again::default());
+        let open = Named::Open(Arc::clone(&again));
+        if self.names.insert(name.clone(), open).is_some() {
             return Err(refused(&format!("the type {name} is defined twice")));
         }
         let mut typed = read(self, json, &name, &namespace)?;
         logical::apply(&mut typed, json);
         attributes(&mut typed.schema, json)?;
-        self.names.insert(name, Some(typed.clone()));
+        again.define(&typed.plan, typed.depth);
+        let defined = Named::Defined(Box::new(typed.clone()));
+        self.names.insert(name, defined);
         Ok(typed)
     }
 

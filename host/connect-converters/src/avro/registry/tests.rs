@@ -10,6 +10,8 @@ use connect_api::{Converter, Datum, ErrorKind, Properties, RecordPart, Value};
 use crate::ConverterContext;
 use crate::avro::{TYPE, URL};
 
+mod tls;
+
 /// A registry that answers one request after another: status, and body. What it was asked is sent.
 fn registry(answers: Vec<(u16, String)>) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -55,7 +55,7 @@ pub(super) fn value(plan: &Plan, json: &Json) -> Option<Value> {
             }
             Value::Map(entries)
         }
-        Plan::Union { .. } => return None,
+        Plan::Union { .. } | Plan::Again(_) => return None,
     })
 }
 
