@@ -297,8 +297,8 @@ mod tests {
                 "quote.sql.identifiers: Invalid value never",
             ),
             (
-                &[("timestamp.epoch.unit", "nanoseconds")],
-                "timestamp.epoch.unit: Invalid value nanoseconds",
+                &[("timestamp.epoch.unit", "hours")],
+                "timestamp.epoch.unit: Invalid value hours",
             ),
             (
                 &[("quote.sql.identifiers", "never")],

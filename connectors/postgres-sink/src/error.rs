@@ -17,6 +17,7 @@ pub(crate) fn tells_of_pooler(code: &str) -> bool {
 pub(crate) fn policy_of(error: &sqlx::Error) -> Policy {
     match error {
         sqlx::Error::Database(_) => match database(error) {
+            Some(error) if is_syntax_of_value(error) => Policy::Record,
             Some(error) => policy(error.code()),
             None => Policy::Fatal,
         },
@@ -68,7 +69,7 @@ pub(crate) fn describe(error: &sqlx::Error) -> String {
             text.push_str(&format!(", {what} {name}"));
         }
     }
-    if has_no_values(code) {
+    if has_no_values(code) && !is_syntax_of_value(error) {
         text.push_str(": ");
         text.push_str(error.message());
     }
@@ -97,6 +98,29 @@ pub(crate) fn sqlstate(error: &sqlx::Error) -> Option<&str> {
 
 fn is_untrusted(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::InvalidData && error.to_string().contains("certificate")
+}
+
+/// The column that a COPY stopped at.
+pub(crate) fn copied_column(error: &sqlx::Error) -> Option<&str> {
+    copied_column_of(database(error)?)
+}
+
+/// In COPY's context: there it stands only while the column's value is read.
+fn copied_column_of(error: &PgDatabaseError) -> Option<&str> {
+    let mut context = error.r#where()?.lines();
+    let copy = context.find(|line| line.starts_with("COPY "))?;
+    Some(copy.split_once(", column ")?.1)
+}
+
+/// Whether Postgres could not read a value.
+pub(crate) fn is_data(error: &sqlx::Error) -> bool {
+    database(error).is_some_and(|error| error.code().starts_with("22") || is_syntax_of_value(error))
+}
+
+/// ltree, tsvector and others have syntaxes of their own, and a syntax error for what is not of
+/// them. That of a statement says where in the statement it is.
+fn is_syntax_of_value(error: &PgDatabaseError) -> bool {
+    error.code() == "42601" && error.position().is_none()
 }
 
 fn database(error: &sqlx::Error) -> Option<&PgDatabaseError> {
@@ -130,6 +154,8 @@ fn condition(code: &str) -> Option<&'static str> {
         "22P03" => "invalid_binary_representation",
         "22P04" => "bad_copy_file_format",
         "22P05" => "untranslatable_character",
+        "2200N" => "invalid_xml_content",
+        "42601" => "syntax_error",
         "23502" => "not_null_violation",
         "23503" => "foreign_key_violation",
         "23505" => "unique_violation",

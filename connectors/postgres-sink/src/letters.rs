@@ -8,7 +8,7 @@ use connect_api::{DeadLetter, Error, Result, TaskContext, Value};
 
 use crate::put::batch::{COPY_HEADER, COPY_TRAILER};
 use crate::put::catalog::Table;
-use crate::put::encode;
+use crate::put::encode::{self, Rules};
 
 /// The columns that are filled, with the types of a table that the sink creates.
 const COLUMNS: [(&str, &str); 14] = [
@@ -85,7 +85,9 @@ impl LetterBox {
             for (&at, value) in columns.iter().zip(self.values(letter)) {
                 let column = &table.columns[at];
                 let start = rows.len();
-                let Err(misfit) = encode::value(&column.data_type, &value, &mut rows) else {
+                let Err(misfit) =
+                    encode::value(&column.data_type, &value, Rules::default(), &mut rows)
+                else {
                     continue;
                 };
                 // A timestamp that Postgres does not know must not keep the letter away.

@@ -3,6 +3,7 @@
 
 mod alter;
 pub(crate) mod batch;
+mod blame;
 pub(crate) mod catalog;
 pub(crate) mod encode;
 mod part;
@@ -353,7 +354,7 @@ impl Put<'_> {
             Ok(Outcome::Fenced) => Err(Error::fenced(
                 "a partition has another owner, or its stored offset was moved",
             )),
-            Err(error) => self.refused(&error).await,
+            Err(error) => self.refused(&error, runs).await,
         }
     }
 
@@ -388,10 +389,10 @@ impl Put<'_> {
     }
 
     /// What an error of the server means; a transaction that it left open is rolled back.
-    async fn refused(&mut self, error: &sqlx::Error) -> Result<Answer> {
+    async fn refused(&mut self, error: &sqlx::Error, runs: &[Run]) -> Result<Answer> {
         let policy = policy_of(error);
         self.writer.saw_pooler |= sqlstate(error).is_some_and(tells_of_pooler);
-        let text = to_error("cannot write to Postgres", error);
+        let text = to_error(&blame::doing(error, runs), error);
         match policy {
             Policy::Record | Policy::Shrink | Policy::Config | Policy::Fatal => {
                 if !self.session.roll_back().await {
@@ -407,6 +408,22 @@ impl Put<'_> {
     /// transaction that would have to wait for it.
     async fn encode(&mut self, parts: &[Part<'_>]) -> Result<Vec<Run>> {
         self.prepare_tables(parts).await?;
+        let (mut runs, mut errant) = self.rows(parts)?;
+        // A column may be wider by now, an enum may have a new label.
+        if !errant.is_empty() && self.refresh().await? {
+            self.writer.batcher.recycle(runs);
+            self.prepare_tables(parts).await?;
+            (runs, errant) = self.rows(parts)?;
+        }
+        for (batch, at, error) in errant {
+            self.report(batch, at, error).await?;
+        }
+        runs.iter_mut().for_each(Run::finish);
+        Ok(runs)
+    }
+
+    /// The rows, and the records that cannot be any.
+    fn rows<'b>(&mut self, parts: &[Part<'b>]) -> Result<(Vec<Run>, Vec<Errant<'b>>)> {
         let mut runs = Vec::new();
         let mut errant = Vec::new();
         for part in parts {
@@ -427,13 +444,12 @@ impl Put<'_> {
                 }
             }
         }
-        for (batch, at, error) in errant {
-            self.report(batch, at, error).await?;
-        }
-        runs.iter_mut().for_each(Run::finish);
-        Ok(runs)
+        Ok((runs, errant))
     }
 }
+
+/// A record by its batch and its position there, and why it cannot be a row.
+type Errant<'a> = (&'a RecordBatch, usize, Error);
 
 /// A connection whose other side has vanished gives no error by itself.
 async fn timed<T>(

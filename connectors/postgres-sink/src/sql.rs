@@ -94,6 +94,12 @@ pub(crate) fn create_staging<'a>(
     )
 }
 
+/// What to select from a staging table whose columns are these expressions.
+pub(crate) fn derived<'a>(staging: &str, expressions: impl IntoIterator<Item = &'a str>) -> String {
+    let expressions = list("", expressions);
+    format!("(SELECT ctid, {expressions} FROM {staging})")
+}
+
 /// How what was staged comes into a table. All names are quoted.
 #[derive(Clone, Copy)]
 pub(crate) struct Merge<'a> {
@@ -112,6 +118,15 @@ pub(crate) struct Merge<'a> {
 }
 
 impl Merge<'_> {
+    /// Inserts what was staged, in its order.
+    pub fn insert(&self) -> String {
+        let (all, table, staging) = (self.all(), self.table, self.staging);
+        format!(
+            "INSERT INTO {table} ({all}) OVERRIDING SYSTEM VALUE SELECT {all} FROM {staging} \
+             AS staged"
+        )
+    }
+
     /// Inserts what was staged, or updates the rows that are there.
     ///
     /// The rows are taken in the order of their keys, so that two tasks that write the same keys
@@ -149,11 +164,13 @@ impl Merge<'_> {
         let all = self.all();
         let insert = format!("INSERT INTO {table} ({all}) OVERRIDING SYSTEM VALUE");
         if keys.is_empty() {
-            return format!("{insert} SELECT {all} FROM {staging} ON CONFLICT DO NOTHING");
+            return format!(
+                "{insert} SELECT {all} FROM {staging} AS staged ON CONFLICT DO NOTHING"
+            );
         }
         let keys = list("", keys.iter().copied());
         format!(
-            "{insert} SELECT {all} FROM {staging} ORDER BY {keys}, ctid ON CONFLICT ({keys}) DO \
+            "{insert} SELECT {all} FROM {staging} AS staged ORDER BY {keys}, ctid ON CONFLICT ({keys}) DO \
              NOTHING"
         )
     }
@@ -182,12 +199,12 @@ impl Merge<'_> {
         let (all, staging) = (self.all(), self.staging);
         let keys = list("", self.keys.iter().copied());
         match self.newer {
-            None => format!("SELECT {all} FROM {staging} ORDER BY {keys}"),
+            None => format!("SELECT {all} FROM {staging} AS staged ORDER BY {keys}"),
             // The first of those that are equal, or the last: as if each had come alone.
             Some((newer, or_equal)) => {
                 let last = if or_equal { " DESC" } else { "" };
                 format!(
-                    "SELECT DISTINCT ON ({keys}) {all} FROM {staging} \
+                    "SELECT DISTINCT ON ({keys}) {all} FROM {staging} AS staged \
                      ORDER BY {keys}, {newer} DESC, ctid{last}"
                 )
             }
@@ -276,7 +293,7 @@ mod tests {
         assert_eq!(
             merge.upsert(),
             "INSERT INTO t AS target (\"k\", \"l\", \"v\", \"w\") OVERRIDING SYSTEM VALUE \
-             SELECT \"k\", \"l\", \"v\", \"w\" FROM s ORDER BY \"k\", \"l\" \
+             SELECT \"k\", \"l\", \"v\", \"w\" FROM s AS staged ORDER BY \"k\", \"l\" \
              ON CONFLICT (\"k\", \"l\") DO UPDATE SET \"v\" = EXCLUDED.\"v\""
         );
         let only_keys = Merge {
@@ -297,7 +314,7 @@ mod tests {
         assert_eq!(
             careful.upsert(),
             "INSERT INTO t AS target (\"k\", \"v\", \"w\") OVERRIDING SYSTEM VALUE \
-             SELECT DISTINCT ON (\"k\") \"k\", \"v\", \"w\" FROM s \
+             SELECT DISTINCT ON (\"k\") \"k\", \"v\", \"w\" FROM s AS staged \
              ORDER BY \"k\", \"v\" DESC, ctid ON CONFLICT (\"k\") DO UPDATE SET \
              \"v\" = coalesce(EXCLUDED.\"v\", target.\"v\") \
              WHERE (target.\"v\" IS NULL OR EXCLUDED.\"v\" > target.\"v\")"
@@ -305,7 +322,7 @@ mod tests {
         assert_eq!(
             careful.insert_ignore(),
             "INSERT INTO t (\"k\", \"v\", \"w\") OVERRIDING SYSTEM VALUE \
-             SELECT \"k\", \"v\", \"w\" FROM s ORDER BY \"k\", ctid \
+             SELECT \"k\", \"v\", \"w\" FROM s AS staged ORDER BY \"k\", ctid \
              ON CONFLICT (\"k\") DO NOTHING"
         );
         assert_eq!(

@@ -266,17 +266,25 @@ fn columns() -> Vec<ConfigKey> {
             ConfigType::String,
             "milliseconds",
             "What an integer counts since 1970-01-01 UTC where the column is a timestamptz, a \
-             timestamp or a date: seconds, milliseconds (as Kafka Connect does) or microseconds. \
-             A date takes only midnights. error: such columns take no integers. It holds for \
-             schemaless integers and INT64; Debezium's Date, Timestamp and MicroTimestamp have \
-             their own units.",
+             timestamp or a date: seconds, milliseconds (as Kafka Connect does), microseconds or \
+             nanoseconds. A date takes only midnights. error: such columns take no integers. It \
+             holds for schemaless integers and INT64; Debezium's types have their own units.",
         )
         .validator(one_of(&[
             "seconds",
             "milliseconds",
             "microseconds",
+            "nanoseconds",
             "error",
         ])),
+        ConfigKey::new(
+            "timestamp.excess.digits",
+            ConfigType::String,
+            "error",
+            "What becomes of digits of a second that a column does not keep, such as those of \
+             nanoseconds: they make the record errant, or truncate cuts them off.",
+        )
+        .validator(one_of(&["error", "truncate"])),
         ConfigKey::new(
             "replace.null.with.default",
             ConfigType::Boolean,

@@ -8,6 +8,8 @@ use sqlx::ConnectOptions;
 
 use crate::session::{IDLE_LIMIT, Servers};
 
+use crate::put::encode::{ExcessDigits, Rules};
+
 /// What becomes of rows whose key is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InsertMode {
@@ -48,6 +50,7 @@ pub(crate) enum EpochUnit {
     Seconds,
     Milliseconds,
     Microseconds,
+    Nanoseconds,
 }
 
 /// Where the offsets are kept.
@@ -143,6 +146,7 @@ pub(crate) struct PostgresSinkConfig {
     pub widens: bool,
     /// None: integers are refused where a column is a timestamp or a date.
     pub epoch_unit: Option<EpochUnit>,
+    pub rules: Rules,
     pub replace_nulls: bool,
     /// The most records of a transaction.
     pub batch_size: usize,
@@ -201,7 +205,14 @@ impl PostgresSinkConfig {
                 "seconds" => Some(EpochUnit::Seconds),
                 "milliseconds" => Some(EpochUnit::Milliseconds),
                 "microseconds" => Some(EpochUnit::Microseconds),
+                "nanoseconds" => Some(EpochUnit::Nanoseconds),
                 _ => None,
+            },
+            rules: Rules {
+                excess_digits: match lower(config, "timestamp.excess.digits").as_str() {
+                    "truncate" => ExcessDigits::Truncate,
+                    _ => ExcessDigits::Error,
+                },
             },
             replace_nulls: config.flag("replace.null.with.default"),
             batch_size: match config.optional_integer("batch.size") {

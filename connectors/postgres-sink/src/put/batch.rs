@@ -15,7 +15,7 @@ use plan::Plan;
 use run::Added;
 
 pub(crate) use run::{COPY_HEADER, COPY_TRAILER, Run};
-pub(crate) use source::{Wanted, epoch_unit, wanted};
+pub(crate) use source::{Wanted, wanted};
 
 /// Plans that are kept; a topic with more shapes pays for a new one each time.
 const MAX_PLANS: usize = 4096;

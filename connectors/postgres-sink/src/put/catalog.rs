@@ -1,5 +1,7 @@
 //! The tables of the target as Postgres's catalog has them: their types decide the encoding.
 
+mod types;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,6 +12,9 @@ use sqlx::{PgConnection, Row};
 use crate::error::to_error;
 use crate::session::Session;
 use crate::sql;
+use types::Named;
+
+pub(crate) use types::Type;
 
 /// Ferrule's own tables are not a topic's, whatever it is called.
 const TABLE: &str = r"SELECT c.oid::int8 AS oid, c.relkind::text AS kind,
@@ -18,16 +23,22 @@ const TABLE: &str = r"SELECT c.oid::int8 AS oid, c.relkind::text AS kind,
         AND NOT (c.relnamespace::regnamespace::text = 'ferrule'
             AND c.relname IN ('offsets', 'state', 'stores'))";
 
-/// Domains are followed down to the type that they are made of. The length of a domain over
-/// varchar(10) stands in the domain, that of a column in the column.
+/// Domains are followed down to the type that they are made of, and arrays to that of their
+/// elements. The length of a domain over varchar(10) stands in the domain, that of a column in the
+/// column.
 const COLUMNS: &str = r"WITH RECURSIVE types AS (
-        SELECT a.attnum, a.atttypid AS type, a.atttypmod AS typmod, false AS domain_default
+        SELECT a.attnum, a.atttypid AS type, a.atttypmod AS typmod, false AS domain_default,
+            0::oid AS element
         FROM pg_attribute a
         WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped
         UNION ALL
-        SELECT types.attnum, t.typbasetype, t.typtypmod,
-            types.domain_default OR t.typdefault IS NOT NULL
-        FROM types JOIN pg_type t ON t.oid = types.type WHERE t.typtype = 'd')
+        SELECT types.attnum,
+            CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END,
+            CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE types.typmod END,
+            types.domain_default OR types.element = 0 AND t.typdefault IS NOT NULL,
+            CASE t.typtype WHEN 'd' THEN types.element ELSE t.typelem END
+        FROM types JOIN pg_type t ON t.oid = types.type
+        WHERE t.typtype = 'd' OR t.typcategory = 'A' AND types.element = 0)
     SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS shown,
         a.attnotnull AS required, a.attgenerated <> '' AS generated,
         a.attidentity = 'a' AS fixed,
@@ -35,11 +46,10 @@ const COLUMNS: &str = r"WITH RECURSIVE types AS (
             AND a.attnum = ANY (i.indkey)) AS in_key,
         a.atthasdef OR a.attidentity <> '' OR types.domain_default AS has_default,
         t.oid::int8 AS type, types.typmod, t.typname::text AS type_name, t.typtype::text AS kind,
-        CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END AS element,
-        e.typname::text AS element_name, e.typtype::text AS element_kind
+        types.element::int8 AS element
     FROM types JOIN pg_attribute a ON a.attrelid = $1::int8::oid AND a.attnum = types.attnum
-    JOIN pg_type t ON t.oid = types.type AND t.typtype <> 'd'
-    LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+    JOIN pg_type t ON t.oid = types.type
+        AND t.typtype <> 'd' AND (t.typcategory <> 'A' OR types.element <> 0)
     ORDER BY a.attnum";
 
 const LABELS: &str = r"SELECT enumtypid::int8 AS type, enumlabel::text AS label
@@ -51,36 +61,6 @@ const SHAPE: &str = r"SELECT coalesce(string_agg(
         ORDER BY attrelid, attnum
     ), '') FROM pg_attribute
     WHERE attrelid = ANY($1::int8[]::oid[]) AND attnum > 0 AND NOT attisdropped";
-
-/// A type that this sink can encode, domains resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Type {
-    Bool,
-    Int2,
-    Int4,
-    Int8,
-    Float4,
-    Float8,
-    /// The digits in all and those after the point, where the column limits them.
-    Numeric(Option<(i32, i32)>),
-    /// text, varchar, char and citext; the limit is in characters.
-    Text(Option<usize>),
-    Name,
-    Bytea,
-    Json,
-    Jsonb,
-    Timestamptz,
-    Timestamp,
-    Date,
-    Time,
-    Uuid,
-    Inet,
-    Cidr,
-    Enum(Arc<[String]>),
-    /// The type of the elements and its number in the catalog.
-    Array(Box<Type>, u32),
-    Unsupported,
-}
 
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +78,13 @@ pub(crate) struct Column {
     /// Whether the table's primary key has it.
     pub in_key: bool,
     pub has_default: bool,
+}
+
+impl Column {
+    /// Whether only Postgres can read its values, from texts.
+    pub fn is_input(&self) -> bool {
+        matches!(self.data_type, Type::Input | Type::Vector)
+    }
 }
 
 /// A table that rows can be copied into.
@@ -273,10 +260,8 @@ type Labels = HashMap<i64, Arc<[String]>>;
 async fn labels(connection: &mut PgConnection, columns: &[PgRow]) -> sqlx::Result<Labels> {
     let mut types = Vec::new();
     for row in columns {
-        for (kind, number) in [("kind", "type"), ("element_kind", "element")] {
-            if row.try_get::<Option<&str>, _>(kind)? == Some("e") {
-                types.push(row.try_get::<i64, _>(number)?);
-            }
+        if row.try_get::<&str, _>("kind")? == "e" {
+            types.push(row.try_get::<i64, _>("type")?);
         }
     }
     let mut labels: HashMap<i64, Vec<String>> = HashMap::new();
@@ -298,15 +283,19 @@ fn column(row: &PgRow, labels: &Labels) -> sqlx::Result<std::result::Result<Colu
     let name: String = row.try_get("name")?;
     let typmod: i32 = row.try_get("typmod")?;
     let element: i64 = row.try_get("element")?;
-    let data_type = if element == 0 {
-        let number: i64 = row.try_get("type")?;
-        base_type(row.try_get("type_name")?, typmod, labels.get(&number))
-    } else {
-        let of = base_type(row.try_get("element_name")?, typmod, labels.get(&element));
-        match (of, u32::try_from(element)) {
-            (Type::Unsupported, _) | (_, Err(_)) => Type::Unsupported,
-            (of, Ok(number)) => Type::Array(Box::new(of), number),
-        }
+    let number: i64 = row.try_get("type")?;
+    let named = Named {
+        name: row.try_get("type_name")?,
+        kind: row.try_get("kind")?,
+        number,
+        typmod,
+    };
+    let of = Type::of(&named, labels.get(&number));
+    let data_type = match (of, u32::try_from(element)) {
+        (of, Ok(0)) => of,
+        // An array's text would have to be made of those of its elements.
+        (Type::Unsupported | Type::Input | Type::Vector, _) | (_, Err(_)) => Type::Unsupported,
+        (of, Ok(number)) => Type::Array(Box::new(of), number),
     };
     let quoted = match sql::quoted(&name) {
         Ok(quoted) => quoted,
@@ -323,40 +312,4 @@ fn column(row: &PgRow, labels: &Labels) -> sqlx::Result<std::result::Result<Colu
         in_key: row.try_get("in_key")?,
         has_default: row.try_get("has_default")?,
     }))
-}
-
-/// A type by its name in the catalog. Its modifier is as the type's own input functions pack it.
-fn base_type(name: &str, typmod: i32, labels: Option<&Arc<[String]>>) -> Type {
-    if let Some(labels) = labels {
-        return Type::Enum(Arc::clone(labels));
-    }
-    match name {
-        "bool" => Type::Bool,
-        "int2" => Type::Int2,
-        "int4" => Type::Int4,
-        "int8" => Type::Int8,
-        "float4" => Type::Float4,
-        "float8" => Type::Float8,
-        "numeric" if typmod < 4 => Type::Numeric(None),
-        "numeric" => {
-            let packed = typmod - 4;
-            // The scale is eleven bits and a sign.
-            let scale = ((packed & 0x7ff) ^ 1024) - 1024;
-            Type::Numeric(Some(((packed >> 16) & 0xffff, scale)))
-        }
-        "varchar" | "bpchar" => Type::Text(usize::try_from(typmod - 4).ok()),
-        "text" | "citext" => Type::Text(None),
-        "name" => Type::Name,
-        "bytea" => Type::Bytea,
-        "json" => Type::Json,
-        "jsonb" => Type::Jsonb,
-        "timestamptz" => Type::Timestamptz,
-        "timestamp" => Type::Timestamp,
-        "date" => Type::Date,
-        "time" => Type::Time,
-        "uuid" => Type::Uuid,
-        "inet" => Type::Inet,
-        "cidr" => Type::Cidr,
-        _ => Type::Unsupported,
-    }
 }

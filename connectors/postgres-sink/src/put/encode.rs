@@ -1,7 +1,12 @@
 //! A value as the binary form of a column's type. Pure; what does not fit is an error.
 
 mod array;
+mod bits;
+mod hstore;
+mod input;
+mod interval;
 mod json;
+mod meaning;
 mod net;
 mod numeric;
 mod text;
@@ -12,7 +17,9 @@ use std::borrow::Cow;
 use connect_api::Value;
 
 use super::catalog::Type;
-use crate::config::EpochUnit;
+
+pub(crate) use meaning::Meaning;
+pub(crate) use time::ExcessDigits;
 
 /// Why a value does not fit a column; never the value (Invariant 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +33,19 @@ impl Misfit {
     fn out_of_range() -> Self {
         Self::new("cannot hold a number of that size")
     }
+
+    fn of_type(value: &Value) -> Self {
+        Self::new(format!("cannot take a value of type {}", value.type_name()))
+    }
 }
 
 type Fit = Result<(), Misfit>;
+
+/// What the configuration says about values that a column cannot hold as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rules {
+    pub excess_digits: ExcessDigits,
+}
 
 /// The length that stands for null.
 const NULL: [u8; 4] = (-1_i32).to_be_bytes();
@@ -45,7 +62,7 @@ pub(crate) fn null(out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// Why the column cannot take the value.
-pub(crate) fn value(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
+pub(crate) fn value(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec<u8>) -> Fit {
     match (data_type, value) {
         (_, Value::Null) => null(out),
         (Type::Text(limit), Value::String(text)) => return text::text(text, *limit, out),
@@ -53,70 +70,74 @@ pub(crate) fn value(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
         (Type::Int4, Value::Int(number)) => fixed(out, narrow::<i32>(*number)?.to_be_bytes()),
         (Type::Int2, Value::Int(number)) => fixed(out, narrow::<i16>(*number)?.to_be_bytes()),
         (Type::Int2 | Type::Int4 | Type::Int8, Value::Decimal(decimal)) => {
-            return self::value(data_type, &Value::Int(numeric::integer(decimal)?), out);
+            let number = Value::Int(numeric::integer(decimal)?);
+            return self::value(data_type, &number, rules, out);
         }
         (Type::Bool, Value::Boolean(flag)) => fixed(out, [u8::from(*flag)]),
-        (Type::Float8, Value::Float(number)) => fixed(out, number.to_be_bytes()),
-        (Type::Float8, Value::Int(number)) => {
-            fixed(
-                out,
-                numeric::exact(*number, f64::MANTISSA_DIGITS)?.to_be_bytes(),
-            );
-        }
-        (Type::Float4, Value::Float(number)) => {
-            fixed(out, numeric::single(*number)?.to_be_bytes());
-        }
-        (Type::Float4, Value::Int(number)) => {
-            let exact = numeric::exact(*number, f32::MANTISSA_DIGITS)?;
-            fixed(out, (exact as f32).to_be_bytes());
-        }
-        (Type::Numeric(limits), Value::Int(number)) => {
-            return numeric::from_integer(*number, *limits, out);
-        }
-        (Type::Numeric(limits), Value::Float(number)) => {
-            return numeric::from_float(*number, *limits, out);
-        }
-        (Type::Numeric(limits), Value::Decimal(decimal)) => {
-            return numeric::from_decimal(decimal, *limits, out);
-        }
+        (Type::Float8 | Type::Float4, _) => return numeric::float(data_type, value, out),
+        (Type::Numeric(limits), _) => return numeric::numeric(value, *limits, out),
         (Type::Bytea, Value::Bytes(bytes)) => return sized(out, bytes),
         (Type::Json | Type::Jsonb, _) => {
             return json::value(*data_type == Type::Jsonb, value, out);
         }
-        (Type::Array(of, number), _) => return array::value(of, *number, value, out),
+        (Type::Array(of, number), _) => {
+            let of = array::Of {
+                data_type: of,
+                number: *number,
+                meaning: None,
+                rules,
+            };
+            return array::value(of, value, out);
+        }
+        (
+            Type::Timestamptz(_)
+            | Type::Timestamp(_)
+            | Type::Date
+            | Type::Time(_)
+            | Type::Timetz(_)
+            | Type::Interval(_),
+            _,
+        ) => return temporal(data_type, value, rules, out),
         _ => return less_common(data_type, value, out),
     }
     Ok(())
 }
 
-/// Appends an integer that counts from 1970 on as a timestamp or a date.
+/// Appends a value whose schema tells more of it than its type.
 ///
 /// # Errors
 /// As [`value`].
-pub(crate) fn epoch(data_type: &Type, number: i64, unit: EpochUnit, out: &mut Vec<u8>) -> Fit {
-    let micros = match (data_type, unit) {
-        // A date reaches further than a timestamp.
-        (Type::Date, EpochUnit::Days) => {
-            fixed(out, time::date(number)?.to_be_bytes());
-            return Ok(());
-        }
-        _ => time::since_epoch(number, unit)?,
-    };
-    if *data_type == Type::Date {
-        fixed(out, time::midnight(micros)?.to_be_bytes());
-    } else {
-        fixed(out, time::timestamp(micros)?.to_be_bytes());
+pub(crate) fn meant(
+    meaning: Meaning,
+    data_type: &Type,
+    value: &Value,
+    rules: Rules,
+    out: &mut Vec<u8>,
+) -> Fit {
+    if let Type::Array(of, number) = data_type {
+        let of = array::Of {
+            data_type: of,
+            number: *number,
+            meaning: Some(meaning),
+            rules,
+        };
+        return match value {
+            Value::Null => self::value(data_type, value, rules, out),
+            _ => array::value(of, value, out),
+        };
     }
-    Ok(())
+    meaning::value(meaning, data_type, value, rules, out)
 }
 
-fn less_common(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
+fn temporal(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec<u8>) -> Fit {
     match (data_type, value) {
-        (Type::Timestamptz | Type::Timestamp, Value::Timestamp(micros)) => {
-            fixed(out, time::timestamp(*micros)?.to_be_bytes());
-        }
-        (Type::Timestamptz | Type::Timestamp, Value::String(text)) => {
-            let micros = time::timestamp(time::parse_timestamp(text)?)?;
+        (Type::Timestamptz(digits) | Type::Timestamp(digits), _) => {
+            let micros = match value {
+                Value::Timestamp(micros) => *micros,
+                Value::String(text) => time::parse_timestamp(text, rules)?,
+                _ => return Err(Misfit::of_type(value)),
+            };
+            let micros = time::timestamp(time::precise(micros, *digits, rules)?)?;
             fixed(out, micros.to_be_bytes());
         }
         (Type::Date, Value::Date(days)) => {
@@ -125,10 +146,35 @@ fn less_common(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
         (Type::Date, Value::String(text)) => {
             fixed(out, time::date(time::parse_date(text)?)?.to_be_bytes());
         }
-        (Type::Time, Value::Time(micros)) => fixed(out, time::time(*micros)?.to_be_bytes()),
-        (Type::Time, Value::String(text)) => {
-            fixed(out, time::time(time::parse_time(text)?)?.to_be_bytes());
+        (Type::Time(digits), _) => {
+            let micros = match value {
+                Value::Time(micros) => *micros,
+                Value::String(text) => time::parse_time(text, rules)?,
+                _ => return Err(Misfit::of_type(value)),
+            };
+            let micros = time::time(time::precise(micros, *digits, rules)?)?;
+            fixed(out, micros.to_be_bytes());
         }
+        (Type::Timetz(digits), _) => {
+            let (micros, east) = match value {
+                Value::Time(micros) => (*micros, 0),
+                Value::String(text) => time::parse_timetz(text, rules)?,
+                _ => return Err(Misfit::of_type(value)),
+            };
+            let micros = time::time(time::precise(micros, *digits, rules)?)?;
+            fixed(out, time::timetz(micros, east));
+        }
+        (Type::Interval(digits), Value::String(text)) => {
+            let interval = interval::parse(text, rules)?;
+            fixed(out, interval.precise(*digits, rules)?.to_bytes()?);
+        }
+        _ => return Err(Misfit::of_type(value)),
+    }
+    Ok(())
+}
+
+fn less_common(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
+    match (data_type, value) {
         (Type::Uuid, Value::String(text)) => fixed(out, text::uuid(text)?),
         (Type::Uuid, Value::Bytes(bytes)) => match <[u8; 16]>::try_from(bytes.as_ref()) {
             Ok(bytes) => fixed(out, bytes),
@@ -136,14 +182,16 @@ fn less_common(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
         },
         (Type::Name, Value::String(text)) => return text::name(text, out),
         (Type::Enum(labels), Value::String(text)) => return text::label(text, labels, out),
+        (Type::Xml | Type::Input, Value::String(text)) => return text::text(text, None, out),
+        (Type::Versioned, Value::String(text)) => return text::versioned(text, out),
+        (Type::Vector, _) => return input::vector(value, out),
         (Type::Inet, Value::String(text)) => return net::inet(text, out),
         (Type::Cidr, Value::String(text)) => return net::cidr(text, out),
-        _ => {
-            return Err(Misfit::new(format!(
-                "cannot take a value of type {}",
-                value.type_name()
-            )));
-        }
+        (Type::Macaddr, Value::String(text)) => fixed(out, net::macaddr(text)?),
+        (Type::Macaddr8, Value::String(text)) => fixed(out, net::macaddr8(text)?),
+        (Type::Bit(_) | Type::Varbit(_), _) => return bits::value(data_type, value, out),
+        (Type::Hstore, _) => return hstore::value(value, out),
+        _ => return Err(Misfit::of_type(value)),
     }
     Ok(())
 }
@@ -182,3 +230,6 @@ fn measured(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Fit) -> Fit {
 fn narrow<T: TryFrom<i64>>(number: i64) -> Result<T, Misfit> {
     T::try_from(number).map_err(|_| Misfit::out_of_range())
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,7 +73,7 @@ impl Put<'_> {
         let limit = self.writer.config.socket_timeout;
         match timed(limit, write::probe(self.session, runs)).await {
             Ok(()) => Ok(None),
-            Err(error) => self.refused(&error).await?.refusal(),
+            Err(error) => self.refused(&error, runs).await?.refusal(),
         }
     }
 }

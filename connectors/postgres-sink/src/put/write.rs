@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::AssertSqlSafe;
 
 use super::batch::{Run, is_merge};
-use super::catalog::{Table, is_current};
+use super::catalog::{Column, Table, is_current};
 use crate::config::InsertMode;
 use crate::error::{Policy, policy_of};
 use crate::letters::Letters;
@@ -186,7 +186,7 @@ fn staging(run: &Run) -> Vec<String> {
         needed.push(create(&run.table, &run.keys));
     }
     if let Some(columns) = &run.columns
-        && is_merge(run.merging.mode)
+        && is_staged(run, columns)
         && !run.writes.is_empty()
     {
         needed.push(create(&run.table, columns));
@@ -194,8 +194,41 @@ fn staging(run: &Run) -> Vec<String> {
     needed
 }
 
+/// Whether the writes go through a staging table.
+fn is_staged(run: &Run, columns: &[usize]) -> bool {
+    is_merge(run.merging.mode) || has_inputs(&run.table, columns)
+}
+
+fn has_inputs(table: &Table, columns: &[usize]) -> bool {
+    columns.iter().any(|&at| table.columns[at].is_input())
+}
+
 fn create(table: &Table, columns: &[usize]) -> String {
-    sql::create_staging(PLACE, &table.quoted, names(table, columns))
+    let expressions = casts(table, columns, |_| "text");
+    sql::create_staging(PLACE, &table.quoted, expressions.iter().map(String::as_str))
+}
+
+/// What to select from a staging table: there, what only Postgres can read is still text.
+fn staged(staging: &str, table: &Table, columns: &[usize]) -> String {
+    if !has_inputs(table, columns) {
+        return staging.to_owned();
+    }
+    let expressions = casts(table, columns, |column| &column.shown);
+    sql::derived(staging, expressions.iter().map(String::as_str))
+}
+
+/// The columns by name; those that only Postgres can read are cast to a type.
+fn casts<'a>(
+    table: &'a Table,
+    columns: &[usize],
+    to: impl Fn(&'a Column) -> &'a str,
+) -> Vec<String> {
+    let columns = columns.iter().map(|&at| &table.columns[at]);
+    let cast = |column: &'a Column| match column.is_input() {
+        true => format!("{0}::{1} AS {0}", column.quoted, to(column)),
+        false => column.quoted.clone(),
+    };
+    columns.map(cast).collect()
 }
 
 fn names<'a>(table: &'a Table, columns: &'a [usize]) -> impl Iterator<Item = &'a str> {
@@ -217,18 +250,20 @@ async fn write(session: &mut Session, run: &Run, filled: &mut HashSet<String>) -
         let staging = empty_staging(session, create(table, &run.keys), filled).await?;
         let statement = sql::copy(&staging, names(table, &run.keys));
         copy(session, &statement, run.deletes.data()).await?;
+        let staging = staged(&staging, table, &run.keys);
         execute(session, sql::delete(&staging, &table.quoted, &keys)).await?;
     }
     let Some(columns) = run.columns.as_ref().filter(|_| !run.writes.is_empty()) else {
         return Ok(());
     };
-    if !is_merge(run.merging.mode) {
+    if !is_staged(run, columns) {
         let statement = sql::copy(&table.quoted, names(table, columns));
         return copy(session, &statement, run.writes.data()).await;
     }
     let staging = empty_staging(session, create(table, columns), filled).await?;
     let statement = sql::copy(&staging, names(table, columns));
     copy(session, &statement, run.writes.data()).await?;
+    let staging = staged(&staging, table, columns);
     execute(session, merge(run, columns, &staging)).await
 }
 
@@ -255,7 +290,8 @@ fn merge(run: &Run, columns: &[usize], staging: &str) -> String {
     match run.merging.mode {
         InsertMode::Update => merge.update(),
         InsertMode::InsertIgnore => merge.insert_ignore(),
-        InsertMode::Insert | InsertMode::Upsert => merge.upsert(),
+        InsertMode::Insert => merge.insert(),
+        InsertMode::Upsert => merge.upsert(),
     }
 }
 

@@ -115,3 +115,87 @@ fn any_timestamp_comes_back() -> Result<()> {
     });
     identity("timestamptz", timestamps.boxed())
 }
+
+#[test]
+fn any_bytes_come_back() -> Result<()> {
+    let bytes = any::<Vec<u8>>().prop_map(|bytes| {
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        (Value::Bytes(bytes.into()), format!("\\x{digits}"))
+    });
+    identity("bytea", bytes.boxed())
+}
+
+#[test]
+fn any_integer_comes_back_from_where_it_fits() -> Result<()> {
+    let shown = |number: i64| (Value::Int(number), number.to_string());
+    identity(
+        "smallint",
+        any::<i16>().prop_map(move |n| shown(n.into())).boxed(),
+    )?;
+    identity(
+        "integer",
+        any::<i32>().prop_map(move |n| shown(n.into())).boxed(),
+    )?;
+    identity("bigint", any::<i64>().prop_map(shown).boxed())
+}
+
+#[test]
+fn any_table_of_integers_comes_back() -> Result<()> {
+    let tables = (1..4_usize, 1..4_usize, any::<u32>(), any::<bool>());
+    let tables = tables.prop_map(|(rows, columns, first, as_text)| {
+        let row = |row: usize| {
+            let numbers = (0..columns).map(|at| i64::from(first) + (row * columns + at) as i64);
+            numbers.map(Value::Int).collect::<Vec<_>>()
+        };
+        let table = Value::Array((0..rows).map(|at| Value::Array(row(at))).collect());
+        let mut text = String::new();
+        json::write(&table, &mut text).unwrap();
+        let expect = text.replace('[', "{").replace(']', "}");
+        (if as_text { nested(&text) } else { table }, expect)
+    });
+    identity("bigint[]", tables.boxed())
+}
+
+#[test]
+fn any_date_comes_back() -> Result<()> {
+    let dates = (-719_162..2_932_897_i32, any::<bool>()).prop_map(|(days, as_text)| {
+        let mut text = String::new();
+        json::write(&Value::Date(days), &mut text).unwrap();
+        let text = text.trim_matches('"').to_owned();
+        let value = match as_text {
+            true => Value::from(text.as_str()),
+            false => Value::Date(days),
+        };
+        (value, text)
+    });
+    identity("date", dates.boxed())
+}
+
+#[test]
+fn any_bits_come_back() -> Result<()> {
+    let bits = "[01]{0,70}".prop_map(|bits| (Value::from(bits.as_str()), bits));
+    identity("bit varying", bits.boxed())
+}
+
+#[test]
+fn any_map_of_texts_comes_back() -> Result<()> {
+    let text = "[a-z\"\\\\ é]{0,9}";
+    let maps = proptest::collection::btree_map(text, proptest::option::of(text), 0..5);
+    let maps = maps.prop_map(|map| {
+        let mut entries: Vec<_> = map.into_iter().collect();
+        // As jsonb has them.
+        entries.sort_by_key(|(key, _)| (key.len(), key.clone()));
+        let quoted = |text: &Option<String>| serde_json::to_string(text).unwrap();
+        let shown = entries.iter().map(|(key, value)| {
+            let key = quoted(&Some(key.clone()));
+            format!("{key}: {}", quoted(value))
+        });
+        let expect = format!("{{{}}}", shown.collect::<Vec<_>>().join(", "));
+        let pairs = entries.iter().map(|(key, value)| {
+            let value = value.as_deref().map_or(Value::Null, Value::from);
+            (Value::from(key.as_str()), value)
+        });
+        (Value::Map(pairs.collect()), expect)
+    });
+    identity("jsonb", maps.boxed())
+}

@@ -189,7 +189,7 @@ async fn without_tolerance_nothing_behind_the_error_lands() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn targets_that_cannot_keep_the_promise_are_refused() -> Result<()> {
     let database = database(
-        "CREATE UNLOGGED TABLE events (n int); CREATE TABLE t (n int, m interval); \
+        "CREATE UNLOGGED TABLE events (n int); CREATE TABLE t (n int, m money); \
          CREATE VIEW v AS SELECT 1 AS n",
     )
     .await?;
@@ -205,7 +205,7 @@ async fn targets_that_cannot_keep_the_promise_are_refused() -> Result<()> {
         (
             "t",
             r#"{"m":1}"#,
-            "column m is of type interval, which is not supported",
+            "column m is of type money, which is not supported",
         ),
     ] {
         let mut task = task(&database, &[("table.name.format", table)])?;

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use connect_api::{Kind, Schema, Value, json};
 
-use crate::config::{EpochUnit, PostgresSinkConfig};
-use crate::put::batch::{Wanted, epoch_unit};
+use crate::config::PostgresSinkConfig;
+use crate::put::batch::Wanted;
 use crate::put::catalog::{Table, Type};
+use crate::put::encode::Meaning;
 use crate::sql;
 
 /// `CREATE TABLE` of a quoted name.
@@ -125,27 +126,64 @@ fn definition(column: &Wanted) -> Result<String, String> {
 
 /// None: the schema does not tell.
 fn column_type(schema: &Schema) -> Option<String> {
-    let semantic = match (&schema.kind, schema.name.as_deref()) {
-        (Kind::Int32, Some("io.debezium.time.Date")) => Some("DATE"),
-        // Both are without a time zone in the database that they come from.
-        (Kind::Int64, Some("io.debezium.time.Timestamp" | "io.debezium.time.MicroTimestamp")) => {
-            Some("TIMESTAMP")
+    if let Some(semantic) = semantic(schema) {
+        return Some(semantic);
+    }
+    match &schema.kind {
+        Kind::Any => schema.name.as_ref().map(|_| "JSONB".to_owned()),
+        Kind::Array(of) => {
+            let element = semantic(of).or_else(|| scalar(&of.kind).map(str::to_owned));
+            Some(match element {
+                Some(element) => format!("{element}[]"),
+                None => "JSONB".to_owned(),
+            })
         }
-        (Kind::String, Some("io.debezium.time.ZonedTimestamp")) => Some("TIMESTAMPTZ"),
-        (Kind::String, Some("io.debezium.data.Json")) => Some("JSONB"),
-        (Kind::String, Some("io.debezium.data.Uuid")) => Some("UUID"),
-        _ => None,
-    };
-    match (&schema.kind, semantic) {
-        (_, Some(semantic)) => Some(semantic.to_owned()),
-        (Kind::Any, _) => None,
-        (Kind::Array(of), _) => Some(match scalar(&of.kind) {
-            Some(element) => format!("{element}[]"),
-            None => "JSONB".to_owned(),
-        }),
-        (kind, _) => Some(scalar(kind).unwrap_or("JSONB").to_owned()),
+        kind => Some(scalar(kind).unwrap_or("JSONB").to_owned()),
     }
 }
+
+/// The type that the schema's name stands for: Debezium's semantic types.
+fn semantic(schema: &Schema) -> Option<String> {
+    let name = schema.name.as_deref()?.strip_prefix("io.debezium.")?;
+    let parameter = |name: &str| {
+        let mut parameters = schema.parameters.iter();
+        parameters
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
+    };
+    let column = match (&schema.kind, name) {
+        (Kind::Int32, "time.Date") | (Kind::String, "time.IsoDate") => "DATE",
+        (Kind::Int32, "time.Time") | (Kind::Int64, "time.MicroTime" | "time.NanoTime") => "TIME",
+        (Kind::String, "time.IsoTime") => "TIME",
+        (Kind::String, "time.ZonedTime") => "TIMETZ",
+        // All are without a time zone in the database that they come from.
+        (Kind::Int64, "time.Timestamp" | "time.MicroTimestamp" | "time.NanoTimestamp") => {
+            "TIMESTAMP"
+        }
+        (Kind::String, "time.ZonedTimestamp" | "time.IsoTimestamp") => "TIMESTAMPTZ",
+        (Kind::Int64, "time.MicroDuration" | "time.NanoDuration") => "INTERVAL",
+        (Kind::String, "time.Interval") => "INTERVAL",
+        (Kind::String, "data.Json") => "JSONB",
+        (Kind::String, "data.Uuid") => "UUID",
+        (Kind::String, "data.Xml") => "XML",
+        (Kind::String, "data.Ltree") => "LTREE",
+        (Kind::String, "data.TsVector") => "TSVECTOR",
+        (Kind::Struct(_), "data.VariableScaleDecimal") => "NUMERIC",
+        (Kind::Struct(_), "data.geometry.Point") => "POINT",
+        (Kind::Bytes, "data.Bits") => {
+            let length = parameter("length").and_then(|length| length.parse::<u32>().ok());
+            return Some(match length {
+                Some(length @ 1..=MAX_BITS) => format!("BIT({length})"),
+                _ => "BIT VARYING".to_owned(),
+            });
+        }
+        _ => return None,
+    };
+    Some(column.to_owned())
+}
+
+/// The longest `bit(n)` that Postgres has.
+const MAX_BITS: u32 = 83_886_080;
 
 fn scalar(kind: &Kind) -> Option<&'static str> {
     Some(match kind {
@@ -167,8 +205,9 @@ fn scalar(kind: &Kind) -> Option<&'static str> {
 }
 
 fn default_of(schema: &Schema, data_type: &str, default: &Value) -> Result<String, String> {
-    match (default, epoch_unit(schema, None)) {
-        (Value::Int(number), Some(unit)) => literal(&counted(*number, unit)?),
+    let meant = Meaning::of(schema).map(|meaning| meaning.literal(default));
+    match (default, meant) {
+        (_, Some(Some(text))) => quoted(&text.map_err(|misfit| misfit.0.into_owned())?),
         (Value::Array(items), _) if data_type.ends_with("[]") => {
             let items: Result<Vec<_>, _> = items.iter().map(literal).collect();
             Ok(format!("ARRAY[{}]::{data_type}", items?.join(", ")))
@@ -178,19 +217,6 @@ fn default_of(schema: &Schema, data_type: &str, default: &Value) -> Result<Strin
         _ if data_type == "JSONB" => quoted(&json_text(default)?),
         _ => literal(default),
     }
-}
-
-/// What an integer of one of Debezium's types stands for.
-fn counted(number: i64, unit: EpochUnit) -> Result<Value, String> {
-    let far = || "is too far away".to_owned();
-    let micros = match unit {
-        EpochUnit::Days => return i32::try_from(number).map(Value::Date).map_err(|_| far()),
-        EpochUnit::Seconds => 1_000_000,
-        EpochUnit::Milliseconds => 1_000,
-        EpochUnit::Microseconds => 1,
-    };
-    let micros = number.checked_mul(micros).ok_or_else(far)?;
-    Ok(Value::Timestamp(micros))
 }
 
 /// A value in quotes: Postgres reads it as the column's type.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use connect_api::{Error, Field, Kind, Result, Schema, SinkRecord, Struct, Value};
 
-use super::source::{Source, epoch_unit, header, keys};
-use crate::config::{EpochUnit, InsertMode, PostgresSinkConfig, UnknownFields};
+use super::source::{Source, header, keys, meaning};
+use crate::config::{InsertMode, PostgresSinkConfig, UnknownFields};
 use crate::put::catalog::{Catalog, Column, Table, Type};
-use crate::put::encode::{self, Misfit};
+use crate::put::encode::{self, Meaning, Misfit, Rules};
 
 /// A column and where its value comes from.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub(super) struct Cell {
     /// A null is refused here, rather than by Postgres for the whole batch.
     required: bool,
     is_key: bool,
-    /// What an integer counts, where the column is a timestamp or a date.
-    epoch: Option<EpochUnit>,
+    /// What the schema of the field tells that the column's type does not.
+    meaning: Option<Meaning>,
     /// Stands for null.
     default: Option<Value>,
 }
@@ -48,6 +48,7 @@ pub(super) struct Plan {
     pub deletes: bool,
     pub merging: Merging,
     cells: Vec<Cell>,
+    rules: Rules,
     /// Kept so that their addresses stay theirs.
     _schemas: (Option<Arc<Schema>>, Option<Arc<Schema>>),
 }
@@ -113,6 +114,7 @@ impl Plan {
             keys,
             deletes: row.is_none(),
             cells,
+            rules: config.rules,
             _schemas: (
                 row.map(|row| Arc::clone(row.schema())),
                 record
@@ -136,19 +138,22 @@ impl Plan {
             .value
             .as_struct()
             .map_or(&[] as &[_], Struct::values);
+        let rules = self.rules;
         // Postgres has at most 1600 columns.
         out.extend_from_slice(&(self.cells.len() as i16).to_be_bytes());
         for cell in &self.cells {
             let start = out.len();
             let fit = match &cell.source {
-                Source::Field(at) => cell.encode(&values[*at], out),
-                Source::Absent => cell.encode(&Value::Null, out),
-                Source::KeyField(at) => cell.encode(&key_values[*at], out),
-                Source::Key => cell.encode(&record.key.value, out),
-                Source::Header(name) => cell.encode(header(record, name), out),
-                Source::Topic => cell.encode(&Value::from(record.topic.as_ref()), out),
-                Source::Partition => cell.encode(&Value::Int(record.source.partition.into()), out),
-                Source::Offset => cell.encode(&Value::Int(record.offset), out),
+                Source::Field(at) => cell.encode(&values[*at], rules, out),
+                Source::Absent => cell.encode(&Value::Null, rules, out),
+                Source::KeyField(at) => cell.encode(&key_values[*at], rules, out),
+                Source::Key => cell.encode(&record.key.value, rules, out),
+                Source::Header(name) => cell.encode(header(record, name), rules, out),
+                Source::Topic => cell.encode(&Value::from(record.topic.as_ref()), rules, out),
+                Source::Partition => {
+                    cell.encode(&Value::Int(record.source.partition.into()), rules, out)
+                }
+                Source::Offset => cell.encode(&Value::Int(record.offset), rules, out),
             };
             if let Err(Misfit(why)) = fit {
                 let Column { name, shown, .. } = &self.table.columns[cell.column];
@@ -168,18 +173,19 @@ impl Cell {
         let Some(schema) = self.source.fixed_schema(record) else {
             return;
         };
-        if matches!(
-            self.data_type,
-            Type::Timestamptz | Type::Timestamp | Type::Date
-        ) {
-            self.epoch = epoch_unit(&schema, config.epoch_unit);
-        }
+        let meaning = meaning(&schema, config.epoch_unit);
+        self.meaning = meaning.and_then(|meaning| meaning.for_column(&self.data_type));
         if config.replace_nulls {
             self.default.clone_from(&schema.default);
         }
     }
 
-    fn encode(&self, value: &Value, out: &mut Vec<u8>) -> std::result::Result<(), Misfit> {
+    fn encode(
+        &self,
+        value: &Value,
+        rules: Rules,
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<(), Misfit> {
         let mut value = value;
         if value.is_null() {
             value = self.default.as_ref().unwrap_or(value);
@@ -187,10 +193,10 @@ impl Cell {
                 return Err(Misfit("cannot be null".into()));
             }
         }
-        if let (Some(unit), Value::Int(number)) = (self.epoch, value) {
-            return encode::epoch(&self.data_type, *number, unit, out);
+        match self.meaning {
+            Some(meaning) => encode::meant(meaning, &self.data_type, value, rules, out),
+            None => encode::value(&self.data_type, value, rules, out),
         }
-        encode::value(&self.data_type, value, out)
     }
 }
 
@@ -303,11 +309,7 @@ fn cell(table: &Table, column: usize, source: Source, is_key: bool) -> Result<Ce
         required,
         ..
     } = &table.columns[column];
-    let unsupported = match data_type {
-        Type::Array(of, _) => **of == Type::Unsupported,
-        other => *other == Type::Unsupported,
-    };
-    if unsupported {
+    if *data_type == Type::Unsupported {
         return Err(Error::config(format!(
             "column {name} is of type {shown}, which is not supported: leave it out with \
              fields.whitelist"
@@ -319,7 +321,7 @@ fn cell(table: &Table, column: usize, source: Source, is_key: bool) -> Result<Ce
         data_type: data_type.clone(),
         required: is_key || (*required && !table.has_triggers),
         is_key,
-        epoch: None,
+        meaning: None,
         default: None,
     })
 }
@@ -329,7 +331,9 @@ fn cell(table: &Table, column: usize, source: Source, is_key: bool) -> Result<Ce
 fn absent(table: &Table, cells: &mut Vec<Cell>) {
     for (at, column) in table.columns.iter().enumerate() {
         let given = cells.iter().any(|cell| cell.column == at);
-        if given || column.has_default || column.generated {
+        // Texts that Postgres reads take a longer way, which a null need not go.
+        let detour = column.is_input() && !column.required;
+        if given || column.has_default || column.generated || detour {
             continue;
         }
         cells.push(Cell {
@@ -338,7 +342,7 @@ fn absent(table: &Table, cells: &mut Vec<Cell>) {
             data_type: column.data_type.clone(),
             required: column.required && !table.has_triggers,
             is_key: false,
-            epoch: None,
+            meaning: None,
             default: None,
         });
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use connect_api::{Error, Kind, Result, Schema, SinkRecord, Struct, Value};
 
 use crate::config::{EpochUnit, PkMode, PostgresSinkConfig};
+use crate::put::encode::Meaning;
 
 /// The columns that Confluent's sink gives `pk.mode=kafka`.
 const KAFKA_COLUMNS: [&str; 3] = ["__connect_topic", "__connect_partition", "__connect_offset"];
@@ -56,14 +57,13 @@ fn field(value: &Value, at: usize) -> Option<Arc<Schema>> {
     Some(Arc::clone(&field.schema))
 }
 
-/// What integers of a schema count, in columns that are timestamps or dates.
-pub(crate) fn epoch_unit(schema: &Schema, configured: Option<EpochUnit>) -> Option<EpochUnit> {
+/// What values of a schema mean; plain integers count by `timestamp.epoch.unit` where the column is
+/// a timestamp or a date.
+pub(crate) fn meaning(schema: &Schema, configured: Option<EpochUnit>) -> Option<Meaning> {
     match (&schema.kind, schema.name.as_deref()) {
-        (Kind::Any, _) | (Kind::Int64, None) => configured,
-        (Kind::Int32, Some("io.debezium.time.Date")) => Some(EpochUnit::Days),
-        (Kind::Int64, Some("io.debezium.time.Timestamp")) => Some(EpochUnit::Milliseconds),
-        (Kind::Int64, Some("io.debezium.time.MicroTimestamp")) => Some(EpochUnit::Microseconds),
-        _ => None,
+        (Kind::Any, _) | (Kind::Int64, None) => configured.map(Meaning::Epoch),
+        (Kind::Array(of), _) if schema.name.is_none() => meaning(of, configured),
+        _ => Meaning::of(schema),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Arrays of one dimension.
+//! Arrays, of any number of dimensions that Postgres has.
 
 use std::fmt;
 
@@ -6,48 +6,95 @@ use connect_api::{Value, json};
 use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Fit, Misfit, measured, text};
+use super::{Fit, Meaning, Misfit, Rules, measured, text};
 use crate::put::catalog::Type;
 
-/// dimensions, whether there are nulls, type of the elements; then length and first index.
+/// dimensions, whether there are nulls, type of the elements; then length and first index of each
+/// dimension.
 const HEADER: usize = 12;
 const DIMENSION: usize = 8;
+/// The most dimensions that Postgres has.
+const MAX_DIMENSIONS: usize = 6;
 
-pub(super) fn value(of: &Type, number: u32, value: &Value, out: &mut Vec<u8>) -> Fit {
+/// The elements of an array's type.
+#[derive(Clone, Copy)]
+pub(super) struct Of<'a> {
+    pub data_type: &'a Type,
+    /// Their type's number in the catalog.
+    pub number: u32,
+    pub meaning: Option<Meaning>,
+    pub rules: Rules,
+}
+
+impl Of<'_> {
+    /// Whether an array within the array is an element.
+    fn is_json(&self) -> bool {
+        matches!(self.data_type, Type::Json | Type::Jsonb)
+    }
+
+    /// How many arrays the first element is in.
+    fn dimensions(&self, value: &Value) -> usize {
+        match value {
+            _ if self.is_json() => 1,
+            Value::Array(items) => {
+                1 + items.first().map_or(0, |first| match first {
+                    Value::Array(_) => self.dimensions(first),
+                    _ => 0,
+                })
+            }
+            Value::Json(text) => {
+                let opening = text.bytes().take_while(|b| b"[ \t\r\n".contains(b));
+                opening.filter(|&byte| byte == b'[').count()
+            }
+            _ => 0,
+        }
+    }
+}
+
+pub(super) fn value(of: Of<'_>, value: &Value, out: &mut Vec<u8>) -> Fit {
+    if !matches!(value, Value::Array(_) | Value::Json(_)) {
+        return Err(Misfit::of_type(value));
+    }
+    let dimensions = of.dimensions(value).max(1);
+    if dimensions > MAX_DIMENSIONS {
+        return Err(Misfit::new(
+            "cannot take an array of more than 6 dimensions",
+        ));
+    }
     measured(out, |out| {
         let start = out.len();
-        out.extend_from_slice(&[0; HEADER + DIMENSION]);
+        out.resize(start + HEADER + DIMENSION * dimensions, 0);
         let mut elements = Elements {
             of,
+            dimensions,
+            level: 0,
+            lengths: [None; MAX_DIMENSIONS],
             count: 0,
             nulls: false,
             misfit: None,
             out,
         };
         match value {
-            Value::Array(items) => {
-                for item in items {
-                    elements.push(item)?;
-                }
-            }
+            Value::Array(items) => elements.all(items)?,
             Value::Json(text) => elements.read(text)?,
-            _ => {
-                return Err(Misfit::new(format!(
-                    "cannot take a value of type {}",
-                    value.type_name()
-                )));
-            }
+            _ => {}
         }
-        let (count, nulls) = (elements.count, elements.nulls);
-        let header = [
-            i32::from(count > 0),
-            i32::from(nulls),
-            number.cast_signed(),
-            count,
-            1,
-        ];
-        for (i, word) in header.iter().enumerate() {
-            out[start + 4 * i..start + 4 * i + 4].copy_from_slice(&word.to_be_bytes());
+        let (count, nulls, lengths) = (elements.count, elements.nulls, elements.lengths);
+        if count == 0 && dimensions > 1 {
+            return Err(Misfit::new("cannot take an empty array within an array"));
+        }
+        let mut at = start;
+        let mut put = |word: i32| {
+            out[at..at + 4].copy_from_slice(&word.to_be_bytes());
+            at += 4;
+        };
+        // At most 6.
+        put(if count > 0 { dimensions as i32 } else { 0 });
+        put(i32::from(nulls));
+        put(of.number.cast_signed());
+        for length in lengths.iter().take(dimensions) {
+            put(length.unwrap_or(0));
+            put(1);
         }
         if count == 0 {
             out.truncate(start + HEADER);
@@ -57,7 +104,11 @@ pub(super) fn value(of: &Type, number: u32, value: &Value, out: &mut Vec<u8>) ->
 }
 
 struct Elements<'a> {
-    of: &'a Type,
+    of: Of<'a>,
+    dimensions: usize,
+    /// The dimension that is being read.
+    level: usize,
+    lengths: [Option<i32>; MAX_DIMENSIONS],
     count: i32,
     nulls: bool,
     misfit: Option<Misfit>,
@@ -65,10 +116,45 @@ struct Elements<'a> {
 }
 
 impl Elements<'_> {
+    fn all(&mut self, items: &[Value]) -> Fit {
+        for item in items {
+            match item {
+                Value::Array(inner) if self.is_outer() => {
+                    self.level += 1;
+                    self.all(inner)?;
+                    self.level -= 1;
+                }
+                _ if self.is_outer() => return Err(ragged()),
+                Value::Array(_) if !self.of.is_json() => return Err(ragged()),
+                _ => self.push(item)?,
+            }
+        }
+        self.ended(items.len())
+    }
+
+    fn is_outer(&self) -> bool {
+        self.level + 1 < self.dimensions
+    }
+
+    /// All arrays of one dimension have one length.
+    fn ended(&mut self, length: usize) -> Fit {
+        let length = i32::try_from(length).map_err(|_| Misfit::new("cannot take so many elements"));
+        let length = length?;
+        match self.lengths[self.level].replace(length) {
+            Some(before) if before != length => Err(ragged()),
+            _ => Ok(()),
+        }
+    }
+
     fn push(&mut self, item: &Value) -> Fit {
         self.count += 1;
         self.nulls |= item.is_null();
-        super::value(self.of, item, self.out)
+        match self.of.meaning {
+            Some(meaning) => {
+                super::meant(meaning, self.of.data_type, item, self.of.rules, self.out)
+            }
+            None => super::value(self.of.data_type, item, self.of.rules, self.out),
+        }
     }
 
     fn read(&mut self, text: &str) -> Fit {
@@ -83,25 +169,37 @@ impl Elements<'_> {
 
     /// An element as it stands in the JSON text. Most are plain texts and are not copied twice.
     fn push_raw(&mut self, raw: &str) -> Fit {
-        let nested = matches!(self.of, Type::Json | Type::Jsonb);
-        match (self.of, raw.as_bytes()) {
+        match (self.of.data_type, raw.as_bytes()) {
+            (_, [b'[', ..]) if self.is_outer() => {
+                self.level += 1;
+                self.read(raw)?;
+                self.level -= 1;
+                Ok(())
+            }
+            _ if self.is_outer() => Err(ragged()),
             (Type::Text(limit), [b'"', inner @ .., b'"']) if !inner.contains(&b'\\') => {
                 self.count += 1;
                 text::text(&raw[1..raw.len() - 1], *limit, self.out)
             }
-            (_, [b'{' | b'[', ..]) if nested => self.push(&Value::Json(raw.into())),
-            (_, [b'"', ..]) if nested => {
+            (_, [b'{' | b'[', ..]) if self.of.is_json() => self.push(&Value::Json(raw.into())),
+            (_, [b'"', ..]) if self.of.is_json() => {
                 // Within an array of JSON a string stands for itself.
-                self.count += 1;
-                super::value(self.of, &Value::Json(raw.into()), self.out)
+                self.push(&Value::Json(raw.into()))
             }
-            (_, [b'[', ..]) => Err(Misfit::new("cannot take an array within an array")),
+            (_, [b'{', ..]) if self.of.data_type == &Type::Hstore => {
+                self.push(&Value::Json(raw.into()))
+            }
+            (_, [b'[', ..]) => Err(ragged()),
             _ => {
                 let item = json::parse(raw).map_err(|error| Misfit::new(error.to_string()))?;
                 self.push(&item)
             }
         }
     }
+}
+
+fn ragged() -> Misfit {
+    Misfit::new("cannot take arrays of different lengths or depths within an array")
 }
 
 impl<'de> Visitor<'de> for &mut Elements<'_> {
@@ -112,11 +210,17 @@ impl<'de> Visitor<'de> for &mut Elements<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let mut length = 0;
         while let Some(raw) = items.next_element::<&RawValue>()? {
+            length += 1;
             if let Err(misfit) = self.push_raw(raw.get()) {
                 self.misfit = Some(misfit);
                 return Err(A::Error::custom("misfit"));
             }
+        }
+        if let Err(misfit) = self.ended(length) {
+            self.misfit = Some(misfit);
+            return Err(A::Error::custom("misfit"));
         }
         Ok(())
     }

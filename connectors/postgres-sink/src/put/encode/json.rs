@@ -32,23 +32,50 @@ pub(super) fn value(is_jsonb: bool, value: &Value, out: &mut Vec<u8>) -> Fit {
 }
 
 fn append(is_jsonb: bool, text: &str, out: &mut Vec<u8>) -> Fit {
-    if is_jsonb && has_nul(text.as_bytes()) {
-        return Err(Misfit::new("cannot take a JSON text with a NUL character"));
+    if is_jsonb {
+        check_escapes(text.as_bytes())?;
     }
     out.extend_from_slice(text.as_bytes());
     Ok(())
 }
 
-/// Whether the JSON text holds the escape of a NUL character.
-fn has_nul(text: &[u8]) -> bool {
+/// A json column keeps the text as it is; a jsonb column keeps characters, and has none for an
+/// escaped NUL and for half of a surrogate pair.
+fn check_escapes(text: &[u8]) -> Fit {
     let mut rest = text;
+    let mut high = false;
     while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
+        if high && at > 0 {
+            return Err(lone_surrogate());
+        }
         rest = &rest[at + 1..];
-        if rest.starts_with(b"u0000") {
-            return true;
+        let unit = match rest.split_first() {
+            Some((b'u', digits)) => digits.get(..4).and_then(code_unit),
+            _ => None,
+        };
+        match (high, unit) {
+            (_, Some(0)) => {
+                return Err(Misfit::new("cannot take a JSON text with a NUL character"));
+            }
+            (false, Some(0xd800..=0xdbff)) => high = true,
+            (true, Some(0xdc00..=0xdfff)) => high = false,
+            (true, _) | (false, Some(0xdc00..=0xdfff)) => return Err(lone_surrogate()),
+            (false, _) => {}
         }
         // Whatever is escaped is no escape itself.
-        rest = rest.get(1..).unwrap_or_default();
+        rest = rest
+            .get(if unit.is_some() { 5 } else { 1 }..)
+            .unwrap_or_default();
     }
-    false
+    if high { Err(lone_surrogate()) } else { Ok(()) }
+}
+
+fn lone_surrogate() -> Misfit {
+    Misfit::new("cannot take a JSON text with half of a surrogate pair")
+}
+
+fn code_unit(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |unit, &digit| {
+        Some(unit * 16 + char::from(digit).to_digit(16)?)
+    })
 }

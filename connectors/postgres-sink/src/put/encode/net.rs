@@ -1,4 +1,4 @@
-//! Addresses and networks.
+//! Addresses: of networks, of hosts in them, and of hardware.
 
 use std::net::IpAddr;
 
@@ -68,4 +68,33 @@ fn append(address: IpAddr, bits: u8, is_cidr: u8, out: &mut Vec<u8>) {
             fixed(out, bytes);
         }
     }
+}
+
+/// Six pairs of hexadecimal digits, with colons or hyphens between them.
+pub(super) fn macaddr(text: &str) -> Result<[u8; 6], Misfit> {
+    hardware(text)
+}
+
+/// Eight pairs; six are not filled up.
+pub(super) fn macaddr8(text: &str) -> Result<[u8; 8], Misfit> {
+    hardware(text)
+}
+
+fn hardware<const N: usize>(text: &str) -> Result<[u8; N], Misfit> {
+    let misfit = || Misfit::new("cannot take a text that is not a hardware address");
+    let text = text.as_bytes();
+    if text.len() != N * 3 - 1 {
+        return Err(misfit());
+    }
+    let mut bytes = [0; N];
+    for (byte, part) in bytes.iter_mut().zip(text.chunks(3)) {
+        let separated = part
+            .get(2)
+            .is_none_or(|&s| s == text[2] && matches!(s, b':' | b'-'));
+        let digit = |at: usize| char::from(part[at]).to_digit(16);
+        let value = digit(0).zip(digit(1)).filter(|_| separated);
+        let (high, low) = value.ok_or_else(misfit)?;
+        *byte = u8::try_from(high << 4 | low).map_err(|_| misfit())?;
+    }
+    Ok(bytes)
 }

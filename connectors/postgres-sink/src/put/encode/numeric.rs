@@ -2,10 +2,11 @@
 
 use std::io::Write as _;
 
-use connect_api::Decimal;
+use connect_api::{Decimal, Value};
 use num_bigint::Sign;
 
-use super::{Fit, Misfit, measured};
+use super::{Fit, Misfit, fixed, measured};
+use crate::put::catalog::Type;
 
 /// Digits in all and after the point.
 type Limits = Option<(i32, i32)>;
@@ -19,6 +20,77 @@ const NEGATIVE_INFINITY: u16 = 0xF000;
 /// Postgres's limits for numbers of any size.
 const MAX_WHOLE: i64 = 131_072;
 const MAX_SCALE: i64 = 16_383;
+
+/// Appends a `real` or a `double precision`.
+pub(super) fn float(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
+    match (data_type, value) {
+        (Type::Float8, Value::Float(number)) => fixed(out, number.to_be_bytes()),
+        (Type::Float8, Value::Int(number)) => {
+            fixed(out, exact(*number, f64::MANTISSA_DIGITS)?.to_be_bytes());
+        }
+        (Type::Float8, Value::Decimal(decimal)) => {
+            fixed(out, nearest(decimal)?.to_be_bytes());
+        }
+        (_, Value::Float(number)) => fixed(out, single(*number)?.to_be_bytes()),
+        (_, Value::Int(number)) => {
+            let exact = exact(*number, f32::MANTISSA_DIGITS)?;
+            fixed(out, (exact as f32).to_be_bytes());
+        }
+        (_, Value::Decimal(decimal)) => {
+            fixed(out, single(nearest(decimal)?)?.to_be_bytes());
+        }
+        _ => return Err(Misfit::of_type(value)),
+    }
+    Ok(())
+}
+
+/// Appends a `numeric`.
+pub(super) fn numeric(value: &Value, limits: Limits, out: &mut Vec<u8>) -> Fit {
+    match value {
+        Value::Int(number) => from_integer(*number, limits, out),
+        Value::Float(number) => from_float(*number, limits, out),
+        Value::Decimal(decimal) => from_decimal(decimal, limits, out),
+        Value::String(text) => from_text(text, limits, out),
+        _ => Err(Misfit::of_type(value)),
+    }
+}
+
+/// The digits of a decimal that is written as text, as some do to keep them.
+fn from_text(text: &str, limits: Limits, out: &mut Vec<u8>) -> Fit {
+    match text {
+        "NaN" => return from_float(f64::NAN, limits, out),
+        "Infinity" => return from_float(f64::INFINITY, limits, out),
+        "-Infinity" => return from_float(f64::NEG_INFINITY, limits, out),
+        _ => {}
+    }
+    let decimal = text.parse::<Decimal>();
+    let decimal =
+        decimal.map_err(|_| Misfit::new("cannot take a text that is not a decimal number"))?;
+    from_decimal(&decimal, limits, out)
+}
+
+/// The float that a decimal stands for: the one that, printed with as many digits, is the decimal.
+/// Where there is none, the decimal has digits that a float cannot hold.
+fn nearest(decimal: &Decimal) -> Result<f64, Misfit> {
+    let digits = decimal.unscaled.magnitude().to_string();
+    let digits = digits.trim_end_matches('0');
+    let unknown = || Misfit::new("cannot hold all digits of the number");
+    let text = format!("{}e{}", decimal.unscaled, -i64::from(decimal.scale));
+    let number: f64 = text.parse().map_err(|_| unknown())?;
+    if number.is_infinite() {
+        return Err(Misfit::out_of_range());
+    }
+    if digits.is_empty() {
+        return Ok(number);
+    }
+    let printed = format!("{:.*e}", digits.len() - 1, number.abs());
+    let mantissa = printed.split('e').next().unwrap_or_default();
+    let is_same = mantissa
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .eq(digits.bytes());
+    is_same.then_some(number).ok_or_else(unknown)
+}
 
 /// The integer that a decimal is, where it is one.
 pub(super) fn integer(decimal: &Decimal) -> Result<i64, Misfit> {
@@ -35,23 +107,24 @@ pub(super) fn integer(decimal: &Decimal) -> Result<i64, Misfit> {
 }
 
 /// The float that an integer is, where a float of so many bits can hold it.
-pub(super) fn exact(number: i64, bits: u32) -> Result<f64, Misfit> {
+fn exact(number: i64, bits: u32) -> Result<f64, Misfit> {
     if number.unsigned_abs() <= 1 << bits {
         return Ok(number as f64);
     }
     Err(Misfit::new("cannot hold all digits of the number"))
 }
 
-/// The nearest float of 32 bits; none of them is infinite unless the number was.
-pub(super) fn single(number: f64) -> Result<f32, Misfit> {
+/// The nearest float of 32 bits; none of them is infinite or zero unless the number was.
+fn single(number: f64) -> Result<f32, Misfit> {
     let single = number as f32;
-    if single.is_infinite() && number.is_finite() {
+    let vanished = single == 0.0 && number != 0.0;
+    if vanished || single.is_infinite() && number.is_finite() {
         return Err(Misfit::out_of_range());
     }
     Ok(single)
 }
 
-pub(super) fn from_integer(number: i64, limits: Limits, out: &mut Vec<u8>) -> Fit {
+fn from_integer(number: i64, limits: Limits, out: &mut Vec<u8>) -> Fit {
     let mut digits = [0_u8; 20];
     let count = decimal_digits(number.unsigned_abs(), &mut digits);
     write(number < 0, &digits[..count], 0, (limits, false), out)
@@ -59,7 +132,21 @@ pub(super) fn from_integer(number: i64, limits: Limits, out: &mut Vec<u8>) -> Fi
 
 /// A float is written as the shortest decimal that reads back as the same float. A column with a
 /// scale rounds it: its digits were never exact.
-pub(super) fn from_float(number: f64, limits: Limits, out: &mut Vec<u8>) -> Fit {
+fn from_float(number: f64, limits: Limits, out: &mut Vec<u8>) -> Fit {
+    from_shortest(number, number.abs(), limits, out)
+}
+
+/// As any float, but for the digits that it has only as one of 64 bits.
+pub(super) fn from_single(number: f64, limits: Limits, out: &mut Vec<u8>) -> Fit {
+    from_shortest(number, (number as f32).abs(), limits, out)
+}
+
+fn from_shortest(
+    number: f64,
+    magnitude: impl std::fmt::LowerExp,
+    limits: Limits,
+    out: &mut Vec<u8>,
+) -> Fit {
     if number.is_nan() {
         return special(NAN, out);
     }
@@ -83,7 +170,7 @@ pub(super) fn from_float(number: f64, limits: Limits, out: &mut Vec<u8>) -> Fit 
     let mut text = [0_u8; 32];
     let mut rest = &mut text[..];
     let malformed = || Misfit::new("cannot take the float");
-    write!(rest, "{:e}", number.abs()).map_err(|_| malformed())?;
+    write!(rest, "{magnitude:e}").map_err(|_| malformed())?;
     let unused = rest.len();
     let text = &text[..text.len() - unused];
     let at = text
@@ -122,7 +209,7 @@ fn few_digits(number: f64) -> Option<(u64, i64)> {
     None
 }
 
-pub(super) fn from_decimal(decimal: &Decimal, limits: Limits, out: &mut Vec<u8>) -> Fit {
+fn from_decimal(decimal: &Decimal, limits: Limits, out: &mut Vec<u8>) -> Fit {
     let negative = decimal.unscaled.sign() == Sign::Minus;
     let scale = i64::from(decimal.scale);
     let magnitude = decimal.unscaled.magnitude();
@@ -145,7 +232,7 @@ fn special(sign: u16, out: &mut Vec<u8>) -> Fit {
     })
 }
 
-fn header(out: &mut Vec<u8>, groups: i16, weight: i16, sign: u16, scale: i16) {
+fn header(out: &mut Vec<u8>, groups: u16, weight: i16, sign: u16, scale: i16) {
     out.extend_from_slice(&groups.to_be_bytes());
     out.extend_from_slice(&weight.to_be_bytes());
     out.extend_from_slice(&sign.to_be_bytes());
@@ -229,7 +316,8 @@ fn groups(negative: bool, digits: &[u8], whole: i64, scale: i64, out: &mut Vec<u
     let weight = i16::try_from((whole - 1).div_euclid(4)).map_err(|_| Misfit::out_of_range())?;
     let first = (whole - 1).rem_euclid(4) as usize + 1;
     let count = 1 + digits.len().saturating_sub(first).div_ceil(4);
-    let count = i16::try_from(count).map_err(|_| Misfit::out_of_range())?;
+    // Postgres reads it without a sign.
+    let count = u16::try_from(count).map_err(|_| Misfit::out_of_range())?;
     let sign = if negative { NEGATIVE } else { POSITIVE };
     header(out, count, weight, sign, scale);
     let (head, tail) = digits.split_at(first.min(digits.len()));

@@ -1,11 +1,15 @@
 //! Texts, names, labels of enums, and UUIDs.
 
-use super::{Fit, Misfit, sized};
+use super::{Fit, Misfit, length, measured, sized};
 
 /// The longest name that Postgres keeps whole.
 const MAX_NAME: usize = 63;
 
+/// The version of the binary forms that are a text.
+const VERSION: u8 = 1;
+
 pub(super) fn text(text: &str, limit: Option<usize>, out: &mut Vec<u8>) -> Fit {
+    length(text.len())?;
     no_nul(text)?;
     if let Some(limit) = limit {
         // A character has at least one byte, so most texts need not be counted.
@@ -24,6 +28,15 @@ pub(super) fn name(text: &str, out: &mut Vec<u8>) -> Fit {
         return Err(Misfit::new("cannot take a name of more than 63 bytes"));
     }
     self::text(text, None, out)
+}
+
+pub(super) fn versioned(text: &str, out: &mut Vec<u8>) -> Fit {
+    no_nul(text)?;
+    measured(out, |out| {
+        out.push(VERSION);
+        out.extend_from_slice(text.as_bytes());
+        Ok(())
+    })
 }
 
 pub(super) fn label(text: &str, labels: &[String], out: &mut Vec<u8>) -> Fit {

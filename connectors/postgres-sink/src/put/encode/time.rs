@@ -1,6 +1,6 @@
 //! Dates, times and timestamps: ISO 8601 texts, and Postgres's count from 2000-01-01.
 
-use super::Misfit;
+use super::{Misfit, Rules};
 use crate::config::EpochUnit;
 
 const DAY: i64 = 86_400_000_000;
@@ -24,25 +24,69 @@ pub(super) fn timestamp(micros: i64) -> Result<i64, Misfit> {
         .ok_or_else(out_of_range)
 }
 
-/// Microseconds since 1970, from a count of some unit.
-pub(super) fn since_epoch(number: i64, unit: EpochUnit) -> Result<i64, Misfit> {
+/// What becomes of digits that a column does not keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ExcessDigits {
+    /// They are an error, unless they are zeros.
+    #[default]
+    Error,
+    /// They are cut off.
+    Truncate,
+}
+
+/// Microseconds, from a count of some unit.
+pub(super) fn micros(number: i64, unit: EpochUnit, rules: Rules) -> Result<i64, Misfit> {
     let micros = match unit {
         EpochUnit::Days => DAY,
         EpochUnit::Seconds => 1_000_000,
         EpochUnit::Milliseconds => 1_000,
         EpochUnit::Microseconds => 1,
+        EpochUnit::Nanoseconds => return Ok(cut(number, 1_000, rules)?.div_euclid(1_000)),
     };
     number.checked_mul(micros).ok_or_else(out_of_range)
 }
 
-/// Days since 2000, from microseconds since 1970. A time of the day would be lost without a word.
-pub(super) fn midnight(micros: i64) -> Result<i32, Misfit> {
+/// The same with so many digits of a second: Postgres would round the others without a word.
+pub(super) fn precise(micros: i64, digits: u8, rules: Rules) -> Result<i64, Misfit> {
+    if digits >= 6 {
+        return Ok(micros);
+    }
+    cut(micros, 10_i64.pow(6 - u32::from(digits)), rules)
+}
+
+fn cut(number: i64, unit: i64, rules: Rules) -> Result<i64, Misfit> {
+    let excess = number.rem_euclid(unit);
+    if excess != 0 && rules.excess_digits == ExcessDigits::Error {
+        return Err(excess_digits());
+    }
+    // The smallest numbers have no multiple of the unit below them.
+    number.checked_sub(excess).ok_or_else(out_of_range)
+}
+
+/// Millionths, from the digits after a point.
+pub(super) fn digits_cut(digits: &[u8], rules: Rules) -> Result<i64, Misfit> {
+    let (kept, excess) = digits.split_at(digits.len().min(6));
+    if excess.iter().any(|&digit| digit != b'0') && rules.excess_digits == ExcessDigits::Error {
+        return Err(excess_digits());
+    }
+    let micros = (0..6).map(|place| kept.get(place).map_or(0, |digit| i64::from(digit - b'0')));
+    Ok(micros.fold(0, |micros, digit| micros * 10 + digit))
+}
+
+fn excess_digits() -> Misfit {
+    Misfit::new(
+        "cannot hold all digits of a second: timestamp.excess.digits=truncate cuts them off",
+    )
+}
+
+/// Days from microseconds, both since 1970. A time of the day would be lost without a word.
+pub(super) fn midnight(micros: i64) -> Result<i64, Misfit> {
     if micros.rem_euclid(DAY) != 0 {
         return Err(Misfit::new(
             "cannot take a count that is not midnight in UTC",
         ));
     }
-    date(micros.div_euclid(DAY))
+    Ok(micros.div_euclid(DAY))
 }
 
 /// Days since 2000, from those since 1970.
@@ -61,75 +105,115 @@ pub(super) fn time(micros: i64) -> Result<i64, Misfit> {
     Ok(micros)
 }
 
-fn out_of_range() -> Misfit {
+pub(super) fn out_of_range() -> Misfit {
     Misfit::new("cannot hold a date that far away")
 }
 
+/// A time of the day and its zone, which Postgres counts west of UTC.
+pub(super) fn timetz(micros: i64, east: i32) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(&micros.to_be_bytes());
+    bytes[8..].copy_from_slice(&(-east).to_be_bytes());
+    bytes
+}
+
 /// Microseconds since 1970 of `2024-02-29T12:34:56.789+02:00`: a blank may stand for the T, seconds
-/// and fraction may be left out, and a text without an offset is UTC. Digits beyond Postgres's
-/// microseconds are cut off.
-pub(super) fn parse_timestamp(text: &str) -> Result<i64, Misfit> {
-    let parsed = || {
-        let mut rest = Cursor(text.as_bytes());
-        let days = rest.date()?;
-        if !rest.is_empty() {
-            rest.any_of(b"Tt ")?;
-        } else {
+/// and fraction may be left out, and a text without an offset is UTC.
+pub(super) fn parse_timestamp(text: &str, rules: Rules) -> Result<i64, Misfit> {
+    let mut rest = Cursor::new(text);
+    let parsed = rest.timestamp();
+    rest.checked(parsed, rules, "timestamp")
+}
+
+/// Days since 1970 of `2024-02-29`; a Z may follow.
+pub(super) fn parse_date(text: &str) -> Result<i64, Misfit> {
+    let mut rest = Cursor::new(text);
+    let parsed = rest.date().filter(|_| rest.utc());
+    rest.checked(parsed, Rules::default(), "date")
+}
+
+/// Microseconds since midnight of `12:34:56.789`; a Z may follow.
+pub(super) fn parse_time(text: &str, rules: Rules) -> Result<i64, Misfit> {
+    let mut rest = Cursor::new(text);
+    let parsed = rest.time().filter(|_| rest.utc());
+    rest.checked(parsed, rules, "time")
+}
+
+/// Microseconds since midnight and seconds east of UTC of `12:34:56.789+02:00`.
+pub(super) fn parse_timetz(text: &str, rules: Rules) -> Result<(i64, i32), Misfit> {
+    let mut rest = Cursor::new(text);
+    let parsed = rest.time().zip(rest.offset());
+    let parsed = parsed.filter(|_| rest.is_empty());
+    let (micros, east) = rest.checked(parsed, rules, "time")?;
+    Ok((micros, i32::try_from(east).map_err(|_| out_of_range())?))
+}
+
+struct Cursor<'a> {
+    rest: &'a [u8],
+    /// Digits beyond microseconds.
+    excess: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            rest: text.as_bytes(),
+            excess: &[],
+        }
+    }
+
+    fn checked<T>(&self, parsed: Option<T>, rules: Rules, what: &str) -> Result<T, Misfit> {
+        let parsed = parsed.ok_or_else(|| {
+            Misfit::new(format!("cannot take a text that is not an ISO 8601 {what}"))
+        })?;
+        if rules.excess_digits == ExcessDigits::Error
+            && self.excess.iter().any(|&digit| digit != b'0')
+        {
+            return Err(excess_digits());
+        }
+        Ok(parsed)
+    }
+
+    /// Whether nothing is left, or only the mark of UTC.
+    fn utc(&mut self) -> bool {
+        self.any_of(b"Zz");
+        self.is_empty()
+    }
+
+    fn timestamp(&mut self) -> Option<i64> {
+        let days = self.date()?;
+        if self.is_empty() {
             return days.checked_mul(DAY);
         }
-        let micros = rest.time()?;
-        let offset = rest.offset()?;
-        rest.is_empty().then_some(())?;
+        self.any_of(b"Tt ")?;
+        let micros = self.time()?;
+        let offset = self.offset()?;
+        self.is_empty().then_some(())?;
         let seconds = micros.checked_sub(offset * 1_000_000)?;
         days.checked_mul(DAY)?.checked_add(seconds)
-    };
-    parsed().ok_or_else(|| Misfit::new("cannot take a text that is not an ISO 8601 timestamp"))
-}
+    }
 
-/// Days since 1970 of `2024-02-29`.
-pub(super) fn parse_date(text: &str) -> Result<i64, Misfit> {
-    let parsed = || {
-        let mut rest = Cursor(text.as_bytes());
-        let days = rest.date()?;
-        rest.is_empty().then_some(days)
-    };
-    parsed().ok_or_else(|| Misfit::new("cannot take a text that is not an ISO 8601 date"))
-}
-
-/// Microseconds since midnight of `12:34:56.789`.
-pub(super) fn parse_time(text: &str) -> Result<i64, Misfit> {
-    let parsed = || {
-        let mut rest = Cursor(text.as_bytes());
-        let micros = rest.time()?;
-        rest.is_empty().then_some(micros)
-    };
-    parsed().ok_or_else(|| Misfit::new("cannot take a text that is not an ISO 8601 time"))
-}
-
-struct Cursor<'a>(&'a [u8]);
-
-impl Cursor<'_> {
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.rest.is_empty()
     }
 
     fn any_of(&mut self, bytes: &[u8]) -> Option<u8> {
-        let (&first, rest) = self.0.split_first()?;
+        let (&first, rest) = self.rest.split_first()?;
         bytes.contains(&first).then(|| {
-            self.0 = rest;
+            self.rest = rest;
             first
         })
     }
 
     fn number(&mut self, digits: usize) -> Option<i64> {
         let mut number = 0;
-        for &byte in self.0.get(..digits)? {
+        for &byte in self.rest.get(..digits)? {
             if !byte.is_ascii_digit() {
                 return None;
             }
             number = number * 10 + i64::from(byte - b'0');
         }
-        self.0 = &self.0[digits..];
+        self.rest = &self.rest[digits..];
         Some(number)
     }
 
@@ -138,11 +222,7 @@ impl Cursor<'_> {
         let year = match self.any_of(b"+-") {
             None => self.number(4)?,
             Some(sign) => {
-                let digits = self
-                    .0
-                    .iter()
-                    .take_while(|byte| byte.is_ascii_digit())
-                    .count();
+                let digits = self.digits();
                 if !(4..=7).contains(&digits) {
                     return None;
                 }
@@ -172,18 +252,20 @@ impl Cursor<'_> {
         }
         // As in Postgres, a leap second is the first of the next minute.
         let exists = hour < 24 && minute < 60 && second <= 60;
-        exists.then(|| ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros)
+        let ends_day = (hour, minute, second, micros) == (24, 0, 0, 0);
+        (exists || ends_day).then(|| ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros)
+    }
+
+    fn digits(&self) -> usize {
+        let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit());
+        digits.count()
     }
 
     fn fraction(&mut self) -> Option<i64> {
-        let digits = self
-            .0
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let digits = self.digits();
         let kept = digits.min(6);
         let micros = self.number(kept).filter(|_| digits > 0)?;
-        self.0 = &self.0[digits - kept..];
+        (self.excess, self.rest) = self.rest.split_at(digits - kept);
         Some(micros * 10_i64.pow(6 - u32::try_from(kept).ok()?))
     }
 
@@ -200,7 +282,13 @@ impl Cursor<'_> {
         } else {
             0
         };
-        (hours < 16 && minutes < 60).then_some(sign * (hours * 60 + minutes) * 60)
+        // Times of before the zones had offsets of seconds.
+        let seconds = match self.any_of(b":") {
+            Some(_) => self.number(2)?,
+            None => 0,
+        };
+        let exists = hours < 16 && minutes < 60 && seconds < 60;
+        exists.then_some(sign * ((hours * 60 + minutes) * 60 + seconds))
     }
 }
 

@@ -1,0 +1,171 @@
+//! The types of columns, by what the catalog says of them.
+
+use std::sync::Arc;
+
+/// Numbers of types from here on are of extensions and users.
+const FIRST_OWN: i64 = 16_384;
+
+/// A type that this sink can encode, domains resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    /// The digits in all and those after the point, where the column limits them.
+    Numeric(Option<(i32, i32)>),
+    /// text, varchar, char and citext; the limit is in characters.
+    Text(Option<usize>),
+    Name,
+    Bytea,
+    Json,
+    Jsonb,
+    /// How many digits of a second the column keeps.
+    Timestamptz(u8),
+    /// As Timestamptz.
+    Timestamp(u8),
+    Date,
+    /// As Timestamptz.
+    Time(u8),
+    /// As Timestamptz.
+    Timetz(u8),
+    /// As Timestamptz.
+    Interval(u8),
+    Uuid,
+    Inet,
+    Cidr,
+    Macaddr,
+    Macaddr8,
+    /// bit(n): exactly so many bits.
+    Bit(usize),
+    /// bit varying: at most so many.
+    Varbit(Option<usize>),
+    Enum(Arc<[String]>),
+    Xml,
+    Hstore,
+    /// Types whose binary form is the number of its version and their text: jsonpath, ltree.
+    Versioned,
+    /// A type that only its own input function reads: the text goes through a staging table.
+    Input,
+    /// pgvector's types: as [`Type::Input`], and arrays of numbers.
+    Vector,
+    /// The type of the elements and its number in the catalog.
+    Array(Box<Type>, u32),
+    Unsupported,
+}
+
+/// What the catalog says of a type.
+pub(super) struct Named<'a> {
+    pub name: &'a str,
+    /// `pg_type.typtype`.
+    pub kind: &'a str,
+    pub number: i64,
+    /// As the type's own input functions pack it.
+    pub typmod: i32,
+}
+
+impl Type {
+    pub(super) fn of(named: &Named<'_>, labels: Option<&Arc<[String]>>) -> Self {
+        match (labels, named.kind) {
+            (Some(labels), _) => Self::Enum(Arc::clone(labels)),
+            (None, "b") => Self::base(named),
+            // Ranges and multiranges.
+            (None, "r" | "m") => Self::Input,
+            _ => Self::Unsupported,
+        }
+    }
+
+    fn base(named: &Named<'_>) -> Self {
+        let typmod = named.typmod;
+        match named.name {
+            "bool" => Self::Bool,
+            "int2" => Self::Int2,
+            "int4" => Self::Int4,
+            "int8" => Self::Int8,
+            "float4" => Self::Float4,
+            "float8" => Self::Float8,
+            "numeric" if typmod < 4 => Self::Numeric(None),
+            "numeric" => {
+                let packed = typmod - 4;
+                // The scale is eleven bits and a sign.
+                let scale = ((packed & 0x7ff) ^ 1024) - 1024;
+                Self::Numeric(Some(((packed >> 16) & 0xffff, scale)))
+            }
+            "varchar" | "bpchar" => Self::Text(usize::try_from(typmod - 4).ok()),
+            "text" | "citext" => Self::Text(None),
+            "name" => Self::Name,
+            "bytea" => Self::Bytea,
+            "json" => Self::Json,
+            "jsonb" => Self::Jsonb,
+            "uuid" => Self::Uuid,
+            "inet" => Self::Inet,
+            "cidr" => Self::Cidr,
+            "macaddr" => Self::Macaddr,
+            "macaddr8" => Self::Macaddr8,
+            "bit" => usize::try_from(typmod).map_or(Self::Unsupported, Self::Bit),
+            "varbit" => Self::Varbit(usize::try_from(typmod).ok()),
+            "xml" => Self::Xml,
+            "hstore" if named.number >= FIRST_OWN => Self::Hstore,
+            "jsonpath" => Self::Versioned,
+            "ltree" | "lquery" | "ltxtquery" if named.number >= FIRST_OWN => Self::Versioned,
+            "vector" | "halfvec" if named.number >= FIRST_OWN => Self::Vector,
+            name => Self::temporal(name, typmod).unwrap_or_else(|| Self::input(named)),
+        }
+    }
+
+    fn temporal(name: &str, typmod: i32) -> Option<Self> {
+        let digits = match u8::try_from(typmod) {
+            Ok(digits) if digits < 6 => digits,
+            _ => 6,
+        };
+        Some(match name {
+            "timestamptz" => Self::Timestamptz(digits),
+            "timestamp" => Self::Timestamp(digits),
+            "date" => Self::Date,
+            "time" => Self::Time(digits),
+            "timetz" => Self::Timetz(digits),
+            "interval" => interval(typmod),
+            _ => return None,
+        })
+    }
+
+    /// Types that read a text without changing it. Others of the server are not for data, or, as
+    /// money does, round what they read.
+    fn input(named: &Named<'_>) -> Self {
+        let reads = matches!(
+            named.name,
+            "point"
+                | "line"
+                | "lseg"
+                | "box"
+                | "path"
+                | "polygon"
+                | "circle"
+                | "tsvector"
+                | "tsquery"
+                | "pg_lsn"
+        );
+        if reads || named.number >= FIRST_OWN {
+            Self::Input
+        } else {
+            Self::Unsupported
+        }
+    }
+}
+
+/// An interval that keeps some fields only, such as `interval year to month`, would drop the others
+/// without a word.
+fn interval(typmod: i32) -> Type {
+    const ALL_FIELDS: i32 = 0x7fff;
+    const ALL_DIGITS: i32 = 0xffff;
+    if typmod < 0 {
+        return Type::Interval(6);
+    }
+    match (typmod >> 16, typmod & 0xffff) {
+        (ALL_FIELDS, ALL_DIGITS) => Type::Interval(6),
+        (ALL_FIELDS, digits) => Type::Interval(u8::try_from(digits).map_or(6, |d| d.min(6))),
+        _ => Type::Unsupported,
+    }
+}

@@ -1,0 +1,204 @@
+//! Any value for any type: bytes of the length that they say, or an error; never a panic.
+
+use connect_api::Decimal;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::EpochUnit;
+
+fn types() -> Vec<Type> {
+    let scalars = [
+        Type::Bool,
+        Type::Int2,
+        Type::Int4,
+        Type::Int8,
+        Type::Float4,
+        Type::Float8,
+        Type::Numeric(None),
+        Type::Numeric(Some((6, 2))),
+        Type::Numeric(Some((3, -2))),
+        Type::Text(None),
+        Type::Text(Some(3)),
+        Type::Name,
+        Type::Bytea,
+        Type::Json,
+        Type::Jsonb,
+        Type::Timestamptz(6),
+        Type::Timestamp(0),
+        Type::Date,
+        Type::Time(3),
+        Type::Timetz(6),
+        Type::Interval(2),
+        Type::Uuid,
+        Type::Inet,
+        Type::Cidr,
+        Type::Macaddr,
+        Type::Macaddr8,
+        Type::Bit(4),
+        Type::Varbit(None),
+        Type::Enum(vec!["sad".to_owned()].into()),
+        Type::Xml,
+        Type::Hstore,
+        Type::Versioned,
+        Type::Input,
+        Type::Vector,
+    ];
+    let arrays = scalars.iter().cloned();
+    let arrays = arrays.map(|of| Type::Array(Box::new(of), 1));
+    scalars.iter().cloned().chain(arrays).collect()
+}
+
+fn meanings() -> Vec<Meaning> {
+    let units = [
+        EpochUnit::Days,
+        EpochUnit::Seconds,
+        EpochUnit::Milliseconds,
+        EpochUnit::Microseconds,
+        EpochUnit::Nanoseconds,
+    ];
+    let counts = units.into_iter().flat_map(|unit| {
+        [
+            Meaning::Epoch(unit),
+            Meaning::TimeOfDay(unit),
+            Meaning::Duration(unit),
+        ]
+    });
+    let bits = [Meaning::Bits(None), Meaning::Bits(Some(5)), Meaning::Single];
+    counts.chain(bits).collect()
+}
+
+/// What was written has the length that it says.
+fn is_whole(out: &[u8]) -> bool {
+    let Some((length, value)) = out.split_first_chunk() else {
+        return false;
+    };
+    match i32::from_be_bytes(*length) {
+        -1 => value.is_empty(),
+        length => usize::try_from(length) == Ok(value.len()),
+    }
+}
+
+fn check(value: &Value) -> Result<(), TestCaseError> {
+    for data_type in types() {
+        let mut out = Vec::new();
+        if super::value(&data_type, value, Rules::default(), &mut out).is_ok() {
+            prop_assert!(is_whole(&out), "{:?} of {:?}", data_type, value);
+        }
+        for meaning in meanings() {
+            let mut out = Vec::new();
+            let rules = Rules {
+                excess_digits: ExcessDigits::Truncate,
+            };
+            if meant(meaning, &data_type, value, rules, &mut out).is_ok() {
+                prop_assert!(is_whole(&out), "{:?} of {:?}", data_type, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Boolean),
+        any::<i64>().prop_map(Value::Int),
+        prop_oneof![Just(i64::MIN), Just(i64::MAX), -9..9_i64].prop_map(Value::Int),
+        any::<f64>().prop_map(Value::Float),
+        ".{0,8}".prop_map(|text| Value::from(text.as_str())),
+        "[-+0-9:TZPYMDHSW.,/ e]{0,24}".prop_map(|text| Value::from(text.as_str())),
+        "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9](:[0-6][0-9](\\.[0-9]{1,9})?)?Z?"
+            .prop_map(|text| Value::from(text.as_str())),
+        any::<Vec<u8>>().prop_map(|bytes| Value::Bytes(bytes.into())),
+        (any::<i128>(), any::<i32>())
+            .prop_map(|(digits, scale)| Decimal::new(digits.into(), scale % 200_000))
+            .prop_map(|decimal| Value::Decimal(Box::new(decimal))),
+        any::<i32>().prop_map(Value::Date),
+        any::<i64>().prop_map(Value::Time),
+        any::<i64>().prop_map(Value::Timestamp),
+        "\\[(\\[1,2\\],|\\[\\]|1|,|\"x\"|null|\\{\\}| )*\\]"
+            .prop_filter("JSON", |text| {
+                serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+            })
+            .prop_map(|text| Value::Json(text.as_str().into())),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        let pairs = proptest::collection::vec((inner.clone(), inner.clone()), 0..3);
+        prop_oneof![
+            proptest::collection::vec(inner, 0..4).prop_map(Value::Array),
+            pairs.prop_map(Value::Map),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_value_is_whole_or_refused(value in values()) {
+        check(&value)?;
+    }
+}
+
+#[test]
+fn what_is_too_long_for_postgres_is_refused_before_it_is_copied() {
+    // Pages that are never touched are never there.
+    let zeros = Value::Bytes(vec![0; MAX_LENGTH + 1].into());
+    let mut out = Vec::new();
+    let refused = value(&Type::Bytea, &zeros, Rules::default(), &mut out);
+    assert_eq!(
+        refused,
+        Err(Misfit::new("cannot take a value of 1 GiB or more"))
+    );
+    assert_eq!(out.capacity(), 0);
+}
+
+#[test]
+fn numeric_has_as_many_digits_as_postgres() {
+    let fits = |text: &str| {
+        let mut out = Vec::new();
+        value(
+            &Type::Numeric(None),
+            &Value::from(text),
+            Rules::default(),
+            &mut out,
+        )
+        .is_ok()
+    };
+    assert!(fits(&"9".repeat(131_072)));
+    assert!(!fits(&"9".repeat(131_073)));
+    assert!(fits(&format!("0.{}", "9".repeat(16_383))));
+    assert!(!fits(&format!("0.{}", "9".repeat(16_384))));
+    assert!(fits("1e131071"));
+    assert!(!fits("1e131072"));
+    assert!(!fits("1e999999999"));
+}
+
+#[test]
+fn no_number_becomes_an_infinity_of_time() {
+    for micros in [i64::MIN, i64::MAX, i64::MAX - 1] {
+        for data_type in [Type::Timestamptz(6), Type::Timestamp(6)] {
+            let mut out = Vec::new();
+            let written = value(
+                &data_type,
+                &Value::Timestamp(micros),
+                Rules::default(),
+                &mut out,
+            );
+            let sentinels = [i64::MIN.to_be_bytes(), i64::MAX.to_be_bytes()];
+            let is_sentinel = sentinels.iter().any(|s| out.ends_with(s));
+            assert!(written.is_err() || !is_sentinel, "{micros}");
+        }
+    }
+    let extremes = "P178956970Y7M2147483647DT2562047788H54.775807S";
+    let mut out = Vec::new();
+    let written = value(
+        &Type::Interval(6),
+        &Value::from(extremes),
+        Rules::default(),
+        &mut out,
+    );
+    assert_eq!(
+        written,
+        Err(Misfit::new("cannot hold a duration of that length"))
+    );
+}
