@@ -228,6 +228,9 @@ pub fn write(value: &Value, out: &mut String) -> Result<()> {
         Value::String(text) => write_str(text, out),
         Value::Bytes(bytes) => push(out, format_args!("\"{}\"", BASE64.encode(bytes))),
         Value::Date(days) => push(out, format_args!("\"{}\"", IsoDate(i64::from(*days)))),
+        Value::Time(micros) if *micros < 0 => {
+            return Err(Error::data("JSON cannot hold a time before midnight"));
+        }
         Value::Time(micros) => push(out, format_args!("\"{}\"", IsoTime(*micros))),
         Value::Timestamp(micros) => push(out, format_args!("\"{}\"", IsoTimestamp(*micros))),
         Value::Json(text) => out.push_str(text),
@@ -505,6 +508,7 @@ mod tests {
     #[test]
     fn json_cannot_hold_nan() {
         assert!(write(&Value::Float(f64::NAN), &mut String::new()).is_err());
+        assert!(write(&Value::Time(-1), &mut String::new()).is_err());
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use crate::session::Session;
 use crate::sql;
 use types::Named;
 
-pub(crate) use types::Type;
+pub(crate) use types::{Form, Type};
 
 /// Ferrule's own tables are not a topic's, whatever it is called.
 const TABLE: &str = r"SELECT c.oid::int8 AS oid, c.relkind::text AS kind,
@@ -83,7 +83,7 @@ pub(crate) struct Column {
 impl Column {
     /// Whether only Postgres can read its values, from texts.
     pub fn is_input(&self) -> bool {
-        matches!(self.data_type, Type::Input | Type::Vector)
+        matches!(self.data_type, Type::Input(_) | Type::Vector)
     }
 }
 
@@ -294,7 +294,7 @@ fn column(row: &PgRow, labels: &Labels) -> sqlx::Result<std::result::Result<Colu
     let data_type = match (of, u32::try_from(element)) {
         (of, Ok(0)) => of,
         // An array's text would have to be made of those of its elements.
-        (Type::Unsupported | Type::Input | Type::Vector, _) | (_, Err(_)) => Type::Unsupported,
+        (Type::Unsupported | Type::Input(_) | Type::Vector, _) | (_, Err(_)) => Type::Unsupported,
         (of, Ok(number)) => Type::Array(Box::new(of), number),
     };
     let quoted = match sql::quoted(&name) {

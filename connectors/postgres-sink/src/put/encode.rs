@@ -182,7 +182,7 @@ fn less_common(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
         },
         (Type::Name, Value::String(text)) => return text::name(text, out),
         (Type::Enum(labels), Value::String(text)) => return text::label(text, labels, out),
-        (Type::Xml | Type::Input, Value::String(text)) => return text::text(text, None, out),
+        (Type::Xml | Type::Input(_), Value::String(text)) => return text::text(text, None, out),
         (Type::Versioned, Value::String(text)) => return text::versioned(text, out),
         (Type::Vector, _) => return input::vector(value, out),
         (Type::Inet, Value::String(text)) => return net::inet(text, out),

@@ -48,12 +48,24 @@ pub(crate) enum Type {
     /// Types whose binary form is the number of its version and their text: jsonpath, ltree.
     Versioned,
     /// A type that only its own input function reads: the text goes through a staging table.
-    Input,
+    Input(Form),
     /// pgvector's types: as [`Type::Input`], and arrays of numbers.
     Vector,
     /// The type of the elements and its number in the catalog.
     Array(Box<Type>, u32),
     Unsupported,
+}
+
+/// What a type that only its own input function reads takes besides texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text,
+    /// Debezium's points.
+    Point,
+    /// Debezium's geometries, by PostGIS's bytes.
+    Geometry,
+    /// Debezium's vectors of which most dimensions are zero.
+    Sparse,
 }
 
 /// What the catalog says of a type.
@@ -72,7 +84,7 @@ impl Type {
             (Some(labels), _) => Self::Enum(Arc::clone(labels)),
             (None, "b") => Self::base(named),
             // Ranges and multiranges.
-            (None, "r" | "m") => Self::Input,
+            (None, "r" | "m") => Self::Input(Form::Text),
             _ => Self::Unsupported,
         }
     }
@@ -136,8 +148,7 @@ impl Type {
     fn input(named: &Named<'_>) -> Self {
         let reads = matches!(
             named.name,
-            "point"
-                | "line"
+            "line"
                 | "lseg"
                 | "box"
                 | "path"
@@ -147,10 +158,13 @@ impl Type {
                 | "tsquery"
                 | "pg_lsn"
         );
-        if reads || named.number >= FIRST_OWN {
-            Self::Input
-        } else {
-            Self::Unsupported
+        let is_own = named.number >= FIRST_OWN;
+        match named.name {
+            "point" if !is_own => Self::Input(Form::Point),
+            "geometry" | "geography" if is_own => Self::Input(Form::Geometry),
+            "sparsevec" if is_own => Self::Input(Form::Sparse),
+            _ if reads || is_own => Self::Input(Form::Text),
+            _ => Self::Unsupported,
         }
     }
 }

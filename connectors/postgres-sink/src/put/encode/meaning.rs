@@ -5,7 +5,7 @@ use connect_api::{Decimal, Kind, Schema, Value, json};
 
 use super::{Fit, Misfit, Rules, bits, fixed, input, interval::Interval, numeric, time};
 use crate::config::EpochUnit;
-use crate::put::catalog::Type;
+use crate::put::catalog::{Form, Type};
 
 /// What the values of a field mean in a column of a given type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Meaning {
     /// The same, where it matters for a column of the type: a `bigint` takes an integer as it is.
     pub(crate) fn for_column(self, data_type: &Type) -> Option<Self> {
         let of = match data_type {
-            Type::Array(of, _) => of,
+            Type::Array(of, _) => &**of,
             other => other,
         };
         let matters = match self {
@@ -97,8 +97,9 @@ impl Meaning {
             Self::Bits(_) => matches!(of, Type::Bit(_) | Type::Varbit(_)),
             Self::VariableScale(..) => !matches!(of, Type::Json | Type::Jsonb | Type::Hstore),
             Self::Single => matches!(of, Type::Numeric(_)),
-            Self::Point(..) | Self::Geometry(..) => matches!(of, Type::Input),
-            Self::SparseVector(..) => matches!(of, Type::Input),
+            Self::Point(..) => *of == Type::Input(Form::Point),
+            Self::Geometry(..) => *of == Type::Input(Form::Geometry),
+            Self::SparseVector(..) => *of == Type::Input(Form::Sparse),
         };
         matters.then_some(self)
     }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::EpochUnit;
+use crate::put::catalog::Form;
 
 fn types() -> Vec<Type> {
     let scalars = [
@@ -40,7 +41,8 @@ fn types() -> Vec<Type> {
         Type::Xml,
         Type::Hstore,
         Type::Versioned,
-        Type::Input,
+        Type::Input(Form::Text),
+        Type::Input(Form::Point),
         Type::Vector,
     ];
     let arrays = scalars.iter().cloned();
