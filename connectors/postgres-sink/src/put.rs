@@ -421,35 +421,7 @@ impl Put<'_> {
         runs.iter_mut().for_each(Run::finish);
         Ok(runs)
     }
-
-    /// The rows, and the records that cannot be any.
-    fn rows<'b>(&mut self, parts: &[Part<'b>]) -> Result<(Vec<Run>, Vec<Errant<'b>>)> {
-        let mut runs = Vec::new();
-        let mut errant = Vec::new();
-        for part in parts {
-            for (at, record) in part.records() {
-                if self.is_reported(part.batch, at) {
-                    continue;
-                }
-                let added = self
-                    .writer
-                    .batcher
-                    .add(&self.writer.catalog, record, &mut runs);
-                match added {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == ErrorKind::Data => {
-                        errant.push((part.batch, at, error));
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok((runs, errant))
-    }
 }
-
-/// A record by its batch and its position there, and why it cannot be a row.
-type Errant<'a> = (&'a RecordBatch, usize, Error);
 
 /// A connection whose other side has vanished gives no error by itself.
 async fn timed<T>(

@@ -1,6 +1,7 @@
-//! Finds the rows at fault of a part that is committed as a whole or not at all.
+//! Parts records from those at fault: those that cannot be rows, and those that Postgres refuses of
+//! a part that is committed as a whole or not at all.
 
-use connect_api::{Error, ErrorKind, Result};
+use connect_api::{Error, ErrorKind, RecordBatch, Result};
 
 use super::batch::{Run, position};
 use super::part::Part;
@@ -76,4 +77,32 @@ impl Put<'_> {
             Err(error) => self.refused(&error, runs).await?.refusal(),
         }
     }
+
+    /// The rows, and the records that cannot be any.
+    pub(super) fn rows<'b>(&mut self, parts: &[Part<'b>]) -> Result<(Vec<Run>, Vec<Errant<'b>>)> {
+        let mut runs = Vec::new();
+        let mut errant = Vec::new();
+        for part in parts {
+            for (at, record) in part.records() {
+                if self.is_reported(part.batch, at) {
+                    continue;
+                }
+                let added = self
+                    .writer
+                    .batcher
+                    .add(&self.writer.catalog, record, &mut runs);
+                match added {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::Data => {
+                        errant.push((part.batch, at, error));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok((runs, errant))
+    }
 }
+
+/// A record by its batch and its position there, and why it cannot be a row.
+pub(super) type Errant<'a> = (&'a RecordBatch, usize, Error);
