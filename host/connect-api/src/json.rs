@@ -207,10 +207,13 @@ fn holds_digits(raw: &str, number: f64) -> bool {
     if last < 15 && number.is_normal() {
         return true;
     }
-    let printed = format!("{:.*e}", last, number.abs());
-    let mantissa = printed.split('e').next().unwrap_or_default();
-    let same = mantissa.bytes().filter(u8::is_ascii_digit);
-    same.eq(digits.take(last + 1))
+    let is_printed = |printed: String| {
+        let mantissa = printed.split('e').next().unwrap_or_default();
+        let same = mantissa.bytes().filter(u8::is_ascii_digit);
+        same.eq(digits.clone().take(last + 1))
+    };
+    // The shortest digits first: where two are as near, it may be the other one.
+    is_printed(format!("{:e}", number.abs())) || is_printed(format!("{:.*e}", last, number.abs()))
 }
 
 /// Appends the JSON text of a value. Bytes become base64; dates and times ISO 8601 text.
@@ -461,6 +464,9 @@ mod tests {
             // As a float prints with 17 digits, and with all of those that it has.
             ("0.10000000000000001", Value::Float(0.1)),
             ("0.1000000000000000055511151231257827", Value::Float(0.1)),
+            // It ends in .25, which is as near to .2 as to .3.
+            ("1470024435259416.3", Value::Float(1_470_024_435_259_416.3)),
+            ("1470024435259416.2", Value::Float(1_470_024_435_259_416.3)),
             ("5e-324", Value::Float(5e-324)),
             ("12345678901234567.89", decimal("12345678901234567.89")),
             ("9007199254740993.0", decimal("9007199254740993.0")),

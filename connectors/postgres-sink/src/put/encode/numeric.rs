@@ -83,12 +83,14 @@ fn nearest(decimal: &Decimal) -> Result<f64, Misfit> {
     if digits.is_empty() {
         return Ok(number);
     }
-    let printed = format!("{:.*e}", digits.len() - 1, number.abs());
-    let mantissa = printed.split('e').next().unwrap_or_default();
-    let is_same = mantissa
-        .bytes()
-        .filter(u8::is_ascii_digit)
-        .eq(digits.bytes());
+    let is_printed = |printed: String| {
+        let mantissa = printed.split('e').next().unwrap_or_default();
+        let same = mantissa.bytes().filter(u8::is_ascii_digit);
+        same.eq(digits.bytes())
+    };
+    // The shortest digits first: where two are as near, it may be the other one.
+    let is_same = is_printed(format!("{:e}", number.abs()))
+        || is_printed(format!("{:.*e}", digits.len() - 1, number.abs()));
     is_same.then_some(number).ok_or_else(unknown)
 }
 
