@@ -22,6 +22,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "host/connect-runtime/src/sample.rs",
             "host/connect-runtime/src/storage",
             "host/embedded/",
+            "connectors/kafka-sink/",
             "tests/",
         ],
     ),

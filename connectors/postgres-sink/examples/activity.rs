@@ -90,6 +90,7 @@ async fn main() -> anyhow::Result<()> {
     let connector = PostgresSinkConnector::new();
     let config = connector.config_def().parse(&properties)?;
     let context = TaskContext {
+        clients: None,
         connector: format!("activity-{}", std::process::id()),
         task: 0,
     };

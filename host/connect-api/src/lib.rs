@@ -31,7 +31,8 @@ pub use record::{
 };
 pub use schema::{Field, Kind, Schema};
 pub use sink::{
-    ErrantRecordReporter, OffsetChange, OpenedPartition, SinkConnector, SinkTask, TaskContext,
+    ErrantRecordReporter, GroupMembership, OffsetChange, OpenedPartition, SinkConnector, SinkTask,
+    TaskContext,
 };
 pub use state::{
     StateChanges, StateDelta, StateEntry, StateQuery, StateRow, StateStore, StoredState,

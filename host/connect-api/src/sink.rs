@@ -1,5 +1,8 @@
 //! The contract of sinks.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::{
@@ -14,7 +17,13 @@ pub struct TaskContext {
     pub connector: String,
     /// The number of the task.
     pub task: u32,
+    /// What the worker lends to a sink that writes to the worker's own Kafka cluster. Its type is
+    /// that sink's: this contract names no client library.
+    pub clients: Option<Arc<dyn Any + Send + Sync>>,
 }
+
+/// The membership of a task's consumer in its group (KIP-447), in the client library's own type.
+pub type GroupMembership = Arc<dyn Any + Send + Sync>;
 
 /// Where a sink says that a partition is to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +133,14 @@ pub trait SinkTask: Send {
         )))
     }
 
+    /// Begins the task: called once, before any other call.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Retriable`] when the target is away; the call is repeated.
+    async fn start(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Takes the partitions over: from now on no former owner can write them (Invariant 5).
     ///
     /// # Errors
@@ -151,6 +168,15 @@ pub trait SinkTask: Send {
         batches: &[RecordBatch],
         reporter: &mut dyn ErrantRecordReporter,
     ) -> Result<()>;
+
+    /// Whether `put` moves the offsets of the group itself, with the records. The worker then moves
+    /// none, and calls [`SinkTask::joined`].
+    fn commits_offsets(&self) -> bool {
+        false
+    }
+
+    /// The membership that the batches of the next `put` were read under.
+    fn joined(&mut self, _membership: GroupMembership) {}
 
     /// Gives the partitions up.
     async fn close(&mut self, partitions: &[TopicPartition]);

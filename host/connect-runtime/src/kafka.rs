@@ -35,7 +35,12 @@ const IGNORED: &[&str] = &[
 /// [`connect_api::ErrorKind::Config`] when a setting cannot be brought over.
 pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
     let mut config = ClientConfig::new();
-    config.set_log_level(RDKafkaLogLevel::Warning);
+    // librdkafka's own `debug` is of use only when its lines get through.
+    config.set_log_level(if properties.contains_key("debug") {
+        RDKafkaLogLevel::Debug
+    } else {
+        RDKafkaLogLevel::Warning
+    });
     for (key, value) in properties {
         match key.as_str() {
             _ if IGNORED.contains(&key.as_str()) => {}

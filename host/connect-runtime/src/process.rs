@@ -13,6 +13,7 @@ use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
 use connect_runtime::storage::{KafkaBasedLog, KafkaConsumerGroups, cluster_id};
 use connect_wasm::{WasmOptions, WasmPlugins};
+use kafka_sink::KafkaSinkConnector;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use postgres_sink::PostgresSinkConnector;
 use tokio::signal::unix::{SignalKind, signal};
@@ -102,7 +103,10 @@ async fn start_herder(
     };
     // Compiling a plugin takes a while.
     let wasm = tokio::task::spawn_blocking(move || WasmPlugins::new(options)).await??;
-    let sinks: Vec<Arc<dyn SinkConnector>> = vec![Arc::new(PostgresSinkConnector::new())];
+    let sinks: Vec<Arc<dyn SinkConnector>> = vec![
+        Arc::new(PostgresSinkConnector::new()),
+        Arc::new(KafkaSinkConnector::new()),
+    ];
     let configs = KafkaBasedLog::open(config, config.config_topic(), Some(1)).await?;
     let statuses = KafkaBasedLog::open(config, config.status_topic(), None).await?;
     let shared = Shared {

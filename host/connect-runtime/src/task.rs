@@ -399,7 +399,15 @@ impl WorkerSinkTask {
         let batches = std::mem::take(&mut self.pending);
         let active: usize = batches.iter().map(|b| b.raw.len()).sum();
         let generation = self.parts.writer.generation();
-        self.parts.writer.send(Request::Put(generation, batches))?;
+        // Taken before the partitions of these batches can be given up: the group's coordinator
+        // refuses it once they have another owner (Invariant 5).
+        let membership = if self.parts.writer.commits_offsets() {
+            self.parts.consumer.membership()
+        } else {
+            None
+        };
+        let request = Request::Put(generation, batches, membership);
+        self.parts.writer.send(request)?;
         self.parts.metrics.active.set(active as f64);
         self.stuck_since = None;
         Ok(())
@@ -421,7 +429,9 @@ impl WorkerSinkTask {
                 for (source, next_offset) in durable.positions() {
                     self.parts.chain.durable(source, *next_offset);
                 }
-                self.commits.add(&durable);
+                if !self.parts.writer.commits_offsets() {
+                    self.commits.add(&durable);
+                }
             }
             Response::Rewind(error) => self.rewind(&error),
             Response::Failed(error) | Response::Fenced(error) => return Err(error),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::{Error, Properties, Result, TaskContext};
+use kafka_sink::Clients;
 use rdkafka::config::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, info_span, warn};
@@ -110,6 +111,7 @@ impl Worker {
             context: TaskContext {
                 connector: connector.to_owned(),
                 task,
+                clients: None,
             },
             config,
             control: Arc::clone(&control),
@@ -215,14 +217,20 @@ impl TaskStart {
             runtime,
             ..
         } = self;
-        let TaskContext { connector, task } = context;
+        let TaskContext {
+            connector, task, ..
+        } = context;
         let metrics = Arc::new(TaskMetrics::new(connector, *task));
         let class = config.get("connector.class").map_or("", String::as_str);
         let sink = plugins
             .sink(class)
             .ok_or_else(|| Error::config(format!("connector.class {class} is not known")))?;
         let sink_config = sink.config_def().parse(&sink.normalise(config))?;
-        let mut sink_task = sink.task(&sink_config, context)?;
+        let context = TaskContext {
+            clients: Some(Arc::new(self.clients()?)),
+            ..context.clone()
+        };
+        let mut sink_task = sink.task(&sink_config, &context)?;
         let (key, value) = plugins.converters(config, worker, runtime.clone())?;
         let header = HeaderConverter::new(&worker.header_converter(config))?;
         let chain = TransformationChain::new(plugins.chain(connector, *task, config)?);
@@ -259,6 +267,19 @@ impl TaskStart {
         }))
     }
 
+    /// What a sink that writes to this cluster may use.
+    fn clients(&self) -> Result<Clients> {
+        let TaskContext {
+            connector, task, ..
+        } = &self.context;
+        let mut properties = self.worker.client_properties("producer.");
+        properties.extend(overrides(&self.config, "producer.override."));
+        let id = format!("connector-producer-{connector}-{task}");
+        properties.entry("client.id".into()).or_insert(id);
+        let producer = client_config(&properties)?;
+        Ok(Clients { producer })
+    }
+
     fn error_reporter(&self, sink_keeps: bool, metrics: Arc<TaskMetrics>) -> Result<ErrorReporter> {
         let Self {
             worker,
@@ -268,7 +289,9 @@ impl TaskStart {
             ..
         } = self;
         let errors = ErrorConfig::new(config)?;
-        let TaskContext { connector, task } = context;
+        let TaskContext {
+            connector, task, ..
+        } = context;
         let queue = match &errors.dead_letter_topic {
             None => None,
             Some(topic) => {
@@ -291,7 +314,9 @@ impl TaskStart {
     }
 
     fn consumer_config(&self, overrides: &Properties) -> Result<ClientConfig> {
-        let TaskContext { connector, task } = &self.context;
+        let TaskContext {
+            connector, task, ..
+        } = &self.context;
         let mut properties = self.worker.client_properties("consumer.");
         properties.extend(overrides.clone());
         let new_protocol = properties

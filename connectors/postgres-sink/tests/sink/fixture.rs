@@ -38,6 +38,7 @@ pub fn task_at(url: &str, options: &[(&str, &str)]) -> Result<Box<dyn SinkTask>>
         .config_def()
         .parse(&connector.normalise(&properties))?;
     let context = TaskContext {
+        clients: None,
         connector: "test".to_owned(),
         task: 0,
     };

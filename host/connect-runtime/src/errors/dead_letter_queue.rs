@@ -80,7 +80,9 @@ impl DeadLetterQueue {
             producer.set(MESSAGE_SIZE, "1000000000");
         }
         let producer = Producer::new(&producer).map_err(|e| e.context("dead letters"))?;
-        let TaskContext { connector, task } = context;
+        let TaskContext {
+            connector, task, ..
+        } = context;
         Ok(Self {
             topic: topic.into(),
             connector: connector.as_str().into(),

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use connect_api::{
-    Error, OpenedPartition, RawHeader, RawRecord, Result, TimestampType, TopicPartition,
+    Error, GroupMembership, OpenedPartition, RawHeader, RawRecord, Result, TimestampType,
+    TopicPartition,
 };
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
@@ -370,6 +371,12 @@ impl Consumer {
             .iter()
             .map(|o| TopicPartition::clone(&o.source))
             .collect()
+    }
+
+    /// The membership in the group as it is now; none before the group is joined.
+    pub fn membership(&self) -> Option<GroupMembership> {
+        let membership = self.inner.group_metadata()?;
+        Some(Arc::new(membership))
     }
 
     /// Where to start partitions that the sink has no offset for: at what the group has committed

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use connect_api::{
-    DeadLetter, ErrantRecordReporter, Error, ErrorKind, OpenedPartition, RawRecord, RecordBatch,
-    Result, SinkRecord, SinkTask, StateDelta, TopicPartition,
+    DeadLetter, ErrantRecordReporter, Error, ErrorKind, GroupMembership, OpenedPartition,
+    RawRecord, RecordBatch, Result, SinkRecord, SinkTask, StateDelta, TopicPartition,
 };
 use tracing::{debug, info, warn};
 
@@ -65,8 +65,9 @@ pub enum Request {
     Open(Vec<TopicPartition>),
     /// Set the offsets of partitions that had none.
     StartAt(Vec<(TopicPartition, i64)>),
-    /// Write these batches in one transaction, unless the generation is over.
-    Put(u64, Vec<TaskBatch>),
+    /// Write these batches in one transaction, unless the generation is over. The membership is
+    /// that under which they were read, for a sink that asks for it.
+    Put(u64, Vec<TaskBatch>, Option<GroupMembership>),
     /// Give these partitions up.
     Close(Vec<TopicPartition>),
 }
@@ -112,6 +113,7 @@ pub struct Writer {
     responses: Receiver<Response>,
     generation: Arc<AtomicU64>,
     outstanding: usize,
+    commits_offsets: bool,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -126,6 +128,7 @@ impl Writer {
         let (requests, inbox) = std::sync::mpsc::channel();
         let (outbox, responses) = std::sync::mpsc::channel();
         let generation = Arc::new(AtomicU64::new(0));
+        let commits_offsets = parts.sink.commits_offsets();
         let mut thread = WriteThread {
             parts,
             generation: Arc::clone(&generation),
@@ -137,6 +140,11 @@ impl Writer {
             .name("sink-write".into())
             .spawn(move || {
                 let _span = span.entered();
+                if let Err(error) = runtime.block_on(thread.start()) {
+                    // Nobody listens any more when the task was stopped meanwhile.
+                    let _ = outbox.send(Response::Failed(error));
+                    return;
+                }
                 while let Ok(request) = inbox.recv() {
                     let response = runtime.block_on(thread.serve(request));
                     if outbox.send(response).is_err() {
@@ -152,6 +160,7 @@ impl Writer {
             responses,
             generation,
             outstanding: 0,
+            commits_offsets,
             thread: Some(thread),
         })
     }
@@ -167,6 +176,11 @@ impl Writer {
         };
         self.outstanding += 1;
         Ok(())
+    }
+
+    /// Whether the sink moves the offsets of the group itself.
+    pub fn commits_offsets(&self) -> bool {
+        self.commits_offsets
     }
 
     /// Whether nothing is being written or waits.
@@ -240,7 +254,12 @@ impl WriteThread {
         let answer = match request {
             Request::Open(partitions) => self.open(&partitions).await.map(Response::Opened),
             Request::StartAt(starts) => self.start_at(&starts).await.map(|()| Response::Started),
-            Request::Put(generation, batches) => self.put(generation, batches).await,
+            Request::Put(generation, batches, membership) => {
+                if let Some(membership) = membership {
+                    self.parts.sink.joined(membership);
+                }
+                self.put(generation, batches).await
+            }
             Request::Close(partitions) => {
                 self.parts.sink.close(&partitions).await;
                 Ok(Response::Closed)
@@ -250,6 +269,16 @@ impl WriteThread {
             ErrorKind::Fenced => Response::Fenced(error),
             _ => Response::Failed(error),
         })
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let mut retry = Retry::default();
+        while let Err(error) = self.parts.sink.start().await {
+            self.again_in(error, generation, &mut retry).await?;
+        }
+        self.recovered();
+        Ok(())
     }
 
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {

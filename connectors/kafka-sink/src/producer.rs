@@ -1,0 +1,263 @@
+//! One producer, and what its errors mean for a transaction.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use connect_api::Error;
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use tracing::warn;
+
+/// How long Kafka may take for one step of a transaction.
+const LIMIT: Duration = Duration::from_secs(60);
+/// How long to wait before a step is tried again, or room in the client's queue is looked for.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A record as it goes to Kafka.
+pub(crate) struct Message<'a> {
+    pub topic: Cow<'a, str>,
+    pub key: Option<Cow<'a, [u8]>>,
+    pub value: Option<Cow<'a, [u8]>>,
+    pub headers: Option<OwnedHeaders>,
+    pub timestamp: Option<i64>,
+}
+
+/// Why messages were not written.
+pub(crate) enum Failure {
+    /// These messages cannot be written. Nothing else was.
+    Messages(Vec<(usize, Error)>),
+    /// Nothing was written; it may be later.
+    Later(Error),
+    /// Kafka knows whether they were written, this producer does not: it has to go.
+    Unknown(Error),
+    /// Nothing was written, nor will it be.
+    Never(Error),
+}
+
+/// Where the offsets of a transaction go.
+pub(crate) struct Offsets<'a> {
+    pub positions: &'a TopicPartitionList,
+    pub membership: &'a ConsumerGroupMetadata,
+}
+
+/// The deliveries that failed: the index of the message, and why.
+#[derive(Default)]
+struct Deliveries(Mutex<Vec<(usize, Code)>>);
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        warn!(%error, reason, "producer");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, at: usize) {
+        if let Err((error, _)) = result {
+            let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
+            let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.push((at, code));
+        }
+    }
+}
+
+pub(crate) struct Producer {
+    inner: BaseProducer<Deliveries>,
+}
+
+impl Producer {
+    /// A producer; a transactional one first ends what its predecessor has left open.
+    pub(crate) fn start(config: &ClientConfig, transactional: bool) -> Result<Self, Error> {
+        let inner: BaseProducer<Deliveries> = config
+            .create_with_context(Deliveries::default())
+            .map_err(|e| Error::config(format!("producer: {e}")))?;
+        if transactional {
+            repeat(|| inner.init_transactions(LIMIT)).map_err(|error| {
+                Error::retriable(format!("cannot begin to write transactions: {error}"))
+            })?;
+        }
+        Ok(Self { inner })
+    }
+
+    /// Writes the messages and the offsets that they came from, together or not at all.
+    pub(crate) fn transaction(
+        &self,
+        messages: &[Message<'_>],
+        offsets: &Offsets<'_>,
+    ) -> Result<(), Failure> {
+        self.forget_failures();
+        let begun = self.inner.begin_transaction();
+        begun.map_err(|error| self.give_up(error, messages))?;
+        let sent = self.send(messages);
+        let done = sent.and_then(|()| {
+            let Offsets {
+                positions,
+                membership,
+            } = offsets;
+            repeat(|| {
+                self.inner
+                    .send_offsets_to_transaction(positions, membership, LIMIT)
+            })?;
+            repeat(|| self.inner.commit_transaction(LIMIT))
+        });
+        done.map_err(|error| self.give_up(error, messages))
+    }
+
+    /// Writes the messages; some may be there although it fails.
+    pub(crate) fn write(&self, messages: &[Message<'_>]) -> Result<(), Failure> {
+        self.forget_failures();
+        let sent = self.send(messages);
+        let sent = sent.and_then(|()| self.inner.flush(LIMIT));
+        let refused = self.refused(messages);
+        match sent {
+            Err(error) => Err(Failure::Later(error_of(&error))),
+            Ok(()) => refused,
+        }
+    }
+
+    fn send(&self, messages: &[Message<'_>]) -> Result<(), KafkaError> {
+        for (at, message) in messages.iter().enumerate() {
+            let mut record: BaseRecord<'_, [u8], [u8], usize> =
+                BaseRecord::with_opaque_to(&message.topic, at);
+            record.key = message.key.as_deref();
+            record.payload = message.value.as_deref();
+            record.headers.clone_from(&message.headers);
+            record.timestamp = message.timestamp;
+            let mut queued = self.inner.send(record);
+            while let Err((KafkaError::MessageProduction(Code::QueueFull), record)) = queued {
+                self.inner.poll(PAUSE);
+                queued = self.inner.send(record);
+            }
+            if let Err((error, _)) = queued {
+                let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
+                self.failures().push((at, code));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn failures(&self) -> std::sync::MutexGuard<'_, Vec<(usize, Code)>> {
+        let failed = &self.inner.context().0;
+        failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget_failures(&self) {
+        self.failures().clear();
+    }
+
+    /// Takes the transaction back, and says what its error means.
+    fn give_up(&self, error: KafkaError, messages: &[Message<'_>]) -> Failure {
+        if let Some(code) = fatal(&error) {
+            let text = Error::fatal(format!("cannot write to Kafka: {error}"));
+            return match code {
+                Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch => {
+                    Failure::Never(text.context("another task writes with this transactional.id"))
+                }
+                _ => Failure::Unknown(text),
+            };
+        }
+        if timed_out(&error) {
+            return Failure::Unknown(error_of(&error));
+        }
+        if let Err(aborting) = repeat(|| self.inner.abort_transaction(LIMIT)) {
+            return Failure::Unknown(error_of(&aborting));
+        }
+        if let Err(refused) = self.refused(messages) {
+            return refused;
+        }
+        match error.rdkafka_error_code().or(transaction_code(&error)) {
+            Some(Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId) => {
+                Failure::Unknown(error_of(&error))
+            }
+            _ => Failure::Later(error_of(&error)),
+        }
+    }
+
+    /// What the failed deliveries say: of the messages, or of Kafka.
+    fn refused(&self, messages: &[Message<'_>]) -> Result<(), Failure> {
+        let failed = self.failures();
+        let topic = |at: usize| messages.get(at).map_or("", |m| m.topic.as_ref());
+        let mut refused = Vec::new();
+        for &(at, code) in failed.iter() {
+            match code {
+                Code::MessageSizeTooLarge
+                | Code::InvalidMessage
+                | Code::InvalidMessageSize
+                | Code::InvalidRecord
+                | Code::InvalidTimestamp => {
+                    let topic = topic(at);
+                    let text = format!("topic {topic} does not take the record: {code}");
+                    refused.push((at, Error::data(text)));
+                }
+                Code::UnknownTopic
+                | Code::UnknownTopicOrPartition
+                | Code::InvalidTopic
+                | Code::TopicAuthorizationFailed => {
+                    return Err(Failure::Never(Error::config(format!(
+                        "cannot write to topic {}: {code}; create it, or allow it",
+                        topic(at)
+                    ))));
+                }
+                // Taken back with the transaction.
+                Code::PurgeQueue | Code::PurgeInflight => {}
+                _ => {
+                    let text = format!("topic {}: {code}", topic(at));
+                    return Err(Failure::Later(Error::retriable(text)));
+                }
+            }
+        }
+        if refused.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::Messages(refused))
+        }
+    }
+}
+
+/// Repeats a step for as long as Kafka says that it may succeed yet.
+fn repeat(step: impl Fn() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+    let until = Instant::now() + LIMIT;
+    loop {
+        match step() {
+            Err(error) if is_retriable(&error) && Instant::now() < until => {
+                std::thread::sleep(PAUSE);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn is_retriable(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::Transaction(cause) if cause.is_retriable() && !cause.txn_requires_abort())
+}
+
+/// The step may have been done all the same.
+fn timed_out(error: &KafkaError) -> bool {
+    is_retriable(error) || matches!(error, KafkaError::Flush(_))
+}
+
+fn fatal(error: &KafkaError) -> Option<Code> {
+    match error {
+        KafkaError::Transaction(cause) if cause.is_fatal() => Some(cause.code()),
+        _ => None,
+    }
+}
+
+fn transaction_code(error: &KafkaError) -> Option<Code> {
+    match error {
+        KafkaError::Transaction(cause) => Some(cause.code()),
+        _ => None,
+    }
+}
+
+fn error_of(error: &KafkaError) -> Error {
+    Error::retriable(format!("cannot write to Kafka: {error}"))
+}

@@ -1,0 +1,248 @@
+//! The task: batches become one transaction, with the offsets that they lead to.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use connect_api::{
+    ErrantRecordReporter, Error, GroupMembership, OpenedPartition, RecordBatch, Result, SinkRecord,
+    SinkTask, TaskContext, TopicPartition,
+};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::clients::Clients;
+use crate::config::KafkaSinkConfig;
+use crate::encode;
+use crate::producer::{Failure, Message, Offsets, Producer};
+
+/// A record of a batch: the batch, and the place in it.
+type Place = (usize, usize);
+
+pub(crate) struct KafkaSinkTask {
+    config: KafkaSinkConfig,
+    client: ClientConfig,
+    producer: Option<Producer>,
+    membership: Option<GroupMembership>,
+    /// What was reported of batches that are not durable yet: a repeated put does not report it
+    /// again.
+    reported: HashSet<(Arc<TopicPartition>, i64, usize)>,
+}
+
+impl KafkaSinkTask {
+    pub(crate) fn new(
+        config: KafkaSinkConfig,
+        context: &TaskContext,
+        clients: &Arc<Clients>,
+    ) -> Self {
+        let mut client = clients.producer.clone();
+        client.set("enable.idempotence", "true").set("acks", "all");
+        // Java's: a key then goes to the partition where other producers put it.
+        if client.get("partitioner").is_none() {
+            client.set("partitioner", "murmur2_random");
+        }
+        if config.exactly_once {
+            let TaskContext {
+                connector, task, ..
+            } = context;
+            client.set("transactional.id", format!("connect-{connector}-{task}"));
+        }
+        Self {
+            config,
+            client,
+            producer: None,
+            membership: None,
+            reported: HashSet::new(),
+        }
+    }
+
+    /// The producer. Starting one ends what a former one has left open, so that what Kafka says of
+    /// offsets from then on is final (Invariant 5).
+    fn producer(&mut self) -> Result<&Producer> {
+        let Self {
+            producer,
+            client,
+            config,
+            ..
+        } = self;
+        match producer {
+            Some(producer) => Ok(producer),
+            None => Ok(producer.insert(Producer::start(client, config.exactly_once)?)),
+        }
+    }
+
+    fn key_of(batch: &RecordBatch, at: usize) -> (Arc<TopicPartition>, i64, usize) {
+        (Arc::clone(&batch.source), batch.first_offset, at)
+    }
+
+    async fn report(
+        &mut self,
+        batch: &RecordBatch,
+        at: usize,
+        error: Error,
+        reporter: &mut dyn ErrantRecordReporter,
+    ) -> Result<()> {
+        let record = &batch.records[at];
+        let error = error.context(format!("{} at offset {}", record.source, record.offset));
+        reporter.report(record, error).await?;
+        self.reported.insert(Self::key_of(batch, at));
+        Ok(())
+    }
+
+    /// What is to be written of the batches. What cannot be is reported.
+    async fn messages<'a>(
+        &mut self,
+        batches: &'a [RecordBatch],
+        reporter: &mut dyn ErrantRecordReporter,
+    ) -> Result<Vec<(Place, Message<'a>)>> {
+        let mut messages = Vec::new();
+        for (number, batch) in batches.iter().enumerate() {
+            for (at, record) in batch.records.iter().enumerate() {
+                if self.reported.contains(&Self::key_of(batch, at)) {
+                    continue;
+                }
+                match message(&self.config, record) {
+                    Ok(message) => messages.push(((number, at), message)),
+                    Err(error) if error.kind() == connect_api::ErrorKind::Data => {
+                        self.report(batch, at, error, reporter).await?;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(messages)
+    }
+
+    fn write(
+        &mut self,
+        messages: &[Message<'_>],
+        batches: &[RecordBatch],
+    ) -> std::result::Result<(), Failure> {
+        let exactly_once = self.config.exactly_once;
+        let membership = self.membership.clone();
+        let producer = self.producer().map_err(Failure::Later)?;
+        if !exactly_once {
+            return producer.write(messages);
+        }
+        let membership = membership
+            .as_deref()
+            .and_then(|m| m.downcast_ref::<ConsumerGroupMetadata>());
+        let Some(membership) = membership else {
+            return Err(Failure::Never(Error::fatal("the task is in no group")));
+        };
+        let mut positions = TopicPartitionList::with_capacity(batches.len());
+        for batch in batches {
+            let TopicPartition { topic, partition } = &*batch.source;
+            let next = Offset::Offset(batch.next_offset);
+            let added = positions.add_partition_offset(topic, *partition, next);
+            added.map_err(|e| Failure::Never(Error::fatal(format!("{}: {e}", batch.source))))?;
+        }
+        let offsets = Offsets {
+            positions: &positions,
+            membership,
+        };
+        producer.transaction(messages, &offsets)
+    }
+}
+
+#[async_trait]
+impl SinkTask for KafkaSinkTask {
+    /// Kafka's own group has the offsets, and says them once no transaction is open on them. A
+    /// producer is started first, for it ends those of this task's former life.
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
+        self.reported.clear();
+        if !partitions.is_empty() {
+            self.producer()?;
+        }
+        let opened = partitions.iter().map(|source| OpenedPartition {
+            source: source.clone(),
+            next_offset: None,
+        });
+        Ok(opened.collect())
+    }
+
+    async fn start_at(&mut self, _: &[(TopicPartition, i64)]) -> Result<()> {
+        Ok(())
+    }
+
+    fn commits_offsets(&self) -> bool {
+        self.config.exactly_once
+    }
+
+    fn joined(&mut self, membership: GroupMembership) {
+        self.membership = Some(membership);
+    }
+
+    async fn put(
+        &mut self,
+        batches: &[RecordBatch],
+        reporter: &mut dyn ErrantRecordReporter,
+    ) -> Result<()> {
+        loop {
+            let messages = self.messages(batches, reporter).await?;
+            let (places, messages): (Vec<Place>, Vec<Message<'_>>) = messages.into_iter().unzip();
+            match self.write(&messages, batches) {
+                Ok(()) => {
+                    self.reported.clear();
+                    return Ok(());
+                }
+                Err(Failure::Messages(refused)) => {
+                    for (at, error) in refused {
+                        let (number, at) = places[at];
+                        self.report(&batches[number], at, error, reporter).await?;
+                    }
+                }
+                Err(Failure::Later(error) | Failure::Never(error)) => return Err(error),
+                Err(Failure::Unknown(error)) => {
+                    self.producer = None;
+                    return Err(Error::fenced(error.chain()));
+                }
+            }
+        }
+    }
+
+    async fn close(&mut self, _: &[TopicPartition]) {
+        self.reported.clear();
+    }
+
+    async fn stop(&mut self) {
+        self.producer = None;
+    }
+}
+
+fn message<'a>(config: &KafkaSinkConfig, record: &'a SinkRecord) -> Result<Message<'a>> {
+    let topic = if config.topic == "${topic}" {
+        Cow::Borrowed(&*record.topic)
+    } else {
+        Cow::Owned(config.topic.replace("${topic}", &record.topic))
+    };
+    if *topic == *record.source.topic {
+        return Err(Error::config(format!(
+            "a record of {} would go back to the topic that it was read from; name another one by \
+             topic.name.format or a transform",
+            record.source
+        )));
+    }
+    let mut headers = None;
+    if !record.headers.is_empty() {
+        let mut all = OwnedHeaders::new_with_capacity(record.headers.len());
+        for header in &record.headers {
+            let value = encode::header(&header.value.value)?;
+            all = all.insert(Header {
+                key: &header.name,
+                value: value.as_deref(),
+            });
+        }
+        headers = Some(all);
+    }
+    Ok(Message {
+        topic,
+        key: config.key.bytes(&record.key.value)?,
+        value: config.value.bytes(&record.value.value)?,
+        headers,
+        timestamp: record.timestamp,
+    })
+}
