@@ -5,6 +5,7 @@ mod converters;
 mod delivery;
 mod errors;
 mod harness_smoke;
+mod kafka_sink;
 mod plugin;
 mod rebalance;
 mod rest;

@@ -1,6 +1,7 @@
 //! One producer, and what its errors mean for a transaction.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _,
 use tracing::warn;
 
 /// How long Kafka may take for one step of a transaction.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(10);
 /// How long to wait before a step is tried again, or room in the client's queue is looked for.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -32,6 +33,8 @@ pub(crate) struct Message<'a> {
 pub(crate) enum Failure {
     /// These messages cannot be written. Nothing else was.
     Messages(Vec<(usize, Error)>),
+    /// One or more of these messages, which went in one request, cannot be written. Nothing was.
+    Suspects(HashSet<usize>),
     /// Nothing was written; it may be later.
     Later(Error),
     /// Kafka knows whether they were written, this producer does not: it has to go.
@@ -87,15 +90,18 @@ impl Producer {
     }
 
     /// Writes the messages and the offsets that they came from, together or not at all.
+    ///
+    /// Each of the `suspects` goes in a request of its own, so that one that is refused is known.
     pub(crate) fn transaction(
         &self,
         messages: &[Message<'_>],
+        suspects: &HashSet<usize>,
         offsets: &Offsets<'_>,
     ) -> Result<(), Failure> {
         self.forget_failures();
         let begun = self.inner.begin_transaction();
         begun.map_err(|error| self.give_up(error, messages))?;
-        let sent = self.send(messages);
+        let sent = self.send(messages, suspects);
         let done = sent.and_then(|()| {
             let Offsets {
                 positions,
@@ -111,9 +117,13 @@ impl Producer {
     }
 
     /// Writes the messages; some may be there although it fails.
-    pub(crate) fn write(&self, messages: &[Message<'_>]) -> Result<(), Failure> {
+    pub(crate) fn write(
+        &self,
+        messages: &[Message<'_>],
+        suspects: &HashSet<usize>,
+    ) -> Result<(), Failure> {
         self.forget_failures();
-        let sent = self.send(messages);
+        let sent = self.send(messages, suspects);
         let sent = sent.and_then(|()| self.inner.flush(LIMIT));
         let refused = self.refused(messages);
         match sent {
@@ -122,8 +132,12 @@ impl Producer {
         }
     }
 
-    fn send(&self, messages: &[Message<'_>]) -> Result<(), KafkaError> {
+    fn send(&self, messages: &[Message<'_>], suspects: &HashSet<usize>) -> Result<(), KafkaError> {
         for (at, message) in messages.iter().enumerate() {
+            let alone = suspects.contains(&at);
+            if alone {
+                self.inner.flush(LIMIT)?;
+            }
             let mut record: BaseRecord<'_, [u8], [u8], usize> =
                 BaseRecord::with_opaque_to(&message.topic, at);
             record.key = message.key.as_deref();
@@ -139,6 +153,13 @@ impl Producer {
                 let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
                 self.failures().push((at, code));
                 return Err(error);
+            }
+            if alone {
+                self.inner.flush(LIMIT)?;
+                if !self.failures().is_empty() {
+                    // The transaction cannot be committed any more: its commit says so.
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -214,10 +235,14 @@ impl Producer {
                 }
             }
         }
-        if refused.is_empty() {
-            Ok(())
-        } else {
-            Err(Failure::Messages(refused))
+        match refused.len() {
+            0 => Ok(()),
+            1 => Err(Failure::Messages(refused)),
+            // Kafka refuses a whole request for what one record of it is.
+            _ => {
+                let suspects = refused.into_iter().map(|(at, _)| at);
+                Err(Failure::Suspects(suspects.collect()))
+            }
         }
     }
 }

@@ -119,13 +119,14 @@ impl KafkaSinkTask {
     fn write(
         &mut self,
         messages: &[Message<'_>],
+        suspects: &HashSet<usize>,
         batches: &[RecordBatch],
     ) -> std::result::Result<(), Failure> {
         let exactly_once = self.config.exactly_once;
         let membership = self.membership.clone();
         let producer = self.producer().map_err(Failure::Later)?;
         if !exactly_once {
-            return producer.write(messages);
+            return producer.write(messages, suspects);
         }
         let membership = membership
             .as_deref()
@@ -144,14 +145,19 @@ impl KafkaSinkTask {
             positions: &positions,
             membership,
         };
-        producer.transaction(messages, &offsets)
+        producer.transaction(messages, suspects, &offsets)
     }
 }
 
 #[async_trait]
 impl SinkTask for KafkaSinkTask {
-    /// Kafka's own group has the offsets, and says them once no transaction is open on them. A
-    /// producer is started first, for it ends those of this task's former life.
+    /// A producer ends the transactions of this task's former life, whichever task has their
+    /// partitions now.
+    async fn start(&mut self) -> Result<()> {
+        self.producer().map(drop)
+    }
+
+    /// Kafka's own group has the offsets, and says them once no transaction is open on them.
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
         self.reported.clear();
         if !partitions.is_empty() {
@@ -181,15 +187,18 @@ impl SinkTask for KafkaSinkTask {
         batches: &[RecordBatch],
         reporter: &mut dyn ErrantRecordReporter,
     ) -> Result<()> {
+        let mut suspects = HashSet::new();
         loop {
             let messages = self.messages(batches, reporter).await?;
             let (places, messages): (Vec<Place>, Vec<Message<'_>>) = messages.into_iter().unzip();
-            match self.write(&messages, batches) {
+            match self.write(&messages, &suspects, batches) {
                 Ok(()) => {
                     self.reported.clear();
                     return Ok(());
                 }
+                Err(Failure::Suspects(found)) => suspects = found,
                 Err(Failure::Messages(refused)) => {
+                    suspects.clear();
                     for (at, error) in refused {
                         let (number, at) = places[at];
                         self.report(&batches[number], at, error, reporter).await?;

@@ -140,13 +140,13 @@ impl Writer {
             .name("sink-write".into())
             .spawn(move || {
                 let _span = span.entered();
-                if let Err(error) = runtime.block_on(thread.start()) {
-                    // Nobody listens any more when the task was stopped meanwhile.
-                    let _ = outbox.send(Response::Failed(error));
-                    return;
-                }
+                // It is the answer to the first request, whatever that is.
+                let mut failed = runtime.block_on(thread.start()).err();
                 while let Ok(request) = inbox.recv() {
-                    let response = runtime.block_on(thread.serve(request));
+                    let response = match failed.take() {
+                        Some(error) => Response::Failed(error),
+                        None => runtime.block_on(thread.serve(request)),
+                    };
                     if outbox.send(response).is_err() {
                         break;
                     }
