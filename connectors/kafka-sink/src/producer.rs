@@ -31,8 +31,8 @@ pub(crate) struct Message<'a> {
 
 /// Why messages were not written.
 pub(crate) enum Failure {
-    /// These messages cannot be written. Nothing else was.
-    Messages(Vec<(usize, Error)>),
+    /// This message cannot be written. Nothing else was.
+    Message(usize, Error),
     /// One or more of these messages, which went in one request, cannot be written. Nothing was.
     Suspects(HashSet<usize>),
     /// Nothing was written; it may be later.
@@ -206,18 +206,32 @@ impl Producer {
     fn refused(&self, messages: &[Message<'_>]) -> Result<(), Failure> {
         let failed = self.failures();
         let topic = |at: usize| messages.get(at).map_or("", |m| m.topic.as_ref());
-        let mut refused = Vec::new();
+        let of_message = |code: &Code| {
+            matches!(
+                code,
+                Code::MessageSizeTooLarge
+                    | Code::InvalidMessage
+                    | Code::InvalidMessageSize
+                    | Code::InvalidRecord
+                    | Code::InvalidTimestamp
+            )
+        };
+        let refused: Vec<_> = failed.iter().filter(|(_, code)| of_message(code)).collect();
+        match refused[..] {
+            [] => {}
+            [&(at, code)] => {
+                let text = format!("topic {} does not take the record: {code}", topic(at));
+                return Err(Failure::Message(at, Error::data(text)));
+            }
+            // Kafka refuses a whole request for what one record of it is. What else has failed
+            // came of it.
+            _ => {
+                let suspects = refused.iter().map(|(at, _)| *at);
+                return Err(Failure::Suspects(suspects.collect()));
+            }
+        }
         for &(at, code) in failed.iter() {
             match code {
-                Code::MessageSizeTooLarge
-                | Code::InvalidMessage
-                | Code::InvalidMessageSize
-                | Code::InvalidRecord
-                | Code::InvalidTimestamp => {
-                    let topic = topic(at);
-                    let text = format!("topic {topic} does not take the record: {code}");
-                    refused.push((at, Error::data(text)));
-                }
                 Code::UnknownTopic
                 | Code::UnknownTopicOrPartition
                 | Code::InvalidTopic
@@ -235,15 +249,7 @@ impl Producer {
                 }
             }
         }
-        match refused.len() {
-            0 => Ok(()),
-            1 => Err(Failure::Messages(refused)),
-            // Kafka refuses a whole request for what one record of it is.
-            _ => {
-                let suspects = refused.into_iter().map(|(at, _)| at);
-                Err(Failure::Suspects(suspects.collect()))
-            }
-        }
+        Ok(())
     }
 }
 

@@ -197,12 +197,11 @@ impl SinkTask for KafkaSinkTask {
                     return Ok(());
                 }
                 Err(Failure::Suspects(found)) => suspects = found,
-                Err(Failure::Messages(refused)) => {
+                Err(Failure::Message(at, error)) => {
+                    // The places of the others change.
                     suspects.clear();
-                    for (at, error) in refused {
-                        let (number, at) = places[at];
-                        self.report(&batches[number], at, error, reporter).await?;
-                    }
+                    let (number, at) = places[at];
+                    self.report(&batches[number], at, error, reporter).await?;
                 }
                 Err(Failure::Later(error) | Failure::Never(error)) => return Err(error),
                 Err(Failure::Unknown(error)) => {
