@@ -237,3 +237,70 @@ async fn a_record_does_not_go_back_to_its_topic() -> Result<()> {
     ensure!(body["error_count"] == 1, "{body}");
     Ok(())
 }
+
+/// The guest counts the records of a partition in its state, which the sink keeps in its changelog.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_plugins_is_what_the_offsets_say() -> Result<()> {
+    const EACH: i64 = 1200;
+    let mut dice = Dice::new("kafka_sink_state");
+    let way = Way::new("k2k-state", 3, &[]).await?;
+    let kafka = way.kafka;
+    let mut worker = TestWorker::start(WorkerConfig::new(&kafka.bootstrap())?).await?;
+    let settings = [
+        ("tasks.max", "2"),
+        (
+            "value.converter",
+            "org.apache.kafka.connect.json.JsonConverter",
+        ),
+        ("value.converter.schemas.enable", "false"),
+        ("output.value.converter", "JsonConverter"),
+        ("state.topic.partitions", "2"),
+        ("transforms", "guest,place"),
+        ("transforms.guest.type", "test-guest"),
+        (
+            "transforms.place.type",
+            "org.apache.kafka.connect.transforms.InsertField$Value",
+        ),
+        ("transforms.place.partition.field", "part"),
+        ("consumer.override.max.poll.records", "50"),
+        ("consumer.override.fetch.message.max.bytes", "2000"),
+        ("consumer.override.session.timeout.ms", "1000"),
+        ("consumer.override.heartbeat.interval.ms", "200"),
+    ];
+    way.deploy(worker.rest(), &settings).await?;
+    let count = json!({ "cmd": "count" });
+    for _ in 0..4 {
+        let orders = (0..EACH / 4 * 3).map(|n| {
+            let partition = i32::try_from(n % 3).unwrap_or(0);
+            let record = Record::json(&count).partition(partition);
+            record.key(partition.to_string())
+        });
+        let before = way.written().await?.len();
+        kafka.produce(&way.name, orders.collect::<Vec<_>>()).await?;
+        wait_until(LIMIT, "more records", async || {
+            Ok(way.written().await?.len() > before)
+        })
+        .await?;
+        tokio::time::sleep(dice.time(150)).await;
+        worker.kill()?;
+        worker.start_again().await?;
+    }
+    way.done().await?;
+    let mut counts: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+    for record in way.written().await? {
+        let value: Value = serde_json::from_slice(record.value.as_deref().unwrap_or_default())?;
+        let number = |name: &str| value[name].as_i64().context("not a number");
+        counts
+            .entry(number("part")?)
+            .or_default()
+            .push(number("count")?);
+    }
+    for part in 0..3 {
+        let expected: Vec<i64> = (1..=EACH).collect();
+        ensure!(
+            counts.get(&part) == Some(&expected),
+            "partition {part}: {counts:?}"
+        );
+    }
+    Ok(())
+}

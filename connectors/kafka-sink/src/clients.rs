@@ -8,4 +8,8 @@ use rdkafka::config::ClientConfig;
 pub struct Clients {
     /// Of a producer.
     pub producer: ClientConfig,
+    /// Of a consumer in the task's group.
+    pub consumer: ClientConfig,
+    /// Of an admin client.
+    pub admin: ClientConfig,
 }

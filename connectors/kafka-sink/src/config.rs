@@ -2,12 +2,16 @@
 
 use connect_api::{Config, ConfigDef, ConfigKey, ConfigType, Importance, Result, Validator};
 
+use crate::changelog::ChangelogConfig;
 use crate::encode::Format;
 
 const TOPIC: &str = "topic.name.format";
 const KEY: &str = "output.key.converter";
 const VALUE: &str = "output.value.converter";
 const GUARANTEE: &str = "delivery.guarantee";
+const STATE_TOPIC: &str = "state.topic.name";
+const STATE_PARTITIONS: &str = "state.topic.partitions";
+const STATE_REPLICATION: &str = "state.topic.replication.factor";
 
 pub(crate) fn config_def() -> ConfigDef {
     let formats =
@@ -51,6 +55,29 @@ pub(crate) fn config_def() -> ConfigDef {
             "at_least_once".into(),
         ]))
         .importance(Importance::Medium),
+        ConfigKey::nullable(
+            STATE_TOPIC,
+            ConfigType::String,
+            "The compacted topic that keeps the state of plugins. Left out, it is \
+             connect-<name>-state. It is made when it is absent and a plugin needs it.",
+        )
+        .importance(Importance::Low),
+        ConfigKey::new(
+            STATE_PARTITIONS,
+            ConfigType::Int,
+            "25",
+            "Partitions of the state topic when it is made. They cannot be changed later.",
+        )
+        .validator(Validator::AtLeast(1))
+        .importance(Importance::Low),
+        ConfigKey::new(
+            STATE_REPLICATION,
+            ConfigType::Short,
+            "-1",
+            "Replication factor of the state topic when it is made; -1 is the broker's default.",
+        )
+        .validator(Validator::AtLeast(-1))
+        .importance(Importance::Low),
     ])
 }
 
@@ -61,11 +88,19 @@ pub(crate) struct KafkaSinkConfig {
     pub key: Format,
     pub value: Format,
     pub exactly_once: bool,
+    pub changelog: ChangelogConfig,
 }
 
 impl KafkaSinkConfig {
-    pub(crate) fn resolve(config: &Config) -> Result<Self> {
+    pub(crate) fn resolve(config: &Config, connector: &str) -> Result<Self> {
+        let number = |key| i32::try_from(config.integer(key)).unwrap_or(i32::MAX);
+        let topic = config.optional_text(STATE_TOPIC).filter(|t| !t.is_empty());
         Ok(Self {
+            changelog: ChangelogConfig {
+                topic: topic.map_or_else(|| format!("connect-{connector}-state"), str::to_owned),
+                partitions: number(STATE_PARTITIONS),
+                replication: number(STATE_REPLICATION),
+            },
             topic: config.text(TOPIC).to_owned(),
             key: Format::named(config.text(KEY))?,
             value: Format::named(config.text(VALUE))?,

@@ -4,6 +4,7 @@
 //! The records of a transaction and the offsets that they came from are committed together by
 //! Kafka's own transactions (KIP-98, KIP-447).
 
+mod changelog;
 mod clients;
 mod config;
 mod encode;
@@ -65,7 +66,7 @@ impl SinkConnector for KafkaSinkConnector {
         let clients = context.clients.as_ref();
         let clients = clients.and_then(|c| Arc::clone(c).downcast::<Clients>().ok());
         let clients = clients.ok_or_else(|| Error::fatal("the worker lends no Kafka clients"))?;
-        let config = KafkaSinkConfig::resolve(config)?;
-        Ok(Box::new(KafkaSinkTask::new(config, context, &clients)))
+        let config = KafkaSinkConfig::resolve(config, &context.connector)?;
+        Ok(Box::new(KafkaSinkTask::new(config, context, clients)))
     }
 }

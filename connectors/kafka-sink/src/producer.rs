@@ -23,6 +23,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A record as it goes to Kafka.
 pub(crate) struct Message<'a> {
     pub topic: Cow<'a, str>,
+    /// None: by the key.
+    pub partition: Option<i32>,
     pub key: Option<Cow<'a, [u8]>>,
     pub value: Option<Cow<'a, [u8]>>,
     pub headers: Option<OwnedHeaders>,
@@ -41,6 +43,18 @@ pub(crate) enum Failure {
     Unknown(Error),
     /// Nothing was written, nor will it be.
     Never(Error),
+}
+
+impl Failure {
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Message(_, error)
+            | Self::Later(error)
+            | Self::Unknown(error)
+            | Self::Never(error) => error,
+            Self::Suspects(_) => Error::data("Kafka refuses one of several records"),
+        }
+    }
 }
 
 /// Where the offsets of a transaction go.
@@ -96,21 +110,23 @@ impl Producer {
         &self,
         messages: &[Message<'_>],
         suspects: &HashSet<usize>,
-        offsets: &Offsets<'_>,
+        offsets: Option<&Offsets<'_>>,
     ) -> Result<(), Failure> {
         self.forget_failures();
         let begun = self.inner.begin_transaction();
         begun.map_err(|error| self.give_up(error, messages))?;
         let sent = self.send(messages, suspects);
         let done = sent.and_then(|()| {
-            let Offsets {
+            if let Some(Offsets {
                 positions,
                 membership,
-            } = offsets;
-            repeat(|| {
-                self.inner
-                    .send_offsets_to_transaction(positions, membership, LIMIT)
-            })?;
+            }) = offsets
+            {
+                repeat(|| {
+                    self.inner
+                        .send_offsets_to_transaction(positions, membership, LIMIT)
+                })?;
+            }
             repeat(|| self.inner.commit_transaction(LIMIT))
         });
         done.map_err(|error| self.give_up(error, messages))
@@ -140,6 +156,7 @@ impl Producer {
             }
             let mut record: BaseRecord<'_, [u8], [u8], usize> =
                 BaseRecord::with_opaque_to(&message.topic, at);
+            record.partition = message.partition;
             record.key = message.key.as_deref();
             record.payload = message.value.as_deref();
             record.headers.clone_from(&message.headers);

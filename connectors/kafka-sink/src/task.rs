@@ -1,31 +1,41 @@
 //! The task: batches become one transaction, with the offsets that they lead to.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use connect_api::{
     ErrantRecordReporter, Error, GroupMembership, OpenedPartition, RecordBatch, Result, SinkRecord,
-    SinkTask, TaskContext, TopicPartition,
+    SinkTask, StateStore, StoredState, TaskContext, TopicPartition,
 };
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::changelog::Changelog;
 use crate::clients::Clients;
 use crate::config::KafkaSinkConfig;
 use crate::encode;
 use crate::producer::{Failure, Message, Offsets, Producer};
+
+/// How long Kafka may take for an answer.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// A record of a batch: the batch, and the place in it.
 type Place = (usize, usize);
 
 pub(crate) struct KafkaSinkTask {
     config: KafkaSinkConfig,
+    clients: Arc<Clients>,
+    /// Of the producer.
     client: ClientConfig,
     producer: Option<Producer>,
+    /// Where the state of transforms is kept, if there is any.
+    changelog: Option<Arc<Changelog>>,
     membership: Option<GroupMembership>,
     /// What was reported of batches that are not durable yet: a repeated put does not report it
     /// again.
@@ -36,7 +46,7 @@ impl KafkaSinkTask {
     pub(crate) fn new(
         config: KafkaSinkConfig,
         context: &TaskContext,
-        clients: &Arc<Clients>,
+        clients: Arc<Clients>,
     ) -> Self {
         let mut client = clients.producer.clone();
         client.set("enable.idempotence", "true").set("acks", "all");
@@ -52,8 +62,10 @@ impl KafkaSinkTask {
         }
         Self {
             config,
+            clients,
             client,
             producer: None,
+            changelog: None,
             membership: None,
             reported: HashSet::new(),
         }
@@ -116,6 +128,62 @@ impl KafkaSinkTask {
         Ok(messages)
     }
 
+    /// Where the group stands, once no transaction is open on it: who owned the partitions before
+    /// cannot move it any more. None where it has never been.
+    fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>> {
+        let failed = |e: KafkaError| Error::retriable(format!("cannot ask for offsets: {e}"));
+        let consumer: BaseConsumer = self
+            .clients
+            .consumer
+            .clone()
+            .set("isolation.level", "read_committed")
+            .create()
+            .map_err(|e| Error::config(format!("consumer: {e}")))?;
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for TopicPartition { topic, partition } in partitions {
+            list.add_partition(topic, *partition);
+        }
+        let answer = consumer.committed_offsets(list, ANSWER).map_err(failed)?;
+        let offset = |source: &TopicPartition| {
+            let found = answer.find_partition(&source.topic, source.partition)?;
+            match found.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            }
+        };
+        Ok(partitions.iter().map(offset).collect())
+    }
+
+    /// The state of the partitions. It belongs to the group's offsets: where there is none, a state
+    /// that is there all the same is of a connector that was, and is deleted.
+    fn stored(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> Result<HashMap<TopicPartition, Vec<StoredState>>> {
+        let Some(changelog) = &self.changelog else {
+            return Ok(HashMap::new());
+        };
+        let offsets = self.committed(partitions)?;
+        let mut states = changelog.read(partitions)?;
+        let mut deletions = Vec::new();
+        for (source, offset) in partitions.iter().zip(offsets) {
+            if offset.is_none()
+                && let Some(old) = states.remove(source)
+            {
+                changelog.deletions(source, &old, &mut deletions)?;
+            }
+        }
+        if !deletions.is_empty() {
+            let producer = self.producer.as_ref();
+            let producer = producer.ok_or_else(|| Error::retriable("there is no producer"))?;
+            if let Err(failure) = producer.transaction(&deletions, &HashSet::new(), None) {
+                self.producer = None;
+                return Err(Error::retriable(failure.into_error().chain()));
+            }
+        }
+        Ok(states)
+    }
+
     fn write(
         &mut self,
         messages: &[Message<'_>],
@@ -145,7 +213,7 @@ impl KafkaSinkTask {
             positions: &positions,
             membership,
         };
-        producer.transaction(messages, suspects, &offsets)
+        producer.transaction(messages, suspects, Some(&offsets))
     }
 }
 
@@ -154,18 +222,36 @@ impl SinkTask for KafkaSinkTask {
     /// A producer ends the transactions of this task's former life, whichever task has their
     /// partitions now.
     async fn start(&mut self) -> Result<()> {
+        if let Some(changelog) = &self.changelog {
+            changelog.start().await?;
+        }
         self.producer().map(drop)
+    }
+
+    fn keep_state(&mut self, stores: Vec<StateStore>) -> Result<()> {
+        if !self.config.exactly_once {
+            return Err(Error::config(
+                "delivery.guarantee=at_least_once keeps no state of plugins; use exactly_once",
+            ));
+        }
+        let config = self.config.changelog.clone();
+        let changelog = Changelog::new(config, Arc::clone(&self.clients), stores);
+        self.changelog = Some(Arc::new(changelog));
+        Ok(())
     }
 
     /// Kafka's own group has the offsets, and says them once no transaction is open on them.
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
         self.reported.clear();
+        let mut states = HashMap::new();
         if !partitions.is_empty() {
             self.producer()?;
+            states = self.stored(partitions)?;
         }
         let opened = partitions.iter().map(|source| OpenedPartition {
             source: source.clone(),
             next_offset: None,
+            state: states.remove(source).unwrap_or_default(),
         });
         Ok(opened.collect())
     }
@@ -187,10 +273,17 @@ impl SinkTask for KafkaSinkTask {
         batches: &[RecordBatch],
         reporter: &mut dyn ErrantRecordReporter,
     ) -> Result<()> {
+        let changelog = self.changelog.clone();
         let mut suspects = HashSet::new();
         loop {
             let messages = self.messages(batches, reporter).await?;
-            let (places, messages): (Vec<Place>, Vec<Message<'_>>) = messages.into_iter().unzip();
+            let (places, mut messages): (Vec<Place>, Vec<Message<'_>>) =
+                messages.into_iter().unzip();
+            if let Some(changelog) = &changelog {
+                for batch in batches {
+                    changelog.messages(&batch.source, &batch.state, &mut messages)?;
+                }
+            }
             match self.write(&messages, &suspects, batches) {
                 Ok(()) => {
                     self.reported.clear();
@@ -200,7 +293,9 @@ impl SinkTask for KafkaSinkTask {
                 Err(Failure::Message(at, error)) => {
                     // The places of the others change.
                     suspects.clear();
-                    let (number, at) = places[at];
+                    let Some(&(number, at)) = places.get(at) else {
+                        return Err(error.context("an entry of the state cannot be kept"));
+                    };
                     self.report(&batches[number], at, error, reporter).await?;
                 }
                 Err(Failure::Later(error) | Failure::Never(error)) => return Err(error),
@@ -248,6 +343,7 @@ fn message<'a>(config: &KafkaSinkConfig, record: &'a SinkRecord) -> Result<Messa
     }
     Ok(Message {
         topic,
+        partition: None,
         key: config.key.bytes(&record.key.value)?,
         value: config.value.bytes(&record.value.value)?,
         headers,

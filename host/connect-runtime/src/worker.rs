@@ -269,41 +269,38 @@ impl TaskStart {
 
     /// What a sink that writes to this cluster may use.
     fn clients(&self) -> Result<Clients> {
+        Ok(Clients {
+            producer: self.client("producer.", "connector-producer")?,
+            consumer: self.consumer_config(&overrides(&self.config, "consumer.override."))?,
+            admin: self.client("admin.", "connector-adminclient")?,
+        })
+    }
+
+    /// The worker's settings of a kind of client, with the connector's overrides.
+    fn client(&self, prefix: &str, id: &str) -> Result<ClientConfig> {
         let TaskContext {
             connector, task, ..
         } = &self.context;
-        let mut properties = self.worker.client_properties("producer.");
-        properties.extend(overrides(&self.config, "producer.override."));
-        let id = format!("connector-producer-{connector}-{task}");
+        let mut properties = self.worker.client_properties(prefix);
+        properties.extend(overrides(&self.config, &format!("{prefix}override.")));
+        let id = format!("{id}-{connector}-{task}");
         properties.entry("client.id".into()).or_insert(id);
-        let producer = client_config(&properties)?;
-        Ok(Clients { producer })
+        client_config(&properties)
     }
 
     fn error_reporter(&self, sink_keeps: bool, metrics: Arc<TaskMetrics>) -> Result<ErrorReporter> {
         let Self {
-            worker,
             context,
             config,
             runtime,
             ..
         } = self;
         let errors = ErrorConfig::new(config)?;
-        let TaskContext {
-            connector, task, ..
-        } = context;
         let queue = match &errors.dead_letter_topic {
             None => None,
             Some(topic) => {
-                let client = |prefix: &str, kind: &str| -> Result<ClientConfig> {
-                    let mut properties = worker.client_properties(prefix);
-                    properties.extend(overrides(config, &format!("{prefix}override.")));
-                    let id = format!("connector-dlq-{kind}-{connector}-{task}");
-                    properties.entry("client.id".into()).or_insert(id);
-                    client_config(&properties)
-                };
-                let admin = client("admin.", "adminclient")?;
-                let producer = client("producer.", "producer")?;
+                let admin = self.client("admin.", "connector-dlq-adminclient")?;
+                let producer = self.client("producer.", "connector-dlq-producer")?;
                 let replication = errors.dead_letter_replication;
                 runtime.block_on(DeadLetterQueue::create_topic(topic, replication, &admin))?;
                 Some(DeadLetterQueue::new(topic, context, &producer)?)

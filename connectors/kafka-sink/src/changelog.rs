@@ -1,0 +1,346 @@
+//! The state of transforms, in a compacted topic that the connector's transactions write.
+//!
+//! An entry's key is JSON: transform, topic, partition, and the plugin's key in base64. Its value is
+//! the plugin's own bytes, and its header `expires` a time in milliseconds. A record with null in
+//! place of the plugin's key holds the partition's clock.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use connect_api::{Error, Result, StateDelta, StateEntry, StateStore, StoredState, TopicPartition};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
+use rdkafka::{Offset, TopicPartitionList};
+use serde::{Deserialize, Serialize};
+
+use crate::clients::Clients;
+use crate::producer::Message;
+
+/// How long Kafka may take for an answer.
+const LIMIT: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_millis(20);
+const EXPIRES: &str = "expires";
+
+/// How the topic is made when it is absent.
+#[derive(Clone, Debug)]
+pub(crate) struct ChangelogConfig {
+    pub topic: String,
+    pub partitions: i32,
+    /// -1: the broker's default.
+    pub replication: i32,
+}
+
+/// The changelog of one task.
+pub(crate) struct Changelog {
+    config: ChangelogConfig,
+    clients: Arc<Clients>,
+    stores: Vec<StateStore>,
+    /// How many partitions the topic has.
+    partitions: OnceLock<i32>,
+}
+
+/// An entry's key; without the plugin's key it is the clock's.
+#[derive(Serialize, Deserialize)]
+struct EntryKey<'a>(Cow<'a, str>, Cow<'a, str>, i32, Option<Cow<'a, str>>);
+
+type States = BTreeMap<(TopicPartition, Arc<str>), (Option<i64>, BTreeMap<Bytes, StateEntry>)>;
+
+impl Changelog {
+    pub(crate) fn new(
+        config: ChangelogConfig,
+        clients: Arc<Clients>,
+        stores: Vec<StateStore>,
+    ) -> Self {
+        Self {
+            config,
+            clients,
+            stores,
+            partitions: OnceLock::new(),
+        }
+    }
+
+    /// Makes the topic if it is absent, and counts its partitions.
+    pub(crate) async fn start(&self) -> Result<()> {
+        let ChangelogConfig {
+            topic,
+            partitions,
+            replication,
+        } = &self.config;
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::retriable(format!("cannot create the state topic {topic}: {error}"))
+        };
+        let client: AdminClient<DefaultClientContext> = self
+            .clients
+            .admin
+            .create()
+            .map_err(|e| Error::config(format!("admin client: {e}")))?;
+        let wanted = NewTopic::new(topic, *partitions, TopicReplication::Fixed(*replication))
+            .set("cleanup.policy", "compact");
+        let options = AdminOptions::new().request_timeout(Some(LIMIT));
+        let answers = client
+            .create_topics([&wanted], &options)
+            .await
+            .map_err(|e| failed(&e))?;
+        for answer in answers {
+            match answer {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => return Err(failed(&code)),
+            }
+        }
+        let metadata = client.inner().fetch_metadata(Some(topic), LIMIT);
+        let metadata = metadata.map_err(|e| failed(&e))?;
+        let found = metadata
+            .topics()
+            .first()
+            .map_or(0, |t| t.partitions().len());
+        if found == 0 {
+            return Err(failed(&"it has no partitions yet"));
+        }
+        let found = i32::try_from(found).map_err(|e| failed(&e))?;
+        self.partitions.get_or_init(|| found);
+        Ok(())
+    }
+
+    /// The partition of the topic that has the state of this one. It must be the same for ever.
+    fn home(&self, source: &TopicPartition) -> Result<i32> {
+        let count = self
+            .partitions
+            .get()
+            .ok_or_else(|| Error::retriable("the state topic is not known yet"))?;
+        // FNV-1a, of 64 bits.
+        let hash = source
+            .topic
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        let spread = hash.wrapping_add(u64::try_from(source.partition).unwrap_or(0));
+        let count = u64::try_from(*count).unwrap_or(1);
+        i32::try_from(spread % count).map_err(|e| Error::fatal(e.to_string()))
+    }
+
+    /// What the changes of a batch are as messages.
+    pub(crate) fn messages<'a>(
+        &'a self,
+        source: &TopicPartition,
+        deltas: &'a [StateDelta],
+        out: &mut Vec<Message<'a>>,
+    ) -> Result<()> {
+        if deltas.is_empty() {
+            return Ok(());
+        }
+        let home = self.home(source)?;
+        for StateDelta { transform, changes } in deltas {
+            for (key, entry) in &changes.entries {
+                let key = key_of(source, transform, Some(key))?;
+                out.push(self.message(home, key, entry.as_ref()));
+            }
+            if let Some(clock) = changes.clock {
+                let key = key_of(source, transform, None)?;
+                let mut message = self.message(home, key, None);
+                message.value = Some(Cow::Owned(clock.to_string().into_bytes()));
+                out.push(message);
+            }
+        }
+        Ok(())
+    }
+
+    fn message<'a>(
+        &'a self,
+        home: i32,
+        key: Vec<u8>,
+        entry: Option<&'a StateEntry>,
+    ) -> Message<'a> {
+        let headers = entry.and_then(|entry| entry.expires).map(|expires| {
+            OwnedHeaders::new_with_capacity(1).insert(Header {
+                key: EXPIRES,
+                value: Some(&expires.to_string()),
+            })
+        });
+        Message {
+            topic: Cow::Borrowed(&self.config.topic),
+            partition: Some(home),
+            key: Some(Cow::Owned(key)),
+            value: entry.map(|entry| Cow::Borrowed(&*entry.value)),
+            headers,
+            timestamp: None,
+        }
+    }
+
+    /// The state of the partitions. The group's offsets must be stable: nobody else writes their
+    /// state any more then, and what was written is at least on its way to be committed.
+    pub(crate) fn read(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<HashMap<TopicPartition, Vec<StoredState>>> {
+        let homes: Result<BTreeSet<i32>> = partitions.iter().map(|p| self.home(p)).collect();
+        let homes = homes?;
+        let mut states = States::new();
+        let consumer = self.reader(&homes)?;
+        let mut open = homes.len();
+        let until = Instant::now() + LIMIT;
+        while open > 0 {
+            match consumer.poll(LIMIT) {
+                Some(Ok(message)) => self.take(&message, partitions, &mut states)?,
+                Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+                Some(Err(error)) if Instant::now() > until => return Err(unread(&error)),
+                Some(Err(_)) => {}
+                None => return Err(unread(&"it does not end")),
+            }
+        }
+        let mut found: HashMap<TopicPartition, Vec<StoredState>> = HashMap::new();
+        for ((source, transform), (clock, entries)) in states {
+            found.entry(source).or_default().push(StoredState {
+                transform,
+                clock,
+                entries: entries.into_iter().collect(),
+            });
+        }
+        Ok(found)
+    }
+
+    /// A consumer at the beginning of the partitions, which sees all that was written so far: it
+    /// waits until no transaction is open on it.
+    fn reader(&self, homes: &BTreeSet<i32>) -> Result<BaseConsumer> {
+        let client = |isolation: &str| -> Result<BaseConsumer> {
+            let mut config = self.clients.consumer.clone();
+            config
+                .set("isolation.level", isolation)
+                .set("enable.partition.eof", "true")
+                .set("auto.offset.reset", "earliest")
+                .set("enable.auto.commit", "false");
+            config
+                .create()
+                .map_err(|e| Error::config(format!("consumer: {e}")))
+        };
+        let topic = &self.config.topic;
+        let end = |consumer: &BaseConsumer, home: i32| {
+            let marks = consumer.fetch_watermarks(topic, home, LIMIT);
+            marks.map(|(_, end)| end).map_err(|e| unread(&e))
+        };
+        let (written, committed) = (client("read_uncommitted")?, client("read_committed")?);
+        let mut list = TopicPartitionList::with_capacity(homes.len());
+        let until = Instant::now() + LIMIT;
+        for &home in homes {
+            let all = end(&written, home)?;
+            while end(&committed, home)? < all {
+                if Instant::now() > until {
+                    return Err(unread(&"a transaction is open on it"));
+                }
+                std::thread::sleep(PAUSE);
+            }
+            let added = list.add_partition_offset(topic, home, Offset::Beginning);
+            added.map_err(|e| unread(&e))?;
+        }
+        committed.assign(&list).map_err(|e| unread(&e))?;
+        Ok(committed)
+    }
+
+    fn take(
+        &self,
+        message: &BorrowedMessage<'_>,
+        partitions: &[TopicPartition],
+        states: &mut States,
+    ) -> Result<()> {
+        let damaged = || {
+            Error::fatal(format!(
+                "the state topic {} has a record that is none of this sink at offset {} of \
+                 partition {}",
+                self.config.topic,
+                message.offset(),
+                message.partition()
+            ))
+        };
+        let key = message.key().ok_or_else(damaged)?;
+        let EntryKey(transform, topic, partition, key) =
+            serde_json::from_slice(key).map_err(|_| damaged())?;
+        let source = partitions
+            .iter()
+            .find(|p| p.partition == partition && *p.topic == *topic);
+        let store = self.stores.iter().find(|s| *s.transform == *transform);
+        let (Some(source), Some(store)) = (source, store) else {
+            return Ok(());
+        };
+        let state = states
+            .entry((source.clone(), Arc::clone(&store.transform)))
+            .or_default();
+        match (key, message.payload()) {
+            (None, clock) => {
+                let number = |text| std::str::from_utf8(text).ok()?.parse().ok();
+                let clock = clock.map(|text| number(text).ok_or_else(damaged));
+                state.0 = clock.transpose()?;
+            }
+            (Some(key), value) => {
+                let key = BASE64.decode(key.as_bytes()).map_err(|_| damaged())?;
+                let key = Bytes::from(key);
+                match value {
+                    None => {
+                        state.1.remove(&key);
+                    }
+                    Some(value) => {
+                        let entry = StateEntry {
+                            value: Bytes::copy_from_slice(value),
+                            expires: expires(message).ok_or_else(damaged)?,
+                        };
+                        state.1.insert(key, entry);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages that delete the state of a partition.
+    pub(crate) fn deletions<'a>(
+        &'a self,
+        source: &TopicPartition,
+        states: &[StoredState],
+        out: &mut Vec<Message<'a>>,
+    ) -> Result<()> {
+        let home = self.home(source)?;
+        for state in states {
+            for (key, _) in &state.entries {
+                let key = key_of(source, &state.transform, Some(key))?;
+                out.push(self.message(home, key, None));
+            }
+            let key = key_of(source, &state.transform, None)?;
+            out.push(self.message(home, key, None));
+        }
+        Ok(())
+    }
+}
+
+fn key_of(source: &TopicPartition, transform: &str, key: Option<&[u8]>) -> Result<Vec<u8>> {
+    let TopicPartition { topic, partition } = source;
+    let key = EntryKey(
+        Cow::Borrowed(transform),
+        Cow::Borrowed(topic),
+        *partition,
+        key.map(|key| Cow::Owned(BASE64.encode(key))),
+    );
+    serde_json::to_vec(&key).map_err(|e| Error::fatal(format!("a key of the state topic: {e}")))
+}
+
+/// None when the header is malformed.
+fn expires(message: &BorrowedMessage<'_>) -> Option<Option<i64>> {
+    let Some(headers) = message.headers() else {
+        return Some(None);
+    };
+    let Some(header) = headers.iter().find(|header| header.key == EXPIRES) else {
+        return Some(None);
+    };
+    let text = std::str::from_utf8(header.value?).ok()?;
+    text.parse().ok().map(Some)
+}
+
+fn unread(error: &dyn std::fmt::Display) -> Error {
+    Error::retriable(format!("cannot read the state topic: {error}"))
+}
