@@ -1,5 +1,6 @@
 //! The binary `ferrule`: the command line.
 
+mod allocator;
 #[cfg(feature = "dev")]
 mod dev;
 mod plugin;
@@ -103,13 +104,18 @@ impl WorkerArgs {
     }
 }
 
+fn main() -> Result<ExitCode> {
+    allocator::few_arenas();
+    run(Cli::parse())
+}
+
 #[tokio::main]
-async fn main() -> Result<ExitCode> {
+async fn run(cli: Cli) -> Result<ExitCode> {
     let Cli {
         command,
         log_format,
         log,
-    } = Cli::parse();
+    } = cli;
     let loggers = Loggers::start(log_format, log.as_deref().unwrap_or(command.log_level()))?;
     match command {
         Command::Worker(args) => {
