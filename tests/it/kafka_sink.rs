@@ -126,7 +126,7 @@ async fn records_keep_key_value_headers_and_time() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_double_nothing_and_lose_nothing() -> Result<()> {
-    const KILLS: usize = 8;
+    const KILLS: usize = 5;
     let mut dice = Dice::new("kafka_sink_kills");
     let way = Way::new("k2k-kills", 3, &[]).await?;
     let kafka = way.kafka;

@@ -208,6 +208,10 @@ impl Producer {
         if let Err(aborting) = repeat(|| self.inner.abort_transaction(LIMIT)) {
             return Failure::Unknown(error_of(&aborting));
         }
+        // What became of each message is told only to who asks.
+        if let Err(unheard) = self.inner.flush(LIMIT) {
+            return Failure::Unknown(error_of(&unheard));
+        }
         if let Err(refused) = self.refused(messages) {
             return refused;
         }

@@ -289,8 +289,14 @@ impl SinkTask for KafkaSinkTask {
                     self.reported.clear();
                     return Ok(());
                 }
-                Err(Failure::Suspects(found)) => suspects = found,
+                // After a refusal librdkafka goes on with sequence numbers that the broker has not
+                // seen, and the next transaction would fail too: another producer starts afresh.
+                Err(Failure::Suspects(found)) => {
+                    self.producer = None;
+                    suspects = found;
+                }
                 Err(Failure::Message(at, error)) => {
+                    self.producer = None;
                     // The places of the others change.
                     suspects.clear();
                     let Some(&(number, at)) = places.get(at) else {
