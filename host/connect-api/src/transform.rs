@@ -72,6 +72,12 @@ pub trait Transformation: Send {
         None
     }
 
+    /// What it was loaded from, for the log and the status: name, version, digest. None: it is
+    /// built in.
+    fn provenance(&self) -> Option<String> {
+        None
+    }
+
     /// The most bytes of its state for a partition. None: it has no state that is to last.
     fn state_limit(&self) -> Option<u64> {
         None

@@ -203,7 +203,11 @@ impl Plugins {
         };
         let parsed = self
             .transform_config_def(&class)
-            .ok_or_else(|| Error::config(format!("class {class} could not be found")))?
+            .ok_or_else(|| {
+                self.wasm
+                    .missing(&class, None)
+                    .context(format!("class {class} could not be found"))
+            })?
             .parse(&own)?;
         let transformation = self.transformation(&class, &parsed, &context)?;
         Ok(ChainStep {

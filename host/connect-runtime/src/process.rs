@@ -12,15 +12,20 @@ use connect_runtime::logging::Loggers;
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
 use connect_runtime::storage::{KafkaBasedLog, KafkaConsumerGroups, cluster_id};
+use connect_wasm::meters::CALL_SECONDS;
 use connect_wasm::{WasmOptions, WasmPlugins};
 use kafka_sink::KafkaSinkConnector;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use postgres_sink::PostgresSinkConnector;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
 
+/// From a call with one record to one that comes near its deadline.
+const CALL_BUCKETS: &[f64] = &[
+    0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0,
+];
 /// What requests that are being answered have when the worker ends.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
@@ -30,7 +35,10 @@ pub async fn run_worker(
     loggers: Loggers,
     stop: impl Future<Output = &'static str>,
 ) -> Result<()> {
+    let seconds = Matcher::Full(CALL_SECONDS.to_owned());
     let metrics = PrometheusBuilder::new()
+        .set_buckets_for_metric(seconds, CALL_BUCKETS)
+        .context("could not start metrics")?
         .install_recorder()
         .context("could not start metrics")?;
     let config = Arc::new(WorkerConfig::new(properties)?);

@@ -32,6 +32,11 @@ impl Reports {
         }
     }
 
+    /// It is made, with these plugins.
+    pub fn built(&self, plugins: Option<String>) {
+        self.send(TaskState::Built(plugins));
+    }
+
     /// It polls.
     pub fn running(&self) {
         self.send(TaskState::Running);

@@ -23,6 +23,8 @@ use crate::task_control::{Control, Reports};
 /// What a task tells of itself. The herder writes it to the status topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskState {
+    /// It is made, with these plugins.
+    Built(Option<String>),
     /// It polls.
     Running,
     /// What it waits for, in whatever state it is; none: it waits no more.
@@ -189,7 +191,6 @@ impl TaskStart {
         let guarded = std::panic::AssertUnwindSafe(|| {
             let task = self.build()?;
             self.reports.running();
-            info!("started");
             task.run()
         });
         match std::panic::catch_unwind(guarded) {
@@ -234,6 +235,8 @@ impl TaskStart {
         let (key, value) = plugins.converters(config, worker, runtime.clone())?;
         let header = HeaderConverter::new(&worker.header_converter(config))?;
         let chain = TransformationChain::new(plugins.chain(connector, *task, config)?);
+        let provenance = chain.plugins();
+        self.reports.built(provenance.clone());
         let stores = chain.stores();
         if !stores.is_empty() {
             sink_task.keep_state(stores)?;
@@ -253,6 +256,7 @@ impl TaskStart {
             },
             runtime.clone(),
         )?;
+        info!(plugins = provenance, "started");
         Ok(WorkerSinkTask::new(SinkTaskParts {
             consumer,
             converters: Converters { key, value, header },

@@ -4,7 +4,7 @@ use connect_api::{Error, Result};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 /// What a core module, in contrast to a component, starts with.
-const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+pub(crate) const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 /// What the export of every plugin is called, before its version.
 pub(crate) const PLUGIN: &str = "ferrule:transform/plugin@";
 
@@ -61,7 +61,11 @@ pub fn componentize(bytes: &[u8]) -> Result<Vec<u8>> {
         let mut encoder = ComponentEncoder::default();
         encoder.validate(true).module(bytes)?.encode()
     };
-    encode().map_err(|e| invalid(&e).context("it is a core module that cannot be made a component"))
+    // It panics over sections that are malformed, and a file must not harm the worker.
+    let encoded = std::panic::catch_unwind(encode)
+        .map_err(|_| Error::config("it has a malformed section"))
+        .and_then(|encoded| encoded.map_err(|e| invalid(&e)));
+    encoded.map_err(|e| e.context("it is a core module that cannot be made a component"))
 }
 
 /// An error of the component tools as one line.

@@ -22,12 +22,23 @@ enum Slot {
     Empty,
 }
 
+/// An instance is replaced once its memory has grown to more than this part of its limit: memory
+/// of WASM never shrinks, and what is left has to suffice for the next batch.
+const GROWN: usize = 2;
+/// The calls that an instance answers before it is replaced for that, so that a plugin that needs
+/// as much for its work pays for a new one seldom.
+const LEAST_CALLS: u64 = 16;
+
 /// A configured instance of a plugin.
 pub(crate) struct Guest {
     plugin: Arc<Loaded>,
     config: Vec<(String, String)>,
     limits: WasmLimits,
     slot: Slot,
+    /// What the instance has answered.
+    calls: u64,
+    /// Instances made, since this was last asked.
+    made: u64,
 }
 
 impl Guest {
@@ -46,6 +57,8 @@ impl Guest {
             config,
             limits,
             slot: Slot::Idle(Box::new(host)),
+            calls: 0,
+            made: 0,
         };
         guest.revive()?;
         Ok(guest)
@@ -66,10 +79,26 @@ impl Guest {
             return Err(Error::fatal("a plugin has no instance"));
         };
         let outcome = enter(store, world, timeout, self.limits.output_bytes, call);
-        if outcome.is_err() {
+        let memory = &store.data().memory;
+        let grown = memory.used() > memory.bytes() / GROWN;
+        let aged = self.calls > 0;
+        self.calls += 1;
+        if outcome.is_err() || (grown && self.calls >= LEAST_CALLS) {
             self.abandon();
         }
-        Ok(outcome)
+        Ok(outcome.map_err(|mut fault| {
+            fault.aged = aged;
+            fault
+        }))
+    }
+
+    /// Bytes of memory of the instance, and how many instances were made since this was last asked.
+    pub(crate) fn usage(&mut self) -> (usize, u64) {
+        let memory = match &self.slot {
+            Slot::Live(store, _) => store.data().memory.used(),
+            Slot::Idle(_) | Slot::Empty => 0,
+        };
+        (memory, std::mem::take(&mut self.made))
     }
 
     /// What the worker keeps for the plugin.
@@ -97,6 +126,8 @@ impl Guest {
                 return Ok(());
             }
         };
+        self.calls = 0;
+        self.made += 1;
         let mut store = self.plugin.code.store(host);
         let world = instantiate(&self.plugin.code, &mut store, &self.limits);
         let configured = world.and_then(|world| {
@@ -125,16 +156,20 @@ impl Guest {
                     .iter()
                     .map(|e| format!("Invalid value for configuration {}: {}", e.key, e.message));
                 let errors = errors.collect::<Vec<_>>().join("; ");
-                Err(Error::config(format!("{}: {errors}", self.plugin)))
+                Err(self.refused(&format!("{}: {errors}", self.plugin)))
             }
             Err(fault) => {
                 self.slot = Slot::Idle(Box::new(store.into_data()));
-                let plugin = &self.plugin;
-                Err(Error::config(format!(
-                    "{plugin} {fault} while it was configured"
-                )))
+                let (plugin, fault) = (&self.plugin, fault.in_full());
+                Err(self.refused(&format!("{plugin} could not be configured: it {fault}")))
             }
         }
+    }
+
+    /// What the plugin says of its configuration may quote it (Invariant 9).
+    fn refused(&mut self, why: &str) -> Error {
+        let told = self.host().map(|host| host.without_secrets(why));
+        Error::config(told.unwrap_or_default())
     }
 }
 

@@ -12,6 +12,7 @@ use crate::limits::MemoryLimit;
 use crate::state::{KEY_BYTES, PartitionState, Refused};
 use gauges::Gauges;
 use lines::Lines;
+pub(crate) use lines::Panic;
 
 /// Bytes of keys and values that one scan gives at most.
 const PAGE_BYTES: usize = 1 << 20;
@@ -61,8 +62,18 @@ impl Host {
     }
 
     /// The panic that the guest told the log of during this call.
-    pub(crate) fn take_panic(&mut self) -> Option<String> {
+    pub(crate) fn take_panic(&mut self) -> Option<Panic> {
         self.lines.take_panic()
+    }
+
+    /// What the plugin's lines may not tell.
+    pub(crate) fn hide(&mut self, secrets: Vec<String>) {
+        self.lines.hide(secrets);
+    }
+
+    /// The text without secrets.
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
+        self.lines.without_secrets(text)
     }
 
     /// A call begins.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use connect_api::{Config, ConfigDef, Error, Result, Transformation};
+use connect_api::{Config, ConfigDef, ConfigType, Error, Result, Transformation};
 
 pub(crate) use load::{Code, Loaded};
 
@@ -153,14 +153,11 @@ impl WasmPlugins {
     ) -> Result<Box<dyn Transformation>> {
         let limits = self.0.options.limits.lowered(config)?;
         let pin = config.optional_text(SHA256).map(str::to_ascii_lowercase);
+        // A task that starts takes what is on disk.
+        self.with_registry(|registry| registry.compare(name));
         let plugin = self
             .lookup(name, pin.as_deref())
-            .ok_or_else(|| match &pin {
-                Some(pin) => Error::config(format!(
-                    "no file of the WASM plugin {name} has the SHA-256 {pin} that {SHA256} asks for"
-                )),
-                None => Error::config(format!("there is no WASM plugin {name} on the plugin path")),
-            })?;
+            .ok_or_else(|| self.missing(name, pin.as_deref()))?;
         let interval = config.optional_integer(TICK_INTERVAL);
         if interval.is_some() && !plugin.ticks {
             return Err(Error::config(format!(
@@ -169,11 +166,16 @@ impl WasmPlugins {
         }
         let interval = interval.map(|millis| Duration::from_millis(millis.unsigned_abs()));
         let own = plugin.info.config_def.keys();
-        let resolved = config
+        let is_own = |key: &str| own.iter().find(|k| k.name == key);
+        let resolved: Vec<_> = config
             .resolved()
-            .filter(|(key, _)| own.iter().any(|k| k.name == *key))
+            .filter(|(key, _)| is_own(key).is_some())
             .map(|(key, value)| (key.to_owned(), value))
             .collect();
+        let secrets = resolved.iter().filter(|(key, value)| {
+            is_own(key).is_some_and(|k| k.kind == ConfigType::Password) && !value.is_empty()
+        });
+        let secrets = secrets.map(|(_, value)| value.clone()).collect();
         let identity = Arc::new(Identity {
             connector: context.connector.clone(),
             task: context.task,
@@ -182,9 +184,15 @@ impl WasmPlugins {
         });
         let mut host = Host::new(Arc::clone(&identity), limits.memory_bytes);
         host.stateful = plugin.stateful;
+        host.hide(secrets);
         let mut transform = WasmTransform::new(plugin, resolved, limits, host, &identity)?;
         transform.tick_by_wall(interval);
         Ok(Box::new(transform))
+    }
+
+    /// Why there is no plugin of this name: what is wrong with its file, where one is on the path.
+    pub fn missing(&self, name: &str, pin: Option<&str>) -> Error {
+        self.with_registry(|registry| Error::config(registry.missing(name, pin)))
     }
 
     fn lookup(&self, name: &str, pin: Option<&str>) -> Option<Arc<Loaded>> {

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use connect_api::{StateChanges, StateEntry, StoredState};
+pub(crate) use layer::Size;
 use layer::{Layer, Scan, expired};
 
 /// The longest key: it has to fit into an index of the target.
@@ -68,8 +69,8 @@ impl PartitionState {
         let mut state = Self::new(limit);
         state.committed_clock = stored.clock;
         for (key, entry) in stored.entries {
-            let weight = entry.weight(&key);
-            state.committed.put(key, Some(entry), weight);
+            let size = Size::of(&key, Some(&entry));
+            state.committed.put(key, Some(entry), size);
         }
         state
     }
@@ -195,19 +196,21 @@ impl PartitionState {
             return Ok(());
         }
         let entry = StateEntry { value, expires };
-        let (old, new) = (self.weight(&key), entry.weight(&key));
-        let total = self.bytes() - old + new;
-        if new > old && total > i64::try_from(self.limit).unwrap_or(i64::MAX) {
+        let old = Size::of(&key, self.entry(&key));
+        let change = Size::of(&key, Some(&entry)) - old;
+        let total = (self.size() + change).bytes;
+        if change.bytes > 0 && total > i64::try_from(self.limit).unwrap_or(i64::MAX) {
             return Err(Refused::Full(self.limit));
         }
-        self.current.put(key, Some(entry), new - old);
+        self.current.put(key, Some(entry), change);
         Ok(())
     }
 
     pub(crate) fn delete(&mut self, key: &[u8]) {
-        let old = self.weight(key);
-        if old > 0 {
-            self.current.put(Bytes::copy_from_slice(key), None, -old);
+        let old = Size::of(key, self.entry(key));
+        if old.keys > 0 {
+            let change = Size::default() - old;
+            self.current.put(Bytes::copy_from_slice(key), None, change);
         }
     }
 
@@ -232,11 +235,7 @@ impl PartitionState {
         self.layers().find_map(|layer| layer.get(key))?
     }
 
-    fn weight(&self, key: &[u8]) -> i64 {
-        self.entry(key).map_or(0, |entry| entry.weight(key))
-    }
-
-    pub(crate) fn bytes(&self) -> i64 {
+    pub(crate) fn size(&self) -> Size {
         self.layers().map(Layer::delta).sum()
     }
 }

@@ -16,7 +16,7 @@ use connect_api::{
     Transformation,
 };
 
-use crate::bindings::ferrule::transform::data::Reply;
+use crate::bindings::ferrule::transform::data::{Emission, Reply};
 use crate::engine::TICK;
 use crate::fault::Fault;
 use crate::guest::Guest;
@@ -135,8 +135,11 @@ impl WasmTransform {
                     wasted += begin.elapsed();
                     self.meters.trapped(&fault);
                     if let [record] = part {
-                        tracing::debug!(offset = record.offset, "{} {fault}", self.plugin);
-                        work.push(Work::Failed(self.blame(&fault)));
+                        if fault.is_worn() {
+                            work.push(Work::Records(part));
+                        } else {
+                            work.push(Work::Failed(self.blame(&fault, record)));
+                        }
                     } else {
                         let (left, right) = part.split_at(part.len() / 2);
                         work.extend([Work::Records(right), Work::Records(left)]);
@@ -168,7 +171,7 @@ impl WasmTransform {
                 let replied = self.guest.call(timeout, |store, guest| {
                     guest.call_apply(store, lowered.batch)
                 });
-                self.called(started);
+                self.meters.called(started.elapsed());
                 match replied {
                     Ok(replied) => Ok(self.judge(replied, records, &lowered.shapes, next_offset)),
                     Err(error) => {
@@ -197,9 +200,8 @@ impl WasmTransform {
                 self.guest.abandon();
                 self.discard();
                 let (given, made) = (records.len(), reply.outcomes.len());
-                return Call::Fault(Fault::Contract(format!(
-                    "{made} outcomes for {given} records"
-                )));
+                let text = format!("{made} outcomes for {given} records");
+                return Call::Fault(Fault::contract(text));
             }
             Err(fault) => {
                 self.discard();
@@ -214,11 +216,6 @@ impl WasmTransform {
                 .map(|(record, outcome)| lift.outcome(record, outcome))
                 .collect(),
         )
-    }
-
-    fn called(&mut self, started: Instant) {
-        let memory = self.guest.host().map_or(0, |host| host.memory.used());
-        self.meters.called(started.elapsed(), memory);
     }
 
     fn begin(&mut self, newest: Option<i64>) {
@@ -242,8 +239,17 @@ impl WasmTransform {
         }
     }
 
-    fn blame(&self, fault: &Fault) -> Error {
-        Error::data(format!("{} {fault}", self.plugin))
+    fn blame(&self, fault: &Fault, record: &SinkRecord) -> Error {
+        let at = format!("{}@{}", record.source, record.offset);
+        self.trace(fault, &at);
+        Error::data(format!("{} {fault}, at {at}", self.plugin))
+    }
+
+    /// All that is known of a fault. The message of a panic is not told above debug, because it
+    /// may quote a value of the record.
+    fn trace(&self, fault: &Fault, at: &str) {
+        let (fault, backtrace) = (fault.in_full(), fault.backtrace());
+        tracing::debug!(at, backtrace, "{} {fault}", self.plugin);
     }
 
     fn give_up(&self, source: &TopicPartition, records: &[SinkRecord], fault: &Fault) -> Error {
@@ -268,17 +274,20 @@ impl WasmTransform {
             // No record of the partition has had a timestamp yet.
             return Ok(Vec::new());
         };
-        self.begin(None);
-        let timeout = self.limits.call_timeout;
-        let started = Instant::now();
-        let emitted = self.guest.call(timeout, |store, guest| {
-            guest.call_tick(store, &source.topic, source.partition, now)
-        });
-        self.called(started);
+        let mut emitted = self.call_tick(source, now);
+        if let Ok(Err(fault)) = &emitted
+            && fault.is_worn()
+        {
+            self.meters.trapped(fault);
+            self.discard();
+            emitted = self.call_tick(source, now);
+        }
         let emission = emitted.and_then(|emitted| {
             emitted.map_err(|fault| {
                 self.meters.trapped(&fault);
-                Error::fatal(format!("{} {fault} in its tick", self.plugin))
+                let at = format!("{source}@{}", tick.next_offset);
+                self.trace(&fault, &at);
+                Error::fatal(format!("{} {fault}, in its tick at {at}", self.plugin))
             })
         });
         let records = emission.and_then(|emission| {
@@ -297,6 +306,30 @@ impl WasmTransform {
                 self.discard();
                 Err(error.context(source))
             }
+        }
+    }
+
+    fn call_tick(
+        &mut self,
+        source: &TopicPartition,
+        now: i64,
+    ) -> Result<std::result::Result<Emission, Fault>> {
+        self.begin(None);
+        let started = Instant::now();
+        let emitted = self.guest.call(self.limits.call_timeout, |store, guest| {
+            guest.call_tick(store, &source.topic, source.partition, now)
+        });
+        self.meters.called(started.elapsed());
+        emitted
+    }
+
+    /// Shows what the instance and the state have come to.
+    fn show_usage(&mut self) {
+        let (memory, made) = self.guest.usage();
+        self.meters.instance(memory, made);
+        if self.plugin.stateful {
+            let sizes = self.states.values().map(PartitionState::size);
+            self.meters.state(sizes.sum());
         }
     }
 
@@ -343,7 +376,9 @@ impl Transformation for WasmTransform {
                 state.rollback(next_offset);
             }
             outcomes
-        })?;
+        });
+        self.show_usage();
+        let outcomes = outcomes?;
         self.count(&outcomes);
         Ok(outcomes)
     }
@@ -352,7 +387,9 @@ impl Transformation for WasmTransform {
         if !self.plugin.ticks {
             return Ok(Vec::new());
         }
-        let records = self.with_state(source, |this| this.tick_at(source, tick))?;
+        let records = self.with_state(source, |this| this.tick_at(source, tick));
+        self.show_usage();
+        let records = records?;
         self.meters.records_out.increment(records.len() as u64);
         Ok(records)
     }
@@ -390,10 +427,17 @@ impl Transformation for WasmTransform {
         let state = PartitionState::restored(self.limits.state_bytes, stored);
         self.states.insert(source.clone(), state);
         self.guest.abandon();
+        self.show_usage();
     }
 
     fn forget(&mut self, source: &TopicPartition) {
         self.states.remove(source);
         self.guest.abandon();
+        self.show_usage();
+    }
+
+    fn provenance(&self) -> Option<String> {
+        let plugin = &self.plugin;
+        Some(format!("{plugin} (sha256 {})", plugin.info.sha256))
     }
 }

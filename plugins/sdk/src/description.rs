@@ -69,6 +69,11 @@ impl ConfigKey {
         ConfigKey::optional(name, ConfigType::Text, default.to_owned(), documentation)
     }
 
+    /// A key whose value is a secret, which the worker shows nowhere; empty where none is given.
+    pub fn password(name: &str, documentation: &str) -> ConfigKey {
+        ConfigKey::optional(name, ConfigType::Password, String::new(), documentation)
+    }
+
     /// A key whose value is a whole number of 32 bits.
     pub fn int(name: &str, default: i32, documentation: &str) -> ConfigKey {
         ConfigKey::optional(name, ConfigType::Int, default.to_string(), documentation)

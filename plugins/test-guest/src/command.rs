@@ -38,8 +38,20 @@ pub(crate) enum Command {
     OneOutcomeMore,
     /// `huge` or `huge:N`: bytes of output, 256 MiB without a number.
     Huge(u64),
+    /// `hoard` or `hoard:N`: bytes that are never given back, 1 MiB without a number; else `keep`.
+    Hoard(u64),
     /// `bad-json`: a json value that is none.
     BadJson,
+    /// `deep-json` or `deep-json:N`: as many arrays in one another, 100,000 without a number.
+    DeepJson(u64),
+    /// `metric` or `metric:N`: adds to the counter `commands`.
+    Metric(u64),
+    /// `gauge` or `gauge:N`: sets the gauge `level`.
+    Gauge(u64),
+    /// `secret`: the configuration's secret, backwards.
+    Secret,
+    /// `secret-panic`: a panic that quotes the secret.
+    SecretPanic,
     /// `bad-shape`: an index past all shapes.
     BadShape,
     /// `bad-width`: fewer values than the shape has fields.
@@ -82,7 +94,13 @@ impl FromStr for Command {
             "one-outcome-less" => Command::OneOutcomeLess,
             "one-outcome-more" => Command::OneOutcomeMore,
             "huge" => Command::Huge(number.unwrap_or(256 << 20)),
+            "hoard" => Command::Hoard(number.unwrap_or(1 << 20)),
             "bad-json" => Command::BadJson,
+            "deep-json" => Command::DeepJson(number.unwrap_or(100_000)),
+            "metric" => Command::Metric(number.unwrap_or(1)),
+            "gauge" => Command::Gauge(number.unwrap_or(1)),
+            "secret" => Command::Secret,
+            "secret-panic" => Command::SecretPanic,
             "bad-shape" => Command::BadShape,
             "bad-width" => Command::BadWidth,
             "bad-kind" => Command::BadKind,

@@ -21,6 +21,20 @@ pub(crate) fn allocate() -> ! {
     }
 }
 
+/// Takes memory for good.
+pub(crate) fn hoard(count: u64) {
+    std::mem::forget(black_box(bytes(count)));
+}
+
+/// JSON that is as deep as that.
+pub(crate) fn deep_json(depth: u64) -> String {
+    let depth = usize::try_from(depth).unwrap_or(usize::MAX);
+    [vec!['['; depth], vec![']'; depth]]
+        .concat()
+        .iter()
+        .collect()
+}
+
 /// Takes all the stack there is.
 pub(crate) fn recurse() -> ! {
     fn deeper(depth: u64) -> u64 {

@@ -14,10 +14,11 @@ use ferrule_plugin::bindings::exports::ferrule::transform::plugin::{
 use ferrule_plugin::bindings::ferrule::transform::data::{
     Field, InRecord, Kind, OutRecord, Outcome, Payload, Row, Shape, Value,
 };
-use ferrule_plugin::{ConfigKey, Failure, Parts, state};
+use ferrule_plugin::{ConfigKey, Failure, Parts, metrics, state};
 
 thread_local! {
     static EMITS: RefCell<bool> = const { RefCell::new(false) };
+    static SECRET: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// Exports the contract.
@@ -48,6 +49,10 @@ impl TestGuest {
             false,
             "Whether a tick emits a record.",
         ))
+        .key(ConfigKey::password(
+            "secret",
+            "What the command secret tells, and the log must not.",
+        ))
         .stateful()
         .ticking()
     }
@@ -60,9 +65,19 @@ impl TestGuest {
                 .iter()
                 .any(|(name, value)| name == key && value == "true")
         };
-        assert!(!on("configure.panic"), "configure.panic is true");
+        let secret = config.iter().find(|(name, _)| name == "secret");
+        let secret = secret.map_or("", |(_, value)| value);
+        SECRET.set(secret.to_owned());
+        if !secret.is_empty() {
+            ferrule_plugin::log::info(format!("the secret is {secret}"));
+        }
+        assert!(
+            !on("configure.panic"),
+            "configure.panic is true, and the secret is {secret}"
+        );
         if on("configure.error") {
-            return Err(vec![ConfigError::new("configure.error", "is true")]);
+            let message = format!("is true, and the secret is {secret}");
+            return Err(vec![ConfigError::new("configure.error", message)]);
         }
         EMITS.set(on("tick.emit"));
         Ok(())
@@ -162,6 +177,28 @@ impl Answer {
             Command::Recurse => harm::recurse(),
             Command::Trap => panic!("the record says trap"),
             Command::Huge(bytes) => replace(Payload::Scalar(Value::Bytes(harm::bytes(bytes)))),
+            Command::Hoard(bytes) => {
+                harm::hoard(bytes);
+                Outcome::Keep
+            }
+            Command::DeepJson(depth) => self.replace_by(
+                "deep",
+                &[("json", Kind::Json)],
+                vec![Value::Json(harm::deep_json(depth))],
+            ),
+            Command::Metric(by) => {
+                metrics::count("commands", by);
+                Outcome::Keep
+            }
+            Command::Gauge(level) => {
+                metrics::gauge("level", level as f64);
+                Outcome::Keep
+            }
+            Command::Secret => {
+                let backwards: String = SECRET.with_borrow(|secret| secret.chars().rev().collect());
+                self.replace_by("secret", &[("cmd", Kind::Text)], vec![backwards.into()])
+            }
+            Command::SecretPanic => SECRET.with_borrow(|secret| panic!("the secret is {secret}")),
             Command::BadJson => self.replace_by(
                 "bad",
                 &[("json", Kind::Json)],

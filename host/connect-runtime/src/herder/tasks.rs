@@ -51,6 +51,7 @@ impl Herder {
             worker_id,
             generation,
             version,
+            plugins: None,
         }
     }
 
@@ -227,7 +228,7 @@ impl Herder {
             };
             running.status.state = State::Unassigned;
             running.status.trace = None;
-            running.status.message = None;
+            (running.status.message, running.status.plugins) = (None, None);
             let Some(handle) = running.handle.take() else {
                 continue;
             };
@@ -292,6 +293,7 @@ impl Herder {
         let before = running.status.clone();
         let status = &mut running.status;
         match state {
+            TaskState::Built(plugins) => status.plugins = plugins,
             TaskState::Running => status.state = State::Running,
             TaskState::Paused => status.state = State::Paused,
             TaskState::Waiting(what_for) => status.message = what_for,

@@ -50,6 +50,9 @@ pub struct Status {
     pub generation: u64,
     /// The plugin's version.
     pub version: Option<String>,
+    /// Name, version and SHA-256 of the WASM plugins of its transforms. Ferrule's own field, as
+    /// `message` is.
+    pub plugins: Option<String>,
 }
 
 impl Status {
@@ -61,12 +64,21 @@ impl Status {
             "worker_id": self.worker_id,
             "generation": self.generation,
         });
-        for (name, text) in [("version", &self.version), ("message", &self.message)] {
+        for (name, text) in self.texts() {
             if let Some(text) = text {
                 value[name] = json!(text);
             }
         }
         value
+    }
+
+    /// The fields that are left out where they are none.
+    pub fn texts(&self) -> [(&'static str, Option<&String>); 3] {
+        [
+            ("version", self.version.as_ref()),
+            ("message", self.message.as_ref()),
+            ("plugins", self.plugins.as_ref()),
+        ]
     }
 }
 

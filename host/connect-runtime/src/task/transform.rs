@@ -48,6 +48,18 @@ impl TransformationChain {
         Self { steps }
     }
 
+    /// The plugins of the chain, each after its alias; none when all transforms are built in.
+    pub fn plugins(&self) -> Option<String> {
+        let plugin = |step: &ChainStep| match &step.transformation {
+            StepKind::Batch(transformation) => {
+                Some(format!("{}: {}", step.alias, transformation.provenance()?))
+            }
+            StepKind::Record(_) => None,
+        };
+        let plugins: Vec<String> = self.steps.iter().filter_map(plugin).collect();
+        (!plugins.is_empty()).then(|| plugins.join(", "))
+    }
+
     /// Transforms records of one partition.
     ///
     /// # Errors

@@ -8,6 +8,8 @@ use crate::host::Identity;
 
 /// What is longer is cut.
 const LINE_BYTES: usize = 1024;
+/// No place of a panic is longer.
+const PLACE_BYTES: usize = 200;
 /// Lines in a window; what is more is counted.
 const LINES: u32 = 100;
 const WINDOW: Duration = Duration::from_secs(1);
@@ -18,7 +20,34 @@ pub(crate) struct Lines {
     since: Instant,
     written: u32,
     left_out: u64,
-    panic: Option<String>,
+    panic: Option<Panic>,
+    /// What no line may tell (Invariant 9).
+    secrets: Vec<String>,
+}
+
+/// What a plugin said of its panic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Panic {
+    /// File, line and column, if it told them as Rust does.
+    pub(crate) place: Option<String>,
+    /// The rest, which may quote a value of a record.
+    pub(crate) message: String,
+}
+
+impl Panic {
+    /// From a line such as `panicked at src/lib.rs:1:2:`, and what follows it.
+    fn new(line: &str) -> Option<Self> {
+        let told = line.strip_prefix("panicked at ")?;
+        let (place, message) = told.split_once('\n').unwrap_or(("", told));
+        let place = place.trim_end_matches(':');
+        let mut parts = place.rsplitn(3, ':');
+        let mut number = || parts.next().is_some_and(|part| part.parse::<u32>().is_ok());
+        let is_place = number() && number() && place.len() <= PLACE_BYTES;
+        Some(Self {
+            place: is_place.then(|| place.to_owned()),
+            message: message.replace('\n', " "),
+        })
+    }
 }
 
 impl Lines {
@@ -29,14 +58,41 @@ impl Lines {
             written: 0,
             left_out: 0,
             panic: None,
+            secrets: Vec::new(),
         }
     }
 
+    /// What no line may tell from now on.
+    pub(crate) fn hide(&mut self, secrets: Vec<String>) {
+        self.secrets = secrets;
+    }
+
+    /// The text without its secrets.
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
+        let secrets = self.secrets.iter();
+        secrets.fold(text.to_owned(), |text, secret| {
+            text.replace(secret, "[hidden]")
+        })
+    }
+
     pub(crate) fn write(&mut self, level: Level, message: &str) {
+        let hidden;
+        let message = if self.secrets.is_empty() {
+            message
+        } else {
+            // First, lest a cut leave a part of one.
+            hidden = self.without_secrets(message);
+            &hidden
+        };
         let message = cut(message);
-        if matches!(level, Level::Error) && message.starts_with("panicked at") {
-            self.panic = Some(message.replace('\n', " "));
-        }
+        let panic = matches!(level, Level::Error).then(|| Panic::new(message));
+        let level = if let Some(Some(panic)) = panic {
+            self.panic = Some(panic);
+            // It may quote a value (Invariant 6): the error that follows tells its place.
+            Level::Debug
+        } else {
+            level
+        };
         if self.since.elapsed() >= WINDOW {
             if self.left_out > 0 {
                 let text = format!("{} lines of the plugin were left out", self.left_out);
@@ -53,7 +109,7 @@ impl Lines {
     }
 
     /// What a panic hook wrote last; the SDK's does.
-    pub(crate) fn take_panic(&mut self) -> Option<String> {
+    pub(crate) fn take_panic(&mut self) -> Option<Panic> {
         self.panic.take()
     }
 
@@ -106,9 +162,27 @@ mod tests {
         }
         assert_eq!((lines.written, lines.left_out), (LINES, 5));
         lines.write(Level::Error, "panicked at a.rs:1:2:\nwhy");
-        assert_eq!(
-            lines.take_panic().as_deref(),
-            Some("panicked at a.rs:1:2: why")
-        );
+        let panic = lines.take_panic().unwrap();
+        assert_eq!(panic.place.as_deref(), Some("a.rs:1:2"));
+        assert_eq!(panic.message, "why");
+        lines.write(Level::Error, "panicked at the value 12:13");
+        let panic = lines.take_panic().unwrap();
+        assert_eq!((panic.place, &*panic.message), (None, "the value 12:13"));
+    }
+
+    #[test]
+    fn a_secret_is_hidden_also_where_a_line_is_cut() {
+        let mut lines = Lines::new(Arc::new(Identity {
+            connector: "c".into(),
+            task: 0,
+            transform: "t".into(),
+            plugin: "p".into(),
+        }));
+        lines.hide(vec!["canary".into()]);
+        let told = format!("panicked at a.rs:1:2:\n{}canary", " ".repeat(998));
+        lines.write(Level::Error, &told);
+        let message = lines.take_panic().unwrap().message;
+        assert!(!message.contains("can"), "{message}");
+        assert_eq!(lines.without_secrets("a canary!"), "a [hidden]!");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use connect_api::{ConfigDef, ConfigKey, ConfigType, Importance, Validator};
+use connect_api::{ConfigDef, ConfigKey, ConfigType, Importance, Properties, Validator};
 
 use super::{PluginInfo, Reads};
 use crate::bindings::exports::ferrule::transform::plugin::{self as wit, Description, Parts};
@@ -38,7 +38,7 @@ pub(super) fn info(
                 key.name
             ));
         }
-        keys.push(config_key(key));
+        keys.push(checked(config_key(key))?);
     }
     Ok(PluginInfo {
         name,
@@ -55,6 +55,17 @@ pub(super) fn info(
         ticks: description.ticks,
         stateful: description.stateful,
     })
+}
+
+/// # Errors
+/// The key's default is no value that the key takes.
+fn checked(key: ConfigKey) -> Result<ConfigKey, String> {
+    if let Some(Some(default)) = &key.default {
+        let given = Properties::from([(key.name.to_string(), default.to_string())]);
+        let parsed = ConfigDef::new(vec![key.clone()]).parse(&given);
+        parsed.map_err(|why| format!("the default of its key {:?} is refused: {why}", key.name))?;
+    }
+    Ok(key)
 }
 
 fn config_key(key: wit::ConfigKey) -> ConfigKey {

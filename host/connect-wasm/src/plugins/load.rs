@@ -9,13 +9,13 @@ use std::sync::Arc;
 use connect_api::Error;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, Module, Store};
 
 use super::PluginInfo;
 use super::describe::info;
 use crate::bindings::exports::ferrule::transform::plugin::Parts;
 use crate::bindings::{Transform, TransformPre};
-use crate::component::{PLUGIN, componentize};
+use crate::component::{CORE_MODULE, PLUGIN, componentize};
 use crate::fault::plain;
 use crate::guest::{enter, instantiate};
 use crate::host::{Host, Identity};
@@ -141,6 +141,9 @@ impl Loader {
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Code, LoadError> {
+        if bytes.starts_with(CORE_MODULE) {
+            Module::validate(&self.engine, bytes).map_err(|e| LoadError::Compile(plain(&e)))?;
+        }
         let bytes = componentize(bytes).map_err(LoadError::Componentize)?;
         let component = Component::from_binary(&self.engine, &bytes)
             .map_err(|e| LoadError::Compile(plain(&e)))?;

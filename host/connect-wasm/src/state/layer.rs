@@ -1,8 +1,8 @@
 //! One layer of the state: what is written in it hides what is in the layers below.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
-use std::iter::Peekable;
-use std::ops::Bound;
+use std::iter::{Peekable, Sum};
+use std::ops::{Add, Bound, Sub};
 
 use bytes::Bytes;
 use connect_api::StateEntry;
@@ -12,12 +12,57 @@ pub(super) fn expired(entry: &StateEntry, now: i64) -> bool {
     entry.expires.is_some_and(|at| at <= now)
 }
 
+/// Entries and bytes of the state, or by how many it changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) keys: i64,
+    pub(crate) bytes: i64,
+}
+
+impl Size {
+    /// Of the entry that a key has, if it has one.
+    pub(super) fn of(key: &[u8], entry: Option<&StateEntry>) -> Self {
+        entry.map_or(Self::default(), |entry| Self {
+            keys: 1,
+            bytes: entry.weight(key),
+        })
+    }
+}
+
+impl Add for Size {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            keys: self.keys + other.keys,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
+impl Sub for Size {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            keys: self.keys - other.keys,
+            bytes: self.bytes - other.bytes,
+        }
+    }
+}
+
+impl Sum for Size {
+    fn sum<I: Iterator<Item = Self>>(sizes: I) -> Self {
+        sizes.fold(Self::default(), Add::add)
+    }
+}
+
 /// Entries by key; none stands for a deleted one.
 #[derive(Debug, Default)]
 pub(super) struct Layer {
     entries: BTreeMap<Bytes, Option<StateEntry>>,
     expiries: BTreeSet<(i64, Bytes)>,
-    delta: i64,
+    delta: Size,
 }
 
 impl Layer {
@@ -27,8 +72,8 @@ impl Layer {
     }
 
     /// Writes an entry that changes the size of the whole state by `delta`.
-    pub(super) fn put(&mut self, key: Bytes, entry: Option<StateEntry>, delta: i64) {
-        self.delta += delta;
+    pub(super) fn put(&mut self, key: Bytes, entry: Option<StateEntry>, delta: Size) {
+        self.delta = self.delta + delta;
         if let Some(at) = entry.as_ref().and_then(|e| e.expires) {
             self.expiries.insert((at, key.clone()));
         }
@@ -51,8 +96,8 @@ impl Layer {
         &self.entries
     }
 
-    /// By how many bytes this layer changes the size of the whole state.
-    pub(super) fn delta(&self) -> i64 {
+    /// By how much this layer changes the size of the whole state.
+    pub(super) fn delta(&self) -> Size {
         self.delta
     }
 
@@ -65,16 +110,16 @@ impl Layer {
     /// Takes over a newer layer.
     pub(super) fn absorb(&mut self, newer: Self) {
         for (key, entry) in newer.entries {
-            self.put(key, entry, 0);
+            self.put(key, entry, Size::default());
         }
-        self.delta += newer.delta;
+        self.delta = self.delta + newer.delta;
     }
 
     /// Takes over a newer layer where there is none below: what is deleted need hide nothing.
     pub(super) fn settle(&mut self, newer: Self) {
         for (key, entry) in newer.entries {
             if entry.is_some() {
-                self.put(key, entry, 0);
+                self.put(key, entry, Size::default());
             } else if let Some(Some(StateEntry {
                 expires: Some(at), ..
             })) = self.entries.remove(&key)
@@ -82,7 +127,7 @@ impl Layer {
                 self.expiries.remove(&(at, key));
             }
         }
-        self.delta += newer.delta;
+        self.delta = self.delta + newer.delta;
     }
 }
 

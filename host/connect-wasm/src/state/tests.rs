@@ -100,7 +100,7 @@ fn entries_expire_by_record_time() {
     assert_eq!(all(&state), []);
     state.commit(3);
     state.durable(3);
-    assert_eq!(state.bytes(), 0);
+    assert_eq!(state.size().bytes, 0);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn the_limit_holds_and_what_is_overwritten_makes_room() {
     state.set(key("l"), value(10), None).unwrap();
     state.delete(b"k");
     state.delete(b"absent");
-    assert_eq!(state.bytes(), 64 + 1 + 10);
+    assert_eq!(state.size().bytes, 64 + 1 + 10);
 }
 
 #[test]
@@ -362,7 +362,7 @@ proptest! {
                 let value = now.get(&k).map(|(v, _)| *v);
                 prop_assert_eq!(state.get(&[k]).map(|v| v[0]), value);
             }
-            prop_assert_eq!(state.bytes(), 66 * i64::try_from(now.len()).unwrap());
+            prop_assert_eq!(state.size().bytes, 66 * i64::try_from(now.len()).unwrap());
         }
     }
 }

@@ -16,6 +16,14 @@ fn only_it_suffers(command: &str, expect: &str) {
                 let message = failure(outcome).to_string();
                 assert!(message.contains(expect), "{command}: {message}");
                 assert!(message.starts_with("plugin test-guest "), "{message}");
+                if !matches!(command, "state" | "fail" | "unheard-of" | "deep-json")
+                    && !command.starts_with("bad-")
+                {
+                    assert!(
+                        message.ends_with(&format!(", at topic-3@{at}")),
+                        "{message}"
+                    );
+                }
             } else {
                 assert!(
                     matches!(outcome, Outcome::Keep),
@@ -47,8 +55,52 @@ fn a_recursion_ends_with_the_stack() {
 }
 
 #[test]
-fn a_panic_tells_its_message() {
-    only_it_suffers("trap", "the record says trap");
+fn a_panic_tells_its_place_and_its_functions_but_not_its_message() {
+    only_it_suffers("trap", "panicked at test-guest/src/lib.rs:");
+    only_it_suffers("trap", " < ferrule:transform/plugin@0.2.0#apply");
+    let outcomes = apply(&mut guest(&[]), &commands(&["trap"]));
+    let message = failure(&outcomes[0]).to_string();
+    assert!(!message.contains("the record says"), "{message}");
+    only_it_suffers("recurse", "in test_guest::harm::recurse");
+}
+
+#[test]
+fn deep_json_is_refused() {
+    only_it_suffers("deep-json", "json");
+    let outcomes = apply(&mut guest(&[]), &commands(&["deep-json:50"]));
+    assert!(
+        matches!(outcomes[..], [Outcome::Replace(_)]),
+        "{outcomes:?}"
+    );
+}
+
+#[test]
+fn memory_that_former_calls_took_is_no_record_s_fault() {
+    let mut guest = guest(&[]);
+    for _ in 0..40 {
+        // Some take the instance over its limit, others have it replaced before.
+        let outcomes = apply(&mut guest, &commands(&["hoard:5000000"]));
+        assert!(matches!(outcomes[..], [Outcome::Keep]), "{outcomes:?}");
+    }
+}
+
+#[test]
+fn a_secret_is_told_to_nobody_but_the_plugin() {
+    let canary = [("secret", "canary-4711")];
+    let mut told = guest(&canary);
+    let outcomes = apply(&mut told, &commands(&["secret", "secret-panic"]));
+    let row = crate::replacement(&outcomes[0]).value.value.as_struct();
+    let text = row.and_then(|row| row.get("cmd"));
+    assert_eq!(text, Some(&connect_api::Value::from("1174-yranac")));
+    let message = failure(&outcomes[1]).to_string();
+    assert!(!message.contains("canary"), "{message}");
+    for key in ["configure.panic", "configure.error"] {
+        let given = [canary[0], (key, "true")];
+        let error = crate::build(crate::plugins(), "test-guest", &given);
+        let message = error.map(drop).unwrap_err().to_string();
+        let expect = "is true, and the secret is [hidden]";
+        assert!(message.contains(expect), "{message}");
+    }
 }
 
 #[test]

@@ -36,7 +36,10 @@ fn the_example_plugins_are_found_and_described() {
     assert_eq!(info.sha256.len(), 64);
     assert!(info.documentation.contains("tests of the host"));
     let keys: Vec<_> = info.config_def.keys().iter().map(|k| &*k.name).collect();
-    assert_eq!(keys, ["configure.panic", "configure.error", "tick.emit"]);
+    assert_eq!(
+        keys,
+        ["configure.panic", "configure.error", "tick.emit", "secret"]
+    );
     assert!(plugins().find("nobody").is_none());
 }
 
@@ -111,6 +114,46 @@ fn what_is_no_plugin_is_left_out_and_the_rest_is_loaded() {
 }
 
 #[test]
+fn a_task_takes_what_is_on_disk_and_tells_what_is_wrong_with_it() {
+    let path = tempfile::tempdir().unwrap();
+    let file = path.path().join("guest.wasm");
+    install("test-guest.wasm", &file);
+    let plugins = plugins_in(path.path());
+    let mut running = build(&plugins, "test-guest", &[]).unwrap();
+    let first = running.provenance().unwrap();
+    assert!(
+        first.starts_with("plugin test-guest 0.1.0 (sha256 "),
+        "{first}"
+    );
+
+    // A custom section: other bytes, which do the same. The file has its former time and, for the
+    // second one, its former size.
+    let good = fs::read(&file).unwrap();
+    let modified = fs::metadata(&file).unwrap().modified().unwrap();
+    let mut provenances = vec![first];
+    for text in [b'a', b'b'] {
+        let bytes = [&*good, &[0, 3, 1, b'v', text]].concat();
+        fs::write(&file, bytes).unwrap();
+        let handle = fs::File::options().append(true).open(&file).unwrap();
+        handle.set_modified(modified).unwrap();
+        let other = build(&plugins, "test-guest", &[]).unwrap();
+        provenances.push(other.provenance().unwrap());
+    }
+    provenances.dedup();
+    assert_eq!(provenances.len(), 3, "{provenances:?}");
+
+    fs::write(&file, &good[..good.len() / 2]).unwrap();
+    assert!(plugins.find("test-guest").is_none());
+    let message = plugins.missing("test-guest", None).to_string();
+    let expect = format!("{} is no more the WASM plugin test-guest: ", file.display());
+    assert!(message.starts_with(&expect), "{message}");
+    // What runs goes on with what it was started with.
+    assert_eq!(apply(&mut running, &commands(&["trap", "keep"])).len(), 2);
+    fs::write(&file, &good).unwrap();
+    build(&plugins, "test-guest", &[]).unwrap();
+}
+
+#[test]
 fn limits_can_only_be_lowered() {
     let context = TransformContext {
         connector: "c".into(),
@@ -144,7 +187,7 @@ fn a_memory_limit_below_what_an_instance_needs_is_an_error_of_the_configuration(
     let error = error.map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(
-        error.to_string().contains("while it was configured"),
+        error.to_string().contains("could not be configured"),
         "{error}"
     );
 }
@@ -158,7 +201,9 @@ fn a_pin_accepts_its_file_only() {
         .map(drop)
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(error.to_string().contains(&other), "{error}");
+    let message = error.to_string();
+    let both = message.contains(&other) && message.contains(&digest.to_lowercase());
+    assert!(both, "{message}");
     let properties = Properties::from([("sha256".into(), "abc".into())]);
     let error = ConfigDef::new(host_config_def().keys().to_vec())
         .parse(&properties)

@@ -1,7 +1,9 @@
 //! The host against real plugins.
 
 mod hostile;
+mod liar;
 mod load;
+mod metrics;
 mod rows;
 mod state;
 
