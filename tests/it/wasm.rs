@@ -1,5 +1,6 @@
-//! WASM plugins within a running connector: hostile ones, and how the worker shows them.
+//! WASM plugins within a running connector: hostile ones, and how the worker starts and shows them.
 
 mod hostile;
 mod listing;
 mod state;
+mod versions;
