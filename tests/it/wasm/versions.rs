@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::kafka::TestKafka;
 use harness::pipeline::Pipeline;
 use harness::record::Record;
+use harness::wait::wait_until;
 use harness::worker::{TestWorker, WorkerConfig};
 use harness::{install, run};
 use reqwest::{Method, StatusCode};
@@ -176,4 +178,34 @@ async fn a_secret_is_told_to_the_plugin_alone() -> Result<()> {
         ensure!(line.is_none(), "{line:?}");
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn altered_offsets_begin_with_no_state() -> Result<()> {
+    let worker = TestWorker::shared().await?;
+    let pipeline = pipeline(worker, "rewound").await?;
+    pipeline.deploy(GUEST).await?;
+    pipeline.produce(["count"; 3].map(command)).await?;
+    pipeline.drained().await?;
+    assert_counted(&pipeline, 3).await?;
+    let order = async |method: Method, what: &str, body: Option<&serde_json::Value>| {
+        let path = format!("/connectors/{}/{what}", pipeline.name);
+        let (status, answer) = pipeline.rest().request(method, &path, body).await?;
+        ensure!(status.is_success(), "{status}: {answer}");
+        anyhow::Ok(())
+    };
+    order(Method::PUT, "stop", None).await?;
+    wait_until(Duration::from_secs(30), "the end of the task", async || {
+        let status = pipeline.rest().status(&pipeline.name).await?;
+        Ok(status["connector"]["state"] == "STOPPED" && status["tasks"] == json!([]))
+    })
+    .await?;
+    let place = json!({ "kafka_topic": pipeline.name, "kafka_partition": 0 });
+    let body = json!({ "offsets": [{ "partition": place, "offset": { "kafka_offset": 1 } }] });
+    order(Method::PATCH, "offsets", Some(&body)).await?;
+    pipeline.database.execute("TRUNCATE counts").await?;
+    order(Method::PUT, "resume", None).await?;
+    pipeline.drained().await?;
+    // The two records from offset 1 on are counted as if none had been before them.
+    assert_counted(&pipeline, 2).await
 }
