@@ -76,6 +76,7 @@ fn report(
     for _ in 0..RUNS {
         let begin = Instant::now();
         black_box(transform.apply(&source, &records)?);
+        black_box(transform.state_changes(&source));
         least = least.min(begin.elapsed().as_secs_f64());
         transform.durable(&source, RECORDS);
     }
