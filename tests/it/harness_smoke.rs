@@ -160,19 +160,29 @@ async fn connectors_write_to_tables_that_are_defined() -> Result<()> {
             (&"any".into(), &"7".into())
         );
         let text = |key: &str| body["config"][key].as_str().unwrap_or_default().to_owned();
-        let table = text("table.name.format");
-        assert_eq!(
-            database.count(&format!("{table} WHERE false")).await?,
-            0,
-            "{file}"
-        );
-        if text("pk.mode") == "record_value" {
-            let key = text("pk.fields");
-            let upsert = format!("INSERT INTO {table} DEFAULT VALUES ON CONFLICT ({key})");
-            let refused = database
-                .execute(&format!("EXPLAIN {upsert} DO NOTHING"))
-                .await;
-            assert!(refused.is_ok(), "{file}: {refused:?}");
+        let config = body["config"].as_object().into_iter().flatten();
+        let read = text("topics");
+        let tables: Vec<String> = match text("table.name.format").as_str() {
+            // The plugin names the topics.
+            "${topic}" => config
+                .filter(|(key, _)| key.starts_with("transforms.") && key.ends_with(".topic"))
+                .filter_map(|(_, topic)| Some(topic.as_str()?.to_owned()))
+                .filter(|topic| !read.split(',').any(|read| read == topic))
+                .collect(),
+            table => vec![table.to_owned()],
+        };
+        ensure!(!tables.is_empty(), "{file} writes to no table");
+        for table in tables {
+            let count = database.count(&format!("{table} WHERE false")).await?;
+            assert_eq!(count, 0, "{file}");
+            if text("pk.mode") == "record_value" {
+                let key = text("pk.fields");
+                let upsert = format!("INSERT INTO {table} DEFAULT VALUES ON CONFLICT ({key})");
+                let refused = database
+                    .execute(&format!("EXPLAIN {upsert} DO NOTHING"))
+                    .await;
+                assert!(refused.is_ok(), "{file}: {refused:?}");
+            }
         }
     }
     Ok(())
