@@ -59,6 +59,8 @@ const TARGETS: [Target; 4] = [PLAIN_INSERT, INSERT, PLAIN_UPSERT, UPSERT];
 const PLUGIN: Settings = &[
     ("transforms", "validate"),
     ("transforms.validate.type", "activity-event"),
+    // In Avro it is text.
+    ("transforms.validate.rules.properties", "false"),
 ];
 
 /// Large polls of large fetches, and many rows in one statement.
