@@ -185,12 +185,15 @@ impl Changelog {
         let homes = homes?;
         let mut states = States::new();
         let consumer = self.reader(&homes)?;
-        let mut open = homes.len();
+        // A partition that others write to meanwhile may end more than once.
+        let mut open = homes;
         let until = Instant::now() + LIMIT;
-        while open > 0 {
+        while !open.is_empty() {
             match consumer.poll(LIMIT) {
                 Some(Ok(message)) => self.take(&message, partitions, &mut states)?,
-                Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+                Some(Err(KafkaError::PartitionEOF(home))) => {
+                    open.remove(&home);
+                }
                 Some(Err(error)) if Instant::now() > until => return Err(unread(&error)),
                 Some(Err(_)) => {}
                 None => return Err(unread(&"it does not end")),
