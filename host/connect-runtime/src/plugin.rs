@@ -1,4 +1,5 @@
-//! `ferrule plugin`: make, build, look into, try and measure WASM plugins, in the worker's own host.
+//! `ferrule plugin`: make, build, look into, try and measure WASM plugins, in the worker's own host,
+//! and see what those of a worker keep.
 
 mod bench;
 mod build;
@@ -10,6 +11,7 @@ mod new;
 mod paint;
 mod records;
 mod show;
+mod state;
 mod test;
 
 use std::process::ExitCode;
@@ -43,6 +45,9 @@ enum PluginCommand {
     Test(test::TestArgs),
     /// Measure a plugin on records, beside one that keeps every record.
     Bench(bench::BenchArgs),
+    /// Show what the plugins of a connector keep, as its worker tells it.
+    #[command(after_help = state::HELP)]
+    State(state::StateArgs),
 }
 
 /// Runs a command. What it has found out is its exit code: 0 for good, 1 for not, 2 for unable.
@@ -55,6 +60,7 @@ pub async fn run(args: PluginArgs) -> ExitCode {
         PluginCommand::Check(args) => check::run(&args),
         PluginCommand::Test(args) => test::run(&args, &runtime),
         PluginCommand::Bench(args) => bench::run(&args, &runtime),
+        PluginCommand::State(args) => state::run(&args, &runtime),
     });
     let done: Result<bool> = work.await.context("the command ended early").flatten();
     match done {

@@ -1,10 +1,12 @@
 //! The state of a plugin is what the offsets say: after a kill, on another worker, by the clock.
 
 use std::collections::BTreeMap;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use harness::dice::Dice;
+use harness::install;
 use harness::kafka::TestKafka;
 use harness::pipeline::Pipeline;
 use harness::record::Record;
@@ -184,11 +186,51 @@ async fn the_state_is_shown_where_the_worker_allows_it() -> Result<()> {
         .get(&path.replace("prefix=co", "prefix=no"))
         .await?;
     ensure!(none == json!({ "state": [] }), "{none}");
+    shown_on_the_command_line(&worker, &pipeline.name).await?;
     let refused = TestWorker::shared()
         .await?
         .rest()
         .get("/connectors/any/state")
         .await;
     ensure!(refused.is_err_and(|error| format!("{error:#}").contains(shown)));
+    Ok(())
+}
+
+async fn shown_on_the_command_line(worker: &TestWorker, connector: &str) -> Result<()> {
+    let state = async |address: &str, args: &[&str]| -> Result<Output> {
+        let mut command = Command::new(install::ferrule()?);
+        command.args(["plugin", "state", connector, "--worker", address]);
+        command.args(args).env("NO_COLOR", "1");
+        Ok(tokio::task::spawn_blocking(move || command.output()).await??)
+    };
+    let address = worker.rest().base();
+    let output = state(address, &["--transform", "guest"]).await?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.code() == Some(0), "{output:?}");
+    for partition in 0..PARTITIONS {
+        let title = format!("guest  {connector}-{partition}");
+        ensure!(text.contains(&title), "{text}");
+    }
+    let entry = r#"  count = "\u{3}\0\0\0\0\0\0\0""#;
+    ensure!(
+        text.lines().filter(|line| *line == entry).count() == 3,
+        "{text}"
+    );
+    ensure!(text.ends_with("3 entries\n"), "{text}");
+
+    let output = state(address, &["--json", "--partition", "2", "--limit", "1"]).await?;
+    let entry: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(
+        entry["partition"] == 2 && entry["key"] == "count",
+        "{entry}"
+    );
+
+    let output = state(address, &["--prefix", "none such"]).await?;
+    ensure!(output.status.code() == Some(1), "{output:?}");
+    let refuses = TestWorker::shared().await?;
+    let output = state(refuses.rest().base(), &[]).await?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(2), "{output:?}");
+    ensure!(text.contains("ferrule.rest.state.enable"), "{text}");
     Ok(())
 }

@@ -1,0 +1,160 @@
+//! `ferrule plugin state`: what the plugins of a connector keep, as its worker shows it. Read only.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ColorChoice};
+use reqwest::{Client, Url};
+use serde::Deserialize;
+use serde_json::Value as Json;
+use tokio::runtime::Handle;
+
+use super::paint::Paint;
+
+/// How long the worker may take.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// What stands below the options.
+pub const HELP: &str = "\
+The worker shows state only with ferrule.rest.state.enable=true. Keys and values that are no text
+are in base64. The exit code is 0 when there is any, 1 when there is none, 2 when it cannot be seen.";
+
+#[derive(Args)]
+pub struct StateArgs {
+    /// The connector.
+    connector: String,
+    /// The REST address of a worker.
+    #[arg(long, value_name = "URL", default_value = "http://localhost:8083")]
+    worker: Url,
+    /// Only of the transform of this alias.
+    #[arg(long, value_name = "ALIAS")]
+    transform: Option<String>,
+    /// Only of partitions of this topic.
+    #[arg(long)]
+    topic: Option<String>,
+    /// Only of partitions of this number.
+    #[arg(long, value_name = "N")]
+    partition: Option<i32>,
+    /// Only keys that start with this.
+    #[arg(long, value_name = "TEXT")]
+    prefix: Option<String>,
+    /// Most entries.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: u32,
+    /// One entry a line, as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Whether to colour.
+    #[arg(long, value_enum, default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    state: Vec<Json>,
+}
+
+/// An entry of the worker's answer.
+#[derive(Deserialize)]
+struct Entry {
+    transform: String,
+    topic: String,
+    partition: i32,
+    clock: Option<i64>,
+    key: Option<String>,
+    key_base64: Option<String>,
+    value: Option<String>,
+    value_base64: Option<String>,
+    expires_at: Option<i64>,
+}
+
+/// Shows the state; whether there is any.
+pub fn run(args: &StateArgs, runtime: &Handle) -> Result<bool> {
+    let entries = runtime.block_on(ask(args))?;
+    if args.json {
+        for entry in &entries {
+            println!("{entry}");
+        }
+        return Ok(!entries.is_empty());
+    }
+    let paint = Paint::new(args.color);
+    let mut before = None;
+    for entry in &entries {
+        let entry = Entry::deserialize(entry).context("the worker's answer is not understood")?;
+        let store = (entry.transform, entry.topic, entry.partition);
+        if before.as_ref() != Some(&store) {
+            let (transform, topic, partition) = &store;
+            let title = paint.bold(format_args!("{transform}  {topic}-{partition}"));
+            match entry.clock {
+                Some(clock) => println!("{title}  {}", paint.dim(format_args!("clock {clock}"))),
+                None => println!("{title}"),
+            }
+            before = Some(store);
+        }
+        let key = text(entry.key, entry.key_base64);
+        let value = text(entry.value, entry.value_base64);
+        let expires = entry.expires_at.map(|at| format!("  expires {at}"));
+        let expires = paint.dim(expires.unwrap_or_default());
+        println!("  {} = {value}{expires}", paint.green(key));
+    }
+    let count = entries.len();
+    let more = match u32::try_from(count) == Ok(args.limit) {
+        true => "; there may be more: see --limit",
+        false => "",
+    };
+    println!("{}", paint.dim(format_args!("{count} entries{more}")));
+    Ok(count > 0)
+}
+
+/// Control characters are shown, not sent to the terminal.
+fn text(plain: Option<String>, base64: Option<String>) -> String {
+    match (plain, base64) {
+        (Some(text), _) if text.contains(char::is_control) => {
+            format!("\"{}\"", text.escape_debug())
+        }
+        (Some(text), _) => text,
+        (None, base64) => format!("base64:{}", base64.unwrap_or_default()),
+    }
+}
+
+async fn ask(args: &StateArgs) -> Result<Vec<Json>> {
+    let mut url = args.worker.clone();
+    let path = ["connectors", &args.connector, "state"];
+    let Ok(mut segments) = url.path_segments_mut() else {
+        bail!("{} is not the address of a worker", args.worker);
+    };
+    segments.pop_if_empty().extend(path);
+    drop(segments);
+    let partition = args.partition.map(|number| number.to_string());
+    for (name, value) in [
+        ("transform", &args.transform),
+        ("topic", &args.topic),
+        ("partition", &partition),
+        ("prefix", &args.prefix),
+        ("limit", &Some(args.limit.to_string())),
+    ] {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    // An error is: there is a provider already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = Client::builder().no_proxy().timeout(LIMIT).build()?;
+    let answer = client.get(url).send().await;
+    let answer = answer.map_err(reqwest::Error::without_url);
+    let answer =
+        answer.with_context(|| format!("the worker at {} does not answer", args.worker))?;
+    let status = answer.status();
+    let body: Json = answer.json().await.unwrap_or_default();
+    if !status.is_success() {
+        let message = body["message"].as_str().unwrap_or("no message");
+        bail!("the worker answers {status}: {message}");
+    }
+    let answer: Answer = serde_json::from_value(body).with_context(|| {
+        format!(
+            "{} does not answer as a worker of Ferrule does",
+            args.worker
+        )
+    })?;
+    Ok(answer.state)
+}
