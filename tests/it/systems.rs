@@ -2,6 +2,7 @@
 
 mod activity;
 mod analytics;
+mod chain;
 mod fleet;
 mod iot;
 mod killed;

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 pub const TABLES: &str = "005_fleet.sql";
 /// The connector's file of anomalies.
 pub const ANOMALIES: &str = "fleet-anomalies-sink.json";
-const ALERTS: &str = "fleet-alerts-sink.json";
+/// The connector's file of alerts.
+pub const ALERTS: &str = "fleet-alerts-sink.json";
 /// 2024-01-15T10:23:45Z, in milliseconds.
 const BEGIN: i64 = 1_705_314_225_000;
 
@@ -144,7 +145,8 @@ fn anomaly(number: u64) -> Record {
     Record::json(&message).key("scene_1_track_7")
 }
 
-fn action(number: u64, alert: &str, kind: &str) -> Record {
+/// An action of an operator on an alert.
+pub fn action(number: u64, alert: &str, kind: &str) -> Record {
     let message = json!({
         "action_id": event(10, number),
         "alert_id": alert,

@@ -13,7 +13,7 @@ use super::fleet::{self, frame};
 use super::twice::{System, Twice};
 
 /// Frames of vehicles that drive as the dice fall: on by one, out of order, twice, or far behind.
-fn drive(dice: &mut Dice, count: usize, index: &mut [i64]) -> Vec<Record> {
+pub fn drive(dice: &mut Dice, count: usize, index: &mut [i64]) -> Vec<Record> {
     let mut frames: Vec<Record> = Vec::new();
     let mut velocity = 15.0;
     for _ in 0..count {
