@@ -85,9 +85,7 @@ impl Chain {
 
     /// How many entries the history has.
     async fn steps(&self) -> Result<i64> {
-        Ok(i64::try_from(
-            self.alerts.database.count("operator_alert_history").await?,
-        )?)
+        self.alerts.database.count("operator_alert_history").await
     }
 
     /// The anomalies, whatever their order: a tick may come a batch later.
