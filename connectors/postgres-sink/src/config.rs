@@ -26,8 +26,7 @@ pub(crate) fn normalise(properties: &Properties) -> Properties {
         ("primary.key.fields", "pk.fields"),
         ("field.include.list", "fields.whitelist"),
         ("flush.max.retries", "max.retries"),
-        ("database.time_zone", "db.timezone"),
-        ("use.time.zone", "db.timezone"),
+        ("database.time_zone", "use.time.zone"),
         ("sql.quote.identifiers", "quote.sql.identifiers"),
         ("quote.identifiers", "quote.sql.identifiers"),
         ("flush.retry.delay.ms", "retry.backoff.ms"),
@@ -243,7 +242,7 @@ mod tests {
                 ("table.types", "TABLE,PARTITIONED TABLE"),
                 ("date.timezone", "DB_TIMEZONE"),
                 ("timestamp.fields.list", ""),
-                ("db.timezone", "UTC"),
+                ("db.timezone", "Europe/Paris"),
             ],
         ] {
             assert_eq!(errors(pairs), [] as [String; 0], "{pairs:?}");
@@ -305,8 +304,14 @@ mod tests {
                 "quote.sql.identifiers: Invalid value never",
             ),
             (
-                &[("db.timezone", "Europe/Paris")],
-                "db.timezone: Invalid value",
+                &[("db.timezone", "Europe/Pariss")],
+                "db.timezone: Invalid value Europe/Pariss for configuration db.timezone: No time \
+                 zone is called Europe/Pariss",
+            ),
+            (
+                &[("database.time_zone", "Europe/Paris")],
+                "use.time.zone: Invalid value Europe/Paris for configuration use.time.zone: Only \
+                 UTC",
             ),
             (
                 &[("upsert.condition", "version"), ("pk.mode", "kafka")],

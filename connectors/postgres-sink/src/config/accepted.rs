@@ -4,6 +4,7 @@
 use connect_api::{ConfigKey, ConfigType, Importance, Validator};
 
 use super::keys::one_of;
+use crate::put::encode::Zone;
 
 /// A text that must be one of those that ask for nothing else than what this sink does.
 type Check = fn(&str) -> Result<(), String>;
@@ -85,13 +86,13 @@ fn one_sided() -> Vec<ConfigKey> {
         .validator(one_of(&[
             "io.confluent.connect.jdbc.util.DefaultJdbcCredentialsProvider",
         ])),
-        ConfigKey::new(
-            "date.timezone",
-            ConfigType::String,
-            "DB_TIMEZONE",
-            "DB_TIMEZONE or UTC, which are the same here: a date has no time zone.",
-        )
-        .validator(one_of(&["DB_TIMEZONE", "UTC"])),
+        checked(
+            "use.time.zone",
+            "UTC",
+            only_utc,
+            "Only UTC: Debezium's sink gives such a zone to timestamps without one, where the \
+             others take them for points in time. See db.timezone.",
+        ),
         ConfigKey::new(
             "date.calendar.system",
             ConfigType::String,
@@ -130,6 +131,13 @@ fn only_tables(value: &str) -> Result<(), String> {
         return Ok(());
     }
     Err("Only TABLE and PARTITIONED TABLE are supported".to_owned())
+}
+
+fn only_utc(value: &str) -> Result<(), String> {
+    match Zone::named(value)? {
+        None => Ok(()),
+        Some(_) => Err("Only UTC is supported".to_owned()),
+    }
 }
 
 fn only_empty(value: &str) -> Result<(), String> {

@@ -3,6 +3,7 @@
 use connect_api::{ConfigDef, ConfigKey, ConfigType, Importance, Validator};
 
 use super::accepted::accepted;
+use crate::put::encode::Zone;
 
 /// The options in the order in which they are shown.
 pub(crate) fn config_def() -> ConfigDef {
@@ -17,13 +18,6 @@ pub(crate) fn config_def() -> ConfigDef {
 
 pub(super) fn one_of(options: &'static [&'static str]) -> Validator {
     Validator::OneOfIgnoreCase(options.iter().map(|option| (*option).into()).collect())
-}
-
-fn only_utc(value: &str) -> Result<(), String> {
-    match value {
-        "UTC" | "Z" | "GMT" | "Etc/UTC" => Ok(()),
-        _ => Err("Only UTC is supported".to_owned()),
-    }
 }
 
 fn only_always(value: &str) -> Result<(), String> {
@@ -302,9 +296,22 @@ fn columns() -> Vec<ConfigKey> {
             "db.timezone",
             ConfigType::String,
             "UTC",
-            "The time zone of texts without one and of columns without one. Only UTC is supported.",
+            "What clocks columns without a time zone show: a timestamp, a time and a date receive \
+             points in time (Timestamp, integers, texts with an offset; Time, as of 1970-01-01; \
+             Date, as midnight in UTC, see date.timezone) as they are in this zone. An hour that \
+             the clocks repeat is there twice. What is no point in time stays as it is: texts \
+             without an offset, Debezium's types. A timestamptz and a timetz do not depend on it. A \
+             name of the IANA database or an offset such as +05:30.",
         )
-        .validator(Validator::Check(only_utc)),
+        .validator(Validator::Check(|name| Zone::named(name).map(drop))),
+        ConfigKey::new(
+            "date.timezone",
+            ConfigType::String,
+            "DB_TIMEZONE",
+            "The same for a date alone: DB_TIMEZONE, as the JDBC sinks have it, makes a Date the day \
+             before where db.timezone is west of Greenwich; UTC leaves it as it is.",
+        )
+        .validator(one_of(&["DB_TIMEZONE", "UTC"])),
     ];
     keys.into_iter()
         .map(|key| key.group("Data Mapping"))

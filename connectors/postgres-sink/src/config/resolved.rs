@@ -8,7 +8,7 @@ use sqlx::ConnectOptions;
 
 use crate::session::{IDLE_LIMIT, Servers};
 
-use crate::put::encode::{ExcessDigits, Rules};
+use crate::put::encode::{ExcessDigits, Rules, Zone};
 
 /// What becomes of rows whose key is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +171,8 @@ impl PostgresSinkConfig {
             "record_header" => PkMode::RecordHeader,
             _ => PkMode::None,
         };
+        let zone = Zone::named(config.text("db.timezone"));
+        let zone = zone.map_err(|why| Error::config(format!("db.timezone: {why}")))?;
         Ok(Self {
             servers: servers(config)?,
             socket_timeout: millis(config, "socket.timeout.ms"),
@@ -213,6 +215,8 @@ impl PostgresSinkConfig {
                     "truncate" => ExcessDigits::Truncate,
                     _ => ExcessDigits::Error,
                 },
+                zone,
+                date_zone: zone.filter(|_| lower(config, "date.timezone") != "utc"),
             },
             replace_nulls: config.flag("replace.null.with.default"),
             batch_size: match config.optional_integer("batch.size") {

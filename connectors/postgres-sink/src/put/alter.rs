@@ -91,9 +91,10 @@ impl Put<'_> {
                 columns => columns?,
             };
             let quoted = sql::qualified(name).map_err(Error::config)?;
-            let statement = define::create_table(&quoted, &columns).map_err(|why| {
-                Error::config(format!("auto.create cannot create table {name}: {why}"))
-            })?;
+            let statement =
+                define::create_table(&quoted, &columns, config.rules).map_err(|why| {
+                    Error::config(format!("auto.create cannot create table {name}: {why}"))
+                })?;
             define(self.session, &config, ("auto.create", name), statement).await?;
             return Ok(true);
         }
@@ -128,9 +129,10 @@ impl Put<'_> {
             others.partition(|column| table.column_for(&column.name).is_some());
         let mut changed = false;
         if !missing.is_empty() {
-            let statement = define::add_columns(&table.quoted, &missing).map_err(|why| {
-                Error::config(format!("auto.evolve cannot extend table {name}: {why}"))
-            })?;
+            let statement =
+                define::add_columns(&table.quoted, &missing, config.rules).map_err(|why| {
+                    Error::config(format!("auto.evolve cannot extend table {name}: {why}"))
+                })?;
             define(self.session, &config, ("auto.evolve", name), statement).await?;
             changed = true;
         }

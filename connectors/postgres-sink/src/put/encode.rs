@@ -11,6 +11,7 @@ mod net;
 mod numeric;
 mod text;
 mod time;
+mod zone;
 
 use std::borrow::Cow;
 
@@ -20,6 +21,7 @@ use super::catalog::Type;
 
 pub(crate) use meaning::Meaning;
 pub(crate) use time::ExcessDigits;
+pub(crate) use zone::Zone;
 
 /// Why a value does not fit a column; never the value (Invariant 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +47,21 @@ type Fit = Result<(), Misfit>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rules {
     pub excess_digits: ExcessDigits,
+    /// What a timestamp or a time without a time zone shows of a point in time. None: UTC.
+    pub zone: Option<Zone>,
+    /// The same for a date.
+    pub date_zone: Option<Zone>,
+}
+
+impl Rules {
+    /// The same for values that are no points in time: they stay what they are.
+    fn local(self) -> Self {
+        Self {
+            zone: None,
+            date_zone: None,
+            ..self
+        }
+    }
 }
 
 /// The length that stands for null.
@@ -103,6 +120,22 @@ pub(crate) fn value(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec
     Ok(())
 }
 
+/// A date or a time as a column without a time zone shows it, for a default; any other as it is.
+///
+/// # Errors
+/// When it is out of range.
+pub(crate) fn shown(value: &Value, rules: Rules) -> Result<Value, Misfit> {
+    match value {
+        Value::Date(days) => {
+            let days = time::shown_date(i64::from(*days), rules.date_zone);
+            let days = i32::try_from(days).map_err(|_| time::out_of_range());
+            days.map(Value::Date)
+        }
+        Value::Time(micros) => time::shown_time(*micros, rules.zone).map(Value::Time),
+        other => Ok(other.clone()),
+    }
+}
+
 /// Appends a value whose schema tells more of it than its type.
 ///
 /// # Errors
@@ -132,23 +165,27 @@ pub(crate) fn meant(
 fn temporal(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec<u8>) -> Fit {
     match (data_type, value) {
         (Type::Timestamptz(digits) | Type::Timestamp(digits), _) => {
-            let micros = match value {
-                Value::Timestamp(micros) => *micros,
+            let has_zone = matches!(data_type, Type::Timestamptz(_));
+            let (micros, is_point) = match value {
+                Value::Timestamp(micros) => (*micros, true),
                 Value::String(text) => time::parse_timestamp(text, rules)?,
                 _ => return Err(Misfit::of_type(value)),
             };
+            let zone = rules.zone.filter(|_| is_point && !has_zone);
+            let micros = time::shown(micros, zone)?;
             let micros = time::timestamp(time::precise(micros, *digits, rules)?)?;
             fixed(out, micros.to_be_bytes());
         }
         (Type::Date, Value::Date(days)) => {
-            fixed(out, time::date(i64::from(*days))?.to_be_bytes());
+            let days = time::shown_date(i64::from(*days), rules.date_zone);
+            fixed(out, time::date(days)?.to_be_bytes());
         }
         (Type::Date, Value::String(text)) => {
             fixed(out, time::date(time::parse_date(text)?)?.to_be_bytes());
         }
         (Type::Time(digits), _) => {
             let micros = match value {
-                Value::Time(micros) => *micros,
+                Value::Time(micros) => time::shown_time(*micros, rules.zone)?,
                 Value::String(text) => time::parse_time(text, rules)?,
                 _ => return Err(Misfit::of_type(value)),
             };

@@ -13,3 +13,4 @@ mod merge;
 mod modes;
 mod state;
 mod types;
+mod zones;

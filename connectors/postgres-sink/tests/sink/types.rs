@@ -12,7 +12,7 @@ use harness::postgres::TestDatabase;
 use crate::fixture::{Reports, batch, database, nested, opened, record, rows, task};
 
 /// A schemaless row of one column.
-fn one(value: Value) -> Datum {
+pub fn one(value: Value) -> Datum {
     static SHAPE: OnceLock<Arc<Schema>> = OnceLock::new();
     let shape = SHAPE.get_or_init(|| {
         let field = Field::new("c", Schema::any());
@@ -26,18 +26,30 @@ pub async fn put_all(
     database: &TestDatabase,
     column: &str,
     values: &[Value],
-) -> Result<Vec<std::result::Result<String, String>>> {
+) -> Result<Vec<Outcome>> {
+    let given = values.iter().map(|value| one(value.clone())).collect();
+    put_rows(database, column, &[], given).await
+}
+
+/// What a column holds as text, or the error.
+pub type Outcome = std::result::Result<String, String>;
+
+/// The same with options, of rows of the one column.
+pub async fn put_rows(
+    database: &TestDatabase,
+    column: &str,
+    options: &[(&str, &str)],
+    given: Vec<Datum>,
+) -> Result<Vec<Outcome>> {
     database
         .execute("DROP TABLE IF EXISTS events; DROP TABLE IF EXISTS ferrule.offsets")
         .await?;
     database
         .execute(&format!("CREATE TABLE events (id bigserial, c {column})"))
         .await?;
-    let mut task = task(database, &[])?;
+    let mut task = task(database, options)?;
     opened(&mut *task, &[0]).await?;
-    let values = (0..)
-        .zip(values)
-        .map(|(offset, value)| record(0, offset, one(value.clone())));
+    let values = (0..).zip(given).map(|(offset, row)| record(0, offset, row));
     let values: Vec<_> = values.collect();
     let mut reports = Reports::default();
     let count = values.len();

@@ -7,21 +7,25 @@ use connect_api::{Kind, Schema, Value, json};
 use crate::config::PostgresSinkConfig;
 use crate::put::batch::Wanted;
 use crate::put::catalog::{Table, Type};
-use crate::put::encode::Meaning;
+use crate::put::encode::{self, Meaning, Rules};
 use crate::sql;
 
 /// `CREATE TABLE` of a quoted name.
 ///
 /// # Errors
 /// Which column cannot be, and why.
-pub(super) fn create_table(table: &str, columns: &[Wanted]) -> Result<String, String> {
+pub(super) fn create_table(
+    table: &str,
+    columns: &[Wanted],
+    rules: Rules,
+) -> Result<String, String> {
     if columns.is_empty() {
         return Err("the record has no field".to_owned());
     }
     let mut definitions = Vec::with_capacity(columns.len() + 1);
     let mut keys = Vec::new();
     for column in columns {
-        definitions.push(definition(column)?);
+        definitions.push(definition(column, rules)?);
         if column.is_key {
             keys.push(sql::quoted(&column.name)?);
         }
@@ -39,7 +43,7 @@ pub(super) fn create_table(table: &str, columns: &[Wanted]) -> Result<String, St
 ///
 /// # Errors
 /// As [`create_table`]; also when rows that are there could not have a value.
-pub(super) fn add_columns(table: &str, columns: &[Wanted]) -> Result<String, String> {
+pub(super) fn add_columns(table: &str, columns: &[Wanted], rules: Rules) -> Result<String, String> {
     let additions: Result<Vec<_>, String> = columns
         .iter()
         .map(|column| {
@@ -53,7 +57,8 @@ pub(super) fn add_columns(table: &str, columns: &[Wanted]) -> Result<String, Str
                     column.name
                 ));
             }
-            Ok(format!("ADD COLUMN IF NOT EXISTS {}", definition(column)?))
+            let definition = definition(column, rules)?;
+            Ok(format!("ADD COLUMN IF NOT EXISTS {definition}"))
         })
         .collect();
     Ok(format!("ALTER TABLE {table} {}", additions?.join(", ")))
@@ -104,7 +109,7 @@ fn wider(column: &Type, schema: &Schema) -> Option<String> {
 /// Where Debezium says how long a text can be in the database that it comes from.
 const SOURCE_LENGTH: &str = "__debezium.source.column.length";
 
-fn definition(column: &Wanted) -> Result<String, String> {
+fn definition(column: &Wanted, rules: Rules) -> Result<String, String> {
     let name = &column.name;
     let untyped = || format!("the field {name} has no schema that tells its type");
     let schema = column.schema.as_deref().ok_or_else(untyped)?;
@@ -116,7 +121,7 @@ fn definition(column: &Wanted) -> Result<String, String> {
     if let Some(default) = &schema.default
         && !default.is_null()
     {
-        let default = default_of(schema, &data_type, default)
+        let default = default_of(schema, &data_type, default, rules)
             .map_err(|why| format!("the default of the field {name} {why}"))?;
         text.push_str(" DEFAULT ");
         text.push_str(&default);
@@ -204,12 +209,21 @@ fn scalar(kind: &Kind) -> Option<&'static str> {
     })
 }
 
-fn default_of(schema: &Schema, data_type: &str, default: &Value) -> Result<String, String> {
+fn default_of(
+    schema: &Schema,
+    data_type: &str,
+    default: &Value,
+    rules: Rules,
+) -> Result<String, String> {
+    let literal = |value: &Value| {
+        let shown = encode::shown(value, rules).map_err(|misfit| misfit.0.into_owned())?;
+        literal(&shown)
+    };
     let meant = Meaning::of(schema).map(|meaning| meaning.literal(default));
     match (default, meant) {
         (_, Some(Some(text))) => quoted(&text.map_err(|misfit| misfit.0.into_owned())?),
         (Value::Array(items), _) if data_type.ends_with("[]") => {
-            let items: Result<Vec<_>, _> = items.iter().map(literal).collect();
+            let items: Result<Vec<_>, _> = items.iter().map(&literal).collect();
             Ok(format!("ARRAY[{}]::{data_type}", items?.join(", ")))
         }
         // A text that is JSON already.

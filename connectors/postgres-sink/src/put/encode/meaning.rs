@@ -10,9 +10,11 @@ use crate::put::catalog::{Form, Type};
 /// What the values of a field mean in a column of a given type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// An integer that counts from 1970 on.
+    /// An integer that counts from 1970-01-01 in UTC on: a point in time.
     Epoch(EpochUnit),
-    /// An integer that counts from midnight on.
+    /// An integer that counts from 1970-01-01 on, in no time zone.
+    LocalEpoch(EpochUnit),
+    /// An integer that counts from midnight on, in no time zone.
     TimeOfDay(EpochUnit),
     /// An integer that is a length of time.
     Duration(EpochUnit),
@@ -38,14 +40,14 @@ impl Meaning {
         let data = || name.strip_prefix("io.debezium.data.");
         match &schema.kind {
             Kind::Int32 => match time()? {
-                "Date" => Some(Self::Epoch(EpochUnit::Days)),
+                "Date" => Some(Self::LocalEpoch(EpochUnit::Days)),
                 "Time" => Some(Self::TimeOfDay(EpochUnit::Milliseconds)),
                 _ => None,
             },
             Kind::Int64 => match time()? {
-                "Timestamp" => Some(Self::Epoch(EpochUnit::Milliseconds)),
-                "MicroTimestamp" => Some(Self::Epoch(EpochUnit::Microseconds)),
-                "NanoTimestamp" => Some(Self::Epoch(EpochUnit::Nanoseconds)),
+                "Timestamp" => Some(Self::LocalEpoch(EpochUnit::Milliseconds)),
+                "MicroTimestamp" => Some(Self::LocalEpoch(EpochUnit::Microseconds)),
+                "NanoTimestamp" => Some(Self::LocalEpoch(EpochUnit::Nanoseconds)),
                 "MicroTime" => Some(Self::TimeOfDay(EpochUnit::Microseconds)),
                 "NanoTime" => Some(Self::TimeOfDay(EpochUnit::Nanoseconds)),
                 "MicroDuration" => Some(Self::Duration(EpochUnit::Microseconds)),
@@ -89,7 +91,7 @@ impl Meaning {
             other => other,
         };
         let matters = match self {
-            Self::Epoch(_) => {
+            Self::Epoch(_) | Self::LocalEpoch(_) => {
                 matches!(of, Type::Timestamptz(_) | Type::Timestamp(_) | Type::Date)
             }
             Self::TimeOfDay(_) => matches!(of, Type::Time(_) | Type::Timetz(_)),
@@ -111,11 +113,13 @@ impl Meaning {
         let rules = Rules::default();
         let micros = |number: &i64, unit| time::micros(*number, unit, rules);
         let read = match (self, value) {
-            (Self::Epoch(EpochUnit::Days), Value::Int(days)) => {
+            (Self::LocalEpoch(EpochUnit::Days), Value::Int(days)) => {
                 let days = i32::try_from(*days).map_err(|_| time::out_of_range());
                 days.map(Value::Date)
             }
-            (Self::Epoch(unit), Value::Int(number)) => micros(number, unit).map(Value::Timestamp),
+            (Self::LocalEpoch(unit), Value::Int(number)) => {
+                micros(number, unit).map(Value::Timestamp)
+            }
             (Self::TimeOfDay(unit), Value::Int(number)) => micros(number, unit).map(Value::Time),
             (Self::Duration(unit), Value::Int(number)) => {
                 let micros = micros(number, unit);
@@ -154,11 +158,20 @@ pub(super) fn value(
     match (meaning, value) {
         (Meaning::Epoch(unit), Value::Int(number)) => {
             let read = epoch(data_type, *number, unit, rules)?;
+            // It was found to be a midnight where the date is; only a timestamp is yet to be shown.
+            let rules = match read {
+                Value::Date(_) => rules.local(),
+                _ => rules,
+            };
             return super::value(data_type, &read, rules, out);
+        }
+        (Meaning::LocalEpoch(unit), Value::Int(number)) => {
+            let read = epoch(data_type, *number, unit, rules.local())?;
+            return super::value(data_type, &read, rules.local(), out);
         }
         (Meaning::TimeOfDay(unit), Value::Int(number)) => {
             let micros = Value::Time(time::micros(*number, unit, rules)?);
-            return super::value(data_type, &micros, rules, out);
+            return super::value(data_type, &micros, rules.local(), out);
         }
         (Meaning::Duration(unit), Value::Int(number)) => {
             let interval = Interval::of_micros(time::micros(*number, unit, rules)?);
@@ -199,7 +212,7 @@ fn epoch(data_type: &Type, number: i64, unit: EpochUnit, rules: Rules) -> Result
     let days = match (data_type, unit) {
         // A date reaches further than a timestamp.
         (Type::Date, EpochUnit::Days) => number,
-        (Type::Date, _) => time::midnight(time::micros(number, unit, rules)?)?,
+        (Type::Date, _) => time::midnight(time::micros(number, unit, rules)?, rules.date_zone)?,
         _ => return Ok(Value::Timestamp(time::micros(number, unit, rules)?)),
     };
     let days = i32::try_from(days).map_err(|_| time::out_of_range())?;

@@ -90,6 +90,8 @@ fn check(value: &Value) -> Result<(), TestCaseError> {
             let mut out = Vec::new();
             let rules = Rules {
                 excess_digits: ExcessDigits::Truncate,
+                zone: Zone::named("America/New_York").unwrap(),
+                date_zone: Zone::named("America/New_York").unwrap(),
             };
             if meant(meaning, &data_type, value, rules, &mut out).is_ok() {
                 prop_assert!(is_whole(&out), "{:?} of {:?}", data_type, value);

@@ -1,6 +1,6 @@
 //! Dates, times and timestamps: ISO 8601 texts, and Postgres's count from 2000-01-01.
 
-use super::{Misfit, Rules};
+use super::{Misfit, Rules, Zone};
 use crate::config::EpochUnit;
 
 const DAY: i64 = 86_400_000_000;
@@ -80,13 +80,41 @@ fn excess_digits() -> Misfit {
 }
 
 /// Days from microseconds, both since 1970. A time of the day would be lost without a word.
-pub(super) fn midnight(micros: i64) -> Result<i64, Misfit> {
+pub(super) fn midnight(micros: i64, zone: Option<Zone>) -> Result<i64, Misfit> {
+    let micros = shown(micros, zone)?;
     if micros.rem_euclid(DAY) != 0 {
-        return Err(Misfit::new(
-            "cannot take a count that is not midnight in UTC",
-        ));
+        return Err(Misfit::new(match zone {
+            None => "cannot take a count that is not midnight in UTC",
+            Some(_) => "cannot take a count that is not midnight in the time zone of dates",
+        }));
     }
     Ok(micros.div_euclid(DAY))
+}
+
+/// What clocks of the zone show at a point in time, as if it were UTC.
+pub(super) fn shown(micros: i64, zone: Option<Zone>) -> Result<i64, Misfit> {
+    let Some(zone) = zone else {
+        return Ok(micros);
+    };
+    let ahead = zone.offset(micros.div_euclid(1_000_000)) * 1_000_000;
+    micros.checked_add(ahead).ok_or_else(out_of_range)
+}
+
+/// The date that the zone has at a midnight of UTC: west of Greenwich that of the day before.
+pub(super) fn shown_date(days: i64, zone: Option<Zone>) -> i64 {
+    let Some(zone) = zone else {
+        return days;
+    };
+    let seconds = days * 86_400;
+    (seconds + zone.offset(seconds)).div_euclid(86_400)
+}
+
+/// What clocks of the zone showed at a time of 1970-01-01 in UTC.
+pub(super) fn shown_time(micros: i64, zone: Option<Zone>) -> Result<i64, Misfit> {
+    match zone {
+        None => Ok(micros),
+        Some(_) => Ok(shown(time(micros)?, zone)?.rem_euclid(DAY)),
+    }
 }
 
 /// Days since 2000, from those since 1970.
@@ -118,8 +146,9 @@ pub(super) fn timetz(micros: i64, east: i32) -> [u8; 12] {
 }
 
 /// Microseconds since 1970 of `2024-02-29T12:34:56.789+02:00`: a blank may stand for the T, seconds
-/// and fraction may be left out, and a text without an offset is UTC.
-pub(super) fn parse_timestamp(text: &str, rules: Rules) -> Result<i64, Misfit> {
+/// and fraction may be left out, and a text without an offset is as if it were UTC. Whether it has
+/// one, and so is a point in time.
+pub(super) fn parse_timestamp(text: &str, rules: Rules) -> Result<(i64, bool), Misfit> {
     let mut rest = Cursor::new(text);
     let parsed = rest.timestamp();
     rest.checked(parsed, rules, "timestamp")
@@ -180,17 +209,18 @@ impl<'a> Cursor<'a> {
         self.is_empty()
     }
 
-    fn timestamp(&mut self) -> Option<i64> {
+    fn timestamp(&mut self) -> Option<(i64, bool)> {
         let days = self.date()?;
         if self.is_empty() {
-            return days.checked_mul(DAY);
+            return Some((days.checked_mul(DAY)?, false));
         }
         self.any_of(b"Tt ")?;
         let micros = self.time()?;
+        let has_offset = !self.is_empty();
         let offset = self.offset()?;
         self.is_empty().then_some(())?;
         let seconds = micros.checked_sub(offset * 1_000_000)?;
-        days.checked_mul(DAY)?.checked_add(seconds)
+        Some((days.checked_mul(DAY)?.checked_add(seconds)?, has_offset))
     }
 
     fn is_empty(&self) -> bool {

@@ -47,7 +47,7 @@ fn a_table_has_a_column_for_each_field() {
         ),
     ];
     assert_eq!(
-        create_table("\"t\"", &columns).as_deref(),
+        create_table("\"t\"", &columns, Rules::default()).as_deref(),
         Ok(
             "CREATE TABLE IF NOT EXISTS \"t\" (\"id\" BIGINT NOT NULL, \"a \"\"b\"\"\" SMALLINT \
             NOT NULL, \"at\" TIMESTAMPTZ, \"tags\" TEXT[], \"more\" JSONB, \"day\" DATE NOT NULL, \
@@ -55,8 +55,8 @@ fn a_table_has_a_column_for_each_field() {
         )
     );
     let untyped = [wanted("x", false, Schema::any())];
-    assert!(create_table("t", &untyped).is_err());
-    assert!(create_table("t", &[]).is_err());
+    assert!(create_table("t", &untyped, Rules::default()).is_err());
+    assert!(create_table("t", &[], Rules::default()).is_err());
 }
 
 #[test]
@@ -66,12 +66,12 @@ fn only_what_can_be_absent_is_added() {
         wanted("b", false, with_default(Kind::Int32, Value::Int(7))),
     ];
     assert_eq!(
-        add_columns("t", &columns).as_deref(),
+        add_columns("t", &columns, Rules::default()).as_deref(),
         Ok("ALTER TABLE t ADD COLUMN IF NOT EXISTS \"a\" TEXT, \
             ADD COLUMN IF NOT EXISTS \"b\" INTEGER NOT NULL DEFAULT '7'")
     );
     columns.push(wanted("c", false, Schema::new(Kind::String)));
-    let why = add_columns("t", &columns).unwrap_err();
+    let why = add_columns("t", &columns, Rules::default()).unwrap_err();
     assert_eq!(why, "the field c is neither optional nor has it a default");
 }
 
@@ -114,12 +114,12 @@ fn defaults_are_literals() {
             "'[]'",
         ),
     ] {
-        let text = definition(&wanted("c", false, schema)).unwrap();
+        let text = definition(&wanted("c", false, schema), Rules::default()).unwrap();
         let (_, default) = text.split_once(" DEFAULT ").unwrap();
         assert!(default.starts_with(expect), "{default}");
     }
     let nul = with_default(Kind::String, Value::from("\0"));
-    assert!(definition(&wanted("c", false, nul)).is_err());
+    assert!(definition(&wanted("c", false, nul), Rules::default()).is_err());
 }
 
 proptest! {
