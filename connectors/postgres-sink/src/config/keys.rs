@@ -280,6 +280,16 @@ fn columns() -> Vec<ConfigKey> {
         )
         .validator(one_of(&["error", "truncate"])),
         ConfigKey::new(
+            "nul.characters",
+            ConfigType::String,
+            "error",
+            "What becomes of NUL characters, which Postgres's texts cannot hold, in text, varchar, \
+             char, citext, name, hstore and jsonb, and in arrays of them: they make the record \
+             errant, strip leaves them out, replace puts U+FFFD in their place. A json column keeps \
+             \\u0000 as it is.",
+        )
+        .validator(one_of(&["error", "strip", "replace"])),
+        ConfigKey::new(
             "replace.null.with.default",
             ConfigType::Boolean,
             "true",

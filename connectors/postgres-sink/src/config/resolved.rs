@@ -8,7 +8,7 @@ use sqlx::ConnectOptions;
 
 use crate::session::{IDLE_LIMIT, Servers};
 
-use crate::put::encode::{ExcessDigits, Rules, Zone};
+use crate::put::encode::{ExcessDigits, NulCharacters, Rules, Zone};
 
 /// What becomes of rows whose key is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,6 +214,11 @@ impl PostgresSinkConfig {
                 excess_digits: match lower(config, "timestamp.excess.digits").as_str() {
                     "truncate" => ExcessDigits::Truncate,
                     _ => ExcessDigits::Error,
+                },
+                nul_characters: match lower(config, "nul.characters").as_str() {
+                    "strip" => NulCharacters::Strip,
+                    "replace" => NulCharacters::Replace,
+                    _ => NulCharacters::Error,
                 },
                 zone,
                 date_zone: zone.filter(|_| lower(config, "date.timezone") != "utc"),

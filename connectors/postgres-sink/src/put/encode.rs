@@ -20,6 +20,7 @@ use connect_api::Value;
 use super::catalog::Type;
 
 pub(crate) use meaning::Meaning;
+pub(crate) use text::NulCharacters;
 pub(crate) use time::ExcessDigits;
 pub(crate) use zone::Zone;
 
@@ -47,6 +48,7 @@ type Fit = Result<(), Misfit>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rules {
     pub excess_digits: ExcessDigits,
+    pub nul_characters: NulCharacters,
     /// What a timestamp or a time without a time zone shows of a point in time. None: UTC.
     pub zone: Option<Zone>,
     /// The same for a date.
@@ -82,7 +84,9 @@ pub(crate) fn null(out: &mut Vec<u8>) {
 pub(crate) fn value(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec<u8>) -> Fit {
     match (data_type, value) {
         (_, Value::Null) => null(out),
-        (Type::Text(limit), Value::String(text)) => return text::text(text, *limit, out),
+        (Type::Text(limit), Value::String(text)) => {
+            return text::text(text, *limit, rules.nul_characters, out);
+        }
         (Type::Int8, Value::Int(number)) => fixed(out, number.to_be_bytes()),
         (Type::Int4, Value::Int(number)) => fixed(out, narrow::<i32>(*number)?.to_be_bytes()),
         (Type::Int2, Value::Int(number)) => fixed(out, narrow::<i16>(*number)?.to_be_bytes()),
@@ -95,7 +99,8 @@ pub(crate) fn value(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec
         (Type::Numeric(limits), _) => return numeric::numeric(value, *limits, out),
         (Type::Bytea, Value::Bytes(bytes)) => return sized(out, bytes),
         (Type::Json | Type::Jsonb, _) => {
-            return json::value(*data_type == Type::Jsonb, value, out);
+            let nul_characters = (*data_type == Type::Jsonb).then_some(rules.nul_characters);
+            return json::value(nul_characters, value, out);
         }
         (Type::Array(of, number), _) => {
             let of = array::Of {
@@ -115,7 +120,7 @@ pub(crate) fn value(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec
             | Type::Interval(_),
             _,
         ) => return temporal(data_type, value, rules, out),
-        _ => return less_common(data_type, value, out),
+        _ => return less_common(data_type, value, rules, out),
     }
     Ok(())
 }
@@ -210,16 +215,17 @@ fn temporal(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec<u8>) ->
     Ok(())
 }
 
-fn less_common(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
+fn less_common(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec<u8>) -> Fit {
+    let nul_characters = rules.nul_characters;
     match (data_type, value) {
         (Type::Uuid, Value::String(text)) => fixed(out, text::uuid(text)?),
         (Type::Uuid, Value::Bytes(bytes)) => match <[u8; 16]>::try_from(bytes.as_ref()) {
             Ok(bytes) => fixed(out, bytes),
             Err(_) => return Err(Misfit::new("cannot take bytes that are not 16")),
         },
-        (Type::Name, Value::String(text)) => return text::name(text, out),
+        (Type::Name, Value::String(text)) => return text::name(text, nul_characters, out),
         (Type::Enum(labels), Value::String(text)) => return text::label(text, labels, out),
-        (Type::Xml | Type::Input(_), Value::String(text)) => return text::text(text, None, out),
+        (Type::Xml | Type::Input(_), Value::String(text)) => return text::input(text, out),
         (Type::Versioned, Value::String(text)) => return text::versioned(text, out),
         (Type::Vector, _) => return input::vector(value, out),
         (Type::Inet, Value::String(text)) => return net::inet(text, out),
@@ -227,7 +233,7 @@ fn less_common(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
         (Type::Macaddr, Value::String(text)) => fixed(out, net::macaddr(text)?),
         (Type::Macaddr8, Value::String(text)) => fixed(out, net::macaddr8(text)?),
         (Type::Bit(_) | Type::Varbit(_), _) => return bits::value(data_type, value, out),
-        (Type::Hstore, _) => return hstore::value(value, out),
+        (Type::Hstore, _) => return hstore::value(value, nul_characters, out),
         _ => return Err(Misfit::of_type(value)),
     }
     Ok(())

@@ -11,6 +11,7 @@ mod insert;
 mod letters;
 mod merge;
 mod modes;
+mod nul;
 mod state;
 mod types;
 mod zones;

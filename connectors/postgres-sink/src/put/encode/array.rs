@@ -179,7 +179,8 @@ impl Elements<'_> {
             _ if self.is_outer() => Err(ragged()),
             (Type::Text(limit), [b'"', inner @ .., b'"']) if !inner.contains(&b'\\') => {
                 self.count += 1;
-                text::text(&raw[1..raw.len() - 1], *limit, self.out)
+                let text = &raw[1..raw.len() - 1];
+                text::text(text, *limit, self.of.rules.nul_characters, self.out)
             }
             (_, [b'{' | b'[', ..]) if self.of.is_json() => self.push(&Value::Json(raw.into())),
             (_, [b'"', ..]) if self.of.is_json() => {

@@ -5,11 +5,12 @@ use std::fmt;
 use connect_api::Value;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 
-use super::{Fit, Misfit, text};
+use super::{Fit, Misfit, NulCharacters, text};
 
 /// A map or an object of texts and nulls. A text is taken as JSON, which is how Debezium writes it.
-pub(super) fn value(value: &Value, out: &mut Vec<u8>) -> Fit {
+pub(super) fn value(value: &Value, nul_characters: NulCharacters, out: &mut Vec<u8>) -> Fit {
     let mut entries = Entries {
+        nul_characters,
         count: 0,
         misfit: None,
         out,
@@ -42,6 +43,7 @@ pub(super) fn value(value: &Value, out: &mut Vec<u8>) -> Fit {
 }
 
 struct Entries<'a> {
+    nul_characters: NulCharacters,
     count: i32,
     misfit: Option<Misfit>,
     out: &'a mut Vec<u8>,
@@ -61,9 +63,9 @@ impl Entries<'_> {
 
     fn put(&mut self, key: &str, value: Option<&str>) -> Fit {
         self.count += 1;
-        text::text(key, None, self.out)?;
+        text::text(key, None, self.nul_characters, self.out)?;
         match value {
-            Some(value) => text::text(value, None, self.out),
+            Some(value) => text::text(value, None, self.nul_characters, self.out),
             None => {
                 super::null(self.out);
                 Ok(())

@@ -9,9 +9,9 @@ use super::{Fit, Misfit, measured, text};
 /// pgvector's vector and halfvec: an array of numbers, or its text.
 pub(super) fn vector(value: &Value, out: &mut Vec<u8>) -> Fit {
     let items = match value {
-        Value::String(text) => return text::text(text, None, out),
+        Value::String(text) => return text::input(text, out),
         // An array of numbers as JSON is pgvector's own text.
-        Value::Json(text) if text.starts_with('[') => return text::text(text, None, out),
+        Value::Json(text) if text.starts_with('[') => return text::input(text, out),
         Value::Array(items) => items,
         _ => return Err(Misfit::of_type(value)),
     };

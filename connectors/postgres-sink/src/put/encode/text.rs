@@ -1,6 +1,8 @@
 //! Texts, names, labels of enums, and UUIDs.
 
-use super::{Fit, Misfit, length, measured, sized};
+use std::borrow::Cow;
+
+use super::{Fit, Misfit, measured, sized};
 
 /// The longest name that Postgres keeps whole.
 const MAX_NAME: usize = 63;
@@ -8,13 +10,45 @@ const MAX_NAME: usize = 63;
 /// The version of the binary forms that are a text.
 const VERSION: u8 = 1;
 
-pub(super) fn text(text: &str, limit: Option<usize>, out: &mut Vec<u8>) -> Fit {
-    length(text.len())?;
-    no_nul(text)?;
-    if let Some(limit) = limit {
-        // A character has at least one byte, so most texts need not be counted.
-        if text.len() > limit && text.chars().count() > limit {
-            let characters = text.chars().count();
+/// What becomes of NUL characters: Postgres has none in texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum NulCharacters {
+    /// They are an error.
+    #[default]
+    Error,
+    /// They are left out.
+    Strip,
+    /// U+FFFD stands in their place.
+    Replace,
+}
+
+impl NulCharacters {
+    fn applied(self, text: &str) -> Result<Cow<'_, str>, Misfit> {
+        if !text.as_bytes().contains(&0) {
+            return Ok(text.into());
+        }
+        match self {
+            Self::Error => Err(Misfit::new(
+                "cannot take a text with a NUL character: nul.characters strips or replaces it",
+            )),
+            Self::Strip => Ok(text.replace('\0', "").into()),
+            Self::Replace => Ok(text.replace('\0', "\u{fffd}").into()),
+        }
+    }
+}
+
+/// A text of data.
+pub(super) fn text(
+    text: &str,
+    limit: Option<usize>,
+    nul_characters: NulCharacters,
+    out: &mut Vec<u8>,
+) -> Fit {
+    let text = nul_characters.applied(text)?;
+    // A character has at least one byte, so most texts need not be counted.
+    if let Some(limit) = limit.filter(|&limit| text.len() > limit) {
+        let characters = text.chars().count();
+        if characters > limit {
             return Err(Misfit::new(format!(
                 "cannot take a text of {characters} characters"
             )));
@@ -23,11 +57,18 @@ pub(super) fn text(text: &str, limit: Option<usize>, out: &mut Vec<u8>) -> Fit {
     sized(out, text.as_bytes())
 }
 
-pub(super) fn name(text: &str, out: &mut Vec<u8>) -> Fit {
+/// A text that Postgres reads as a value of some type.
+pub(super) fn input(text: &str, out: &mut Vec<u8>) -> Fit {
+    no_nul(text)?;
+    sized(out, text.as_bytes())
+}
+
+pub(super) fn name(text: &str, nul_characters: NulCharacters, out: &mut Vec<u8>) -> Fit {
+    let text = nul_characters.applied(text)?;
     if text.len() > MAX_NAME {
         return Err(Misfit::new("cannot take a name of more than 63 bytes"));
     }
-    self::text(text, None, out)
+    sized(out, text.as_bytes())
 }
 
 pub(super) fn versioned(text: &str, out: &mut Vec<u8>) -> Fit {
