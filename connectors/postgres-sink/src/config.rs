@@ -157,6 +157,12 @@ pub(crate) fn validate(properties: &Properties, values: &mut [ConfigValue]) {
             }
         }
     }
+    if !given("fields.whitelist", "").is_empty() && !given("field.exclude.list", "").is_empty() {
+        refuse(
+            "field.exclude.list",
+            "\"fields.whitelist\" (Debezium's field.include.list) is already specified",
+        );
+    }
     let letters = "errors.deadletterqueue.table.name";
     if !given(letters, "").is_empty() && given("errors.tolerance", "none") != "all" {
         refuse(
@@ -334,6 +340,10 @@ mod tests {
                 "upsert.condition: Invalid value a < b",
             ),
             (
+                &[("field.include.list", "a"), ("field.exclude.list", "b")],
+                "field.exclude.list: \"fields.whitelist\" (Debezium's",
+            ),
+            (
                 &[("errors.deadletterqueue.table.name", "letters")],
                 "errors.deadletterqueue.table.name: A dead letter table takes",
             ),
@@ -359,6 +369,9 @@ mod tests {
         let fields = resolve(&[("fields.whitelist", "a,t:b")])?;
         assert!(fields.allow("t", "a") && fields.allow("t", "b") && fields.allow("u", "a"));
         assert!(!fields.allow("u", "b") && !fields.allow("t", "c"));
+        let fields = resolve(&[("field.include.list", " t : b ,a.*")])?;
+        assert!(fields.allow("t", "b") && fields.allow("t", "a.*"));
+        assert!(!fields.allow("t", "ab"), "names are no expressions");
         let fields = resolve(&[("field.exclude.list", "t:b")])?;
         assert!(fields.allow("t", "a") && fields.allow("u", "b") && !fields.allow("t", "b"));
         Ok(())

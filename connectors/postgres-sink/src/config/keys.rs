@@ -215,14 +215,15 @@ fn columns() -> Vec<ConfigKey> {
             "fields.whitelist",
             ConfigType::List,
             "",
-            "The fields of the value that are written besides the primary key, by name or as \
-             topic:field; empty for all.",
+            "The fields of the value that are written besides the primary key, by their very names \
+             or as topic:field; empty for all.",
         ),
         ConfigKey::new(
             "field.exclude.list",
             ConfigType::List,
             "",
-            "The fields of the value that are not written, unless they are in the primary key.",
+            "The fields of the value that are not written, unless they are in the primary key, by \
+             their very names or as topic:field. It excludes fields.whitelist.",
         ),
         ConfigKey::new(
             "unknown.fields",

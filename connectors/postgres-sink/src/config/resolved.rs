@@ -103,12 +103,13 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// Confluent's list has fields, Debezium's topics and fields. A topic has no colon.
+    /// Confluent's list has fields, Debezium's also topics and fields; both take names, not
+    /// expressions. A topic has no colon.
     fn read(items: &[String]) -> BTreeSet<(Option<String>, String)> {
         let items = filled(items).into_iter();
         items
             .map(|item| match item.split_once(':') {
-                Some((topic, field)) => (Some(topic.to_owned()), field.to_owned()),
+                Some((topic, field)) => (Some(topic.trim().to_owned()), field.trim().to_owned()),
                 None => (None, item),
             })
             .collect()

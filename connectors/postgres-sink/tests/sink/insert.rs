@@ -218,6 +218,26 @@ async fn targets_that_cannot_keep_the_promise_are_refused() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_becomes_unlogged_is_noticed_by_the_next_transaction() -> Result<()> {
+    let database = database("CREATE TABLE events (n int)").await?;
+    let mut task = task(&database, &[])?;
+    opened(&mut *task, &[0]).await?;
+    let mut maker = Maker::default();
+    put(&mut *task, &[maker.batch(0, 0, &[r#"{"n":1}"#])?]).await?;
+    database.execute("ALTER TABLE events SET UNLOGGED").await?;
+    let given = maker.batch(0, 1, &[r#"{"n":2}"#])?;
+    let error = put(&mut *task, std::slice::from_ref(&given)).await;
+    let error = error.expect_err("an unlogged table");
+    assert!(error.to_string().contains("is UNLOGGED"), "{error}");
+    assert_eq!(stored(&database, 0).await?, Some(1));
+    assert_eq!(database.count("events").await?, 1);
+    database.execute("ALTER TABLE events SET LOGGED").await?;
+    put(&mut *task, &[given]).await?;
+    assert_eq!(database.count("events").await?, 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_field_of_a_schema_fails_the_task_or_is_ignored() -> Result<()> {
     let database = database("CREATE SCHEMA raw; CREATE TABLE raw.\"Events x\" (n int)").await?;
     let fields = vec![
