@@ -281,6 +281,16 @@ fn columns() -> Vec<ConfigKey> {
         )
         .validator(one_of(&["error", "truncate"])),
         ConfigKey::new(
+            "numeric.excess.digits",
+            ConfigType::String,
+            "error",
+            "What becomes of digits after the point that a numeric does not keep, in decimals and \
+             in texts: they make the record errant, or round rounds them, halves away from zero, \
+             as Postgres does for the JDBC sinks. Floats are always rounded, as their last digits \
+             are not exact. Digits before the point are never lost.",
+        )
+        .validator(one_of(&["error", "round"])),
+        ConfigKey::new(
             "nul.characters",
             ConfigType::String,
             "error",

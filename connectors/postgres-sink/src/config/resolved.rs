@@ -216,6 +216,7 @@ impl PostgresSinkConfig {
                     "truncate" => ExcessDigits::Truncate,
                     _ => ExcessDigits::Error,
                 },
+                rounds_decimals: lower(config, "numeric.excess.digits") == "round",
                 nul_characters: match lower(config, "nul.characters").as_str() {
                     "strip" => NulCharacters::Strip,
                     "replace" => NulCharacters::Replace,

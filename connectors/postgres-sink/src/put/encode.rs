@@ -48,6 +48,8 @@ type Fit = Result<(), Misfit>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rules {
     pub excess_digits: ExcessDigits,
+    /// Whether a numeric rounds decimals to its scale.
+    pub rounds_decimals: bool,
     pub nul_characters: NulCharacters,
     /// What a timestamp or a time without a time zone shows of a point in time. None: UTC.
     pub zone: Option<Zone>,
@@ -96,7 +98,9 @@ pub(crate) fn value(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec
         }
         (Type::Bool, Value::Boolean(flag)) => fixed(out, [u8::from(*flag)]),
         (Type::Float8 | Type::Float4, _) => return numeric::float(data_type, value, out),
-        (Type::Numeric(limits), _) => return numeric::numeric(value, *limits, out),
+        (Type::Numeric(limits), _) => {
+            return numeric::numeric(value, *limits, rules.rounds_decimals, out);
+        }
         (Type::Bytea, Value::Bytes(bytes)) => return sized(out, bytes),
         (Type::Json | Type::Jsonb, _) => {
             let nul_characters = (*data_type == Type::Jsonb).then_some(rules.nul_characters);

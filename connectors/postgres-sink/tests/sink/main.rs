@@ -12,6 +12,7 @@ mod letters;
 mod merge;
 mod modes;
 mod nul;
+mod oracle;
 mod state;
 mod types;
 mod zones;

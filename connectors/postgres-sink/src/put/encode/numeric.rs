@@ -44,19 +44,21 @@ pub(super) fn float(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
     Ok(())
 }
 
-/// Appends a `numeric`.
-pub(super) fn numeric(value: &Value, limits: Limits, out: &mut Vec<u8>) -> Fit {
+/// Appends a `numeric`, and rounds to its scale what may be rounded.
+pub(super) fn numeric(value: &Value, limits: Limits, may_round: bool, out: &mut Vec<u8>) -> Fit {
+    let scaled = (limits, may_round);
     match value {
-        Value::Int(number) => from_integer(*number, limits, out),
+        Value::Int(number) => from_integer(*number, scaled, out),
         Value::Float(number) => from_float(*number, limits, out),
-        Value::Decimal(decimal) => from_decimal(decimal, limits, out),
-        Value::String(text) => from_text(text, limits, out),
+        Value::Decimal(decimal) => from_decimal(decimal, scaled, out),
+        Value::String(text) => from_text(text, scaled, out),
         _ => Err(Misfit::of_type(value)),
     }
 }
 
 /// The digits of a decimal that is written as text, as some do to keep them.
-fn from_text(text: &str, limits: Limits, out: &mut Vec<u8>) -> Fit {
+fn from_text(text: &str, scaled: (Limits, bool), out: &mut Vec<u8>) -> Fit {
+    let (limits, _) = scaled;
     match text {
         "NaN" => return from_float(f64::NAN, limits, out),
         "Infinity" => return from_float(f64::INFINITY, limits, out),
@@ -66,7 +68,7 @@ fn from_text(text: &str, limits: Limits, out: &mut Vec<u8>) -> Fit {
     let decimal = text.parse::<Decimal>();
     let decimal =
         decimal.map_err(|_| Misfit::new("cannot take a text that is not a decimal number"))?;
-    from_decimal(&decimal, limits, out)
+    from_decimal(&decimal, scaled, out)
 }
 
 /// The float that a decimal stands for: the one that, printed with as many digits, is the decimal.
@@ -126,10 +128,10 @@ fn single(number: f64) -> Result<f32, Misfit> {
     Ok(single)
 }
 
-fn from_integer(number: i64, limits: Limits, out: &mut Vec<u8>) -> Fit {
+fn from_integer(number: i64, scaled: (Limits, bool), out: &mut Vec<u8>) -> Fit {
     let mut digits = [0_u8; 20];
     let count = decimal_digits(number.unsigned_abs(), &mut digits);
-    write(number < 0, &digits[..count], 0, (limits, false), out)
+    write(number < 0, &digits[..count], 0, scaled, out)
 }
 
 /// A float is written as the shortest decimal that reads back as the same float. A column with a
@@ -211,20 +213,20 @@ fn few_digits(number: f64) -> Option<(u64, i64)> {
     None
 }
 
-fn from_decimal(decimal: &Decimal, limits: Limits, out: &mut Vec<u8>) -> Fit {
+fn from_decimal(decimal: &Decimal, scaled: (Limits, bool), out: &mut Vec<u8>) -> Fit {
     let negative = decimal.unscaled.sign() == Sign::Minus;
     let scale = i64::from(decimal.scale);
     let magnitude = decimal.unscaled.magnitude();
     if let Ok(small) = u64::try_from(magnitude) {
         let mut digits = [0_u8; 20];
         let count = decimal_digits(small, &mut digits);
-        return write(negative, &digits[..count], scale, (limits, false), out);
+        return write(negative, &digits[..count], scale, scaled, out);
     }
     let mut digits = magnitude.to_string().into_bytes();
     for digit in &mut digits {
         *digit -= b'0';
     }
-    write(negative, &digits, scale, (limits, false), out)
+    write(negative, &digits, scale, scaled, out)
 }
 
 fn special(sign: u16, out: &mut Vec<u8>) -> Fit {
@@ -270,7 +272,10 @@ fn write(
         let kept = digits.len().saturating_sub(cut);
         if digits[kept..].iter().any(|&digit| digit != 0) {
             if !may_round {
-                return Err(Misfit::new("cannot hold all digits after the point"));
+                return Err(Misfit::new(
+                    "cannot hold all digits after the point: numeric.excess.digits=round rounds \
+                     them",
+                ));
             }
             if cut <= digits.len() && digits[kept] >= 5 {
                 rounded.extend_from_slice(&digits[..kept]);

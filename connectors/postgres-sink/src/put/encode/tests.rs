@@ -90,6 +90,7 @@ fn check(value: &Value) -> Result<(), TestCaseError> {
             let mut out = Vec::new();
             let rules = Rules {
                 excess_digits: ExcessDigits::Truncate,
+                rounds_decimals: true,
                 nul_characters: NulCharacters::Replace,
                 zone: Zone::named("America/New_York").unwrap(),
                 date_zone: Zone::named("America/New_York").unwrap(),
