@@ -103,7 +103,7 @@ async fn what_does_not_fit_is_reported_and_the_rest_lands() -> Result<()> {
             "record at offset 6 of events-0: column made of type timestamp with time zone cannot \
              take a text that is not an ISO 8601 timestamp",
             "record at offset 7 of events-0: column t of type character varying(5) cannot take a \
-             text with a NUL character",
+             text with a NUL character: nul.characters strips or replaces it",
         ]
     );
     Ok(())
