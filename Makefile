@@ -14,7 +14,7 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
 
-.PHONY: help demo test chaos bench bench-peers bench-scale lint plugins services tools cargo
+.PHONY: help demo test chaos timescale bench bench-peers bench-scale lint plugins services tools cargo
 
 help: ## Print this list
 	@echo 'Ferrule: Kafka Connect without the JVM.'
@@ -45,6 +45,13 @@ chaos: cargo services plugins ## Let 200 random faults happen while records flow
 	$(CARGO) build --locked --workspace --bins --tests
 	FERRULE_CHAOS='--faults 200 $(CHAOS_ARGS)' \
 	    $(CARGO) test --locked --workspace --test it -- chaos::storm --nocapture
+
+# The server needs TimescaleDB: Debian's PostgreSQL 15 with its package, or another one whose folder
+# (of bin and lib) FERRULE_POSTGRES names. Without it the first test fails and says so.
+timescale: cargo services plugins ## Run the tests of the sink and the example systems on TimescaleDB
+	$(CARGO) build --locked --workspace --bins --tests
+	FERRULE_TIMESCALE=1 $(CARGO) test --locked -p postgres-sink --test hypertables --test sink
+	FERRULE_TIMESCALE=1 $(CARGO) test --locked --workspace --test it -- systems::
 
 bench: cargo services plugins ## Measure the drain into Postgres against plain COPY, and the plugin host
 	@tests/bench/run.sh drain $(BENCH_ARGS)

@@ -27,9 +27,16 @@ pub fn registry_jar() -> Result<PathBuf> {
     anyhow::bail!("no registry in {}: run `make services`", folder.display())
 }
 
-/// One of PostgreSQL's programs, which Debian keeps off the PATH.
+/// The folder of PostgreSQL's `bin` and `lib`: `FERRULE_POSTGRES`, such as a server with other
+/// extensions, or Debian's, which is off the PATH.
+pub fn postgres() -> PathBuf {
+    let given = std::env::var_os("FERRULE_POSTGRES");
+    given.map_or_else(|| "/usr/lib/postgresql/15".into(), PathBuf::from)
+}
+
+/// One of PostgreSQL's programs.
 pub fn postgres_program(name: &str) -> Result<PathBuf> {
-    present(Path::new("/usr/lib/postgresql/15/bin").join(name))
+    present(postgres().join("bin").join(name))
 }
 
 /// The worker's binary: `FERRULE_BIN`, or what cargo built beside this test binary.

@@ -4,6 +4,9 @@
 //! `shared()` and keeps apart from the others by [`names::unique`] topics and connectors and by a
 //! database of its own. A test that stops or kills a service starts a private one with `start()`.
 //!
+//! With `FERRULE_TIMESCALE` each database has the extension TimescaleDB (`make timescale`), of the
+//! PostgreSQL of `FERRULE_POSTGRES` or of Debian's.
+//!
 //! A service that cannot be started fails the test with the command that installs it. Nothing is
 //! ever skipped. Every server dies with the test process, also when that is killed.
 

@@ -142,7 +142,19 @@ impl TestPostgres {
         sqlx::query(AssertSqlSafe(create))
             .execute(&mut self.admin().await?)
             .await?;
-        TestDatabase::connect(self.port, name).await
+        let database = TestDatabase::connect(self.port, name).await?;
+        if std::env::var_os("FERRULE_TIMESCALE").is_some() {
+            let mut superuser = database.superuser().await?;
+            let created = sqlx::query("CREATE EXTENSION timescaledb").execute(&mut superuser);
+            created.await.with_context(|| {
+                format!(
+                    "FERRULE_TIMESCALE asks for TimescaleDB, which {} has not: install it, or let \
+                     FERRULE_POSTGRES be the folder of a PostgreSQL that has it",
+                    install::postgres().display()
+                )
+            })?;
+        }
+        Ok(database)
     }
 
     /// Starts a stopped or killed server on its port, with its data.
@@ -218,10 +230,15 @@ fn service() -> Result<Service> {
 }
 
 /// TimescaleDB must be loaded with the server to be used in any of its databases.
-fn preloaded() -> Option<&'static &'static str> {
-    let library = "/usr/lib/postgresql/15/lib/timescaledb.so";
-    let found = std::fs::exists(library).is_ok_and(|found| found);
-    found.then_some(&"shared_preload_libraries=timescaledb")
+fn preloaded() -> &'static [&'static str] {
+    let library = install::postgres().join("lib/timescaledb.so");
+    match std::fs::exists(library) {
+        Ok(true) => &[
+            "shared_preload_libraries=timescaledb",
+            "timescaledb.telemetry_level=off",
+        ],
+        _ => &[],
+    }
 }
 
 /// A new folder that the server may write to, whoever runs it.

@@ -165,6 +165,7 @@ fn condition(code: &str) -> Option<&'static str> {
         "54000" => "program_limit_exceeded",
         "P0001" => "raise_exception",
         "XX000" => "internal_error",
+        "TS101" => "operation not supported by TimescaleDB",
         _ => return None,
     })
 }

@@ -17,7 +17,7 @@ pub(crate) enum Policy {
     Fatal,
 }
 
-/// Every class of the manual's Appendix A. A session is cheap, so where it is not certain that it
+/// Every class of the manual's Appendix A, and one of an extension that is often there. A session is cheap, so where it is not certain that it
 /// is still good the policy is to connect anew, which also finds out what became durable.
 const CLASSES: &[(&str, Policy)] = &[
     // States of transactions, cursors and statements that only this sink can have got wrong.
@@ -71,6 +71,8 @@ const CLASSES: &[(&str, Policy)] = &[
     ("55", Policy::Config),
     ("F0", Policy::Config),
     ("HV", Policy::Config),
+    // TimescaleDB's, of hypertables and their chunks.
+    ("TS", Policy::Config),
 ];
 
 /// The codes that mean another thing than the rest of their class.
@@ -168,7 +170,8 @@ mod tests {
 F0 Configuration File Error
 HV Foreign Data Wrapper Error
 P0 PL/pgSQL Error
-XX Internal Error";
+XX Internal Error
+TS (none of the manual's but TimescaleDB's)";
 
     #[test]
     fn every_class_of_the_manual_has_one_policy() {
@@ -209,7 +212,8 @@ XX Internal Error";
             ),
             (
                 Policy::Config,
-                "42P01 42703 42501 42P10 42601 28000 28P01 3D000 3F000 0A000 55000 21001 57P04",
+                "42P01 42703 42501 42P10 42601 28000 28P01 3D000 3F000 0A000 55000 21001 57P04 \
+                 TS101",
             ),
             (
                 Policy::Fatal,
