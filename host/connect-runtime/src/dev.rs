@@ -32,14 +32,14 @@ pub const LOG_LEVEL: &str = "warn,librdkafka=off,connect_runtime::storage=error,
 
 #[derive(Args)]
 pub struct DevArgs {
-    /// Deploy three connectors, produce sample records, and show what lands.
+    /// Deploy five connectors, produce sample records, and show what lands.
     #[arg(long)]
     demo: bool,
     /// End when the demo is over: with status 1 if a row is missing or a refused record is not
     /// accounted for.
     #[arg(long, requires = "demo")]
     exit: bool,
-    /// Records of each of the three systems.
+    /// Records of each of the five systems.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     records: usize,
     /// Where the configs of the demo's connectors are.

@@ -41,4 +41,16 @@ impl Database {
             .map_err(Error::sql("counting rows"))?;
         Ok(u64::try_from(rows).ok())
     }
+
+    /// How many records of a topic Ferrule's connectors have done with, the refused ones among them.
+    pub async fn done(&mut self, topic: &str) -> Result<u64> {
+        let query = "SELECT coalesce(sum(next_offset), 0)::bigint FROM ferrule.offsets \
+                     WHERE topic = $1";
+        let done: i64 = sqlx::query_scalar(query)
+            .bind(topic)
+            .fetch_one(&mut self.0)
+            .await
+            .map_err(Error::sql("asking for offsets"))?;
+        Ok(u64::try_from(done).unwrap_or(0))
+    }
 }

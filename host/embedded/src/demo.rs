@@ -1,9 +1,11 @@
-//! The sample records of `make demo`: three systems, good and malformed, with the expected split.
+//! The sample records of `make demo`: five systems, good and malformed, with the expected split.
 //!
 //! The generators are pure: the record at an index is always the same, so a run knows before it
 //! starts which rows must land and how many records must be refused, and why.
 
 mod activity;
+mod analytics;
+mod fleet;
 mod iot;
 mod produce;
 mod telescope;
@@ -11,6 +13,8 @@ mod telescope;
 use std::fmt;
 
 pub use activity::activity_events;
+pub use analytics::user_activity;
+pub use fleet::raw_telemetry;
 pub use iot::iot_measurements;
 pub use produce::{Produced, produce};
 pub use telescope::{TELESCOPE_SCHEMA, TELESCOPE_SUBJECT, telescope_data};
@@ -53,8 +57,22 @@ pub const IOT: System = System {
     table: "iot_measurements",
 };
 
-/// The three systems, in the order in which they are produced.
-pub const SYSTEMS: [System; 3] = [ACTIVITY, TELESCOPE, IOT];
+/// Telemetry of vehicles, in JSON, keyed by vehicle.
+pub const TELEMETRY: System = System {
+    topic: "raw_telemetry",
+    partitions: 6,
+    table: "anomalies",
+};
+/// What users do, in JSON, keyed by user. One partition, so that it is known which messages are in
+/// a window.
+pub const USER_ACTIVITY: System = System {
+    topic: "incoming.user_activity",
+    partitions: 1,
+    table: "user_activity_metrics",
+};
+
+/// The five systems, in the order in which they are produced.
+pub const SYSTEMS: [System; 5] = [ACTIVITY, TELESCOPE, IOT, TELEMETRY, USER_ACTIVITY];
 
 /// A record to produce and what must become of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +83,8 @@ pub struct Sample {
     pub key: String,
     /// Its value: JSON text, or Avro in Confluent's wire format.
     pub value: Vec<u8>,
+    /// Milliseconds since 1970; the producer's clock when none.
+    pub timestamp: Option<i64>,
     /// Whether it must land or be refused.
     pub expect: Expect,
 }
@@ -74,6 +94,8 @@ pub struct Sample {
 pub enum Expect {
     /// A row in the table.
     Landed,
+    /// No row of its own: a plugin remembers it, and it is part of a row that another one makes.
+    Remembered,
     /// An errant record, for this reason.
     Refused(Malformed),
 }
@@ -96,6 +118,8 @@ pub enum Malformed {
     BadIdentifier,
     /// A measured value that is no number.
     NotNumeric,
+    /// A text that is a number.
+    NotText,
     /// The first byte is not 0.
     WrongMagicByte,
     /// The registry has no schema of this id.
@@ -118,6 +142,7 @@ impl fmt::Display for Malformed {
             Self::UnknownName => "an unknown domain or event type",
             Self::BadIdentifier => "a malformed mode_s or mmsi",
             Self::NotNumeric => "a value that is no number",
+            Self::NotText => "a text that is a number",
             Self::WrongMagicByte => "a wrong magic byte",
             Self::UnknownSchemaId => "an unknown schema id",
             Self::TruncatedAvro => "truncated Avro",
@@ -132,18 +157,25 @@ impl fmt::Display for Malformed {
 pub struct Split {
     /// Rows to find in the table.
     pub landed: usize,
+    /// Records that plugins remember, and that are no rows.
+    pub remembered: usize,
     /// Records to find refused.
     pub refused: usize,
 }
 
 impl Split {
-    /// The split of the first `n` records of any of the three systems.
-    pub fn of(n: usize) -> Self {
-        let refused = (0..n).filter(|index| turn(*index).is_some()).count();
-        Self {
-            landed: n - refused,
-            refused,
+    /// Counts one more.
+    pub fn add(&mut self, expect: Expect) {
+        match expect {
+            Expect::Landed => self.landed += 1,
+            Expect::Remembered => self.remembered += 1,
+            Expect::Refused(_) => self.refused += 1,
         }
+    }
+
+    /// All records.
+    pub fn records(&self) -> usize {
+        self.landed + self.remembered + self.refused
     }
 }
 
@@ -155,6 +187,11 @@ fn turn(index: usize) -> Option<usize> {
 /// The kind of the malformed record at this index, the kinds taking turns.
 fn malformed(index: usize, kinds: &[Malformed]) -> Option<Malformed> {
     turn(index).map(|turn| kinds[turn % kinds.len()])
+}
+
+/// How many good records there are before this index.
+fn good_before(index: usize) -> usize {
+    index - (index + MALFORMED_EVERY - 1 - MALFORMED_AT) / MALFORMED_EVERY
 }
 
 fn expect(kind: Option<Malformed>) -> Expect {
@@ -189,38 +226,43 @@ mod tests {
 
     use super::*;
 
-    fn all(n: usize) -> [Vec<Sample>; 3] {
+    fn all(n: usize) -> [Vec<Sample>; 5] {
         [
             activity_events(n).collect(),
             telescope_data(n, 1).collect(),
             iot_measurements(n).collect(),
+            raw_telemetry(n).collect(),
+            user_activity(n).collect(),
         ]
     }
 
+    fn split(samples: &[Sample]) -> Split {
+        let mut split = Split::default();
+        samples.iter().for_each(|sample| split.add(sample.expect));
+        split
+    }
+
     #[test]
-    fn the_split_is_exact_for_every_length() {
-        assert_eq!(
-            Split::of(1000),
-            Split {
-                landed: 950,
-                refused: 50
-            }
-        );
-        assert_eq!(Split::of(0), Split::default());
-        for n in [1, 7, 8, 27, 28, 400] {
+    fn one_in_twenty_is_refused_in_every_system() {
+        for n in [0, 1, 7, 8, 27, 28, 400] {
+            let refused = (0..n).filter(|index| index % 20 == 7).count();
             for (system, samples) in SYSTEMS.iter().zip(all(n)) {
                 assert!(samples.iter().all(|sample| sample.topic == system.topic));
-                let landed = samples
-                    .iter()
-                    .filter(|s| s.expect == Expect::Landed)
-                    .count();
-                let counted = Split {
-                    landed,
-                    refused: samples.len() - landed,
-                };
-                assert_eq!(counted, Split::of(n), "{n} of {}", system.topic);
+                let split = split(&samples);
+                assert_eq!(split.records(), n);
+                assert_eq!(split.refused, refused, "{n} of {}", system.topic);
             }
+            assert_eq!(good_before(n), n - refused);
         }
+    }
+
+    #[test]
+    fn systems_with_a_state_make_a_row_of_many_records() {
+        let [activity, _, _, telemetry, users] = all(20_000).map(|samples| split(&samples));
+        assert_eq!((activity.landed, activity.remembered), (19_000, 0));
+        // Every vehicle brakes at one frame of ten, and the first frame of each does not count.
+        assert_eq!((telemetry.landed, telemetry.remembered), (1_896, 17_104));
+        assert_eq!((users.landed, users.remembered), (190, 18_810));
     }
 
     #[test]
@@ -232,8 +274,9 @@ mod tests {
 
     #[test]
     fn every_kind_of_a_system_comes_equally_often() {
-        let kinds = [9, 6, 5];
-        for (samples, kinds) in all(20 * 9 * 6 * 5).iter().zip(kinds) {
+        const TURNS: usize = 9 * 5 * 4;
+        let kinds = [9, 6, 5, 6, 4];
+        for (samples, kinds) in all(20 * TURNS).iter().zip(kinds) {
             let mut counts = BTreeMap::new();
             for sample in samples {
                 if let Expect::Refused(kind) = sample.expect {
@@ -241,7 +284,7 @@ mod tests {
                 }
             }
             let turns: usize = counts.values().sum();
-            assert_eq!(turns, 9 * 6 * 5);
+            assert_eq!(turns, TURNS);
             assert!(
                 counts.values().all(|count| count % (turns / kinds) == 0),
                 "{counts:?}"
@@ -254,7 +297,7 @@ mod tests {
         for samples in all(5000) {
             let good = samples
                 .iter()
-                .filter(|sample| sample.expect == Expect::Landed);
+                .filter(|sample| !matches!(sample.expect, Expect::Refused(_)));
             let distinct: HashSet<_> = good.clone().map(|sample| &sample.value).collect();
             assert_eq!(distinct.len(), good.count());
         }

@@ -43,6 +43,7 @@ pub fn activity_events(n: usize) -> impl Iterator<Item = Sample> {
             topic: ACTIVITY.topic,
             key: track,
             value,
+            timestamp: None,
             expect: expect(kind),
         }
     })

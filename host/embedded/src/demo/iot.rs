@@ -51,6 +51,7 @@ pub fn iot_measurements(n: usize) -> impl Iterator<Item = Sample> {
             topic: IOT.topic,
             key: device,
             value,
+            timestamp: None,
             expect: expect(kind),
         }
     })

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     SYSTEMS, Sample, Split, System, TELESCOPE_SCHEMA, TELESCOPE_SUBJECT, activity_events,
-    iot_measurements, telescope_data,
+    iot_measurements, raw_telemetry, telescope_data, user_activity,
 };
 use crate::{Error, Result};
 
@@ -27,7 +27,7 @@ pub struct Produced {
     pub elapsed: Duration,
 }
 
-/// Produces the first `n` records of each of the three systems; topics that are missing are
+/// Produces the first `n` records of each of the five systems; topics that are missing are
 /// made, and the Avro schema is registered. Returns when the broker has acknowledged all.
 pub async fn produce(bootstrap: &str, registry_url: &str, n: usize) -> Result<Produced> {
     create_topics(bootstrap).await?;
@@ -40,14 +40,8 @@ pub async fn produce(bootstrap: &str, registry_url: &str, n: usize) -> Result<Pr
         .set("linger.ms", "20")
         .set("partitioner", "murmur2_random");
     let sending = tokio::task::spawn_blocking(move || send(&config, n, schema_id));
-    let elapsed = sending
-        .await
-        .map_err(|_| failed("the producer's thread panicked"))??;
-    let systems = SYSTEMS
-        .iter()
-        .map(|system| (*system, Split::of(n)))
-        .collect();
-    Ok(Produced { systems, elapsed })
+    let produced = sending.await;
+    produced.map_err(|_| failed("the producer's thread panicked"))?
 }
 
 async fn create_topics(bootstrap: &str) -> Result<()> {
@@ -91,18 +85,25 @@ async fn register(registry_url: &str) -> Result<i32> {
     id.ok_or_else(|| failed("the registry gave no schema id"))
 }
 
-fn send(config: &ClientConfig, n: usize, schema_id: i32) -> Result<Duration> {
+fn send(config: &ClientConfig, n: usize, schema_id: i32) -> Result<Produced> {
     let producer: BaseProducer<Acknowledged> = config
         .create_with_context(Acknowledged::default())
         .map_err(kafka)?;
     let started = Instant::now();
     let samples = activity_events(n)
         .chain(telescope_data(n, schema_id))
-        .chain(iot_measurements(n));
+        .chain(iot_measurements(n))
+        .chain(raw_telemetry(n))
+        .chain(user_activity(n));
+    let mut systems: Vec<_> = SYSTEMS.map(|it| (it, Split::default())).into();
     let mut sent = 0;
     for sample in samples {
         enqueue(&producer, &sample, started + TIMEOUT)?;
         sent += 1;
+        let system = systems.iter_mut().find(|(it, _)| it.topic == sample.topic);
+        if let Some((_, split)) = system {
+            split.add(sample.expect);
+        }
     }
     producer.flush(TIMEOUT).map_err(kafka)?;
     let acknowledged = producer.context().0.load(Ordering::Relaxed);
@@ -111,13 +112,17 @@ fn send(config: &ClientConfig, n: usize, schema_id: i32) -> Result<Duration> {
             "{acknowledged} of {sent} records were acknowledged"
         )));
     }
-    Ok(started.elapsed())
+    Ok(Produced {
+        systems,
+        elapsed: started.elapsed(),
+    })
 }
 
 fn enqueue(producer: &BaseProducer<Acknowledged>, sample: &Sample, until: Instant) -> Result<()> {
     let mut record = BaseRecord::to(sample.topic)
         .key(sample.key.as_bytes())
         .payload(&sample.value[..]);
+    record.timestamp = sample.timestamp;
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),

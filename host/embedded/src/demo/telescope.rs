@@ -56,6 +56,7 @@ pub fn telescope_data(n: usize, schema_id: i32) -> impl Iterator<Item = Sample> 
             topic: TELESCOPE.topic,
             key: observation,
             value,
+            timestamp: None,
             expect: expect(kind),
         }
     })

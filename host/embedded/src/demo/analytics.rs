@@ -1,0 +1,57 @@
+//! What users of a site do: page views and clicks, to be counted in windows.
+
+use serde_json::{Value, json};
+
+use super::{
+    EPOCH_SECONDS, Expect, Malformed, Sample, USER_ACTIVITY, cut, good_before, malformed, scatter,
+};
+
+const KINDS: [Malformed; 4] = [
+    Malformed::InvalidJson,
+    Malformed::MissingField,
+    Malformed::EmptyId,
+    Malformed::NotText,
+];
+
+const USERS: u64 = 60;
+/// The message of this number closes its window, as the connector's file says.
+const WINDOW_MESSAGES: usize = 100;
+/// From one message to the next: a window's thirty seconds are not over before its messages are.
+const MESSAGE_MILLIS: i64 = 100;
+
+/// The first `n` activities, in JSON without a schema, keyed by `user_id`. The last one of a window is
+/// a row; the others are only counted.
+pub fn user_activity(n: usize) -> impl Iterator<Item = Sample> {
+    (0..n).map(|index| {
+        let kind = malformed(index, &KINDS);
+        let good = good_before(index);
+        let user = format!("user-{:03}", scatter(index, 31) % USERS);
+        let mut record = json!({
+            "user_id": user,
+            "activity_type": if good.is_multiple_of(3) { "click" } else { "page_view" },
+            "timestamp": "2026-01-01T00:00:00Z",
+            "metadata": { "page_url": format!("https://example.com/{index}") },
+        });
+        match kind {
+            Some(Malformed::MissingField) => record["user_id"] = Value::Null,
+            Some(Malformed::EmptyId) => record["user_id"] = json!(" "),
+            Some(Malformed::NotText) => record["activity_type"] = json!(7),
+            _ => {}
+        }
+        let text = record.to_string().into_bytes();
+        Sample {
+            topic: USER_ACTIVITY.topic,
+            key: user,
+            value: match kind {
+                Some(Malformed::InvalidJson) => cut(text),
+                _ => text,
+            },
+            timestamp: Some(EPOCH_SECONDS * 1_000 + good as i64 * MESSAGE_MILLIS),
+            expect: match kind {
+                Some(kind) => Expect::Refused(kind),
+                None if (good + 1).is_multiple_of(WINDOW_MESSAGES) => Expect::Landed,
+                None => Expect::Remembered,
+            },
+        }
+    })
+}
