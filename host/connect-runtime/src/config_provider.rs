@@ -3,6 +3,7 @@
 //! What they give is used to validate and to start tasks. It is never stored and never answered
 //! (Invariant 9).
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -15,6 +16,9 @@ use crate::config::parse_properties;
 static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\$\{([^}]*?):(([^}]*?):)?([^}]*?)\}").unwrap_or_else(|e| panic!("{e}"))
 });
+
+/// What providers gave, by the key that it stands in.
+pub type Provided = BTreeMap<String, Vec<String>>;
 
 /// The providers that the worker declares.
 #[derive(Debug)]
@@ -81,21 +85,42 @@ impl ConfigProviders {
     /// # Errors
     /// When a provider cannot read what it is pointed to.
     pub fn resolve(&self, properties: &Properties) -> Result<Properties> {
-        let resolved = properties.iter().map(|(key, value)| {
-            let value = self.resolve_value(value).map_err(|e| e.context(key))?;
-            Ok((key.clone(), value))
-        });
-        resolved.collect()
+        self.provide(properties).map(|(resolved, _)| resolved)
     }
 
-    fn resolve_value(&self, value: &str) -> Result<String> {
+    /// The same, and what the providers gave: that may be told nowhere (Invariant 9).
+    ///
+    /// # Errors
+    /// When a provider cannot read what it is pointed to.
+    pub fn provide(&self, properties: &Properties) -> Result<(Properties, Provided)> {
+        let mut provided = Provided::new();
+        let resolved = properties.iter().map(|(key, value)| {
+            let mut given = Vec::new();
+            let value = self.resolve_value(value, &mut given);
+            let value = value.map_err(|e| e.context(key))?;
+            if !given.is_empty() {
+                provided.insert(key.clone(), given);
+            }
+            Ok((key.clone(), value))
+        });
+        let resolved = resolved.collect::<Result<_>>()?;
+        Ok((resolved, provided))
+    }
+
+    fn resolve_value(&self, value: &str, secrets: &mut Vec<String>) -> Result<String> {
         let mut error = None;
         let resolved = PLACEHOLDER.replace_all(value, |found: &Captures<'_>| {
             let part = |index| found.get(index).map_or("", |m| m.as_str());
             let provider = self.0.iter().find(|(name, _)| name == part(1));
             let given = provider.map(|(_, provider)| provider.get(part(3), part(4)));
             match given.transpose() {
-                Ok(given) => given.flatten().unwrap_or_else(|| part(0).to_owned()),
+                Ok(given) => match given.flatten() {
+                    Some(given) => {
+                        secrets.push(given.clone());
+                        given
+                    }
+                    None => part(0).to_owned(),
+                },
                 Err(cause) => {
                     error.get_or_insert(cause);
                     String::new()
@@ -205,7 +230,11 @@ mod tests {
             ("${file:/etc/hostname:x}".to_owned(), "-"),
         ] {
             let properties = Properties::from([("k".to_owned(), given.clone())]);
-            let resolved = providers(folder.path()).resolve(&properties).unwrap();
+            let (resolved, provided) = providers(folder.path()).provide(&properties).unwrap();
+            assert_eq!(provided.contains_key("k"), expect != "-");
+            for part in provided.values().flatten() {
+                assert!(resolved["k"].contains(part) && !given.contains(part));
+            }
             let expect = if expect == "-" { &given } else { expect };
             assert_eq!(resolved["k"], expect);
         }

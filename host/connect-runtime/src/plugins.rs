@@ -10,6 +10,7 @@ use connect_wasm::{TransformContext, WasmPlugins};
 use tokio::runtime::Handle;
 
 use crate::config::{WorkerConfig, with_prefix};
+use crate::config_provider::Provided;
 use crate::task::{ChainStep, StepKind};
 
 /// The version of Kafka Connect whose transforms, predicates and converters are built in.
@@ -93,7 +94,7 @@ impl Plugins {
         }
         let plugin = self.wasm.find(class)?;
         let mut keys = plugin.config_def.keys().to_vec();
-        for key in connect_wasm::host_config_def().keys() {
+        for key in self.wasm.host_config_def().keys() {
             if !keys.iter().any(|known| known.name == key.name) {
                 keys.push(key.clone());
             }
@@ -165,21 +166,29 @@ impl Plugins {
         list
     }
 
-    /// The chain of a task's transforms.
+    /// The chain of a task's transforms, of a config and what its providers gave.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] naming the transform that cannot be made.
-    pub fn chain(&self, connector: &str, task: u32, config: &Properties) -> Result<Vec<ChainStep>> {
+    pub fn chain(
+        &self,
+        connector: &str,
+        task: u32,
+        (config, provided): (&Properties, &Provided),
+    ) -> Result<Vec<ChainStep>> {
         let aliases = config.get("transforms").map_or("", String::as_str);
         let aliases = aliases
             .split(',')
             .map(str::trim)
             .filter(|alias| !alias.is_empty());
         let step = |alias: &str| {
+            let prefix = format!("transforms.{alias}.");
+            let own = provided.iter().filter(|(key, _)| key.starts_with(&prefix));
             let context = TransformContext {
                 connector: connector.into(),
                 task,
                 transform: alias.into(),
+                secrets: own.flat_map(|(_, given)| given.clone()).collect(),
             };
             self.step(context, config)
                 .map_err(|e| e.context(format!("transforms.{alias}")))

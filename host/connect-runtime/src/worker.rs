@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, info_span, warn};
 
 use crate::config::WorkerConfig;
+use crate::config_provider::Provided;
 use crate::errors::{DeadLetterQueue, ErrorConfig, ErrorReporter};
 use crate::kafka::client_config;
 use crate::metrics::TaskMetrics;
@@ -95,9 +96,14 @@ impl Worker {
     }
 
     /// Starts a task on threads of its own; what goes wrong from now on is an event.
-    /// `config` is the connector's configuration with its config providers resolved. Called on
-    /// the runtime.
-    pub fn start_task(&self, id: TaskId<'_>, config: Properties, paused: bool) -> TaskHandle {
+    /// `config` is the connector's configuration with its config providers resolved, and what they
+    /// gave. Called on the runtime.
+    pub fn start_task(
+        &self,
+        id: TaskId<'_>,
+        (config, provided): (Properties, Provided),
+        paused: bool,
+    ) -> TaskHandle {
         let TaskId {
             connector,
             task,
@@ -116,6 +122,7 @@ impl Worker {
                 clients: None,
             },
             config,
+            provided,
             control: Arc::clone(&control),
             reports: reports.clone(),
             runtime: tokio::runtime::Handle::current(),
@@ -180,6 +187,7 @@ struct TaskStart {
     plugins: Arc<Plugins>,
     context: TaskContext,
     config: Properties,
+    provided: Provided,
     control: Arc<Control>,
     reports: Reports,
     runtime: tokio::runtime::Handle,
@@ -215,6 +223,7 @@ impl TaskStart {
             plugins,
             context,
             config,
+            provided,
             runtime,
             ..
         } = self;
@@ -234,7 +243,8 @@ impl TaskStart {
         let mut sink_task = sink.task(&sink_config, &context)?;
         let (key, value) = plugins.converters(config, worker, runtime.clone())?;
         let header = HeaderConverter::new(&worker.header_converter(config))?;
-        let chain = TransformationChain::new(plugins.chain(connector, *task, config)?);
+        let chain = plugins.chain(connector, *task, (config, provided))?;
+        let chain = TransformationChain::new(chain);
         let provenance = chain.plugins();
         self.reports.built(provenance.clone());
         let stores = chain.stores();

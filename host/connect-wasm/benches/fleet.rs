@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         connector: "bench".into(),
         task: 0,
         transform: "bench".into(),
+        secrets: Vec::new(),
     };
     let mut transform = plugins.build("fleet-anomalies", &config, &context)?;
     let source = Arc::new(TopicPartition::new("raw_telemetry", 0));

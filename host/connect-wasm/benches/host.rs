@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         connector: "bench".into(),
         task: 0,
         transform: "bench".into(),
+        secrets: Vec::new(),
     };
     let mut transform = plugins.build("test-guest", &config, &context)?;
     let heavy = |command: &str| format!("{command} {}", "x".repeat(400));

@@ -169,7 +169,7 @@ impl Guest {
     /// What the plugin says of its configuration may quote it (Invariant 9).
     fn refused(&mut self, why: &str) -> Error {
         let told = self.host().map(|host| host.without_secrets(why));
-        Error::config(told.unwrap_or_default())
+        Error::config(told.unwrap_or_default().into_owned())
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod gauges;
 mod lines;
+mod secrets;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use metrics::Label;
@@ -13,6 +15,7 @@ use crate::state::{KEY_BYTES, PartitionState, Refused};
 use gauges::Gauges;
 use lines::Lines;
 pub(crate) use lines::Panic;
+pub(crate) use secrets::Secrets;
 
 /// Bytes of keys and values that one scan gives at most.
 const PAGE_BYTES: usize = 1 << 20;
@@ -48,6 +51,7 @@ pub(crate) struct Host {
     pub(crate) state: Option<PartitionState>,
     lines: Lines,
     gauges: Gauges,
+    secrets: Arc<Secrets>,
 }
 
 impl Host {
@@ -58,6 +62,7 @@ impl Host {
             state: None,
             lines: Lines::new(Arc::clone(&identity)),
             gauges: Gauges::new(identity),
+            secrets: Arc::default(),
         }
     }
 
@@ -66,14 +71,15 @@ impl Host {
         self.lines.take_panic()
     }
 
-    /// What the plugin's lines may not tell.
-    pub(crate) fn hide(&mut self, secrets: Vec<String>) {
-        self.lines.hide(secrets);
+    /// What nothing that the plugin says may tell.
+    pub(crate) fn hide(&mut self, secrets: Arc<Secrets>) {
+        self.lines.hide(Arc::clone(&secrets));
+        self.secrets = secrets;
     }
 
     /// The text without secrets.
-    pub(crate) fn without_secrets(&self, text: &str) -> String {
-        self.lines.without_secrets(text)
+    pub(crate) fn without_secrets<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.secrets.hide(text)
     }
 
     /// A call begins.

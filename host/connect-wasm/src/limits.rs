@@ -46,29 +46,43 @@ impl Default for WasmLimits {
 }
 
 impl WasmLimits {
+    /// The most that a key may ask for.
+    fn ceiling(&self, key: &str) -> Option<u64> {
+        let timeout = || u64::try_from(self.call_timeout.as_millis()).unwrap_or(u64::MAX);
+        match key {
+            MEMORY => Some(self.memory_bytes),
+            TIMEOUT => Some(timeout()),
+            OUTPUT => Some(self.output_bytes),
+            STATE => Some(self.state_bytes),
+            _ => None,
+        }
+    }
+
     /// These limits, lowered by a transform's keys.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] when a key asks for more than the worker gives.
     pub(crate) fn lowered(self, config: &Config) -> Result<Self> {
         let mut errors = Vec::new();
-        let mut lower = |key: &str, ceiling: u64| match config.optional_integer(key) {
-            Some(given) if given.unsigned_abs() > ceiling => {
-                errors.push(format!(
-                    "Invalid value {given} for configuration {key}: \
-                     Value must be no more than {ceiling}, the worker's limit"
-                ));
-                ceiling
+        let mut lower = |key: &str| {
+            let ceiling = self.ceiling(key).unwrap_or(u64::MAX);
+            match config.optional_integer(key) {
+                Some(given) if given.unsigned_abs() > ceiling => {
+                    errors.push(format!(
+                        "Invalid value {given} for configuration {key}: \
+                         Value must be no more than {ceiling}, the worker's limit"
+                    ));
+                    ceiling
+                }
+                Some(given) => given.unsigned_abs(),
+                None => ceiling,
             }
-            Some(given) => given.unsigned_abs(),
-            None => ceiling,
         };
-        let timeout = u64::try_from(self.call_timeout.as_millis()).unwrap_or(u64::MAX);
         let lowered = Self {
-            memory_bytes: lower(MEMORY, self.memory_bytes),
-            call_timeout: Duration::from_millis(lower(TIMEOUT, timeout)),
-            output_bytes: lower(OUTPUT, self.output_bytes),
-            state_bytes: lower(STATE, self.state_bytes),
+            memory_bytes: lower(MEMORY),
+            call_timeout: Duration::from_millis(lower(TIMEOUT)),
+            output_bytes: lower(OUTPUT),
+            state_bytes: lower(STATE),
         };
         if errors.is_empty() {
             Ok(lowered)
@@ -76,6 +90,19 @@ impl WasmLimits {
             Err(Error::config(errors.join("; ")))
         }
     }
+}
+
+/// The keys of [`host_config_def`], which may ask for no more than the worker gives.
+pub(crate) fn limited_config_def(limits: WasmLimits) -> ConfigDef {
+    let unlimited = host_config_def();
+    let keys = unlimited.keys().iter().cloned().map(|mut key| {
+        if let (Validator::AtLeast(least), Some(most)) = (&key.validator, limits.ceiling(&key.name))
+        {
+            key.validator = Validator::Between(*least as f64, most as f64);
+        }
+        key
+    });
+    ConfigDef::new(keys.collect())
 }
 
 /// The keys that every WASM transform has beside those of its plugin.

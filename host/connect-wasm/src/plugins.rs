@@ -14,8 +14,8 @@ use connect_api::{Config, ConfigDef, ConfigType, Error, Result, Transformation};
 pub(crate) use load::{Code, Loaded};
 
 use crate::engine;
-use crate::host::{Host, Identity};
-use crate::limits::{SHA256, TICK_INTERVAL, WasmLimits};
+use crate::host::{Host, Identity, Secrets};
+use crate::limits::{SHA256, TICK_INTERVAL, WasmLimits, limited_config_def};
 use crate::transform::WasmTransform;
 use load::Loader;
 use registry::Registry;
@@ -74,6 +74,8 @@ pub struct TransformContext {
     pub task: u32,
     /// The alias of the transform.
     pub transform: String,
+    /// What of its configuration nothing may tell that the plugin says, besides its passwords.
+    pub secrets: Vec<String>,
 }
 
 /// All plugins of a worker. Clones share everything.
@@ -175,7 +177,9 @@ impl WasmPlugins {
         let secrets = resolved.iter().filter(|(key, value)| {
             is_own(key).is_some_and(|k| k.kind == ConfigType::Password) && !value.is_empty()
         });
-        let secrets = secrets.map(|(_, value)| value.clone()).collect();
+        let secrets = secrets.map(|(_, value)| value.clone());
+        let secrets = Secrets::new(secrets.chain(context.secrets.iter().cloned()));
+        let secrets = Arc::new(secrets);
         let identity = Arc::new(Identity {
             connector: context.connector.clone(),
             task: context.task,
@@ -184,10 +188,16 @@ impl WasmPlugins {
         });
         let mut host = Host::new(Arc::clone(&identity), limits.memory_bytes);
         host.stateful = plugin.stateful;
-        host.hide(secrets);
+        host.hide(Arc::clone(&secrets));
         let mut transform = WasmTransform::new(plugin, resolved, limits, host, &identity)?;
+        transform.hide(secrets);
         transform.tick_by_wall(interval);
         Ok(Box::new(transform))
+    }
+
+    /// The keys that every transform has beside those of its plugin, with this worker's limits.
+    pub fn host_config_def(&self) -> ConfigDef {
+        limited_config_def(self.0.options.limits)
     }
 
     /// Why there is no plugin of this name: what is wrong with its file, where one is on the path.

@@ -20,7 +20,7 @@ use crate::bindings::ferrule::transform::data::{Emission, Reply};
 use crate::engine::TICK;
 use crate::fault::Fault;
 use crate::guest::Guest;
-use crate::host::{Host, Identity};
+use crate::host::{Host, Identity, Secrets};
 use crate::limits::WasmLimits;
 use crate::meters::Meters;
 use crate::plugins::Loaded;
@@ -45,6 +45,7 @@ pub(crate) struct WasmTransform {
     shapes: Shapes,
     meters: Meters,
     interval: Option<Duration>,
+    secrets: Arc<Secrets>,
     /// What a batch is lowered into, kept so that its memory is.
     bump: Bump,
 }
@@ -71,8 +72,14 @@ impl WasmTransform {
             shapes: Shapes::default(),
             meters: Meters::new(identity),
             interval: None,
+            secrets: Arc::default(),
             bump: Bump::new(),
         })
+    }
+
+    /// What no reason that the plugin gives may tell.
+    pub(crate) fn hide(&mut self, secrets: Arc<Secrets>) {
+        self.secrets = secrets;
     }
 
     /// Has the plugin ticked in quiet partitions.
@@ -209,7 +216,8 @@ impl WasmTransform {
             }
         };
         self.commit(next_offset);
-        let lift = Lift::new(&self.plugin, inputs, &mut self.shapes, &reply.shapes);
+        let says = (&*self.plugin as _, &*self.secrets);
+        let lift = Lift::new(says, inputs, &mut self.shapes, &reply.shapes);
         let outcomes = records.iter().zip(reply.outcomes);
         Call::Done(
             outcomes
@@ -291,7 +299,8 @@ impl WasmTransform {
             })
         });
         let records = emission.and_then(|emission| {
-            let lift = Lift::new(&self.plugin, &[], &mut self.shapes, &emission.shapes);
+            let says = (&*self.plugin as _, &*self.secrets);
+            let lift = Lift::new(says, &[], &mut self.shapes, &emission.shapes);
             let records = emission.records.into_iter();
             records
                 .map(|record| lift.emitted((source, tick.next_offset - 1), now, record))

@@ -12,8 +12,8 @@ pub(crate) enum Command {
     Keep,
     /// `drop`
     Drop,
-    /// `fail`
-    Fail,
+    /// `fail` or `fail:N`: with so many bytes more of reason.
+    Fail(u64),
     /// `replace`: by the record itself.
     Replace,
     /// `copies:N`: that many of the record itself.
@@ -52,6 +52,10 @@ pub(crate) enum Command {
     Secret,
     /// `secret-panic`: a panic that quotes the secret.
     SecretPanic,
+    /// `secret-fail`: a failure whose reason and field are the secret.
+    SecretFail,
+    /// `secret-field`: a row that is not as its shape says, whose field has the secret's name.
+    SecretField,
     /// `bad-shape`: an index past all shapes.
     BadShape,
     /// `bad-width`: fewer values than the shape has fields.
@@ -81,7 +85,7 @@ impl FromStr for Command {
         Ok(match word {
             "keep" => Command::Keep,
             "drop" => Command::Drop,
-            "fail" => Command::Fail,
+            "fail" => Command::Fail(number.unwrap_or(0)),
             "replace" => Command::Replace,
             "copies" => Command::Copies(number.unwrap_or(2)),
             "count" => Command::Count,
@@ -101,6 +105,8 @@ impl FromStr for Command {
             "gauge" => Command::Gauge(number.unwrap_or(1)),
             "secret" => Command::Secret,
             "secret-panic" => Command::SecretPanic,
+            "secret-fail" => Command::SecretFail,
+            "secret-field" => Command::SecretField,
             "bad-shape" => Command::BadShape,
             "bad-width" => Command::BadWidth,
             "bad-kind" => Command::BadKind,

@@ -19,6 +19,7 @@ use ferrule_plugin::{ConfigKey, Failure, Parts, metrics, state};
 thread_local! {
     static EMITS: RefCell<bool> = const { RefCell::new(false) };
     static SECRET: RefCell<String> = const { RefCell::new(String::new()) };
+    static NOTE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// Exports the contract.
@@ -53,6 +54,11 @@ impl TestGuest {
             "secret",
             "What the command secret tells, and the log must not.",
         ))
+        .key(ConfigKey::text(
+            "note",
+            "",
+            "What the command secret-fail tells besides.",
+        ))
         .stateful()
         .ticking()
     }
@@ -65,9 +71,13 @@ impl TestGuest {
                 .iter()
                 .any(|(name, value)| name == key && value == "true")
         };
-        let secret = config.iter().find(|(name, _)| name == "secret");
-        let secret = secret.map_or("", |(_, value)| value);
+        let given = |key: &str| {
+            let found = config.iter().find(|(name, _)| name == key);
+            found.map_or("", |(_, value)| value)
+        };
+        let secret = given("secret");
         SECRET.set(secret.to_owned());
+        NOTE.set(given("note").to_owned());
         if !secret.is_empty() {
             ferrule_plugin::log::info(format!("the secret is {secret}"));
         }
@@ -149,7 +159,10 @@ impl Answer {
         match command {
             Command::Keep | Command::OneOutcomeLess | Command::OneOutcomeMore => Outcome::Keep,
             Command::Drop => Outcome::Drop,
-            Command::Fail => Outcome::Fail(Failure::at("cmd", "says fail")),
+            Command::Fail(more) => {
+                let more = String::from_utf8(harm::bytes(more)).unwrap_or_default();
+                Outcome::Fail(Failure::at("cmd", format_args!("says fail{more}")))
+            }
             Command::Replace => replace(record.value),
             Command::Copies(count) => {
                 Outcome::Replace(vec![out(record.value); usize::try_from(count).unwrap_or(0)])
@@ -199,6 +212,15 @@ impl Answer {
                 self.replace_by("secret", &[("cmd", Kind::Text)], vec![backwards.into()])
             }
             Command::SecretPanic => SECRET.with_borrow(|secret| panic!("the secret is {secret}")),
+            Command::SecretFail => SECRET.with_borrow(|secret| {
+                let note = NOTE.with_borrow(String::clone);
+                let reason = format!("the secret is {secret}, and the note is {note}!");
+                Outcome::Fail(Failure::at(secret, reason))
+            }),
+            Command::SecretField => {
+                let secret = SECRET.with_borrow(String::clone);
+                self.replace_by("bad", &[(&secret, Kind::Int32)], vec!["a".into()])
+            }
             Command::BadJson => self.replace_by(
                 "bad",
                 &[("json", Kind::Json)],

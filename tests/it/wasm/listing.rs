@@ -125,11 +125,16 @@ async fn the_keys_of_a_plugin_are_validated() -> Result<()> {
     entry(&good, "transforms.check.call.timeout.ms")?;
 
     let bad = [
+        // More than the worker gives.
+        ("transforms.check.call.timeout.ms", "999999"),
+        ("transforms.check.memory.max.bytes", "99999999999"),
+        ("transforms.check.output.max.bytes", "99999999999"),
+        ("transforms.check.state.max.bytes", "99999999999"),
         ("transforms.check.timestamp.min", "now"),
         ("transforms.check.max.payload.bytes", "-1"),
     ];
     let infos = validated(&bad).await?;
-    assert_eq!(infos["error_count"], 2, "{infos}");
+    assert_eq!(infos["error_count"], 6, "{infos}");
     for (key, value) in bad {
         let errors = &entry(&infos, key)?["value"]["errors"];
         let text = errors[0].as_str().unwrap_or_default();
@@ -156,5 +161,17 @@ async fn a_plugin_that_is_not_there_is_refused() -> Result<()> {
         .await?;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
     assert!(body["message"].to_string().contains("none-such"), "{body}");
+
+    let most = config(&[("transforms.check.call.timeout.ms", "999999")]);
+    let body = json!({ "name": "any", "config": most });
+    let (status, body) = worker
+        .rest()
+        .request(Method::POST, "/connectors", Some(&body))
+        .await?;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    let message = body["message"].as_str().unwrap_or_default();
+    let expected = "Invalid value 999999 for configuration transforms.check.call.timeout.ms: \
+                    Value must be no more than 2000";
+    assert!(message.contains(expected), "{message}");
     Ok(())
 }

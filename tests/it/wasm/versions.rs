@@ -131,13 +131,18 @@ async fn a_secret_is_told_to_the_plugin_alone() -> Result<()> {
             "org.apache.kafka.common.config.provider.EnvVarConfigProvider",
         )
         .env("GUEST_SECRET", CANARY)
+        .env("GUEST_NOTE", format!("{CANARY}-noted"))
         .env("FERRULE_LOG", "debug");
     let worker = TestWorker::start(config).await?;
     let pipeline = pipeline(&worker, "told").await?;
-    let secret = [("transforms.guest.secret", "${env:GUEST_SECRET}")];
+    // The one is a password; the other is hidden because it comes by a provider.
+    let secret = [
+        ("transforms.guest.secret", "${env:GUEST_SECRET}"),
+        ("transforms.guest.note", "see ${env:GUEST_NOTE}"),
+    ];
     let settings = [GUEST, &secret].concat();
     pipeline.deploy(&settings).await?;
-    let orders = ["secret", "secret-panic", "keep"].map(command);
+    let orders = ["secret", "secret-panic", "keep", "secret-fail"].map(command);
     pipeline.produce(orders).await?;
     pipeline.drained().await?;
     let rows = pipeline
@@ -159,7 +164,15 @@ async fn a_secret_is_told_to_the_plugin_alone() -> Result<()> {
     let trace = failing.trace().await?.unwrap_or_default();
     ensure!(trace.contains("the secret is [hidden]"), "{trace}");
 
-    let mut shown = vec![trace, worker.log()?];
+    let letters = pipeline.letters().await?;
+    let told = letters
+        .get(&(0, 3))
+        .and_then(|letter| letter.header("__connect.errors.exception.message"));
+    let told = told.unwrap_or_default();
+    let reason = "[hidden]: the secret is [hidden], and the note is see [hidden]!";
+    ensure!(told.contains(reason), "{told}");
+
+    let mut shown = vec![trace, told, worker.log()?];
     for path in ["", "/config", "/status", "/tasks"] {
         let path = format!("/connectors/{}{path}", pipeline.name);
         shown.push(pipeline.rest().get(&path).await?.to_string());

@@ -191,7 +191,7 @@ impl Herder {
         self.generation += 1;
         let generation = self.generation;
         let mut status = self.status(State::Unassigned, generation, config);
-        let handle = match self.shared.config.providers().resolve(config) {
+        let handle = match self.shared.config.providers().provide(config) {
             Ok(resolved) => Some(self.worker.start_task(
                 TaskId {
                     connector: name,

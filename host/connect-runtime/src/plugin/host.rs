@@ -59,6 +59,7 @@ impl Host {
             connector: "test".into(),
             task: 0,
             transform: self.info.name.clone(),
+            secrets: Vec::new(),
         };
         let config = self.config(given)?;
         Ok(self.plugins.build(&self.info.name, &config, &context)?)

@@ -1,6 +1,7 @@
 //! From what a plugin answers to records. Nothing of it is believed before it is checked.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,33 +17,49 @@ use crate::bindings::ferrule::transform::data::{
     HeaderResult, OutRecord, Outcome as WitOutcome, PayloadResult, RowResult, ShapeResult,
     ValueResult,
 };
-use crate::plugins::Loaded;
+use crate::host::Secrets;
 
 /// What is wrong with an answer.
 type Checked<T> = Result<T, Cow<'static, str>>;
 
+/// A reason that is longer is cut: it goes into the log and into headers.
+const REASON_BYTES: usize = 1024;
+/// The same for the name of a field.
+const NAME_BYTES: usize = 256;
+/// Of more records that replace one, none is compared with it: each comparison writes it anew.
+const COMPARED: usize = 16;
 /// The longest name of a topic, by Kafka.
 const TOPIC_BYTES: usize = 249;
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Lifts the records of one reply.
 pub(super) struct Lift<'a> {
-    plugin: &'a Loaded,
+    plugin: &'a dyn fmt::Display,
+    secrets: &'a Secrets,
     inputs: &'a [InputShape],
-    made: Vec<Result<Arc<Schema>, String>>,
+    /// The schema of each new shape, and whether its rows count as schemaless.
+    made: Vec<Result<(Arc<Schema>, bool), String>>,
 }
 
 impl<'a> Lift<'a> {
     pub(super) fn new(
-        plugin: &'a Loaded,
+        (plugin, secrets): (&'a dyn fmt::Display, &'a Secrets),
         inputs: &'a [InputShape],
         shapes: &mut Shapes,
         made: &[ShapeResult],
     ) -> Self {
         Self {
             plugin,
+            secrets,
             inputs,
-            made: made.iter().map(|shape| shapes.intern(shape)).collect(),
+            made: made
+                .iter()
+                .map(|shape| {
+                    shapes
+                        .intern(shape)
+                        .map(|it| (Arc::clone(&it), is_schemaless(&it)))
+                })
+                .collect(),
         }
     }
 
@@ -51,13 +68,19 @@ impl<'a> Lift<'a> {
         match outcome {
             WitOutcome::Keep => Outcome::Keep,
             WitOutcome::Drop => Outcome::Drop,
-            WitOutcome::Fail(failure) => Outcome::Fail(Error::data(match failure.field {
-                Some(field) => format!("{}: {field}: {}", self.plugin, failure.reason),
-                None => format!("{}: {}", self.plugin, failure.reason),
-            })),
+            WitOutcome::Fail(failure) => {
+                let field = failure.field.map(|field| self.told(field, NAME_BYTES));
+                let reason = self.told(failure.reason, REASON_BYTES);
+                Outcome::Fail(Error::data(match field {
+                    Some(field) => format!("{}: {field}: {reason}", self.plugin),
+                    None => format!("{}: {reason}", self.plugin),
+                }))
+            }
             WitOutcome::Replace(records) if records.is_empty() => Outcome::Drop,
             WitOutcome::Replace(records) => {
-                let records = records.into_iter().map(|made| self.record(record, made));
+                let few = records.len() <= COMPARED;
+                let record = |made| self.record((record, few), made);
+                let records = records.into_iter().map(record);
                 match records.collect() {
                     Ok(records) => Outcome::Replace(records),
                     Err(why) => Outcome::Fail(Error::data(self.broken(&why))),
@@ -83,15 +106,26 @@ impl<'a> Lift<'a> {
             timestamp: Some(now),
             timestamp_type: TimestampType::CreateTime,
         };
-        self.record(&base, made)
+        self.record((&base, false), made)
             .map_err(|why| Error::fatal(self.broken(&why)).context("tick"))
     }
 
     fn broken(&self, why: &str) -> String {
+        // It may name what the plugin has named.
+        let why = self.told(why.to_owned(), REASON_BYTES);
         format!("{} broke the contract: {why}", self.plugin)
     }
 
-    fn record(&self, input: &SinkRecord, made: OutRecord) -> Checked<SinkRecord> {
+    /// The plugin's words, as they may stand in a log and a header (Invariants 8 and 9).
+    fn told(&self, words: String, most: usize) -> String {
+        // Hidden first, lest the cut leave a part of a secret.
+        let mut words = self.secrets.hide(words).into_owned();
+        words.truncate(words.floor_char_boundary(most));
+        words
+    }
+
+    /// With `few`, what is nested is compared with what it was.
+    fn record(&self, (input, few): (&SinkRecord, bool), made: OutRecord) -> Checked<SinkRecord> {
         let (timestamp, timestamp_type) = match made.timestamp {
             Some(millis) if millis < 0 => return Err("a timestamp is negative".into()),
             Some(millis) => (Some(millis), TimestampType::CreateTime),
@@ -106,11 +140,11 @@ impl<'a> Lift<'a> {
                 None => Arc::clone(&input.topic),
             },
             key: match made.key {
-                Some(key) => self.payload(&input.key, key)?,
+                Some(key) => self.payload((&input.key, few), key)?,
                 None => input.key.clone(),
             },
             value: match made.value {
-                Some(value) => self.payload(&input.value, value)?,
+                Some(value) => self.payload((&input.value, few), value)?,
                 None => input.value.clone(),
             },
             headers: match made.headers {
@@ -132,19 +166,19 @@ impl<'a> Lift<'a> {
         })
     }
 
-    fn payload(&self, part: &Datum, made: PayloadResult) -> Checked<Datum> {
+    fn payload(&self, part: (&Datum, bool), made: PayloadResult) -> Checked<Datum> {
         match made {
             PayloadResult::Scalar(made) => scalar(part, made),
             PayloadResult::Row(row) => self.row(part, row),
         }
     }
 
-    fn row(&self, part: &Datum, made: RowResult) -> Checked<Datum> {
+    fn row(&self, (part, few): (&Datum, bool), made: RowResult) -> Checked<Datum> {
         let place = made.shape as usize;
         let (schema, schemaless) = match self.inputs.get(place) {
             Some(input) => (&input.schema, input.schemaless),
             None => match self.made.get(place - self.inputs.len()) {
-                Some(Ok(schema)) => (schema, is_schemaless(schema)),
+                Some(Ok((schema, schemaless))) => (schema, *schemaless),
                 Some(Err(why)) => return Err(why.clone().into()),
                 None => return Err("a row has a shape that there is not".into()),
             },
@@ -157,7 +191,7 @@ impl<'a> Lift<'a> {
         let before = part
             .value
             .as_struct()
-            .filter(|row| Arc::ptr_eq(row.schema(), schema));
+            .filter(|row| few && Arc::ptr_eq(row.schema(), schema));
         let mut values = Vec::with_capacity(fields.len());
         for (at, (field, made)) in fields.iter().zip(made.values).enumerate() {
             let before = before.and_then(|row| row.values().get(at));
@@ -174,12 +208,12 @@ impl<'a> Lift<'a> {
 }
 
 /// A scalar keeps the schema of the part that it replaces where it fits it.
-fn scalar(part: &Datum, made: ValueResult) -> Checked<Datum> {
+fn scalar((part, few): (&Datum, bool), made: ValueResult) -> Checked<Datum> {
     let Some(schema) = &part.schema else {
         return value(made).map(Datum::schemaless);
     };
     if let (ValueResult::Json(text), true) = (&made, is_nested(&schema.kind))
-        && let Ok(value) = nested::lift(text, schema, Some(&part.value))
+        && let Ok(value) = nested::lift(text, schema, Some(&part.value).filter(|_| few))
     {
         return Ok(Datum::new(Arc::clone(schema), value));
     }
@@ -267,3 +301,6 @@ fn checked_topic(topic: &str) -> Checked<Arc<str>> {
         Err("a topic has a name that Kafka does not allow".into())
     }
 }
+
+#[cfg(test)]
+mod tests;

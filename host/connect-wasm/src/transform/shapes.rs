@@ -8,14 +8,20 @@ use connect_api::{Field, Kind, Schema, Str};
 
 use crate::bindings::ferrule::transform::data::{Kind as WitKind, ShapeResult as Shape};
 
-/// Shapes that are kept; what is beyond is made anew in each batch.
+/// Shapes that are kept, and their bytes (Invariant 8); what is beyond is made anew in each batch.
 const MAX_SHAPES: usize = 1024;
+const MAX_BYTES: usize = 4 << 20;
+/// What a field takes beside its name.
+const FIELD_BYTES: usize = 128;
 
 type Content = (Option<String>, Vec<(String, u8, bool)>);
 
 /// The shapes of one transform.
 #[derive(Debug, Default)]
-pub(super) struct Shapes(HashMap<Content, Arc<Schema>>);
+pub(super) struct Shapes {
+    kept: HashMap<Content, Arc<Schema>>,
+    bytes: usize,
+}
 
 impl Shapes {
     /// The schema of a shape.
@@ -30,14 +36,25 @@ impl Shapes {
                 .map(|f| (f.name.clone(), f.kind as u8, f.optional))
                 .collect(),
         );
-        if let Some(known) = self.0.get(&content) {
+        if let Some(known) = self.kept.get(&content) {
             return Ok(Arc::clone(known));
         }
         let schema = Arc::new(schema(shape)?);
-        if self.0.len() < MAX_SHAPES {
-            self.0.insert(content, Arc::clone(&schema));
+        let fields = content.1.iter().map(|(name, ..)| name.len() + FIELD_BYTES);
+        // Twice: here, and in the schema.
+        let bytes = 2 * (content.0.as_ref().map_or(0, String::len) + fields.sum::<usize>());
+        let after = self.bytes.saturating_add(bytes);
+        if self.kept.len() < MAX_SHAPES && after <= MAX_BYTES {
+            self.bytes = after;
+            self.kept.insert(content, Arc::clone(&schema));
         }
         Ok(schema)
+    }
+
+    /// What is kept.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

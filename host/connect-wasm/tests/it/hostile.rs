@@ -1,6 +1,7 @@
 //! Each kind of harm costs only the record that orders it.
 
 use connect_api::{ErrorKind, Outcome};
+use connect_wasm::TransformContext;
 
 use crate::{apply, commands, failure, guest};
 
@@ -101,6 +102,32 @@ fn a_secret_is_told_to_nobody_but_the_plugin() {
         let expect = "is true, and the secret is [hidden]";
         assert!(message.contains(expect), "{message}");
     }
+}
+
+#[test]
+fn no_reason_tells_a_secret_or_is_long() {
+    // The password, and what came by a config provider.
+    let given = [("secret", "canary-4711"), ("note", "by env-4712.")];
+    let config = crate::config(crate::plugins(), "test-guest", &given);
+    let context = TransformContext {
+        connector: "connector".into(),
+        task: 0,
+        transform: "transform".into(),
+        secrets: vec!["env-4712".into()],
+    };
+    let plugins = crate::plugins();
+    let mut guest = plugins.build("test-guest", &config, &context).unwrap();
+    let orders = ["secret-fail", "secret-field", "fail:100000"];
+    let outcomes = apply(&mut guest, &commands(&orders));
+    let told: Vec<_> = outcomes.iter().map(|it| failure(it).to_string()).collect();
+    let (plugin, hidden) = ("plugin test-guest 0.1.0", "[hidden]");
+    assert_eq!(
+        told[0],
+        format!("{plugin}: {hidden}: the secret is {hidden}, and the note is by {hidden}.!")
+    );
+    let broken = format!("{plugin} broke the contract: field {hidden}: a value of type ");
+    assert!(told[1].starts_with(&broken), "{}", told[1]);
+    assert!(told[2].len() < 1_100, "{} bytes", told[2].len());
 }
 
 #[test]

@@ -38,7 +38,13 @@ fn the_example_plugins_are_found_and_described() {
     let keys: Vec<_> = info.config_def.keys().iter().map(|k| &*k.name).collect();
     assert_eq!(
         keys,
-        ["configure.panic", "configure.error", "tick.emit", "secret"]
+        [
+            "configure.panic",
+            "configure.error",
+            "tick.emit",
+            "secret",
+            "note"
+        ]
     );
     assert!(plugins().find("nobody").is_none());
 }
@@ -159,6 +165,7 @@ fn limits_can_only_be_lowered() {
         connector: "c".into(),
         task: 0,
         transform: "t".into(),
+        secrets: Vec::new(),
     };
     let given = [
         ("memory.max.bytes", "999999999"),

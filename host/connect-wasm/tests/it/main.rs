@@ -73,6 +73,7 @@ pub(crate) fn build(
         connector: "connector".into(),
         task: 0,
         transform: "transform".into(),
+        secrets: Vec::new(),
     };
     plugins.build(name, &config(plugins, name, given), &context)
 }
