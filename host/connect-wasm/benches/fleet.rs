@@ -3,15 +3,15 @@
 //! `cargo bench -p connect-wasm --bench fleet`, after `make plugins`. Sixty vehicles send ten frames
 //! a second each, for longer than an event is remembered; one in five hundred frames is an anomaly.
 
-use std::path::Path;
+mod stand;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use connect_api::{
-    ConfigDef, Datum, Field, Kind, Outcome, Properties, Schema, SinkRecord, Struct, Tick,
-    TimestampType, TopicPartition, Value,
+    Datum, Field, Kind, Outcome, Schema, SinkRecord, Struct, Tick, TimestampType, TopicPartition,
+    Value,
 };
-use connect_wasm::{TransformContext, WasmLimits, WasmOptions, WasmPlugins, host_config_def};
 
 const VEHICLES: i64 = 60;
 /// Frames of a batch.
@@ -30,25 +30,7 @@ const FIELDS: [&str; 9] = [
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/dist");
-    let plugins = WasmPlugins::new(WasmOptions {
-        plugin_path: vec![dist],
-        cache_dir: None,
-        limits: WasmLimits::default(),
-    })?;
-    let info = plugins
-        .find("fleet-anomalies")
-        .ok_or("no fleet-anomalies: run `make plugins`")?;
-    let mut keys = info.config_def.keys().to_vec();
-    keys.extend_from_slice(host_config_def().keys());
-    let config = ConfigDef::new(keys).parse(&Properties::new())?;
-    let context = TransformContext {
-        connector: "bench".into(),
-        task: 0,
-        transform: "bench".into(),
-        secrets: Vec::new(),
-    };
-    let mut transform = plugins.build("fleet-anomalies", &config, &context)?;
+    let mut transform = stand::transform("fleet-anomalies")?;
     let source = Arc::new(TopicPartition::new("raw_telemetry", 0));
     let any = Schema {
         optional: true,

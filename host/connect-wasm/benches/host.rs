@@ -2,41 +2,23 @@
 //!
 //! `cargo bench -p connect-wasm`, after `make plugins`.
 
+mod stand;
+
 use std::hint::black_box;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use connect_api::{
-    ConfigDef, Datum, Field, Kind, Properties, Schema, SinkRecord, Struct, TimestampType,
-    TopicPartition, Transformation, Value,
+    Datum, Field, Kind, Schema, SinkRecord, Struct, TimestampType, TopicPartition, Transformation,
+    Value,
 };
-use connect_wasm::{TransformContext, WasmLimits, WasmOptions, WasmPlugins, host_config_def};
 
 const RECORDS: i64 = 500;
 const RUNS: u32 = 200;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/dist");
-    let plugins = WasmPlugins::new(WasmOptions {
-        plugin_path: vec![dist],
-        cache_dir: None,
-        limits: WasmLimits::default(),
-    })?;
-    let info = plugins
-        .find("test-guest")
-        .ok_or("no test-guest: run `make plugins`")?;
-    let mut keys = info.config_def.keys().to_vec();
-    keys.extend_from_slice(host_config_def().keys());
-    let config = ConfigDef::new(keys).parse(&Properties::new())?;
-    let context = TransformContext {
-        connector: "bench".into(),
-        task: 0,
-        transform: "bench".into(),
-        secrets: Vec::new(),
-    };
-    let mut transform = plugins.build("test-guest", &config, &context)?;
+    let mut transform = stand::transform("test-guest")?;
     let heavy = |command: &str| format!("{command} {}", "x".repeat(400));
     let cases = [
         ("bytes in, verdict out", bytes(&heavy("keep"))),

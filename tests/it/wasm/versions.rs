@@ -131,7 +131,7 @@ async fn a_secret_is_told_to_the_plugin_alone() -> Result<()> {
             "org.apache.kafka.common.config.provider.EnvVarConfigProvider",
         )
         .env("GUEST_SECRET", CANARY)
-        .env("GUEST_NOTE", format!("{CANARY}-noted"))
+        .env("GUEST_NOTE", &format!("{CANARY}-noted"))
         .env("FERRULE_LOG", "debug");
     let worker = TestWorker::start(config).await?;
     let pipeline = pipeline(&worker, "told").await?;
