@@ -18,6 +18,10 @@ CREATE TABLE IF NOT EXISTS ferrule.offsets (
     -- Counts the transactions. One that does not move the offset, because it only has what a plugin
     -- made by the clock, is known by it when the answer to its COMMIT is lost.
     version     bigint      NOT NULL DEFAULT 0,
+    -- The last record that was read in front of next_offset, and its timestamp: a topic that was
+    -- deleted and created anew has another one there.
+    last_offset bigint,
+    last_timestamp bigint,
     -- Who took the partition last, for a person who looks.
     owner       text,
     updated_at  timestamptz NOT NULL DEFAULT now(),
@@ -32,5 +36,8 @@ CREATE TABLE IF NOT EXISTS ferrule.offsets (
     autovacuum_vacuum_threshold = 1000
 );
 
--- A table of Ferrule 0.1 is without it.
-ALTER TABLE ferrule.offsets ADD COLUMN IF NOT EXISTS version bigint NOT NULL DEFAULT 0;
+-- A table of Ferrule 0.1 is without them.
+ALTER TABLE ferrule.offsets
+    ADD COLUMN IF NOT EXISTS version bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS last_offset bigint,
+    ADD COLUMN IF NOT EXISTS last_timestamp bigint;

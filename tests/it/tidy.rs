@@ -15,7 +15,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "host/connect-runtime/src/kafka",
             "host/connect-runtime/src/worker.rs",
             "host/connect-runtime/src/task.rs",
-            "host/connect-runtime/src/task/consume.rs",
+            "host/connect-runtime/src/task/consume",
             "host/connect-runtime/src/task/commit.rs",
             "host/connect-runtime/src/errors/dead_letter_queue.rs",
             "host/connect-runtime/src/dev/letters.rs",

@@ -251,6 +251,7 @@ impl SinkTask for KafkaSinkTask {
         let opened = partitions.iter().map(|source| OpenedPartition {
             source: source.clone(),
             next_offset: None,
+            last_timestamp: None,
             state: states.remove(source).unwrap_or_default(),
         });
         Ok(opened.collect())

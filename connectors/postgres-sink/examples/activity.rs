@@ -143,6 +143,7 @@ fn batch(
         records,
         first_offset: first,
         next_offset,
+        last_timestamp: None,
         dead_letters: Vec::new(),
         state: Vec::new(),
     })

@@ -36,14 +36,16 @@ const TAKE: &str = r#"UPDATE ferrule.offsets o
     SET epoch = o.epoch + 1, owner = $4, updated_at = now()
     FROM unnest($2::text[], $3::int[]) AS p(topic, "partition")
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
-    RETURNING o.topic, o."partition", o.next_offset, o.epoch, o.version"#;
+    RETURNING o.topic, o."partition", o.next_offset, o.epoch, o.version,
+        CASE WHEN o.last_offset = o.next_offset - 1 THEN o.last_timestamp END AS last_timestamp"#;
 
 /// An owner since then is left to stand: it is whose session a new owner may have to end.
 const KEEP: &str = r#"UPDATE ferrule.offsets o
     SET owner = CASE WHEN o.epoch = p.epoch THEN $4 ELSE o.owner END
     FROM unnest($2::text[], $3::int[], $5::bigint[]) AS p(topic, "partition", epoch)
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
-    RETURNING o.topic, o."partition", o.next_offset, o.epoch, o.version"#;
+    RETURNING o.topic, o."partition", o.next_offset, o.epoch, o.version,
+        CASE WHEN o.last_offset = o.next_offset - 1 THEN o.last_timestamp END AS last_timestamp"#;
 
 const START: &str = r#"UPDATE ferrule.offsets o SET next_offset = p.next, updated_at = now()
     FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[])
@@ -52,9 +54,11 @@ const START: &str = r#"UPDATE ferrule.offsets o SET next_offset = p.next, update
         AND o.epoch = p.epoch AND o.next_offset IS NULL"#;
 
 const ADVANCE: &str = r#"UPDATE ferrule.offsets o
-    SET next_offset = p.next, version = o.version + 1, updated_at = now()
-    FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[])
-        AS p(topic, "partition", epoch, expected, next)
+    SET next_offset = p.next, version = o.version + 1, updated_at = now(),
+        last_offset = CASE WHEN p.last IS NULL THEN o.last_offset ELSE p.next - 1 END,
+        last_timestamp = coalesce(p.last, o.last_timestamp)
+    FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+        AS p(topic, "partition", epoch, expected, next, last)
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
         AND o.epoch = p.epoch AND o.next_offset = p.expected"#;
 
@@ -78,6 +82,8 @@ pub(crate) struct Position {
     pub version: i64,
     /// None: nothing was ever stored.
     pub next_offset: Option<i64>,
+    /// The timestamp of the record in front of that.
+    pub last_timestamp: Option<i64>,
 }
 
 /// A partition's step from one offset to another.
@@ -86,6 +92,8 @@ pub(crate) struct Step<'a> {
     pub source: &'a TopicPartition,
     pub from: i64,
     pub to: i64,
+    /// The timestamp of the record in front of that, where it is known.
+    pub last_timestamp: Option<i64>,
 }
 
 /// The partitions of a task and their positions.
@@ -120,6 +128,7 @@ impl Offsets {
                 epoch: 0,
                 version: 0,
                 next_offset: None,
+                last_timestamp: None,
             };
             self.positions.insert(source.clone(), position);
         }
@@ -260,7 +269,7 @@ impl Offsets {
     /// or its offset is not what this task knew.
     pub async fn advance(&self, session: &mut Session, steps: &[Step<'_>]) -> sqlx::Result<bool> {
         let (mut topics, mut numbers, mut epochs) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut from, mut to) = (Vec::new(), Vec::new());
+        let (mut from, mut to, mut last) = (Vec::new(), Vec::new(), Vec::new());
         for step in steps {
             let Some(position) = self.position(step.source) else {
                 return Ok(false);
@@ -270,6 +279,7 @@ impl Offsets {
             epochs.push(position.epoch);
             from.push(step.from);
             to.push(step.to);
+            last.push(step.last_timestamp);
         }
         let advanced = sqlx::query(ADVANCE)
             .persistent(!session.is_pooled)
@@ -279,6 +289,7 @@ impl Offsets {
             .bind(epochs)
             .bind(from)
             .bind(to)
+            .bind(last)
             .execute(&mut session.connection)
             .await?;
         Ok(advanced.rows_affected() == steps.len() as u64)
@@ -289,6 +300,7 @@ impl Offsets {
         for step in steps {
             if let Some(position) = self.positions.get_mut(step.source) {
                 position.next_offset = Some(step.to);
+                position.last_timestamp = step.last_timestamp;
                 position.version += 1;
             }
         }
@@ -357,6 +369,7 @@ fn position(row: &PgRow) -> sqlx::Result<(TopicPartition, Position)> {
         epoch: row.try_get("epoch")?,
         version: row.try_get("version")?,
         next_offset: row.try_get("next_offset")?,
+        last_timestamp: row.try_get("last_timestamp")?,
     };
     Ok((source, position))
 }

@@ -319,6 +319,8 @@ impl Put<'_> {
                 source: &part.batch.source,
                 from: stored(self.offsets, part.batch),
                 to: part.next_offset,
+                last_timestamp: (part.batch.last_timestamp)
+                    .filter(|_| part.next_offset == part.batch.next_offset),
             })
             .collect();
         let letters = self.letters(parts, &steps).await?;

@@ -24,8 +24,9 @@ const OFFSETS: Tables = Tables {
     shown: "ferrule.offsets",
     file: "sql/001_ferrule.sql",
     statements: include_str!("../../../sql/001_ferrule.sql"),
-    present: "SELECT EXISTS (SELECT FROM pg_attribute WHERE attname = 'version' \
-              AND attrelid = to_regclass('ferrule.offsets'))",
+    present: "SELECT count(*) = 3 FROM pg_attribute \
+              WHERE attname IN ('version', 'last_offset', 'last_timestamp') \
+              AND attrelid = to_regclass('ferrule.offsets')",
 };
 
 /// The state of transforms.

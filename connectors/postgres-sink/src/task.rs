@@ -158,10 +158,14 @@ impl SinkTask for PostgresSinkTask {
             let opened = timeout(limit, self.try_open(partitions)).await;
             stored = opened.unwrap_or_else(|_| Err(self.late()))?;
         }
-        let opened = partitions.iter().map(|source| OpenedPartition {
-            source: source.clone(),
-            next_offset: self.offsets.position(source).and_then(|p| p.next_offset),
-            state: stored.remove(source).unwrap_or_default(),
+        let opened = partitions.iter().map(|source| {
+            let position = self.offsets.position(source);
+            OpenedPartition {
+                source: source.clone(),
+                next_offset: position.and_then(|p| p.next_offset),
+                last_timestamp: position.and_then(|p| p.last_timestamp),
+                state: stored.remove(source).unwrap_or_default(),
+            }
         });
         Ok(opened.collect())
     }

@@ -134,6 +134,10 @@ pub struct RecordBatch {
     pub first_offset: i64,
     /// The offset to go on from once the batch is durable.
     pub next_offset: i64,
+    /// The timestamp of the record in front of `next_offset`, where that is one of the batch: a
+    /// sink that keeps it beside the offset lets the worker see whether the topic is still the one
+    /// that was read.
+    pub last_timestamp: Option<i64>,
     /// Records of these offsets that failed before the sink, in the order of their offsets; only
     /// for a sink that [keeps dead letters](crate::SinkTask::keeps_dead_letters).
     pub dead_letters: Vec<DeadLetter>,

@@ -32,6 +32,8 @@ pub struct OpenedPartition {
     pub source: TopicPartition,
     /// None: the sink has never stored an offset for it.
     pub next_offset: Option<i64>,
+    /// The timestamp of the record in front of that, where the sink knows it.
+    pub last_timestamp: Option<i64>,
     /// What it keeps of the state of transforms for it.
     pub state: Vec<StoredState>,
 }

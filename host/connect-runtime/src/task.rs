@@ -307,6 +307,7 @@ impl WorkerSinkTask {
                 records,
                 first_offset: batch.first_offset,
                 next_offset: batch.next_offset,
+                last_timestamp: batch.last_timestamp(),
                 dead_letters: letters.kept(),
             },
             raw: batch.records,

@@ -22,6 +22,42 @@ async fn put(rest: &ConnectClient, ledger: &Ledger<'_>, order: &str) -> Result<(
     Ok(())
 }
 
+/// Stops the connector, and waits until its task has ended.
+async fn stop(rest: &ConnectClient, ledger: &Ledger<'_>) -> Result<()> {
+    put(rest, ledger, "stop").await?;
+    let sessions = "pg_stat_activity WHERE datname = current_database() \
+                    AND application_name LIKE 'ferrule:%'";
+    wait_until(LIMIT, "the task to end", async || {
+        Ok(ledger.database.count(sessions).await? == 0)
+    })
+    .await
+}
+
+/// Lets the log begin at an offset.
+async fn delete_before(kafka: &TestKafka, ledger: &Ledger<'_>, offset: i64) -> Result<()> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&ledger.name, 0, Offset::Offset(offset))?;
+    let admin: AdminClient<DefaultClientContext> = kafka.client().create()?;
+    let deleted = admin.delete_records(&list, &AdminOptions::new()).await?;
+    for element in deleted.elements() {
+        element.error()?;
+        ensure!(element.offset() == Offset::Offset(offset), "{element:?}");
+    }
+    Ok(())
+}
+
+/// Deletes the topic and creates it anew, with records of its own.
+async fn make_anew(kafka: &TestKafka, ledger: &Ledger<'_>, count: i64) -> Result<()> {
+    kafka.delete_topic(&ledger.name).await?;
+    wait_until(LIMIT, "the topic to be gone", async || {
+        Ok(kafka.create_topic(&ledger.name, 1).await.is_ok())
+    })
+    .await?;
+    let records = (0..count).map(|seq| Ledger::record(0, seq));
+    kafka.produce(&ledger.name, records).await?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stored_offset_that_retention_has_passed_fails_the_task() -> Result<()> {
     let (kafka, ledger) = (
@@ -32,22 +68,9 @@ async fn a_stored_offset_that_retention_has_passed_fails_the_task() -> Result<()
     ledger.deploy(rest, &[]).await?;
     ledger.produce(50).await?;
     ledger.complete(rest).await?;
-    put(rest, &ledger, "stop").await?;
-    let sessions = "pg_stat_activity WHERE datname = current_database() \
-                    AND application_name LIKE 'ferrule:%'";
-    wait_until(LIMIT, "the task to end", async || {
-        Ok(ledger.database.count(sessions).await? == 0)
-    })
-    .await?;
+    stop(rest, &ledger).await?;
     ledger.produce(50).await?;
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&ledger.name, 0, Offset::Offset(80))?;
-    let admin: AdminClient<DefaultClientContext> = kafka.client().create()?;
-    let deleted = admin.delete_records(&list, &AdminOptions::new()).await?;
-    for element in deleted.elements() {
-        element.error()?;
-        ensure!(element.offset() == Offset::Offset(80), "{element:?}");
-    }
+    delete_before(kafka, &ledger, 80).await?;
     put(rest, &ledger, "resume").await?;
     let trace = ledger.failure(rest).await?;
     let place = format!(
@@ -71,16 +94,53 @@ async fn a_topic_made_anew_under_a_running_task_fails_it() -> Result<()> {
     ledger.deploy(rest, &soon).await?;
     ledger.produce(100).await?;
     ledger.complete(rest).await?;
-    kafka.delete_topic(&ledger.name).await?;
-    wait_until(LIMIT, "the topic to be gone", async || {
-        Ok(kafka.create_topic(&ledger.name, 1).await.is_ok())
-    })
-    .await?;
-    kafka
-        .produce(&ledger.name, (0..30).map(|seq| Ledger::record(0, seq)))
-        .await?;
+    make_anew(kafka, &ledger, 30).await?;
     let trace = ledger.failure(rest).await?;
     ensure!(trace.contains("created anew"), "{trace}");
     ensure!(ledger.rows().await? == 100, "rows were written or lost");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_made_anew_with_more_records_than_were_read_fails_the_task() -> Result<()> {
+    let (kafka, ledger) = (TestKafka::shared().await?, Ledger::shared("anew", 1).await?);
+    let rest = TestWorker::shared().await?.rest();
+    ledger.deploy(rest, &[]).await?;
+    ledger.produce(100).await?;
+    ledger.complete(rest).await?;
+    stop(rest, &ledger).await?;
+    make_anew(kafka, &ledger, 150).await?;
+    put(rest, &ledger, "resume").await?;
+    let trace = ledger.failure(rest).await?;
+    let place = format!(
+        "the record at offset 99 of {}-0 is not the one that was read there",
+        ledger.name
+    );
+    ensure!(trace.contains(&place), "{trace}");
+    ensure!(ledger.rows().await? == 100, "rows were written or lost");
+    // Whoever resets the offsets has the new topic read from its start.
+    stop(rest, &ledger).await?;
+    let path = format!("/connectors/{}/offsets", ledger.name);
+    let (status, body) = rest.request(Method::DELETE, &path, None).await?;
+    ensure!(status.is_success(), "{body}");
+    put(rest, &ledger, "resume").await?;
+    wait_until(LIMIT, "the new records", async || {
+        Ok(ledger.rows().await? == 250)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_in_front_of_the_stored_offset_is_not_missed() -> Result<()> {
+    let (kafka, ledger) = (TestKafka::shared().await?, Ledger::shared("gone", 1).await?);
+    let rest = TestWorker::shared().await?.rest();
+    ledger.deploy(rest, &[]).await?;
+    ledger.produce(50).await?;
+    ledger.complete(rest).await?;
+    stop(rest, &ledger).await?;
+    ledger.produce(30).await?;
+    delete_before(kafka, &ledger, 50).await?;
+    put(rest, &ledger, "resume").await?;
+    ledger.complete(rest).await?;
+    ledger.audit().await
 }

@@ -17,8 +17,9 @@ pub(crate) enum Policy {
     Fatal,
 }
 
-/// Every class of the manual's Appendix A, and one of an extension that is often there. A session is cheap, so where it is not certain that it
-/// is still good the policy is to connect anew, which also finds out what became durable.
+/// Every class of the manual's Appendix A, and one of an extension that is often there. A session
+/// is cheap, so where it is not certain that it is still good the policy is to connect anew, which
+/// also finds out what became durable.
 const CLASSES: &[(&str, Policy)] = &[
     // States of transactions, cursors and statements that only this sink can have got wrong.
     ("00", Policy::Fatal),

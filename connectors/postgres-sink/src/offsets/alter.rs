@@ -13,10 +13,12 @@ const SET: &str = r#"INSERT INTO ferrule.offsets AS o (connector, topic, "partit
     FROM unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, "partition", next)
     ORDER BY topic, "partition"
     ON CONFLICT (connector, topic, "partition") DO UPDATE
-    SET next_offset = EXCLUDED.next_offset, epoch = o.epoch + 1, owner = NULL, updated_at = now()"#;
+    SET next_offset = EXCLUDED.next_offset, last_offset = NULL, last_timestamp = NULL,
+        epoch = o.epoch + 1, owner = NULL, updated_at = now()"#;
 
 const RESET: &str = "UPDATE ferrule.offsets \
-    SET next_offset = NULL, epoch = epoch + 1, owner = NULL, updated_at = now() \
+    SET next_offset = NULL, last_offset = NULL, last_timestamp = NULL, \
+        epoch = epoch + 1, owner = NULL, updated_at = now() \
     WHERE connector = $1";
 
 /// The state of transforms, which goes with the offsets, may never have been kept.

@@ -1,8 +1,11 @@
 //! Exactly once: lost connections, lost answers, other owners.
 
 use anyhow::Result;
-use connect_api::{ErrorKind, RecordBatch, Result as ConnectResult, SinkTask};
+use connect_api::{
+    ErrorKind, OffsetChange, RecordBatch, Result as ConnectResult, SinkConnector, SinkTask,
+};
 use harness::postgres::{TestDatabase, TestPostgres};
+use postgres_sink::PostgresSinkConnector;
 
 use crate::fixture::{Maker, Reports, batch, database, opened, partition, put, rows, stored, task};
 
@@ -339,5 +342,52 @@ async fn a_batch_size_bounds_the_rows_of_a_transaction() -> Result<()> {
     // A repetition writes nothing.
     put(&mut *task, &batches).await?;
     assert_eq!(database.count("events").await?, 10);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_in_front_of_the_offset_is_known_by_its_timestamp() -> Result<()> {
+    let database = database("CREATE TABLE events (n int CHECK (n <> 3))").await?;
+    let mut task = task(&database, &[])?;
+    opened(&mut *task, &[0]).await?;
+    let mut maker = Maker::default();
+    let mut given = |numbers: std::ops::Range<i64>| {
+        let mut given = counted(&mut maker, numbers)?;
+        for record in &mut given.records {
+            record.timestamp = Some(1000 + record.offset);
+        }
+        given.last_timestamp = given.records.last().and_then(|record| record.timestamp);
+        anyhow::Ok(given)
+    };
+    put(&mut *task, &[given(0..2)?]).await?;
+    let known = async |task: &mut dyn SinkTask| {
+        let opened = task.open(&[partition(0)]).await?;
+        anyhow::Ok((opened[0].next_offset, opened[0].last_timestamp))
+    };
+    assert_eq!(known(&mut *task).await?, (Some(2), Some(1001)));
+    // Taken apart for a record at fault, and as a whole.
+    let mut reports = Reports::default();
+    task.put(&[given(2..6)?], &mut reports).await?;
+    assert_eq!(reports.offsets(), [3]);
+    assert_eq!(known(&mut *task).await?, (Some(6), Some(1005)));
+    // What comes without one says nothing of the record that is now in front.
+    let mut unknown = given(6..7)?;
+    unknown.last_timestamp = None;
+    put(&mut *task, &[unknown]).await?;
+    assert_eq!(known(&mut *task).await?, (Some(7), None));
+    put(&mut *task, &[given(7..9)?]).await?;
+    assert_eq!(known(&mut *task).await?, (Some(9), Some(1008)));
+    // Moved by hand, and back.
+    for (next, expect) in [(8, None), (9, Some(1008))] {
+        let moved = format!("UPDATE ferrule.offsets SET next_offset = {next}");
+        database.execute(&moved).await?;
+        assert_eq!(known(&mut *task).await?, (Some(next), expect));
+    }
+    let connector = PostgresSinkConnector::new();
+    let properties = [("connection.url".to_owned(), database.url())];
+    let config = connector.config_def().parse(&properties.into())?;
+    let change = OffsetChange::Alter(vec![(partition(0), Some(9))]);
+    connector.alter_offsets(&config, "test", &change).await?;
+    assert_eq!(known(&mut *task).await?, (Some(9), None));
     Ok(())
 }

@@ -104,6 +104,7 @@ pub fn batch(number: i32, first: i64, records: Vec<SinkRecord>) -> Result<Record
         source: Arc::new(partition(number)),
         first_offset: first,
         next_offset: last.offset + 1,
+        last_timestamp: last.timestamp,
         records,
         dead_letters: Vec::new(),
         state: Vec::new(),

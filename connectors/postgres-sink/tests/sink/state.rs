@@ -64,6 +64,7 @@ fn tick(maker: &mut Maker, next_offset: i64, state: Vec<StateDelta>) -> Result<R
         records: vec![record],
         first_offset: next_offset,
         next_offset,
+        last_timestamp: None,
         dead_letters: Vec::new(),
         state,
     })
@@ -358,17 +359,20 @@ async fn a_state_beyond_its_limit_is_not_held() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_an_older_version_is_extended() -> Result<()> {
-    let database = database(TABLE).await?;
-    let mut first = task(&database, &[])?;
-    opened(&mut *first, &[0]).await?;
-    first.stop().await;
-    database
-        .execute("ALTER TABLE ferrule.offsets DROP COLUMN version")
-        .await?;
-    let mut second = task(&database, &[])?;
-    assert_eq!(second.open(&[partition(0)]).await?[0].next_offset, Some(0));
-    let mut maker = Maker::default();
-    put(&mut *second, &[counted(&mut maker, 0..2, Vec::new())?]).await?;
+    let last = "DROP COLUMN last_offset, DROP COLUMN last_timestamp";
+    for drop in [last.to_owned(), format!("{last}, DROP COLUMN version")] {
+        let database = database(TABLE).await?;
+        let mut first = task(&database, &[])?;
+        opened(&mut *first, &[0]).await?;
+        first.stop().await;
+        database
+            .execute(&format!("ALTER TABLE ferrule.offsets {drop}"))
+            .await?;
+        let mut second = task(&database, &[])?;
+        assert_eq!(second.open(&[partition(0)]).await?[0].next_offset, Some(0));
+        let mut maker = Maker::default();
+        put(&mut *second, &[counted(&mut maker, 0..2, Vec::new())?]).await?;
+    }
     Ok(())
 }
 

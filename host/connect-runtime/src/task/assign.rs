@@ -109,7 +109,9 @@ impl WorkerSinkTask {
             .map(|o| o.source.clone())
             .collect();
         let mut starts: Vec<_> = opened.iter().filter_map(stored).collect();
-        self.patiently(|consumer| consumer.check_stored(&opened))?;
+        if let Some(known) = self.patiently(|consumer| consumer.check_stored(&opened))? {
+            self.parts.consumer.expect(known);
+        }
         if !new.is_empty() {
             let Some(mut found) = self.patiently(|consumer| consumer.starts(&new))? else {
                 return Ok(None);

@@ -1,25 +1,26 @@
 //! Stage 1: poll Kafka into batches, one for each partition.
 
+mod record;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut, Bytes, BytesMut};
-use connect_api::{
-    Error, GroupMembership, OpenedPartition, RawHeader, RawRecord, Result, TimestampType,
-    TopicPartition,
-};
+use bytes::BytesMut;
+use connect_api::{Error, GroupMembership, OpenedPartition, RawRecord, Result, TopicPartition};
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol,
 };
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, info, warn};
+
+use record::{copy, size, timestamp};
 
 /// How long Kafka may take to answer a question that can as well be asked later.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -62,6 +63,13 @@ pub struct RawBatch {
 }
 
 impl RawBatch {
+    /// The timestamp of the record in front of where to go on.
+    pub fn last_timestamp(&self) -> Option<i64> {
+        let last = self.records.last();
+        last.filter(|record| record.offset + 1 == self.next_offset)?
+            .timestamp
+    }
+
     /// What is in front of a record.
     pub fn before(mut self, at: usize) -> Self {
         if let Some(record) = self.records.get(at) {
@@ -148,12 +156,17 @@ struct Owned {
     /// Whether the client has said that the log ends here. It names the number of the partition
     /// only, so that it says nothing where topics share one.
     ended: bool,
+    /// The timestamp that the record in front of the position has, until it was seen: it is read
+    /// again, and not handed out.
+    before: Option<i64>,
 }
 
 /// The consumer of one task.
 pub struct Consumer {
     inner: BaseConsumer<Context>,
     owned: Vec<Owned>,
+    /// Where partitions are to go on, and the timestamps of the records in front of that.
+    expected: HashMap<TopicPartition, (i64, i64)>,
     reset: Reset,
     arena: BytesMut,
     /// The topic that stands for the subscription; none for a pattern.
@@ -221,6 +234,7 @@ impl Consumer {
         Ok(Self {
             inner,
             owned: Vec::new(),
+            expected: HashMap::new(),
             reset,
             arena: BytesMut::new(),
             topic,
@@ -298,6 +312,7 @@ impl Consumer {
                 continue;
             };
             if message.offset() < batch.next_offset {
+                verify(owned, &batch.source, &message)?;
                 continue;
             }
             let record = copy(&message, arena);
@@ -411,20 +426,28 @@ impl Consumer {
         partitions.iter().map(start).collect()
     }
 
-    /// Checks that the log still has what the sink goes on from.
+    /// Checks that the log still has what the sink goes on from. The partitions whose record in
+    /// front of that is there and known, with where to go on and its timestamp.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Fatal`] when it has not: going on would lose records in silence.
-    pub fn check_stored(&self, opened: &[OpenedPartition]) -> Result<()> {
+    pub fn check_stored(
+        &self,
+        opened: &[OpenedPartition],
+    ) -> Result<Vec<(TopicPartition, (i64, i64))>> {
+        let mut known = Vec::new();
         for OpenedPartition {
             source,
             next_offset,
+            last_timestamp,
             ..
         } in opened
         {
             let Some(stored) = *next_offset else { continue };
             let (low, high) = self.watermarks(source)?;
             if (low..=high).contains(&stored) {
+                let timestamp = last_timestamp.filter(|_| low < stored);
+                known.extend(timestamp.map(|timestamp| (source.clone(), (stored, timestamp))));
                 continue;
             }
             let why = if stored < low {
@@ -437,7 +460,30 @@ impl Consumer {
                  {why}; stop the connector and set or reset its offsets"
             )));
         }
-        Ok(())
+        Ok(known)
+    }
+
+    /// When the partitions are next read from there, they are read from one record in front of it,
+    /// which must have this timestamp: else it is another topic's of the same name.
+    pub fn expect(&mut self, known: Vec<(TopicPartition, (i64, i64))>) {
+        self.expected.extend(known);
+    }
+
+    /// What the record in front of each of the starts has to be, where that is known.
+    fn expecting(&mut self, starts: &[(TopicPartition, i64)]) -> Vec<Option<i64>> {
+        let Self {
+            expected, owned, ..
+        } = self;
+        let before = starts.iter().map(|(partition, position)| {
+            let unseen = owned
+                .iter()
+                .find(|o| *o.source == *partition && o.position == *position);
+            let unseen = unseen.and_then(|own| own.before);
+            let known = expected.remove(partition);
+            let known = known.filter(|(at, _)| at == position);
+            known.map(|(_, timestamp)| timestamp).or(unseen)
+        });
+        before.collect()
     }
 
     fn watermarks(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
@@ -452,13 +498,14 @@ impl Consumer {
     /// # Errors
     /// [`connect_api::ErrorKind::Fatal`] when the client refuses.
     pub fn assign(&mut self, starts: &[(TopicPartition, i64)], paused: bool) -> Result<()> {
-        let list = offsets(starts);
+        let before = self.expecting(starts);
+        let list = offsets(starts, &before);
         match self.inner.rebalance_protocol() {
             RebalanceProtocol::Cooperative => self.inner.incremental_assign(&list),
             _ => self.inner.assign(&list),
         }
         .map_err(|e| Error::fatal(format!("cannot assign partitions: {e}")))?;
-        for (partition, position) in starts {
+        for ((partition, position), before) in starts.iter().zip(before) {
             info!(%partition, offset = position, "assigned");
             self.owned.retain(|o| *o.source != *partition);
             let source = Arc::new(partition.clone());
@@ -466,6 +513,7 @@ impl Consumer {
                 source,
                 position: *position,
                 ended: false,
+                before,
             });
         }
         // The client still knows of a partition that was paused when it was ours before.
@@ -492,13 +540,15 @@ impl Consumer {
     /// # Errors
     /// As for `assign`.
     pub fn seek(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()> {
+        let before = self.expecting(starts);
         self.inner
-            .seek_partitions(offsets(starts), ANSWER)
+            .seek_partitions(offsets(starts, &before), ANSWER)
             .map_err(|e| Error::fatal(format!("cannot seek: {e}")))?;
-        for (partition, position) in starts {
+        for ((partition, position), before) in starts.iter().zip(before) {
             if let Some(owned) = self.owned.iter_mut().find(|o| *o.source == *partition) {
                 owned.position = *position;
                 owned.ended = false;
+                owned.before = before;
             }
         }
         Ok(())
@@ -559,11 +609,13 @@ impl Drop for Consumer {
     }
 }
 
-fn offsets(starts: &[(TopicPartition, i64)]) -> TopicPartitionList {
+/// Where to read from: from one record in front of the start, where it is to be seen again.
+fn offsets(starts: &[(TopicPartition, i64)], before: &[Option<i64>]) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(starts.len());
-    for (partition, offset) in starts {
+    for ((partition, offset), before) in starts.iter().zip(before) {
+        let offset = offset - i64::from(before.is_some());
         // Only a negative offset is refused, and none is stored.
-        let offset = Offset::Offset((*offset).max(0));
+        let offset = Offset::Offset(offset.max(0));
         let _ = list.add_partition_offset(&partition.topic, partition.partition, offset);
     }
     list
@@ -600,6 +652,28 @@ fn check(error: KafkaError) -> Result<()> {
     }
 }
 
+/// Checks a record that is in front of what is to be handed out, if it is known.
+fn verify(
+    owned: &mut [Owned],
+    source: &Arc<TopicPartition>,
+    message: &BorrowedMessage<'_>,
+) -> Result<()> {
+    let mut owned = owned.iter_mut();
+    let own = owned.find(|o| Arc::ptr_eq(&o.source, source));
+    let Some(own) = own.filter(|own| message.offset() + 1 == own.position) else {
+        return Ok(());
+    };
+    match own.before.take() {
+        Some(known) if timestamp(message).0 != Some(known) => Err(Error::fatal(format!(
+            "the record at offset {} of {source} is not the one that was read there: the topic was \
+             deleted and created anew, or its end was lost; stop the connector and set or reset \
+             its offsets",
+            message.offset()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Notes where the partitions have come to, and which numbers of them are at the end of a log.
 fn note(owned: &mut [Owned], batches: &[RawBatch], ended: &[i32]) {
     for batch in batches {
@@ -617,48 +691,4 @@ fn note(owned: &mut [Owned], batches: &[RawBatch], ended: &[i32]) {
     {
         owned.ended = true;
     }
-}
-
-/// Copies the record out of the client: all of a batch share one buffer.
-fn copy(message: &BorrowedMessage<'_>, arena: &mut BytesMut) -> RawRecord {
-    const ARENA: usize = 256 * 1024;
-    let mut keep = |bytes: &[u8]| -> Bytes {
-        if arena.capacity() - arena.len() < bytes.len() {
-            *arena = BytesMut::with_capacity(ARENA.max(bytes.len()));
-        }
-        arena.put_slice(bytes);
-        arena.split().freeze()
-    };
-    let headers = message.headers().map(|headers| {
-        let headers = headers.iter();
-        headers
-            .map(|h| RawHeader {
-                name: h.key.into(),
-                value: h.value.map(&mut keep),
-            })
-            .collect()
-    });
-    let (timestamp, timestamp_type) = match message.timestamp() {
-        Timestamp::NotAvailable => (None, TimestampType::None),
-        Timestamp::CreateTime(ms) => (Some(ms), TimestampType::CreateTime),
-        Timestamp::LogAppendTime(ms) => (Some(ms), TimestampType::LogAppendTime),
-    };
-    RawRecord {
-        offset: message.offset(),
-        key: message.key().map(&mut keep),
-        value: message.payload().map(&mut keep),
-        headers: headers.unwrap_or_default(),
-        timestamp,
-        timestamp_type,
-    }
-}
-
-fn size(record: &RawRecord) -> usize {
-    let len = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
-    let headers: usize = record
-        .headers
-        .iter()
-        .map(|h| h.name.len() + len(&h.value))
-        .sum();
-    len(&record.key) + len(&record.value) + headers
 }

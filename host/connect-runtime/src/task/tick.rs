@@ -106,6 +106,7 @@ impl WorkerSinkTask {
             records,
             first_offset: position,
             next_offset: position,
+            last_timestamp: None,
             dead_letters,
             state,
         };

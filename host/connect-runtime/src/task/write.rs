@@ -50,6 +50,10 @@ impl TaskBatch {
     pub fn append(&mut self, mut next: Self) {
         debug_assert_eq!(self.batch.next_offset, next.batch.first_offset);
         self.batch.records.append(&mut next.batch.records);
+        // A batch of the clock ends where this one does, and has no record there.
+        if next.batch.next_offset != self.batch.next_offset {
+            self.batch.last_timestamp = next.batch.last_timestamp;
+        }
         self.batch.next_offset = next.batch.next_offset;
         StateDelta::append_all(&mut self.batch.state, next.batch.state);
         self.batch.dead_letters.append(&mut next.batch.dead_letters);
