@@ -1,5 +1,7 @@
 //! The contract of converters.
 
+use bytes::Bytes;
+
 use crate::{Datum, Result};
 
 /// Which part of a record a converter is for.
@@ -18,10 +20,10 @@ pub trait Converter: Send {
     /// The class that Kafka Connect knows it by.
     fn class_name(&self) -> &'static str;
 
-    /// The data of one record's part.
+    /// The data of one record's part. It may go on sharing the bytes.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Data`] when the bytes are at fault, [`crate::ErrorKind::Retriable`] when
     /// the registry does not answer. No other kind is blamed on the record.
-    fn to_connect_data(&mut self, topic: &str, bytes: Option<&[u8]>) -> Result<Datum>;
+    fn to_connect_data(&mut self, topic: &str, bytes: Option<&Bytes>) -> Result<Datum>;
 }

@@ -1,9 +1,10 @@
 //! Values of records.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use crate::json::{Literal, Text};
 use crate::{Decimal, Schema, Str};
 
 /// A value. Its [`Schema`], where it has one, tells the width of numbers.
@@ -116,13 +117,56 @@ impl From<bool> for Value {
     }
 }
 
+/// A value as it is looked at: still a piece of JSON text, or a value already.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueRef<'a> {
+    /// No value.
+    Null,
+    /// As [`Value::Boolean`].
+    Boolean(bool),
+    /// As [`Value::Int`].
+    Int(i64),
+    /// A number of JSON text, digit for digit: a [`Value::Float`] or a [`Value::Decimal`].
+    Literal(Literal),
+    /// As [`Value::String`].
+    String(&'a str),
+    /// As [`Value::Json`].
+    Json(&'a str),
+    /// Any value that is no text any more.
+    Value(&'a Value),
+}
+
+impl ValueRef<'_> {
+    /// Whether this is null.
+    pub fn is_null(self) -> bool {
+        matches!(self, Self::Null | Self::Value(Value::Null))
+    }
+
+    /// The value itself.
+    pub fn to_value(self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Boolean(flag) => Value::Boolean(flag),
+            Self::Int(number) => Value::Int(number),
+            Self::Literal(number) => number.to_value(),
+            Self::String(text) => Value::String(text.into()),
+            Self::Json(text) => Value::Json(text.into()),
+            Self::Value(value) => value.clone(),
+        }
+    }
+}
+
 /// A struct: a schema whose kind is [`crate::Kind::Struct`], and one value for each field.
 ///
 /// Rows of one shape share one `Arc`; what is derived from a schema can be kept by its pointer.
-#[derive(Clone, Debug, PartialEq)]
+/// A row of JSON text keeps the text, and makes values of it when they are asked for as a whole:
+/// who only looks at them uses [`Struct::value`].
+#[derive(Clone, Debug)]
 pub struct Struct {
     schema: Arc<Schema>,
-    values: Vec<Value>,
+    /// Empty until they are asked for, where there is a text.
+    values: OnceLock<Vec<Value>>,
+    text: Option<Box<Text>>,
 }
 
 impl Struct {
@@ -138,7 +182,20 @@ impl Struct {
             Some(values.len()),
             "a value for each field of a struct schema"
         );
-        Self { schema, values }
+        Self {
+            schema,
+            values: values.into(),
+            text: None,
+        }
+    }
+
+    /// A row of JSON text, with a value for each field of the shape.
+    pub(crate) fn of_text(shape: Arc<Schema>, text: Text) -> Self {
+        Self {
+            schema: shape,
+            values: OnceLock::new(),
+            text: Some(Box::new(text)),
+        }
     }
 
     /// Its schema.
@@ -146,24 +203,49 @@ impl Struct {
         &self.schema
     }
 
+    /// The value of a field by its position.
+    ///
+    /// # Panics
+    /// When the schema has fewer fields.
+    pub fn value(&self, at: usize) -> ValueRef<'_> {
+        match &self.text {
+            Some(text) => text.value(at),
+            None => ValueRef::Value(&self.values()[at]),
+        }
+    }
+
     /// Its values, in the order of the fields.
     pub fn values(&self) -> &[Value] {
-        &self.values
+        self.values.get_or_init(|| self.open())
     }
 
     /// Its values, in the order of the fields.
     pub fn values_mut(&mut self) -> &mut [Value] {
-        &mut self.values
+        self.values();
+        self.text = None;
+        self.values.get_mut().map_or(&mut [], Vec::as_mut_slice)
     }
 
     /// The value of a field.
     pub fn get(&self, field: &str) -> Option<&Value> {
-        self.schema.index_of(field).map(|i| &self.values[i])
+        self.schema.index_of(field).map(|i| &self.values()[i])
     }
 
     /// The schema and the values apart.
-    pub fn into_parts(self) -> (Arc<Schema>, Vec<Value>) {
-        (self.schema, self.values)
+    pub fn into_parts(mut self) -> (Arc<Schema>, Vec<Value>) {
+        let values = self.values.take();
+        let values = values.unwrap_or_else(|| self.open());
+        (self.schema, values)
+    }
+
+    fn open(&self) -> Vec<Value> {
+        self.text.as_deref().map(Text::values).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Struct {
+    fn eq(&self, other: &Self) -> bool {
+        self.schema == other.schema && self.values() == other.values()
     }
 }
 

@@ -1,7 +1,9 @@
 //! JSON: the text of nested data, and rows from schemaless objects.
 
+mod literal;
 mod scan;
 mod shapes;
+mod text;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -13,7 +15,10 @@ use serde_json::value::RawValue;
 
 use crate::{Decimal, Error, Field, Kind, Result, Schema, Str, Struct, Value};
 
+pub use literal::Literal;
 pub use shapes::Shapes;
+
+pub(crate) use text::Text;
 
 /// How deep values may be nested when they are opened; a few bytes of text must not fill the stack.
 const MAX_DEPTH: usize = 128;

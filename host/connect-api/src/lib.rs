@@ -22,7 +22,7 @@ pub use config::{
     Validator, Width,
 };
 pub use converter::{Converter, RecordPart};
-pub use data::{Datum, Struct, Value};
+pub use data::{Datum, Struct, Value, ValueRef};
 pub use decimal::Decimal;
 pub use error::{Error, ErrorKind, Result};
 pub use record::{

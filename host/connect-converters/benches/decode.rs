@@ -146,6 +146,7 @@ fn main() {
         let given = Properties::from([(options.0.to_owned(), options.1)]);
         let config = (kind.config_def)().parse(&given).expect("valid options");
         let mut converter = (kind.build)(&config, &context).expect("a converter");
+        let bytes = bytes::Bytes::from(bytes);
         measure(what, bytes.len(), || {
             let datum = converter.to_connect_data("activity", Some(black_box(&bytes)));
             black_box(datum.expect("an event"));

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, ErrorKind, Importance,
     Result, Validator,
@@ -149,7 +150,7 @@ impl Converter for AvroConverter {
         TYPE.classes[0]
     }
 
-    fn to_connect_data(&mut self, _topic: &str, bytes: Option<&[u8]>) -> Result<Datum> {
+    fn to_connect_data(&mut self, _topic: &str, bytes: Option<&Bytes>) -> Result<Datum> {
         let Some(bytes) = bytes else {
             return Ok(Datum::NULL);
         };

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use connect_api::json::Shapes;
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, Importance, Result, Schema,
@@ -133,12 +134,12 @@ impl Converter for JsonConverter {
         TYPE.classes[0]
     }
 
-    fn to_connect_data(&mut self, _topic: &str, bytes: Option<&[u8]>) -> Result<Datum> {
+    fn to_connect_data(&mut self, _topic: &str, bytes: Option<&Bytes>) -> Result<Datum> {
         let Some(bytes) = bytes else {
             return Ok(Datum::NULL);
         };
         if !self.schemas_enable {
-            return Ok(Datum::schemaless(self.shapes.read(bytes)?));
+            return Ok(Datum::schemaless(self.shapes.read_shared(bytes)?));
         }
         if let Some(schema) = &self.content {
             let value = payload::read_shared(bytes, schema, self.replace_null)?;

@@ -56,12 +56,12 @@ macro_rules! converter {
 converter!(
     /// The bytes as they are.
     BYTES, "ByteArrayConverter", Kind::Bytes,
-    |bytes| Ok(Value::Bytes(Bytes::copy_from_slice(bytes)))
+    |bytes| Ok(Value::Bytes(bytes.clone()))
 );
 converter!(
     /// One byte, 0 or 1.
     BOOLEAN, "BooleanConverter", Kind::Boolean,
-    |bytes| match bytes {
+    |bytes| match &bytes[..] {
         [0] => Ok(Value::Boolean(false)),
         [1] => Ok(Value::Boolean(true)),
         [_] => Err(Error::data("a boolean is a byte of 0 or 1")),
@@ -109,14 +109,14 @@ fn wrong_size(bytes: &[u8], expected: usize) -> Error {
 struct Primitive {
     class: &'static str,
     schema: Arc<Schema>,
-    decode: fn(&[u8]) -> Result<Value>,
+    decode: fn(&Bytes) -> Result<Value>,
 }
 
 impl Primitive {
     fn boxed(
         class: &'static str,
         kind: Kind,
-        decode: fn(&[u8]) -> Result<Value>,
+        decode: fn(&Bytes) -> Result<Value>,
     ) -> Box<dyn Converter> {
         Box::new(Self {
             class,
@@ -131,7 +131,7 @@ impl Converter for Primitive {
         self.class
     }
 
-    fn to_connect_data(&mut self, _topic: &str, bytes: Option<&[u8]>) -> Result<Datum> {
+    fn to_connect_data(&mut self, _topic: &str, bytes: Option<&Bytes>) -> Result<Datum> {
         let value = bytes.map(self.decode).transpose()?.unwrap_or_default();
         Ok(Datum::new(Arc::clone(&self.schema), value))
     }
@@ -152,10 +152,13 @@ mod tests {
         };
         let config = (kind.config_def)().parse(&Properties::new()).unwrap();
         let mut converter = (kind.build)(&config, &context).unwrap();
-        let datum = converter.to_connect_data("topic", bytes).map_err(|e| {
-            assert_eq!(e.kind(), ErrorKind::Data);
-            e.to_string()
-        })?;
+        let bytes = bytes.map(Bytes::copy_from_slice);
+        let datum = converter
+            .to_connect_data("topic", bytes.as_ref())
+            .map_err(|e| {
+                assert_eq!(e.kind(), ErrorKind::Data);
+                e.to_string()
+            })?;
         assert!(datum.schema.unwrap().optional);
         Ok(datum.value)
     }

@@ -15,7 +15,7 @@ mod zone;
 
 use std::borrow::Cow;
 
-use connect_api::Value;
+use connect_api::{Value, ValueRef};
 
 use super::catalog::Type;
 
@@ -145,6 +145,51 @@ pub(crate) fn shown(value: &Value, rules: Rules) -> Result<Value, Misfit> {
     }
 }
 
+/// The same for a value that may still be JSON text: most need not become values first.
+///
+/// # Errors
+/// As [`value`].
+pub(crate) fn value_ref(
+    data_type: &Type,
+    value: ValueRef<'_>,
+    rules: Rules,
+    out: &mut Vec<u8>,
+) -> Fit {
+    match (data_type, value) {
+        (_, ValueRef::Null) => null(out),
+        (_, ValueRef::Value(value)) => return self::value(data_type, value, rules, out),
+        (Type::Text(limit), ValueRef::String(text)) => {
+            return text::text(text, *limit, rules.nul_characters, out);
+        }
+        (Type::Int8, ValueRef::Int(number)) => fixed(out, number.to_be_bytes()),
+        (Type::Numeric(limits), ValueRef::Literal(number)) => {
+            return numeric::literal(number, *limits, rules.rounds_decimals, out);
+        }
+        (Type::Timestamptz(digits) | Type::Timestamp(digits), ValueRef::String(text)) => {
+            let point = time::parse_timestamp(text, rules)?;
+            fixed(
+                out,
+                timestamp(data_type, point, *digits, rules)?.to_be_bytes(),
+            );
+        }
+        (Type::Json | Type::Jsonb, ValueRef::Json(text)) => {
+            let nul_characters = (*data_type == Type::Jsonb).then_some(rules.nul_characters);
+            return json::text(nul_characters, text, out);
+        }
+        (Type::Array(of, number), ValueRef::Json(text)) => {
+            let of = array::Of {
+                data_type: of,
+                number: *number,
+                meaning: None,
+                rules,
+            };
+            return array::text(of, text, out);
+        }
+        _ => return self::value(data_type, &value.to_value(), rules, out),
+    }
+    Ok(())
+}
+
 /// Appends a value whose schema tells more of it than its type.
 ///
 /// # Errors
@@ -174,15 +219,12 @@ pub(crate) fn meant(
 fn temporal(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec<u8>) -> Fit {
     match (data_type, value) {
         (Type::Timestamptz(digits) | Type::Timestamp(digits), _) => {
-            let has_zone = matches!(data_type, Type::Timestamptz(_));
-            let (micros, is_point) = match value {
+            let point = match value {
                 Value::Timestamp(micros) => (*micros, true),
                 Value::String(text) => time::parse_timestamp(text, rules)?,
                 _ => return Err(Misfit::of_type(value)),
             };
-            let zone = rules.zone.filter(|_| is_point && !has_zone);
-            let micros = time::shown(micros, zone)?;
-            let micros = time::timestamp(time::precise(micros, *digits, rules)?)?;
+            let micros = timestamp(data_type, point, *digits, rules)?;
             fixed(out, micros.to_be_bytes());
         }
         (Type::Date, Value::Date(days)) => {
@@ -217,6 +259,20 @@ fn temporal(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec<u8>) ->
         _ => return Err(Misfit::of_type(value)),
     }
     Ok(())
+}
+
+/// Microseconds since 2000, with so many digits of a second. A point in time is shown in the zone
+/// of the rules where the column has none.
+fn timestamp(
+    data_type: &Type,
+    (micros, is_point): (i64, bool),
+    digits: u8,
+    rules: Rules,
+) -> Result<i64, Misfit> {
+    let has_zone = matches!(data_type, Type::Timestamptz(_));
+    let zone = rules.zone.filter(|_| is_point && !has_zone);
+    let micros = time::shown(micros, zone)?;
+    time::timestamp(time::precise(micros, digits, rules)?)
 }
 
 fn less_common(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec<u8>) -> Fit {

@@ -1,8 +1,9 @@
 //! One pass over a JSON object whose fields are known: the common case, with no table of names and
 //! no second look at a value.
 
-use super::number;
-use crate::{Field, Str, Value};
+use super::text::Span;
+use super::{Literal, number};
+use crate::{Field, Value};
 
 /// Nesting that is followed here; what is deeper is left to the general parser.
 const DEPTH: u32 = 64;
@@ -12,23 +13,29 @@ pub(super) fn is_plain(name: &str) -> bool {
     name.bytes().all(|byte| STRING[usize::from(byte)])
 }
 
-/// The values of an object that has exactly these fields, in their order, and no escapes in its
-/// texts. None for any other object, and for what is no JSON: the general parser says what it is.
-/// The names must be plain.
-pub(super) fn row(text: &str, fields: &[Field]) -> Option<Vec<Value>> {
-    let mut scan = Scan { text, at: 0 };
+/// Where the values of an object are that has exactly these fields, in their order, and no escapes
+/// in its texts. None for any other object, and for what is no JSON: the general parser says what
+/// it is. The names must be plain.
+pub(super) fn row(text: &str, fields: &[Field]) -> Option<(Box<[Span]>, Vec<Value>)> {
+    // Spans count by 32 bits.
+    u32::try_from(text.len()).ok()?;
+    let mut scan = Scan {
+        text,
+        at: 0,
+        others: Vec::new(),
+    };
     scan.expect(b'{')?;
-    let mut values = Vec::with_capacity(fields.len());
+    let mut spans = Vec::with_capacity(fields.len());
     for (place, field) in fields.iter().enumerate() {
         if place > 0 {
             scan.expect(b',')?;
         }
         scan.name(&field.name)?;
-        values.push(scan.value()?);
+        spans.push(scan.value()?);
     }
     scan.expect(b'}')?;
     scan.blanks();
-    (scan.at == text.len()).then_some(values)
+    (scan.at == text.len()).then(|| (spans.into(), scan.others))
 }
 
 /// The bytes that stand for themselves within a string.
@@ -47,6 +54,8 @@ const STRING: [bool; 256] = {
 struct Scan<'a> {
     text: &'a str,
     at: usize,
+    /// Values that no span can hold.
+    others: Vec<Value>,
 }
 
 impl<'a> Scan<'a> {
@@ -81,41 +90,39 @@ impl<'a> Scan<'a> {
         self.expect(b':')
     }
 
-    /// Where a string ends that begins here, behind its first quote.
-    fn string(&mut self) -> Option<&'a str> {
-        let start = self.at;
+    /// Passes a string that begins here, behind its first quote.
+    fn string(&mut self) -> Option<()> {
         while STRING[usize::from(self.peek()?)] {
             self.at += 1;
         }
-        let text = self.text.get(start..self.at)?;
-        self.pass(b'"')?;
-        Some(text)
+        self.pass(b'"')
     }
 
-    fn value(&mut self) -> Option<Value> {
+    fn value(&mut self) -> Option<Span> {
         self.blanks();
         let start = self.at;
         Some(match self.peek()? {
             b'"' => {
                 self.at += 1;
-                Value::String(Str::from(self.string()?))
+                self.string()?;
+                Span::String(place(start + 1), place(self.at - 1))
             }
             b'{' | b'[' => {
                 self.skip(DEPTH)?;
-                Value::Json(Str::from(self.text.get(start..self.at)?))
+                Span::Json(place(start), place(self.at))
             }
-            b't' => self.word("true", Value::Boolean(true))?,
-            b'f' => self.word("false", Value::Boolean(false))?,
-            b'n' => self.word("null", Value::Null)?,
+            b't' => self.word("true", Span::Boolean(true))?,
+            b'f' => self.word("false", Span::Boolean(false))?,
+            b'n' => self.word("null", Span::Null)?,
             _ => self.number()?,
         })
     }
 
-    fn word(&mut self, word: &str, value: Value) -> Option<Value> {
+    fn word(&mut self, word: &str, span: Span) -> Option<Span> {
         let found = self.text.as_bytes()[self.at..].starts_with(word.as_bytes());
         found.then(|| {
             self.at += word.len();
-            value
+            span
         })
     }
 
@@ -161,55 +168,73 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn number(&mut self) -> Option<Value> {
+    fn number(&mut self) -> Option<Span> {
         let start = self.at;
-        let whole = self.digits()?;
-        match whole {
-            Some(whole) => Some(Value::Int(whole)),
-            None => number(&self.text[start..self.at]).ok(),
+        match self.digits()? {
+            Some(span) => Some(span),
+            None => {
+                let value = number(&self.text[start..self.at]).ok()?;
+                self.others.push(value);
+                Some(Span::Other(place(self.others.len() - 1)))
+            }
         }
     }
 
-    /// Passes a number; it is told where it is a whole one of few digits.
-    fn digits(&mut self) -> Option<Option<i64>> {
-        let is_negative = self.pass(b'-').is_some();
+    /// Passes a number; its digits are told where they are few and there is no exponent.
+    fn digits(&mut self) -> Option<Option<Span>> {
+        let negative = self.pass(b'-').is_some();
         let start = self.at;
-        let mut whole = 0_i64;
-        while let Some(digit @ b'0'..=b'9') = self.peek() {
-            whole = whole.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
-            self.at += 1;
-        }
-        let count = self.at - start;
-        if count == 0 || (count > 1 && self.text.as_bytes()[start] == b'0') {
+        let mut unscaled = self.some_digits(0)?;
+        let mut count = self.at - start;
+        if count > 1 && self.text.as_bytes()[start] == b'0' {
             return None;
         }
-        let mut is_whole = count <= 18;
+        let mut scale = 0;
         if self.pass(b'.').is_some() {
-            is_whole = false;
-            self.some_digits()?;
+            let point = self.at;
+            unscaled = self.some_digits(unscaled)?;
+            scale = self.at - point;
+            count += scale;
         }
         if let Some(b'e' | b'E') = self.peek() {
-            is_whole = false;
             self.at += 1;
             if let Some(b'+' | b'-') = self.peek() {
                 self.at += 1;
             }
-            self.some_digits()?;
+            self.some_digits(0)?;
+            return Some(None);
         }
-        Some(is_whole.then_some(if is_negative { -whole } else { whole }))
+        if count > Literal::MAX_DIGITS {
+            return Some(None);
+        }
+        Some(Some(if scale > 0 {
+            Span::Literal(Literal::new(negative, unscaled, scale as u8))
+        } else {
+            let whole = unscaled.cast_signed();
+            Span::Int(if negative { -whole } else { whole })
+        }))
     }
 
-    fn some_digits(&mut self) -> Option<()> {
+    /// Passes digits, and adds them to those before; the sum of too many of them is wrong.
+    fn some_digits(&mut self, before: u64) -> Option<u64> {
         let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
+        let mut sum = before;
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            sum = sum.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
             self.at += 1;
         }
-        (self.at > start).then_some(())
+        (self.at > start).then_some(sum)
     }
+}
+
+/// A place in a text, or in a list, that is known to be no longer than 32 bits count.
+fn place(at: usize) -> u32 {
+    at as u32
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::super::Shapes;
@@ -224,7 +249,10 @@ mod tests {
     fn both(text: &[u8]) -> (Option<Value>, Option<Value>) {
         let mut shapes = Shapes::default();
         let _ = shapes.read(text);
-        (shapes.read(text).ok(), general(text))
+        (
+            shapes.read_shared(&Bytes::copy_from_slice(text)).ok(),
+            general(text),
+        )
     }
 
     #[test]
@@ -274,12 +302,18 @@ mod tests {
             let mut shapes = Shapes::default();
             shapes.read(br#"{"a":1,"b":2}"#).unwrap();
             let text = format!(r#"{{"a":{value},"b":2}}"#);
-            assert!(shapes.read(text.as_bytes()).is_err(), "{text}");
+            assert!(
+                shapes.read_shared(&Bytes::from(text.to_owned())).is_err(),
+                "{text}"
+            );
         }
         for text in [r#"{"a":1,"b":2}x"#, r#"{"a":1 "b":2}"#, r#"{"a":1,"b":2"#] {
             let mut shapes = Shapes::default();
             shapes.read(br#"{"a":1,"b":2}"#).unwrap();
-            assert!(shapes.read(text.as_bytes()).is_err(), "{text}");
+            assert!(
+                shapes.read_shared(&Bytes::from(text.to_owned())).is_err(),
+                "{text}"
+            );
         }
     }
 
@@ -287,7 +321,11 @@ mod tests {
     fn a_name_with_a_quote_is_not_taken_for_two() {
         let mut shapes = Shapes::default();
         shapes.read(br#"{"a\"b":1}"#).unwrap();
-        assert!(shapes.read(br#"{"a"b":1}"#).is_err());
+        assert!(
+            shapes
+                .read_shared(&Bytes::from_static(br#"{"a"b":1}"#))
+                .is_err()
+        );
     }
 
     fn json() -> impl Strategy<Value = String> {
@@ -332,7 +370,8 @@ mod tests {
             shapes.read(&text).unwrap();
             let at = at.index(text.len());
             text[at] = byte;
-            prop_assert_eq!(shapes.read(&text).ok(), general(&text));
+            let shared = Bytes::from(text);
+            prop_assert_eq!(shapes.read_shared(&shared).ok(), general(&shared));
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use bytestring::ByteString;
 use serde_json::value::RawValue;
 
-use super::{MAX_DEPTH, deep, entries, malformed, scan, shallow};
+use super::{MAX_DEPTH, Text, deep, entries, malformed, scan, shallow};
 use crate::{Field, Kind, Result, Schema, Str, Struct, Value};
 
 /// Shapes that are kept; a topic with more of them pays for a new one each time.
@@ -26,10 +28,32 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// Reads any JSON value. Top-level objects become structs; what is nested in them stays text.
+    /// Reads any JSON value. Top-level objects become structs, which share the bytes; what is
+    /// nested in them stays text.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Data`] when the text is not one JSON value.
+    pub fn read_shared(&mut self, text: &Bytes) -> Result<Value> {
+        // Records of a topic mostly have the fields of the one before, in the same order.
+        if let Some(Shape {
+            schema,
+            is_plain: true,
+        }) = &self.last
+            && let Some(fields) = schema.fields()
+            && let Ok(text) = ByteString::try_from(text.clone())
+            && let Some((spans, others)) = scan::row(&text, fields)
+        {
+            let text = Text::new(text, spans, others);
+            let row = Struct::of_text(Arc::clone(schema), text);
+            return Ok(Value::Struct(Box::new(row)));
+        }
+        self.read(text)
+    }
+
+    /// The same for bytes that are not shared.
+    ///
+    /// # Errors
+    /// As [`Shapes::read_shared`].
     pub fn read(&mut self, text: &[u8]) -> Result<Value> {
         let text = text.trim_ascii();
         if text.first() == Some(&b'{') {
@@ -40,17 +64,6 @@ impl Shapes {
     }
 
     fn read_object(&mut self, text: &[u8]) -> Result<Struct> {
-        // Records of a topic mostly have the fields of the one before, in the same order.
-        if let Some(Shape {
-            schema,
-            is_plain: true,
-        }) = &self.last
-            && let Some(fields) = schema.fields()
-            && let Ok(text) = std::str::from_utf8(text)
-            && let Some(values) = scan::row(text, fields)
-        {
-            return Ok(Struct::new(Arc::clone(schema), values));
-        }
         let guess = self.last.take().map(|shape| shape.schema);
         let expected = guess
             .as_deref()

@@ -15,7 +15,7 @@ fn converter(options: &[(&str, &str)]) -> Result<JsonConverter> {
 fn convert(text: &str) -> std::result::Result<Datum, String> {
     let datum = converter(&[])
         .unwrap()
-        .to_connect_data("topic", Some(text.as_bytes()));
+        .to_connect_data("topic", Some(&Bytes::copy_from_slice(text.as_bytes())));
     datum.map_err(|e| {
         assert_eq!(e.kind(), ErrorKind::Data);
         e.to_string()
@@ -261,7 +261,7 @@ fn nulls_become_defaults_where_asked() {
     for (replace, expect) in [("true", Value::Int(5)), ("false", Value::Null)] {
         let mut converter = converter(&[(REPLACE_NULL, replace)]).unwrap();
         let datum = converter
-            .to_connect_data("topic", Some(text.as_bytes()))
+            .to_connect_data("topic", Some(&Bytes::copy_from_slice(text.as_bytes())))
             .unwrap();
         assert_eq!(datum.value.as_struct().unwrap().values(), [expect]);
     }
@@ -307,7 +307,7 @@ fn one_schema_text_is_one_schema() {
     let mut converter = converter(&[(SCHEMAS_CACHE_SIZE, "1")]).unwrap();
     let mut read = |text: &str| {
         let datum = converter
-            .to_connect_data("topic", Some(text.as_bytes()))
+            .to_connect_data("topic", Some(&Bytes::copy_from_slice(text.as_bytes())))
             .unwrap();
         datum.schema.unwrap()
     };
@@ -323,7 +323,8 @@ fn envelopes_that_begin_alike_are_still_whole() {
     let mut converter = converter(&[]).unwrap();
     let mut read = |rest: &str| {
         let text = format!(r#"{{"schema":{{"type":"int32"}}{rest}"#);
-        let datum = converter.to_connect_data("topic", Some(text.as_bytes()));
+        let datum =
+            converter.to_connect_data("topic", Some(&Bytes::copy_from_slice(text.as_bytes())));
         datum.map(|d| d.value).map_err(|e| e.to_string())
     };
     for (rest, expect) in [
@@ -348,7 +349,9 @@ fn envelopes_that_begin_alike_are_still_whole() {
 fn a_schema_in_the_configuration_needs_no_envelope() {
     let content = r#"{"type":"struct","fields":[{"field":"n","type":"int32"}]}"#;
     let mut made = converter(&[(SCHEMA_CONTENT, content)]).unwrap();
-    let datum = made.to_connect_data("topic", Some(br#"{"n":1}"#)).unwrap();
+    let datum = made
+        .to_connect_data("topic", Some(&Bytes::from_static(br#"{"n":1}"#)))
+        .unwrap();
     assert_eq!(datum.value.as_struct().unwrap().values(), [Value::Int(1)]);
     let error = converter(&[(SCHEMA_CONTENT, "{}")]).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Config);
@@ -358,7 +361,10 @@ fn a_schema_in_the_configuration_needs_no_envelope() {
 fn schemaless_objects_are_rows() {
     let mut converter = converter(&[(SCHEMAS_ENABLE, "false")]).unwrap();
     let datum = converter
-        .to_connect_data("topic", Some(br#"{"a":{"b":1},"c":2.5}"#))
+        .to_connect_data(
+            "topic",
+            Some(&Bytes::from_static(br#"{"a":{"b":1},"c":2.5}"#)),
+        )
         .unwrap();
     assert!(datum.schema.is_none());
     let row = datum.value.as_struct().unwrap();
@@ -371,7 +377,7 @@ fn schemaless_objects_are_rows() {
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-        let _ = converter(&[]).unwrap().to_connect_data("topic", Some(&bytes));
+        let _ = converter(&[]).unwrap().to_connect_data("topic", Some(&bytes.into()));
     }
 
     #[test]

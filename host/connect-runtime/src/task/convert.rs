@@ -81,7 +81,7 @@ impl Converters {
     ) -> std::result::Result<SinkRecord, Failed> {
         let Self { key, value, header } = self;
         let part = |stage, converter: &mut Box<dyn Converter>, bytes: Option<&bytes::Bytes>| {
-            let converted = converter.to_connect_data(&source.topic, bytes.map(|b| &b[..]));
+            let converted = converter.to_connect_data(&source.topic, bytes);
             converted.map_err(|error| Failed {
                 stage,
                 class: converter.class_name(),

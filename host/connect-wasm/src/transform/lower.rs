@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use connect_api::{
-    Datum, Error, Kind, Result, Schema, SinkRecord, Struct, TopicPartition, Value, json,
+    Datum, Error, Kind, Result, Schema, SinkRecord, Struct, TopicPartition, Value, ValueRef, json,
 };
 
 use crate::bindings::exports::ferrule::transform::plugin::Parts;
@@ -116,9 +116,10 @@ impl<'a> Lowering<'a> {
 
     fn row(&mut self, row: &'a Struct, schemaless: bool) -> Result<PayloadParam<'a>> {
         let shape = self.shape(row.schema(), schemaless);
-        let mut values = BumpVec::with_capacity_in(row.values().len(), self.bump);
-        for value in row.values() {
-            values.push(self.value(value)?);
+        let fields = row.schema().fields().map_or(0, <[_]>::len);
+        let mut values = BumpVec::with_capacity_in(fields, self.bump);
+        for at in 0..fields {
+            values.push(self.field(row.value(at))?);
         }
         Ok(PayloadParam::Row(RowParam {
             shape,
@@ -147,6 +148,21 @@ impl<'a> Lowering<'a> {
         };
         self.last = Some((key, place));
         place
+    }
+
+    fn field(&self, value: ValueRef<'a>) -> Result<ValueParam<'a>> {
+        Ok(match value {
+            ValueRef::Null => ValueParam::Null,
+            ValueRef::Boolean(flag) => ValueParam::Boolean(flag),
+            ValueRef::Int(number) => ValueParam::Int(number),
+            ValueRef::Literal(number) => match number.to_float() {
+                Some(number) => ValueParam::Float(number),
+                None => return self.value(self.bump.alloc(number.to_value())),
+            },
+            ValueRef::String(text) => ValueParam::Text(text),
+            ValueRef::Json(text) => ValueParam::Json(text),
+            ValueRef::Value(value) => return self.value(value),
+        })
     }
 
     fn value(&self, value: &'a Value) -> Result<ValueParam<'a>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connect_api::{Error, Field, Kind, Result, Schema, SinkRecord, Struct, Value};
+use connect_api::{Error, Field, Kind, Result, Schema, SinkRecord, Struct, Value, ValueRef};
 
 use super::source::{Source, header, keys, meaning};
 use crate::config::{InsertMode, PostgresSinkConfig, UnknownFields};
@@ -128,32 +128,25 @@ impl Plan {
 
     /// Appends the record as a row, and the bytes of its key to `key`.
     pub fn encode(&self, record: &SinkRecord, out: &mut Vec<u8>, key: &mut Vec<u8>) -> Result<()> {
-        let values = record
-            .value
-            .value
-            .as_struct()
-            .map_or(&[] as &[_], Struct::values);
-        let key_values = record
-            .key
-            .value
-            .as_struct()
-            .map_or(&[] as &[_], Struct::values);
+        let (row, key_row) = (record.value.value.as_struct(), record.key.value.as_struct());
         let rules = self.rules;
         // Postgres has at most 1600 columns.
         out.extend_from_slice(&(self.cells.len() as i16).to_be_bytes());
         for cell in &self.cells {
             let start = out.len();
             let fit = match &cell.source {
-                Source::Field(at) => cell.encode(&values[*at], rules, out),
-                Source::Absent => cell.encode(&Value::Null, rules, out),
-                Source::KeyField(at) => cell.encode(&key_values[*at], rules, out),
-                Source::Key => cell.encode(&record.key.value, rules, out),
-                Source::Header(name) => cell.encode(header(record, name), rules, out),
-                Source::Topic => cell.encode(&Value::from(record.topic.as_ref()), rules, out),
-                Source::Partition => {
-                    cell.encode(&Value::Int(record.source.partition.into()), rules, out)
+                Source::Field(at) => cell.encode(field(row, *at), rules, out),
+                Source::Absent => cell.encode(ValueRef::Null, rules, out),
+                Source::KeyField(at) => cell.encode(field(key_row, *at), rules, out),
+                Source::Key => cell.encode(ValueRef::Value(&record.key.value), rules, out),
+                Source::Header(name) => {
+                    cell.encode(ValueRef::Value(header(record, name)), rules, out)
                 }
-                Source::Offset => cell.encode(&Value::Int(record.offset), rules, out),
+                Source::Topic => cell.encode(ValueRef::String(&record.topic), rules, out),
+                Source::Partition => {
+                    cell.encode(ValueRef::Int(record.source.partition.into()), rules, out)
+                }
+                Source::Offset => cell.encode(ValueRef::Int(record.offset), rules, out),
             };
             if let Err(Misfit(why)) = fit {
                 let Column { name, shown, .. } = &self.table.columns[cell.column];
@@ -165,6 +158,11 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The value of a field; null where there is no row.
+fn field(row: Option<&Struct>, at: usize) -> ValueRef<'_> {
+    row.map_or(ValueRef::Null, |row| row.value(at))
 }
 
 impl Cell {
@@ -182,20 +180,25 @@ impl Cell {
 
     fn encode(
         &self,
-        value: &Value,
+        value: ValueRef<'_>,
         rules: Rules,
         out: &mut Vec<u8>,
     ) -> std::result::Result<(), Misfit> {
         let mut value = value;
         if value.is_null() {
-            value = self.default.as_ref().unwrap_or(value);
+            value = self.default.as_ref().map_or(value, ValueRef::Value);
             if self.required && value.is_null() {
                 return Err(Misfit("cannot be null".into()));
             }
         }
-        match self.meaning {
-            Some(meaning) => encode::meant(meaning, &self.data_type, value, rules, out),
-            None => encode::value(&self.data_type, value, rules, out),
+        match (self.meaning, value) {
+            (None, _) => encode::value_ref(&self.data_type, value, rules, out),
+            (Some(meaning), ValueRef::Value(value)) => {
+                encode::meant(meaning, &self.data_type, value, rules, out)
+            }
+            (Some(meaning), _) => {
+                encode::meant(meaning, &self.data_type, &value.to_value(), rules, out)
+            }
         }
     }
 }

@@ -42,20 +42,44 @@ impl Of<'_> {
                     _ => 0,
                 })
             }
-            Value::Json(text) => {
-                let opening = text.bytes().take_while(|b| b"[ \t\r\n".contains(b));
-                opening.filter(|&byte| byte == b'[').count()
-            }
             _ => 0,
         }
+    }
+
+    /// The same for an array of JSON text.
+    fn dimensions_of(&self, text: &str) -> usize {
+        if self.is_json() {
+            return 1;
+        }
+        let opening = text.bytes().take_while(|b| b"[ \t\r\n".contains(b));
+        opening.filter(|&byte| byte == b'[').count()
     }
 }
 
 pub(super) fn value(of: Of<'_>, value: &Value, out: &mut Vec<u8>) -> Fit {
-    if !matches!(value, Value::Array(_) | Value::Json(_)) {
-        return Err(Misfit::of_type(value));
+    match value {
+        Value::Array(items) => {
+            let dimensions = of.dimensions(value);
+            array(of, dimensions, out, |elements| elements.all(items))
+        }
+        Value::Json(text) => self::text(of, text, out),
+        _ => Err(Misfit::of_type(value)),
     }
-    let dimensions = of.dimensions(value).max(1);
+}
+
+/// Appends an array of JSON text.
+pub(super) fn text(of: Of<'_>, text: &str, out: &mut Vec<u8>) -> Fit {
+    let dimensions = of.dimensions_of(text);
+    array(of, dimensions, out, |elements| elements.read(text))
+}
+
+fn array(
+    of: Of<'_>,
+    dimensions: usize,
+    out: &mut Vec<u8>,
+    fill: impl FnOnce(&mut Elements<'_>) -> Fit,
+) -> Fit {
+    let dimensions = dimensions.max(1);
     if dimensions > MAX_DIMENSIONS {
         return Err(Misfit::new(
             "cannot take an array of more than 6 dimensions",
@@ -74,11 +98,7 @@ pub(super) fn value(of: Of<'_>, value: &Value, out: &mut Vec<u8>) -> Fit {
             misfit: None,
             out,
         };
-        match value {
-            Value::Array(items) => elements.all(items)?,
-            Value::Json(text) => elements.read(text)?,
-            _ => {}
-        }
+        fill(&mut elements)?;
         let (count, nulls, lengths) = (elements.count, elements.nulls, elements.lengths);
         if count == 0 && dimensions > 1 {
             return Err(Misfit::new("cannot take an empty array within an array"));

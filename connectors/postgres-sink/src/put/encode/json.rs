@@ -35,6 +35,16 @@ pub(super) fn value(jsonb: Option<NulCharacters>, value: &Value, out: &mut Vec<u
     })
 }
 
+/// Appends nested JSON as it came; `jsonb` as in [`value`].
+pub(super) fn text(jsonb: Option<NulCharacters>, text: &str, out: &mut Vec<u8>) -> Fit {
+    measured(out, |out| {
+        if jsonb.is_some() {
+            out.push(JSONB_VERSION);
+        }
+        append(jsonb, text, out)
+    })
+}
+
 /// A json column keeps the text as it is; a jsonb column keeps characters, and has none for an
 /// escaped NUL and for half of a surrogate pair.
 fn append(jsonb: Option<NulCharacters>, text: &str, out: &mut Vec<u8>) -> Fit {

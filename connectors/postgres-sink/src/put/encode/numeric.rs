@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use connect_api::json::Literal;
 use connect_api::{Decimal, Value};
 use num_bigint::Sign;
 
@@ -54,6 +55,27 @@ pub(super) fn numeric(value: &Value, limits: Limits, may_round: bool, out: &mut 
         Value::String(text) => from_text(text, scaled, out),
         _ => Err(Misfit::of_type(value)),
     }
+}
+
+/// Appends a `numeric` of a number of JSON text: its own digits, where a column with a scale has
+/// room for them.
+pub(super) fn literal(number: Literal, limits: Limits, may_round: bool, out: &mut Vec<u8>) -> Fit {
+    let most = limits.map_or(MAX_SCALE, |(_, most)| i64::from(most));
+    let (mut unscaled, mut scale) = (number.unscaled(), i64::from(number.scale()));
+    // As those of a float, zeros at the end say nothing; those of a decimal are kept.
+    let ends_in_zero = unscaled.is_multiple_of(10);
+    if unscaled == 0 || ends_in_zero && number.to_float().is_none() {
+        return numeric(&number.to_value(), limits, may_round, out);
+    }
+    while scale > 0 && unscaled.is_multiple_of(10) {
+        unscaled /= 10;
+        scale -= 1;
+    }
+    if scale > most {
+        return numeric(&number.to_value(), limits, may_round, out);
+    }
+    let scaled = (limits, may_round);
+    from_digits(number.is_negative(), (unscaled, scale), scaled, out)
 }
 
 /// The digits of a decimal that is written as text, as some do to keep them.
@@ -129,9 +151,19 @@ fn single(number: f64) -> Result<f32, Misfit> {
 }
 
 fn from_integer(number: i64, scaled: (Limits, bool), out: &mut Vec<u8>) -> Fit {
+    from_digits(number < 0, (number.unsigned_abs(), 0), scaled, out)
+}
+
+/// Appends `±unscaled × 10^-scale`.
+fn from_digits(
+    negative: bool,
+    (unscaled, scale): (u64, i64),
+    scaled: (Limits, bool),
+    out: &mut Vec<u8>,
+) -> Fit {
     let mut digits = [0_u8; 20];
-    let count = decimal_digits(number.unsigned_abs(), &mut digits);
-    write(number < 0, &digits[..count], 0, scaled, out)
+    let count = decimal_digits(unscaled, &mut digits);
+    write(negative, &digits[..count], scale, scaled, out)
 }
 
 /// A float is written as the shortest decimal that reads back as the same float. A column with a
@@ -165,10 +197,12 @@ fn from_shortest(
         };
         return special(sign, out);
     }
-    if let Some((unscaled, scale)) = few_digits(number.abs()) {
-        let mut digits = [0_u8; 20];
-        let count = decimal_digits(unscaled, &mut digits);
-        return write(number < 0.0, &digits[..count], scale, (limits, true), out);
+    let few = match limits {
+        Some((_, scale)) => rounded(number.abs(), scale),
+        None => few_digits(number.abs()),
+    };
+    if let Some((unscaled, scale)) = few {
+        return from_digits(number < 0.0, (unscaled, scale), (limits, true), out);
     }
     // The longest is like -1.2345678901234567e-308.
     let mut text = [0_u8; 32];
@@ -195,11 +229,24 @@ fn from_shortest(
     write(number < 0.0, &digits[..count], scale, (limits, true), out)
 }
 
+const POWERS: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+
+/// The float with so many digits after the point, where there are few and it is clear how it is
+/// rounded: all that reads back as the float, its shortest decimal too, is rounded alike.
+fn rounded(number: f64, scale: i32) -> Option<(u64, i64)> {
+    /// What a float of that size has lost by far less than a thousandth.
+    const MOST: f64 = 1e12;
+    const CLEAR: f64 = 1e-3;
+    let scaled = number * POWERS.get(usize::try_from(scale).ok()?)?;
+    let unscaled = (scaled + 0.5).floor();
+    let from_half = (scaled - scaled.floor() - 0.5).abs();
+    (scaled < MOST && from_half > CLEAR).then_some((unscaled as u64, i64::from(scale)))
+}
+
 /// The shortest decimal that reads back as the float, where it has at most 15 digits: no other
 /// decimal of so few digits does, and both sides of the division are exact. Most numbers that
 /// people and sensors write are found here, at a fraction of the cost.
 fn few_digits(number: f64) -> Option<(u64, i64)> {
-    const POWERS: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
     for (power, scale) in POWERS.into_iter().zip(0..) {
         let scaled = number * power;
         if scaled >= 1e15 {
@@ -218,9 +265,7 @@ fn from_decimal(decimal: &Decimal, scaled: (Limits, bool), out: &mut Vec<u8>) ->
     let scale = i64::from(decimal.scale);
     let magnitude = decimal.unscaled.magnitude();
     if let Ok(small) = u64::try_from(magnitude) {
-        let mut digits = [0_u8; 20];
-        let count = decimal_digits(small, &mut digits);
-        return write(negative, &digits[..count], scale, scaled, out);
+        return from_digits(negative, (small, scale), scaled, out);
     }
     let mut digits = magnitude.to_string().into_bytes();
     for digit in &mut digits {

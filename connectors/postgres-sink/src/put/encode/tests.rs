@@ -1,6 +1,8 @@
 //! Any value for any type: bytes of the length that they say, or an error; never a panic.
 
+use bytes::Bytes;
 use connect_api::Decimal;
+use connect_api::json::Shapes;
 use proptest::prelude::*;
 
 use super::*;
@@ -143,6 +145,61 @@ proptest! {
     fn any_value_is_whole_or_refused(value in values()) {
         check(&value)?;
     }
+
+    #[test]
+    fn json_text_is_written_as_its_value_is(text in json_texts()) {
+        let text = Bytes::from(format!("{{\"f\":{text}}}"));
+        let mut shapes = Shapes::default();
+        // The second time the shape is known, and the row stays text.
+        for _ in 0..2 {
+            let row = shapes.read_shared(&text).unwrap();
+            let row = row.as_struct().unwrap();
+            for data_type in types() {
+                let (mut by_text, mut by_value) = (Vec::new(), Vec::new());
+                let rules = Rules::default();
+                let fits = value_ref(&data_type, row.value(0), rules, &mut by_text);
+                let value = row.clone().into_parts().1.remove(0);
+                prop_assert_eq!(fits.clone(), value_of(&data_type, &value, &mut by_value));
+                if fits.is_ok() {
+                    prop_assert_eq!(significant(&data_type, by_text), by_value, "{:?}", data_type);
+                }
+            }
+        }
+    }
+}
+
+fn value_of(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
+    let fits = super::value(data_type, value, Rules::default(), out);
+    *out = significant(data_type, std::mem::take(out));
+    fits
+}
+
+/// Without the number of digits to show, which a column with a scale has its own of.
+fn significant(data_type: &Type, mut bytes: Vec<u8>) -> Vec<u8> {
+    if let (Type::Numeric(Some(_)), Some(shown)) = (data_type, bytes.get_mut(10..12)) {
+        shown.fill(0);
+    }
+    bytes
+}
+
+/// JSON values as texts.
+fn json_texts() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("null".to_owned()),
+        any::<bool>().prop_map(|flag| flag.to_string()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        "-?(0|[1-9][0-9]{0,3})",
+        "-?(0|[1-9][0-9]{0,9})\\.[0-9]{1,12}",
+        "-?(0|[1-9][0-9]{0,3})\\.[0-9]{1,3}(00|50|49999999|99999999|5)?",
+        "-?[1-9]\\.[0-9]{1,3}e-?[0-9]{1,2}",
+        (-1e4..1e4_f64).prop_map(|number| format!("{number:?}")),
+        "\"[-+0-9:TZ. a-zé\\n]{0,24}\"".prop_map(|text| text.replace('\n', "\\n")),
+        "\"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9](:[0-6][0-9](\\.[0-9]{1,9})?)?Z?\"",
+        "\\[(1|2\\.50|\"x\"|null)?(,1|,\"y\"|,\\[\\]){0,2}\\]".prop_filter("JSON", |text| {
+            serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+        }),
+        Just(r#"{"a":[1,{"b":"\\u0000"}]}"#.to_owned()),
+    ]
 }
 
 #[test]

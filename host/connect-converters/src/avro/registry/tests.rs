@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use connect_api::{Converter, Datum, ErrorKind, Properties, RecordPart, Value};
 
 use crate::ConverterContext;
@@ -76,8 +77,8 @@ fn schema(text: &str) -> (u16, String) {
     (200, serde_json::json!({"schema": text}).to_string())
 }
 
-fn framed(id: u8, payload: &[u8]) -> Vec<u8> {
-    [&[0, 0, 0, 0, id], payload].concat()
+fn framed(id: u8, payload: &[u8]) -> Bytes {
+    [&[0, 0, 0, 0, id], payload].concat().into()
 }
 
 #[test]
@@ -126,7 +127,9 @@ fn bytes_without_a_frame_are_refused() {
             "Unknown magic byte! It is no Avro of a Schema Registry",
         ),
     ] {
-        let error = converter.to_connect_data("topic", Some(bytes)).unwrap_err();
+        let error = converter
+            .to_connect_data("topic", Some(&Bytes::copy_from_slice(bytes)))
+            .unwrap_err();
         assert_eq!(
             (error.kind(), error.to_string().as_str()),
             (ErrorKind::Data, expect)
