@@ -68,6 +68,7 @@ bench-scale: cargo services plugins ## Measure partitions, connectors, record si
 lint: cargo tools ## Check format, lints and docs; licences too when cargo-deny is installed
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p postgres-sink --test hypertables -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	cd plugins && $(CARGO) fmt --all --check
 	cd plugins && $(CARGO) clippy --locked --workspace --all-targets -- -D warnings

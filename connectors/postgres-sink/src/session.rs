@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use connect_api::{Error, Result};
-use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row};
 
 use crate::error::{Policy, describe, policy_of, to_error};
@@ -63,6 +63,13 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
+    /// Whether any certificate of an authority will do. sqlx trusts the public authorities beside
+    /// those of `sslrootcert`, and has no option to leave them out.
+    pub fn trusts_any_host(&self) -> bool {
+        let mut hosts = self.hosts.iter();
+        hosts.any(|host| matches!(host.get_ssl_mode(), PgSslMode::VerifyCa))
+    }
+
     /// The same servers, for sessions of a name.
     #[must_use]
     pub fn named(&self, name: &str) -> Self {

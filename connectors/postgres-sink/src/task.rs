@@ -32,6 +32,12 @@ impl PostgresSinkTask {
     pub fn new(config: PostgresSinkConfig, context: &TaskContext) -> Self {
         let config = Arc::new(config);
         let name = format!("ferrule:{}:{}", context.connector, context.task);
+        if config.servers.trusts_any_host() {
+            tracing::warn!(
+                "sslmode=verify-ca also takes certificates of the public authorities, for any host: \
+                 verify-full takes those for the server's name only"
+            );
+        }
         Self {
             servers: config.servers.named(&name),
             session: None,
