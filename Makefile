@@ -50,7 +50,7 @@ chaos: cargo services plugins ## Let 200 random faults happen while records flow
 # (of bin and lib) FERRULE_POSTGRES names. Without it the first test fails and says so.
 timescale: cargo services plugins ## Run the tests of the sink and the example systems on TimescaleDB
 	$(CARGO) build --locked --workspace --bins --tests
-	FERRULE_TIMESCALE=1 $(CARGO) test --locked -p postgres-sink --test hypertables --test sink
+	FERRULE_TIMESCALE=1 $(CARGO) test --locked --workspace --test hypertables --test sink
 	FERRULE_TIMESCALE=1 $(CARGO) test --locked --workspace --test it -- systems::
 
 bench: cargo services plugins ## Measure the drain into Postgres against plain COPY, and the plugin host
@@ -68,7 +68,7 @@ bench-scale: cargo services plugins ## Measure partitions, connectors, record si
 lint: cargo tools ## Check format, lints and docs; licences too when cargo-deny is installed
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked -p postgres-sink --test hypertables -- -D warnings
+	$(CARGO) clippy --locked --workspace --test hypertables -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	cd plugins && $(CARGO) fmt --all --check
 	cd plugins && $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
