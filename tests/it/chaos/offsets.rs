@@ -49,6 +49,10 @@ async fn delete_before(kafka: &TestKafka, ledger: &Ledger<'_>, offset: i64) -> R
 /// Deletes the topic and creates it anew, with records of its own.
 async fn make_anew(kafka: &TestKafka, ledger: &Ledger<'_>, count: i64) -> Result<()> {
     kafka.delete_topic(&ledger.name).await?;
+    create_again(kafka, ledger, count).await
+}
+
+async fn create_again(kafka: &TestKafka, ledger: &Ledger<'_>, count: i64) -> Result<()> {
     wait_until(LIMIT, "the topic to be gone", async || {
         Ok(kafka.create_topic(&ledger.name, 1).await.is_ok())
     })
@@ -143,4 +147,30 @@ async fn what_is_gone_in_front_of_the_stored_offset_is_not_missed() -> Result<()
     put(rest, &ledger, "resume").await?;
     ledger.complete(rest).await?;
     ledger.audit().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_comes_back_to_a_running_task_is_seen_to_be_another() -> Result<()> {
+    let (kafka, ledger) = (TestKafka::shared().await?, Ledger::shared("back", 1).await?);
+    let worker = TestWorker::shared().await?;
+    let rest = worker.rest();
+    let soon = [(
+        "consumer.override.topic.metadata.refresh.interval.ms",
+        "500",
+    )];
+    ledger.deploy(rest, &soon).await?;
+    ledger.produce(100).await?;
+    ledger.complete(rest).await?;
+    kafka.delete_topic(&ledger.name).await?;
+    let revoked = format!("revoked partition={}-0", ledger.name);
+    wait_until(LIMIT, "the group to notice", async || {
+        Ok(worker.log()?.contains(&revoked))
+    })
+    .await?;
+    create_again(kafka, &ledger, 150).await?;
+    let trace = ledger.failure(rest).await?;
+    // By its first record at the latest; as a rule while it has none yet.
+    ensure!(trace.contains("created anew"), "{trace}");
+    ensure!(ledger.rows().await? == 100, "rows were written or lost");
+    Ok(())
 }
