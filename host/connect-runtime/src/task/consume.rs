@@ -1,26 +1,23 @@
 //! Stage 1: poll Kafka into batches, one for each partition.
 
+mod rebalance;
 mod record;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use connect_api::{Error, GroupMembership, OpenedPartition, RawRecord, Result, TopicPartition};
-use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{
-    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol,
-};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
-use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, info, warn};
 
-use record::{copy, size, timestamp};
+pub use rebalance::Rebalance;
+use rebalance::{Context, release};
+use record::{Arena, size, timestamp};
 
 /// How long Kafka may take to answer a question that can as well be asked later.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -31,21 +28,6 @@ const ANSWER: Duration = Duration::from_secs(15);
 const UNSETTLED: Duration = Duration::from_secs(2);
 /// How often the client is woken meanwhile.
 const NUDGE: Duration = Duration::from_millis(50);
-
-/// A change of the assignment that Kafka asks for.
-#[derive(Debug)]
-pub enum Rebalance {
-    /// These partitions are ours once [`Consumer::assign`] says where to start.
-    Assign(Vec<TopicPartition>),
-    /// These partitions are to be given up with [`Consumer::unassign`]; `lost` when they already
-    /// have another owner.
-    Revoke {
-        /// Which.
-        partitions: Vec<TopicPartition>,
-        /// Too late for a commit.
-        lost: bool,
-    },
-}
 
 /// Records of one partition as Kafka has them.
 #[derive(Debug)]
@@ -89,67 +71,6 @@ pub struct PollLimits {
     pub bytes: usize,
 }
 
-struct Context {
-    rebalances: Mutex<VecDeque<Rebalance>>,
-    closing: AtomicBool,
-}
-
-impl ClientContext for Context {
-    fn error(&self, error: KafkaError, reason: &str) {
-        // That a partition was read to its end is news, and no error.
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            warn!(%error, reason, "consumer");
-        }
-    }
-}
-
-impl ConsumerContext for Context {
-    /// Puts the change down for the task's loop, which first has to drain or to ask the sink for
-    /// offsets. The group waits for the answer; heartbeats go on meanwhile.
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        kind: RDKafkaRespErr,
-        partitions: &mut TopicPartitionList,
-    ) {
-        let assign = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        if self.closing.load(Ordering::Acquire) {
-            // Nobody is left to take the change up, and closing waits for the answer.
-            if let (false, Err(error)) = (assign, release(consumer, partitions)) {
-                warn!(%error, "cannot give the partitions up");
-            }
-            return;
-        }
-        let listed = partitions.elements();
-        let listed = listed
-            .iter()
-            .map(|p| TopicPartition::new(p.topic(), p.partition()))
-            .collect();
-        let change = if assign {
-            Rebalance::Assign(listed)
-        } else {
-            Rebalance::Revoke {
-                partitions: listed,
-                lost: consumer.assignment_lost(),
-            }
-        };
-        self.rebalances
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back(change);
-    }
-}
-
-fn release<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    partitions: &TopicPartitionList,
-) -> std::result::Result<(), KafkaError> {
-    match consumer.rebalance_protocol() {
-        RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
-        _ => consumer.unassign(),
-    }
-}
-
 struct Owned {
     source: Arc<TopicPartition>,
     position: i64,
@@ -168,7 +89,7 @@ pub struct Consumer {
     /// Where partitions are to go on, and the timestamps of the records in front of that.
     expected: HashMap<TopicPartition, (i64, i64)>,
     reset: Reset,
-    arena: BytesMut,
+    arena: Arena,
     /// The topic that stands for the subscription; none for a pattern.
     topic: Option<String>,
     /// The last step of a rebalance, and the last nudge.
@@ -210,12 +131,10 @@ impl Consumer {
             .set("auto.offset.reset", "error")
             .set("enable.partition.eof", "true")
             .set("enable.auto.commit", "false");
-        let context = Context {
-            rebalances: Mutex::new(VecDeque::new()),
-            closing: AtomicBool::new(false),
-        };
         let invalid = |e: KafkaError| Error::config(format!("consumer: {e}"));
-        let inner: BaseConsumer<Context> = config.create_with_context(context).map_err(invalid)?;
+        let inner: BaseConsumer<Context> = config
+            .create_with_context(Context::default())
+            .map_err(invalid)?;
         match subscription {
             Subscription::Topics(topics) => {
                 let topics: Vec<_> = topics.iter().map(String::as_str).collect();
@@ -236,7 +155,7 @@ impl Consumer {
             owned: Vec::new(),
             expected: HashMap::new(),
             reset,
-            arena: BytesMut::new(),
+            arena: Arena::default(),
             topic,
             stepped: now,
             nudged: now,
@@ -315,7 +234,7 @@ impl Consumer {
                 verify(owned, &batch.source, &message)?;
                 continue;
             }
-            let record = copy(&message, arena);
+            let record = arena.copy(&message);
             let size = size(&record);
             (batch.next_offset, batch.bytes) = (record.offset + 1, batch.bytes + size);
             batch.records.push(record);
@@ -369,11 +288,7 @@ impl Consumer {
 
     /// The next change of the assignment.
     pub fn rebalance(&mut self) -> Option<Rebalance> {
-        let rebalances = &self.inner.client().context().rebalances;
-        let change = rebalances
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front();
+        let change = self.inner.client().context().next();
         if change.is_some() {
             self.stepped = Instant::now();
         }
@@ -595,11 +510,7 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        self.inner
-            .client()
-            .context()
-            .closing
-            .store(true, Ordering::Release);
+        self.inner.client().context().close();
         // What was put down and not taken up would keep the client from closing.
         while let Some(change) = self.rebalance() {
             if let Rebalance::Revoke { partitions, .. } = change {

@@ -1,36 +1,70 @@
 //! A record as the client has it, copied out.
 
+use std::collections::VecDeque;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use connect_api::{RawHeader, RawRecord, TimestampType};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
 
-/// Copies the record out of the client: all of a batch share one buffer.
-pub(super) fn copy(message: &BorrowedMessage<'_>, arena: &mut BytesMut) -> RawRecord {
-    const ARENA: usize = 256 * 1024;
-    let mut keep = |bytes: &[u8]| -> Bytes {
-        if arena.capacity() - arena.len() < bytes.len() {
-            *arena = BytesMut::with_capacity(ARENA.max(bytes.len()));
+/// Bytes of a buffer; what is larger has one of its own.
+const BUFFER: usize = 256 * 1024;
+/// Full buffers that are remembered. A task has fewer in use, unless its records are large.
+const REMEMBERED: usize = 32;
+
+/// Where records are copied to: they share buffers, and a buffer is used again once all of its
+/// records are gone. The allocator would put small things in the gap, and keep it.
+#[derive(Default)]
+pub(super) struct Arena {
+    current: BytesMut,
+    /// Those that are full, the oldest first.
+    full: VecDeque<BytesMut>,
+}
+
+impl Arena {
+    /// Copies the record out of the client.
+    pub(super) fn copy(&mut self, message: &BorrowedMessage<'_>) -> RawRecord {
+        let headers = message.headers().map(|headers| {
+            let headers = headers.iter();
+            headers
+                .map(|h| RawHeader {
+                    name: h.key.into(),
+                    value: h.value.map(|value| self.keep(value)),
+                })
+                .collect()
+        });
+        let (timestamp, timestamp_type) = timestamp(message);
+        RawRecord {
+            offset: message.offset(),
+            key: message.key().map(|key| self.keep(key)),
+            value: message.payload().map(|value| self.keep(value)),
+            headers: headers.unwrap_or_default(),
+            timestamp,
+            timestamp_type,
         }
-        arena.put_slice(bytes);
-        arena.split().freeze()
-    };
-    let headers = message.headers().map(|headers| {
-        let headers = headers.iter();
-        headers
-            .map(|h| RawHeader {
-                name: h.key.into(),
-                value: h.value.map(&mut keep),
-            })
-            .collect()
-    });
-    let (timestamp, timestamp_type) = timestamp(message);
-    RawRecord {
-        offset: message.offset(),
-        key: message.key().map(&mut keep),
-        value: message.payload().map(&mut keep),
-        headers: headers.unwrap_or_default(),
-        timestamp,
-        timestamp_type,
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Bytes {
+        if bytes.len() > BUFFER {
+            return Bytes::copy_from_slice(bytes);
+        }
+        if self.current.capacity() < bytes.len() {
+            let next = self.next();
+            let full = std::mem::replace(&mut self.current, next);
+            if self.full.len() == REMEMBERED {
+                self.full.pop_front();
+            }
+            self.full.push_back(full);
+        }
+        self.current.put_slice(bytes);
+        self.current.split().freeze()
+    }
+
+    /// A buffer that nobody uses any more, or else a new one.
+    fn next(&mut self) -> BytesMut {
+        let mut full = self.full.iter_mut();
+        let free = full.position(|buffer| buffer.try_reclaim(BUFFER));
+        let free = free.and_then(|at| self.full.remove(at));
+        free.unwrap_or_else(|| BytesMut::with_capacity(BUFFER))
     }
 }
 
@@ -51,5 +85,46 @@ pub(super) fn timestamp(message: &BorrowedMessage<'_>) -> (Option<i64>, Timestam
         Timestamp::NotAvailable => (None, TimestampType::None),
         Timestamp::CreateTime(ms) => (Some(ms), TimestampType::CreateTime),
         Timestamp::LogAppendTime(ms) => (Some(ms), TimestampType::LogAppendTime),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PIECE: usize = 1024;
+
+    /// A buffer full of pieces, each with another number.
+    fn fill(arena: &mut Arena) -> Vec<Bytes> {
+        let pieces = 0..BUFFER / PIECE;
+        pieces.map(|n| arena.keep(&[n as u8; PIECE])).collect()
+    }
+
+    fn is_whole(pieces: &[Bytes]) -> bool {
+        let pieces = pieces.iter().enumerate();
+        pieces
+            .into_iter()
+            .all(|(n, piece)| piece == &[n as u8; PIECE][..])
+    }
+
+    #[test]
+    fn a_buffer_is_used_again_once_its_records_are_gone() {
+        let mut arena = Arena::default();
+        let first = fill(&mut arena);
+        let second = fill(&mut arena);
+        let address = first[0].as_ptr();
+        assert_ne!(second[0].as_ptr(), address);
+        assert!(is_whole(&first));
+        drop(first);
+        let third = fill(&mut arena);
+        assert_eq!(third[0].as_ptr(), address);
+        assert!(is_whole(&second) && is_whole(&third));
+    }
+
+    #[test]
+    fn what_is_large_has_a_buffer_of_its_own() {
+        let mut arena = Arena::default();
+        assert_eq!(arena.keep(&vec![7; BUFFER + 1]).len(), BUFFER + 1);
+        assert_eq!(arena.keep(b"small"), &b"small"[..]);
     }
 }

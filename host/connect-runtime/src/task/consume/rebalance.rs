@@ -1,0 +1,108 @@
+//! What the client calls back: changes of the assignment are put down for the task's loop.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use connect_api::TopicPartition;
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+use tracing::warn;
+
+/// A change of the assignment that Kafka asks for.
+#[derive(Debug)]
+pub enum Rebalance {
+    /// These partitions are ours once [`super::Consumer::assign`] says where to start.
+    Assign(Vec<TopicPartition>),
+    /// These partitions are to be given up with [`super::Consumer::unassign`]; `lost` when they already
+    /// have another owner.
+    Revoke {
+        /// Which.
+        partitions: Vec<TopicPartition>,
+        /// Too late for a commit.
+        lost: bool,
+    },
+}
+
+/// What the client calls back.
+#[derive(Default)]
+pub(super) struct Context {
+    rebalances: Mutex<VecDeque<Rebalance>>,
+    closing: AtomicBool,
+}
+
+impl Context {
+    /// The next change that waits.
+    pub(super) fn next(&self) -> Option<Rebalance> {
+        let mut waiting = self
+            .rebalances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.pop_front()
+    }
+
+    /// From now on nobody takes changes up.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // That a partition was read to its end is news, and no error.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            warn!(%error, reason, "consumer");
+        }
+    }
+}
+
+impl ConsumerContext for Context {
+    /// Puts the change down for the task's loop, which first has to drain or to ask the sink for
+    /// offsets. The group waits for the answer; heartbeats go on meanwhile.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        kind: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let assign = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::Acquire) {
+            // Nobody is left to take the change up, and closing waits for the answer.
+            if let (false, Err(error)) = (assign, release(consumer, partitions)) {
+                warn!(%error, "cannot give the partitions up");
+            }
+            return;
+        }
+        let listed = partitions.elements();
+        let listed = listed
+            .iter()
+            .map(|p| TopicPartition::new(p.topic(), p.partition()))
+            .collect();
+        let change = if assign {
+            Rebalance::Assign(listed)
+        } else {
+            Rebalance::Revoke {
+                partitions: listed,
+                lost: consumer.assignment_lost(),
+            }
+        };
+        self.rebalances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(change);
+    }
+}
+
+/// Gives partitions up by the protocol of the group.
+pub(super) fn release<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &TopicPartitionList,
+) -> Result<(), KafkaError> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
+        _ => consumer.unassign(),
+    }
+}
