@@ -2,22 +2,24 @@
 
 mod rebalance;
 mod record;
+mod start;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, GroupMembership, OpenedPartition, RawRecord, Result, TopicPartition};
+use connect_api::{Error, GroupMembership, RawRecord, Result, TopicPartition};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, info, warn};
 
 pub use rebalance::Rebalance;
 use rebalance::{Context, release};
-use record::{Arena, size, timestamp};
+use record::{Arena, size};
+use start::verify;
 
 /// How long Kafka may take to answer a question that can as well be asked later.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -309,105 +311,6 @@ impl Consumer {
         Some(Arc::new(membership))
     }
 
-    /// Where to start partitions that the sink has no offset for: at what the group has committed
-    /// (so that a connector moved here from Kafka Connect goes on where it was), else by
-    /// `auto.offset.reset`.
-    ///
-    /// # Errors
-    /// [`connect_api::ErrorKind::Retriable`] when Kafka does not answer.
-    pub fn starts(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, i64)>> {
-        let mut asked = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            asked.add_partition(&partition.topic, partition.partition);
-        }
-        let committed = self
-            .inner
-            .committed_offsets(asked, ANSWER)
-            .map_err(no_answer)?;
-        let start = |partition: &TopicPartition| {
-            let known = committed.find_partition(&partition.topic, partition.partition);
-            if let Some(Offset::Offset(offset)) = known.map(|p| p.offset()) {
-                return Ok((partition.clone(), offset));
-            }
-            let (low, high) = self.watermarks(partition)?;
-            match self.reset {
-                Reset::Earliest => Ok((partition.clone(), low)),
-                Reset::Latest => Ok((partition.clone(), high)),
-                Reset::None => Err(Error::fatal(format!(
-                    "no offset is known for {partition}, and auto.offset.reset is none"
-                ))),
-            }
-        };
-        partitions.iter().map(start).collect()
-    }
-
-    /// Checks that the log still has what the sink goes on from. The partitions whose record in
-    /// front of that is there and known, with where to go on and its timestamp.
-    ///
-    /// # Errors
-    /// [`connect_api::ErrorKind::Fatal`] when it has not: going on would lose records in silence.
-    pub fn check_stored(
-        &self,
-        opened: &[OpenedPartition],
-    ) -> Result<Vec<(TopicPartition, (i64, i64))>> {
-        let mut known = Vec::new();
-        for OpenedPartition {
-            source,
-            next_offset,
-            last_timestamp,
-            ..
-        } in opened
-        {
-            let Some(stored) = *next_offset else { continue };
-            let (low, high) = self.watermarks(source)?;
-            if (low..=high).contains(&stored) {
-                let timestamp = last_timestamp.filter(|_| low < stored);
-                known.extend(timestamp.map(|timestamp| (source.clone(), (stored, timestamp))));
-                continue;
-            }
-            let why = if stored < low {
-                "retention has passed it, and the records between are gone"
-            } else {
-                "the topic was deleted and created anew, or its end was lost"
-            };
-            return Err(Error::fatal(format!(
-                "the stored offset {stored} of {source} is outside its log ({low} to {high}): \
-                 {why}; stop the connector and set or reset its offsets"
-            )));
-        }
-        Ok(known)
-    }
-
-    /// When the partitions are next read from there, they are read from one record in front of it,
-    /// which must have this timestamp: else it is another topic's of the same name.
-    pub fn expect(&mut self, known: Vec<(TopicPartition, (i64, i64))>) {
-        self.expected.extend(known);
-    }
-
-    /// What the record in front of each of the starts has to be, where that is known.
-    fn expecting(&mut self, starts: &[(TopicPartition, i64)]) -> Vec<Option<i64>> {
-        let Self {
-            expected, owned, ..
-        } = self;
-        let before = starts.iter().map(|(partition, position)| {
-            let unseen = owned
-                .iter()
-                .find(|o| *o.source == *partition && o.position == *position);
-            let unseen = unseen.and_then(|own| own.before);
-            let known = expected.remove(partition);
-            let known = known.filter(|(at, _)| at == position);
-            known.map(|(_, timestamp)| timestamp).or(unseen)
-        });
-        before.collect()
-    }
-
-    fn watermarks(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
-        let TopicPartition { topic, partition } = partition;
-        self.inner
-            .fetch_watermarks(topic, *partition, ANSWER)
-            .map_err(no_answer)
-    }
-
     /// Takes the partitions, and reads them from the given offsets.
     ///
     /// # Errors
@@ -532,10 +435,6 @@ fn offsets(starts: &[(TopicPartition, i64)], before: &[Option<i64>]) -> TopicPar
     list
 }
 
-fn no_answer(error: KafkaError) -> Error {
-    Error::retriable(format!("Kafka does not answer: {error}"))
-}
-
 /// Errors of the client: which of them end the task.
 fn check(error: KafkaError) -> Result<()> {
     use RDKafkaErrorCode as Code;
@@ -560,28 +459,6 @@ fn check(error: KafkaError) -> Result<()> {
             warn!(%error, "consumer");
             Ok(())
         }
-    }
-}
-
-/// Checks a record that is in front of what is to be handed out, if it is known.
-fn verify(
-    owned: &mut [Owned],
-    source: &Arc<TopicPartition>,
-    message: &BorrowedMessage<'_>,
-) -> Result<()> {
-    let mut owned = owned.iter_mut();
-    let own = owned.find(|o| Arc::ptr_eq(&o.source, source));
-    let Some(own) = own.filter(|own| message.offset() + 1 == own.position) else {
-        return Ok(());
-    };
-    match own.before.take() {
-        Some(known) if timestamp(message).0 != Some(known) => Err(Error::fatal(format!(
-            "the record at offset {} of {source} is not the one that was read there: the topic was \
-             deleted and created anew, or its end was lost; stop the connector and set or reset \
-             its offsets",
-            message.offset()
-        ))),
-        _ => Ok(()),
     }
 }
 
