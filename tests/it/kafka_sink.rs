@@ -1,5 +1,7 @@
 //! The Kafka sink: Kafka to Kafka, each record once whatever stops in between.
 
+mod offsets;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -21,6 +21,8 @@ use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, Owne
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
+mod inspect;
+
 use crate::clients::Clients;
 use crate::producer::Message;
 
@@ -51,7 +53,11 @@ pub(crate) struct Changelog {
 #[derive(Serialize, Deserialize)]
 struct EntryKey<'a>(Cow<'a, str>, Cow<'a, str>, i32, Option<Cow<'a, str>>);
 
+/// By partition and transform: the clock, and the entries.
 type States = BTreeMap<(TopicPartition, Arc<str>), (Option<i64>, BTreeMap<Bytes, StateEntry>)>;
+
+/// Whether the entries of a transform, topic and partition are asked for, and under which name.
+type Wanted<'a> = &'a dyn Fn(&str, &str, i32) -> Option<(TopicPartition, Arc<str>)>;
 
 impl Changelog {
     pub(crate) fn new(
@@ -175,6 +181,27 @@ impl Changelog {
         }
     }
 
+    /// Counts the partitions of the topic, and makes nothing. Whether it is there.
+    pub(crate) fn find(&self) -> Result<bool> {
+        let topic = &self.config.topic;
+        let consumer: BaseConsumer = self
+            .clients
+            .consumer
+            .create()
+            .map_err(|e| Error::config(format!("consumer: {e}")))?;
+        let metadata = consumer.fetch_metadata(Some(topic), LIMIT);
+        let metadata = metadata.map_err(|e| unread(&e))?;
+        let found = metadata
+            .topics()
+            .first()
+            .map_or(0, |t| t.partitions().len());
+        let found = i32::try_from(found).map_err(|e| unread(&e))?;
+        if found > 0 {
+            self.partitions.get_or_init(|| found);
+        }
+        Ok(found > 0)
+    }
+
     /// The state of the partitions. The group's offsets must be stable: nobody else writes their
     /// state any more then, and what was written is at least on its way to be committed.
     pub(crate) fn read(
@@ -182,23 +209,19 @@ impl Changelog {
         partitions: &[TopicPartition],
     ) -> Result<HashMap<TopicPartition, Vec<StoredState>>> {
         let homes: Result<BTreeSet<i32>> = partitions.iter().map(|p| self.home(p)).collect();
-        let homes = homes?;
-        let mut states = States::new();
-        let consumer = self.reader(&homes)?;
-        // A partition that others write to meanwhile may end more than once.
-        let mut open = homes;
-        let until = Instant::now() + LIMIT;
-        while !open.is_empty() {
-            match consumer.poll(LIMIT) {
-                Some(Ok(message)) => self.take(&message, partitions, &mut states)?,
-                Some(Err(KafkaError::PartitionEOF(home))) => {
-                    open.remove(&home);
-                }
-                Some(Err(error)) if Instant::now() > until => return Err(unread(&error)),
-                Some(Err(_)) => {}
-                None => return Err(unread(&"it does not end")),
-            }
-        }
+        let wanted = |transform: &str, topic: &str, partition| {
+            let at = |p: &&TopicPartition| p.partition == partition && *p.topic == *topic;
+            let source = partitions.iter().find(at)?;
+            let store = self.stores.iter().find(|s| *s.transform == *transform);
+            // Without stores, all of them are asked for.
+            let name = match store {
+                Some(store) => Arc::clone(&store.transform),
+                None if self.stores.is_empty() => transform.into(),
+                None => return None,
+            };
+            Some((source.clone(), name))
+        };
+        let states = self.states(homes?, &wanted)?;
         let mut found: HashMap<TopicPartition, Vec<StoredState>> = HashMap::new();
         for ((source, transform), (clock, entries)) in states {
             found.entry(source).or_default().push(StoredState {
@@ -208,6 +231,27 @@ impl Changelog {
             });
         }
         Ok(found)
+    }
+
+    /// What these partitions of the topic have of what is asked for.
+    fn states(&self, homes: BTreeSet<i32>, wanted: Wanted<'_>) -> Result<States> {
+        let mut states = States::new();
+        let consumer = self.reader(&homes)?;
+        // A partition that others write to meanwhile may end more than once.
+        let mut open = homes;
+        let until = Instant::now() + LIMIT;
+        while !open.is_empty() {
+            match consumer.poll(LIMIT) {
+                Some(Ok(message)) => self.take(&message, wanted, &mut states)?,
+                Some(Err(KafkaError::PartitionEOF(home))) => {
+                    open.remove(&home);
+                }
+                Some(Err(error)) if Instant::now() > until => return Err(unread(&error)),
+                Some(Err(_)) => {}
+                None => return Err(unread(&"it does not end")),
+            }
+        }
+        Ok(states)
     }
 
     /// A consumer at the beginning of the partitions, which sees all that was written so far: it
@@ -250,7 +294,7 @@ impl Changelog {
     fn take(
         &self,
         message: &BorrowedMessage<'_>,
-        partitions: &[TopicPartition],
+        wanted: Wanted<'_>,
         states: &mut States,
     ) -> Result<()> {
         let damaged = || {
@@ -265,16 +309,10 @@ impl Changelog {
         let key = message.key().ok_or_else(damaged)?;
         let EntryKey(transform, topic, partition, key) =
             serde_json::from_slice(key).map_err(|_| damaged())?;
-        let source = partitions
-            .iter()
-            .find(|p| p.partition == partition && *p.topic == *topic);
-        let store = self.stores.iter().find(|s| *s.transform == *transform);
-        let (Some(source), Some(store)) = (source, store) else {
+        let Some(store) = wanted(&transform, &topic, partition) else {
             return Ok(());
         };
-        let state = states
-            .entry((source.clone(), Arc::clone(&store.transform)))
-            .or_default();
+        let state = states.entry(store).or_default();
         match (key, message.payload()) {
             (None, clock) => {
                 let number = |text| std::str::from_utf8(text).ok()?.parse().ok();

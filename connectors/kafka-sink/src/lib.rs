@@ -4,6 +4,7 @@
 //! The records of a transaction and the offsets that they came from are committed together by
 //! Kafka's own transactions (KIP-98, KIP-447).
 
+mod alter;
 mod changelog;
 mod clients;
 mod config;
@@ -13,10 +14,13 @@ mod task;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use connect_api::{
-    Config, ConfigDef, ConfigValue, Error, Properties, Result, SinkConnector, SinkTask, TaskContext,
+    Config, ConfigDef, ConfigValue, Error, OffsetChange, Properties, Result, SinkConnector,
+    SinkTask, StateQuery, StateRow, TaskContext,
 };
 
+use changelog::Changelog;
 pub use clients::Clients;
 use config::KafkaSinkConfig;
 use task::KafkaSinkTask;
@@ -43,6 +47,7 @@ impl Default for KafkaSinkConnector {
     }
 }
 
+#[async_trait]
 impl SinkConnector for KafkaSinkConnector {
     fn classes(&self) -> &'static [&'static str] {
         &["FerruleKafkaSink"]
@@ -63,10 +68,50 @@ impl SinkConnector for KafkaSinkConnector {
     fn validate(&self, _: &Properties, _: &mut Vec<ConfigValue>) {}
 
     fn task(&self, config: &Config, context: &TaskContext) -> Result<Box<dyn SinkTask>> {
-        let clients = context.clients.as_ref();
-        let clients = clients.and_then(|c| Arc::clone(c).downcast::<Clients>().ok());
-        let clients = clients.ok_or_else(|| Error::fatal("the worker lends no Kafka clients"))?;
+        let clients = lent(context)?;
         let config = KafkaSinkConfig::resolve(config, &context.connector)?;
         Ok(Box::new(KafkaSinkTask::new(config, context, clients)))
     }
+
+    async fn state(
+        &self,
+        config: &Config,
+        context: &TaskContext,
+        query: &StateQuery,
+    ) -> Result<Vec<StateRow>> {
+        let clients = lent(context)?;
+        let config = KafkaSinkConfig::resolve(config, &context.connector)?;
+        let query = query.clone();
+        let changelog = Changelog::new(config.changelog, clients, Vec::new());
+        apart(move || changelog.inspect(&query)).await
+    }
+
+    /// The offsets are the group's, whom the worker changes; the state is kept here.
+    async fn alter_offsets(
+        &self,
+        config: &Config,
+        context: &TaskContext,
+        change: &OffsetChange,
+    ) -> Result<bool> {
+        let clients = lent(context)?;
+        let connector = context.connector.clone();
+        let config = KafkaSinkConfig::resolve(config, &connector)?;
+        let change = change.clone();
+        if config.exactly_once {
+            apart(move || alter::alter(config.changelog, &clients, &connector, &change)).await?;
+        }
+        Ok(false)
+    }
+}
+
+fn lent(context: &TaskContext) -> Result<Arc<Clients>> {
+    let clients = context.clients.as_ref();
+    let clients = clients.and_then(|c| Arc::clone(c).downcast::<Clients>().ok());
+    clients.ok_or_else(|| Error::fatal("the worker lends no Kafka clients"))
+}
+
+/// Work that blocks, on a thread of its own.
+async fn apart<R: Send + 'static>(work: impl FnOnce() -> Result<R> + Send + 'static) -> Result<R> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Error::fatal("the client's thread panicked"))?
 }

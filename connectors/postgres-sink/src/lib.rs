@@ -81,30 +81,32 @@ impl SinkConnector for PostgresSinkConnector {
     async fn state(
         &self,
         config: &Config,
-        connector: &str,
+        context: &TaskContext,
         query: &StateQuery,
     ) -> Result<Vec<StateRow>> {
         let config = PostgresSinkConfig::resolve(config)?;
-        inspect::state(&config, connector, query).await
+        inspect::state(&config, &context.connector, query).await
     }
 
     async fn alter_offsets(
         &self,
         config: &Config,
-        connector: &str,
+        context: &TaskContext,
         change: &OffsetChange,
     ) -> Result<bool> {
         let config = PostgresSinkConfig::resolve(config)?;
         if config.delivery != Delivery::ExactlyOnce {
             return Ok(false);
         }
-        let servers = config.servers.named(&format!("ferrule:{connector}"));
+        let servers = config
+            .servers
+            .named(&format!("ferrule:{}", context.connector));
         let keeps = Keeps {
             offsets: true,
             state: false,
         };
         let mut session = Session::connect(&servers, keeps, false).await?;
-        offsets::alter(&mut session, connector, change).await?;
+        offsets::alter(&mut session, &context.connector, change).await?;
         Ok(true)
     }
 }

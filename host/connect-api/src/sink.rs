@@ -10,7 +10,7 @@ use crate::{
     StateQuery, StateRow, StateStore, StoredState, TopicPartition,
 };
 
-/// Tells a task who it is.
+/// Tells a task who it is, or a connector as a whole, which is task 0 then.
 #[derive(Clone, Debug)]
 pub struct TaskContext {
     /// The connector's name.
@@ -79,7 +79,7 @@ pub trait SinkConnector: Send + Sync {
     async fn state(
         &self,
         _config: &Config,
-        _connector: &str,
+        _context: &TaskContext,
         _query: &StateQuery,
     ) -> Result<Vec<StateRow>> {
         Err(Error::config("the sink keeps no state of transforms"))
@@ -93,10 +93,10 @@ pub trait SinkConnector: Send + Sync {
     async fn alter_offsets(
         &self,
         config: &Config,
-        connector: &str,
+        context: &TaskContext,
         change: &OffsetChange,
     ) -> Result<bool> {
-        let _ = (config, connector, change);
+        let _ = (config, context, change);
         Ok(false)
     }
 }

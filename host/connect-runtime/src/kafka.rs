@@ -1,6 +1,7 @@
 //! Kafka clients: their settings, Java's names brought to librdkafka's, and the producer.
 
 mod producer;
+pub mod settings;
 
 use connect_api::{Error, Properties, Result};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::{Error, Properties, Result, TaskContext};
-use kafka_sink::Clients;
-use rdkafka::config::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, info_span, warn};
 
 use crate::config::WorkerConfig;
 use crate::config_provider::Provided;
 use crate::errors::{DeadLetterQueue, ErrorConfig, ErrorReporter};
-use crate::kafka::client_config;
+use crate::kafka::settings::{ClientSettings, overrides};
 use crate::metrics::TaskMetrics;
 use crate::plugins::Plugins;
 use crate::task::{
@@ -237,7 +235,7 @@ impl TaskStart {
             .ok_or_else(|| Error::config(format!("connector.class {class} is not known")))?;
         let sink_config = sink.config_def().parse(&sink.normalise(config))?;
         let context = TaskContext {
-            clients: Some(Arc::new(self.clients()?)),
+            clients: Some(Arc::new(self.settings().lent()?)),
             ..context.clone()
         };
         let mut sink_task = sink.task(&sink_config, &context)?;
@@ -254,7 +252,7 @@ impl TaskStart {
         let sink_keeps = sink_task.keeps_dead_letters();
         let errors = Arc::new(self.error_reporter(sink_keeps, Arc::clone(&metrics))?);
         let overrides = overrides(config, "consumer.override.");
-        let consumer_config = self.consumer_config(&overrides)?;
+        let consumer_config = self.settings().consumer(&overrides)?;
         let consumer = Consumer::new(consumer_config, &subscription(config))?;
         let writer = Writer::start(
             WriterParts {
@@ -281,25 +279,12 @@ impl TaskStart {
         }))
     }
 
-    /// What a sink that writes to this cluster may use.
-    fn clients(&self) -> Result<Clients> {
-        Ok(Clients {
-            producer: self.client("producer.", "connector-producer")?,
-            consumer: self.consumer_config(&overrides(&self.config, "consumer.override."))?,
-            admin: self.client("admin.", "connector-adminclient")?,
-        })
-    }
-
-    /// The worker's settings of a kind of client, with the connector's overrides.
-    fn client(&self, prefix: &str, id: &str) -> Result<ClientConfig> {
-        let TaskContext {
-            connector, task, ..
-        } = &self.context;
-        let mut properties = self.worker.client_properties(prefix);
-        properties.extend(overrides(&self.config, &format!("{prefix}override.")));
-        let id = format!("{id}-{connector}-{task}");
-        properties.entry("client.id".into()).or_insert(id);
-        client_config(&properties)
+    fn settings(&self) -> ClientSettings<'_> {
+        ClientSettings {
+            worker: &self.worker,
+            context: &self.context,
+            config: &self.config,
+        }
     }
 
     fn error_reporter(&self, sink_keeps: bool, metrics: Arc<TaskMetrics>) -> Result<ErrorReporter> {
@@ -313,8 +298,12 @@ impl TaskStart {
         let queue = match &errors.dead_letter_topic {
             None => None,
             Some(topic) => {
-                let admin = self.client("admin.", "connector-dlq-adminclient")?;
-                let producer = self.client("producer.", "connector-dlq-producer")?;
+                let admin = self
+                    .settings()
+                    .client("admin.", "connector-dlq-adminclient")?;
+                let producer = self
+                    .settings()
+                    .client("producer.", "connector-dlq-producer")?;
                 let replication = errors.dead_letter_replication;
                 runtime.block_on(DeadLetterQueue::create_topic(topic, replication, &admin))?;
                 Some(DeadLetterQueue::new(topic, context, &producer)?)
@@ -322,34 +311,6 @@ impl TaskStart {
         };
         let reporter = ErrorReporter::new(errors, (queue, sink_keeps), metrics, runtime.clone());
         Ok(reporter)
-    }
-
-    fn consumer_config(&self, overrides: &Properties) -> Result<ClientConfig> {
-        let TaskContext {
-            connector, task, ..
-        } = &self.context;
-        let mut properties = self.worker.client_properties("consumer.");
-        properties.extend(overrides.clone());
-        let new_protocol = properties
-            .get("group.protocol")
-            .is_some_and(|p| p == "consumer");
-        for (key, value) in CONSUMER_DEFAULTS {
-            properties
-                .entry((*key).into())
-                .or_insert_with(|| (*value).into());
-        }
-        if !new_protocol {
-            let assignor = "partition.assignment.strategy";
-            properties
-                .entry(assignor.into())
-                .or_insert_with(|| "cooperative-sticky".into());
-        }
-        properties
-            .entry("group.id".into())
-            .or_insert_with(|| format!("connect-{connector}"));
-        let id = format!("connector-consumer-{connector}-{task}");
-        properties.entry("client.id".into()).or_insert(id);
-        client_config(&properties)
     }
 
     /// Of the bytes that a task may hold, a quarter goes into one transaction: one is written and
@@ -373,34 +334,6 @@ const DEFAULT_RECORDS: usize = 2000;
 
 /// Kafka is told of offsets at least this often: lag tools look at them.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Where librdkafka's defaults do not suit a sink task.
-const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
-    // Kafka Connect's; without it a new connector would skip what the topic holds.
-    ("auto.offset.reset", "earliest"),
-    // Exactly once is worth nothing when aborted transactions are read.
-    ("isolation.level", "read_committed"),
-    // Per consumer, beside the task's own buffers (Invariant 8). A message in the queue costs half
-    // a kilobyte besides its bytes, and a fetch is unpacked whole.
-    ("queued.max.messages.kbytes", "512"),
-    ("queued.min.messages", "2000"),
-    ("fetch.message.max.bytes", "262144"),
-    // New partitions and topics are seen in seconds.
-    ("topic.metadata.refresh.interval.ms", "10000"),
-    ("fetch.wait.max.ms", "100"),
-    // Once its queue is full the client would not look for a second whether it still is.
-    ("fetch.queue.backoff.ms", "10"),
-    // A member hears of a rebalance with its next heartbeat, and the others wait for it: with the
-    // usual 3 s a connector of several tasks can take that long to write its first row.
-    ("heartbeat.interval.ms", "500"),
-];
-
-fn overrides(config: &Properties, prefix: &str) -> Properties {
-    let stripped = |(key, value): (&String, &String)| {
-        Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))
-    };
-    config.iter().filter_map(stripped).collect()
-}
 
 fn subscription(config: &Properties) -> Subscription {
     match config.get("topics.regex").filter(|p| !p.is_empty()) {

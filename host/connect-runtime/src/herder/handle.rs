@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use connect_api::{ConfigDef, Properties, StateQuery, StateRow};
+use connect_api::{ConfigDef, Properties, StateQuery, StateRow, TaskContext};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, ConfigChange, ConnectorView, Reply, Restart};
 use super::{HerderError, Shared};
 use crate::connector_config::{self, ConfigInfos, GivenConfig};
+use crate::kafka::settings::ClientSettings;
 use crate::plugins::PluginDescription;
 use crate::storage::TargetState;
 
@@ -189,11 +190,28 @@ impl HerderHandle {
         let sink = self.shared.plugins.sink(class);
         let unknown = || HerderError::BadRequest(format!("connector.class {class} is not known"));
         let sink = sink.ok_or_else(unknown)?;
+        let context = self.context(name, &config)?;
         let config = sink.config_def().parse(&sink.normalise(&config))?;
-        match tokio::time::timeout(REQUEST_LIMIT, sink.state(&config, name, query)).await {
+        match tokio::time::timeout(REQUEST_LIMIT, sink.state(&config, &context, query)).await {
             Ok(found) => Ok(found?),
             Err(_) => Err(HerderError::Timeout(REQUEST_LIMIT)),
         }
+    }
+
+    /// What a sink may know of a connector as a whole.
+    fn context(&self, name: &str, config: &Properties) -> Answer<TaskContext> {
+        let mut context = TaskContext {
+            connector: name.to_owned(),
+            task: 0,
+            clients: None,
+        };
+        let settings = ClientSettings {
+            worker: &self.shared.config,
+            context: &context,
+            config,
+        };
+        context.clients = Some(Arc::new(settings.lent()?));
+        Ok(context)
     }
 
     /// All that a config can name.

@@ -47,7 +47,8 @@ impl HerderHandle {
         let class = config.get("connector.class").map_or("", String::as_str);
         if let Some(sink) = self.shared.plugins.sink(class) {
             let sink_config = sink.config_def().parse(&sink.normalise(config))?;
-            sink.alter_offsets(&sink_config, name, &change).await?;
+            let context = self.context(name, config)?;
+            sink.alter_offsets(&sink_config, &context, &change).await?;
         }
         let doing = match change {
             OffsetChange::Alter(_) => "alter",

@@ -1,0 +1,68 @@
+//! Offsets that are altered from outside: the state of their partitions goes with them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use connect_api::{Error, OffsetChange, Result, TopicPartition};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::changelog::{Changelog, ChangelogConfig};
+use crate::clients::Clients;
+use crate::producer::{Failure, Offsets, Producer};
+
+/// Deletes the state of the partitions that are to go on elsewhere, in one transaction with their
+/// offsets. A partition that is to have none needs nothing: whoever opens it deletes its state.
+pub(crate) fn alter(
+    config: ChangelogConfig,
+    clients: &Arc<Clients>,
+    connector: &str,
+    change: &OffsetChange,
+) -> Result<()> {
+    let OffsetChange::Alter(offsets) = change else {
+        return Ok(());
+    };
+    let moved = offsets
+        .iter()
+        .filter_map(|(source, next)| Some((source.clone(), (*next)?)));
+    let (sources, offsets): (Vec<TopicPartition>, Vec<i64>) = moved.unzip();
+    let changelog = Changelog::new(config, Arc::clone(clients), Vec::new());
+    if sources.is_empty() || !changelog.find()? {
+        return Ok(());
+    }
+    let mut deletions = Vec::new();
+    for (source, states) in changelog.read(&sources)? {
+        changelog.deletions(&source, &states, &mut deletions)?;
+    }
+    if deletions.is_empty() {
+        return Ok(());
+    }
+    let mut client = clients.producer.clone();
+    client
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("transactional.id", format!("connect-{connector}-offsets"));
+    let producer = Producer::start(&client, true)?;
+    let consumer: BaseConsumer = clients
+        .consumer
+        .create()
+        .map_err(|e| Error::config(format!("consumer: {e}")))?;
+    // Of no member: Kafka takes it of a group that has none.
+    let membership = consumer
+        .group_metadata()
+        .ok_or_else(|| Error::fatal("the consumer is in no group"))?;
+    let mut positions = TopicPartitionList::with_capacity(sources.len());
+    for (TopicPartition { topic, partition }, next) in sources.iter().zip(offsets) {
+        let added = positions.add_partition_offset(topic, *partition, Offset::Offset(next));
+        added.map_err(|e| Error::fatal(format!("{topic}-{partition}: {e}")))?;
+    }
+    let offsets = Offsets {
+        positions: &positions,
+        membership: &membership,
+    };
+    let done = producer.transaction(&deletions, &HashSet::new(), Some(&offsets));
+    done.map_err(|failure| match failure {
+        Failure::Unknown(error) => Error::fenced(error.chain()),
+        other => other.into_error(),
+    })
+}
