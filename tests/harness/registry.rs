@@ -103,6 +103,14 @@ impl TestRegistry {
         Ok(u32::try_from(id)?)
     }
 
+    /// Sets how schemas of a subject must be compatible, such as `BACKWARD`.
+    pub async fn demand(&self, subject: &str, level: &str) -> Result<()> {
+        let url = format!("{}/config/{subject}", self.url());
+        let request = json!({ "compatibility": level });
+        let response = http::client()?.put(url).json(&request).send().await?;
+        body(response).await.map(drop)
+    }
+
     /// The text of the schema that has this id.
     pub async fn schema(&self, id: u32) -> Result<String> {
         let url = format!("{}/schemas/ids/{id}", self.url());

@@ -1,6 +1,7 @@
 //! The Kafka sink: Kafka to Kafka, each record once whatever stops in between.
 
 mod offsets;
+mod schemas;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -229,7 +230,7 @@ async fn a_record_does_not_go_back_to_its_topic() -> Result<()> {
     ensure!(trace.contains("would go back to the topic"), "{trace}");
     let validated: Value = json!({
         "connector.class": "FerruleKafkaSink", "name": "x", "topics": "t",
-        "output.value.converter": "io.confluent.connect.avro.AvroConverter",
+        "output.value.converter": "io.confluent.connect.protobuf.ProtobufConverter",
     });
     let path = "/connector-plugins/FerruleKafkaSink/config/validate";
     let (_, body) = worker

@@ -1,9 +1,15 @@
 //! The options of the sink.
 
-use connect_api::{Config, ConfigDef, ConfigKey, ConfigType, Importance, Result, Validator};
+use std::sync::Arc;
+
+use connect_api::{
+    Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Error, Importance, Properties,
+    RecordPart, Result, Validator,
+};
+use connect_converters::{SerializerType, serializers};
 
 use crate::changelog::ChangelogConfig;
-use crate::encode::Format;
+use crate::encode::{Format, Writer};
 
 const TOPIC: &str = "topic.name.format";
 const KEY: &str = "output.key.converter";
@@ -13,10 +19,39 @@ const STATE_TOPIC: &str = "state.topic.name";
 const STATE_PARTITIONS: &str = "state.topic.partitions";
 const STATE_REPLICATION: &str = "state.topic.replication.factor";
 
+/// Of the options of JSON, only those that stand on their own.
+const SCHEMAS_ENABLE: &str = "schemas.enable";
+
 pub(crate) fn config_def() -> ConfigDef {
+    let mut keys = own();
+    for part in [KEY, VALUE] {
+        for serializer in serializers() {
+            let theirs = (serializer.config_def)();
+            for mut key in theirs.keys().iter().cloned() {
+                let name = format!("{part}.{}", key.name);
+                if keys.iter().any(|known| known.name == name) {
+                    continue;
+                }
+                if key.name == SCHEMAS_ENABLE {
+                    key.default = Some(Some("false".into()));
+                } else if key.default.is_none() {
+                    // Needed only with one of the classes.
+                    key.default = Some(None);
+                }
+                let class = serializer.class.rsplit('.').next().unwrap_or_default();
+                key.group = Some(format!("{part}: {class}").into());
+                key.name = name.into();
+                keys.push(key);
+            }
+        }
+    }
+    ConfigDef::new(keys)
+}
+
+fn own() -> Vec<ConfigKey> {
     let formats =
         || Validator::Check(|class| Format::named(class).map(drop).map_err(|e| e.chain()));
-    ConfigDef::new(vec![
+    vec![
         ConfigKey::new(
             TOPIC,
             ConfigType::String,
@@ -30,7 +65,9 @@ pub(crate) fn config_def() -> ConfigDef {
             KEY,
             ConfigType::Class,
             Format::CLASSES[0],
-            "How keys are written: as text, as JSON without schemas, or as the bytes that they are.",
+            "How keys are written: as text, as JSON, as Avro, or as the bytes that they are. The \
+             converter's own options stand behind: output.key.converter.schemas.enable, \
+             output.key.converter.schema.registry.url and others.",
         )
         .validator(formats())
         .importance(Importance::Medium),
@@ -38,8 +75,8 @@ pub(crate) fn config_def() -> ConfigDef {
             VALUE,
             ConfigType::Class,
             Format::CLASSES[1],
-            "How values are written: as text, as JSON without schemas, or as the bytes that they \
-             are.",
+            "How values are written: as text, as JSON, as Avro, or as the bytes that they are. \
+             The converter's own options stand behind, as for keys.",
         )
         .validator(formats())
         .importance(Importance::High),
@@ -78,15 +115,66 @@ pub(crate) fn config_def() -> ConfigDef {
         )
         .validator(Validator::AtLeast(-1))
         .importance(Importance::Low),
-    ])
+    ]
+}
+
+/// The options of a part's own class.
+fn options(part: &str, properties: &Properties) -> Properties {
+    let prefix = format!("{part}.");
+    let own = properties.iter();
+    let own = own.filter_map(|(k, v)| Some((k.strip_prefix(&prefix)?.to_owned(), v.clone())));
+    own.collect()
+}
+
+/// Adds what is wrong with the options of the classes that are named.
+pub(crate) fn validate(properties: &Properties, values: &mut [ConfigValue]) {
+    for part in [KEY, VALUE] {
+        let class = properties.get(part).map_or("", |class| class.trim());
+        let Some(Format::Schemas(serializer)) = Format::named(class).ok().map(|format| {
+            let options = options(part, properties);
+            let enabled = options.get(SCHEMAS_ENABLE);
+            format.with_schemas(enabled.is_some_and(|on| on.trim().eq_ignore_ascii_case("true")))
+        }) else {
+            continue;
+        };
+        for missing in (serializer.config_def)().keys() {
+            let name = format!("{part}.{}", missing.name);
+            if missing.default.is_none()
+                && !properties.contains_key(&name)
+                && let Some(value) = values.iter_mut().find(|value| value.name == name)
+            {
+                value.errors.push(format!(
+                    "Missing required configuration \"{name}\" which has no default value."
+                ));
+            }
+        }
+    }
+}
+
+fn writer(config: &Config, name: &str, part: RecordPart) -> Result<Writer> {
+    let enabled = config.flag(&format!("{name}.{SCHEMAS_ENABLE}"));
+    let format = Format::named(config.text(name))?.with_schemas(enabled);
+    let Format::Schemas(serializer) = format else {
+        return Ok(Writer::Plain(format));
+    };
+    let all: Properties = config
+        .resolved()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    let build = |serializer: &SerializerType| {
+        let config = (serializer.config_def)().parse(&options(name, &all))?;
+        (serializer.build)(&config, part)
+    };
+    let built = build(serializer).map_err(|e: Error| e.context(name))?;
+    Ok(Writer::Schemas(Arc::from(built)))
 }
 
 /// What a task is to do.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct KafkaSinkConfig {
     pub topic: String,
-    pub key: Format,
-    pub value: Format,
+    pub key: Writer,
+    pub value: Writer,
     pub exactly_once: bool,
     pub changelog: ChangelogConfig,
 }
@@ -102,8 +190,8 @@ impl KafkaSinkConfig {
                 replication: number(STATE_REPLICATION),
             },
             topic: config.text(TOPIC).to_owned(),
-            key: Format::named(config.text(KEY))?,
-            value: Format::named(config.text(VALUE))?,
+            key: writer(config, KEY, RecordPart::Key)?,
+            value: writer(config, VALUE, RecordPart::Value)?,
             exactly_once: config.text(GUARANTEE).eq_ignore_ascii_case("exactly_once"),
         })
     }

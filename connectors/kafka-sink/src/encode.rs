@@ -1,24 +1,57 @@
 //! Data to bytes.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use connect_api::json;
-use connect_api::{Error, Result, Value};
+use connect_api::{Datum, Error, Result, Value};
+use connect_converters::{Serializer, SerializerType, serializers};
 
 /// How a key or a value is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Format {
     Text,
     Json,
     Bytes,
+    /// With its schema.
+    Schemas(&'static SerializerType),
+}
+
+/// What writes keys or values.
+#[derive(Clone)]
+pub(crate) enum Writer {
+    Plain(Format),
+    Schemas(Arc<dyn Serializer>),
+}
+
+impl Writer {
+    /// Makes ready for a datum: its schema may have to be registered.
+    pub(crate) async fn prepare(&self, topic: &str, datum: &Datum) -> Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Schemas(serializer) => serializer.prepare(topic, datum).await,
+        }
+    }
+
+    /// The bytes of a datum; none for null, which is a tombstone.
+    pub(crate) fn bytes<'a>(&self, topic: &str, datum: &'a Datum) -> Result<Option<Cow<'a, [u8]>>> {
+        match self {
+            Self::Plain(format) => format.bytes(&datum.value),
+            Self::Schemas(serializer) => {
+                let bytes = serializer.from_connect_data(topic, datum)?;
+                Ok(bytes.map(Cow::Owned))
+            }
+        }
+    }
 }
 
 impl Format {
     /// Their classes: Kafka Connect's.
-    pub(crate) const CLASSES: [&'static str; 3] = [
+    pub(crate) const CLASSES: [&'static str; 4] = [
         "org.apache.kafka.connect.storage.StringConverter",
         "org.apache.kafka.connect.json.JsonConverter",
         "org.apache.kafka.connect.converters.ByteArrayConverter",
+        "io.confluent.connect.avro.AvroConverter",
     ];
 
     pub(crate) fn named(class: &str) -> Result<Self> {
@@ -27,6 +60,7 @@ impl Format {
             Some(0) => Ok(Self::Text),
             Some(1) => Ok(Self::Json),
             Some(2) => Ok(Self::Bytes),
+            Some(3) => Self::of(Self::CLASSES[3]),
             _ => Err(Error::config(format!(
                 "This sink writes with {}",
                 Self::CLASSES.join(", ")
@@ -34,10 +68,27 @@ impl Format {
         }
     }
 
+    /// The same, with its schema in each message where that is asked for.
+    pub(crate) fn with_schemas(self, enabled: bool) -> Self {
+        match self {
+            Self::Json if enabled => Self::of(Self::CLASSES[1]).unwrap_or(self),
+            other => other,
+        }
+    }
+
+    fn of(class: &str) -> Result<Self> {
+        let found = serializers().iter().find(|known| known.class == class);
+        let missing = || Error::config(format!("nothing writes as {class}"));
+        found.map(Self::Schemas).ok_or_else(missing)
+    }
+
     /// The bytes of a value; none for null, which is a tombstone.
     pub(crate) fn bytes(self, value: &Value) -> Result<Option<Cow<'_, [u8]>>> {
         let text = match (self, value) {
             (_, Value::Null) => return Ok(None),
+            (Self::Schemas(kind), _) => {
+                return Err(Error::fatal(format!("{} has no writer", kind.class)));
+            }
             (Self::Bytes, Value::Bytes(bytes)) => return Ok(Some(Cow::Borrowed(bytes))),
             (Self::Bytes, other) => {
                 return Err(Error::data(format!(
@@ -97,7 +148,9 @@ mod tests {
         for class in Format::CLASSES {
             assert!(Format::named(class).is_ok());
         }
-        assert_eq!(Format::named("JsonConverter").unwrap(), Format::Json);
-        assert!(Format::named("io.confluent.connect.avro.AvroConverter").is_err());
+        assert!(matches!(Format::named("JsonConverter"), Ok(Format::Json)));
+        let schemas = Format::Json.with_schemas(true);
+        assert!(matches!(schemas, Format::Schemas(_)));
+        assert!(Format::named("io.confluent.connect.protobuf.ProtobufConverter").is_err());
     }
 }

@@ -65,7 +65,9 @@ impl SinkConnector for KafkaSinkConnector {
         properties.clone()
     }
 
-    fn validate(&self, _: &Properties, _: &mut Vec<ConfigValue>) {}
+    fn validate(&self, properties: &Properties, values: &mut Vec<ConfigValue>) {
+        config::validate(properties, values);
+    }
 
     fn task(&self, config: &Config, context: &TaskContext) -> Result<Box<dyn SinkTask>> {
         let clients = lent(context)?;

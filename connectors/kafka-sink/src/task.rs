@@ -116,7 +116,7 @@ impl KafkaSinkTask {
                 if self.reported.contains(&Self::key_of(batch, at)) {
                     continue;
                 }
-                match message(&self.config, record) {
+                match message(&self.config, record).await {
                     Ok(message) => messages.push(((number, at), message)),
                     Err(error) if error.kind() == connect_api::ErrorKind::Data => {
                         self.report(batch, at, error, reporter).await?;
@@ -323,7 +323,7 @@ impl SinkTask for KafkaSinkTask {
     }
 }
 
-fn message<'a>(config: &KafkaSinkConfig, record: &'a SinkRecord) -> Result<Message<'a>> {
+async fn message<'a>(config: &KafkaSinkConfig, record: &'a SinkRecord) -> Result<Message<'a>> {
     let topic = if config.topic == "${topic}" {
         Cow::Borrowed(&*record.topic)
     } else {
@@ -348,11 +348,13 @@ fn message<'a>(config: &KafkaSinkConfig, record: &'a SinkRecord) -> Result<Messa
         }
         headers = Some(all);
     }
+    config.key.prepare(&topic, &record.key).await?;
+    config.value.prepare(&topic, &record.value).await?;
     Ok(Message {
-        topic,
         partition: None,
-        key: config.key.bytes(&record.key.value)?,
-        value: config.value.bytes(&record.value.value)?,
+        key: config.key.bytes(&topic, &record.key)?,
+        value: config.value.bytes(&topic, &record.value)?,
+        topic,
         headers,
         timestamp: record.timestamp,
     })

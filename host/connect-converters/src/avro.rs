@@ -16,6 +16,9 @@ mod plan;
 mod registry;
 mod schema;
 mod tls;
+mod write;
+
+pub(crate) use write::SERIALIZER;
 
 use registry::Registry;
 use schema::Compiled;

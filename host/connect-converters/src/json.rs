@@ -17,6 +17,9 @@ use crate::ConverterType;
 
 mod payload;
 mod schema;
+mod write;
+
+pub(crate) use write::SERIALIZER;
 
 /// `org.apache.kafka.connect.json.JsonConverter`.
 pub(crate) const TYPE: ConverterType = ConverterType {

@@ -1,4 +1,4 @@
-//! Converters: bytes to Connect data, with the Schema Registry client.
+//! Converters: bytes to Connect data and back, with the Schema Registry client.
 //!
 //! A converter is found by its Java class name, full or simple. Its options come without the
 //! `key.converter.` or `value.converter.` that they have in a connector's configuration.
@@ -8,6 +8,9 @@ use connect_api::{Config, ConfigDef, Converter, RecordPart, Result};
 mod avro;
 mod json;
 mod primitive;
+mod serializer;
+
+pub use serializer::{Serializer, SerializerType, serializers};
 
 /// What a converter is built with.
 #[derive(Clone, Debug)]

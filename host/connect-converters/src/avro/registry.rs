@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use connect_api::{Config, Error, Result};
 use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_referenced_schema, get_schema_by_id,
+    SrSettings, get_referenced_schema, get_schema_by_id, perform_sr_call,
 };
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{
-    RawError, RegisteredReference, RegisteredSchema, SchemaType,
+    RawError, RegisteredReference, RegisteredSchema, SchemaType, SrCall,
 };
 
 use super::{
@@ -74,6 +74,27 @@ impl Registry {
         let client = tls::client(config)?;
         let settings = builder.build_with(client).map_err(|_| unusable())?;
         Ok(Self { settings })
+    }
+
+    /// The id of a schema under a subject, where it is registered unless it is only looked for.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Data`] when the registry does not have it, or refuses it; else as
+    /// for [`Registry::schema`].
+    pub(super) async fn id(&self, subject: &str, schema: &str, register: bool) -> Result<u32> {
+        let body = serde_json::json!({ "schema": schema }).to_string();
+        let call = match register {
+            true => SrCall::PostNew(subject, &body),
+            false => SrCall::PostForVersion(subject, &body),
+        };
+        let answer = perform_sr_call(&self.settings, call).await;
+        let answer = answer.map_err(|error| match status(&error.error) {
+            Some(409) => Error::data("the Schema Registry finds the schema incompatible"),
+            Some(422) => Error::data("the Schema Registry refuses the schema as invalid"),
+            _ => explain(&error),
+        })?;
+        let nameless = || Error::retriable("the Schema Registry gave no id");
+        answer.id.ok_or_else(nameless)
     }
 
     /// The schema of an id.

@@ -1,0 +1,213 @@
+//! Writing JSON: an object of schema and payload, as Kafka Connect's own converter makes it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use connect_api::{Config, Datum, Error, Kind, RecordPart, Result, Schema, Value, json};
+use serde_json::{Map, Value as Json, json};
+
+use super::DECIMAL_FORMAT;
+use crate::serializer::{BySchema, Serializer, SerializerType, as_text};
+
+/// `org.apache.kafka.connect.json.JsonConverter` with `schemas.enable`.
+pub(crate) const SERIALIZER: SerializerType = SerializerType {
+    class: super::TYPE.classes[0],
+    config_def: super::config_def,
+    build,
+};
+
+/// Kafka Connect's times count these.
+const MICROS: i64 = 1000;
+
+fn build(config: &Config, _: RecordPart) -> Result<Box<dyn Serializer>> {
+    Ok(Box::new(JsonSerializer {
+        numeric: config.text(DECIMAL_FORMAT).eq_ignore_ascii_case("NUMERIC"),
+        schemas: BySchema::new(),
+    }))
+}
+
+struct JsonSerializer {
+    /// Whether decimals are written as numbers.
+    numeric: bool,
+    schemas: BySchema<(), Arc<str>>,
+}
+
+#[async_trait]
+impl Serializer for JsonSerializer {
+    async fn prepare(&self, _: &str, _: &Datum) -> Result<()> {
+        Ok(())
+    }
+
+    fn from_connect_data(&self, _: &str, datum: &Datum) -> Result<Option<Vec<u8>>> {
+        if datum.value.is_null() {
+            return Ok(None);
+        }
+        let mut text = String::from("{\"schema\":");
+        match &datum.schema {
+            None => {
+                text.push_str("null,\"payload\":");
+                json::write(&datum.value, &mut text)?;
+            }
+            Some(schema) => {
+                let known = self.schemas.get(schema, ());
+                let known = known.unwrap_or_else(|| {
+                    let made: Arc<str> = schema_of(schema, None).to_string().into();
+                    self.schemas.insert(schema, (), Arc::clone(&made));
+                    made
+                });
+                text.push_str(&known);
+                text.push_str(",\"payload\":");
+                self.payload(schema, &datum.value, &mut text)?;
+            }
+        }
+        text.push('}');
+        Ok(Some(text.into_bytes()))
+    }
+}
+
+impl JsonSerializer {
+    fn payload(&self, schema: &Schema, value: &Value, out: &mut String) -> Result<()> {
+        match (&schema.kind, value) {
+            (_, Value::Null) => out.push_str("null"),
+            (Kind::Any, value) => {
+                let text = Value::from(&*as_text(value)?);
+                json::write(&text, out)?;
+            }
+            (Kind::Date, Value::Date(days)) => json::write(&Value::Int((*days).into()), out)?,
+            (Kind::Time, Value::Time(micros)) | (Kind::Timestamp, Value::Timestamp(micros)) => {
+                if micros % MICROS != 0 {
+                    let finer = "a time that is finer than a millisecond has no form in JSON with \
+                                 schemas";
+                    return Err(Error::data(finer));
+                }
+                json::write(&Value::Int(micros.div_euclid(MICROS)), out)?;
+            }
+            (Kind::Decimal(Some(_)), Value::Decimal(decimal)) if !self.numeric => {
+                let digits = BASE64.encode(decimal.unscaled.to_signed_bytes_be());
+                json::write(&Value::from(&*digits), out)?;
+            }
+            // Without a scale in the schema, the digits could not be read.
+            (Kind::Decimal(None), value) => {
+                let text = Value::from(&*as_text(value)?);
+                json::write(&text, out)?;
+            }
+            (Kind::Array(item), Value::Array(items)) => {
+                list(out, ('[', ']'), items, |each, out| {
+                    self.payload(item, each, out)
+                })?;
+            }
+            (Kind::Map(key, item), Value::Map(entries)) if key.kind == Kind::String => {
+                list(out, ('{', '}'), entries, |(name, value), out| {
+                    self.payload(key, name, out)?;
+                    out.push(':');
+                    self.payload(item, value, out)
+                })?;
+            }
+            (Kind::Map(key, item), Value::Map(entries)) => {
+                list(out, ('[', ']'), entries, |(name, value), out| {
+                    out.push('[');
+                    self.payload(key, name, out)?;
+                    out.push(',');
+                    self.payload(item, value, out)?;
+                    out.push(']');
+                    Ok(())
+                })?;
+            }
+            (Kind::Struct(fields), Value::Struct(row)) => {
+                let pairs: Vec<_> = fields.iter().zip(row.values()).collect();
+                list(out, ('{', '}'), &pairs, |(field, value), out| {
+                    json::write(&Value::String(field.name.clone()), out)?;
+                    out.push(':');
+                    let written = self.payload(&field.schema, value, out);
+                    written.map_err(|e| e.context(format!("field {}", field.name)))
+                })?;
+            }
+            (_, value) => json::write(value, out)?,
+        }
+        Ok(())
+    }
+}
+
+fn list<T>(
+    out: &mut String,
+    (open, close): (char, char),
+    items: &[T],
+    mut write: impl FnMut(&T, &mut String) -> Result<()>,
+) -> Result<()> {
+    out.push(open);
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        write(item, out)?;
+    }
+    out.push(close);
+    Ok(())
+}
+
+/// The schema as the envelope has it; that of a field tells its name.
+fn schema_of(schema: &Schema, field: Option<&str>) -> Json {
+    let mut all = Map::new();
+    let type_name = match &schema.kind {
+        Kind::Any | Kind::Decimal(None) => "string".to_owned(),
+        Kind::Float32 => "float".to_owned(),
+        Kind::Float64 => "double".to_owned(),
+        Kind::Time => "int32".to_owned(),
+        _ => schema.type_name().to_lowercase(),
+    };
+    all.insert("type".into(), json!(type_name));
+    all.insert("optional".into(), json!(schema.optional));
+    let mut parameters: Map<String, Json> = Map::new();
+    let given = schema.parameters.iter();
+    parameters.extend(given.map(|(name, value)| (name.to_string(), json!(**value))));
+    let mut name = schema.name.as_deref().map(str::to_owned);
+    let mut version = schema.version;
+    let logical = match &schema.kind {
+        Kind::Decimal(Some(scale)) => {
+            parameters.insert("scale".into(), json!(scale.to_string()));
+            Some("Decimal")
+        }
+        Kind::Date => Some("Date"),
+        Kind::Time => Some("Time"),
+        Kind::Timestamp => Some("Timestamp"),
+        _ => None,
+    };
+    if let Some(logical) = logical {
+        name = Some(format!("org.apache.kafka.connect.data.{logical}"));
+        version = version.or(Some(1));
+    }
+    match &schema.kind {
+        Kind::Array(item) => {
+            all.insert("items".into(), schema_of(item, None));
+        }
+        Kind::Map(key, item) => {
+            all.insert("keys".into(), schema_of(key, None));
+            all.insert("values".into(), schema_of(item, None));
+        }
+        Kind::Struct(fields) => {
+            let fields = fields.iter().map(|f| schema_of(&f.schema, Some(&f.name)));
+            all.insert("fields".into(), fields.collect());
+        }
+        _ => {}
+    }
+    let optional = [
+        ("name", name.map(Json::from)),
+        ("version", version.map(Json::from)),
+        ("doc", schema.doc.as_deref().map(Json::from)),
+        ("field", field.map(Json::from)),
+    ];
+    all.extend(
+        optional
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?))),
+    );
+    if !parameters.is_empty() {
+        all.insert("parameters".into(), Json::Object(parameters));
+    }
+    Json::Object(all)
+}
+
+#[cfg(test)]
+mod tests;
