@@ -38,7 +38,7 @@ impl Writer {
         match self {
             Self::Plain(format) => format.bytes(&datum.value),
             Self::Schemas(serializer) => {
-                let bytes = serializer.from_connect_data(topic, datum)?;
+                let bytes = serializer.serialize(topic, datum)?;
                 Ok(bytes.map(Cow::Owned))
             }
         }

@@ -23,7 +23,7 @@ pub trait Serializer: Send + Sync {
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Data`] when the value has no form.
-    fn from_connect_data(&self, topic: &str, datum: &Datum) -> Result<Option<Vec<u8>>>;
+    fn serialize(&self, topic: &str, datum: &Datum) -> Result<Option<Vec<u8>>>;
 }
 
 /// A kind of serializer.
@@ -56,7 +56,10 @@ pub(crate) fn as_text(value: &Value) -> Result<Cow<'_, str>> {
 
 /// What was made of schemas, by their pointers: rows of one shape share one.
 #[derive(Debug)]
-pub(crate) struct BySchema<K, V>(Mutex<HashMap<(usize, K), (Arc<Schema>, V)>>);
+pub(crate) struct BySchema<K, V>(Mutex<Made<K, V>>);
+
+/// The pointer is that of the schema beside it.
+type Made<K, V> = HashMap<(usize, K), (Arc<Schema>, V)>;
 
 /// Schemas that are remembered; a scalar may have one of its own in each record.
 const MAX_SCHEMAS: usize = 1000;

@@ -108,7 +108,7 @@ impl Serializer for AvroSerializer {
         Ok(())
     }
 
-    fn from_connect_data(&self, topic: &str, datum: &Datum) -> Result<Option<Vec<u8>>> {
+    fn serialize(&self, topic: &str, datum: &Datum) -> Result<Option<Vec<u8>>> {
         let Some(schema) = schema_of(datum)? else {
             return Ok(None);
         };

@@ -40,7 +40,7 @@ impl Serializer for JsonSerializer {
         Ok(())
     }
 
-    fn from_connect_data(&self, _: &str, datum: &Datum) -> Result<Option<Vec<u8>>> {
+    fn serialize(&self, _: &str, datum: &Datum) -> Result<Option<Vec<u8>>> {
         if datum.value.is_null() {
             return Ok(None);
         }

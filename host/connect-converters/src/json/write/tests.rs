@@ -104,7 +104,7 @@ proptest! {
         let serializer = serializer(if numeric { "NUMERIC" } else { "BASE64" });
         let datum = Datum::row(Struct::new(schema(), values));
         for _ in 0..2 {
-            let bytes = serializer.from_connect_data("topic", &datum).unwrap().unwrap();
+            let bytes = serializer.serialize("topic", &datum).unwrap().unwrap();
             prop_assert_eq!(read(&bytes), datum.clone());
         }
     }
@@ -117,7 +117,7 @@ fn what_no_schema_describes_is_text() {
     let values = vec![Value::Json("[1,\"x\"]".into()), Value::Int(7)];
     let datum = Datum::row(Struct::new(schema, values));
     let bytes = serializer("BASE64")
-        .from_connect_data("topic", &datum)
+        .serialize("topic", &datum)
         .unwrap()
         .unwrap();
     let found: Json = serde_json::from_slice(&bytes).unwrap();
@@ -133,15 +133,13 @@ fn what_no_schema_describes_is_text() {
     });
     assert_eq!(found, expected);
     let bare = Datum::schemaless(Value::Int(7));
-    let bytes = serializer("BASE64")
-        .from_connect_data("topic", &bare)
-        .unwrap();
+    let bytes = serializer("BASE64").serialize("topic", &bare).unwrap();
     assert_eq!(
         bytes.as_deref(),
         Some(&b"{\"schema\":null,\"payload\":7}"[..])
     );
     let none = serializer("BASE64")
-        .from_connect_data("topic", &Datum::NULL)
+        .serialize("topic", &Datum::NULL)
         .unwrap();
     assert_eq!(none, None);
 }
@@ -149,9 +147,7 @@ fn what_no_schema_describes_is_text() {
 #[test]
 fn a_finer_time_is_refused() {
     let datum = Datum::new(Schema::new(Kind::Timestamp), Value::Timestamp(1_500));
-    let error = serializer("BASE64")
-        .from_connect_data("topic", &datum)
-        .unwrap_err();
+    let error = serializer("BASE64").serialize("topic", &datum).unwrap_err();
     assert!(
         error.chain().contains("finer than a millisecond"),
         "{error}"
