@@ -44,9 +44,19 @@ impl Pipeline {
 
     /// The same for a connector on this worker, which must be one of the shared Kafka.
     pub async fn on(worker: &TestWorker, stem: &str, partitions: i32) -> Result<Self> {
+        Self::over(worker, stem, partitions, TestPostgres::shared().await?).await
+    }
+
+    /// The same with the database on this server.
+    pub async fn over(
+        worker: &TestWorker,
+        stem: &str,
+        partitions: i32,
+        postgres: &TestPostgres,
+    ) -> Result<Self> {
         let (name, kafka) = (names::unique(stem), TestKafka::shared().await?);
         kafka.create_topic(&name, partitions).await?;
-        let database = TestPostgres::shared().await?.database(stem).await?;
+        let database = postgres.database(stem).await?;
         let (rest, log) = (worker.rest().clone(), worker.log_file());
         Ok(Self {
             name,
@@ -123,6 +133,12 @@ impl Pipeline {
     /// Produces records in order.
     pub async fn produce(&self, records: impl IntoIterator<Item = Record>) -> Result<()> {
         self.kafka.produce(&self.name, records).await
+    }
+
+    /// How many records the topic has.
+    pub async fn produced(&self) -> Result<i64> {
+        let ends = self.kafka.end_offsets(&self.name).await?;
+        Ok(ends.values().sum())
     }
 
     /// Waits until the database says that all of the topic is done, and then Kafka's group. A task

@@ -2,5 +2,6 @@
 
 mod hostile;
 mod listing;
+mod outage;
 mod state;
 mod versions;

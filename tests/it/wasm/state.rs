@@ -15,7 +15,7 @@ use harness::worker::{TestWorker, WorkerConfig};
 use serde_json::json;
 
 /// The guest counts the records of a partition in its state, and each becomes a row with its number.
-const COUNTING: &[(&str, &str)] = &[
+pub const COUNTING: &[(&str, &str)] = &[
     ("table.name.format", "counts"),
     ("transforms", "guest,place"),
     ("transforms.guest.type", "test-guest"),
@@ -29,8 +29,8 @@ const COUNTING: &[(&str, &str)] = &[
     ("consumer.override.session.timeout.ms", "1000"),
     ("consumer.override.heartbeat.interval.ms", "200"),
 ];
-const PARTITIONS: i32 = 3;
-const LIMIT: Duration = Duration::from_secs(40);
+pub const PARTITIONS: i32 = 3;
+pub const LIMIT: Duration = Duration::from_secs(40);
 
 async fn worker() -> Result<TestWorker> {
     TestWorker::start(WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?).await
@@ -38,18 +38,28 @@ async fn worker() -> Result<TestWorker> {
 
 async fn pipeline(worker: &TestWorker, stem: &str) -> Result<Pipeline> {
     let pipeline = Pipeline::on(worker, stem, PARTITIONS).await?;
-    let table = "CREATE TABLE counts (id bigserial, part int, count bigint)";
-    pipeline.database.execute(table).await?;
+    table(&pipeline).await?;
     Ok(pipeline)
 }
 
-fn orders(count: usize) -> impl Iterator<Item = Record> {
+/// Makes the table of the counts.
+pub async fn table(pipeline: &Pipeline) -> Result<()> {
+    let table = "CREATE TABLE counts (id bigserial, part int, count bigint)";
+    pipeline.database.execute(table).await
+}
+
+/// So many orders to count for each partition.
+pub fn orders(count: usize) -> impl Iterator<Item = Record> {
     let partitions = (0..PARTITIONS).cycle().take(count * PARTITIONS as usize);
     partitions.map(|at| Record::json(&json!({ "cmd": "count" })).partition(at))
 }
 
-/// Each partition has the numbers from one on, each once and in order, and its state is the last.
 async fn assert_counted(pipeline: &Pipeline, each: i64) -> Result<()> {
+    assert_counts(pipeline, &[each; PARTITIONS as usize]).await
+}
+
+/// Each partition has the numbers from one on, each once and in order, and its state is the last.
+pub async fn assert_counts(pipeline: &Pipeline, last: &[i64]) -> Result<()> {
     type Line = (i32, i64, i64);
     let query = "SELECT part, count(*), count(*) FILTER (WHERE count IS DISTINCT FROM place) \
                  FROM (SELECT part, count, row_number() OVER (PARTITION BY part ORDER BY id) AS place \
@@ -57,7 +67,8 @@ async fn assert_counted(pipeline: &Pipeline, each: i64) -> Result<()> {
     let lines: Vec<Line> = sqlx::query_as(query)
         .fetch_all(pipeline.database.pool())
         .await?;
-    let wanted: Vec<Line> = (0..PARTITIONS).map(|part| (part, each, 0)).collect();
+    let parts = || (0..PARTITIONS).zip(last);
+    let wanted: Vec<Line> = parts().map(|(part, last)| (part, *last, 0)).collect();
     ensure!(lines == wanted, "partition, rows, out of place: {lines:?}");
     let query = "SELECT s.\"partition\", e.value FROM ferrule.state e \
                  JOIN ferrule.stores s ON s.id = e.store WHERE s.connector = $1";
@@ -66,13 +77,14 @@ async fn assert_counted(pipeline: &Pipeline, each: i64) -> Result<()> {
         .fetch_all(pipeline.database.pool())
         .await?;
     let kept: BTreeMap<_, _> = kept.into_iter().collect();
-    let last = each.to_le_bytes().to_vec();
-    let wanted: BTreeMap<_, _> = (0..PARTITIONS).map(|part| (part, last.clone())).collect();
+    let wanted = parts().map(|(part, last)| (part, last.to_le_bytes().to_vec()));
+    let wanted: BTreeMap<_, _> = wanted.collect();
     ensure!(kept == wanted, "the state is {kept:?}");
     Ok(())
 }
 
-async fn progress(pipeline: &Pipeline) -> Result<()> {
+/// Waits until there are more rows.
+pub async fn progress(pipeline: &Pipeline) -> Result<()> {
     let before = pipeline.database.count("counts").await?;
     wait_until(LIMIT, "more rows", async || {
         Ok(pipeline.database.count("counts").await? > before)

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use connect_api::{
     ErrorKind, OffsetChange, RecordBatch, Result as ConnectResult, SinkConnector, SinkTask,
+    TaskContext,
 };
 use harness::postgres::{TestDatabase, TestPostgres};
 use postgres_sink::PostgresSinkConnector;
@@ -387,7 +388,12 @@ async fn the_record_in_front_of_the_offset_is_known_by_its_timestamp() -> Result
     let properties = [("connection.url".to_owned(), database.url())];
     let config = connector.config_def().parse(&properties.into())?;
     let change = OffsetChange::Alter(vec![(partition(0), Some(9))]);
-    connector.alter_offsets(&config, "test", &change).await?;
+    let context = TaskContext {
+        connector: "test".into(),
+        task: 0,
+        clients: None,
+    };
+    connector.alter_offsets(&config, &context, &change).await?;
     assert_eq!(known(&mut *task).await?, (Some(9), None));
     Ok(())
 }
