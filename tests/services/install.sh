@@ -181,7 +181,7 @@ install_faucet() {
 [ $# -gt 0 ] || set -- build wasm postgres servers
 for part in "$@"; do
     case $part in
-        build | wasm | postgres | servers | peers | faucet) "install_$part" ;;
-        *) die "unknown part '$part': build, wasm, postgres, servers, peers or faucet" ;;
+        build | wasm | c | python | postgres | servers | peers | faucet) "install_$part" ;;
+        *) die "unknown part '$part': build, wasm, c, python, postgres, servers, peers or faucet" ;;
     esac
 done

@@ -16,7 +16,8 @@ fn serializer(format: &str) -> Box<dyn Serializer> {
 fn read(bytes: &[u8]) -> Datum {
     let config = (SERIALIZER.config_def)().parse(&Properties::new()).unwrap();
     let mut converter = JsonConverter::new(&config).unwrap();
-    converter.to_connect_data("topic", Some(bytes)).unwrap()
+    let bytes = Bytes::copy_from_slice(bytes);
+    converter.to_connect_data("topic", Some(&bytes)).unwrap()
 }
 
 fn schema() -> Arc<Schema> {
