@@ -164,7 +164,8 @@ install_faucet() {
     local version=1.15.0 faucet=$cache/faucet rust
     [ "$(cat "$faucet/version" 2>/dev/null)" != "$version" ] || return 0
     install_build
-    debian libsasl2-dev
+    # Its librdkafka is built with SASL and OAuth.
+    debian libsasl2-dev libcurl4-openssl-dev
     # It wants Rust 1.96. Debian has that one for its browsers.
     rust=$(rustc --version 2>/dev/null | cut -d' ' -f2) || rust=0
     if [ "$(printf '%s\n' 1.96 "$rust" | sort -V | head -n1)" != 1.96 ]; then
