@@ -14,7 +14,7 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
 
-.PHONY: help demo test chaos timescale bench bench-peers bench-scale lint plugins services tools cargo
+.PHONY: help demo test chaos timescale bench bench-peers bench-scale bench-hostile lint plugins services tools cargo
 
 help: ## Print this list
 	@echo 'Ferrule: Kafka Connect without the JVM.'
@@ -64,6 +64,9 @@ bench-peers: cargo services plugins ## Measure Ferrule beside Kafka Connect and 
 
 bench-scale: cargo services plugins ## Measure partitions, connectors, record sizes, idleness
 	@tests/bench/run.sh scale $(BENCH_ARGS)
+
+bench-hostile: cargo services plugins ## Measure a connector beside one whose plugin does harm
+	@tests/bench/run.sh hostile $(BENCH_ARGS)
 
 lint: cargo tools ## Check format, lints and docs; licences too when cargo-deny is installed
 	$(CARGO) fmt --all --check

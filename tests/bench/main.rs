@@ -1,11 +1,12 @@
 //! Drains topics into Postgres, and in the same run measures the limit: COPY of the same rows from
 //! prepared files. It reports; it asserts nothing about time.
 //!
-//! `tests/bench/run.sh [drain|peers|scale] [--rows N] [--tasks N] [--only TEXT]…`
+//! `tests/bench/run.sh [drain|peers|scale|hostile] [--rows N] [--tasks N] [--only TEXT]…`
 
 mod contender;
 mod drain;
 mod events;
+mod hostile;
 mod latency;
 mod limit;
 mod meter;
@@ -33,5 +34,6 @@ async fn main() -> Result<()> {
             latency::report(&stand).await
         }
         Part::Scale => scale::report(&stand).await,
+        Part::Hostile => hostile::report(&stand).await,
     }
 }

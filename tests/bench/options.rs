@@ -11,6 +11,8 @@ pub enum Part {
     Peers,
     /// Partitions, connectors, sizes and idleness.
     Scale,
+    /// A hostile neighbour on the same worker.
+    Hostile,
 }
 
 /// The options of the command line.
@@ -42,6 +44,7 @@ impl Options {
                 "drain" => options.part = Part::Drain,
                 "peers" => options.part = Part::Peers,
                 "scale" => options.part = Part::Scale,
+                "hostile" => options.part = Part::Hostile,
                 "--rows" => options.rows = value()?.parse()?,
                 "--tasks" => options.tasks = value()?.parse()?,
                 "--only" => options.only.push(value()?),

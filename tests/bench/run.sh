@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds and runs a part of the benchmark in release: drain, peers or scale, or host, which is what
-# the host of the plugins costs.
-# `make bench`, `make bench-peers` and `make bench-scale` call it.
+# Builds and runs a part of the benchmark in release: drain, peers, scale or hostile, or host, which
+# is what the host of the plugins costs.
+# `make bench`, `make bench-peers`, `make bench-scale` and `make bench-hostile` call it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 target=${CARGO_TARGET_DIR:-target}
