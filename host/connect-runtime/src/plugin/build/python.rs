@@ -16,7 +16,9 @@ pub fn build(folder: &Path, wit: &Path) -> Result<Vec<u8>> {
     let made = scratch(folder, "python")?;
     let contract = contract(wit, &made)?;
     let component = made.join("plugin.wasm");
-    tool(
+    let cache = folder.join("__pycache__");
+    let had_cache = cache.exists();
+    let built = tool(
         Command::new(componentize)
             .arg("-d")
             .arg(contract)
@@ -25,6 +27,11 @@ pub fn build(folder: &Path, wit: &Path) -> Result<Vec<u8>> {
             .arg("-o")
             .arg(&component)
             .arg("plugin"),
-    )?;
+    );
+    // Its Python leaves compiled code beside the source.
+    if !had_cache {
+        let _ = std::fs::remove_dir_all(&cache);
+    }
+    built?;
     std::fs::read(&component).with_context(|| component.display().to_string())
 }
