@@ -63,6 +63,9 @@ const PLUGIN: Settings = &[
     ("transforms.validate.rules.properties", "false"),
 ];
 
+/// More rows in a transaction, for more memory.
+const LARGE: Settings = &[("consumer.override.max.poll.records", "8000")];
+
 /// Large polls of large fetches, and many rows in one statement.
 const REWRITTEN: Settings = &[
     ("driver", "reWriteBatchedInserts=true"),
@@ -160,7 +163,7 @@ async fn limits(stand: &Stand, entries: &[Entry]) -> Result<Vec<(Target, f64)>> 
     Ok(limits)
 }
 
-/// Ferrule's cases; those with a plugin are nothing to compare with the others.
+/// Ferrule's cases.
 fn ferrule(peers: bool) -> Vec<Entry> {
     let entry = |format, target, how, settings| Entry {
         contender: Ferrule,
@@ -174,16 +177,17 @@ fn ferrule(peers: bool) -> Vec<Entry> {
     for target in [PLAIN_INSERT, INSERT] {
         for format in [Json, Avro] {
             entries.push(entry(format, target, "", &[]));
-            if !peers {
-                entries.push(entry(format, target, "with a plugin, ", PLUGIN));
-            }
+            entries.push(entry(format, target, "with a plugin, ", PLUGIN));
         }
+        entries.push(entry(Avro, target, "large transactions, ", LARGE));
     }
     if peers {
         entries.push(entry(JsonWithSchema, INSERT, "", &[]));
     }
-    entries.push(entry(Avro, PLAIN_UPSERT, "", &[]));
-    entries.push(entry(Avro, UPSERT, "", &[]));
+    for target in [PLAIN_UPSERT, UPSERT] {
+        entries.push(entry(Avro, target, "", &[]));
+        entries.push(entry(Avro, target, "large transactions, ", LARGE));
+    }
     entries
 }
 
