@@ -59,7 +59,7 @@ prop_compose! {
     fn rows()(
         int in any::<i64>(),
         // Of digits that any reader takes exactly.
-        float in any::<i32>().prop_map(|n| f64::from(n) / 8.0),
+        float in proptest::num::f64::NORMAL,
         text in any::<String>(),
         bytes in any::<Vec<u8>>(),
         unscaled in any::<i64>(),
