@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use connect_api::{Error, Result};
 use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row};
+use sqlx::{Connection, Executor as _, PgConnection, Postgres, Row};
 
 use crate::error::{Policy, describe, policy_of, to_error};
 
@@ -130,13 +130,12 @@ impl Session {
     /// # Errors
     /// When the connection is lost.
     pub async fn begin(&mut self) -> sqlx::Result<sqlx::Transaction<'_, Postgres>> {
-        let begin = AssertSqlSafe(self.begin.clone());
-        self.connection.begin_with(begin).await
+        self.connection.begin_with(self.begin.clone()).await
     }
 
     /// Takes back an open transaction. False: the connection is of no more use.
     pub async fn roll_back(&mut self) -> bool {
-        let rolled_back = sqlx::raw_sql("ROLLBACK").execute(&mut self.connection);
+        let rolled_back = self.connection.execute("ROLLBACK");
         rolled_back.await.is_ok()
     }
 
@@ -156,9 +155,7 @@ impl Session {
                 .bind(CREATION_LOCK)
                 .execute(&mut *transaction)
                 .await?;
-            sqlx::raw_sql(tables.statements)
-                .execute(&mut *transaction)
-                .await?;
+            transaction.execute(tables.statements).await?;
             transaction.commit().await
         };
         match created.await {
@@ -199,8 +196,8 @@ impl Session {
                 self.begin.push_str(&others);
                 return Ok(());
             }
-            let set = AssertSqlSafe(format!("SET search_path = {others}"));
-            sqlx::raw_sql(set).execute(&mut self.connection).await?;
+            let set = format!("SET search_path = {others}");
+            self.connection.execute(&*set).await?;
             Ok(())
         };
         let left: sqlx::Result<()> = leaving.await;
@@ -209,6 +206,6 @@ impl Session {
 
     /// The row of a query without parameters, by the protocol that needs no prepared statement.
     async fn row(&mut self, query: &'static str) -> sqlx::Result<PgRow> {
-        sqlx::raw_sql(query).fetch_one(&mut self.connection).await
+        self.connection.fetch_one(query).await
     }
 }

@@ -1,6 +1,6 @@
 //! What the demo asks of Postgres: to run the files of `sql/`, and to count rows.
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 
 use crate::{Error, Result};
 
@@ -34,8 +34,8 @@ impl Database {
         if there.is_none() {
             return Ok(None);
         }
-        let query = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
-        let rows: i64 = sqlx::query_scalar(query)
+        let query = format!("SELECT count(*) FROM {table}");
+        let rows: i64 = sqlx::query_scalar(&query)
             .fetch_one(&mut self.0)
             .await
             .map_err(Error::sql("counting rows"))?;
@@ -46,7 +46,7 @@ impl Database {
     pub async fn done(&mut self, topic: &str) -> Result<u64> {
         let query = "SELECT coalesce(sum(next_offset), 0)::bigint FROM ferrule.offsets \
                      WHERE topic = $1";
-        let done: i64 = sqlx::query_scalar(query)
+        let done: i64 = sqlx::query_scalar(&query)
             .bind(topic)
             .fetch_one(&mut self.0)
             .await

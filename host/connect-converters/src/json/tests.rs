@@ -255,7 +255,13 @@ fn structs_arrays_and_maps_are_typed() {
 
 #[test]
 fn a_float_is_the_nearest_to_its_text() {
-    for text in ["5.938982885146584e-264", "4.35", "0.1", "1.7976931348623157e308", "9e-324"] {
+    for text in [
+        "5.938982885146584e-264",
+        "4.35",
+        "0.1",
+        "1.7976931348623157e308",
+        "9e-324",
+    ] {
         let nearest = Value::Float(text.parse().unwrap());
         assert_eq!(typed(r#"{"type":"double"}"#, text), Ok(nearest), "{text}");
     }
