@@ -93,7 +93,7 @@ impl Progress {
     /// The visible rows.
     pub async fn rows(&mut self) -> Result<u64> {
         let query = format!("SELECT count(*) FROM {}", self.table);
-        let rows: i64 = sqlx::query_scalar(&*query)
+        let rows: i64 = sqlx::query_scalar(&query)
             .fetch_one(&mut self.connection)
             .await?;
         Ok(rows as u64)
@@ -105,7 +105,7 @@ impl Progress {
     /// costs nothing, and it runs ahead of the commits by one transaction a task.
     pub async fn may_be_complete(&mut self, rows: u64) -> Result<bool> {
         let query = format!("SELECT last_value FROM {}_id", self.table);
-        let last: i64 = sqlx::query_scalar(&*query)
+        let last: i64 = sqlx::query_scalar(&query)
             .fetch_one(&mut self.connection)
             .await?;
         Ok(last as u64 >= rows)

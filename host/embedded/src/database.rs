@@ -46,7 +46,7 @@ impl Database {
     pub async fn done(&mut self, topic: &str) -> Result<u64> {
         let query = "SELECT coalesce(sum(next_offset), 0)::bigint FROM ferrule.offsets \
                      WHERE topic = $1";
-        let done: i64 = sqlx::query_scalar(&query)
+        let done: i64 = sqlx::query_scalar(query)
             .bind(topic)
             .fetch_one(&mut self.0)
             .await

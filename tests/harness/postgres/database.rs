@@ -114,6 +114,6 @@ impl TestDatabase {
     /// How many rows a table has, or a table with a condition: `"t WHERE id > 3"`.
     pub async fn count(&self, table: &str) -> Result<i64> {
         let query = format!("SELECT count(*) FROM {table}");
-        Ok(sqlx::query_scalar(&*query).fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar(&query).fetch_one(&self.pool).await?)
     }
 }

@@ -37,12 +37,8 @@ impl Commits {
         }
     }
 
-    /// Commits if it is time; also what Kafka has refused in a rebalance.
+    /// Commits if it is time.
     pub fn flush_due(&mut self, consumer: &Consumer, metrics: &TaskMetrics) {
-        let refused = consumer.refused_commits();
-        if !refused.is_empty() {
-            self.take_back(refused, &consumer.owned());
-        }
         if !self.due.is_empty() && self.last.elapsed() >= self.interval {
             self.commit(consumer, metrics, CommitMode::Async);
         }
@@ -62,34 +58,8 @@ impl Commits {
         self.last = Instant::now();
     }
 
-    /// Puts down again what was committed in vain, unless there is news of the partition or it has
-    /// gone to another task.
-    fn take_back(&mut self, refused: Vec<(TopicPartition, i64)>, owned: &[TopicPartition]) {
-        let refused = refused.into_iter();
-        for (source, offset) in refused.filter(|(source, _)| owned.contains(source)) {
-            let due = self.due.entry(Arc::new(source)).or_insert(offset);
-            *due = offset.max(*due);
-        }
-    }
-
     /// Forgets partitions that another task may own already.
     pub fn forget(&mut self, partitions: &[TopicPartition]) {
         self.due.retain(|source, _| !partitions.contains(source));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_refused_is_committed_again() {
-        let [mine, news, others] = [0, 1, 2].map(|n| TopicPartition::new("t", n));
-        let mut commits = Commits::new(Duration::ZERO);
-        commits.due.insert(Arc::new(news.clone()), 8);
-        let refused = vec![(mine.clone(), 5), (news.clone(), 7), (others, 9)];
-        commits.take_back(refused, &[mine.clone(), news.clone()]);
-        let due: Vec<_> = commits.due.iter().map(|(s, n)| (&**s, *n)).collect();
-        assert_eq!(due, [(&mine, 5), (&news, 8)]);
     }
 }

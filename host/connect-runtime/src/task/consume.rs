@@ -297,11 +297,6 @@ impl Consumer {
         change
     }
 
-    /// What [`Consumer::commit`] was asked for in vain since the last call.
-    pub fn refused_commits(&self) -> Vec<(TopicPartition, i64)> {
-        self.inner.client().context().refused()
-    }
-
     /// The partitions that the task owns.
     pub fn owned(&self) -> Vec<TopicPartition> {
         self.owned

@@ -1,11 +1,17 @@
 //! Requests about offsets: those of the consumer group, and those that a sink keeps.
 
+use std::time::Duration;
+
 use connect_api::{ErrorKind, OffsetChange, Properties};
+use tokio::time::Instant;
 
 use super::{Answer, HerderHandle, REQUEST_LIMIT, topics};
 use crate::config::with_prefix;
 use crate::herder::HerderError;
 use crate::storage::{ConsumerGroup, TargetState};
+
+/// How long the group's coordinator may take to hear that the members of a stopped connector left.
+const LEAVING: Duration = Duration::from_secs(5);
 
 impl HerderHandle {
     /// What the connector's consumer group has committed.
@@ -54,8 +60,22 @@ impl HerderHandle {
             OffsetChange::Alter(_) => "alter",
             OffsetChange::Reset => "reset",
         };
-        let altered = self.shared.groups.alter(self.group(name, config), change);
-        altered.await.map_err(|error| match error.kind() {
+        let group = self.group(name, config);
+        let deadline = Instant::now() + LEAVING;
+        let altered = loop {
+            match self
+                .shared
+                .groups
+                .alter(group.clone(), change.clone())
+                .await
+            {
+                Err(error) if error.kind() == ErrorKind::Fenced && Instant::now() < deadline => {
+                    tokio::time::sleep(LEAVING / 50).await;
+                }
+                altered => break altered,
+            }
+        };
+        altered.map_err(|error| match error.kind() {
             ErrorKind::Fenced => HerderError::Internal(format!(
                 "Failed to {doing} consumer group offsets for connector {name} either because its \
                  tasks haven't stopped completely yet or the connector was resumed before the \
