@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use connect_api::{Error, Result};
 use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
-use sqlx::{Connection, Executor as _, PgConnection, Postgres, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row};
 
 use crate::error::{Policy, describe, policy_of, to_error};
 
@@ -130,12 +130,13 @@ impl Session {
     /// # Errors
     /// When the connection is lost.
     pub async fn begin(&mut self) -> sqlx::Result<sqlx::Transaction<'_, Postgres>> {
-        self.connection.begin_with(self.begin.clone()).await
+        let begin = AssertSqlSafe(self.begin.clone());
+        self.connection.begin_with(begin).await
     }
 
     /// Takes back an open transaction. False: the connection is of no more use.
     pub async fn roll_back(&mut self) -> bool {
-        let rolled_back = self.connection.execute("ROLLBACK");
+        let rolled_back = sqlx::raw_sql("ROLLBACK").execute(&mut self.connection);
         rolled_back.await.is_ok()
     }
 
@@ -155,7 +156,9 @@ impl Session {
                 .bind(CREATION_LOCK)
                 .execute(&mut *transaction)
                 .await?;
-            transaction.execute(tables.statements).await?;
+            sqlx::raw_sql(tables.statements)
+                .execute(&mut *transaction)
+                .await?;
             transaction.commit().await
         };
         match created.await {
@@ -196,8 +199,8 @@ impl Session {
                 self.begin.push_str(&others);
                 return Ok(());
             }
-            let set = format!("SET search_path = {others}");
-            self.connection.execute(&*set).await?;
+            let set = AssertSqlSafe(format!("SET search_path = {others}"));
+            sqlx::raw_sql(set).execute(&mut self.connection).await?;
             Ok(())
         };
         let left: sqlx::Result<()> = leaving.await;
@@ -206,6 +209,6 @@ impl Session {
 
     /// The row of a query without parameters, by the protocol that needs no prepared statement.
     async fn row(&mut self, query: &'static str) -> sqlx::Result<PgRow> {
-        self.connection.fetch_one(query).await
+        sqlx::raw_sql(query).fetch_one(&mut self.connection).await
     }
 }

@@ -5,6 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use sqlx::AssertSqlSafe;
+
 use super::{TestPostgres, USER};
 use crate::process::{POSTGRES_USER, guarded, guarded_as, is_root};
 
@@ -67,7 +69,9 @@ impl TestPostgres {
             "ALTER SYSTEM SET ssl = on",
             "SELECT pg_reload_conf()",
         ] {
-            sqlx::raw_sql(statement).execute(&mut admin).await?;
+            sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+                .execute(&mut admin)
+                .await?;
         }
         let limit = std::time::Duration::from_secs(10);
         crate::wait::wait_until(limit, "the server to have read its settings", async || {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::Executor as _;
+use sqlx::AssertSqlSafe;
 
 use super::batch::{Run, is_merge};
 use super::catalog::{Column, Table, is_current};
@@ -133,7 +133,9 @@ async fn begin<'a>(
 }
 
 async fn execute(session: &mut Session, statement: String) -> sqlx::Result<()> {
-    session.connection.execute(&*statement).await?;
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(&mut session.connection)
+        .await?;
     Ok(())
 }
 
