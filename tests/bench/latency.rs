@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use sqlx::{AssertSqlSafe, Executor, PgConnection};
+use sqlx::{Executor, PgConnection};
 
 use crate::contender::Contender;
 use crate::drain::Case;
@@ -77,7 +77,7 @@ async fn measure(stand: &Stand, contender: Contender, rate: u64) -> Result<Vec<D
         "CREATE INDEX ON public.visible ((kb_object_id % {PARTITIONS}), kb_object_id); \
          ALTER TABLE public.visible SET (autovacuum_enabled = false)"
     );
-    reader.execute(AssertSqlSafe(index)).await?;
+    reader.execute(&*index).await?;
     let name = harness::names::unique("latency");
     let mut running = contender.start(stand).await?;
     running.order(stand, &case, &name).await?;
@@ -106,9 +106,7 @@ async fn watch(mut reader: PgConnection, rows: u64) -> Result<Vec<Instant>> {
     let mut seen: Vec<Option<Instant>> = vec![None; usize::try_from(rows)?];
     let mut next: Vec<u64> = (0..PARTITIONS as u64).collect();
     while next.iter().any(|next| *next < rows) {
-        let newest: Vec<Option<i64>> = sqlx::query_scalar(AssertSqlSafe(query.clone()))
-            .fetch_one(&mut reader)
-            .await?;
+        let newest: Vec<Option<i64>> = sqlx::query_scalar(&query).fetch_one(&mut reader).await?;
         let now = Instant::now();
         for (next, newest) in next.iter_mut().zip(newest) {
             while newest.is_some_and(|newest| *next <= newest as u64) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::drain::Measured;
@@ -75,7 +75,7 @@ impl Files {
                     "CREATE TEMPORARY TABLE staging AS \
                      SELECT {COLUMNS} FROM public.limit_copy LIMIT 0"
                 );
-                connection.execute(AssertSqlSafe(staging)).await?;
+                connection.execute(&*staging).await?;
             }
             connections.push((task, connection));
         }
@@ -123,7 +123,7 @@ async fn copy_out(connection: &mut PgConnection, rows: &str, file: &Path) -> Res
          (FORMAT binary)",
         file.display()
     );
-    connection.execute(AssertSqlSafe(statement)).await?;
+    connection.execute(&*statement).await?;
     Ok(())
 }
 
@@ -132,7 +132,7 @@ async fn copy_in(connection: &mut PgConnection, table: &str, file: &Path) -> Res
         "COPY {table} ({COLUMNS}) FROM '{}' (FORMAT binary)",
         file.display()
     );
-    connection.execute(AssertSqlSafe(copy)).await?;
+    connection.execute(&*copy).await?;
     Ok(())
 }
 
@@ -152,7 +152,7 @@ async fn merge(connection: &mut PgConnection, files: &[PathBuf]) -> Result<()> {
         let mut transaction = connection.begin().await?;
         transaction.execute("TRUNCATE staging").await?;
         copy_in(&mut transaction, "staging", file).await?;
-        transaction.execute(AssertSqlSafe(insert.clone())).await?;
+        transaction.execute(&*insert).await?;
         transaction.commit().await?;
     }
     Ok(())

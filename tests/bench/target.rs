@@ -1,7 +1,7 @@
 //! The table that is written to, and how far the writing has come.
 
 use anyhow::Result;
-use sqlx::{AssertSqlSafe, Executor, PgConnection};
+use sqlx::{Executor, PgConnection};
 
 use crate::stand::Stand;
 
@@ -54,7 +54,7 @@ impl Target {
              GRANT ALL ON public.{name} TO ferrule;
              GRANT ALL ON SEQUENCE public.{name}_id TO ferrule;"
         );
-        connection.execute(AssertSqlSafe(table)).await?;
+        connection.execute(&*table).await?;
         if !self.indexes {
             let query = format!(
                 "SELECT indexname::text FROM pg_indexes WHERE schemaname = 'public' \
@@ -62,14 +62,14 @@ impl Target {
             );
             for index in database.texts(&query).await?.into_iter().flatten() {
                 let drop = format!("DROP INDEX public.\"{index}\"");
-                connection.execute(AssertSqlSafe(drop)).await?;
+                connection.execute(&*drop).await?;
             }
         }
         if self.upsert {
             let key = format!(
                 "ALTER TABLE public.{name} DROP CONSTRAINT {name}_pkey, ADD PRIMARY KEY ({KEY})"
             );
-            connection.execute(AssertSqlSafe(key)).await?;
+            connection.execute(&*key).await?;
         }
         connection.execute("CHECKPOINT").await?;
         Ok(())
@@ -93,7 +93,7 @@ impl Progress {
     /// The visible rows.
     pub async fn rows(&mut self) -> Result<u64> {
         let query = format!("SELECT count(*) FROM {}", self.table);
-        let rows: i64 = sqlx::query_scalar(AssertSqlSafe(query))
+        let rows: i64 = sqlx::query_scalar(&query)
             .fetch_one(&mut self.connection)
             .await?;
         Ok(rows as u64)
@@ -105,7 +105,7 @@ impl Progress {
     /// costs nothing, and it runs ahead of the commits by one transaction a task.
     pub async fn may_be_complete(&mut self, rows: u64) -> Result<bool> {
         let query = format!("SELECT last_value FROM {}_id", self.table);
-        let last: i64 = sqlx::query_scalar(AssertSqlSafe(query))
+        let last: i64 = sqlx::query_scalar(&query)
             .fetch_one(&mut self.connection)
             .await?;
         Ok(last as u64 >= rows)

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{Connection, PgConnection};
 
 pub use database::TestDatabase;
 pub use tls::Certificates;
@@ -71,7 +71,7 @@ impl TestPostgres {
         postgres.start_again().await?;
         let mut admin = postgres.admin().await?;
         let role = format!("CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'");
-        sqlx::query(AssertSqlSafe(role)).execute(&mut admin).await?;
+        sqlx::query(&role).execute(&mut admin).await?;
         Ok(postgres)
     }
 
@@ -139,7 +139,7 @@ impl TestPostgres {
     pub async fn database(&self, stem: &str) -> Result<TestDatabase> {
         let name = names::unique(stem).replace('-', "_").to_lowercase();
         let create = format!("CREATE DATABASE {name} OWNER {USER}");
-        sqlx::query(AssertSqlSafe(create))
+        sqlx::query(&create)
             .execute(&mut self.admin().await?)
             .await?;
         let database = TestDatabase::connect(self.port, name).await?;

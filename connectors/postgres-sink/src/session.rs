@@ -1,5 +1,6 @@
 //! A connection to the target, made ready.
 
+mod certificates;
 mod connect;
 
 use std::collections::HashMap;
@@ -7,7 +8,9 @@ use std::time::Duration;
 
 use connect_api::{Error, Result};
 use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row};
+use sqlx::{Connection, Executor as _, PgConnection, Postgres, Row};
+
+pub(crate) use certificates::Certificates;
 
 use crate::error::{Policy, describe, policy_of, to_error};
 
@@ -58,6 +61,8 @@ pub(crate) struct Servers {
     pub hosts: Vec<PgConnectOptions>,
     /// Settings of the server.
     pub settings: Vec<(String, String)>,
+    /// Whom to trust, and who connects.
+    pub certificates: Certificates,
     /// How long one attempt may take.
     pub timeout: Duration,
 }
@@ -130,13 +135,12 @@ impl Session {
     /// # Errors
     /// When the connection is lost.
     pub async fn begin(&mut self) -> sqlx::Result<sqlx::Transaction<'_, Postgres>> {
-        let begin = AssertSqlSafe(self.begin.clone());
-        self.connection.begin_with(begin).await
+        self.connection.begin_with(self.begin.clone()).await
     }
 
     /// Takes back an open transaction. False: the connection is of no more use.
     pub async fn roll_back(&mut self) -> bool {
-        let rolled_back = sqlx::raw_sql("ROLLBACK").execute(&mut self.connection);
+        let rolled_back = self.connection.execute("ROLLBACK");
         rolled_back.await.is_ok()
     }
 
@@ -156,9 +160,7 @@ impl Session {
                 .bind(CREATION_LOCK)
                 .execute(&mut *transaction)
                 .await?;
-            sqlx::raw_sql(tables.statements)
-                .execute(&mut *transaction)
-                .await?;
+            transaction.execute(tables.statements).await?;
             transaction.commit().await
         };
         match created.await {
@@ -199,8 +201,8 @@ impl Session {
                 self.begin.push_str(&others);
                 return Ok(());
             }
-            let set = AssertSqlSafe(format!("SET search_path = {others}"));
-            sqlx::raw_sql(set).execute(&mut self.connection).await?;
+            let set = format!("SET search_path = {others}");
+            self.connection.execute(&*set).await?;
             Ok(())
         };
         let left: sqlx::Result<()> = leaving.await;
@@ -209,6 +211,6 @@ impl Session {
 
     /// The row of a query without parameters, by the protocol that needs no prepared statement.
     async fn row(&mut self, query: &'static str) -> sqlx::Result<PgRow> {
-        sqlx::raw_sql(query).fetch_one(&mut self.connection).await
+        self.connection.fetch_one(query).await
     }
 }

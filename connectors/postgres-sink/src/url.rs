@@ -3,6 +3,8 @@
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
+use crate::session::Certificates;
+
 /// Where and how to connect, except for the credentials that have keys of their own.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
@@ -12,6 +14,8 @@ pub(crate) struct Target {
     pub hosts: Vec<(String, u16)>,
     /// Settings of the server.
     pub settings: Vec<(String, String)>,
+    /// Whom to trust, and who connects.
+    pub certificates: Certificates,
 }
 
 /// What the parameters of an address say, before it is known how they fit together.
@@ -23,7 +27,8 @@ struct Reading {
     settings: Vec<(String, String)>,
     ssl_mode: PgSslMode,
     root_cert: Option<String>,
-    client: (bool, bool),
+    client_cert: Option<String>,
+    client_key: Option<String>,
 }
 
 /// Reads an address.
@@ -56,7 +61,8 @@ pub(crate) fn parse(text: &str) -> Result<Target, String> {
         settings: Vec::new(),
         ssl_mode: PgSslMode::Prefer,
         root_cert: None,
-        client: (false, false),
+        client_cert: None,
+        client_key: None,
     };
     if !url.username().is_empty() {
         reading.options = reading.options.username(&decoded(url.username())?);
@@ -146,14 +152,8 @@ impl Reading {
             "ssl" if value.is_empty() || value == "true" => self.ssl_mode = PgSslMode::VerifyFull,
             "ssl" => {}
             "sslrootcert" => self.root_cert = Some(value.to_owned()),
-            "sslcert" => {
-                self.options = options.ssl_client_cert(value);
-                self.client.0 = true;
-            }
-            "sslkey" => {
-                self.options = options.ssl_client_key(value);
-                self.client.1 = true;
-            }
+            "sslcert" => self.client_cert = Some(value.to_owned()),
+            "sslkey" => self.client_key = Some(value.to_owned()),
             "currentSchema" => self.set("search_path", value),
             "options" => self.command_line(value)?,
             "target_session_attrs" | "targetServerType" => takes_writes(key, value)?,
@@ -206,7 +206,7 @@ impl Reading {
     }
 
     fn target(mut self, hosts: Vec<(String, u16)>) -> Result<Target, String> {
-        self.encryption()?;
+        let certificates = self.encryption()?;
         let hosts = match (self.hosts.is_empty(), self.ports.as_slice()) {
             (true, []) => hosts,
             (true, [port]) => hosts.into_iter().map(|(host, _)| (host, *port)).collect(),
@@ -224,36 +224,36 @@ impl Reading {
             options: at(&self.options, first),
             hosts,
             settings: self.settings,
+            certificates,
         })
     }
 
     /// What libpq makes of the certificates.
-    fn encryption(&mut self) -> Result<(), String> {
-        if self.client.0 != self.client.1 {
-            return Err("sslcert and sslkey must be given together".to_owned());
-        }
+    fn encryption(&mut self) -> Result<Certificates, String> {
+        let mut certificates = Certificates::default();
+        certificates.client = match (self.client_cert.take(), self.client_key.take()) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            _ => return Err("sslcert and sslkey must be given together".to_owned()),
+        };
         let mut mode = self.ssl_mode;
-        let root_cert = self.root_cert.take().or_else(default_root_cert);
-        match (root_cert.as_deref(), mode) {
+        certificates.root = self.root_cert.take().or_else(default_root_cert);
+        match (certificates.root.as_deref(), mode) {
             // The authorities that browsers trust: anyone can have a certificate of theirs.
-            (Some("system"), PgSslMode::VerifyFull) => {}
+            (Some("system"), PgSslMode::VerifyFull) => certificates.root = None,
             (Some("system"), _) => {
                 return Err("sslrootcert=system needs sslmode=verify-full".to_owned());
             }
-            (Some(path), _) => {
-                self.options = self.options.clone().ssl_root_cert(path);
-                // As in libpq: whoever has the certificate of an authority wants it checked.
-                if matches!(mode, PgSslMode::Require) {
-                    mode = PgSslMode::VerifyCa;
-                }
-            }
+            // As in libpq: whoever has the certificate of an authority wants it checked.
+            (Some(_), PgSslMode::Require) => mode = PgSslMode::VerifyCa,
+            (Some(_), _) => {}
             (None, PgSslMode::VerifyCa) => {
                 return Err("sslmode=verify-ca needs sslrootcert".to_owned());
             }
             (None, _) => {}
         }
         self.options = self.options.clone().ssl_mode(mode);
-        Ok(())
+        Ok(certificates)
     }
 }
 

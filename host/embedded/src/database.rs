@@ -1,6 +1,6 @@
 //! What the demo asks of Postgres: to run the files of `sql/`, and to count rows.
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 
 use crate::{Error, Result};
 
@@ -34,8 +34,8 @@ impl Database {
         if there.is_none() {
             return Ok(None);
         }
-        let query = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
-        let rows: i64 = sqlx::query_scalar(query)
+        let query = format!("SELECT count(*) FROM {table}");
+        let rows: i64 = sqlx::query_scalar(&query)
             .fetch_one(&mut self.0)
             .await
             .map_err(Error::sql("counting rows"))?;

@@ -5,8 +5,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use sqlx::AssertSqlSafe;
-
 use super::{TestPostgres, USER};
 use crate::process::{POSTGRES_USER, guarded, guarded_as, is_root};
 
@@ -29,6 +27,16 @@ impl Certificates {
     /// The certificate of an authority that has signed nothing.
     pub fn other_root(&self) -> String {
         self.path("other.crt")
+    }
+
+    /// A file that holds both, the one that has signed nothing first.
+    pub fn both_roots(&self) -> String {
+        self.path("both.crt")
+    }
+
+    /// The key of the role `certified` as OpenSSL has written keys before PKCS #8.
+    pub fn traditional_key(&self) -> String {
+        self.path("traditional.key")
     }
 
     /// The certificate of the role `certified`, and its key.
@@ -54,6 +62,11 @@ impl TestPostgres {
             "subjectAltName=DNS:localhost",
         )?;
         signed(folder, "client", "certified", "extendedKeyUsage=clientAuth")?;
+        let traditional = ["ec", "-in", "client.key", "-out", "traditional.key"];
+        openssl(folder, &traditional)?;
+        let mut both = std::fs::read(folder.join("other.crt"))?;
+        both.extend(std::fs::read(folder.join("root.crt"))?);
+        std::fs::write(folder.join("both.crt"), both)?;
         let access = format!(
             "{ACCESS}hostssl all {USER} 127.0.0.1/32 scram-sha-256\n\
              host all {POSTGRES_USER} 127.0.0.1/32 trust\n"
@@ -69,9 +82,7 @@ impl TestPostgres {
             "ALTER SYSTEM SET ssl = on",
             "SELECT pg_reload_conf()",
         ] {
-            sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
-                .execute(&mut admin)
-                .await?;
+            sqlx::raw_sql(statement).execute(&mut admin).await?;
         }
         let limit = std::time::Duration::from_secs(10);
         crate::wait::wait_until(limit, "the server to have read its settings", async || {
@@ -87,46 +98,50 @@ impl TestPostgres {
 }
 
 fn authority(folder: &Path, name: &str) -> Result<()> {
-    let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
-    openssl(
+    let subject = format!("/CN=The {name} of the tests");
+    certificate(
         folder,
-        &[
-            "-keyout",
-            &key,
-            "-out",
-            &certificate,
-            "-subj",
-            &format!("/CN=The {name} of the tests"),
-            "-addext",
-            "keyUsage=critical,keyCertSign",
-        ],
+        name,
+        &subject,
+        &["keyUsage=critical,keyCertSign"],
+        &[],
     )
 }
 
 fn signed(folder: &Path, name: &str, subject: &str, extension: &str) -> Result<()> {
-    let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
-    openssl(
+    let extensions = ["basicConstraints=critical,CA:FALSE", extension];
+    let signer = ["-CA", "root.crt", "-CAkey", "root.key"];
+    certificate(
         folder,
-        &[
-            "-keyout",
-            &key,
-            "-out",
-            &certificate,
-            "-subj",
-            &format!("/CN={subject}"),
-            "-CA",
-            "root.crt",
-            "-CAkey",
-            "root.key",
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-            "-addext",
-            extension,
-        ],
+        name,
+        &format!("/CN={subject}"),
+        &extensions,
+        &signer,
     )
 }
 
-/// Makes a key and a certificate, as the user whose files they must be.
+/// Makes a key and a certificate.
+fn certificate(
+    folder: &Path,
+    name: &str,
+    subject: &str,
+    extensions: &[&str],
+    signer: &[&str],
+) -> Result<()> {
+    let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
+    let kind = "req -x509 -nodes -days 3650 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1";
+    let mut arguments: Vec<&str> = kind.split(' ').collect();
+    arguments.extend(["-keyout", &key, "-out", &certificate, "-subj", subject]);
+    arguments.extend(
+        extensions
+            .iter()
+            .flat_map(|extension| ["-addext", extension]),
+    );
+    arguments.extend(signer);
+    openssl(folder, &arguments)
+}
+
+/// Runs openssl as the user whose files they must be.
 fn openssl(folder: &Path, arguments: &[&str]) -> Result<()> {
     let program = Path::new("openssl");
     let mut command: Command = if is_root() {
@@ -134,11 +149,7 @@ fn openssl(folder: &Path, arguments: &[&str]) -> Result<()> {
     } else {
         guarded(program)
     };
-    command
-        .current_dir(folder)
-        .args(["req", "-x509", "-nodes", "-days", "3650", "-newkey", "ec"])
-        .args(["-pkeyopt", "ec_paramgen_curve:prime256v1"])
-        .args(arguments);
+    command.current_dir(folder).args(arguments);
     let output = command
         .output()
         .context("cannot run openssl: run `make services`")?;

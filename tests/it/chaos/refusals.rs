@@ -8,7 +8,7 @@ use harness::kafka::TestKafka;
 use harness::ledger::Ledger;
 use harness::wait::wait_until;
 use harness::worker::TestWorker;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -75,9 +75,7 @@ async fn logged(ledger: &Ledger<'_>, code: &str) -> Result<()> {
 }
 
 async fn run(connection: &mut PgConnection, statements: &str) -> Result<()> {
-    sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))
-        .execute(connection)
-        .await?;
+    sqlx::raw_sql(statements).execute(connection).await?;
     Ok(())
 }
 

@@ -305,6 +305,7 @@ fn servers(config: &Config) -> Result<Servers> {
     Ok(Servers {
         hosts: hosts.map(|host| crate::url::at(&options, host)).collect(),
         settings,
+        certificates: target.certificates,
         timeout: millis(config, "connection.timeout.ms"),
     })
 }

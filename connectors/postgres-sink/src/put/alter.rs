@@ -9,7 +9,7 @@ mod define;
 use std::sync::Arc;
 
 use connect_api::{Error, ErrorKind, Result, SinkRecord};
-use sqlx::AssertSqlSafe;
+use sqlx::Executor as _;
 
 use super::batch::{position, wanted};
 use super::part::Part;
@@ -201,9 +201,7 @@ async fn define(
             .bind(CREATION_LOCK)
             .execute(&mut *transaction)
             .await?;
-        sqlx::raw_sql(AssertSqlSafe(statement.clone()))
-            .execute(&mut *transaction)
-            .await?;
+        transaction.execute(&*statement).await?;
         transaction.commit().await
     };
     timed(config.socket_timeout, defining)

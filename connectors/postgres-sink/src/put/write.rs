@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::AssertSqlSafe;
+use sqlx::Executor as _;
 
 use super::batch::{Run, is_merge};
 use super::catalog::{Column, Table, is_current};
@@ -133,9 +133,7 @@ async fn begin<'a>(
 }
 
 async fn execute(session: &mut Session, statement: String) -> sqlx::Result<()> {
-    sqlx::raw_sql(AssertSqlSafe(statement))
-        .execute(&mut session.connection)
-        .await?;
+    session.connection.execute(&*statement).await?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use connect_api::{Error, ErrorKind, Result};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{ConnectOptions, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 
 use super::{IDLE_LIMIT, Servers, Session};
 use crate::error::{Policy, policy_of, sqlstate, to_error};
@@ -54,7 +54,7 @@ async fn open(servers: &Servers, host: &PgConnectOptions, is_pooled: bool) -> Re
         return pooled(servers, host).await;
     }
     let settings = servers.settings.iter().map(|(name, value)| (name, value));
-    let connection = match encrypted(&host.clone().options(settings)).await {
+    let connection = match encrypted(servers, &host.clone().options(settings)).await {
         // pgbouncer's words for a parameter of the start-up that it would not keep.
         Err(error) if sqlstate(&error) == Some(PROTOCOL_VIOLATION) => {
             return pooled(servers, host).await;
@@ -82,7 +82,7 @@ async fn pooled(servers: &Servers, host: &PgConnectOptions) -> Result<Session> {
         .clone()
         .extra_float_digits(None)
         .statement_cache_capacity(0);
-    let connection = encrypted(&options).await;
+    let connection = encrypted(servers, &options).await;
     let connection = connection.map_err(|e| to_error("cannot connect to Postgres", &e))?;
     let mut begin = "BEGIN".to_owned();
     // The pooler's own connections stay as they are.
@@ -109,15 +109,16 @@ async fn pooled(servers: &Servers, host: &PgConnectOptions) -> Result<Session> {
 }
 
 /// Connects with and without encryption, in the order that `sslmode` says.
-async fn encrypted(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+async fn encrypted(servers: &Servers, options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+    let connect = async |options: &PgConnectOptions| servers.certificates.connect(options).await;
     let (first, second) = match options.get_ssl_mode() {
         PgSslMode::Allow => (PgSslMode::Disable, PgSslMode::Require),
         PgSslMode::Prefer => (PgSslMode::Prefer, PgSslMode::Disable),
-        _ => return options.connect().await,
+        _ => return connect(options).await,
     };
-    match options.clone().ssl_mode(first).connect().await {
+    match connect(&options.clone().ssl_mode(first)).await {
         Err(error) if is_about_encryption(&error) => {
-            options.clone().ssl_mode(second).connect().await
+            connect(&options.clone().ssl_mode(second)).await
         }
         connected => connected,
     }

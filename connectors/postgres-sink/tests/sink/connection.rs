@@ -40,7 +40,7 @@ async fn tls_is_as_libpq_means_it() -> Result<()> {
     let postgres = TestPostgres::start().await?;
     let files = postgres.encrypt().await?;
     let database = postgres.database("tls").await?;
-    let (root, other) = (files.root(), files.other_root());
+    let (root, other, both) = (files.root(), files.other_root(), files.both_roots());
     for (host, parameters, expect) in [
         // The server lets nobody in without encryption.
         ("127.0.0.1", "sslmode=disable".to_owned(), None),
@@ -85,9 +85,15 @@ async fn tls_is_as_libpq_means_it() -> Result<()> {
         ),
         (
             "localhost",
+            format!("sslmode=verify-full&sslrootcert={both}"),
+            Some(true),
+        ),
+        (
+            "localhost",
             format!("ssl=true&sslrootcert={root}"),
             Some(true),
         ),
+        ("localhost", format!("ssl=true&sslrootcert={root}.no"), None),
     ] {
         let outcome = reach(&database, host, &parameters, &[]).await?;
         match (outcome, expect) {
@@ -99,7 +105,7 @@ async fn tls_is_as_libpq_means_it() -> Result<()> {
     let wrong = format!("sslmode=verify-full&sslrootcert={root}");
     let refused = reach(&database, "127.0.0.1", &wrong, &[]).await?;
     let text = refused.expect_err("it is for localhost").chain();
-    ensure!(text.contains("certificate not valid for name"), "{text}");
+    ensure!(text.contains("IP address mismatch"), "{text}");
     Ok(())
 }
 
@@ -117,6 +123,13 @@ async fn a_role_may_have_a_certificate_or_no_encryption() -> Result<()> {
     let parameters = format!("{parameters}&sslcert={certificate}&sslkey={key}");
     let reached = reach(&database, "127.0.0.1", &parameters, &certified).await?;
     assert!(reached?);
+    let traditional = parameters.replace(&key, &files.traditional_key());
+    let reached = reach(&database, "127.0.0.1", &traditional, &certified).await?;
+    assert!(reached?);
+    let broken = parameters.replace(&key, &certificate);
+    let refused = reach(&database, "127.0.0.1", &broken, &certified).await?;
+    let text = refused.expect_err("it is no key").chain();
+    ensure!(text.contains("cannot read sslkey"), "{text}");
     // With encryption the role is refused, so it is tried without.
     let plain = [("connection.user", "plain")];
     let reached = reach(&database, "127.0.0.1", "sslmode=prefer", &plain).await?;

@@ -16,7 +16,7 @@ use harness::worker::{TestWorker, WorkerConfig};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 
 use super::counter::Counter;
 use super::fault::{Fault, Kind};
@@ -436,8 +436,6 @@ fn shape(fault: &Fault) -> Result<Shape> {
 }
 
 async fn run(session: &mut PgConnection, statements: &str) -> Result<()> {
-    sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))
-        .execute(session)
-        .await?;
+    sqlx::raw_sql(statements).execute(session).await?;
     Ok(())
 }
