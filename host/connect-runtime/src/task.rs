@@ -30,7 +30,7 @@ use crate::task_control::{Control, Reports};
 use commit::Commits;
 use consume::RawBatch;
 use tick::Quiet;
-use write::{Request, Response, TaskBatch};
+use write::{Durable, Request, Response, TaskBatch};
 
 /// How long the loop sleeps when there is nothing to do, and so how soon it sees a stop.
 const IDLE: Duration = Duration::from_millis(100);
@@ -39,6 +39,8 @@ const BUSY: Duration = Duration::from_millis(2);
 /// How long the loop waits for the sink before it pauses its partitions, so as to go on polling
 /// and stay in its group.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a task that ends tries to tell its group how far it came.
+const LEAVE: Duration = Duration::from_secs(2);
 /// Records that are converted and transformed at a time.
 const CHUNK: usize = 1000;
 /// How long the schema registry is left alone before it is asked again.
@@ -150,8 +152,7 @@ impl WorkerSinkTask {
     /// What the task fails with.
     pub fn run(mut self) -> Result<()> {
         let outcome = self.turns().and_then(|()| self.drain());
-        self.commits
-            .flush(&self.parts.consumer, &self.parts.metrics);
+        self.take_leave();
         self.parts.writer.abandon();
         let SinkTaskParts {
             consumer, writer, ..
@@ -159,6 +160,24 @@ impl WorkerSinkTask {
         writer.stop();
         drop(consumer);
         outcome
+    }
+
+    /// Tells the group how far the task has come. Between two of its generations the group does not
+    /// hear it.
+    fn take_leave(&mut self) {
+        let SinkTaskParts {
+            consumer,
+            control,
+            metrics,
+            ..
+        } = &mut self.parts;
+        let until = Instant::now() + LEAVE;
+        while !self.commits.flush(consumer, metrics) {
+            if Instant::now() > until || control.abandoned() {
+                break;
+            }
+            consumer.wait(IDLE);
+        }
     }
 
     fn turns(&mut self) -> Result<()> {
@@ -430,15 +449,20 @@ impl WorkerSinkTask {
                 for (source, next_offset) in durable.positions() {
                     self.parts.chain.durable(source, *next_offset);
                 }
-                if !self.parts.writer.commits_offsets() {
-                    self.commits.add(&durable);
-                }
+                self.add_durable(&durable);
             }
             Response::Rewind(error) => self.rewind(&error),
             Response::Failed(error) | Response::Fenced(error) => return Err(error),
-            Response::Void | Response::Closed | Response::Started | Response::Opened(_) => {}
+            Response::Void | Response::Closed | Response::Started | Response::Opened(..) => {}
         }
         Ok(())
+    }
+
+    /// The group is told of it in time, unless the sink tells it itself.
+    fn add_durable(&mut self, durable: &Durable) {
+        if !self.parts.writer.commits_offsets() {
+            self.commits.add(durable);
+        }
     }
 
     fn pause_or_resume(&mut self) -> Result<()> {

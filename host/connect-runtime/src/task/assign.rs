@@ -23,7 +23,7 @@ impl WorkerSinkTask {
         self.parts.writer.send(request)?;
         while !self.parts.control.stopping() {
             match self.parts.writer.response(IDLE)? {
-                Some(answer @ (Response::Opened(_) | Response::Started | Response::Closed)) => {
+                Some(answer @ (Response::Opened(..) | Response::Started | Response::Closed)) => {
                     return Ok(Some(answer));
                 }
                 Some(Response::Fenced(error)) => return Err(error),
@@ -94,7 +94,10 @@ impl WorkerSinkTask {
         partitions: &[TopicPartition],
     ) -> Result<Option<Vec<(TopicPartition, i64)>>> {
         let opened = match self.ask(Request::Open(partitions.to_vec()))? {
-            Some(Response::Opened(opened)) => opened,
+            Some(Response::Opened(opened, durable)) => {
+                self.add_durable(&durable);
+                opened
+            }
             _ => return Ok(None),
         };
         let mut opened = opened;
@@ -154,12 +157,12 @@ impl WorkerSinkTask {
             warn!("the sink is busy; what it has of revoked partitions is given up");
             self.parts.writer.abandon();
         }
-        if lost {
-            self.commits.forget(partitions);
-        } else {
+        if !lost {
             self.commits
                 .flush(&self.parts.consumer, &self.parts.metrics);
         }
+        // What Kafka would not hear, the next owner says when it takes the partition over.
+        self.commits.forget(partitions);
         for partition in partitions {
             self.parts.chain.forget(partition);
         }

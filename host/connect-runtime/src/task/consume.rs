@@ -4,7 +4,7 @@ mod rebalance;
 mod record;
 mod start;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -288,6 +288,11 @@ impl Consumer {
         Ok(())
     }
 
+    /// Serves the client's own work when nothing will be read any more.
+    pub fn wait(&self, wait: Duration) {
+        let _ = self.inner.poll(wait);
+    }
+
     /// The next change of the assignment.
     pub fn rebalance(&mut self) -> Option<Rebalance> {
         let change = self.inner.client().context().next();
@@ -396,8 +401,9 @@ impl Consumer {
         .map_err(|e| Error::fatal(format!("cannot pause or resume: {e}")))
     }
 
-    /// Tells the group where the task is. Only for those who look at lag: the sink knows.
-    pub fn commit(&self, positions: &[(Arc<TopicPartition>, i64)], mode: CommitMode) {
+    /// Tells the group where the task is. Only for those who look at lag: the sink knows. False
+    /// when Kafka refuses at once.
+    pub fn commit(&self, positions: &BTreeMap<Arc<TopicPartition>, i64>, mode: CommitMode) -> bool {
         let mut list = TopicPartitionList::with_capacity(positions.len());
         for (source, offset) in positions {
             let offset = Offset::Offset(*offset);
@@ -405,9 +411,16 @@ impl Consumer {
                 warn!(%error, partition = %source, "cannot commit the offset to Kafka");
             }
         }
-        if let Err(error) = self.inner.commit(&list, mode) {
+        let committed = self.inner.commit(&list, mode);
+        if let Err(error) = &committed {
             warn!(%error, "cannot commit offsets to Kafka");
         }
+        committed.is_ok()
+    }
+
+    /// What [`Consumer::commit`] was asked for in vain since the last call.
+    pub fn refused_commits(&self) -> Vec<(TopicPartition, i64)> {
+        self.inner.client().context().refused()
     }
 }
 

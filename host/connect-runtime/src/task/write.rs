@@ -22,11 +22,20 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 
 /// Offsets up to which everything is durable in the target.
 ///
-/// Invariant 1: it is made here alone, after a put has returned, and it is all that a commit takes.
+/// Invariant 1: it is made here alone, after a put has returned or of what the target says that it
+/// has, and it is all that a commit takes.
 #[derive(Debug)]
 pub struct Durable(Vec<(Arc<TopicPartition>, i64)>);
 
 impl Durable {
+    fn stored(opened: &[OpenedPartition]) -> Self {
+        let stored = opened.iter().filter_map(|o| {
+            let next_offset = o.next_offset?;
+            Some((Arc::new(o.source.clone()), next_offset))
+        });
+        Self(stored.collect())
+    }
+
     /// For each partition the offset to go on from.
     pub fn positions(&self) -> &[(Arc<TopicPartition>, i64)] {
         &self.0
@@ -78,8 +87,8 @@ pub enum Request {
 
 /// What the sink answers.
 pub enum Response {
-    /// To `Open`.
-    Opened(Vec<OpenedPartition>),
+    /// To `Open`; with what the target has of them.
+    Opened(Vec<OpenedPartition>, Durable),
     /// To `StartAt`.
     Started,
     /// To `Put`.
@@ -256,7 +265,10 @@ struct WriteThread {
 impl WriteThread {
     async fn serve(&mut self, request: Request) -> Response {
         let answer = match request {
-            Request::Open(partitions) => self.open(&partitions).await.map(Response::Opened),
+            Request::Open(partitions) => self.open(&partitions).await.map(|opened| {
+                let durable = Durable::stored(&opened);
+                Response::Opened(opened, durable)
+            }),
             Request::StartAt(starts) => self.start_at(&starts).await.map(|()| Response::Started),
             Request::Put(generation, batches, membership) => {
                 if let Some(membership) = membership {
