@@ -3,5 +3,5 @@
 mod hostile;
 mod listing;
 mod outage;
-mod state;
+pub mod state;
 mod versions;

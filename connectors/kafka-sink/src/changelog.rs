@@ -14,12 +14,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use connect_api::{Error, Result, StateDelta, StateEntry, StateStore, StoredState, TopicPartition};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 mod inspect;
 
@@ -39,6 +40,19 @@ pub(crate) struct ChangelogConfig {
     /// -1: the broker's default.
     pub replication: i32,
 }
+
+/// Keeps out of the log that the end of a partition was reached, which is what is read for.
+struct Reader;
+
+impl ClientContext for Reader {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            warn!(%error, reason, "the reader of the state topic");
+        }
+    }
+}
+
+impl ConsumerContext for Reader {}
 
 /// The changelog of one task.
 pub(crate) struct Changelog {
@@ -256,8 +270,8 @@ impl Changelog {
 
     /// A consumer at the beginning of the partitions, which sees all that was written so far: it
     /// waits until no transaction is open on it.
-    fn reader(&self, homes: &BTreeSet<i32>) -> Result<BaseConsumer> {
-        let client = |isolation: &str| -> Result<BaseConsumer> {
+    fn reader(&self, homes: &BTreeSet<i32>) -> Result<BaseConsumer<Reader>> {
+        let client = |isolation: &str| -> Result<BaseConsumer<Reader>> {
             let mut config = self.clients.consumer.clone();
             config
                 .set("isolation.level", isolation)
@@ -265,11 +279,11 @@ impl Changelog {
                 .set("auto.offset.reset", "earliest")
                 .set("enable.auto.commit", "false");
             config
-                .create()
+                .create_with_context(Reader)
                 .map_err(|e| Error::config(format!("consumer: {e}")))
         };
         let topic = &self.config.topic;
-        let end = |consumer: &BaseConsumer, home: i32| {
+        let end = |consumer: &BaseConsumer<Reader>, home: i32| {
             let marks = consumer.fetch_watermarks(topic, home, LIMIT);
             marks.map(|(_, end)| end).map_err(|e| unread(&e))
         };

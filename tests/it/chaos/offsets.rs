@@ -33,6 +33,20 @@ async fn stop(rest: &ConnectClient, ledger: &Ledger<'_>) -> Result<()> {
     .await
 }
 
+/// A ledger of one partition whose connector has written that many records, and is stopped.
+async fn stopped_after(
+    stem: &str,
+    count: i64,
+) -> Result<(Ledger<'static>, &'static ConnectClient)> {
+    let ledger = Ledger::shared(stem, 1).await?;
+    let rest = TestWorker::shared().await?.rest();
+    ledger.deploy(rest, &[]).await?;
+    ledger.produce(count).await?;
+    ledger.complete(rest).await?;
+    stop(rest, &ledger).await?;
+    Ok((ledger, rest))
+}
+
 /// Lets the log begin at an offset.
 async fn delete_before(kafka: &TestKafka, ledger: &Ledger<'_>, offset: i64) -> Result<()> {
     let mut list = TopicPartitionList::new();
@@ -64,15 +78,8 @@ async fn create_again(kafka: &TestKafka, ledger: &Ledger<'_>, count: i64) -> Res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stored_offset_that_retention_has_passed_fails_the_task() -> Result<()> {
-    let (kafka, ledger) = (
-        TestKafka::shared().await?,
-        Ledger::shared("retention", 1).await?,
-    );
-    let rest = TestWorker::shared().await?.rest();
-    ledger.deploy(rest, &[]).await?;
-    ledger.produce(50).await?;
-    ledger.complete(rest).await?;
-    stop(rest, &ledger).await?;
+    let kafka = TestKafka::shared().await?;
+    let (ledger, rest) = stopped_after("retention", 50).await?;
     ledger.produce(50).await?;
     delete_before(kafka, &ledger, 80).await?;
     put(rest, &ledger, "resume").await?;
@@ -107,12 +114,8 @@ async fn a_topic_made_anew_under_a_running_task_fails_it() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_made_anew_with_more_records_than_were_read_fails_the_task() -> Result<()> {
-    let (kafka, ledger) = (TestKafka::shared().await?, Ledger::shared("anew", 1).await?);
-    let rest = TestWorker::shared().await?.rest();
-    ledger.deploy(rest, &[]).await?;
-    ledger.produce(100).await?;
-    ledger.complete(rest).await?;
-    stop(rest, &ledger).await?;
+    let kafka = TestKafka::shared().await?;
+    let (ledger, rest) = stopped_after("anew", 100).await?;
     make_anew(kafka, &ledger, 150).await?;
     put(rest, &ledger, "resume").await?;
     let trace = ledger.failure(rest).await?;
@@ -136,12 +139,8 @@ async fn a_topic_made_anew_with_more_records_than_were_read_fails_the_task() -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_gone_in_front_of_the_stored_offset_is_not_missed() -> Result<()> {
-    let (kafka, ledger) = (TestKafka::shared().await?, Ledger::shared("gone", 1).await?);
-    let rest = TestWorker::shared().await?.rest();
-    ledger.deploy(rest, &[]).await?;
-    ledger.produce(50).await?;
-    ledger.complete(rest).await?;
-    stop(rest, &ledger).await?;
+    let kafka = TestKafka::shared().await?;
+    let (ledger, rest) = stopped_after("gone", 50).await?;
     ledger.produce(30).await?;
     delete_before(kafka, &ledger, 50).await?;
     put(rest, &ledger, "resume").await?;
