@@ -95,26 +95,25 @@ impl TestGuest {
 
     /// Obeys each record.
     pub fn apply(batch: Batch) -> Reply {
-        let commands: Vec<_> = batch
-            .records
-            .iter()
-            .map(|record| command(record, &batch.shapes))
-            .collect();
         let mut answer = Answer {
             base: batch.shapes.len(),
             shapes: Vec::new(),
         };
-        let records = batch.records.into_iter().zip(&commands);
-        let mut outcomes: Vec<_> = records
-            .map(|(record, command)| answer.obey(record, command))
-            .collect();
-        for command in commands {
-            match command {
-                Ok(Command::OneOutcomeLess) => drop(outcomes.pop()),
-                Ok(Command::OneOutcomeMore) => outcomes.push(Outcome::Keep),
-                _ => {}
-            }
+        let mut outcomes = Vec::with_capacity(batch.records.len());
+        let (mut less, mut more) = (0, 0);
+        for record in batch.records {
+            let outcome = match command(&record, &batch.shapes) {
+                Ok(command) => {
+                    less += usize::from(command == Command::OneOutcomeLess);
+                    more += usize::from(command == Command::OneOutcomeMore);
+                    answer.obey(record, command)
+                }
+                Err(failure) => Outcome::Fail(failure),
+            };
+            outcomes.push(outcome);
         }
+        outcomes.truncate(outcomes.len() - less);
+        outcomes.extend((0..more).map(|_| Outcome::Keep));
         Reply {
             shapes: answer.shapes,
             outcomes,
@@ -151,11 +150,7 @@ struct Answer {
 }
 
 impl Answer {
-    fn obey(&mut self, record: InRecord, command: &Result<Command, Failure>) -> Outcome {
-        let command = match command {
-            Ok(command) => *command,
-            Err(failure) => return Outcome::Fail(failure.clone()),
-        };
+    fn obey(&mut self, record: InRecord, command: Command) -> Outcome {
         match command {
             Command::Keep | Command::OneOutcomeLess | Command::OneOutcomeMore => Outcome::Keep,
             Command::Drop => Outcome::Drop,
@@ -280,7 +275,11 @@ fn command(record: &InRecord, shapes: &[Shape]) -> Result<Command, Failure> {
     };
     match value {
         Some(Value::Text(text)) => text.parse(),
-        Some(Value::Bytes(bytes)) => String::from_utf8_lossy(bytes).parse(),
+        Some(Value::Bytes(bytes)) => {
+            // The weight behind the command is not looked at.
+            let word = bytes.split(|byte| *byte == b' ').next();
+            String::from_utf8_lossy(word.unwrap_or_default()).parse()
+        }
         Some(Value::Json(json)) => json.trim_matches('"').parse(),
         _ => Err(Failure::at("cmd", "is required")),
     }

@@ -194,9 +194,32 @@ impl<'a> Lift<'a> {
             .filter(|row| few && Arc::ptr_eq(row.schema(), schema));
         let mut values = Vec::with_capacity(fields.len());
         for (at, (field, made)) in fields.iter().zip(made.values).enumerate() {
-            let before = before.and_then(|row| row.values().get(at));
-            let value = typed(made, &field.schema, before);
-            values.push(value.map_err(|why| format!("field {}: {why}", field.name))?);
+            let Schema { kind, optional, .. } = &*field.schema;
+            let any = matches!(kind, Kind::Any);
+            // What the field says, straight into its place, as in `lower`.
+            match made {
+                ValueResult::Null if *optional || any => values.push(Value::Null),
+                ValueResult::Boolean(flag) if any || matches!(kind, Kind::Boolean) => {
+                    values.push(Value::Boolean(flag));
+                }
+                ValueResult::Int(number) if any || matches!(kind, Kind::Int64) => {
+                    values.push(Value::Int(number));
+                }
+                ValueResult::Float(number) if any || matches!(kind, Kind::Float64) => {
+                    values.push(Value::Float(number));
+                }
+                ValueResult::Text(text) if any || matches!(kind, Kind::String) => {
+                    values.push(Value::String(Str::from(text)));
+                }
+                ValueResult::Timestamp(micros) if any || matches!(kind, Kind::Timestamp) => {
+                    values.push(Value::Timestamp(micros));
+                }
+                made => {
+                    let before = before.and_then(|row| row.values().get(at));
+                    let value = typed(made, &field.schema, before);
+                    values.push(value.map_err(|why| format!("field {}: {why}", field.name))?);
+                }
+            }
         }
         let row = Struct::new(Arc::clone(schema), values);
         Ok(if schemaless {

@@ -119,7 +119,28 @@ impl<'a> Lowering<'a> {
         let fields = row.schema().fields().map_or(0, <[_]>::len);
         let mut values = BumpVec::with_capacity_in(fields, self.bump);
         for at in 0..fields {
-            values.push(self.field(row.value(at))?);
+            // Each kind straight into its place: a value that passes through results on its way is
+            // copied each time, and each copy waits for the one before.
+            match row.value(at) {
+                ValueRef::Null => values.push(ValueParam::Null),
+                ValueRef::Boolean(flag) => values.push(ValueParam::Boolean(flag)),
+                ValueRef::Int(number) => values.push(ValueParam::Int(number)),
+                ValueRef::String(text) => values.push(ValueParam::Text(text)),
+                ValueRef::Json(text) => values.push(ValueParam::Json(text)),
+                ValueRef::Literal(number) => match number.to_float() {
+                    Some(number) => values.push(ValueParam::Float(number)),
+                    None => values.push(self.value(self.bump.alloc(number.to_value()))?),
+                },
+                ValueRef::Value(Value::Null) => values.push(ValueParam::Null),
+                ValueRef::Value(Value::Boolean(flag)) => values.push(ValueParam::Boolean(*flag)),
+                ValueRef::Value(Value::Int(number)) => values.push(ValueParam::Int(*number)),
+                ValueRef::Value(Value::Float(number)) => values.push(ValueParam::Float(*number)),
+                ValueRef::Value(Value::String(text)) => values.push(ValueParam::Text(text)),
+                ValueRef::Value(Value::Timestamp(micros)) => {
+                    values.push(ValueParam::Timestamp(*micros));
+                }
+                ValueRef::Value(value) => values.push(self.value(value)?),
+            }
         }
         Ok(PayloadParam::Row(RowParam {
             shape,
@@ -148,21 +169,6 @@ impl<'a> Lowering<'a> {
         };
         self.last = Some((key, place));
         place
-    }
-
-    fn field(&self, value: ValueRef<'a>) -> Result<ValueParam<'a>> {
-        Ok(match value {
-            ValueRef::Null => ValueParam::Null,
-            ValueRef::Boolean(flag) => ValueParam::Boolean(flag),
-            ValueRef::Int(number) => ValueParam::Int(number),
-            ValueRef::Literal(number) => match number.to_float() {
-                Some(number) => ValueParam::Float(number),
-                None => return self.value(self.bump.alloc(number.to_value())),
-            },
-            ValueRef::String(text) => ValueParam::Text(text),
-            ValueRef::Json(text) => ValueParam::Json(text),
-            ValueRef::Value(value) => return self.value(value),
-        })
     }
 
     fn value(&self, value: &'a Value) -> Result<ValueParam<'a>> {
