@@ -16,6 +16,12 @@ use crate::target::KEY;
 pub use connect::ConnectWorker;
 pub use faucet::Faucet;
 
+/// Settings of a case.
+pub type Settings = &'static [(&'static str, &'static str)];
+
+/// With this in front, they are the worker's.
+const WORKER: &str = "worker.";
+
 /// A program that writes a topic into Postgres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contender {
@@ -28,11 +34,17 @@ pub enum Contender {
 }
 
 impl Contender {
-    /// Starts its process; a worker is warm afterwards, and has no connector.
-    pub async fn start(self, stand: &Stand) -> Result<Running> {
+    /// Starts its process; a worker is warm afterwards, and has no connector. Ferrule's takes those
+    /// of the settings that begin with `worker.`.
+    pub async fn start(self, stand: &Stand, settings: Settings) -> Result<Running> {
         Ok(match self {
             Self::Ferrule => {
-                let config = WorkerConfig::new(&stand.kafka.bootstrap())?;
+                let mut config = WorkerConfig::new(&stand.kafka.bootstrap())?;
+                for (key, value) in settings {
+                    if let Some(key) = key.strip_prefix(WORKER) {
+                        config = config.set(key, value);
+                    }
+                }
                 Running::Ferrule(TestWorker::start(config).await?)
             }
             Self::Connect => Running::Connect(ConnectWorker::start(&stand.kafka).await?),
@@ -136,7 +148,8 @@ pub fn ferrule(stand: &Stand, case: &Case<'_>, name: &str) -> Value {
         }
         json => json_converter(json, &mut set),
     }
-    for (key, value) in case.settings {
+    let settings = case.settings.iter();
+    for (key, value) in settings.filter(|(key, _)| !key.starts_with(WORKER)) {
         set(key, value);
     }
     json!({ "name": name, "config": config })

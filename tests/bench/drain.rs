@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::contender::Contender;
+use crate::contender::{Contender, Settings};
 use crate::events::fill::Topic;
 use crate::meter;
 use crate::stand::Stand;
@@ -26,7 +26,7 @@ pub struct Case<'a> {
     /// So many connectors drain the whole topic, each.
     pub connectors: u64,
     /// Settings of the connector on top of those that it cannot do without.
-    pub settings: &'a [(&'a str, &'a str)],
+    pub settings: Settings,
 }
 
 /// What a run gave.
@@ -75,20 +75,25 @@ pub async fn measure(stand: &Stand, case: &Case<'_>) -> Result<Measured> {
     let mut progress = Progress::of(stand, case.table).await?;
     let name = harness::names::unique("bench");
     let postgres = stand.postgres_pid().await?;
-    let mut running = case.contender.start(stand).await?;
+    let mut running = case.contender.start(stand, case.settings).await?;
     // A worker is there before the order, faucet is not.
     let worker = running.pid().ok();
     worker.map_or(Ok(()), meter::reset_peak_rss)?;
     let start = Sample::take(worker, postgres)?;
+    let mut first: Option<(Sample, u64)> = None;
     for number in 0..case.connectors {
         running
             .order(stand, case, &format!("{name}-{number}"))
             .await?;
+        // The first of many are at work before the last are posted.
+        if number + 1 < case.connectors && first.is_none() {
+            let rows = progress.rows().await?;
+            first = (rows > 0).then_some((Sample::take(worker, postgres)?, rows));
+        }
     }
     let all = case.topic.rows * case.connectors;
     let worker = running.pid()?;
 
-    let mut first: Option<(Sample, u64)> = None;
     let mut checked = Instant::now();
     let (last, rows) = loop {
         if checked.elapsed() > CHECK {

@@ -79,7 +79,7 @@ async fn measure(stand: &Stand, contender: Contender, rate: u64) -> Result<Vec<D
     );
     reader.execute(&*index).await?;
     let name = harness::names::unique("latency");
-    let mut running = contender.start(stand).await?;
+    let mut running = contender.start(stand, &[]).await?;
     running.order(stand, &case, &name).await?;
     let watch = tokio::spawn(watch(reader, rows));
     let sent = topic.stream(stand, schema, rate).await?;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 
 use crate::contender::Contender::{self, Connect, Faucet, Ferrule};
+use crate::contender::Settings;
 use crate::drain::{self, Case};
 use crate::events::Format::{self, Avro, Json, JsonWithSchema};
 use crate::events::fill::Topic;
@@ -12,8 +13,6 @@ use crate::limit::Files;
 use crate::stand::Stand;
 use crate::table;
 use crate::target::Target;
-
-type Settings = &'static [(&'static str, &'static str)];
 
 /// A row of the table.
 struct Entry {
@@ -64,7 +63,10 @@ const PLUGIN: Settings = &[
 ];
 
 /// More rows in a transaction, for more memory.
-const LARGE: Settings = &[("consumer.override.max.poll.records", "8000")];
+const LARGE: Settings = &[
+    ("consumer.override.max.poll.records", "8000"),
+    ("worker.ferrule.task.buffer.bytes", "16777216"),
+];
 
 /// Large polls of large fetches, and many rows in one statement.
 const REWRITTEN: Settings = &[

@@ -254,8 +254,8 @@ fn own() -> Vec<ConfigKey> {
         ConfigKey::new(
             "ferrule.task.buffer.bytes",
             T::Long,
-            "16777216",
-            "Bytes of records that one task may hold.",
+            "4194304",
+            "Bytes of records that one task may hold; a quarter of them may go into one transaction.",
         )
         .validator(Validator::AtLeast(1 << 16)),
         ConfigKey::nullable(

@@ -20,7 +20,6 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.message.max.bytes", "262144"),
     // New partitions and topics are seen in seconds.
     ("topic.metadata.refresh.interval.ms", "10000"),
-    ("fetch.wait.max.ms", "100"),
     // Once its queue is full the client would not look for a second whether it still is.
     ("fetch.queue.backoff.ms", "10"),
     // A member hears of a rebalance with its next heartbeat, and the others wait for it: with the
