@@ -14,7 +14,7 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
 
-.PHONY: help demo test chaos timescale bench bench-peers bench-scale bench-hostile lint plugins services tools cargo
+.PHONY: help demo release test chaos timescale bench bench-peers bench-scale bench-hostile lint plugins services tools cargo
 
 help: ## Print this list
 	@echo 'Ferrule: Kafka Connect without the JVM.'
@@ -33,6 +33,10 @@ demo: cargo ## Build, start Kafka, registry, Postgres and a worker in one, deplo
 	@$(MAKE) plugins
 	$(CARGO) build --locked --profile quick -p connect-runtime --features dev
 	@$(TARGET)/quick/ferrule dev --demo $(DEMO_ARGS)
+
+release: cargo ## Build the worker, target/release/ferrule
+	@$(INSTALL) build
+	$(CARGO) build --locked --release -p connect-runtime
 
 # The worker is built with the tests' own selection of packages: any other would choose other
 # features of the dependencies and build half of them twice.
@@ -91,7 +95,7 @@ plugins: cargo ## Build the WASM plugins into plugins/dist
 # The tools of C and Python are built or fetched once, into the same folder as the servers' jars.
 plugins-all: plugins ## Build the example in Rust, C and Python, check and compare them
 	@$(INSTALL) build c python
-	$(CARGO) build --locked --release -p connect-runtime
+	@$(MAKE) release
 	@tools=$${FERRULE_CACHE:-$$HOME/.cache/ferrule}/tools; \
 	    PATH=$$tools/bin:$$tools/python/bin:$$PATH plugins/languages.sh $(TARGET)/release/ferrule
 
