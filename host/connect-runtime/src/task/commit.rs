@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use connect_api::TopicPartition;
 use rdkafka::consumer::CommitMode;
+use tracing::debug;
 
-use super::consume::Consumer;
+use super::consume::{Consumer, GLANCE};
 use super::write::Durable;
 use crate::metrics::TaskMetrics;
 
@@ -16,9 +17,9 @@ use crate::metrics::TaskMetrics;
 /// Invariant 1: only a [`Durable`] gets in here, and only `write.rs` can make one.
 pub struct Commits {
     due: BTreeMap<Arc<TopicPartition>, i64>,
-    /// What Kafka was told last. Only if it refuses that is there something to say again: an older
-    /// offset would take the group back.
-    told: HashMap<Arc<TopicPartition>, i64>,
+    /// What Kafka was told, and has not yet been seen to have: between two generations of the group
+    /// it refuses an offset, and the client does not say so.
+    unconfirmed: BTreeMap<Arc<TopicPartition>, i64>,
     last: Instant,
     interval: Duration,
 }
@@ -28,7 +29,7 @@ impl Commits {
     pub fn new(interval: Duration) -> Self {
         Self {
             due: BTreeMap::new(),
-            told: HashMap::new(),
+            unconfirmed: BTreeMap::new(),
             last: Instant::now(),
             interval,
         }
@@ -41,18 +42,31 @@ impl Commits {
         }
     }
 
-    /// Commits if it is time; also what Kafka has refused, as it does between two generations of
-    /// the group. Nothing else would tell it until the partition has a new record.
+    /// Commits if it is time. When there is nothing to commit, it looks once whether Kafka has what
+    /// it was told.
     pub fn flush_due(&mut self, consumer: &Consumer, metrics: &TaskMetrics) {
-        self.take_back(consumer.refused_commits());
-        if !self.due.is_empty() && self.last.elapsed() >= self.interval {
+        if self.last.elapsed() < self.interval {
+            return;
+        }
+        if !self.due.is_empty() {
+            let told = self.due.clone();
             self.commit(consumer, metrics, CommitMode::Async);
+            self.unconfirmed.extend(told);
+        } else if !self.unconfirmed.is_empty() {
+            self.last = Instant::now();
+            let sources = self.unconfirmed.keys().map(|source| &**source);
+            match consumer.committed(sources, GLANCE) {
+                Ok(committed) => self.confirm(&committed),
+                Err(error) => debug!(%error, "cannot ask for the committed offsets"),
+            }
         }
     }
 
-    /// Commits now, and waits for the answer: whether Kafka has been told of everything.
+    /// Commits now, and waits for the answer: whether Kafka has everything.
     pub fn flush(&mut self, consumer: &Consumer, metrics: &TaskMetrics) -> bool {
-        self.take_back(consumer.refused_commits());
+        for (source, offset) in std::mem::take(&mut self.unconfirmed) {
+            self.due.entry(source).or_insert(offset);
+        }
         self.commit(consumer, metrics, CommitMode::Sync);
         self.due.is_empty()
     }
@@ -62,27 +76,26 @@ impl Commits {
         if self.due.is_empty() {
             return;
         }
-        let due = std::mem::take(&mut self.due);
-        self.told
-            .extend(due.iter().map(|(source, at)| (Arc::clone(source), *at)));
         metrics.commits.increment(1);
-        if !consumer.commit(&due, mode) {
-            self.due = due;
+        if consumer.commit(&self.due, mode) {
+            self.due.clear();
         }
     }
 
-    fn take_back(&mut self, refused: Vec<(TopicPartition, i64)>) {
-        for (source, offset) in refused {
-            if self.told.get(&source) == Some(&offset) {
-                self.due.entry(Arc::new(source)).or_insert(offset);
+    /// What Kafka does not have is to be committed again.
+    fn confirm(&mut self, committed: &HashMap<TopicPartition, i64>) {
+        for (source, offset) in std::mem::take(&mut self.unconfirmed) {
+            if committed.get(&source) != Some(&offset) {
+                self.due.insert(source, offset);
             }
         }
     }
 
     /// Forgets partitions that another task may own already.
     pub fn forget(&mut self, partitions: &[TopicPartition]) {
-        self.due.retain(|source, _| !partitions.contains(source));
-        self.told.retain(|source, _| !partitions.contains(source));
+        for offsets in [&mut self.due, &mut self.unconfirmed] {
+            offsets.retain(|source, _| !partitions.contains(source));
+        }
     }
 }
 
@@ -91,14 +104,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_refused_is_committed_again_and_nothing_older() {
-        let [last, older, unknown] = [0, 1, 2].map(|n| Arc::new(TopicPartition::new("t", n)));
+    fn what_kafka_does_not_have_is_committed_again() {
+        let [has, behind, without] = [0, 1, 2].map(|n| Arc::new(TopicPartition::new("t", n)));
         let mut commits = Commits::new(Duration::ZERO);
-        commits
-            .told
-            .extend([(Arc::clone(&last), 5), (Arc::clone(&older), 8)]);
-        let refused = [(&last, 5), (&older, 7), (&unknown, 9)];
-        commits.take_back(refused.map(|(s, at)| (TopicPartition::clone(s), at)).into());
-        assert_eq!(commits.due, BTreeMap::from([(last, 5)]));
+        let told = [&has, &behind, &without].map(|source| (Arc::clone(source), 5));
+        commits.unconfirmed.extend(told);
+        let committed = [(&has, 5), (&behind, 4)];
+        let committed = committed.map(|(source, at)| (TopicPartition::clone(source), at));
+        commits.confirm(&HashMap::from(committed));
+        assert_eq!(commits.due, BTreeMap::from([(behind, 5), (without, 5)]));
+        assert!(commits.unconfirmed.is_empty());
     }
 }

@@ -22,7 +22,7 @@ use record::{Arena, size};
 use start::verify;
 
 /// How long Kafka may take to answer a question that can as well be asked later.
-const GLANCE: Duration = Duration::from_millis(500);
+pub const GLANCE: Duration = Duration::from_millis(500);
 /// How long Kafka may take to answer a question of ours.
 const ANSWER: Duration = Duration::from_secs(15);
 
@@ -416,11 +416,6 @@ impl Consumer {
             warn!(%error, "cannot commit offsets to Kafka");
         }
         committed.is_ok()
-    }
-
-    /// What [`Consumer::commit`] was asked for in vain since the last call.
-    pub fn refused_commits(&self) -> Vec<(TopicPartition, i64)> {
-        self.inner.client().context().refused()
     }
 }
 

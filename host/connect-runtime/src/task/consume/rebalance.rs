@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use connect_api::TopicPartition;
+use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
-use tracing::{debug, warn};
+use tracing::warn;
 
 /// A change of the assignment that Kafka asks for.
 #[derive(Debug)]
@@ -32,7 +32,6 @@ pub enum Rebalance {
 pub(super) struct Context {
     rebalances: Mutex<VecDeque<Rebalance>>,
     closing: AtomicBool,
-    refused: Mutex<Vec<(TopicPartition, i64)>>,
 }
 
 impl Context {
@@ -43,12 +42,6 @@ impl Context {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         waiting.pop_front()
-    }
-
-    /// The offsets that were committed in vain since the last call.
-    pub(super) fn refused(&self) -> Vec<(TopicPartition, i64)> {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *refused)
     }
 
     /// From now on nobody takes changes up.
@@ -67,18 +60,6 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let Err(error) = result else { return };
-        debug!(%error, "offsets were not committed to Kafka");
-        let listed = offsets.elements();
-        let refused = listed.iter().filter_map(|p| match p.offset() {
-            Offset::Offset(offset) => Some((TopicPartition::new(p.topic(), p.partition()), offset)),
-            _ => None,
-        });
-        let mut waiting = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.extend(refused);
-    }
-
     /// Puts the change down for the task's loop, which first has to drain or to ask the sink for
     /// offsets. The group waits for the answer; heartbeats go on meanwhile.
     fn rebalance(

@@ -1,6 +1,8 @@
 //! Where partitions are read from, and whether their logs are still the ones that were read.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use connect_api::{Error, OpenedPartition, Result, TopicPartition};
 use rdkafka::consumer::Consumer as _;
@@ -19,18 +21,12 @@ impl Consumer {
     /// # Errors
     /// [`connect_api::ErrorKind::Retriable`] when Kafka does not answer.
     pub fn starts(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, i64)>> {
-        let mut asked = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            asked.add_partition(&partition.topic, partition.partition);
-        }
         let committed = self
-            .inner
-            .committed_offsets(asked, ANSWER)
+            .committed(partitions.iter(), ANSWER)
             .map_err(no_answer)?;
         let start = |partition: &TopicPartition| {
-            let known = committed.find_partition(&partition.topic, partition.partition);
-            if let Some(Offset::Offset(offset)) = known.map(|p| p.offset()) {
-                return Ok((partition.clone(), offset));
+            if let Some(offset) = committed.get(partition) {
+                return Ok((partition.clone(), *offset));
             }
             let (low, high) = self.watermarks(partition)?;
             match self.reset {
@@ -42,6 +38,28 @@ impl Consumer {
             }
         };
         partitions.iter().map(start).collect()
+    }
+
+    /// The offsets that the group has of these partitions.
+    ///
+    /// # Errors
+    /// When Kafka does not answer in time.
+    pub fn committed<'a>(
+        &self,
+        partitions: impl Iterator<Item = &'a TopicPartition>,
+        wait: Duration,
+    ) -> std::result::Result<HashMap<TopicPartition, i64>, KafkaError> {
+        let mut asked = TopicPartitionList::new();
+        for partition in partitions {
+            asked.add_partition(&partition.topic, partition.partition);
+        }
+        let found = self.inner.committed_offsets(asked, wait)?;
+        let found = found.elements();
+        let known = found.iter().filter_map(|p| match p.offset() {
+            Offset::Offset(at) => Some((TopicPartition::new(p.topic(), p.partition()), at)),
+            _ => None,
+        });
+        Ok(known.collect())
     }
 
     /// Checks that the log still has what the sink goes on from. The partitions whose record in
