@@ -74,6 +74,7 @@ impl Host {
     /// What nothing that the plugin says may tell.
     pub(crate) fn hide(&mut self, secrets: Arc<Secrets>) {
         self.lines.hide(Arc::clone(&secrets));
+        self.gauges.hide(Arc::clone(&secrets));
         self.secrets = secrets;
     }
 

@@ -1,11 +1,12 @@
 //! The metrics of a plugin: bounded in number and name, and counted only when the call counts.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use metrics::{Counter, Gauge, counter, gauge};
 
-use crate::host::Identity;
+use crate::host::{Identity, Secrets};
 use crate::meters::PLUGIN_PREFIX;
 
 /// Metrics of one transform; a name made of data must not fill the worker's memory.
@@ -18,6 +19,7 @@ pub(crate) struct Gauges {
     counters: HashMap<String, (Counter, u64)>,
     gauges: HashMap<String, (Gauge, Option<f64>)>,
     warned: bool,
+    secrets: Arc<Secrets>,
 }
 
 impl Gauges {
@@ -27,7 +29,13 @@ impl Gauges {
             counters: HashMap::new(),
             gauges: HashMap::new(),
             warned: false,
+            secrets: Arc::default(),
         }
+    }
+
+    /// What no name may tell.
+    pub(crate) fn hide(&mut self, secrets: Arc<Secrets>) {
+        self.secrets = secrets;
     }
 
     pub(crate) fn count(&mut self, name: String, by: u64) {
@@ -74,6 +82,7 @@ impl Gauges {
         let known = self.counters.contains_key(name) || self.gauges.contains_key(name);
         let good = (1..=NAME_BYTES).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && matches!(self.secrets.hide(name), Cow::Borrowed(_))
             && !known
             && self.counters.len() + self.gauges.len() < NAMES;
         if !good && !self.warned {
@@ -89,7 +98,7 @@ impl Gauges {
                 transform,
                 plugin,
                 "a metric of the plugin is left out: a name has up to {NAME_BYTES} letters, \
-                 digits and _, is of one type, and there are {NAMES} at most"
+                 digits and _, holds no secret, is of one type, and there are {NAMES} at most"
             );
         }
         good
@@ -100,14 +109,32 @@ impl Gauges {
 mod tests {
     use super::*;
 
-    #[test]
-    fn names_are_bounded_and_calls_that_fail_do_not_count() {
-        let mut gauges = Gauges::new(Arc::new(Identity {
+    fn gauges() -> Gauges {
+        Gauges::new(Arc::new(Identity {
             connector: "c".into(),
             task: 0,
             transform: "t".into(),
             plugin: "p".into(),
-        }));
+        }))
+    }
+
+    #[test]
+    fn no_name_tells_a_secret() {
+        let mut gauges = gauges();
+        gauges.hide(Arc::new(Secrets::new(["canary".into()])));
+        gauges.count("canary_seen".into(), 1);
+        gauges.gauge("a_canary".into(), 1.0);
+        gauges.count("bird_seen".into(), 1);
+        let counters: Vec<_> = gauges.counters.keys().collect();
+        assert_eq!(
+            (counters, gauges.gauges.len()),
+            (vec![&"bird_seen".to_owned()], 0)
+        );
+    }
+
+    #[test]
+    fn names_are_bounded_and_calls_that_fail_do_not_count() {
+        let mut gauges = gauges();
         for i in 0..2 * NAMES {
             gauges.count(format!("n{i}"), 1);
         }
