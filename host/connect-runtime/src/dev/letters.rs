@@ -1,6 +1,6 @@
 //! Reads dead letter topics, to show what was refused and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -11,7 +11,8 @@ use rdkafka::{Offset, TopicPartitionList};
 
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The reasons of a dead letter topic's records, with how many there are of each, most first.
+/// The reasons of a dead letter topic's records, with how many there are of each, most first. A batch
+/// that was given up in a rebalance leaves its letters, and is reported anew: each record counts once.
 pub fn read(bootstrap: &str, topic: &str) -> Result<Vec<(String, usize)>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
@@ -26,6 +27,7 @@ pub fn read(bootstrap: &str, topic: &str) -> Result<Vec<(String, usize)>> {
     assignment.add_partition_offset(topic, 0, Offset::Offset(low))?;
     consumer.assign(&assignment)?;
     let started = Instant::now();
+    let mut seen = HashSet::new();
     let mut next = low;
     while next < high {
         ensure!(
@@ -37,21 +39,26 @@ pub fn read(bootstrap: &str, topic: &str) -> Result<Vec<(String, usize)>> {
         };
         let message = message?;
         next = message.offset() + 1;
-        *reasons.entry(reason(&message)).or_default() += 1;
+        let place = ["topic", "partition", "offset"].map(|part| header(&message, part));
+        if seen.insert(place.map(|part| part.map(<[u8]>::to_vec))) {
+            *reasons.entry(reason(&message)).or_default() += 1;
+        }
     }
     let mut reasons: Vec<_> = reasons.into_iter().collect();
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     Ok(reasons)
 }
 
+/// What one of Kafka Connect's headers says.
+fn header<'a>(message: &'a impl Message, name: &str) -> Option<&'a [u8]> {
+    let mut headers = message.headers()?.iter();
+    let named = headers.find(|h| h.key.strip_prefix("__connect.errors.") == Some(name));
+    named?.value
+}
+
 fn reason(message: &impl Message) -> String {
-    let headers = message.headers();
-    let header = headers.and_then(|headers| {
-        let named =
-            |h: &rdkafka::message::Header<'_, &[u8]>| h.key == "__connect.errors.exception.message";
-        headers.iter().find(named)?.value
-    });
-    let text = header.map_or_else(|| "no reason given".into(), String::from_utf8_lossy);
+    let text = header(message, "exception.message");
+    let text = text.map_or_else(|| "no reason given".into(), String::from_utf8_lossy);
     // Where exactly a text breaks off differs from record to record.
     match text.split_once(" at line ") {
         Some((what, _)) => what.to_owned(),
