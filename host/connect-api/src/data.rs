@@ -207,6 +207,7 @@ impl Struct {
     ///
     /// # Panics
     /// When the schema has fewer fields.
+    #[inline]
     pub fn value(&self, at: usize) -> ValueRef<'_> {
         match &self.text {
             Some(text) => text.value(at),

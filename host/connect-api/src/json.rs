@@ -16,6 +16,7 @@ use crate::{Decimal, Error, Field, Kind, Result, Schema, Str, Struct, Value};
 
 pub use literal::Literal;
 pub use shapes::Shapes;
+pub use text::Elements;
 pub use write::{IsoTimestamp, write};
 
 pub(crate) use text::Text;

@@ -8,48 +8,86 @@ use crate::{Field, Value};
 /// Nesting that is followed here; what is deeper is left to the general parser.
 const DEPTH: u32 = 64;
 
-/// Whether a name stands in JSON text as it is.
-pub(super) fn is_plain(name: &str) -> bool {
-    name.bytes().all(|byte| STRING[usize::from(byte)])
+/// The names of an object's fields as they stand in JSON text without blanks: each with the sign
+/// before it and the colon behind it.
+#[derive(Debug)]
+pub(super) struct Names(Box<[Box<str>]>);
+
+impl Names {
+    /// None where a name does not stand in JSON text as it is.
+    pub(super) fn new(fields: &[Field]) -> Option<Self> {
+        let plain = |field: &Field| plain_length(field.name.as_bytes()) == field.name.len();
+        fields.iter().all(plain).then(|| {
+            let names = fields.iter().enumerate().map(|(place, field)| {
+                let sign = if place == 0 { '{' } else { ',' };
+                format!("{sign}\"{}\":", field.name).into()
+            });
+            Self(names.collect())
+        })
+    }
 }
 
 /// Where the values of an object are that has exactly these fields, in their order, and no escapes
 /// in its texts. None for any other object, and for what is no JSON: the general parser says what
-/// it is. The names must be plain.
-pub(super) fn row(text: &str, fields: &[Field]) -> Option<(Box<[Span]>, Vec<Value>)> {
-    // Spans count by 32 bits.
-    u32::try_from(text.len()).ok()?;
-    let mut scan = Scan {
-        text,
-        at: 0,
-        others: Vec::new(),
-    };
-    scan.expect(b'{')?;
-    let mut spans = Vec::with_capacity(fields.len());
-    for (place, field) in fields.iter().enumerate() {
-        if place > 0 {
-            scan.expect(b',')?;
-        }
-        scan.name(&field.name)?;
-        spans.push(scan.value()?);
+/// it is.
+pub(super) fn row(text: &str, names: &Names) -> Option<(Box<[Span]>, Vec<Value>)> {
+    let mut scan = Scan::new(text)?;
+    let mut spans = Vec::with_capacity(names.0.len());
+    for name in &names.0 {
+        scan.name(name)?;
+        scan.value(&mut spans)?;
+    }
+    if names.0.is_empty() {
+        scan.expect(b'{')?;
     }
     scan.expect(b'}')?;
-    scan.blanks();
-    (scan.at == text.len()).then(|| (spans.into(), scan.others))
+    let others = scan.end()?;
+    Some((spans.into(), others))
 }
 
-/// The bytes that stand for themselves within a string.
-const STRING: [bool; 256] = {
-    let mut plain = [true; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        plain[byte] = false;
-        byte += 1;
+/// Where the elements of an array are that has no escapes in its texts. None as for [`row`].
+pub(super) fn array(text: &str) -> Option<(Vec<Span>, Vec<Value>)> {
+    let mut scan = Scan::new(text)?;
+    // Most arrays in a record are short.
+    let mut spans = Vec::with_capacity(8);
+    scan.expect(b'[')?;
+    scan.blanks();
+    if scan.pass(b']').is_none() {
+        loop {
+            scan.value(&mut spans)?;
+            scan.blanks();
+            if scan.pass(b',').is_none() {
+                scan.pass(b']')?;
+                break;
+            }
+        }
     }
-    plain[b'"' as usize] = false;
-    plain[b'\\' as usize] = false;
-    plain
-};
+    let others = scan.end()?;
+    Some((spans, others))
+}
+
+/// How many bytes at the beginning stand for themselves within a string.
+fn plain_length(bytes: &[u8]) -> usize {
+    /// A one in each byte of a word.
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHEST: u64 = ONES << 7;
+    // What is less than `least` marks its highest bit, and the first mark is true: only what is
+    // less borrows from the byte above it.
+    let less = |word: u64, least: u8| word.wrapping_sub(ONES * u64::from(least)) & !word & HIGHEST;
+    let mut at = 0;
+    while let Some(chunk) = bytes[at..].first_chunk() {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = less(word ^ (ONES * u64::from(b'"')), 1);
+        let backslash = less(word ^ (ONES * u64::from(b'\\')), 1);
+        let marks = quote | backslash | less(word, 0x20);
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += chunk.len();
+    }
+    let plain = |&&byte: &&u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    at + bytes[at..].iter().take_while(plain).count()
+}
 
 struct Scan<'a> {
     text: &'a str,
@@ -59,6 +97,26 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
+    fn new(text: &'a str) -> Option<Self> {
+        // Spans count by 32 bits.
+        u32::try_from(text.len()).ok()?;
+        Some(Self {
+            text,
+            at: 0,
+            others: Vec::new(),
+        })
+    }
+
+    /// The values that no span can hold, if only blanks are left.
+    fn end(mut self) -> Option<Vec<Value>> {
+        self.blanks();
+        (self.at == self.text.len()).then_some(self.others)
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.at..]
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -79,51 +137,61 @@ impl<'a> Scan<'a> {
         (self.peek()? == sign).then(|| self.at += 1)
     }
 
+    /// Passes one of [`Names`], where there are blanks among it, too.
     fn name(&mut self, name: &str) -> Option<()> {
-        self.expect(b'"')?;
-        let rest = &self.text.as_bytes()[self.at..];
-        if !rest.starts_with(name.as_bytes()) {
-            return None;
+        if self.rest().starts_with(name.as_bytes()) {
+            self.at += name.len();
+            return Some(());
         }
-        self.at += name.len();
-        self.pass(b'"')?;
-        self.expect(b':')
+        let (colon, quoted) = name.as_bytes().split_last()?;
+        let (sign, quoted) = quoted.split_first()?;
+        self.expect(*sign)?;
+        self.blanks();
+        self.at += self.rest().starts_with(quoted).then_some(quoted.len())?;
+        self.expect(*colon)
     }
 
     /// Passes a string that begins here, behind its first quote.
     fn string(&mut self) -> Option<()> {
-        while STRING[usize::from(self.peek()?)] {
-            self.at += 1;
-        }
+        self.at += plain_length(self.rest());
         self.pass(b'"')
     }
 
-    fn value(&mut self) -> Option<Span> {
+    /// Passes a value and puts down where it is. Each kind goes straight into its place: a span that
+    /// is handed on is copied, and the copy waits for its parts to be written.
+    fn value(&mut self, spans: &mut Vec<Span>) -> Option<()> {
         self.blanks();
         let start = self.at;
-        Some(match self.peek()? {
+        match self.peek()? {
             b'"' => {
                 self.at += 1;
                 self.string()?;
-                Span::String(place(start + 1), place(self.at - 1))
+                spans.push(Span::String(place(start + 1), place(self.at - 1)));
             }
             b'{' | b'[' => {
                 self.skip(DEPTH)?;
-                Span::Json(place(start), place(self.at))
+                spans.push(Span::Json(place(start), place(self.at)));
             }
-            b't' => self.word("true", Span::Boolean(true))?,
-            b'f' => self.word("false", Span::Boolean(false))?,
-            b'n' => self.word("null", Span::Null)?,
-            _ => self.number()?,
-        })
+            b't' => {
+                self.word("true")?;
+                spans.push(Span::Boolean(true));
+            }
+            b'f' => {
+                self.word("false")?;
+                spans.push(Span::Boolean(false));
+            }
+            b'n' => {
+                self.word("null")?;
+                spans.push(Span::Null);
+            }
+            _ => self.number(spans)?,
+        }
+        Some(())
     }
 
-    fn word(&mut self, word: &str, span: Span) -> Option<Span> {
-        let found = self.text.as_bytes()[self.at..].starts_with(word.as_bytes());
-        found.then(|| {
-            self.at += word.len();
-            span
-        })
+    fn word(&mut self, word: &str) -> Option<()> {
+        let found = self.rest().starts_with(word.as_bytes());
+        found.then(|| self.at += word.len())
     }
 
     /// Passes a value of any kind. An escape is left to the general parser.
@@ -138,9 +206,9 @@ impl<'a> Scan<'a> {
                 self.at += 1;
                 self.items(open == b'{', depth.checked_sub(1)?)?;
             }
-            b't' | b'f' | b'n' => {
-                self.value()?;
-            }
+            b't' => self.word("true")?,
+            b'f' => self.word("false")?,
+            b'n' => self.word("null")?,
             _ => {
                 self.digits()?;
             }
@@ -168,20 +236,35 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn number(&mut self) -> Option<Span> {
+    fn number(&mut self, spans: &mut Vec<Span>) -> Option<()> {
         let start = self.at;
         match self.digits()? {
-            Some(span) => Some(span),
-            None => {
+            Digits {
+                negative,
+                unscaled,
+                scale: 0,
+                few: true,
+            } => {
+                let whole = unscaled.cast_signed();
+                spans.push(Span::Int(if negative { -whole } else { whole }));
+            }
+            Digits {
+                negative,
+                unscaled,
+                scale,
+                few: true,
+            } => spans.push(Span::Literal(Literal::new(negative, unscaled, scale as u8))),
+            _ => {
                 let value = number(&self.text[start..self.at]).ok()?;
                 self.others.push(value);
-                Some(Span::Other(place(self.others.len() - 1)))
+                spans.push(Span::Other(place(self.others.len() - 1)));
             }
         }
+        Some(())
     }
 
-    /// Passes a number; its digits are told where they are few and there is no exponent.
-    fn digits(&mut self) -> Option<Option<Span>> {
+    /// Passes a number.
+    fn digits(&mut self) -> Option<Digits> {
         let negative = self.pass(b'-').is_some();
         let start = self.at;
         let mut unscaled = self.some_digits(0)?;
@@ -196,23 +279,21 @@ impl<'a> Scan<'a> {
             scale = self.at - point;
             count += scale;
         }
+        let mut few = count <= Literal::MAX_DIGITS;
         if let Some(b'e' | b'E') = self.peek() {
             self.at += 1;
             if let Some(b'+' | b'-') = self.peek() {
                 self.at += 1;
             }
             self.some_digits(0)?;
-            return Some(None);
+            few = false;
         }
-        if count > Literal::MAX_DIGITS {
-            return Some(None);
-        }
-        Some(Some(if scale > 0 {
-            Span::Literal(Literal::new(negative, unscaled, scale as u8))
-        } else {
-            let whole = unscaled.cast_signed();
-            Span::Int(if negative { -whole } else { whole })
-        }))
+        Some(Digits {
+            negative,
+            unscaled,
+            scale,
+            few,
+        })
     }
 
     /// Passes digits, and adds them to those before; the sum of too many of them is wrong.
@@ -227,6 +308,15 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// The digits of a number, `scale` of them after the point.
+struct Digits {
+    negative: bool,
+    unscaled: u64,
+    scale: usize,
+    /// Whether they are few enough to be told, and without an exponent.
+    few: bool,
+}
+
 /// A place in a text, or in a list, that is known to be no longer than 32 bits count.
 fn place(at: usize) -> u32 {
     at as u32
@@ -237,12 +327,21 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
-    use super::super::Shapes;
+    use super::super::{Elements, Shapes};
     use super::*;
+    use crate::ValueRef;
 
     /// What the general parser reads: it never has a shape to follow.
     fn general(text: &[u8]) -> Option<Value> {
         Shapes::default().read(text).ok()
+    }
+
+    /// What an element is: a value, or what is nested as text.
+    fn shallow_value(text: &str) -> Value {
+        if text.starts_with(['[', '{']) {
+            return Value::Json(text.into());
+        }
+        super::super::parse(text).unwrap()
     }
 
     /// Reads the text twice, so that the second time its fields are known.
@@ -359,6 +458,30 @@ mod tests {
             let (known, unknown) = both(text.as_bytes());
             prop_assert!(known.is_some());
             prop_assert_eq!(known, unknown);
+        }
+
+        #[test]
+        fn any_array_is_read_element_by_element(values in proptest::collection::vec(json(), 0..6)) {
+            let text = format!("[ {} ]", values.join(" ,"));
+            let elements = Elements::read(&text);
+            prop_assert_eq!(elements.is_none(), text.contains('\\'));
+            if let Some(elements) = elements {
+                let found: Vec<_> = elements.iter().map(ValueRef::to_value).collect();
+                let expect: Vec<_> = values.iter().map(|text| shallow_value(text)).collect();
+                prop_assert_eq!(found, expect);
+            }
+        }
+
+        #[test]
+        fn a_damaged_array_is_none(
+            value in json(), at in any::<prop::sample::Index>(), byte in any::<u8>(),
+        ) {
+            let mut text = format!("[{value},1]").into_bytes();
+            let at = at.index(text.len());
+            text[at] = byte;
+            if let Ok(text) = std::str::from_utf8(&text) && Elements::read(text).is_some() {
+                prop_assert!(serde_json::from_str::<Vec<serde::de::IgnoredAny>>(text).is_ok());
+            }
         }
 
         #[test]

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde_json::value::RawValue;
 
-use super::{MAX_DEPTH, Text, deep, entries, malformed, scan, shallow};
+use super::scan::{self, Names};
+use super::{MAX_DEPTH, Text, deep, entries, malformed, shallow};
 use crate::{Field, Kind, Result, Schema, Str, Struct, Value};
 
 /// Shapes that are kept; a topic with more of them pays for a new one each time.
@@ -16,8 +17,7 @@ const MAX_SHAPES: usize = 1024;
 #[derive(Debug)]
 struct Shape {
     schema: Arc<Schema>,
-    /// Whether its names stand in JSON text as they are.
-    is_plain: bool,
+    names: Option<Names>,
 }
 
 /// Reads schemaless JSON objects as rows, and shares one shape among those with the same fields.
@@ -37,11 +37,10 @@ impl Shapes {
         // Records of a topic mostly have the fields of the one before, in the same order.
         if let Some(Shape {
             schema,
-            is_plain: true,
+            names: Some(names),
         }) = &self.last
-            && let Some(fields) = schema.fields()
             && let Ok(text) = ByteString::try_from(text.clone())
-            && let Some((spans, others)) = scan::row(&text, fields)
+            && let Some((spans, others)) = scan::row(&text, names)
         {
             let text = Text::new(text, spans, others);
             let row = Struct::of_text(Arc::clone(schema), text);
@@ -64,7 +63,8 @@ impl Shapes {
     }
 
     fn read_object(&mut self, text: &[u8]) -> Result<Struct> {
-        let guess = self.last.take().map(|shape| shape.schema);
+        let last = self.last.take();
+        let guess = last.as_ref().map(|shape| Arc::clone(&shape.schema));
         let expected = guess
             .as_deref()
             .and_then(Schema::fields)
@@ -106,10 +106,12 @@ impl Shapes {
             }
             (Some(names), _) => self.intern(names),
         };
-        let fields = shape.fields().unwrap_or_default();
-        self.last = Some(Shape {
-            is_plain: fields.iter().all(|field| scan::is_plain(&field.name)),
-            schema: Arc::clone(&shape),
+        let same = last.filter(|last| Arc::ptr_eq(&last.schema, &shape));
+        self.last = same.or_else(|| {
+            Some(Shape {
+                names: Names::new(shape.fields().unwrap_or_default()),
+                schema: Arc::clone(&shape),
+            })
         });
         Ok(Struct::new(shape, values))
     }

@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use super::Literal;
+use super::{Literal, scan};
 use crate::{Value, ValueRef};
 
 /// Where a value is, or the value itself.
@@ -18,6 +18,47 @@ pub(super) enum Span {
     Json(u32, u32),
     /// A place among the other values.
     Other(u32),
+}
+
+impl Span {
+    #[inline]
+    fn value<'a>(self, text: &'a str, others: &'a [Value]) -> ValueRef<'a> {
+        match self {
+            Self::Null => ValueRef::Null,
+            Self::Boolean(flag) => ValueRef::Boolean(flag),
+            Self::Int(number) => ValueRef::Int(number),
+            Self::Literal(literal) => ValueRef::Literal(literal),
+            Self::String(from, to) => ValueRef::String(&text[from as usize..to as usize]),
+            Self::Json(from, to) => ValueRef::Json(&text[from as usize..to as usize]),
+            Self::Other(at) => ValueRef::Value(&others[at as usize]),
+        }
+    }
+}
+
+/// The elements of a JSON array; what is nested in it stays text.
+#[derive(Debug)]
+pub struct Elements<'a> {
+    text: &'a str,
+    spans: Vec<Span>,
+    others: Vec<Value>,
+}
+
+impl<'a> Elements<'a> {
+    /// None where there are escapes in the text, and for what is no JSON array.
+    pub fn read(text: &'a str) -> Option<Self> {
+        let (spans, others) = scan::array(text)?;
+        Some(Self {
+            text,
+            spans,
+            others,
+        })
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = ValueRef<'_>> {
+        let spans = self.spans.iter();
+        spans.map(|span| span.value(self.text, &self.others))
+    }
 }
 
 /// The text of a JSON object and its values. It shares the bytes of the record that it came in.
@@ -38,16 +79,9 @@ impl Text {
     }
 
     /// The value of a field by its position.
+    #[inline]
     pub(crate) fn value(&self, at: usize) -> ValueRef<'_> {
-        match self.spans[at] {
-            Span::Null => ValueRef::Null,
-            Span::Boolean(flag) => ValueRef::Boolean(flag),
-            Span::Int(number) => ValueRef::Int(number),
-            Span::Literal(literal) => ValueRef::Literal(literal),
-            Span::String(from, to) => ValueRef::String(&self.text[from as usize..to as usize]),
-            Span::Json(from, to) => ValueRef::Json(&self.text[from as usize..to as usize]),
-            Span::Other(at) => ValueRef::Value(&self.others[at as usize]),
-        }
+        self.spans[at].value(&self.text, &self.others)
     }
 
     pub(crate) fn values(&self) -> Vec<Value> {
