@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use connect_api::{Value, json};
+use connect_api::{Value, ValueRef, json};
 use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Fit, Meaning, Misfit, Rules, measured, text};
+use super::{Fit, Meaning, Misfit, Rules, measured};
 use crate::put::catalog::Type;
 
 /// dimensions, whether there are nulls, type of the elements; then length and first index of each
@@ -178,6 +178,10 @@ impl Elements<'_> {
     }
 
     fn read(&mut self, text: &str) -> Fit {
+        // Elements that are JSON take their text as it stands, quotes and all.
+        if let (false, Some(elements)) = (self.of.is_json(), json::Elements::read(text)) {
+            return self.all_of(&elements);
+        }
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let read = deserializer.deserialize_seq(&mut *self);
         match (self.misfit.take(), read) {
@@ -187,7 +191,25 @@ impl Elements<'_> {
         }
     }
 
-    /// An element as it stands in the JSON text. Most are plain texts and are not copied twice.
+    fn all_of(&mut self, elements: &json::Elements<'_>) -> Fit {
+        let elements = elements.iter();
+        let length = elements.len();
+        for element in elements {
+            match (element, self.of.meaning) {
+                (ValueRef::Json(raw), _) => self.push_raw(raw)?,
+                _ if self.is_outer() => return Err(ragged()),
+                (_, Some(_)) => self.push(&element.to_value())?,
+                (_, None) => {
+                    self.count += 1;
+                    self.nulls |= element.is_null();
+                    super::value_ref(self.of.data_type, element, self.of.rules, self.out)?;
+                }
+            }
+        }
+        self.ended(length)
+    }
+
+    /// An element as it stands in the JSON text.
     fn push_raw(&mut self, raw: &str) -> Fit {
         match (self.of.data_type, raw.as_bytes()) {
             (_, [b'[', ..]) if self.is_outer() => {
@@ -197,11 +219,6 @@ impl Elements<'_> {
                 Ok(())
             }
             _ if self.is_outer() => Err(ragged()),
-            (Type::Text(limit), [b'"', inner @ .., b'"']) if !inner.contains(&b'\\') => {
-                self.count += 1;
-                let text = &raw[1..raw.len() - 1];
-                text::text(text, *limit, self.of.rules.nul_characters, self.out)
-            }
             (_, [b'{' | b'[', ..]) if self.of.is_json() => self.push(&Value::Json(raw.into())),
             (_, [b'"', ..]) if self.of.is_json() => {
                 // Within an array of JSON a string stands for itself.

@@ -1,6 +1,7 @@
 //! JSON columns: nested data as it came, structs and maps as objects, and texts that are JSON.
 
 use connect_api::{Value, json};
+use memchr::memchr;
 use serde::de::IgnoredAny;
 
 use super::{Fit, Misfit, NulCharacters, measured};
@@ -60,7 +61,7 @@ fn append_checked(nul_characters: NulCharacters, text: &[u8], out: &mut Vec<u8>)
     // Where what is yet to be written begins.
     let mut pending = text;
     let mut high = false;
-    while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
+    while let Some(at) = memchr(b'\\', rest) {
         if high && at > 0 {
             return Err(lone_surrogate());
         }

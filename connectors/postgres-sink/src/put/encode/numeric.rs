@@ -22,6 +22,16 @@ const NEGATIVE_INFINITY: u16 = 0xF000;
 const MAX_WHOLE: i64 = 131_072;
 const MAX_SCALE: i64 = 16_383;
 
+/// The most digits after the point.
+fn most_digits(limits: Limits) -> i64 {
+    limits.map_or(MAX_SCALE, |(_, most)| most.into())
+}
+
+/// The most digits before the point.
+fn widest(limits: Limits) -> i64 {
+    limits.map_or(MAX_WHOLE, |(all, most)| i64::from(all) - i64::from(most))
+}
+
 /// Appends a `real` or a `double precision`.
 pub(super) fn float(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
     match (data_type, value) {
@@ -60,7 +70,7 @@ pub(super) fn numeric(value: &Value, limits: Limits, may_round: bool, out: &mut 
 /// Appends a `numeric` of a number of JSON text: its own digits, where a column with a scale has
 /// room for them.
 pub(super) fn literal(number: Literal, limits: Limits, may_round: bool, out: &mut Vec<u8>) -> Fit {
-    let most = limits.map_or(MAX_SCALE, |(_, most)| i64::from(most));
+    let most = most_digits(limits);
     let (mut unscaled, mut scale) = (number.unscaled(), i64::from(number.scale()));
     // As those of a float, zeros at the end say nothing; those of a decimal are kept.
     let ends_in_zero = unscaled.is_multiple_of(10);
@@ -161,9 +171,53 @@ fn from_digits(
     scaled: (Limits, bool),
     out: &mut Vec<u8>,
 ) -> Fit {
+    /// As many zeros as a group may lack still fit behind it.
+    const SHORT: u64 = u64::MAX / 1_000;
+    let (limits, _) = scaled;
+    if unscaled <= SHORT && (0..=most_digits(limits)).contains(&scale) {
+        return short(negative, (unscaled, scale), limits, out);
+    }
     let mut digits = [0_u8; 20];
     let count = decimal_digits(unscaled, &mut digits);
     write(negative, &digits[..count], scale, scaled, out)
+}
+
+/// Appends a number that keeps all its digits, group by group; most are of this kind.
+fn short(negative: bool, (unscaled, scale): (u64, i64), limits: Limits, out: &mut Vec<u8>) -> Fit {
+    let digits = unscaled
+        .checked_ilog10()
+        .map_or(0, |log| i64::from(log) + 1);
+    if digits > 0 && digits - scale > widest(limits) {
+        return Err(Misfit::out_of_range());
+    }
+    let shown = i16::try_from(scale).map_err(|_| Misfit::out_of_range())?;
+    // Groups are counted from the point: the last one may lack digits.
+    let lacking = (-shown).rem_euclid(4);
+    let mut rest = unscaled * 10_u64.pow(lacking.unsigned_abs().into());
+    let mut weight = -(shown + lacking) / 4;
+    let mut groups = [[0; 2]; 5];
+    let mut first = groups.len();
+    while rest > 0 {
+        let group = (rest % 10_000) as u16;
+        rest /= 10_000;
+        // Postgres leaves out groups of zeros at the end.
+        if group > 0 || first < groups.len() {
+            first -= 1;
+            groups[first] = group.to_be_bytes();
+        }
+        weight += 1;
+    }
+    let groups = groups[first..].as_flattened();
+    let (weight, sign) = match (groups, negative) {
+        ([], _) => (0, POSITIVE),
+        (_, false) => (weight - 1, POSITIVE),
+        (_, true) => (weight - 1, NEGATIVE),
+    };
+    // Eight bytes, and ten at most.
+    out.extend_from_slice(&(8 + groups.len() as i32).to_be_bytes());
+    header(out, groups.len() as u16 / 2, weight, sign, shown);
+    out.extend_from_slice(groups);
+    Ok(())
 }
 
 /// A float is written as the shortest decimal that reads back as the same float. A column with a
@@ -310,7 +364,7 @@ fn write(
     let leading = digits.iter().take_while(|&&digit| digit == 0).count();
     let mut digits = &digits[leading..];
     let mut scale = scale;
-    let most = limits.map_or(MAX_SCALE, |(_, most)| i64::from(most));
+    let most = most_digits(limits);
     let mut rounded = Vec::new();
     if scale > most {
         let cut = usize::try_from(scale - most).unwrap_or(usize::MAX);
@@ -335,8 +389,7 @@ fn write(
         scale = most;
     }
     let whole = digits.len() as i64 - scale;
-    let widest = limits.map_or(MAX_WHOLE, |(all, most)| i64::from(all) - i64::from(most));
-    if !digits.is_empty() && whole > widest {
+    if !digits.is_empty() && whole > widest(limits) {
         return Err(Misfit::out_of_range());
     }
     measured(out, |out| {
@@ -437,6 +490,27 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn short_numbers_are_written_as_long_ones(
+            negative in any::<bool>(),
+            unscaled in prop_oneof![0..20_000_u64, any::<u64>().prop_map(|any| any / 1_000)],
+            zeros in 0..9_u32,
+            scale in prop_oneof![0..24_i64, 16_370..=16_383_i64],
+            limits in prop_oneof![Just(None), (1..30_i32, 0..24_i32).prop_map(Some)],
+        ) {
+            let unscaled = unscaled / 10_u64.pow(zeros) * 10_u64.pow(zeros);
+            prop_assume!(scale <= most_digits(limits));
+            let (mut by_group, mut by_digit) = (Vec::new(), Vec::new());
+            let mut digits = [0; 20];
+            let count = decimal_digits(unscaled, &mut digits);
+            let fits = short(negative, (unscaled, scale), limits, &mut by_group);
+            let expect = write(negative, &digits[..count], scale, (limits, false), &mut by_digit);
+            prop_assert_eq!(&fits, &expect);
+            if fits.is_ok() {
+                prop_assert_eq!(by_group, by_digit);
+            }
+        }
+
         #[test]
         fn few_digits_are_the_shortest(
             any in proptest::num::f64::POSITIVE,

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use super::{Fit, Misfit, measured, sized};
 
 /// The longest name that Postgres keeps whole.
@@ -24,7 +26,7 @@ pub(crate) enum NulCharacters {
 
 impl NulCharacters {
     fn applied(self, text: &str) -> Result<Cow<'_, str>, Misfit> {
-        if !text.as_bytes().contains(&0) {
+        if memchr(0, text.as_bytes()).is_none() {
             return Ok(text.into());
         }
         match self {

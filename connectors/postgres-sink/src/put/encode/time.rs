@@ -227,11 +227,24 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
-    fn any_of(&mut self, bytes: &[u8]) -> Option<u8> {
+    fn any_of<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<u8> {
         let (&first, rest) = self.rest.split_first()?;
         bytes.contains(&first).then(|| {
             self.rest = rest;
             first
+        })
+    }
+
+    /// A number of so many digits.
+    fn fixed<const N: usize>(&mut self) -> Option<i64> {
+        let digits: &[u8; N] = self.rest.first_chunk()?;
+        let mut number = 0;
+        for byte in digits {
+            number = number * 10 + i64::from(byte.wrapping_sub(b'0'));
+        }
+        digits.iter().all(u8::is_ascii_digit).then(|| {
+            self.rest = &self.rest[N..];
+            number
         })
     }
 
@@ -250,7 +263,7 @@ impl<'a> Cursor<'a> {
     /// ISO 8601's years of more than four digits carry a sign.
     fn date(&mut self) -> Option<i64> {
         let year = match self.any_of(b"+-") {
-            None => self.number(4)?,
+            None => self.fixed::<4>()?,
             Some(sign) => {
                 let digits = self.digits();
                 if !(4..=7).contains(&digits) {
@@ -261,21 +274,21 @@ impl<'a> Cursor<'a> {
             }
         };
         self.any_of(b"-")?;
-        let month = self.number(2)?;
+        let month = self.fixed::<2>()?;
         self.any_of(b"-")?;
-        let day = self.number(2)?;
+        let day = self.fixed::<2>()?;
         let exists = (1..=12).contains(&month) && (1..=month_length(year, month)).contains(&day);
         exists.then(|| days(year, month, day))
     }
 
     fn time(&mut self) -> Option<i64> {
-        let hour = self.number(2)?;
+        let hour = self.fixed::<2>()?;
         self.any_of(b":")?;
-        let minute = self.number(2)?;
+        let minute = self.fixed::<2>()?;
         let mut second = 0;
         let mut micros = 0;
         if self.any_of(b":").is_some() {
-            second = self.number(2)?;
+            second = self.fixed::<2>()?;
             if self.any_of(b".,").is_some() {
                 micros = self.fraction()?;
             }
@@ -305,16 +318,16 @@ impl<'a> Cursor<'a> {
             return Some(0);
         }
         let sign = if self.any_of(b"+-")? == b'-' { -1 } else { 1 };
-        let hours = self.number(2)?;
+        let hours = self.fixed::<2>()?;
         let colon = self.any_of(b":").is_some();
         let minutes = if colon || !self.is_empty() {
-            self.number(2)?
+            self.fixed::<2>()?
         } else {
             0
         };
         // Times of before the zones had offsets of seconds.
         let seconds = match self.any_of(b":") {
-            Some(_) => self.number(2)?,
+            Some(_) => self.fixed::<2>()?,
             None => 0,
         };
         let exists = hours < 16 && minutes < 60 && seconds < 60;

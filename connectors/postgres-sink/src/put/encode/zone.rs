@@ -14,9 +14,11 @@ const CYCLE: i64 = 146_097 * 86_400;
 /// A time zone other than UTC. It is kept for the life of the process, once for each name, so that
 /// rules for values stay as cheap to copy as they are.
 #[derive(Clone, Copy)]
-pub(crate) struct Zone {
-    name: &'static str,
-    zone: &'static TimeZone,
+pub(crate) struct Zone(&'static Named);
+
+struct Named {
+    name: String,
+    zone: TimeZone,
 }
 
 impl Zone {
@@ -26,14 +28,14 @@ impl Zone {
     /// # Errors
     /// When no zone has the name.
     pub fn named(name: &str) -> Result<Option<Self>, String> {
-        static ZONES: OnceLock<Mutex<BTreeMap<&'static str, &'static TimeZone>>> = OnceLock::new();
+        static ZONES: OnceLock<Mutex<BTreeMap<&'static str, Zone>>> = OnceLock::new();
         if matches!(name, "UTC" | "Z" | "GMT" | "Etc/UTC") {
             return Ok(None);
         }
         let zones = ZONES.get_or_init(Mutex::default);
         let mut zones = zones.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((name, zone)) = zones.get_key_value(name) {
-            return Ok(Some(Self { name, zone }));
+        if let Some(known) = zones.get(name) {
+            return Ok(Some(*known));
         }
         let zone = match name.as_bytes() {
             [b'+' | b'-', ..] => DateTimeParser::new().parse_time_zone(name),
@@ -45,9 +47,10 @@ impl Zone {
                  Europe/Paris, or an offset such as +05:30"
             )
         })?;
-        let (name, zone) = (&*name.to_owned().leak(), &*Box::leak(Box::new(zone)));
-        zones.insert(name, zone);
-        Ok(Some(Self { name, zone }))
+        let name = name.to_owned();
+        let named: &'static Named = Box::leak(Box::new(Named { name, zone }));
+        zones.insert(&named.name, Self(named));
+        Ok(Some(Self(named)))
     }
 
     /// How many seconds its clocks are ahead of UTC, at a count of seconds since 1970.
@@ -58,13 +61,13 @@ impl Zone {
         let cycles = beyond.div_euclid(CYCLE) + i64::from(beyond > 0);
         let known = (seconds - cycles * CYCLE).max(Timestamp::MIN.as_second());
         let at = Timestamp::from_second(known).unwrap_or_default();
-        i64::from(self.zone.to_offset(at).seconds())
+        i64::from(self.0.zone.to_offset(at).seconds())
     }
 }
 
 impl PartialEq for Zone {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        self.0.name == other.0.name
     }
 }
 
@@ -72,7 +75,7 @@ impl Eq for Zone {}
 
 impl fmt::Debug for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
+        f.write_str(&self.0.name)
     }
 }
 
