@@ -176,11 +176,8 @@ fn scalar(raw: &str) -> Result<Value> {
     })
 }
 
-/// The most digits that tell a float from all others: what prints more of them means each one.
-const MAX_FLOAT_DIGITS: usize = 17;
-
-/// Numbers stay exact: those with a point or an exponent are floats where a float prints as they
-/// are, and decimals where none does, as integers beyond 64 bits are.
+/// Numbers stay exact: those with a point or an exponent are floats where a float holds all their
+/// digits, and decimals where it does not, as integers beyond 64 bits are.
 fn number(raw: &str) -> Result<Value> {
     if let Ok(number) = raw.parse::<i64>() {
         return Ok(Value::Int(number));
@@ -196,8 +193,8 @@ fn number(raw: &str) -> Result<Value> {
     Ok(Value::Decimal(Box::new(decimal)))
 }
 
-/// Whether the float, printed with as many digits as the text has, has the same digits. Some print
-/// more than it takes, as `%.17g` does and as Java did for long.
+/// Whether the float, printed with as many digits as the text has, has the same digits. Many print
+/// more than it takes to tell it, as `%.17g` and `%.15f` do.
 fn holds_digits(raw: &str, number: f64) -> bool {
     // 15 digits are always held, but for the smallest floats.
     if raw.len() <= 16 && number.is_normal() {
@@ -216,9 +213,6 @@ fn holds_digits(raw: &str, number: f64) -> bool {
     };
     if last < 15 && number.is_normal() {
         return true;
-    }
-    if last >= MAX_FLOAT_DIGITS {
-        return false;
     }
     let is_printed = |printed: String| {
         let mantissa = printed.split('e').next().unwrap_or_default();
@@ -311,14 +305,10 @@ mod tests {
                 "0.30000000000000004",
                 Value::Float(0.300_000_000_000_000_04),
             ),
-            // As a float prints with 17 digits. No other text has more.
+            // As a float prints with 17 digits, with more, and with all of those that it has.
             ("0.10000000000000001", Value::Float(0.1)),
-            ("0.100000000000000006", decimal("0.100000000000000006")),
-            ("10000000.4382246137", decimal("10000000.4382246137")),
-            (
-                "0.1000000000000000055511151231257827",
-                decimal("0.1000000000000000055511151231257827"),
-            ),
+            ("123.456000000000003", Value::Float(123.456)),
+            ("0.1000000000000000055511151231257827", Value::Float(0.1)),
             // It ends in .25, which is as near to .2 as to .3.
             ("1470024435259416.3", Value::Float(1_470_024_435_259_416.3)),
             ("1470024435259416.2", Value::Float(1_470_024_435_259_416.3)),

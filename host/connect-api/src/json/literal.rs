@@ -4,7 +4,7 @@ use std::fmt;
 
 use num_bigint::BigInt;
 
-use super::{MAX_FLOAT_DIGITS, holds_digits};
+use super::holds_digits;
 use crate::{Decimal, Value};
 
 /// The powers of ten that 64 bits hold.
@@ -20,9 +20,6 @@ const POWERS: [u64; 19] = {
 
 /// So many digits every float holds.
 const HELD: u64 = POWERS[15];
-
-/// Floats print with fewer digits than this has.
-const TOO_LONG: u64 = POWERS[MAX_FLOAT_DIGITS];
 
 /// `±unscaled × 10^-scale`: a number with a point, no exponent, and few enough digits for 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +67,7 @@ impl Literal {
         let magnitude = if self.unscaled < HELD {
             magnitude
         } else {
-            let whole = Some(self.unscaled).filter(|&unscaled| unscaled < TOO_LONG)?;
-            held(whole, power, magnitude)?
+            held(self.unscaled, power, magnitude)?
         };
         Some(if self.negative { -magnitude } else { magnitude })
     }

@@ -171,7 +171,7 @@ proptest! {
     }
 }
 
-/// What a `numeric` has for the digits of JSON text that a float prints as, and others are as near.
+/// What a `numeric` has for the digits of JSON text. A float that prints as they are may have fewer.
 fn digits(data_type: &Type, value: ValueRef<'_>) -> Option<Vec<u8>> {
     let (Type::Numeric(_), ValueRef::Literal(number)) = (data_type, value) else {
         return None;
