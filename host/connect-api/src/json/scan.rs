@@ -1,5 +1,5 @@
-//! One pass over a JSON object whose fields are known: the common case, with no table of names and
-//! no second look at a value.
+//! One pass over a JSON object whose fields are known, or over an array: the common case, with no
+//! table of names and no second look at a value.
 
 use super::text::Span;
 use super::{Literal, number};
