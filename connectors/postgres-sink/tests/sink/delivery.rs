@@ -5,10 +5,12 @@ use connect_api::{
     ErrorKind, OffsetChange, RecordBatch, Result as ConnectResult, SinkConnector, SinkTask,
     TaskContext,
 };
-use harness::postgres::{TestDatabase, TestPostgres};
+use harness::postgres::TestDatabase;
 use postgres_sink::PostgresSinkConnector;
 
-use crate::fixture::{Maker, Reports, batch, database, opened, partition, put, rows, stored, task};
+use crate::fixture::{
+    Maker, Reports, batch, database, end_sessions, opened, partition, put, rows, stored, task,
+};
 
 const TABLE: &str = "CREATE TABLE events (id bigserial, n int CHECK (n <> 13))";
 
@@ -22,18 +24,6 @@ fn counted(maker: &mut Maker, numbers: std::ops::Range<i64>) -> Result<RecordBat
         .map(|n| maker.record(0, n, &format!(r#"{{"n":{n}}}"#)))
         .collect();
     batch(0, first, records?)
-}
-
-/// Ends the sessions of the sink, as an operator or a crash of the server would.
-async fn end_sessions(database: &TestDatabase) -> Result<()> {
-    let mut admin = TestPostgres::shared().await?.admin().await?;
-    let ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
-                 WHERE datname = $1 AND application_name LIKE 'ferrule:%'";
-    sqlx::query(ended)
-        .bind(database.name())
-        .execute(&mut admin)
-        .await?;
-    Ok(())
 }
 
 /// Puts as the worker does: again and again while the error is one that passes.

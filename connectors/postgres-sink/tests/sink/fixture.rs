@@ -203,3 +203,15 @@ pub async fn rows(database: &TestDatabase, query: &str) -> Result<Vec<String>> {
 pub fn nested(text: &str) -> Value {
     Value::Json(text.into())
 }
+
+/// Ends the sessions of the sink, as an operator or a crash of the server would.
+pub async fn end_sessions(database: &TestDatabase) -> Result<()> {
+    let mut admin = TestPostgres::shared().await?.admin().await?;
+    let ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+                 WHERE datname = $1 AND application_name LIKE 'ferrule:%'";
+    sqlx::query(ended)
+        .bind(database.name())
+        .execute(&mut admin)
+        .await?;
+    Ok(())
+}

@@ -2,9 +2,11 @@
 
 use anyhow::Result;
 use connect_api::{DeadLetter, ErrorKind, RawHeader, RecordBatch, SinkTask};
-use harness::postgres::{TestDatabase, TestPostgres};
+use harness::postgres::TestDatabase;
 
-use crate::fixture::{Maker, Reports, database, letter, opened, put, rows, stored, task};
+use crate::fixture::{
+    Maker, Reports, database, end_sessions, letter, opened, put, rows, stored, task,
+};
 
 const TABLE: &str = "CREATE TABLE events (id bigserial, n int CHECK (n <> 13))";
 const OPTIONS: [(&str, &str); 2] = [
@@ -96,17 +98,6 @@ async fn a_letter_has_the_very_bytes_and_says_why() -> Result<()> {
              t",
         ]
     );
-    Ok(())
-}
-
-async fn end_sessions(database: &TestDatabase) -> Result<()> {
-    let mut admin = TestPostgres::shared().await?.admin().await?;
-    let ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
-                 WHERE datname = $1 AND application_name LIKE 'ferrule:%'";
-    sqlx::query(ended)
-        .bind(database.name())
-        .execute(&mut admin)
-        .await?;
     Ok(())
 }
 

@@ -6,9 +6,11 @@ use anyhow::Result;
 use connect_api::{
     ErrorKind, RecordBatch, SinkTask, StateChanges, StateDelta, StateEntry, StateStore, StoredState,
 };
-use harness::postgres::{TestDatabase, TestPostgres};
+use harness::postgres::TestDatabase;
 
-use crate::fixture::{Maker, Reports, batch, database, opened, partition, put, rows, stored, task};
+use crate::fixture::{
+    Maker, Reports, batch, database, end_sessions, opened, partition, put, rows, stored, task,
+};
 
 const TABLE: &str = "CREATE TABLE events (id bigserial, n numeric CHECK (n <> 13))";
 
@@ -94,17 +96,6 @@ fn texts(state: &StoredState) -> Vec<(String, String)> {
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     expected.iter().map(owned).collect()
-}
-
-async fn end_sessions(database: &TestDatabase) -> Result<()> {
-    let mut admin = TestPostgres::shared().await?.admin().await?;
-    let ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
-                 WHERE datname = $1 AND application_name LIKE 'ferrule:%'";
-    sqlx::query(ended)
-        .bind(database.name())
-        .execute(&mut admin)
-        .await?;
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
