@@ -1,9 +1,11 @@
 //! What crossing into a plugin costs: microseconds per record, the least of many runs.
 //!
-//! `cargo bench -p connect-wasm`, after `make plugins`.
+//! `cargo bench -p connect-wasm`, after `make plugins`; `cargo bench -p connect-wasm --bench host --
+//! 'row out'` for the cases whose name holds a text.
 
 mod stand;
 
+use std::env;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +17,7 @@ use connect_api::{
 };
 
 const RECORDS: i64 = 500;
-const RUNS: u32 = 200;
+const RUNS: u32 = 2000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut transform = stand::transform("test-guest")?;
@@ -31,7 +33,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ),
     ];
     println!("| what crosses | µs a record |\n|---|---|");
+    let only: Vec<_> = env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
     for (name, value) in cases {
+        if !only.is_empty() && !only.iter().any(|part| name.contains(part.as_str())) {
+            continue;
+        }
         report(name, &mut transform, value)?;
     }
     Ok(())

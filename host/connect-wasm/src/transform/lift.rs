@@ -79,12 +79,15 @@ impl<'a> Lift<'a> {
             WitOutcome::Replace(records) if records.is_empty() => Outcome::Drop,
             WitOutcome::Replace(records) => {
                 let few = records.len() <= COMPARED;
-                let record = |made| self.record((record, few), made);
-                let records = records.into_iter().map(record);
-                match records.collect() {
-                    Ok(records) => Outcome::Replace(records),
-                    Err(why) => Outcome::Fail(Error::data(self.broken(&why))),
+                // With its capacity: what collects results starts with room for four.
+                let mut replacing = Vec::with_capacity(records.len());
+                for made in records {
+                    match self.record((record, few), made) {
+                        Ok(record) => replacing.push(record),
+                        Err(why) => return Outcome::Fail(Error::data(self.broken(&why))),
+                    }
                 }
+                Outcome::Replace(replacing)
             }
         }
     }
