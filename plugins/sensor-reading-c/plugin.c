@@ -165,7 +165,7 @@ static outcome checked(uint32_t new_shape, string device, double celsius) {
     values[2].val.float_ = celsius * 1.8 + 32.0;
     ferrule_transform_data_out_record_t *made = zeroed(1, sizeof *made);
     made->value.is_some = true;
-    made->value.val.tag = FERRULE_TRANSFORM_DATA_PAYLOAD_ROW;
+    made->value.val.tag = FERRULE_TRANSFORM_DATA_OUT_PAYLOAD_ROW;
     made->value.val.val.row.shape = new_shape;
     made->value.val.val.row.values.ptr = values;
     made->value.val.val.row.values.len = 3;

@@ -124,7 +124,7 @@ class Plugin(exports.Plugin):
             timestamp=None,
             key=None,
             # The shapes of the reply follow those of the batch.
-            value=data.Payload_Row(data.Row(len(batch.shapes), values)),
+            value=data.OutPayload_Row(data.Row(len(batch.shapes), values)),
             headers=None,
         )
         return data.Outcome_Replace([made])

@@ -227,6 +227,20 @@ impl Struct {
         self.values.get_mut().map_or(&mut [], Vec::as_mut_slice)
     }
 
+    /// Sets the value of a field by its position. A row of JSON text stays one.
+    ///
+    /// # Panics
+    /// When the schema has fewer fields.
+    pub fn set(&mut self, at: usize, value: Value) {
+        match &mut self.text {
+            Some(text) => {
+                text.set(at, value);
+                self.values.take();
+            }
+            None => self.values_mut()[at] = value,
+        }
+    }
+
     /// The value of a field.
     pub fn get(&self, field: &str) -> Option<&Value> {
         self.schema.index_of(field).map(|i| &self.values()[i])

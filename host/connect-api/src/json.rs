@@ -258,6 +258,26 @@ mod tests {
     }
 
     #[test]
+    fn a_row_of_text_is_set_as_one_of_values() {
+        let text = br#"{"a":1,"b":{"c":[1, 2]},"d":"x\ny","e":"z"}"#;
+        let row = Shapes::default().read_shared(&bytes::Bytes::from_static(text));
+        let Value::Struct(mut row) = row.unwrap() else {
+            panic!("not a row")
+        };
+        let mut whole = Struct::new(Arc::clone(row.schema()), row.values().to_vec());
+        for (at, value) in [(3, Value::Float(0.5)), (0, Value::Null), (3, "y".into())] {
+            row.set(at, value.clone());
+            whole.set(at, value);
+            assert_eq!(*row, whole);
+        }
+        let nested = Value::Json(r#"{"c":[1, 2]}"#.into());
+        assert_eq!(
+            row.values(),
+            [Value::Null, nested, "x\ny".into(), "y".into()]
+        );
+    }
+
+    #[test]
     fn the_last_of_two_fields_of_one_name_wins() {
         let mut shapes = Shapes::default();
         for text in [r#"{"a":1,"a":2}"#, r#"{"a":1}"#, r#"{"a":1,"a":2}"#] {

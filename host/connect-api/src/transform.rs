@@ -28,6 +28,8 @@ pub trait RecordTransformation: Send {
 pub enum Outcome {
     /// It goes on as it is.
     Keep,
+    /// It goes on as the transform has left it in its place.
+    Change,
     /// It goes no further.
     Drop,
     /// These take its place. They keep its source and offset.
@@ -48,14 +50,16 @@ pub struct Tick {
 
 /// A transform that takes a batch of one partition.
 pub trait Transformation: Send {
-    /// One outcome for each record, in order. Errors of records are outcomes.
+    /// One outcome for each record, in order. Errors of records are outcomes. A record that is not
+    /// kept may be taken apart: but for its source and its offset it is then as the transform has
+    /// left it.
     ///
     /// # Errors
     /// When no record is at fault and the batch cannot be worked on at all: the task fails.
     fn apply(
         &mut self,
         source: &Arc<TopicPartition>,
-        records: &[SinkRecord],
+        records: &mut [SinkRecord],
     ) -> Result<Vec<Outcome>>;
 
     /// Called after each batch of a partition, and as [`Transformation::tick_interval`] says:

@@ -41,9 +41,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut least, mut anomalies) = (f64::INFINITY, 0);
     for batch in 0..BATCHES {
         let offsets = batch * BATCH..(batch + 1) * BATCH;
-        let records: Vec<_> = offsets.map(|at| record(&source, &schema, at)).collect();
+        let mut records: Vec<_> = offsets.map(|at| record(&source, &schema, at)).collect();
         let begin = Instant::now();
-        let outcomes = transform.apply(&source, &records)?;
+        let outcomes = transform.apply(&source, &mut records)?;
         let tick = Tick {
             next_offset: (batch + 1) * BATCH,
             wall: None,
@@ -55,6 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             least = least.min(took);
         }
         let made = outcomes.iter().map(|outcome| match outcome {
+            Outcome::Change => 1,
             Outcome::Replace(made) => made.len(),
             _ => 0,
         });

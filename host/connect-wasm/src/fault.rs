@@ -69,6 +69,11 @@ impl Fault {
         Self::of(Cause::Contract(text))
     }
 
+    /// An answer that is more than may be given at once.
+    pub(crate) fn output(most: u64) -> Self {
+        Self::of(Cause::Output(most))
+    }
+
     fn of(cause: Cause) -> Self {
         Self {
             cause,

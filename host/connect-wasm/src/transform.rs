@@ -26,7 +26,7 @@ use crate::meters::Meters;
 use crate::plugins::Loaded;
 use crate::state::PartitionState;
 use lift::Lift;
-use lower::{InputShape, lower};
+use lower::{InputShape, Lowered, lower};
 use shapes::Shapes;
 
 /// How many times its deadline a plugin may waste on failed calls for one batch, before the task
@@ -52,7 +52,7 @@ pub(crate) struct WasmTransform {
 
 /// What is still to be done of a batch; the last one first.
 enum Work<'a> {
-    Records(&'a [SinkRecord]),
+    Records(&'a mut [SinkRecord]),
     Failed(Error),
 }
 
@@ -108,10 +108,15 @@ impl WasmTransform {
     fn apply_all(
         &mut self,
         source: &Arc<TopicPartition>,
-        records: &[SinkRecord],
+        records: &mut [SinkRecord],
         next_offset: i64,
     ) -> Result<Vec<Outcome>> {
-        let mut outcomes = Vec::with_capacity(records.len());
+        let whole = records.len();
+        let offsets = (
+            records.first().map_or(-1, |record| record.offset),
+            next_offset - 1,
+        );
+        let mut outcomes = Vec::with_capacity(whole);
         let mut work = vec![Work::Records(records)];
         let mut wasted = Duration::ZERO;
         while let Some(next) = work.pop() {
@@ -123,9 +128,8 @@ impl WasmTransform {
                 Work::Records([]) => continue,
                 Work::Records(part) => part,
             };
-            let whole = part.len() == records.len() || part.len() == 1;
             let timeout = self.limits.call_timeout;
-            let timeout = if whole {
+            let timeout = if part.len() == whole || part.len() == 1 {
                 timeout
             } else {
                 (timeout / SEARCH).max(TICK)
@@ -133,11 +137,14 @@ impl WasmTransform {
             let begin = Instant::now();
             match self.call(source, part, next_offset, timeout)? {
                 Call::Done(done) => outcomes.extend(done),
-                Call::Unfit(at, error) => work.extend([
-                    Work::Records(&part[at + 1..]),
-                    Work::Failed(error),
-                    Work::Records(&part[..at]),
-                ]),
+                Call::Unfit(at, error) => {
+                    let (before, rest) = part.split_at_mut(at);
+                    work.extend([
+                        Work::Records(&mut rest[1..]),
+                        Work::Failed(error),
+                        Work::Records(before),
+                    ]);
+                }
                 Call::Fault(fault) => {
                     wasted += begin.elapsed();
                     self.meters.trapped(&fault);
@@ -148,11 +155,11 @@ impl WasmTransform {
                             work.push(Work::Failed(self.blame(&fault, record)));
                         }
                     } else {
-                        let (left, right) = part.split_at(part.len() / 2);
+                        let (left, right) = part.split_at_mut(part.len() / 2);
                         work.extend([Work::Records(right), Work::Records(left)]);
                     }
                     if wasted > self.limits.call_timeout * WASTE {
-                        return Err(self.give_up(source, records, &fault));
+                        return Err(self.give_up(source, offsets, &fault));
                     }
                 }
             }
@@ -164,23 +171,23 @@ impl WasmTransform {
     fn call(
         &mut self,
         source: &Arc<TopicPartition>,
-        records: &[SinkRecord],
+        records: &mut [SinkRecord],
         next_offset: i64,
         timeout: Duration,
     ) -> Result<Call> {
         let mut bump = std::mem::take(&mut self.bump);
         bump.reset();
         let called = match lower(&bump, self.plugin.reads, source, records) {
-            Ok(lowered) => {
+            Ok(Lowered { batch, shapes }) => {
                 let newest = records.iter().filter_map(|r| r.timestamp).max();
                 self.begin(newest);
                 let started = Instant::now();
-                let replied = self.guest.call(timeout, |store, guest| {
-                    guest.call_apply(store, lowered.batch)
-                });
+                let replied = self
+                    .guest
+                    .call(timeout, |store, guest| guest.call_apply(store, batch));
                 self.meters.called(started.elapsed());
                 match replied {
-                    Ok(replied) => Ok(self.judge(replied, records, &lowered.shapes, next_offset)),
+                    Ok(replied) => Ok(self.judge(replied, records, &shapes, next_offset)),
                     Err(error) => {
                         self.discard();
                         Err(error.context(source))
@@ -196,7 +203,7 @@ impl WasmTransform {
     fn judge(
         &mut self,
         replied: std::result::Result<Reply, Fault>,
-        records: &[SinkRecord],
+        records: &mut [SinkRecord],
         inputs: &[InputShape],
         next_offset: i64,
     ) -> Call {
@@ -215,10 +222,16 @@ impl WasmTransform {
                 return Call::Fault(fault);
             }
         };
+        let most = self.limits.output_bytes;
+        if lift::takes_more_than(most, records, &reply.outcomes) {
+            self.guest.abandon();
+            self.discard();
+            return Call::Fault(Fault::output(most));
+        }
         self.commit(next_offset);
         let says = (&*self.plugin as _, &*self.secrets);
         let lift = Lift::new(says, inputs, &mut self.shapes, &reply.shapes);
-        let outcomes = records.iter().zip(reply.outcomes);
+        let outcomes = records.iter_mut().zip(reply.outcomes);
         Call::Done(
             outcomes
                 .map(|(record, outcome)| lift.outcome(record, outcome))
@@ -260,14 +273,13 @@ impl WasmTransform {
         tracing::debug!(at, backtrace, "{} {fault}", self.plugin);
     }
 
-    fn give_up(&self, source: &TopicPartition, records: &[SinkRecord], fault: &Fault) -> Error {
-        let offset = |record: Option<&SinkRecord>| record.map_or(-1, |r| r.offset);
+    fn give_up(&self, source: &TopicPartition, (first, last): (i64, i64), fault: &Fault) -> Error {
         Error::fatal(format!(
             "{} failed on too many records of {source} between the offsets {} and {}: the failed \
              calls took more than {WASTE} times {} ms, the last one by a fault of kind {}",
             self.plugin,
-            offset(records.first()),
-            offset(records.last()),
+            first,
+            last,
             self.limits.call_timeout.as_millis(),
             fault.kind(),
         ))
@@ -346,7 +358,7 @@ impl WasmTransform {
         let (mut out, mut dropped, mut failed) = (0, 0, 0);
         for outcome in outcomes {
             match outcome {
-                Outcome::Keep => out += 1,
+                Outcome::Keep | Outcome::Change => out += 1,
                 Outcome::Drop => dropped += 1,
                 Outcome::Replace(records) => out += records.len() as u64,
                 Outcome::Fail(_) => failed += 1,
@@ -371,7 +383,7 @@ impl Transformation for WasmTransform {
     fn apply(
         &mut self,
         source: &Arc<TopicPartition>,
-        records: &[SinkRecord],
+        records: &mut [SinkRecord],
     ) -> Result<Vec<Outcome>> {
         let Some(last) = records.last() else {
             return Ok(Vec::new());

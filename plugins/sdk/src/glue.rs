@@ -68,14 +68,17 @@ pub fn apply<T: Transform>(plugin: &mut T, batch: &Batch) -> Reply {
     let records: Vec<_> = batch.records.iter().map(|it| view.record(it)).collect();
     let results = plugin.apply_batch(&records);
     let mut outcomes = Vec::with_capacity(results.len());
-    for result in results {
+    // Too few results, or too many, are for the worker to refuse.
+    let offsets = batch.records.iter().map(|record| Some(record.offset));
+    let offsets = offsets.chain(std::iter::repeat(None));
+    for (result, offset) in results.into_iter().zip(offsets) {
         outcomes.push(match result {
             Ok(Outcome::Keep) => data::Outcome::Keep,
             Ok(Outcome::Drop) => data::Outcome::Drop,
             Ok(Outcome::Replace(records)) => data::Outcome::Replace(
                 records
                     .into_iter()
-                    .map(|record| shapes.record(record))
+                    .map(|record| shapes.record(record, offset))
                     .collect(),
             ),
             Err(failure) => data::Outcome::Fail(failure),
@@ -94,7 +97,7 @@ pub fn tick<T: Transform>(plugin: &mut T, tick: Tick<'_>) -> Emission {
     let records = plugin
         .tick(tick)
         .into_iter()
-        .map(|record| shapes.record(record))
+        .map(|record| shapes.record(record, None))
         .collect();
     Emission {
         shapes: shapes.made(),

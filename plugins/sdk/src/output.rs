@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::bindings::ferrule::transform::data::{self, Payload, Shape};
+use crate::bindings::ferrule::transform::data::{self, Shape};
+use crate::record::{Origin, Part};
 use crate::value::OfKind;
 use crate::{Header, Kind, Value};
 
@@ -107,17 +108,46 @@ impl From<OutRow> for OutPayload {
     }
 }
 
-/// A row that the plugin makes, by [`RowShape::row`] or [`crate::Row::with`].
+/// A row that the plugin makes, by [`RowShape::row`], [`crate::Row::with`] or
+/// [`crate::Row::reshaped`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutRow {
     shape: ShapeOf,
+    taken: Option<Taken>,
     values: Vec<Value>,
 }
 
+/// The row that values are taken from, and where they stand in it.
+#[derive(Clone, Debug, PartialEq)]
+struct Taken {
+    origin: Origin,
+    sources: Vec<i32>,
+}
+
 impl OutRow {
-    pub(crate) fn of_input(shape: u32, values: Vec<Value>) -> OutRow {
+    /// A row of a shape of the batch at hand.
+    pub(crate) fn edited(
+        shape: u32,
+        origin: Origin,
+        sources: Vec<i32>,
+        values: Vec<Value>,
+    ) -> OutRow {
         OutRow {
             shape: ShapeOf::Input(shape),
+            taken: Some(Taken { origin, sources }),
+            values,
+        }
+    }
+
+    pub(crate) fn reshaped(
+        shape: &RowShape,
+        origin: Origin,
+        sources: Vec<i32>,
+        values: Vec<Value>,
+    ) -> OutRow {
+        OutRow {
+            shape: ShapeOf::Made(shape.clone()),
+            taken: Some(Taken { origin, sources }),
             values,
         }
     }
@@ -172,8 +202,13 @@ impl RowShape {
         );
         OutRow {
             shape: ShapeOf::Made(self.clone()),
+            taken: None,
             values,
         }
+    }
+
+    pub(crate) fn fields(&self) -> &[data::Field] {
+        &self.0.fields
     }
 
     fn field(mut self, name: &str, kind: Kind, optional: bool) -> RowShape {
@@ -209,30 +244,38 @@ impl Shapes {
             .collect()
     }
 
-    pub(crate) fn record(&mut self, record: OutRecord) -> data::OutRecord {
+    /// A record of the answer to the record of this offset; a tick answers to none.
+    pub(crate) fn record(&mut self, record: OutRecord, to: Option<i64>) -> data::OutRecord {
+        let mut payload = |part, payload| self.payload(payload, part, to);
         data::OutRecord {
             topic: record.topic,
             timestamp: record.timestamp,
-            key: record.key.map(|key| self.payload(key)),
-            value: record.value.map(|value| self.payload(value)),
+            key: record.key.map(|key| payload(Part::Key, key)),
+            value: record.value.map(|value| payload(Part::Value, value)),
             headers: record.headers,
         }
     }
 
-    fn payload(&mut self, payload: OutPayload) -> Payload {
-        match payload {
-            OutPayload::Scalar(value) => Payload::Scalar(value),
-            OutPayload::Row(OutRow { shape, values }) => {
-                let shape = match shape {
-                    ShapeOf::Input(index) => {
-                        assert!((index as usize) < self.base, "the row is of another batch");
-                        index
-                    }
-                    ShapeOf::Made(shape) => self.index_of(shape),
-                };
-                Payload::Row(data::Row { shape, values })
-            }
-        }
+    fn payload(&mut self, payload: OutPayload, part: Part, to: Option<i64>) -> data::OutPayload {
+        let row = match payload {
+            OutPayload::Scalar(value) => return data::OutPayload::Scalar(value),
+            OutPayload::Row(row) => row,
+        };
+        let shape = match row.shape {
+            ShapeOf::Input(index) => index,
+            ShapeOf::Made(shape) => self.index_of(shape),
+        };
+        let values = row.values;
+        let Some(Taken { origin, sources }) = row.taken else {
+            return data::OutPayload::Row(data::Row { shape, values });
+        };
+        let own = to.map(|offset| Origin { offset, part });
+        assert!(own == Some(origin), "the row is of another record or part");
+        data::OutPayload::Edited(data::EditedRow {
+            shape,
+            sources,
+            values,
+        })
     }
 
     fn index_of(&mut self, shape: RowShape) -> u32 {

@@ -2,7 +2,7 @@
 
 use crate::bindings::ferrule::transform::data::{self, Batch, InRecord, Shape};
 use crate::coerce::Coerce;
-use crate::output::OutRow;
+use crate::output::{OutRow, RowShape};
 use crate::value::FromValue;
 use crate::{Failure, FromRow, Header, Result, Value};
 
@@ -10,6 +10,23 @@ use sealed::Place as _;
 
 /// No such field in the shape.
 const ABSENT: u32 = u32::MAX;
+/// The source of a field that is set.
+const SET: i32 = -1;
+
+/// Which row a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// That of its record.
+    pub(crate) offset: i64,
+    pub(crate) part: Part,
+}
+
+/// The part of a record that a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Key,
+    Value,
+}
 
 /// A batch, and where the plugin's fields stand in each of its shapes.
 pub(crate) struct View<'a> {
@@ -72,12 +89,12 @@ impl<'a> Record<'a> {
 
     /// The key; null unless the description reads keys.
     pub fn key(&self) -> Payload<'a> {
-        self.payload(&self.record.key)
+        self.payload(&self.record.key, Part::Key)
     }
 
     /// The value.
     pub fn value(&self) -> Payload<'a> {
-        self.payload(&self.record.value)
+        self.payload(&self.record.value, Part::Value)
     }
 
     /// The value as a row, or a failure.
@@ -102,7 +119,7 @@ impl<'a> Record<'a> {
             .map(|header| &header.value)
     }
 
-    fn payload(&self, payload: &'a data::Payload) -> Payload<'a> {
+    fn payload(&self, payload: &'a data::Payload, part: Part) -> Payload<'a> {
         match payload {
             data::Payload::Scalar(value) => Payload::Scalar(value),
             data::Payload::Row(row) => {
@@ -113,6 +130,10 @@ impl<'a> Record<'a> {
                     names: self.view.names,
                     places: &self.view.places[index],
                     values: &row.values,
+                    origin: Origin {
+                        offset: self.record.offset,
+                        part,
+                    },
                 })
             }
         }
@@ -136,6 +157,7 @@ pub struct Row<'a> {
     names: &'static [&'static str],
     places: &'a [u32],
     values: &'a [Value],
+    origin: Origin,
 }
 
 impl<'a> Row<'a> {
@@ -195,15 +217,55 @@ impl<'a> Row<'a> {
         self.shape.name.as_deref()
     }
 
-    /// A copy with some values set, of the same shape. It belongs into the answer to this record.
-    /// A field that the shape does not have is a failure that names it.
+    /// This row with some values set. It belongs into the answer to its record, as the key if this is
+    /// the key and as the value if this is the value. Only what is set crosses to the worker; the
+    /// rest stays what it is. A field that the row does not have is a failure that names it.
     pub fn with(&self, values: impl IntoIterator<Item = (&'a str, Value)>) -> Result<OutRow> {
-        let mut copy = self.values.to_vec();
+        // A shape has fewer fields than an i32 counts.
+        let mut sources: Vec<i32> = (0..self.values.len() as i32).collect();
+        let mut set: Vec<(usize, Value)> = Vec::new();
         for (name, value) in values {
-            let place = name.place(self).and_then(|place| copy.get_mut(place));
-            *place.ok_or_else(|| Failure::at(name, "is not a field of the record"))? = value;
+            let place = name.place(self).filter(|place| *place < sources.len());
+            let place = place.ok_or_else(|| Failure::at(name, "is not a field of the record"))?;
+            sources[place] = SET;
+            match set.binary_search_by_key(&place, |(place, _)| *place) {
+                Ok(known) => set[known].1 = value,
+                Err(next) => set.insert(next, (place, value)),
+            }
         }
-        Ok(OutRow::of_input(self.index, copy))
+        let set = set.into_iter().map(|(_, value)| value).collect();
+        Ok(OutRow::edited(self.index, self.origin, sources, set))
+    }
+
+    /// A row of another shape: what is named here is set, and the other fields are those of this row
+    /// that have their names; an optional field that this row does not have is null. Otherwise as
+    /// [`Row::with`]. A required field that is neither set nor there is a failure that names it.
+    pub fn reshaped<'v>(
+        &self,
+        shape: &RowShape,
+        values: impl IntoIterator<Item = (&'v str, Value)>,
+    ) -> Result<OutRow> {
+        let mut values: Vec<_> = values.into_iter().collect();
+        let mut sources = Vec::with_capacity(shape.fields().len());
+        let mut set = Vec::new();
+        for field in shape.fields() {
+            let name = field.name.as_str();
+            if let Some(given) = values.iter().position(|(given, _)| *given == name) {
+                sources.push(SET);
+                set.push(values.swap_remove(given).1);
+            } else if let Some(place) = name.place(self) {
+                sources.push(place as i32);
+            } else if field.optional {
+                sources.push(SET);
+                set.push(Value::Null);
+            } else {
+                return Err(Failure::at(name, "is required"));
+            }
+        }
+        match values.first() {
+            Some((name, _)) => Err(Failure::at(name, "is not a field of the shape")),
+            None => Ok(OutRow::reshaped(shape, self.origin, sources, set)),
+        }
     }
 }
 

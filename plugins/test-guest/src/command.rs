@@ -16,6 +16,14 @@ pub(crate) enum Command {
     Fail(u64),
     /// `replace`: by the record itself.
     Replace,
+    /// `same`: by a row that takes all of the record's own.
+    Same,
+    /// `pick:N`: by a row of the field `picked` that takes this field of the record.
+    Pick(u64),
+    /// `picks:N`: by that many rows of the field `picked` that take the first field.
+    Picks(u64),
+    /// `repeat:N`: by that many records that give no part.
+    Repeat(u64),
     /// `copies:N`: that many of the record itself.
     Copies(u64),
     /// `count`: a counter in the state, one row of the field `count`.
@@ -58,6 +66,8 @@ pub(crate) enum Command {
     SecretField,
     /// `bad-shape`: an index past all shapes.
     BadShape,
+    /// `bad-source`: takes a field that there is not.
+    BadSource,
     /// `bad-width`: fewer values than the shape has fields.
     BadWidth,
     /// `bad-kind`: text in a field of integers.
@@ -87,6 +97,10 @@ impl FromStr for Command {
             "drop" => Command::Drop,
             "fail" => Command::Fail(number.unwrap_or(0)),
             "replace" => Command::Replace,
+            "same" => Command::Same,
+            "pick" => Command::Pick(number.unwrap_or(0)),
+            "picks" => Command::Picks(number.unwrap_or(2)),
+            "repeat" => Command::Repeat(number.unwrap_or(2)),
             "copies" => Command::Copies(number.unwrap_or(2)),
             "count" => Command::Count,
             "remember" => Command::Remember,
@@ -108,6 +122,7 @@ impl FromStr for Command {
             "secret-fail" => Command::SecretFail,
             "secret-field" => Command::SecretField,
             "bad-shape" => Command::BadShape,
+            "bad-source" => Command::BadSource,
             "bad-width" => Command::BadWidth,
             "bad-kind" => Command::BadKind,
             "state" => Command::State,

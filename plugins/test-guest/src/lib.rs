@@ -12,7 +12,7 @@ use ferrule_plugin::bindings::exports::ferrule::transform::plugin::{
     Batch, ConfigError, Description, Emission, EpochMillis, Reply,
 };
 use ferrule_plugin::bindings::ferrule::transform::data::{
-    Field, InRecord, Kind, OutRecord, Outcome, Payload, Row, Shape, Value,
+    EditedRow, Field, InRecord, Kind, OutPayload, OutRecord, Outcome, Payload, Row, Shape, Value,
 };
 use ferrule_plugin::{ConfigKey, Failure, Parts, metrics, state};
 
@@ -134,7 +134,7 @@ impl TestGuest {
             ("now", Kind::Int64),
         ];
         let values = vec![topic.into(), partition.into(), now.into()];
-        let value = Payload::Row(Row { shape: 0, values });
+        let value = OutPayload::Row(Row { shape: 0, values });
         Emission {
             shapes: vec![shape("tick", &fields)],
             records: vec![out(value)],
@@ -158,9 +158,26 @@ impl Answer {
                 let more = String::from_utf8(harm::bytes(more)).unwrap_or_default();
                 Outcome::Fail(Failure::at("cmd", format_args!("says fail{more}")))
             }
-            Command::Replace => replace(record.value),
+            Command::Replace => replace(given(record.value)),
+            Command::Same => replace(match record.value {
+                Payload::Row(Row { shape, values }) => OutPayload::Edited(EditedRow {
+                    shape,
+                    sources: (0..values.len() as i32).collect(),
+                    values: Vec::new(),
+                }),
+                Payload::Scalar(value) => OutPayload::Scalar(value),
+            }),
+            Command::Pick(place) => replace(self.picked(place as i32)),
+            Command::Picks(count) => {
+                let picked = out(self.picked(0));
+                Outcome::Replace(vec![picked; usize::try_from(count).unwrap_or(0)])
+            }
+            Command::Repeat(count) => {
+                Outcome::Replace(vec![untouched(); usize::try_from(count).unwrap_or(0)])
+            }
             Command::Copies(count) => {
-                Outcome::Replace(vec![out(record.value); usize::try_from(count).unwrap_or(0)])
+                let copy = out(given(record.value));
+                Outcome::Replace(vec![copy; usize::try_from(count).unwrap_or(0)])
             }
             Command::Count => match count() {
                 Ok(count) => {
@@ -172,19 +189,15 @@ impl Answer {
                 Ok(_) => Outcome::Keep,
                 Err(failure) => Outcome::Fail(failure),
             },
-            Command::Topic => {
-                let record = OutRecord {
-                    topic: Some("elsewhere".into()),
-                    value: None,
-                    ..out(record.value)
-                };
-                Outcome::Replace(vec![record])
-            }
+            Command::Topic => Outcome::Replace(vec![OutRecord {
+                topic: Some("elsewhere".into()),
+                ..untouched()
+            }]),
             Command::Loop => harm::loop_forever(),
             Command::Allocate => harm::allocate(),
             Command::Recurse => harm::recurse(),
             Command::Trap => panic!("the record says trap"),
-            Command::Huge(bytes) => replace(Payload::Scalar(Value::Bytes(harm::bytes(bytes)))),
+            Command::Huge(bytes) => replace(OutPayload::Scalar(Value::Bytes(harm::bytes(bytes)))),
             Command::Hoard(bytes) => {
                 harm::hoard(bytes);
                 Outcome::Keep
@@ -221,10 +234,11 @@ impl Answer {
                 &[("json", Kind::Json)],
                 vec![Value::Json("{no".into())],
             ),
-            Command::BadShape => replace(Payload::Row(Row {
+            Command::BadShape => replace(OutPayload::Row(Row {
                 shape: u32::MAX,
                 values: Vec::new(),
             })),
+            Command::BadSource => replace(self.picked(i32::MAX)),
             Command::BadWidth => self.replace_by("bad", &[("a", Kind::Text)], Vec::new()),
             Command::BadKind => self.replace_by("bad", &[("a", Kind::Int32)], vec!["a".into()]),
             Command::State => match harm::fill_state() {
@@ -241,17 +255,30 @@ impl Answer {
         }
     }
 
+    /// A row of one field, which is this one of the record.
+    fn picked(&mut self, place: i32) -> OutPayload {
+        OutPayload::Edited(EditedRow {
+            shape: self.shape("picked", &[("picked", Kind::Any)]),
+            sources: vec![place],
+            values: Vec::new(),
+        })
+    }
+
     fn replace_by(&mut self, name: &str, fields: &[(&str, Kind)], values: Vec<Value>) -> Outcome {
+        replace(OutPayload::Row(Row {
+            shape: self.shape(name, fields),
+            values,
+        }))
+    }
+
+    fn shape(&mut self, name: &str, fields: &[(&str, Kind)]) -> u32 {
         let shape = shape(name, fields);
         let known = self.shapes.iter().position(|known| *known == shape);
         let place = known.unwrap_or_else(|| {
             self.shapes.push(shape);
             self.shapes.len() - 1
         });
-        replace(Payload::Row(Row {
-            shape: (self.base + place) as u32,
-            values,
-        }))
+        (self.base + place) as u32
     }
 }
 
@@ -285,16 +312,31 @@ fn command(record: &InRecord, shapes: &[Shape]) -> Result<Command, Failure> {
     }
 }
 
-fn replace(value: Payload) -> Outcome {
+/// What came, to be given back.
+fn given(payload: Payload) -> OutPayload {
+    match payload {
+        Payload::Scalar(value) => OutPayload::Scalar(value),
+        Payload::Row(row) => OutPayload::Row(row),
+    }
+}
+
+fn replace(value: OutPayload) -> Outcome {
     Outcome::Replace(vec![out(value)])
 }
 
-fn out(value: Payload) -> OutRecord {
+fn out(value: OutPayload) -> OutRecord {
+    OutRecord {
+        value: Some(value),
+        ..untouched()
+    }
+}
+
+fn untouched() -> OutRecord {
     OutRecord {
         topic: None,
         timestamp: None,
         key: None,
-        value: Some(value),
+        value: None,
         headers: None,
     }
 }

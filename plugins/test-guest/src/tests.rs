@@ -20,7 +20,7 @@ fn apply(commands: &[&str]) -> Reply {
     })
 }
 
-fn value(outcome: &Outcome) -> &Payload {
+fn value(outcome: &Outcome) -> &OutPayload {
     match outcome {
         Outcome::Replace(records) => records[0].value.as_ref().unwrap(),
         other => panic!("not a replacement: {other:?}"),
@@ -36,7 +36,7 @@ fn outcomes_follow_the_commands() {
     assert!(matches!(reply.outcomes[2], Outcome::Fail(_)));
     assert_eq!(
         value(&reply.outcomes[3]),
-        &Payload::Scalar("replace".into())
+        &OutPayload::Scalar("replace".into())
     );
     assert!(matches!(&reply.outcomes[4], Outcome::Replace(records) if records.len() == 3));
     assert!(matches!(&reply.outcomes[5], Outcome::Fail(_)));
@@ -57,18 +57,18 @@ fn the_count_goes_on_in_the_state() {
     reset();
     let reply = apply(&["count", "count"]);
     assert_eq!(reply.shapes.len(), 1);
-    let last = Payload::Row(Row {
+    let last = OutPayload::Row(Row {
         shape: 1,
         values: vec![2i64.into()],
     });
     assert_eq!(value(&reply.outcomes[1]), &last);
-    let third = Payload::Row(Row {
+    let third = OutPayload::Row(Row {
         shape: 1,
         values: vec![3i64.into()],
     });
     assert_eq!(value(&apply(&["count"]).outcomes[0]), &third);
     assert_eq!(apply(&["remember and weight"]).outcomes, [Outcome::Keep]);
-    let fifth = Payload::Row(Row {
+    let fifth = OutPayload::Row(Row {
         shape: 1,
         values: vec![5i64.into()],
     });
@@ -96,11 +96,11 @@ fn output_can_be_large_or_broken() {
     ]);
     assert_eq!(
         value(&reply.outcomes[0]),
-        &Payload::Scalar(vec![b'x'; 1000].into())
+        &OutPayload::Scalar(vec![b'x'; 1000].into())
     );
     let row = |at: usize| match value(&reply.outcomes[at]) {
-        Payload::Row(row) => row.clone(),
-        Payload::Scalar(scalar) => panic!("not a row: {scalar:?}"),
+        OutPayload::Row(row) => row.clone(),
+        other => panic!("not a row: {other:?}"),
     };
     assert_eq!(row(1).values, [Value::Json("{no".into())]);
     assert_eq!(row(2).shape, u32::MAX);
@@ -124,6 +124,6 @@ fn configure_obeys_too() {
     let values = vec!["t".into(), 1.into(), 5i64.into()];
     assert_eq!(
         emission.records[0].value,
-        Some(Payload::Row(Row { shape: 0, values }))
+        Some(OutPayload::Row(Row { shape: 0, values }))
     );
 }

@@ -84,6 +84,17 @@ impl Text {
         self.spans[at].value(&self.text, &self.others)
     }
 
+    /// Sets the value of a field by its position.
+    pub(crate) fn set(&mut self, at: usize, value: Value) {
+        if let Span::Other(place) = self.spans[at] {
+            self.others[place as usize] = value;
+            return;
+        }
+        // There are no more of them than fields, which an u32 counts.
+        self.spans[at] = Span::Other(self.others.len() as u32);
+        self.others.push(value);
+    }
+
     pub(crate) fn values(&self) -> Vec<Value> {
         (0..self.spans.len())
             .map(|at| self.value(at).to_value())

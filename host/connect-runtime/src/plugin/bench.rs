@@ -118,8 +118,9 @@ fn measure(
     let mut bytes_out = 0;
     let begin = Instant::now();
     while runs.len() < 2 * WARM_UP || begin.elapsed() < span {
+        let mut batch = records.clone();
         let started = Instant::now();
-        let outcomes = transform.apply(&source, &records)?;
+        let outcomes = transform.apply(&source, &mut batch)?;
         let last = records.last().context("no records")?;
         let next_offset = last.offset + 1;
         let tick = Tick {
@@ -131,7 +132,7 @@ fn measure(
         // What a sink would write.
         transform.state_changes(&source);
         transform.durable(&source, next_offset);
-        bytes_out = made(&outcomes);
+        bytes_out = made(&batch, &outcomes);
         for record in &mut records {
             record.offset += length;
         }
@@ -147,8 +148,10 @@ fn measure(
 }
 
 /// Bytes of what was made, as JSON text.
-fn made(outcomes: &[Outcome]) -> usize {
-    let records = outcomes.iter().flat_map(|outcome| match outcome {
+fn made(batch: &[SinkRecord], outcomes: &[Outcome]) -> usize {
+    let records = batch.iter().zip(outcomes);
+    let records = records.flat_map(|(record, outcome)| match outcome {
+        Outcome::Change => std::slice::from_ref(record),
         Outcome::Replace(records) => records.as_slice(),
         _ => &[],
     });

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use connect_api::{Outcome, SinkRecord, Tick, TopicPartition, Transformation};
+use connect_api::{Error, Outcome, SinkRecord, Tick, TopicPartition, Transformation};
 use serde_json::{Value as Json, json};
 
 use super::json;
@@ -26,7 +26,7 @@ pub enum Event {
         /// As it was.
         record: SinkRecord,
         /// What became of it.
-        outcome: Outcome,
+        fate: Fate,
     },
     /// The plugin emitted records at the end of a batch.
     Ticked {
@@ -37,6 +37,18 @@ pub enum Event {
         /// What it emitted.
         records: Vec<SinkRecord>,
     },
+}
+
+/// What became of a record.
+pub enum Fate {
+    /// It goes on as it was.
+    Kept,
+    /// It goes no further.
+    Dropped,
+    /// These take its place.
+    Replaced(Vec<SinkRecord>),
+    /// It is an errant record.
+    Failed(Error),
 }
 
 /// Lets the plugin transform the samples.
@@ -77,7 +89,8 @@ fn apply(
     refused: Vec<(i64, String)>,
     events: &mut Vec<Event>,
 ) -> Result<()> {
-    let outcomes = transform.apply(source, &records)?;
+    let mut changed = records.clone();
+    let outcomes = transform.apply(source, &mut changed)?;
     let ticked = match records.last() {
         Some(last) => {
             let tick = Tick {
@@ -94,11 +107,18 @@ fn apply(
         offset,
         reason,
     };
-    for (record, outcome) in records.into_iter().zip(outcomes) {
+    for ((record, changed), outcome) in records.into_iter().zip(changed).zip(outcomes) {
         while let Some(refused) = refused.next_if(|(offset, _)| *offset < record.offset) {
             events.push(unconverted(refused));
         }
-        events.push(Event::Transformed { record, outcome });
+        let fate = match outcome {
+            Outcome::Keep => Fate::Kept,
+            Outcome::Change => Fate::Replaced(vec![changed]),
+            Outcome::Drop => Fate::Dropped,
+            Outcome::Replace(records) => Fate::Replaced(records),
+            Outcome::Fail(error) => Fate::Failed(error),
+        };
+        events.push(Event::Transformed { record, fate });
     }
     events.extend(refused.map(unconverted));
     if let Some((offset, records)) = ticked.filter(|(_, records)| !records.is_empty()) {
@@ -120,13 +140,13 @@ impl Event {
             Self::Unconverted { .. } => {
                 json!({ "record": self.place(), "outcome": "unconverted", "reason": self.reason(plugin) })
             }
-            Self::Transformed { outcome, .. } => match outcome {
-                Outcome::Keep => json!({ "record": self.place(), "outcome": "keep" }),
-                Outcome::Drop => json!({ "record": self.place(), "outcome": "drop" }),
-                Outcome::Replace(records) => {
+            Self::Transformed { fate, .. } => match fate {
+                Fate::Kept => json!({ "record": self.place(), "outcome": "keep" }),
+                Fate::Dropped => json!({ "record": self.place(), "outcome": "drop" }),
+                Fate::Replaced(records) => {
                     json!({ "record": self.place(), "outcome": "replace", "with": all(records) })
                 }
-                Outcome::Fail(_) => {
+                Fate::Failed(_) => {
                     json!({ "record": self.place(), "outcome": "fail", "reason": self.reason(plugin) })
                 }
             },
@@ -151,7 +171,7 @@ impl Event {
         match self {
             Self::Unconverted { reason, .. } => Some(reason.clone()),
             Self::Transformed {
-                outcome: Outcome::Fail(error),
+                fate: Fate::Failed(error),
                 ..
             } => {
                 let reason = error.chain();

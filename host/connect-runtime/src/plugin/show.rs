@@ -1,9 +1,9 @@
 //! Events for people: one line each, and under it what a plugin changed.
 
-use connect_api::{Datum, Outcome, SinkRecord};
+use connect_api::{Datum, SinkRecord};
 use serde_json::{Map, Value as Json};
 
-use super::events::Event;
+use super::events::{Event, Fate};
 use super::json;
 use super::paint::Paint;
 
@@ -31,14 +31,14 @@ impl Summary {
                     continue;
                 }
                 Event::Unconverted { .. } => summary.failed += 1,
-                Event::Transformed { outcome, .. } => match outcome {
-                    Outcome::Keep => summary.kept += 1,
-                    Outcome::Drop => summary.dropped += 1,
-                    Outcome::Replace(records) => {
+                Event::Transformed { fate, .. } => match fate {
+                    Fate::Kept => summary.kept += 1,
+                    Fate::Dropped => summary.dropped += 1,
+                    Fate::Replaced(records) => {
                         summary.replaced += 1;
                         summary.made += records.len();
                     }
-                    Outcome::Fail(_) => summary.failed += 1,
+                    Fate::Failed(_) => summary.failed += 1,
                 },
             }
             summary.records += 1;
@@ -89,11 +89,11 @@ pub fn event(event: &Event, plugin: &str, paint: Paint) -> Vec<String> {
             }
             lines
         }
-        Event::Transformed { record, outcome } => match outcome {
-            Outcome::Keep => vec![line(paint.dim("keep"), "")],
-            Outcome::Drop => vec![line(paint.dim("drop"), "")],
-            Outcome::Fail(_) => vec![line(paint.red("fail"), &format!("  {reason}"))],
-            Outcome::Replace(records) => {
+        Event::Transformed { record, fate } => match fate {
+            Fate::Kept => vec![line(paint.dim("keep"), "")],
+            Fate::Dropped => vec![line(paint.dim("drop"), "")],
+            Fate::Failed(_) => vec![line(paint.red("fail"), &format!("  {reason}"))],
+            Fate::Replaced(records) => {
                 let mut lines = Vec::new();
                 for (at, made) in records.iter().enumerate() {
                     let count = match records.len() {

@@ -252,10 +252,10 @@ fn apply_batch(
     transformation: &mut dyn Transformation,
     class: &str,
     source: &Arc<TopicPartition>,
-    records: Vec<SinkRecord>,
+    mut records: Vec<SinkRecord>,
     failed: OnFailure<'_>,
 ) -> Result<Vec<SinkRecord>> {
-    let outcomes = transformation.apply(source, &records)?;
+    let outcomes = transformation.apply(source, &mut records)?;
     if outcomes.len() != records.len() {
         return Err(Error::fatal(format!(
             "transform {class} gave {} outcomes for {} records",
@@ -276,7 +276,7 @@ fn apply_batch(
     let mut out = Vec::with_capacity(records.len() + emitted.len());
     for (record, outcome) in records.into_iter().zip(outcomes) {
         match outcome {
-            Outcome::Keep => out.push(record),
+            Outcome::Keep | Outcome::Change => out.push(record),
             Outcome::Drop => {}
             Outcome::Replace(mut made) => out.append(&mut made),
             Outcome::Fail(error) => failed(class, record.offset, error)?,

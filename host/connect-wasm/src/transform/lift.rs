@@ -1,23 +1,27 @@
 //! From what a plugin answers to records. Nothing of it is believed before it is checked.
 
+mod edited;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use connect_api::{
-    Datum, Decimal, Error, Header, Kind, Outcome, Schema, SinkRecord, Str, Struct, TimestampType,
-    TopicPartition, Value,
+    Datum, Decimal, Error, Field, Header, Kind, Outcome, Schema, SinkRecord, Str, Struct,
+    TimestampType, TopicPartition, Value,
 };
 
 use super::lower::{InputShape, MAX_DIGITS};
 use super::nested;
 use super::shapes::{Shapes, is_schemaless};
 use crate::bindings::ferrule::transform::data::{
-    HeaderResult, OutRecord, Outcome as WitOutcome, PayloadResult, RowResult, ShapeResult,
-    ValueResult,
+    HeaderResult, OutPayload, OutRecord, Outcome as WitOutcome, RowResult, ShapeResult, ValueResult,
 };
 use crate::host::Secrets;
+use edited::Own;
+
+pub(super) use edited::takes_more_than;
 
 /// What is wrong with an answer.
 type Checked<T> = Result<T, Cow<'static, str>>;
@@ -63,8 +67,9 @@ impl<'a> Lift<'a> {
         }
     }
 
-    /// What becomes of a record; a bad answer fails it.
-    pub(super) fn outcome(&self, record: &SinkRecord, outcome: WitOutcome) -> Outcome {
+    /// What becomes of a record; a bad answer fails it. One record that takes its place is made in
+    /// its place.
+    pub(super) fn outcome(&self, record: &mut SinkRecord, outcome: WitOutcome) -> Outcome {
         match outcome {
             WitOutcome::Keep => Outcome::Keep,
             WitOutcome::Drop => Outcome::Drop,
@@ -76,20 +81,37 @@ impl<'a> Lift<'a> {
                     None => format!("{}: {reason}", self.plugin),
                 }))
             }
-            WitOutcome::Replace(records) if records.is_empty() => Outcome::Drop,
-            WitOutcome::Replace(records) => {
-                let few = records.len() <= COMPARED;
-                // With its capacity: what collects results starts with room for four.
-                let mut replacing = Vec::with_capacity(records.len());
-                for made in records {
-                    match self.record((record, few), made) {
-                        Ok(record) => replacing.push(record),
-                        Err(why) => return Outcome::Fail(Error::data(self.broken(&why))),
-                    }
-                }
-                Outcome::Replace(replacing)
-            }
+            WitOutcome::Replace(made) => match self.replaced(record, made) {
+                Ok(outcome) => outcome,
+                Err(why) => Outcome::Fail(Error::data(self.broken(&why))),
+            },
         }
+    }
+
+    fn replaced(&self, record: &mut SinkRecord, mut made: Vec<OutRecord>) -> Checked<Outcome> {
+        if made.len() > 1 {
+            let compared = made.len() <= COMPARED;
+            // With its capacity: what collects results starts with room for four.
+            let mut records = Vec::with_capacity(made.len());
+            for made in made {
+                records.push(self.copy(record, made, compared)?);
+            }
+            return Ok(Outcome::Replace(records));
+        }
+        let Some(made) = made.pop() else {
+            return Ok(Outcome::Drop);
+        };
+        if let Some(made) = made.key {
+            record.key = self.part(Own::Given(&mut record.key), made, true)?;
+        }
+        if let Some(made) = made.value {
+            record.value = self.part(Own::Given(&mut record.value), made, true)?;
+        }
+        if let Some(made) = made.headers {
+            record.headers = headers(made)?;
+        }
+        address(record, made.topic, made.timestamp)?;
+        Ok(Outcome::Change)
     }
 
     /// A record that a tick made, at the place and the time that the partition has come to.
@@ -109,7 +131,7 @@ impl<'a> Lift<'a> {
             timestamp: Some(now),
             timestamp_type: TimestampType::CreateTime,
         };
-        self.record((&base, false), made)
+        self.copy(&base, made, false)
             .map_err(|why| Error::fatal(self.broken(&why)).context("tick"))
     }
 
@@ -127,74 +149,64 @@ impl<'a> Lift<'a> {
         words
     }
 
-    /// With `few`, what is nested is compared with what it was.
-    fn record(&self, (input, few): (&SinkRecord, bool), made: OutRecord) -> Checked<SinkRecord> {
-        let (timestamp, timestamp_type) = match made.timestamp {
-            Some(millis) if millis < 0 => return Err("a timestamp is negative".into()),
-            Some(millis) => (Some(millis), TimestampType::CreateTime),
-            None => (input.timestamp, input.timestamp_type),
+    /// One of several records made of one. With `compared`, what is nested is compared with what it
+    /// was.
+    fn copy(&self, record: &SinkRecord, made: OutRecord, compared: bool) -> Checked<SinkRecord> {
+        let part = |own, made: Option<_>| match made {
+            Some(made) => self.part(Own::Lent(own), made, compared),
+            None => Ok(own.clone()),
         };
-        Ok(SinkRecord {
-            source: Arc::clone(&input.source),
-            offset: input.offset,
-            topic: match made.topic {
-                Some(topic) if *topic == *input.topic => Arc::clone(&input.topic),
-                Some(topic) => checked_topic(&topic)?,
-                None => Arc::clone(&input.topic),
-            },
-            key: match made.key {
-                Some(key) => self.payload((&input.key, few), key)?,
-                None => input.key.clone(),
-            },
-            value: match made.value {
-                Some(value) => self.payload((&input.value, few), value)?,
-                None => input.value.clone(),
-            },
+        let mut copy = SinkRecord {
+            source: Arc::clone(&record.source),
+            offset: record.offset,
+            topic: Arc::clone(&record.topic),
+            key: part(&record.key, made.key)?,
+            value: part(&record.value, made.value)?,
             headers: match made.headers {
-                Some(headers) => headers
-                    .into_iter()
-                    .map(|header| self.header(header))
-                    .collect::<Checked<_>>()?,
-                None => input.headers.clone(),
+                Some(made) => headers(made)?,
+                None => record.headers.clone(),
             },
-            timestamp,
-            timestamp_type,
-        })
+            timestamp: record.timestamp,
+            timestamp_type: record.timestamp_type,
+        };
+        address(&mut copy, made.topic, made.timestamp)?;
+        Ok(copy)
     }
 
-    fn header(&self, made: HeaderResult) -> Checked<Header> {
-        Ok(Header {
-            name: made.name.into(),
-            value: Datum::schemaless(value(made.value)?),
-        })
-    }
-
-    fn payload(&self, part: (&Datum, bool), made: PayloadResult) -> Checked<Datum> {
+    fn part(&self, own: Own<'_>, made: OutPayload, compared: bool) -> Checked<Datum> {
         match made {
-            PayloadResult::Scalar(made) => scalar(part, made),
-            PayloadResult::Row(row) => self.row(part, row),
+            OutPayload::Scalar(made) => scalar((own.get(), compared), made),
+            OutPayload::Row(made) => self.row((own.get(), compared), made),
+            OutPayload::Edited(made) => {
+                let (schema, schemaless) = self.shape(made.shape)?;
+                edited::row(own, schema, made).map(|row| datum(row, schemaless))
+            }
         }
     }
 
-    fn row(&self, (part, few): (&Datum, bool), made: RowResult) -> Checked<Datum> {
-        let place = made.shape as usize;
-        let (schema, schemaless) = match self.inputs.get(place) {
-            Some(input) => (&input.schema, input.schemaless),
+    fn shape(&self, place: u32) -> Checked<(&Arc<Schema>, bool)> {
+        let place = place as usize;
+        match self.inputs.get(place) {
+            Some(input) => Ok((&input.schema, input.schemaless)),
             None => match self.made.get(place - self.inputs.len()) {
-                Some(Ok((schema, schemaless))) => (schema, *schemaless),
-                Some(Err(why)) => return Err(why.clone().into()),
-                None => return Err("a row has a shape that there is not".into()),
+                Some(Ok((schema, schemaless))) => Ok((schema, *schemaless)),
+                Some(Err(why)) => Err(why.clone().into()),
+                None => Err("a row has a shape that there is not".into()),
             },
-        };
+        }
+    }
+
+    fn row(&self, (own, compared): (&Datum, bool), made: RowResult) -> Checked<Datum> {
+        let (schema, schemaless) = self.shape(made.shape)?;
         let fields = schema.fields().unwrap_or_default();
         if fields.len() != made.values.len() {
             return Err("a row has not one value for each field".into());
         }
         // What was nested in the input comes back as the value that it was, if it is unchanged.
-        let before = part
+        let before = own
             .value
             .as_struct()
-            .filter(|row| few && Arc::ptr_eq(row.schema(), schema));
+            .filter(|row| compared && Arc::ptr_eq(row.schema(), schema));
         let mut values = Vec::with_capacity(fields.len());
         for (at, (field, made)) in fields.iter().zip(made.values).enumerate() {
             let Schema { kind, optional, .. } = &*field.schema;
@@ -219,27 +231,55 @@ impl<'a> Lift<'a> {
                 }
                 made => {
                     let before = before.and_then(|row| row.values().get(at));
-                    let value = typed(made, &field.schema, before);
-                    values.push(value.map_err(|why| format!("field {}: {why}", field.name))?);
+                    values.push(typed(made, field, before)?);
                 }
             }
         }
-        let row = Struct::new(Arc::clone(schema), values);
-        Ok(if schemaless {
-            Datum::schemaless_row(row)
-        } else {
-            Datum::row(row)
-        })
+        Ok(datum(Struct::new(Arc::clone(schema), values), schemaless))
     }
 }
 
+fn datum(row: Struct, schemaless: bool) -> Datum {
+    if schemaless {
+        Datum::schemaless_row(row)
+    } else {
+        Datum::row(row)
+    }
+}
+
+/// Where a record goes, and its time.
+fn address(record: &mut SinkRecord, topic: Option<String>, timestamp: Option<i64>) -> Checked<()> {
+    if let Some(topic) = topic
+        && *topic != *record.topic
+    {
+        record.topic = checked_topic(&topic)?;
+    }
+    if let Some(millis) = timestamp {
+        if millis < 0 {
+            return Err("a timestamp is negative".into());
+        }
+        (record.timestamp, record.timestamp_type) = (Some(millis), TimestampType::CreateTime);
+    }
+    Ok(())
+}
+
+fn headers(made: Vec<HeaderResult>) -> Checked<Vec<Header>> {
+    let header = |made: HeaderResult| {
+        Ok(Header {
+            name: made.name.into(),
+            value: Datum::schemaless(value(made.value)?),
+        })
+    };
+    made.into_iter().map(header).collect()
+}
+
 /// A scalar keeps the schema of the part that it replaces where it fits it.
-fn scalar((part, few): (&Datum, bool), made: ValueResult) -> Checked<Datum> {
-    let Some(schema) = &part.schema else {
+fn scalar((own, compared): (&Datum, bool), made: ValueResult) -> Checked<Datum> {
+    let Some(schema) = &own.schema else {
         return value(made).map(Datum::schemaless);
     };
     if let (ValueResult::Json(text), true) = (&made, is_nested(&schema.kind))
-        && let Ok(value) = nested::lift(text, schema, Some(&part.value).filter(|_| few))
+        && let Ok(value) = nested::lift(text, schema, Some(&own.value).filter(|_| compared))
     {
         return Ok(Datum::new(Arc::clone(schema), value));
     }
@@ -259,20 +299,23 @@ fn is_nested(kind: &Kind) -> bool {
     matches!(kind, Kind::Array(_) | Kind::Map(..) | Kind::Struct(_))
 }
 
-/// A value that a schema describes.
-fn typed(made: ValueResult, schema: &Schema, before: Option<&Value>) -> Checked<Value> {
-    let mismatch = |value: &Value| -> Cow<'static, str> {
-        format!(
-            "a value of type {} in a field of type {}",
-            value.type_name(),
-            schema.type_name()
-        )
-        .into()
+/// A value for a field; `before` is what stands there.
+fn typed(made: ValueResult, field: &Field, before: Option<&Value>) -> Checked<Value> {
+    let schema = &field.schema;
+    let value = match &made {
+        ValueResult::Json(text) if is_nested(&schema.kind) => nested::lift(text, schema, before),
+        _ => value(made).and_then(|value| described(value, schema)),
     };
-    if let (ValueResult::Json(text), true) = (&made, is_nested(&schema.kind)) {
-        return nested::lift(text, schema, before);
-    }
-    let value = value(made)?;
+    value.map_err(|why| in_field(&field.name, &why))
+}
+
+#[cold]
+fn in_field(name: &str, why: &str) -> Cow<'static, str> {
+    format!("field {name}: {why}").into()
+}
+
+/// A value in a field of this schema.
+fn described(value: Value, schema: &Schema) -> Checked<Value> {
     if value.is_null() {
         // Only a schema can ask for a value.
         return if schema.optional || schema.kind == Kind::Any {
@@ -282,10 +325,10 @@ fn typed(made: ValueResult, schema: &Schema, before: Option<&Value>) -> Checked<
         };
     }
     if nested::fits(&schema.kind, &value) {
-        Ok(value)
-    } else {
-        Err(mismatch(&value))
+        return Ok(value);
     }
+    let (value, field) = (value.type_name(), schema.type_name());
+    Err(format!("a value of type {value} in a field of type {field}").into())
 }
 
 /// A value that nothing describes.

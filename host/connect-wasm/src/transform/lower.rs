@@ -11,7 +11,7 @@ use connect_api::{
 
 use crate::bindings::exports::ferrule::transform::plugin::Parts;
 use crate::bindings::ferrule::transform::data::{
-    Batch, FieldParam, HeaderParam, InRecord, Kind as WitKind, PayloadParam, RowParam, ShapeParam,
+    Batch, FieldParam, HeaderParam, InRecord, Kind as WitKind, Payload, RowParam, ShapeParam,
     ValueParam,
 };
 
@@ -73,7 +73,7 @@ struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     fn record(&mut self, reads: Parts, record: &'a SinkRecord) -> Result<InRecord<'a>> {
-        let null = PayloadParam::Scalar(ValueParam::Null);
+        let null = Payload::Scalar(ValueParam::Null);
         let headers = if reads.contains(Parts::HEADERS) {
             self.headers(record)?
         } else {
@@ -107,14 +107,14 @@ impl<'a> Lowering<'a> {
         Ok(headers.into_bump_slice())
     }
 
-    fn payload(&mut self, datum: &'a Datum) -> Result<PayloadParam<'a>> {
+    fn payload(&mut self, datum: &'a Datum) -> Result<Payload<'a>> {
         match &datum.value {
             Value::Struct(row) => self.row(row, datum.schema.is_none()),
-            value => Ok(PayloadParam::Scalar(self.value(value)?)),
+            value => Ok(Payload::Scalar(self.value(value)?)),
         }
     }
 
-    fn row(&mut self, row: &'a Struct, schemaless: bool) -> Result<PayloadParam<'a>> {
+    fn row(&mut self, row: &'a Struct, schemaless: bool) -> Result<Payload<'a>> {
         let shape = self.shape(row.schema(), schemaless);
         let fields = row.schema().fields().map_or(0, <[_]>::len);
         let mut values = BumpVec::with_capacity_in(fields, self.bump);
@@ -142,7 +142,7 @@ impl<'a> Lowering<'a> {
                 ValueRef::Value(value) => values.push(self.value(value)?),
             }
         }
-        Ok(PayloadParam::Row(RowParam {
+        Ok(Payload::Row(RowParam {
             shape,
             values: values.into_bump_slice(),
         }))

@@ -1,6 +1,8 @@
 //! Each kind of harm costs only the record that orders it.
 
-use connect_api::{ErrorKind, Outcome};
+use std::sync::Arc;
+
+use connect_api::{Datum, ErrorKind, Field, Kind, Outcome, Schema, Struct};
 use connect_wasm::TransformContext;
 
 use crate::{apply, commands, failure, guest};
@@ -58,7 +60,7 @@ fn a_recursion_ends_with_the_stack() {
 #[test]
 fn a_panic_tells_its_place_and_its_functions_but_not_its_message() {
     only_it_suffers("trap", "panicked at test-guest/src/lib.rs:");
-    only_it_suffers("trap", " < ferrule:transform/plugin@0.2.0#apply");
+    only_it_suffers("trap", " < ferrule:transform/plugin@0.3.0#apply");
     let outcomes = apply(&mut guest(&[]), &commands(&["trap"]));
     let message = failure(&outcomes[0]).to_string();
     assert!(!message.contains("the record says"), "{message}");
@@ -146,6 +148,31 @@ fn an_answer_beyond_the_memory_is_refused() {
 #[test]
 fn many_copies_are_output_too() {
     only_it_suffers("copies:20000", "gave more output at once than its limit");
+}
+
+#[test]
+fn an_edited_row_of_no_row_is_refused() {
+    only_it_suffers(
+        "bad-source",
+        "broke the contract: an edited row takes the place of what is no row",
+    );
+}
+
+#[test]
+fn what_a_reply_takes_again_is_output_too() {
+    // A megabyte each, by some bytes of the reply.
+    for command in ["picks:2000", "repeat:2000"] {
+        let heavy = format!("{command} {}", "x".repeat(1_000_000));
+        let mut batch = commands(&["keep", "keep", "keep"]);
+        let shape = Schema::new(Kind::Struct(vec![Field::new("cmd", Schema::any())]));
+        let row = Struct::new(Arc::new(shape), vec![heavy.as_str().into()]);
+        batch[1].value = Datum::schemaless_row(row);
+        let outcomes = apply(&mut guest(&[]), &batch);
+        let message = failure(&outcomes[1]).to_string();
+        let expect = "gave more output at once than its limit of 1048576 bytes, at topic-3@1";
+        assert!(message.ends_with(expect), "{command}: {message}");
+        assert!(matches!(outcomes[0], Outcome::Keep) && matches!(outcomes[2], Outcome::Keep));
+    }
 }
 
 #[test]
@@ -244,7 +271,7 @@ fn a_plugin_that_fails_on_every_record_in_time_fails_them_all() {
 fn a_plugin_that_runs_out_of_time_on_every_record_fails_the_task() {
     let mut guest = guest(&[("call.timeout.ms", "20")]);
     let error = guest
-        .apply(&crate::source(), &commands(&["loop"; 100]))
+        .apply(&crate::source(), &mut commands(&["loop"; 100]))
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fatal);
     let message = error.to_string();

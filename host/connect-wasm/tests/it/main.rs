@@ -112,7 +112,25 @@ pub(crate) fn apply(
     transform: &mut Box<dyn Transformation>,
     records: &[SinkRecord],
 ) -> Vec<Outcome> {
-    transform.apply(&source(), records).unwrap()
+    apply_to(transform, &source(), records)
+}
+
+/// The same for a partition.
+pub(crate) fn apply_to(
+    transform: &mut Box<dyn Transformation>,
+    source: &Arc<TopicPartition>,
+    records: &[SinkRecord],
+) -> Vec<Outcome> {
+    let mut records = records.to_vec();
+    let outcomes = transform.apply(source, &mut records).unwrap();
+    let outcomes = records.into_iter().zip(outcomes);
+    // One way to tell what a record became.
+    outcomes
+        .map(|(record, outcome)| match outcome {
+            Outcome::Change => Outcome::Replace(vec![record]),
+            other => other,
+        })
+        .collect()
 }
 
 /// The message of a record's failure.

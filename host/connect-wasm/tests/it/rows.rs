@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use connect_api::{
-    Datum, Decimal, Field, Header, Kind, Outcome, Schema, SinkRecord, Struct, Value,
+    Datum, Decimal, Field, Header, Kind, Outcome, Schema, SinkRecord, Struct, Value, json,
 };
 
 use crate::{apply, commands, guest, record, replacement};
@@ -84,6 +84,47 @@ fn a_row_comes_back_as_it_was_with_the_same_schema() {
     assert!(Arc::ptr_eq(output.value.schema.as_ref().unwrap(), &schema));
     let row = output.value.value.as_struct().unwrap();
     assert!(Arc::ptr_eq(row.schema(), &schema));
+}
+
+#[test]
+fn a_row_that_takes_all_of_its_record_is_as_it_was() {
+    let (schema, mut values) = every_kind();
+    values[0] = "same".into();
+    let text = br#"{"cmd":"same","n":[1,{"a":null}],"f":1.50,"escaped":"a\nb","none":null}"#;
+    let text = json::Shapes::default().read_shared(&Bytes::from_static(text));
+    let inputs = [
+        record(5, Datum::row(Struct::new(Arc::clone(&schema), values))),
+        record(6, Datum::schemaless(text.unwrap())),
+    ];
+    let outcomes = apply(&mut guest(&[]), &inputs);
+    for (input, outcome) in inputs.iter().zip(&outcomes) {
+        let output = replacement(outcome);
+        assert_eq!(output, input);
+        let row = output.value.value.as_struct().unwrap();
+        let before = input.value.value.as_struct().unwrap();
+        assert!(Arc::ptr_eq(row.schema(), before.schema()));
+    }
+}
+
+#[test]
+fn a_value_of_any_kind_can_be_taken_to_another_row() {
+    let (schema, values) = every_kind();
+    let mut guest = guest(&[]);
+    for (place, field) in schema.fields().unwrap().iter().enumerate().skip(1) {
+        let mut values = values.clone();
+        values[0] = format!("pick:{place}").as_str().into();
+        // Where no schema describes it, what is nested is JSON.
+        let expect = match &field.schema.kind {
+            Kind::Array(_) => Value::Json("[1,2]".into()),
+            Kind::Map(..) => Value::Json(r#"{"k":1.0}"#.into()),
+            Kind::Struct(_) => Value::Json(r#"{"n":7,"t":"1970-01-01T00:00:01.500Z"}"#.into()),
+            _ => values[place].clone(),
+        };
+        let row = Struct::new(Arc::clone(&schema), values);
+        let outcomes = apply(&mut guest, &[record(0, Datum::row(row))]);
+        let row = replacement(&outcomes[0]).value.value.as_struct().unwrap();
+        assert_eq!(row.values(), [expect], "{}", field.name);
+    }
 }
 
 fn schemaless(names: &[&str], values: Vec<Value>) -> Datum {

@@ -5,7 +5,7 @@ use connect_api::{
     Transformation, Value,
 };
 
-use crate::{apply, commands, guest, replacement, source};
+use crate::{apply, apply_to, commands, guest, replacement, source};
 
 /// Counts once at the offset, and tells what the counter came to.
 fn count(guest: &mut Box<dyn Transformation>, offset: i64) -> i64 {
@@ -45,7 +45,7 @@ fn a_batch_that_fails_the_task_leaves_nothing() {
     let mut guest = guest(&[("call.timeout.ms", "20")]);
     let mut batch = vec!["loop"; 100];
     batch[0] = "count";
-    guest.apply(&source(), &commands(&batch)).unwrap_err();
+    guest.apply(&source(), &mut commands(&batch)).unwrap_err();
     assert_eq!(count(&mut guest, 0), 1);
 }
 
@@ -107,7 +107,7 @@ fn partitions_do_not_see_each_other() {
     let mut guest = guest(&[]);
     count(&mut guest, 0);
     let other = std::sync::Arc::new(TopicPartition::new("topic", 4));
-    let outcomes = guest.apply(&other, &commands(&["count"])).unwrap();
+    let outcomes = apply_to(&mut guest, &other, &commands(&["count"]));
     assert_eq!(counted(&outcomes[0]), 1);
     guest.forget(&other);
     assert_eq!(count(&mut guest, 1), 2);

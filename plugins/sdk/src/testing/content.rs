@@ -144,35 +144,61 @@ pub(super) fn answer(outcome: data::Outcome, input: &InRecord, shapes: &[Shape])
 }
 
 pub(super) fn made(record: data::OutRecord, input: Option<&InRecord>, shapes: &[Shape]) -> Made {
-    let value = record
-        .value
-        .or_else(|| input.map(|input| input.value.clone()));
+    let value = match (record.value, input) {
+        (Some(value), _) => content(value, input.map(|input| &input.value), shapes),
+        (None, Some(input)) => input_content(&input.value, shapes),
+        (None, None) => Content::Scalar(Value::Null),
+    };
+    let key = record.key;
     Made {
         topic: record.topic,
         timestamp: record.timestamp,
-        key: record.key.map(|key| content(key, shapes)),
-        value: value.map_or(Content::Scalar(Value::Null), |value| content(value, shapes)),
+        key: key.map(|key| content(key, input.map(|input| &input.key), shapes)),
+        value,
         headers: record.headers,
     }
 }
 
-fn content(payload: data::Payload, shapes: &[Shape]) -> Content {
+fn input_content(payload: &data::Payload, shapes: &[Shape]) -> Content {
     match payload {
-        data::Payload::Scalar(value) => Content::Scalar(value),
-        data::Payload::Row(row) => {
-            let shape = &shapes[row.shape as usize];
-            assert_eq!(
-                shape.fields.len(),
-                row.values.len(),
-                "one value for each field"
-            );
-            for (field, value) in shape.fields.iter().zip(&row.values) {
-                assert!(fits(field, value), "{} does not hold {value:?}", field.name);
-            }
-            let names = shape.fields.iter().map(|field| field.name.clone());
-            Content::Row(names.zip(row.values).collect())
+        data::Payload::Scalar(value) => Content::Scalar(value.clone()),
+        data::Payload::Row(row) => named(row.shape, row.values.clone(), shapes),
+    }
+}
+
+fn content(payload: data::OutPayload, own: Option<&data::Payload>, shapes: &[Shape]) -> Content {
+    match payload {
+        data::OutPayload::Scalar(value) => Content::Scalar(value),
+        data::OutPayload::Row(row) => named(row.shape, row.values, shapes),
+        data::OutPayload::Edited(row) => {
+            let Some(data::Payload::Row(own)) = own else {
+                panic!("an edited row takes the place of what is no row");
+            };
+            let mut set = row.values.into_iter();
+            let values = row
+                .sources
+                .iter()
+                .map(|source| match usize::try_from(*source) {
+                    Ok(place) => own.values[place].clone(),
+                    Err(_) => set
+                        .next()
+                        .expect("a value for each field that has no source"),
+                });
+            let values = values.collect();
+            assert_eq!(set.len(), 0, "a source or a value for each field");
+            named(row.shape, values, shapes)
         }
     }
+}
+
+fn named(shape: u32, values: Vec<Value>, shapes: &[Shape]) -> Content {
+    let shape = &shapes[shape as usize];
+    assert_eq!(shape.fields.len(), values.len(), "one value for each field");
+    for (field, value) in shape.fields.iter().zip(&values) {
+        assert!(fits(field, value), "{} does not hold {value:?}", field.name);
+    }
+    let names = shape.fields.iter().map(|field| field.name.clone());
+    Content::Row(names.zip(values).collect())
 }
 
 /// Whether a value is of the kind that its field declares.

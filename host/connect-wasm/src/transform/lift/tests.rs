@@ -7,7 +7,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use super::*;
-use crate::bindings::ferrule::transform::data::{Failure, FieldResult, Kind as WitKind};
+use crate::bindings::ferrule::transform::data::{EditedRow, Failure, FieldResult, Kind as WitKind};
 
 /// Texts that are numbers, dates, names, JSON, or nothing of all that.
 fn texts() -> impl Strategy<Value = String> {
@@ -82,11 +82,28 @@ fn wire_shapes() -> impl Strategy<Value = ShapeResult> {
     (of(texts()), vec(field, 0..4)).prop_map(|(name, fields)| ShapeResult { name, fields })
 }
 
-fn wire_payloads() -> impl Strategy<Value = PayloadResult> {
-    let row = (prop_oneof![0u32..6, any::<u32>()], vec(wire_values(), 0..5));
+fn wire_payloads() -> impl Strategy<Value = OutPayload> {
+    let shape = || prop_oneof![0u32..6, any::<u32>()];
+    let values = || vec(wire_values(), 0..5);
+    let sources = vec(prop_oneof![-2i32..5, any::<i32>()], 0..5);
+    // Mostly as many values as are asked for.
+    let edited = (shape(), sources, values(), any::<bool>());
+    let edited = edited.prop_map(|(shape, sources, mut values, fit)| {
+        if fit {
+            let places = sources.iter().filter(|source| **source < 0).count();
+            values.resize(places, ValueResult::Null);
+        }
+        EditedRow {
+            shape,
+            sources,
+            values,
+        }
+    });
     prop_oneof![
-        wire_values().prop_map(PayloadResult::Scalar),
-        row.prop_map(|(shape, values)| PayloadResult::Row(RowResult { shape, values })),
+        wire_values().prop_map(OutPayload::Scalar),
+        (shape(), values())
+            .prop_map(|(shape, values)| OutPayload::Row(RowResult { shape, values })),
+        edited.prop_map(OutPayload::Edited),
     ]
 }
 
@@ -192,11 +209,18 @@ proptest! {
         outcome in wire_outcomes(),
     ) {
         let input = input();
-        let inputs = [InputShape { schema: input_schema(), schemaless: false }];
+        let schema = Arc::clone(input.value.value.as_struct().unwrap().schema());
+        let inputs = [InputShape { schema, schemaless: false }];
         let secrets = Secrets::new(["a".to_owned()]);
         let mut kept = Shapes::default();
         let lift = Lift::new((&"plugin", &secrets), &inputs, &mut kept, &shapes);
-        match lift.outcome(&input, outcome) {
+        let mut record = input.clone();
+        let outcome = lift.outcome(&mut record, outcome);
+        let outcome = match outcome {
+            Outcome::Change => Outcome::Replace(vec![record]),
+            other => other,
+        };
+        match outcome {
             Outcome::Replace(records) => for record in records {
                 check(&record.key);
                 check(&record.value);
@@ -209,7 +233,7 @@ proptest! {
                 let told = error.chain();
                 prop_assert!(told.len() < NAME_BYTES + REASON_BYTES + 40, "{}", told.len());
             }
-            Outcome::Drop | Outcome::Keep => {}
+            Outcome::Drop | Outcome::Keep | Outcome::Change => {}
         }
     }
 
