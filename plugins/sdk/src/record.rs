@@ -28,22 +28,31 @@ pub(crate) enum Part {
     Value,
 }
 
-/// A batch, and where the plugin's fields stand in each of its shapes.
+/// A batch and its shapes.
 pub(crate) struct View<'a> {
     batch: &'a Batch,
+    layouts: Vec<Layout<'a>>,
+}
+
+/// A shape, and where the plugin's fields stand in it.
+struct Layout<'a> {
+    shape: &'a Shape,
     /// The names of the plugin's fields.
     names: &'static [&'static str],
-    /// For each shape, for each field of the plugin, the place in the row.
-    places: Vec<Box<[u32]>>,
+    /// For each of them its place in a row.
+    places: Box<[u32]>,
 }
 
 impl<'a> View<'a> {
     pub(crate) fn new(batch: &'a Batch, names: &'static [&'static str]) -> View<'a> {
-        let places = |shape: &Shape| names.iter().map(|name| place_of(shape, name)).collect();
+        let layout = |shape| Layout {
+            shape,
+            names,
+            places: names.iter().map(|name| place_of(shape, name)).collect(),
+        };
         View {
             batch,
-            names,
-            places: batch.shapes.iter().map(places).collect(),
+            layouts: batch.shapes.iter().map(layout).collect(),
         }
     }
 
@@ -107,7 +116,7 @@ impl<'a> Record<'a> {
 
     /// The headers; none unless the description reads them.
     pub fn headers(&self) -> &'a [Header] {
-        &self.record.headers
+        self.record.headers.as_deref().unwrap_or_default()
     }
 
     /// The value of the last header of this name.
@@ -122,20 +131,12 @@ impl<'a> Record<'a> {
     fn payload(&self, payload: &'a data::Payload, part: Part) -> Payload<'a> {
         match payload {
             data::Payload::Scalar(value) => Payload::Scalar(value),
-            data::Payload::Row(row) => {
-                let index = row.shape as usize;
-                Payload::Row(Row {
-                    index: row.shape,
-                    shape: &self.view.batch.shapes[index],
-                    names: self.view.names,
-                    places: &self.view.places[index],
-                    values: &row.values,
-                    origin: Origin {
-                        offset: self.record.offset,
-                        part,
-                    },
-                })
-            }
+            data::Payload::Row(row) => Payload::Row(Row {
+                layout: &self.view.layouts[row.shape as usize],
+                row,
+                record: self.record,
+                part,
+            }),
         }
     }
 }
@@ -152,18 +153,16 @@ pub enum Payload<'a> {
 /// A struct or a JSON object: values by name.
 #[derive(Clone, Copy)]
 pub struct Row<'a> {
-    index: u32,
-    shape: &'a Shape,
-    names: &'static [&'static str],
-    places: &'a [u32],
-    values: &'a [Value],
-    origin: Origin,
+    layout: &'a Layout<'a>,
+    row: &'a data::Row,
+    record: &'a InRecord,
+    part: Part,
 }
 
 impl<'a> Row<'a> {
     /// The value of a field, null too; none if the row has no such field.
     pub fn value(&self, column: impl Column) -> Option<&'a Value> {
-        self.values.get(column.place(self)?)
+        self.row.values.get(column.place(self)?)
     }
 
     /// The value of a field as a Rust type; none if it is absent or null. A value of another kind
@@ -205,16 +204,22 @@ impl<'a> Row<'a> {
 
     /// Names and values, in the order of the shape.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
-        self.shape
-            .fields
-            .iter()
+        let fields = self.layout.shape.fields.iter();
+        fields
             .map(|field| field.name.as_str())
-            .zip(self.values)
+            .zip(&self.row.values)
     }
 
     /// The name of the row's schema, where it has one.
     pub fn schema_name(&self) -> Option<&'a str> {
-        self.shape.name.as_deref()
+        self.layout.shape.name.as_deref()
+    }
+
+    fn origin(&self) -> Origin {
+        Origin {
+            offset: self.record.offset,
+            part: self.part,
+        }
     }
 
     /// This row with some values set. It belongs into the answer to its record, as the key if this is
@@ -222,7 +227,7 @@ impl<'a> Row<'a> {
     /// rest stays what it is. A field that the row does not have is a failure that names it.
     pub fn with(&self, values: impl IntoIterator<Item = (&'a str, Value)>) -> Result<OutRow> {
         // A shape has fewer fields than an i32 counts.
-        let mut sources: Vec<i32> = (0..self.values.len() as i32).collect();
+        let mut sources: Vec<i32> = (0..self.row.values.len() as i32).collect();
         let mut set: Vec<(usize, Value)> = Vec::new();
         for (name, value) in values {
             let place = name.place(self).filter(|place| *place < sources.len());
@@ -234,7 +239,7 @@ impl<'a> Row<'a> {
             }
         }
         let set = set.into_iter().map(|(_, value)| value).collect();
-        Ok(OutRow::edited(self.index, self.origin, sources, set))
+        Ok(OutRow::edited(self.row.shape, self.origin(), sources, set))
     }
 
     /// A row of another shape: what is named here is set, and the other fields are those of this row
@@ -264,7 +269,7 @@ impl<'a> Row<'a> {
         }
         match values.first() {
             Some((name, _)) => Err(Failure::at(name, "is not a field of the shape")),
-            None => Ok(OutRow::reshaped(shape, self.origin, sources, set)),
+            None => Ok(OutRow::reshaped(shape, self.origin(), sources, set)),
         }
     }
 }
@@ -363,9 +368,13 @@ mod sealed {
 
     impl Place for Field {
         fn place(&self, row: &Row<'_>) -> Option<usize> {
-            let place = match row.names.get(self.index) {
-                Some(name) if *name == self.name => row.places[self.index],
-                _ => place_of(row.shape, self.name),
+            let layout = row.layout;
+            let place = match layout.names.get(self.index) {
+                // Mostly the very same text: then its content need not be compared.
+                Some(name) if std::ptr::eq(*name, self.name) || *name == self.name => {
+                    layout.places[self.index]
+                }
+                _ => place_of(layout.shape, self.name),
             };
             (place != ABSENT).then_some(place as usize)
         }
@@ -373,7 +382,7 @@ mod sealed {
 
     impl Place for &str {
         fn place(&self, row: &Row<'_>) -> Option<usize> {
-            match place_of(row.shape, self) {
+            match place_of(row.layout.shape, self) {
                 ABSENT => None,
                 place => Some(place as usize),
             }

@@ -210,7 +210,7 @@ impl<T: Transform> Runner<T> {
                 timestamp: input.timestamp.or(Some(offset)),
                 key: payload(input.key, &mut shapes),
                 value: payload(input.value, &mut shapes),
-                headers: input.headers,
+                headers: Some(input.headers).filter(|headers| !headers.is_empty()),
             }
         });
         let records: Vec<_> = records.collect();

@@ -10,7 +10,7 @@ fn apply(commands: &[&str]) -> Reply {
         timestamp: None,
         key: Payload::Scalar(Value::Null),
         value: Payload::Scalar((**command).into()),
-        headers: Vec::new(),
+        headers: None,
     };
     TestGuest::apply(Batch {
         topic: "t".into(),

@@ -74,10 +74,11 @@ struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     fn record(&mut self, reads: Parts, record: &'a SinkRecord) -> Result<InRecord<'a>> {
         let null = Payload::Scalar(ValueParam::Null);
-        let headers = if reads.contains(Parts::HEADERS) {
-            self.headers(record)?
+        // An empty list would cost a call into the guest.
+        let headers = if reads.contains(Parts::HEADERS) && !record.headers.is_empty() {
+            Some(self.headers(record)?)
         } else {
-            &[]
+            None
         };
         Ok(InRecord {
             offset: record.offset,
