@@ -57,6 +57,12 @@ void exports_ferrule_transform_plugin_describe(
     key->documentation = text("Readings above it are refused, in degrees Celsius.");
     ret->config.ptr = key;
     ret->config.len = 1;
+    string *fields = zeroed(2, sizeof *fields);
+    fields[0] = text("device");
+    fields[1] = text("celsius");
+    ret->fields.is_some = true;
+    ret->fields.val.ptr = fields;
+    ret->fields.val.len = 2;
 }
 
 // A decimal number in plain notation. strtod would bring a library of long doubles along.

@@ -78,6 +78,7 @@ class Plugin(exports.Plugin):
             reads=plugin.Parts.VALUE,
             ticks=False,
             stateful=True,
+            fields=["device", "celsius"],
         )
 
     def configure(self, config):

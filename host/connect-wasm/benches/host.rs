@@ -7,6 +7,7 @@ mod stand;
 
 use std::env;
 use std::hint::black_box;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,36 +16,68 @@ use connect_api::{
     Datum, Field, Kind, Schema, SinkRecord, Struct, TimestampType, TopicPartition, Transformation,
     Value,
 };
+use connect_wasm::Reads;
+use tempfile::NamedTempFile;
 
 const RECORDS: i64 = 500;
 const RUNS: u32 = 2000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut transform = stand::transform("test-guest")?;
+    let mut guest = stand::transform("test-guest")?;
+    let mut all = keeps_each(None)?;
+    let mut two = keeps_each(Some(vec!["cmd".to_owned(), "field_6".to_owned()]))?;
     let heavy = |command: &str| format!("{command} {}", "x".repeat(400));
-    let cases = [
-        ("bytes in, verdict out", bytes(&heavy("keep"))),
-        ("bytes in, bytes out (identity)", bytes(&heavy("replace"))),
-        ("row of 13 fields in, verdict out", row("keep")),
-        ("row of 13 fields in, row out", row("replace")),
-        ("row of 13 fields in, edited row out", row("same")),
-        (
-            "state get and set, bytes in, verdict out",
-            bytes(&heavy("remember")),
-        ),
-    ];
     println!("| what crosses | µs a record |\n|---|---|");
     let only: Vec<_> = env::args()
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))
         .collect();
-    for (name, value) in cases {
-        if !only.is_empty() && !only.iter().any(|part| name.contains(part.as_str())) {
-            continue;
+    let case = |name: &str, transform: &mut Box<dyn Transformation>, value| {
+        if only.is_empty() || only.iter().any(|part| name.contains(part.as_str())) {
+            report(name, transform, value)
+        } else {
+            Ok(())
         }
-        report(name, &mut transform, value)?;
-    }
+    };
+    case("bytes in, verdict out", &mut guest, bytes(&heavy("keep")))?;
+    case(
+        "bytes in, bytes out (identity)",
+        &mut guest,
+        bytes(&heavy("replace")),
+    )?;
+    case("row of 13 fields in, verdict out", &mut guest, row("keep"))?;
+    case("row of 13 fields in, row out", &mut guest, row("replace"))?;
+    case(
+        "row of 13 fields in, edited row out",
+        &mut guest,
+        row("same"),
+    )?;
+    case("row of 13 fields in, none looked at", &mut all, row("keep"))?;
+    case(
+        "row of 13 fields of which 2 are read, none looked at",
+        &mut two,
+        row("keep"),
+    )?;
+    case(
+        "state get and set, bytes in, verdict out",
+        &mut guest,
+        bytes(&heavy("remember")),
+    )?;
     Ok(())
+}
+
+/// A plugin that is given these fields, and looks at nothing.
+fn keeps_each(
+    fields: Option<Vec<String>>,
+) -> Result<Box<dyn Transformation>, Box<dyn std::error::Error>> {
+    let mut file = NamedTempFile::new()?;
+    file.write_all(&connect_wasm::identity(&Reads {
+        key: false,
+        value: true,
+        headers: false,
+        fields,
+    })?)?;
+    stand::build(file.path())
 }
 
 fn report(

@@ -6,16 +6,24 @@ use std::path::Path;
 use connect_api::{ConfigDef, Properties, Transformation};
 use connect_wasm::{TransformContext, WasmLimits, WasmOptions, WasmPlugins, host_config_def};
 
-/// The plugin of this name, with the defaults of its keys.
+/// The plugin of this name in `plugins/dist`.
 pub fn transform(name: &str) -> Result<Box<dyn Transformation>, Box<dyn Error>> {
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/dist");
+    let file = dist.join(name).with_extension("wasm");
+    if !file.exists() {
+        return Err(format!("no {name}: run `make plugins`").into());
+    }
+    build(&file)
+}
+
+/// The plugin of this file, with the defaults of its keys.
+pub fn build(file: &Path) -> Result<Box<dyn Transformation>, Box<dyn Error>> {
     let plugins = WasmPlugins::new(WasmOptions {
-        plugin_path: vec![dist],
+        plugin_path: Vec::new(),
         cache_dir: None,
         limits: WasmLimits::default(),
     })?;
-    let missing = || format!("no {name}: run `make plugins`");
-    let info = plugins.find(name).ok_or_else(missing)?;
+    let info = plugins.load(file)?;
     let mut keys = info.config_def.keys().to_vec();
     keys.extend_from_slice(host_config_def().keys());
     let config = ConfigDef::new(keys).parse(&Properties::new())?;
@@ -25,5 +33,5 @@ pub fn transform(name: &str) -> Result<Box<dyn Transformation>, Box<dyn Error>> 
         transform: "bench".into(),
         secrets: Vec::new(),
     };
-    Ok(plugins.build(name, &config, &context)?)
+    Ok(plugins.build(&info.name, &config, &context)?)
 }

@@ -16,19 +16,24 @@ const CONTRACT: &str = concat!(
     include_str!("../../../wit/plugin.wit"),
 );
 const WORLD: &str = "transform";
+/// Where the list of fields stands.
+const FIELDS: u32 = 1024;
 
-/// The module. `PLUGIN` is the name of the interface; `READS` the flags of `parts`.
+/// The module. `PLUGIN` is the name of the interface, `READS` the end of the description from the
+/// flags of `parts` on, `FIELDS` the list of fields, and `PAGES` those of memory that hold it.
 ///
 /// By the canonical ABI, `keep` is an outcome of 24 zero bytes, and the reply, which names the
 /// outcomes, stands before them. Memory is a stack that starts anew after each batch.
 const MODULE: &str = r#"(module
-  (memory (export "memory") 1)
+  (memory (export "memory") PAGES)
   (global $free (mut i32) (i32.const 1024))
   (data (i32.const 16) "identity")
   (data (i32.const 32) "1.0.0")
   ;; The description: name, version, no documentation, no keys, what it reads.
   (data (i32.const 64) "\10\00\00\00\08\00\00\00\20\00\00\00\05\00\00\00")
   (data (i32.const 96) "READS")
+  ;; Where batches come later, in another instance.
+  (data (i32.const 1024) "FIELDS")
   (func $realloc (export "cabi_realloc") (param $old i32) (param $had i32) (param $align i32)
     (param $size i32) (result i32) (local $at i32) (local $end i32)
     (local.set $at (i32.and
@@ -64,7 +69,7 @@ const MODULE: &str = r#"(module
 ///
 /// # Errors
 /// [`connect_api::ErrorKind::Fatal`] when it no longer fits the contract, which a test finds first.
-pub fn identity(reads: Reads) -> Result<Vec<u8>> {
+pub fn identity(reads: &Reads) -> Result<Vec<u8>> {
     let broken = |why: String| Error::fatal(format!("the plugin identity does not fit: {why}"));
     let mut resolve = Resolve::default();
     let package = resolve.push_str("ferrule.wit", CONTRACT);
@@ -76,12 +81,73 @@ pub fn identity(reads: Reads) -> Result<Vec<u8>> {
     let plugin = plugin.ok_or_else(|| broken("it exports nothing".into()))?;
     let flag = |bit: u8, set: bool| if set { bit } else { 0 };
     let flags = flag(1, reads.key) | flag(2, reads.value) | flag(4, reads.headers);
+    let (count, fields) = list(FIELDS, reads.fields.as_deref().unwrap_or_default());
+    let mut end = vec![flags, 0, 0, 0, reads.fields.is_some().into(), 0, 0, 0];
+    end.extend(FIELDS.to_le_bytes());
+    end.extend(count.to_le_bytes());
     let text = MODULE
         .replace("PLUGIN", &plugin)
-        .replace("READS", &format!("\\{flags:02x}"));
+        .replace("READS", &escaped(&end))
+        .replace("FIELDS", &escaped(&fields))
+        .replace("PAGES", &(1 + (fields.len() >> 16)).to_string());
     let mut module = wat::parse_str(&text).map_err(|e| broken(e.to_string()))?;
     let utf8 = StringEncoding::UTF8;
     wit_component::embed_component_metadata(&mut module, &resolve, world, utf8, false)
         .map_err(|e| invalid(&e))?;
     Ok(module)
+}
+
+/// A list of text at this place in memory, and what it points to behind it.
+fn list(place: u32, texts: &[String]) -> (u32, Vec<u8>) {
+    // A description that crossed is far smaller than an u32 counts.
+    let count = texts.len() as u32;
+    let mut at = place + 8 * count;
+    let mut bytes = Vec::new();
+    for text in texts {
+        bytes.extend(at.to_le_bytes());
+        bytes.extend((text.len() as u32).to_le_bytes());
+        at += text.len() as u32;
+    }
+    bytes.extend(texts.iter().flat_map(|text| text.bytes()));
+    (count, bytes)
+}
+
+/// Bytes as WebAssembly's text format has them.
+fn escaped(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{WasmLimits, WasmOptions, WasmPlugins};
+
+    #[test]
+    fn it_says_what_it_is_told_to_read() {
+        let options = WasmOptions {
+            plugin_path: Vec::new(),
+            cache_dir: None,
+            limits: WasmLimits::default(),
+        };
+        let plugins = WasmPlugins::new(options).unwrap();
+        let path = tempfile::tempdir().unwrap();
+        let many: Vec<_> = (0..5000)
+            .map(|at| format!("a field of number {at}"))
+            .collect();
+        let few = ["one", "", "ä"].map(str::to_owned).to_vec();
+        for (at, fields) in [None, Some(Vec::new()), Some(few), Some(many)]
+            .into_iter()
+            .enumerate()
+        {
+            let reads = Reads {
+                key: at % 2 == 0,
+                value: true,
+                headers: at % 2 == 1,
+                fields,
+            };
+            let file = path.path().join(format!("{at}.wasm"));
+            std::fs::write(&file, identity(&reads).unwrap()).unwrap();
+            assert_eq!(plugins.load(&file).unwrap().reads, reads);
+        }
+    }
 }

@@ -55,7 +55,7 @@ pub struct PluginInfo {
 }
 
 /// The parts of a record that a plugin reads; what it does not read does not cross.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reads {
     /// The key.
     pub key: bool,
@@ -63,6 +63,16 @@ pub struct Reads {
     pub value: bool,
     /// The headers.
     pub headers: bool,
+    /// Of a row of the value, these fields. None: all.
+    pub fields: Option<Vec<String>>,
+}
+
+impl Reads {
+    /// Whether it reads this field of a value's row.
+    pub(crate) fn field(&self, name: &str) -> bool {
+        let fields = self.fields.as_deref();
+        fields.is_none_or(|fields| fields.iter().any(|field| field == name))
+    }
 }
 
 /// Which transform of which task a plugin is built for.

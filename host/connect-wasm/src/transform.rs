@@ -177,7 +177,8 @@ impl WasmTransform {
     ) -> Result<Call> {
         let mut bump = std::mem::take(&mut self.bump);
         bump.reset();
-        let called = match lower(&bump, self.plugin.reads, source, records) {
+        let plugin = Arc::clone(&self.plugin);
+        let called = match lower(&bump, &plugin.info.reads, source, records) {
             Ok(Lowered { batch, shapes }) => {
                 let newest = records.iter().filter_map(|r| r.timestamp).max();
                 self.begin(newest);

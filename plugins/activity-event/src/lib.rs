@@ -18,7 +18,8 @@ impl Transform for ActivityEvent {
             env!("CARGO_PKG_VERSION"),
             "Validates activity events of aircraft and ships before the sink. An event that \
              breaks a rule fails. Each rule can be switched off.",
-        );
+        )
+        .reading_fields(FIELDS);
         RULES.iter().fold(description, |description, rule| {
             description.key(ConfigKey::boolean(rule.key, true, rule.documentation))
         })

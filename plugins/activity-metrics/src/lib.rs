@@ -58,6 +58,7 @@ impl Transform for ActivityMetrics {
              page_view_count. No user counts twice in a row. Page views of rows may be added up; \
              unique users of partitions too, where the topic is keyed by user_id.",
         )
+        .reading_fields(Activity::FIELDS)
         .stateful()
         .ticking()
         .key(

@@ -25,6 +25,7 @@ impl Transform for Filter {
 
     fn describe() -> Description {
         Description::new("filter", "1.0.0", "Drops readings that are not wanted.")
+            .reading_fields(Reading::FIELDS)
             .key(ConfigKey::list(
                 "devices.not",
                 "",

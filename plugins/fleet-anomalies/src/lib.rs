@@ -42,7 +42,8 @@ impl Transform for FleetAnomalies {
              put in order, and a frame that is too late is dropped; the counters \
              events_duplicate and frames_late tell how many. What comes out are the anomalies, \
              keyed by vehicle_id, under ids that are the same when the records are read again.",
-        );
+        )
+        .reading_fields(Telemetry::FIELDS);
         config::keys()
             .into_iter()
             .fold(description.stateful().ticking(), Description::key)

@@ -13,6 +13,7 @@ impl Description {
             reads: Parts::VALUE,
             ticks: false,
             stateful: false,
+            fields: None,
         }
     }
 
@@ -25,6 +26,13 @@ impl Description {
     /// Names the parts of a record that the plugin reads. What is not named does not cross.
     pub fn reading(mut self, parts: Parts) -> Description {
         self.reads = parts;
+        self
+    }
+
+    /// Names the fields of the value's row that the plugin looks at. The others are null to it, and do
+    /// not cross; [`crate::Row::with`] and [`crate::Row::reshaped`] keep them as they are.
+    pub fn reading_fields(mut self, fields: &[&str]) -> Description {
+        self.fields = Some(fields.iter().map(|&field| field.to_owned()).collect());
         self
     }
 

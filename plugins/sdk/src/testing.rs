@@ -28,7 +28,7 @@
 mod content;
 mod world;
 
-use crate::bindings::ferrule::transform::data::{Batch, InRecord};
+use crate::bindings::ferrule::transform::data::{self, Batch, InRecord, Shape};
 use crate::{Config, ConfigErrors, Header, Tick, Transform, Value, glue};
 use content::{answer, made, payload};
 
@@ -102,6 +102,7 @@ impl Delivered {
 pub struct Runner<T> {
     plugin: T,
     config: Config,
+    fields: Option<Vec<String>>,
     ticks: bool,
     topic: String,
     partition: i32,
@@ -125,6 +126,7 @@ impl<T: Transform> Runner<T> {
         let mut runner = Runner {
             plugin: T::configure(&config)?,
             config,
+            fields: description.fields,
             ticks: description.ticks,
             topic: String::new(),
             partition: 0,
@@ -218,11 +220,12 @@ impl<T: Transform> Runner<T> {
             world.turn_to(&self.topic, self.partition);
             world.begin(records.iter().filter_map(|record| record.timestamp).max());
         });
+        let seen = records.iter().map(|record| self.seen(record, &shapes));
         let batch = Batch {
             topic: self.topic.clone(),
             partition: self.partition,
+            records: seen.collect(),
             shapes,
-            records,
         };
         let reply = glue::apply(&mut self.plugin, &batch);
         world(World::end);
@@ -232,9 +235,23 @@ impl<T: Transform> Runner<T> {
             "one outcome for each record"
         );
         let shapes = [batch.shapes, reply.shapes].concat();
-        let outcomes = batch.records.iter().zip(reply.outcomes);
+        let outcomes = records.iter().zip(reply.outcomes);
         outcomes
             .map(|(record, outcome)| answer(outcome, record, &shapes))
             .collect()
+    }
+
+    /// The record without the fields that the description does not name.
+    fn seen(&self, record: &InRecord, shapes: &[Shape]) -> InRecord {
+        let mut seen = record.clone();
+        if let (data::Payload::Row(row), Some(named)) = (&mut seen.value, &self.fields) {
+            let fields = &shapes[row.shape as usize].fields;
+            for (field, value) in fields.iter().zip(&mut row.values) {
+                if !named.contains(&field.name) {
+                    *value = Value::Null;
+                }
+            }
+        }
+        seen
     }
 }

@@ -12,7 +12,9 @@ struct Edit {
 
 impl Transform for Edit {
     fn describe() -> Description {
-        Description::new("edit", "1", "Edits.").reading(Parts::KEY | Parts::VALUE)
+        Description::new("edit", "1", "Edits.")
+            .reading(Parts::KEY | Parts::VALUE)
+            .reading_fields(&["cmd", "c"])
     }
 
     fn configure(_: &Config) -> Result<Self, ConfigErrors> {
@@ -45,6 +47,9 @@ impl Edit {
             "reshaped" => row.reshaped(&self.shape, [])?,
             "enriched" => row.reshaped(&self.shape, [("new", "x".into())])?,
             "unknown" => row.reshaped(&self.shape, [("b", "x".into())])?,
+            // Null, because it is not among the fields that are read.
+            "unread" if row.value("a") != Some(&Value::Null) => return Ok(Outcome::Drop),
+            "unread" => return Ok(Outcome::Keep),
             "foreign" => first.row()?.with([])?,
             _ => {
                 let key = match record.key() {
@@ -89,6 +94,11 @@ fn another_shape_takes_what_has_its_names() {
     let expect = |new: Value| [c.clone(), ("new", new), a.clone()].into();
     assert_eq!(made("reshaped"), expect(Value::Null));
     assert_eq!(made("enriched"), expect("x".into()));
+}
+
+#[test]
+fn a_field_that_is_not_read_is_null() {
+    assert_eq!(runner().row(row("unread")), Answer::Keep);
 }
 
 #[test]

@@ -40,6 +40,7 @@ impl Transform for Plugin {
             "Refuses readings above a limit, drops those that repeat the device's last one, and \
              adds degrees Fahrenheit.",
         )
+        .reading_fields(Reading::FIELDS)
         .stateful()
         .key(ConfigKey::float(
             "max.celsius",

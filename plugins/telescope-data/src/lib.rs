@@ -23,6 +23,7 @@ impl Transform for TelescopeData {
             "Validates telescope records before the sink: ids, sequence number, timestamp, size \
              of the payload, pipeline version. A record that breaks a rule fails.",
         )
+        .reading_fields(FIELDS)
         .key(ConfigKey::long(
             "timestamp.min",
             1,

@@ -42,7 +42,7 @@ pub fn run(args: &BenchArgs, runtime: &Handle) -> Result<bool> {
     let records = batch(&source.samples, args.batch)?;
     let load = timing(&args.file)?;
     let span = Duration::from_secs_f64(args.seconds.clamp(0.01, 3600.0));
-    let identity = Host::identity(host.info.reads)?;
+    let identity = Host::identity(&host.info.reads)?;
     let mut floor = identity.transform(&[])?;
     let floor = measure(floor.as_mut(), &records, span)?;
     let mut transform = host.transform(&source.config)?;

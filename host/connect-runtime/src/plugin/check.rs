@@ -85,7 +85,7 @@ fn describe(info: &PluginInfo, row: Row<'_>) {
     row("sha256", &info.sha256);
     row("plugin", &format!("{} {}", info.name, info.version));
     row("", &info.documentation);
-    let reads = info.reads;
+    let reads = &info.reads;
     let parts = [
         (reads.key, "key"),
         (reads.value, "value"),
@@ -105,6 +105,9 @@ fn describe(info: &PluginInfo, row: Row<'_>) {
         }
         .as_str(),
     );
+    if let Some(fields) = &reads.fields {
+        row("", &format!("  of the value's row: {}", fields.join(", ")));
+    }
     let yes = |is: bool| if is { "yes" } else { "no" };
     row("ticks", yes(info.ticks));
     row("stateful", yes(info.stateful));

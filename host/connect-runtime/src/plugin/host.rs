@@ -45,7 +45,7 @@ impl Host {
     }
 
     /// A plugin that is given the same parts of each record, and keeps it.
-    pub fn identity(reads: Reads) -> Result<Self> {
+    pub fn identity(reads: &Reads) -> Result<Self> {
         let mut file = NamedTempFile::new()?;
         file.write_all(&connect_wasm::identity(reads)?)?;
         let mut host = Self::open_with_cache(file.path(), None)?;

@@ -51,6 +51,7 @@ pub(super) fn info(
             key: description.reads.contains(Parts::KEY),
             value: description.reads.contains(Parts::VALUE),
             headers: description.reads.contains(Parts::HEADERS),
+            fields: description.fields,
         },
         ticks: description.ticks,
         stateful: description.stateful,

@@ -13,7 +13,6 @@ use wasmtime::{Engine, Module, Store};
 
 use super::PluginInfo;
 use super::describe::info;
-use crate::bindings::exports::ferrule::transform::plugin::Parts;
 use crate::bindings::{Transform, TransformPre};
 use crate::component::{CORE_MODULE, PLUGIN, componentize};
 use crate::fault::plain;
@@ -60,7 +59,6 @@ pub(super) fn read(path: &Path) -> io::Result<(Vec<u8>, String)> {
 /// A plugin, compiled.
 pub(crate) struct Loaded {
     pub(crate) info: Arc<PluginInfo>,
-    pub(crate) reads: Parts,
     pub(crate) ticks: bool,
     pub(crate) stateful: bool,
     pub(crate) code: Code,
@@ -128,12 +126,10 @@ impl Loader {
             exports.call_describe(store)
         })
         .map_err(fault)?;
-        let (reads, ticks) = (description.reads, description.ticks);
-        let stateful = description.stateful;
+        let (ticks, stateful) = (description.ticks, description.stateful);
         let info = info(description, path, sha256).map_err(LoadError::Contract)?;
         Ok(Loaded {
             info: Arc::new(info),
-            reads,
             ticks,
             stateful,
             code,

@@ -9,11 +9,11 @@ use connect_api::{
     Datum, Error, Kind, Result, Schema, SinkRecord, Struct, TopicPartition, Value, ValueRef, json,
 };
 
-use crate::bindings::exports::ferrule::transform::plugin::Parts;
 use crate::bindings::ferrule::transform::data::{
     Batch, FieldParam, HeaderParam, InRecord, Kind as WitKind, Payload, RowParam, ShapeParam,
     ValueParam,
 };
+use crate::plugins::Reads;
 
 /// The most digits before or after the point: text of a few bytes must not become gigabytes.
 pub(super) const MAX_DIGITS: usize = 131_072;
@@ -35,20 +35,22 @@ pub(super) struct Lowered<'a> {
 /// With the place of a record that has no form in the contract.
 pub(super) fn lower<'a>(
     bump: &'a Bump,
-    reads: Parts,
+    reads: &'a Reads,
     source: &'a TopicPartition,
     records: &'a [SinkRecord],
 ) -> std::result::Result<Lowered<'a>, (usize, Error)> {
     let mut lowering = Lowering {
         bump,
+        reads,
         shapes: BumpVec::new_in(bump),
         inputs: Vec::new(),
+        unread: BumpVec::new_in(bump),
         places: HashMap::new(),
         last: None,
     };
     let mut lowered = BumpVec::with_capacity_in(records.len(), bump);
     for (at, record) in records.iter().enumerate() {
-        lowered.push(lowering.record(reads, record).map_err(|e| (at, e))?);
+        lowered.push(lowering.record(record).map_err(|e| (at, e))?);
     }
     Ok(Lowered {
         batch: Batch {
@@ -63,8 +65,12 @@ pub(super) fn lower<'a>(
 
 struct Lowering<'a> {
     bump: &'a Bump,
+    reads: &'a Reads,
     shapes: BumpVec<'a, ShapeParam<'a>>,
     inputs: Vec<InputShape>,
+    /// For each shape, for each field, whether the plugin does not look at it in a value; empty
+    /// where it looks at all.
+    unread: BumpVec<'a, &'a [bool]>,
     /// Shapes by the pointer of their schema, which the records keep alive.
     places: HashMap<(*const Schema, bool), u32>,
     /// The last one found: most batches have only one.
@@ -72,10 +78,10 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn record(&mut self, reads: Parts, record: &'a SinkRecord) -> Result<InRecord<'a>> {
+    fn record(&mut self, record: &'a SinkRecord) -> Result<InRecord<'a>> {
         let null = Payload::Scalar(ValueParam::Null);
         // An empty list would cost a call into the guest.
-        let headers = if reads.contains(Parts::HEADERS) && !record.headers.is_empty() {
+        let headers = if self.reads.headers && !record.headers.is_empty() {
             Some(self.headers(record)?)
         } else {
             None
@@ -83,13 +89,13 @@ impl<'a> Lowering<'a> {
         Ok(InRecord {
             offset: record.offset,
             timestamp: record.timestamp,
-            key: if reads.contains(Parts::KEY) {
-                self.payload(&record.key)?
+            key: if self.reads.key {
+                self.payload(&record.key, false)?
             } else {
                 null.clone()
             },
-            value: if reads.contains(Parts::VALUE) {
-                self.payload(&record.value)?
+            value: if self.reads.value {
+                self.payload(&record.value, true)?
             } else {
                 null
             },
@@ -108,18 +114,27 @@ impl<'a> Lowering<'a> {
         Ok(headers.into_bump_slice())
     }
 
-    fn payload(&mut self, datum: &'a Datum) -> Result<Payload<'a>> {
+    /// A part; of a row all fields, or those that are read.
+    fn payload(&mut self, datum: &'a Datum, only_read: bool) -> Result<Payload<'a>> {
         match &datum.value {
-            Value::Struct(row) => self.row(row, datum.schema.is_none()),
+            Value::Struct(row) => self.row(row, datum.schema.is_none(), only_read),
             value => Ok(Payload::Scalar(self.value(value)?)),
         }
     }
 
-    fn row(&mut self, row: &'a Struct, schemaless: bool) -> Result<Payload<'a>> {
+    fn row(&mut self, row: &'a Struct, schemaless: bool, only_read: bool) -> Result<Payload<'a>> {
         let shape = self.shape(row.schema(), schemaless);
+        let unread = match only_read {
+            true => self.unread[shape as usize],
+            false => &[],
+        };
         let fields = row.schema().fields().map_or(0, <[_]>::len);
         let mut values = BumpVec::with_capacity_in(fields, self.bump);
         for at in 0..fields {
+            if unread.get(at) == Some(&true) {
+                values.push(ValueParam::Null);
+                continue;
+            }
             // Each kind straight into its place: a value that passes through results on its way is
             // copied each time, and each copy waits for the one before.
             match row.value(at) {
@@ -160,6 +175,14 @@ impl<'a> Lowering<'a> {
                 // There are no more shapes than records, and no more of these than an i32 has.
                 let place = self.inputs.len() as u32;
                 self.shapes.push(shape(self.bump, schema));
+                self.unread.push(match self.reads.fields {
+                    Some(_) => {
+                        let fields = schema.fields().unwrap_or_default().iter();
+                        let unread = fields.map(|field| !self.reads.field(&field.name));
+                        self.bump.alloc_slice_fill_iter(unread)
+                    }
+                    None => &[],
+                });
                 self.inputs.push(InputShape {
                     schema: Arc::clone(schema),
                     schemaless,
@@ -231,5 +254,61 @@ fn kind(kind: &Kind) -> WitKind {
         Kind::Time => WitKind::Time,
         Kind::Timestamp => WitKind::Timestamp,
         Kind::Array(_) | Kind::Map(..) | Kind::Struct(_) => WitKind::Json,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use connect_api::{Field, TimestampType};
+
+    use super::*;
+
+    #[test]
+    fn only_the_fields_that_are_read_cross_and_keys_cross_whole() {
+        let fields = ["a", "b"].map(|name| Field::new(name, Schema::optional(Kind::Int64)));
+        let schema = Arc::new(Schema::new(Kind::Struct(fields.into())));
+        let row = || {
+            let values = vec![Value::Int(1), Value::Int(2)];
+            Datum::row(Struct::new(Arc::clone(&schema), values))
+        };
+        let source = Arc::new(TopicPartition::new("topic", 0));
+        let record = SinkRecord {
+            topic: Arc::clone(&source.topic),
+            source: Arc::clone(&source),
+            offset: 0,
+            key: row(),
+            value: row(),
+            headers: Vec::new(),
+            timestamp: None,
+            timestamp_type: TimestampType::CreateTime,
+        };
+        let reads = |fields: Option<&str>| Reads {
+            key: true,
+            value: true,
+            headers: false,
+            fields: fields.map(|field| vec![field.to_owned(), "absent".to_owned()]),
+        };
+        for (reads, expect) in [
+            (reads(None), [Some(1), Some(2)]),
+            (reads(Some("b")), [None, Some(2)]),
+        ] {
+            let bump = Bump::new();
+            let records = std::slice::from_ref(&record);
+            let lowered = lower(&bump, &reads, &source, records);
+            let Ok(Lowered { batch, shapes }) = lowered else {
+                panic!("not lowered");
+            };
+            let numbers = |payload: &Payload<'_>| match payload {
+                Payload::Row(row) => [0, 1].map(|at| match row.values[at] {
+                    ValueParam::Int(number) => Some(number),
+                    _ => None,
+                }),
+                Payload::Scalar(_) => panic!("not a row"),
+            };
+            let crossed = &batch.records[0];
+            assert_eq!(numbers(&crossed.value), expect);
+            assert_eq!(numbers(&crossed.key), [Some(1), Some(2)]);
+            assert_eq!((batch.shapes.len(), shapes.len()), (1, 1));
+        }
     }
 }
