@@ -81,7 +81,7 @@ pub fn identity(reads: &Reads) -> Result<Vec<u8>> {
     let plugin = plugin.ok_or_else(|| broken("it exports nothing".into()))?;
     let flag = |bit: u8, set: bool| if set { bit } else { 0 };
     let flags = flag(1, reads.key) | flag(2, reads.value) | flag(4, reads.headers);
-    let (count, fields) = list(FIELDS, reads.fields.as_deref().unwrap_or_default());
+    let (count, fields) = list(FIELDS, reads.fields.iter().flatten());
     let mut end = vec![flags, 0, 0, 0, reads.fields.is_some().into(), 0, 0, 0];
     end.extend(FIELDS.to_le_bytes());
     end.extend(count.to_le_bytes());
@@ -98,17 +98,17 @@ pub fn identity(reads: &Reads) -> Result<Vec<u8>> {
 }
 
 /// A list of text at this place in memory, and what it points to behind it.
-fn list(place: u32, texts: &[String]) -> (u32, Vec<u8>) {
+fn list<'a>(place: u32, texts: impl Iterator<Item = &'a String> + Clone) -> (u32, Vec<u8>) {
     // A description that crossed is far smaller than an u32 counts.
-    let count = texts.len() as u32;
+    let count = texts.clone().count() as u32;
     let mut at = place + 8 * count;
     let mut bytes = Vec::new();
-    for text in texts {
+    for text in texts.clone() {
         bytes.extend(at.to_le_bytes());
         bytes.extend((text.len() as u32).to_le_bytes());
         at += text.len() as u32;
     }
-    bytes.extend(texts.iter().flat_map(|text| text.bytes()));
+    bytes.extend(texts.flat_map(|text| text.bytes()));
     (count, bytes)
 }
 
@@ -119,6 +119,8 @@ fn escaped(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::{WasmLimits, WasmOptions, WasmPlugins};
 
@@ -131,14 +133,15 @@ mod tests {
         };
         let plugins = WasmPlugins::new(options).unwrap();
         let path = tempfile::tempdir().unwrap();
-        let many: Vec<_> = (0..5000)
-            .map(|at| format!("a field of number {at}"))
-            .collect();
-        let few = ["one", "", "ä"].map(str::to_owned).to_vec();
-        for (at, fields) in [None, Some(Vec::new()), Some(few), Some(many)]
-            .into_iter()
-            .enumerate()
-        {
+        let many = (0..5000).map(|at| format!("a field of number {at}"));
+        let few = ["one", "", "ä"].map(str::to_owned);
+        let lists = [
+            None,
+            Some(BTreeSet::new()),
+            Some(few.into()),
+            Some(many.collect()),
+        ];
+        for (at, fields) in lists.into_iter().enumerate() {
             let reads = Reads {
                 key: at % 2 == 0,
                 value: true,

@@ -4,6 +4,7 @@ mod describe;
 mod load;
 mod registry;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,14 +65,14 @@ pub struct Reads {
     /// The headers.
     pub headers: bool,
     /// Of a row of the value, these fields. None: all.
-    pub fields: Option<Vec<String>>,
+    pub fields: Option<BTreeSet<String>>,
 }
 
 impl Reads {
     /// Whether it reads this field of a value's row.
     pub(crate) fn field(&self, name: &str) -> bool {
-        let fields = self.fields.as_deref();
-        fields.is_none_or(|fields| fields.iter().any(|field| field == name))
+        let fields = self.fields.as_ref();
+        fields.is_none_or(|fields| fields.contains(name))
     }
 }
 

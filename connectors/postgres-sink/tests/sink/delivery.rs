@@ -199,10 +199,6 @@ async fn sessions_that_end_at_any_moment_lose_and_double_nothing() -> Result<()>
     let mut task = task(&database, &[])?;
     opened(&mut *task, &[0]).await?;
     let mut reports = Reports::default();
-    let batches: Result<Vec<_>> = (0..40)
-        .map(|at| counted(&mut maker, at * 50..at * 50 + 50))
-        .collect();
-    let batches = batches?;
     let (done, mut is_done) = tokio::sync::oneshot::channel::<()>();
     let chaos = async {
         let mut ended = 0;
@@ -214,22 +210,26 @@ async fn sessions_that_end_at_any_moment_lose_and_double_nothing() -> Result<()>
         Ok::<_, anyhow::Error>(ended)
     };
     let putting = async {
-        let mut retries = 0;
-        for given in &batches {
+        let (mut retries, mut count) = (0, 0);
+        // Where all is over before a session has ended, there is more to put.
+        while count < 2_000 || (retries == 0 && count < 200_000) {
+            let given = [counted(&mut maker, count..count + 50)?];
             loop {
-                match task.put(std::slice::from_ref(given), &mut reports).await {
+                match task.put(&given, &mut reports).await {
                     Ok(()) => break,
                     Err(error) if error.kind() == ErrorKind::Retriable => retries += 1,
                     Err(error) => return Err(error.into()),
                 }
             }
+            count += 50;
         }
         let _ = done.send(());
-        Ok::<u32, anyhow::Error>(retries)
+        Ok::<_, anyhow::Error>((retries, count))
     };
-    let (retries, ended) = tokio::join!(putting, chaos);
-    assert!(retries? > 0, "no put was hit by any of {} ends", ended?);
-    let expect: Vec<_> = (0..2000)
+    let (put, ended) = tokio::join!(putting, chaos);
+    let ((retries, count), ended) = (put?, ended?);
+    assert!(retries > 0, "no put was hit by any of {ended} ends");
+    let expect: Vec<_> = (0..count)
         .filter(|n| *n != 13)
         .map(|n| n.to_string())
         .collect();

@@ -106,6 +106,7 @@ fn describe(info: &PluginInfo, row: Row<'_>) {
         .as_str(),
     );
     if let Some(fields) = &reads.fields {
+        let fields: Vec<_> = fields.iter().map(String::as_str).collect();
         row("", &format!("  of the value's row: {}", fields.join(", ")));
     }
     let yes = |is: bool| if is { "yes" } else { "no" };

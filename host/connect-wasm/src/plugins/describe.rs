@@ -51,7 +51,9 @@ pub(super) fn info(
             key: description.reads.contains(Parts::KEY),
             value: description.reads.contains(Parts::VALUE),
             headers: description.reads.contains(Parts::HEADERS),
-            fields: description.fields,
+            fields: description
+                .fields
+                .map(|fields| fields.into_iter().collect()),
         },
         ticks: description.ticks,
         stateful: description.stateful,

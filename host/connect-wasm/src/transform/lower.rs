@@ -286,7 +286,7 @@ mod tests {
             key: true,
             value: true,
             headers: false,
-            fields: fields.map(|field| vec![field.to_owned(), "absent".to_owned()]),
+            fields: fields.map(|field| [field.to_owned(), "absent".to_owned()].into()),
         };
         for (reads, expect) in [
             (reads(None), [Some(1), Some(2)]),
