@@ -7,6 +7,7 @@ mod assign;
 mod commit;
 mod consume;
 mod convert;
+mod make;
 mod tick;
 mod transform;
 mod write;
@@ -14,9 +15,7 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{
-    DeadLetter, Error, ErrorKind, RawRecord, RecordBatch, Result, SinkRecord, TopicPartition,
-};
+use connect_api::{Error, Result, TopicPartition};
 use tracing::warn;
 
 pub use consume::{Consumer, PollLimits, Subscription};
@@ -24,11 +23,12 @@ pub use convert::{Converters, HeaderConverter};
 pub use transform::{ChainStep, StepKind, TransformationChain};
 pub use write::{Writer, WriterParts};
 
-use crate::errors::{Delivery, Errant, ErrorReporter, Reported, Stage};
+use crate::errors::ErrorReporter;
 use crate::metrics::TaskMetrics;
 use crate::task_control::{Control, Reports};
 use commit::Commits;
 use consume::RawBatch;
+use make::Made;
 use tick::Quiet;
 use write::{Durable, Request, Response, TaskBatch};
 
@@ -88,26 +88,6 @@ pub struct WorkerSinkTask {
     quiet: Quiet,
 }
 
-/// What is owed for the records of a batch that were passed over.
-#[derive(Default)]
-struct Letters {
-    deliveries: Vec<Delivery>,
-    kept: Vec<DeadLetter>,
-}
-
-impl Letters {
-    fn add(&mut self, reported: Reported) {
-        self.deliveries.extend(reported.delivery);
-        self.kept.extend(reported.letter);
-    }
-
-    /// Those for the sink, in the order of their offsets: the transforms come after all converters.
-    fn kept(&mut self) -> Vec<DeadLetter> {
-        self.kept.sort_by_key(|letter| letter.record.offset);
-        std::mem::take(&mut self.kept)
-    }
-}
-
 /// Why reading is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Held {
@@ -115,17 +95,6 @@ enum Held {
     Registry,
     /// Another task has the partitions, or the target has lost offsets.
     Rewind,
-}
-
-/// What became of raw records.
-enum Made {
-    /// A batch for the sink.
-    Batch(TaskBatch),
-    /// Nothing: the schema registry is away, and they are read again later.
-    Nothing,
-    /// Nothing: one of them may not be passed over. Those in front of it, and what the task is to
-    /// fail with.
-    Part(RawBatch, Error),
 }
 
 impl WorkerSinkTask {
@@ -273,92 +242,6 @@ impl WorkerSinkTask {
             }
         }
         Err(error)
-    }
-
-    fn convert_and_transform(&mut self, batch: RawBatch) -> Result<Made> {
-        let source = Arc::clone(&batch.source);
-        let mut letters = Letters::default();
-        let mut records = Vec::with_capacity(batch.records.len());
-        for (at, record) in batch.records.iter().enumerate() {
-            match self.convert(&source, record, &mut letters) {
-                Ok(converted) => records.extend(converted),
-                Err(error) if error.kind() == ErrorKind::Retriable => {
-                    self.hold(&source, batch.first_offset, &error)?;
-                    return Ok(Made::Nothing);
-                }
-                Err(error) => return Ok(Made::Part(batch.before(at), error)),
-            }
-        }
-        let SinkTaskParts {
-            chain,
-            errors,
-            metrics,
-            ..
-        } = &mut self.parts;
-        let mut stopped = None;
-        let mut failed = |class: &str, offset: i64, error| {
-            let Ok(at) = batch.records.binary_search_by_key(&offset, |r| r.offset) else {
-                return Err(error);
-            };
-            let stage = Stage::Transformation;
-            let errant = Errant {
-                source: &source,
-                raw: &batch.records[at],
-                stage,
-                class,
-                error: &error,
-            };
-            let reported = errors.report_or_fail(&errant);
-            letters.add(reported.inspect_err(|_| stopped = Some(at))?);
-            Ok(())
-        };
-        let records = match (chain.apply(&source, records, &mut failed), stopped) {
-            (Ok(records), _) => records,
-            (Err(error), Some(at)) => return Ok(Made::Part(batch.before(at), error)),
-            (Err(error), None) => return Err(error),
-        };
-        metrics.sent.increment(records.len() as u64);
-        let state = chain.state_changes(&source);
-        Ok(Made::Batch(TaskBatch {
-            batch: RecordBatch {
-                state,
-                source,
-                records,
-                first_offset: batch.first_offset,
-                next_offset: batch.next_offset,
-                last_timestamp: batch.last_timestamp(),
-                dead_letters: letters.kept(),
-            },
-            raw: batch.records,
-            letters: letters.deliveries,
-            bytes: batch.bytes,
-        }))
-    }
-
-    /// Converts a record; none when it was reported.
-    fn convert(
-        &mut self,
-        source: &Arc<TopicPartition>,
-        raw: &RawRecord,
-        letters: &mut Letters,
-    ) -> Result<Option<SinkRecord>> {
-        let failed = match self.parts.converters.convert(source, raw) {
-            Ok(record) => return Ok(Some(record)),
-            Err(failed) => failed,
-        };
-        if failed.error.kind() != ErrorKind::Data {
-            return Err(failed.error);
-        }
-        let (stage, class) = (failed.stage, failed.class);
-        let errant = Errant {
-            source,
-            raw,
-            stage,
-            class,
-            error: &failed.error,
-        };
-        letters.add(self.parts.errors.report_or_fail(&errant)?);
-        Ok(None)
     }
 
     /// The schema registry is away: these records are read again when it may be back. It says

@@ -220,6 +220,21 @@ fn iso(seconds: i64, nanos: u32) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
 }
 
+/// The samples that are to land are those that keep the rules.
+#[cfg(test)]
+fn exactly_the_good_ones(samples: impl Iterator<Item = Sample>, keeps: impl Fn(&[u8]) -> bool) {
+    for (index, sample) in samples.enumerate() {
+        let expected = sample.expect == Expect::Landed;
+        let shown = String::from_utf8_lossy(&sample.value);
+        assert_eq!(
+            keeps(&sample.value),
+            expected,
+            "{index}: {:?} {shown}",
+            sample.expect
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, HashSet};

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use connect_api::{RawRecord, RecordBatch, Result, TimestampType, TopicPartition};
 
+use super::WorkerSinkTask;
+use super::make::Letters;
 use super::write::TaskBatch;
-use super::{Letters, WorkerSinkTask};
 use crate::errors::{Errant, Stage};
 
 /// How long partitions have been quiet.

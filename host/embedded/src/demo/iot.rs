@@ -90,7 +90,7 @@ fn good(index: usize, device: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Expect;
+    use super::super::exactly_the_good_ones;
     use super::*;
 
     /// The rules of the measurement's model, told a second time.
@@ -116,16 +116,7 @@ mod tests {
 
     #[test]
     fn exactly_the_good_ones_keep_the_rules() {
-        for (index, sample) in iot_measurements(2000).enumerate() {
-            let expected = sample.expect == Expect::Landed;
-            let shown = String::from_utf8_lossy(&sample.value);
-            assert_eq!(
-                is_valid(&sample.value),
-                expected,
-                "{index}: {:?} {shown}",
-                sample.expect
-            );
-        }
+        exactly_the_good_ones(iot_measurements(2000), is_valid);
     }
 
     #[test]

@@ -133,7 +133,7 @@ mod tests {
     use apache_avro::reader::datum::GenericDatumReader;
     use apache_avro::types::Value;
 
-    use super::super::Expect;
+    use super::super::exactly_the_good_ones;
     use super::*;
 
     fn decode(schema: &Schema, body: &mut &[u8]) -> apache_avro::AvroResult<Value> {
@@ -160,15 +160,7 @@ mod tests {
     #[test]
     fn exactly_the_good_ones_decode_and_keep_the_rules() {
         let schema = Schema::parse_str(TELESCOPE_SCHEMA).expect("a schema");
-        for (index, sample) in telescope_data(2400, 42).enumerate() {
-            let expected = sample.expect == Expect::Landed;
-            assert_eq!(
-                is_valid(&schema, &sample.value),
-                expected,
-                "{index}: {:?}",
-                sample.expect
-            );
-        }
+        exactly_the_good_ones(telescope_data(2400, 42), |value| is_valid(&schema, value));
     }
 
     #[test]
