@@ -1,7 +1,7 @@
 //! `ferrule plugin …`: the worker's host on the command line.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use harness::kafka::TestKafka;
@@ -63,6 +63,19 @@ async fn a_plugin_is_looked_into() -> Result<()> {
     let output = plugin(&["check", &broken]).await?;
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
     ensure!(told(&output).contains("refused"), "{}", told(&output));
+    Ok(())
+}
+
+#[test]
+fn whoever_reads_no_further_ends_it_quietly() -> Result<()> {
+    let mut command = Command::new(install::ferrule()?);
+    command.args(["plugin", "check", &dist("test-guest")?]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut check = command.spawn()?;
+    drop(check.stdout.take());
+    let output = check.wait_with_output()?;
+    assert_eq!(told(&output), "");
+    assert_eq!(output.status.code(), Some(141));
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod json;
 mod new;
 mod paint;
 mod records;
+mod say;
 mod show;
 mod state;
 mod test;

@@ -14,6 +14,7 @@ use super::check::{millis, timing};
 use super::host::Host;
 use super::json;
 use super::records::{Sample, SourceArgs};
+use super::say::say;
 
 /// Runs that warm up, and do not count.
 const WARM_UP: usize = 3;
@@ -48,16 +49,19 @@ pub fn run(args: &BenchArgs, runtime: &Handle) -> Result<bool> {
     let mut transform = host.transform(&source.config)?;
     let own = measure(transform.as_mut(), &records, span)?;
     let bytes: usize = source.samples.iter().map(|s| size(&s.raw)).sum();
-    println!(
+    say!(
         "{} {}, {} records a batch, {} bytes each",
         host.info.name,
         host.info.version,
         records.len(),
         bytes / source.samples.len()
     );
-    println!(
+    say!(
         "{:24} {:>10} {:>10} {:>12}",
-        "", "µs/record", "median", "bytes out"
+        "",
+        "µs/record",
+        "median",
+        "bytes out"
     );
     for (name, figures) in [("identity (keeps each)", &floor), (&*host.info.name, &own)] {
         let Figures {
@@ -65,18 +69,18 @@ pub fn run(args: &BenchArgs, runtime: &Handle) -> Result<bool> {
             median,
             bytes_out,
         } = figures;
-        println!("{name:24} {least:>10.2} {median:>10.2} {bytes_out:>12.0}");
+        say!("{name:24} {least:>10.2} {median:>10.2} {bytes_out:>12.0}");
     }
-    println!(
+    say!(
         "{:24} {:>10.2}",
         "the plugin's own part",
         own.least - floor.least
     );
-    println!(
+    say!(
         "memory of the instance   {} KiB",
         memory(&meters, &host.info.name) >> 10
     );
-    println!(
+    say!(
         "loading                  {:.1} ms compiled anew, {:.1} ms from the cache",
         millis(load.0),
         millis(load.1)

@@ -12,6 +12,7 @@ use clap::Args;
 use connect_wasm::componentize;
 
 use super::host::Host;
+use super::say::say;
 
 #[derive(Args)]
 pub struct BuildArgs {
@@ -48,7 +49,7 @@ pub fn run(args: &BuildArgs) -> Result<bool> {
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| folder.join(format!("{name}.wasm")));
     write(&out, &component)?;
-    println!(
+    say!(
         "{}: {name} {version}, {} bytes",
         out.display(),
         component.len()

@@ -10,6 +10,7 @@ use connect_wasm::{Inspection, PluginInfo, componentize, inspect};
 
 use super::host::Host;
 use super::paint::Paint;
+use super::say::say;
 
 #[derive(Args)]
 pub struct CheckArgs {
@@ -30,7 +31,7 @@ pub fn run(args: &CheckArgs) -> Result<bool> {
     let bytes = std::fs::read(&args.file).with_context(name)?;
     let seen = inspect(&bytes);
     let component = componentize(&bytes).map_or(0, |component| component.len());
-    let row = |name: &str, text: &str| println!("{} {text}", paint.bold(format_args!("{name:9}")));
+    let row = |name: &str, text: &str| say!("{} {text}", paint.bold(format_args!("{name:9}")));
     match &seen {
         Ok(seen) => file(seen, bytes.len(), component, &row),
         Err(_) => row("size", &format!("{} bytes", bytes.len())),

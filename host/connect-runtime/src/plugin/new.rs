@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
+use super::say::say;
+
 /// The names that the example has, and each new plugin another for; the longest first.
 const EXAMPLES: &[&str] = &["sensor-reading-py", "sensor-reading-c", "sensor-reading"];
 
@@ -100,10 +102,10 @@ pub fn run(args: &NewArgs) -> Result<bool> {
             .fold(text + deploy, |text, example| text.replace(example, name));
         write(&folder.join(file), &text)?;
     }
-    println!("made {}; next:\n", folder.display());
-    println!("  cd {}", folder.display());
-    println!("  ferrule plugin build");
-    println!(
+    say!("made {}; next:\n", folder.display());
+    say!("  cd {}", folder.display());
+    say!("  ferrule plugin build");
+    say!(
         "  ferrule plugin test {name}.wasm --input tests/records.jsonl \
          --expect tests/expected.jsonl"
     );

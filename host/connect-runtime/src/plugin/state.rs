@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use tokio::runtime::Handle;
 
 use super::paint::Paint;
+use super::say::say;
 
 /// How long the worker may take.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -73,7 +74,7 @@ pub fn run(args: &StateArgs, runtime: &Handle) -> Result<bool> {
     let entries = runtime.block_on(ask(args))?;
     if args.json {
         for entry in &entries {
-            println!("{entry}");
+            say!("{entry}");
         }
         return Ok(!entries.is_empty());
     }
@@ -86,8 +87,8 @@ pub fn run(args: &StateArgs, runtime: &Handle) -> Result<bool> {
             let (transform, topic, partition) = &store;
             let title = paint.bold(format_args!("{transform}  {topic}-{partition}"));
             match entry.clock {
-                Some(clock) => println!("{title}  {}", paint.dim(format_args!("clock {clock}"))),
-                None => println!("{title}"),
+                Some(clock) => say!("{title}  {}", paint.dim(format_args!("clock {clock}"))),
+                None => say!("{title}"),
             }
             before = Some(store);
         }
@@ -95,14 +96,14 @@ pub fn run(args: &StateArgs, runtime: &Handle) -> Result<bool> {
         let value = text(entry.value, entry.value_base64);
         let expires = entry.expires_at.map(|at| format!("  expires {at}"));
         let expires = paint.dim(expires.unwrap_or_default());
-        println!("  {} = {value}{expires}", paint.green(key));
+        say!("  {} = {value}{expires}", paint.green(key));
     }
     let count = entries.len();
     let more = match u32::try_from(count) == Ok(args.limit) {
         true => "; there may be more: see --limit",
         false => "",
     };
-    println!("{}", paint.dim(format_args!("{count} entries{more}")));
+    say!("{}", paint.dim(format_args!("{count} entries{more}")));
     Ok(count > 0)
 }
 

@@ -11,6 +11,7 @@ use super::events::{self, Event};
 use super::host::Host;
 use super::paint::Paint;
 use super::records::SourceArgs;
+use super::say::say;
 use super::show::{self, Summary};
 
 /// What stands below the options.
@@ -57,14 +58,14 @@ pub fn run(args: &TestArgs, runtime: &Handle) -> Result<bool> {
     let plugin = format!("{} {}", host.info.name, host.info.version);
     for event in &events {
         for line in show::event(event, &plugin, paint) {
-            println!("{line}");
+            say!("{line}");
         }
     }
     for (name, number) in own_metrics(&counters.render()) {
-        println!("{} {name} = {number}", paint.dim("metric"));
+        say!("{} {name} = {number}", paint.dim("metric"));
     }
     let summary = Summary::of(&events);
-    println!("{}", paint.bold(&summary));
+    say!("{}", paint.bold(&summary));
     let golden: Vec<String> = events
         .iter()
         .map(|event: &Event| event.golden(&plugin).to_string())
@@ -75,7 +76,7 @@ pub fn run(args: &TestArgs, runtime: &Handle) -> Result<bool> {
             let text = golden.iter().map(|line| format!("{line}\n"));
             std::fs::write(file, text.collect::<String>())
                 .with_context(|| format!("could not write {}", file.display()))?;
-            println!("wrote {}", file.display());
+            say!("wrote {}", file.display());
             Ok(true)
         }
         Some(file) => compare(file, &golden, paint),
@@ -118,21 +119,21 @@ fn compare(file: &Path, golden: &[String], paint: Paint) -> Result<bool> {
             continue;
         }
         good = false;
-        println!("{}:{}", file.display(), at + 1);
+        say!("{}:{}", file.display(), at + 1);
         if let Some(line) = expected {
-            println!("{}", paint.red(format_args!("- {line}")));
+            say!("{}", paint.red(format_args!("- {line}")));
         }
         if let Some(line) = made {
-            println!("{}", paint.green(format_args!("+ {line}")));
+            say!("{}", paint.green(format_args!("+ {line}")));
         }
     }
     if good {
-        println!(
+        say!(
             "{}",
             paint.green(format_args!("as {} says", file.display()))
         );
     } else {
-        println!(
+        say!(
             "not as {} says; --bless accepts what happens now",
             file.display()
         );
