@@ -65,20 +65,19 @@ pub fn apply<T: Transform>(plugin: &mut T, batch: &Batch) -> Reply {
     let view = View::new(batch, T::FIELDS);
     let mut shapes = Shapes::after(batch.shapes.len());
     state::begin(batch.records.iter().filter_map(|it| it.timestamp).max());
-    let records: Vec<_> = batch.records.iter().map(|it| view.record(it)).collect();
+    let records: Vec<_> = view.records().collect();
     let results = plugin.apply_batch(&records);
     let mut outcomes = Vec::with_capacity(results.len());
     // Too few results, or too many, are for the worker to refuse.
-    let offsets = batch.records.iter().map(|record| Some(record.offset));
-    let offsets = offsets.chain(std::iter::repeat(None));
-    for (result, offset) in results.into_iter().zip(offsets) {
+    for (at, result) in results.into_iter().enumerate() {
+        let to = batch.records.get(at).map(|record| (record.offset, at));
         outcomes.push(match result {
             Ok(Outcome::Keep) => data::Outcome::Keep,
             Ok(Outcome::Drop) => data::Outcome::Drop,
             Ok(Outcome::Replace(records)) => data::Outcome::Replace(
                 records
                     .into_iter()
-                    .map(|record| shapes.record(record, offset))
+                    .map(|record| shapes.record(record, to))
                     .collect(),
             ),
             Err(failure) => data::Outcome::Fail(failure),

@@ -244,8 +244,12 @@ impl Shapes {
             .collect()
     }
 
-    /// A record of the answer to the record of this offset; a tick answers to none.
-    pub(crate) fn record(&mut self, record: OutRecord, to: Option<i64>) -> data::OutRecord {
+    /// A record of the answer to the record of this offset and place; a tick answers to none.
+    pub(crate) fn record(
+        &mut self,
+        record: OutRecord,
+        to: Option<(i64, usize)>,
+    ) -> data::OutRecord {
         let mut payload = |part, payload| self.payload(payload, part, to);
         data::OutRecord {
             topic: record.topic,
@@ -256,7 +260,12 @@ impl Shapes {
         }
     }
 
-    fn payload(&mut self, payload: OutPayload, part: Part, to: Option<i64>) -> data::OutPayload {
+    fn payload(
+        &mut self,
+        payload: OutPayload,
+        part: Part,
+        to: Option<(i64, usize)>,
+    ) -> data::OutPayload {
         let row = match payload {
             OutPayload::Scalar(value) => return data::OutPayload::Scalar(value),
             OutPayload::Row(row) => row,
@@ -269,7 +278,7 @@ impl Shapes {
         let Some(Taken { origin, sources }) = row.taken else {
             return data::OutPayload::Row(data::Row { shape, values });
         };
-        let own = to.map(|offset| Origin { offset, part });
+        let own = to.map(|(offset, at)| Origin { offset, at, part });
         assert!(own == Some(origin), "the row is of another record or part");
         data::OutPayload::Edited(data::EditedRow {
             shape,

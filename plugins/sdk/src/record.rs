@@ -16,8 +16,10 @@ const SET: i32 = -1;
 /// Which row a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
-    /// That of its record.
+    /// That of its record, and the record's place in its batch: a transform before may have made
+    /// several records of one offset.
     pub(crate) offset: i64,
+    pub(crate) at: usize,
     pub(crate) part: Part,
 }
 
@@ -56,8 +58,14 @@ impl<'a> View<'a> {
         }
     }
 
-    pub(crate) fn record(&'a self, record: &'a InRecord) -> Record<'a> {
-        Record { view: self, record }
+    /// The records, in their order.
+    pub(crate) fn records(&'a self) -> impl Iterator<Item = Record<'a>> {
+        let records = self.batch.records.iter().enumerate();
+        records.map(|(at, record)| Record {
+            view: self,
+            record,
+            at,
+        })
     }
 }
 
@@ -73,6 +81,7 @@ fn place_of(shape: &Shape, name: &str) -> u32 {
 pub struct Record<'a> {
     view: &'a View<'a>,
     record: &'a InRecord,
+    at: usize,
 }
 
 impl<'a> Record<'a> {
@@ -134,7 +143,7 @@ impl<'a> Record<'a> {
             data::Payload::Row(row) => Payload::Row(Row {
                 layout: &self.view.layouts[row.shape as usize],
                 row,
-                record: self.record,
+                record: *self,
                 part,
             }),
         }
@@ -155,7 +164,7 @@ pub enum Payload<'a> {
 pub struct Row<'a> {
     layout: &'a Layout<'a>,
     row: &'a data::Row,
-    record: &'a InRecord,
+    record: Record<'a>,
     part: Part,
 }
 
@@ -217,7 +226,8 @@ impl<'a> Row<'a> {
 
     fn origin(&self) -> Origin {
         Origin {
-            offset: self.record.offset,
+            offset: self.record.offset(),
+            at: self.record.at,
             part: self.part,
         }
     }

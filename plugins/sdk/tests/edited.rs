@@ -1,5 +1,6 @@
 //! Rows that are made of the record's own.
 
+use ferrule_plugin::bindings::ferrule::transform::data;
 use ferrule_plugin::testing::{Answer, Input, Runner};
 use ferrule_plugin::{
     Config, ConfigErrors, Description, Kind, OutRecord, Outcome, Parts, Payload, Record, RowShape,
@@ -132,4 +133,35 @@ fn a_value_is_not_edited_as_a_key() {
 #[should_panic(expected = "the row is of another record or part")]
 fn the_row_of_another_record_is_refused() {
     runner().batch([row("with").into(), row("foreign").into()]);
+}
+
+#[test]
+#[should_panic(expected = "the row is of another record or part")]
+fn the_row_of_another_record_of_the_same_offset_is_refused() {
+    let field = |name: &str| data::Field {
+        name: name.to_owned(),
+        kind: Kind::Any,
+        optional: true,
+    };
+    let record = |command: &str| data::InRecord {
+        offset: 7,
+        timestamp: None,
+        key: data::Payload::Scalar(Value::Null),
+        value: data::Payload::Row(data::Row {
+            shape: 0,
+            values: vec![command.into()],
+        }),
+        headers: None,
+    };
+    let batch = data::Batch {
+        topic: "topic".to_owned(),
+        partition: 0,
+        shapes: vec![data::Shape {
+            name: None,
+            fields: vec![field("cmd")],
+        }],
+        records: vec![record("unread"), record("foreign")],
+    };
+    let shape = RowShape::new("out");
+    ferrule_plugin::glue::apply(&mut Edit { shape }, &batch);
 }
