@@ -11,8 +11,12 @@
 
 typedef transform_string_t string;
 typedef ferrule_transform_data_value_t value;
+typedef ferrule_transform_data_span_t span;
+typedef ferrule_transform_data_pool_t pool;
 typedef ferrule_transform_data_outcome_t outcome;
 typedef ferrule_transform_data_shape_t shape;
+typedef exports_ferrule_transform_plugin_batch_t batch;
+typedef exports_ferrule_transform_plugin_reply_t reply;
 
 // The index of none.
 #define NONE ((size_t)-1)
@@ -135,10 +139,18 @@ static size_t place(const shape *of, const char *name) {
 }
 
 // The value of a field; a null pointer if it is absent or null.
-static const value *field(const ferrule_transform_data_row_t *row, size_t at) {
-    if (at == NONE || at >= row->values.len) return NULL;
-    const value *found = &row->values.ptr[at];
+static const value *field(const pool *in, const ferrule_transform_data_row_t *row,
+                          const char *name) {
+    size_t at = place(&in->shapes.ptr[row->shape], name);
+    if (at == NONE) return NULL;
+    const value *found = &in->values.ptr[row->first + at];
     return found->tag == FERRULE_TRANSFORM_DATA_VALUE_NULL ? NULL : found;
+}
+
+// The text that a span of a pool is; it belongs to the pool.
+static string text_of(const pool *in, span part) {
+    string found = {in->texts.ptr + part.start, part.len};
+    return found;
 }
 
 // Whether the device's last reading was this one, and if not, notes it.
@@ -159,41 +171,42 @@ static bool repeated(string device, double celsius, bool *full) {
     return same;
 }
 
-// The row of a reading, of the first shape that the reply adds.
-static outcome checked(uint32_t new_shape, string device, double celsius) {
-    value *values = zeroed(3, sizeof *values);
+// Replaces the record by the row of a reading, of the first shape that the reply adds. The reply has
+// room for one from each record.
+static outcome checked(const batch *in, reply *out, string device, double celsius) {
+    pool *made = &out->pool;
+    span name = {(uint32_t)made->texts.len, (uint32_t)device.len};
+    memcpy(made->texts.ptr + name.start, device.ptr, device.len);
+    made->texts.len += device.len;
+    uint32_t first = (uint32_t)made->values.len;
+    value *values = made->values.ptr + first;
+    made->values.len += 3;
     values[0].tag = FERRULE_TRANSFORM_DATA_VALUE_TEXT;
-    values[0].val.text.ptr = zeroed(device.len, 1);
-    values[0].val.text.len = device.len;
-    memcpy(values[0].val.text.ptr, device.ptr, device.len);
+    values[0].val.text = name;
     values[1].tag = values[2].tag = FERRULE_TRANSFORM_DATA_VALUE_FLOAT;
     values[1].val.float_ = celsius;
     values[2].val.float_ = celsius * 1.8 + 32.0;
-    ferrule_transform_data_out_record_t *made = zeroed(1, sizeof *made);
-    made->value.is_some = true;
-    made->value.val.tag = FERRULE_TRANSFORM_DATA_OUT_PAYLOAD_ROW;
-    made->value.val.val.row.shape = new_shape;
-    made->value.val.val.row.values.ptr = values;
-    made->value.val.val.row.values.len = 3;
+    ferrule_transform_data_out_record_t *record = &out->records.ptr[out->records.len++];
+    record->value.is_some = true;
+    record->value.val.tag = FERRULE_TRANSFORM_DATA_OUT_PAYLOAD_ROW;
+    record->value.val.val.row.shape = (uint32_t)in->pool.shapes.len;
+    record->value.val.val.row.first = first;
     outcome replaced;
     memset(&replaced, 0, sizeof replaced);
     replaced.tag = FERRULE_TRANSFORM_DATA_OUTCOME_REPLACE;
-    replaced.val.replace.ptr = made;
-    replaced.val.replace.len = 1;
+    replaced.val.replace = 1;
     return replaced;
 }
 
-static outcome apply(const exports_ferrule_transform_plugin_batch_t *batch,
-                     const ferrule_transform_data_payload_t *payload) {
+static outcome apply(const batch *in, const ferrule_transform_data_payload_t *payload, reply *out) {
     if (payload->tag != FERRULE_TRANSFORM_DATA_PAYLOAD_ROW) {
         return fail(NULL, "the value is not a struct or a JSON object");
     }
     const ferrule_transform_data_row_t *row = &payload->val.row;
-    const shape *of = &batch->shapes.ptr[row->shape];
-    const value *device = field(row, place(of, "device"));
+    const value *device = field(&in->pool, row, "device");
     if (!device) return fail("device", "is required");
     if (device->tag != FERRULE_TRANSFORM_DATA_VALUE_TEXT) return mismatch("device", "text", device);
-    const value *reading = field(row, place(of, "celsius"));
+    const value *reading = field(&in->pool, row, "celsius");
     if (!reading) return fail("celsius", "is required");
     double celsius;
     if (reading->tag == FERRULE_TRANSFORM_DATA_VALUE_FLOAT) {
@@ -205,12 +218,13 @@ static outcome apply(const exports_ferrule_transform_plugin_batch_t *batch,
     }
     if (celsius > max_celsius) return fail("celsius", "is above max.celsius");
     bool full;
-    if (repeated(device->val.text, celsius, &full)) {
+    string name = text_of(&in->pool, device->val.text);
+    if (repeated(name, celsius, &full)) {
         outcome dropped = {.tag = FERRULE_TRANSFORM_DATA_OUTCOME_DROP};
         return dropped;
     }
     if (full) return fail(NULL, "the plugin's state is full");
-    return checked((uint32_t)batch->shapes.len, device->val.text, celsius);
+    return checked(in, out, name, celsius);
 }
 
 static void new_shape(shape *made) {
@@ -226,17 +240,22 @@ static void new_shape(shape *made) {
     }
 }
 
-void exports_ferrule_transform_plugin_apply(exports_ferrule_transform_plugin_batch_t *batch,
-                                            exports_ferrule_transform_plugin_reply_t *ret) {
-    ret->shapes.ptr = zeroed(1, sizeof *ret->shapes.ptr);
-    ret->shapes.len = 1;
-    new_shape(ret->shapes.ptr);
-    ret->outcomes.len = batch->records.len;
-    ret->outcomes.ptr = zeroed(batch->records.len, sizeof *ret->outcomes.ptr);
-    for (size_t i = 0; i < batch->records.len; i++) {
-        ret->outcomes.ptr[i] = apply(batch, &batch->records.ptr[i].value);
+void exports_ferrule_transform_plugin_apply(batch *in, reply *out) {
+    size_t records = in->records.len;
+    memset(out, 0, sizeof *out);
+    out->pool.shapes.ptr = zeroed(1, sizeof *out->pool.shapes.ptr);
+    out->pool.shapes.len = 1;
+    new_shape(out->pool.shapes.ptr);
+    out->records.ptr = zeroed(records, sizeof *out->records.ptr);
+    out->pool.values.ptr = zeroed(3 * records, sizeof *out->pool.values.ptr);
+    // A record has one device at most, and all of them stand in the batch.
+    out->pool.texts.ptr = zeroed(in->pool.texts.len, 1);
+    out->outcomes.len = records;
+    out->outcomes.ptr = zeroed(records, sizeof *out->outcomes.ptr);
+    for (size_t i = 0; i < records; i++) {
+        out->outcomes.ptr[i] = apply(in, &in->records.ptr[i].value, out);
     }
-    ferrule_transform_data_batch_free(batch);
+    ferrule_transform_data_batch_free(in);
 }
 
 void exports_ferrule_transform_plugin_tick(

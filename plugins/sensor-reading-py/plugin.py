@@ -42,9 +42,10 @@ class Failure(Exception):
         self.failure = data.Failure(field, reason)
 
 
-def required(batch, row, name, expected, *kinds):
-    """The value of a field."""
-    for field, value in zip(batch.shapes[row.shape].fields, row.values):
+def required(pool, row, name, expected, *kinds):
+    """What the value of a field holds: of a text its span."""
+    for place, field in enumerate(pool.shapes[row.shape].fields, row.first):
+        value = pool.values[place]
         if field.name == name and not isinstance(value, data.Value_Null):
             if isinstance(value, kinds):
                 return value.value
@@ -88,26 +89,31 @@ class Plugin(exports.Plugin):
             raise Err([plugin.ConfigError("max.celsius", "must be a number")]) from None
 
     def apply(self, batch):
-        outcomes = []
+        pool = data.Pool([READING], [], [], "", b"")
+        reply = data.Reply([], [], [], pool)
+        # Spans count bytes.
+        self.given, self.made = batch.pool.texts.encode(), bytearray()
         for record in batch.records:
             try:
-                outcomes.append(self.outcome(batch, record.value))
+                reply.outcomes.append(self.outcome(batch, record.value, reply))
             except Failure as error:
-                outcomes.append(data.Outcome_Fail(error.failure))
-        return data.Reply([READING], outcomes)
+                reply.outcomes.append(data.Outcome_Fail(error.failure))
+        pool.texts = self.made.decode()
+        return reply
 
-    def outcome(self, batch, payload):
+    def outcome(self, batch, payload, reply):
         """What becomes of one record."""
         if not isinstance(payload, data.Payload_Row):
             raise Failure(None, "the value is not a struct or a JSON object")
         row = payload.value
-        device = required(batch, row, "device", "text", data.Value_Text)
+        span = required(batch.pool, row, "device", "text", data.Value_Text)
+        device = self.given[span.start : span.start + span.len]
         celsius = float(
-            required(batch, row, "celsius", "a number", data.Value_Float, data.Value_Int)
+            required(batch.pool, row, "celsius", "a number", data.Value_Float, data.Value_Int)
         )
         if celsius > CONFIG["max.celsius"]:
             raise Failure("celsius", "is above max.celsius")
-        key = b"last\0" + device.encode()
+        key = b"last\0" + device
         noted = struct.pack("<d", celsius)
         if state.get(key) == noted:
             return data.Outcome_Drop()
@@ -115,20 +121,25 @@ class Plugin(exports.Plugin):
             state.set(key, noted, None)
         except Err:
             raise Failure(None, "the plugin's state is full") from None
-        values = [
-            data.Value_Text(device),
+        pool = reply.pool
+        # The shapes of the reply follow those of the batch.
+        made = data.Row(len(batch.pool.shapes), len(pool.values))
+        pool.values += [
+            data.Value_Text(data.Span(len(self.made), len(device))),
             data.Value_Float(celsius),
             data.Value_Float(celsius * 1.8 + 32.0),
         ]
-        made = data.OutRecord(
-            topic=None,
-            timestamp=None,
-            key=None,
-            # The shapes of the reply follow those of the batch.
-            value=data.OutPayload_Row(data.Row(len(batch.shapes), values)),
-            headers=None,
+        self.made += device
+        reply.records.append(
+            data.OutRecord(
+                topic=None,
+                timestamp=None,
+                key=None,
+                value=data.OutPayload_Row(made),
+                headers=None,
+            )
         )
-        return data.Outcome_Replace([made])
+        return data.Outcome_Replace(1)
 
     def tick(self, topic, partition, now):
-        return data.Emission([], [])
+        return data.Emission([], data.Pool([], [], [], "", b""))

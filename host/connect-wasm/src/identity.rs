@@ -22,8 +22,8 @@ const FIELDS: u32 = 1024;
 /// The module. `PLUGIN` is the name of the interface, `READS` the end of the description from the
 /// flags of `parts` on, `FIELDS` the list of fields, and `PAGES` those of memory that hold it.
 ///
-/// By the canonical ABI, `keep` is an outcome of 24 zero bytes, and the reply, which names the
-/// outcomes, stands before them. Memory is a stack that starts anew after each batch.
+/// By the canonical ABI, `keep` is an outcome of 24 zero bytes, and the reply, 64 bytes which name the
+/// outcomes and are else zero, stands before them. Memory is a stack that starts anew after each batch.
 const MODULE: &str = r#"(module
   (memory (export "memory") PAGES)
   (global $free (mut i32) (i32.const 1024))
@@ -51,14 +51,14 @@ const MODULE: &str = r#"(module
   (func (export "PLUGIN#configure") (param i32 i32) (result i32)
     (global.set $free (i32.const 1024))
     (i32.const 256))
-  (func (export "PLUGIN#apply") (param i32 i32 i32 i32 i32) (param $records i32) (param $n i32)
-    (result i32) (local $reply i32) (local $size i32)
-    (local.set $size (i32.add (i32.const 16) (i32.mul (local.get $n) (i32.const 24))))
+  (func (export "PLUGIN#apply") (param i32 i32 i32) (param $records i32) (param $n i32)
+    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (local $reply i32) (local $size i32)
+    (local.set $size (i32.add (i32.const 64) (i32.mul (local.get $n) (i32.const 24))))
     (local.set $reply
       (call $realloc (i32.const 0) (i32.const 0) (i32.const 8) (local.get $size)))
     (memory.fill (local.get $reply) (i32.const 0) (local.get $size))
-    (i32.store offset=8 (local.get $reply) (i32.add (local.get $reply) (i32.const 16)))
-    (i32.store offset=12 (local.get $reply) (local.get $n))
+    (i32.store (local.get $reply) (i32.add (local.get $reply) (i32.const 64)))
+    (i32.store offset=4 (local.get $reply) (local.get $n))
     (local.get $reply))
   (func (export "cabi_post_PLUGIN#apply") (param i32) (global.set $free (i32.const 1024)))
   (func (export "PLUGIN#tick") (param i32 i32 i32 i64) (result i32)

@@ -10,13 +10,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bumpalo::Bump;
 use connect_api::{
     Error, Outcome, Result, SinkRecord, StateChanges, StoredState, Tick, TopicPartition,
     Transformation,
 };
 
-use crate::bindings::ferrule::transform::data::{Emission, Reply};
+use crate::bindings::ferrule::transform::data::{Emission, Outcome as WitOutcome, Reply};
 use crate::engine::TICK;
 use crate::fault::Fault;
 use crate::guest::Guest;
@@ -26,7 +25,7 @@ use crate::meters::Meters;
 use crate::plugins::Loaded;
 use crate::state::PartitionState;
 use lift::Lift;
-use lower::{InputShape, Lowered, lower};
+use lower::{InputShape, Lowered};
 use shapes::Shapes;
 
 /// How many times its deadline a plugin may waste on failed calls for one batch, before the task
@@ -46,8 +45,7 @@ pub(crate) struct WasmTransform {
     meters: Meters,
     interval: Option<Duration>,
     secrets: Arc<Secrets>,
-    /// What a batch is lowered into, kept so that its memory is.
-    bump: Bump,
+    lowered: Lowered,
 }
 
 /// What is still to be done of a batch; the last one first.
@@ -73,7 +71,7 @@ impl WasmTransform {
             meters: Meters::new(identity),
             interval: None,
             secrets: Arc::default(),
-            bump: Bump::new(),
+            lowered: Lowered::default(),
         })
     }
 
@@ -175,20 +173,19 @@ impl WasmTransform {
         next_offset: i64,
         timeout: Duration,
     ) -> Result<Call> {
-        let mut bump = std::mem::take(&mut self.bump);
-        bump.reset();
-        let plugin = Arc::clone(&self.plugin);
-        let called = match lower(&bump, &plugin.info.reads, source, records) {
-            Ok(Lowered { batch, shapes }) => {
+        let mut lowered = std::mem::take(&mut self.lowered);
+        let called = match lowered.fill(&self.plugin.info.reads, records) {
+            Ok(()) => {
                 let newest = records.iter().filter_map(|r| r.timestamp).max();
                 self.begin(newest);
                 let started = Instant::now();
-                let replied = self
-                    .guest
-                    .call(timeout, |store, guest| guest.call_apply(store, batch));
+                let replied = lowered.lend(source, |batch| {
+                    self.guest
+                        .call(timeout, |store, guest| guest.call_apply(store, batch))
+                });
                 self.meters.called(started.elapsed());
                 match replied {
-                    Ok(replied) => Ok(self.judge(replied, records, &shapes, next_offset)),
+                    Ok(replied) => Ok(self.judge(replied, records, lowered.shapes(), next_offset)),
                     Err(error) => {
                         self.discard();
                         Err(error.context(source))
@@ -197,7 +194,7 @@ impl WasmTransform {
             }
             Err((at, error)) => Ok(Call::Unfit(at, error)),
         };
-        self.bump = bump;
+        self.lowered = lowered;
         called
     }
 
@@ -208,36 +205,40 @@ impl WasmTransform {
         inputs: &[InputShape],
         next_offset: i64,
     ) -> Call {
-        let reply = match replied {
-            Ok(reply) if reply.outcomes.len() == records.len() => reply,
-            Ok(reply) => {
+        let most = self.limits.output_bytes;
+        let sound = replied.and_then(|reply| match fault_of(&reply, records, inputs, most) {
+            None => Ok(reply),
+            Some(fault) => {
                 // Whatever the guest remembers of this batch is in doubt.
                 self.guest.abandon();
-                self.discard();
-                let (given, made) = (records.len(), reply.outcomes.len());
-                let text = format!("{made} outcomes for {given} records");
-                return Call::Fault(Fault::contract(text));
+                Err(fault)
             }
+        });
+        match sound {
+            Ok(reply) => Call::Done(self.lift(&reply, records, inputs, next_offset)),
             Err(fault) => {
                 self.discard();
-                return Call::Fault(fault);
+                Call::Fault(fault)
             }
-        };
-        let most = self.limits.output_bytes;
-        if lift::takes_more_than(most, records, &reply.outcomes) {
-            self.guest.abandon();
-            self.discard();
-            return Call::Fault(Fault::output(most));
         }
+    }
+
+    fn lift(
+        &mut self,
+        reply: &Reply,
+        records: &mut [SinkRecord],
+        inputs: &[InputShape],
+        next_offset: i64,
+    ) -> Vec<Outcome> {
         self.commit(next_offset);
         let says = (&*self.plugin as _, &*self.secrets);
-        let lift = Lift::new(says, inputs, &mut self.shapes, &reply.shapes);
-        let outcomes = records.iter_mut().zip(reply.outcomes);
-        Call::Done(
-            outcomes
-                .map(|(record, outcome)| lift.outcome(record, outcome))
-                .collect(),
-        )
+        let Reply { pool, sources, .. } = reply;
+        let mut lift = Lift::new(says, inputs, &mut self.shapes, pool, sources);
+        let mut made = reply.records.iter();
+        let outcomes = records.iter_mut().zip(&reply.outcomes);
+        outcomes
+            .map(|(record, outcome)| lift.outcome(record, outcome, &mut made))
+            .collect()
     }
 
     fn begin(&mut self, newest: Option<i64>) {
@@ -303,7 +304,13 @@ impl WasmTransform {
             self.discard();
             emitted = self.call_tick(source, now);
         }
+        let most = self.limits.output_bytes;
         let emission = emitted.and_then(|emitted| {
+            let emitted =
+                emitted.and_then(|emission| match lift::emits_more_than(most, &emission) {
+                    true => Err(Fault::output(most)),
+                    false => Ok(emission),
+                });
             emitted.map_err(|fault| {
                 self.meters.trapped(&fault);
                 let at = format!("{source}@{}", tick.next_offset);
@@ -313,8 +320,8 @@ impl WasmTransform {
         });
         let records = emission.and_then(|emission| {
             let says = (&*self.plugin as _, &*self.secrets);
-            let lift = Lift::new(says, &[], &mut self.shapes, &emission.shapes);
-            let records = emission.records.into_iter();
+            let mut lift = Lift::new(says, &[], &mut self.shapes, &emission.pool, &[]);
+            let records = emission.records.iter();
             records
                 .map(|record| lift.emitted((source, tick.next_offset - 1), now, record))
                 .collect()
@@ -370,6 +377,31 @@ impl WasmTransform {
         self.meters.records_dropped.increment(dropped);
         self.meters.records_failed.increment(failed);
     }
+}
+
+/// What is wrong with a reply as a whole: the number of its outcomes or records, or that they come to
+/// more than `most` bytes.
+fn fault_of(
+    reply: &Reply,
+    records: &[SinkRecord],
+    inputs: &[InputShape],
+    most: u64,
+) -> Option<Fault> {
+    let (outcomes, given) = (reply.outcomes.len(), records.len());
+    if outcomes != given {
+        let text = format!("{outcomes} outcomes for {given} records");
+        return Some(Fault::contract(text));
+    }
+    let named = reply.outcomes.iter().map(|outcome| match outcome {
+        WitOutcome::Replace(count) => u64::from(*count),
+        _ => 0,
+    });
+    let (named, made) = (named.sum::<u64>(), reply.records.len());
+    if named != made as u64 {
+        let text = format!("{made} records for outcomes that name {named}");
+        return Some(Fault::contract(text));
+    }
+    lift::gives_more_than(most, records, inputs, reply).then(|| Fault::output(most))
 }
 
 /// What became of one call.

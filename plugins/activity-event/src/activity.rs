@@ -4,7 +4,7 @@ mod elements;
 
 use elements::{are_integers, are_text};
 use ferrule_plugin::{
-    Column, Failure, Field, Json, Result, Row, Timestamp, Value, iso8601, kind_of,
+    Column, Failure, Field, Json, Result, Row, Timestamp, ValueRef, iso8601, kind_of,
 };
 
 ferrule_plugin::fields! {
@@ -142,9 +142,9 @@ pub(crate) const RULES: &[Rule] = &[
 fn event_timestamp(row: Row<'_>) -> Result<()> {
     let fail = |reason: &str| Err(Failure::at("event_timestamp", reason));
     match row.value(EVENT_TIMESTAMP) {
-        None | Some(Value::Null) => fail("is required"),
-        Some(Value::Timestamp(_)) => Ok(()),
-        Some(Value::Text(text)) => match iso8601::parse(text) {
+        None | Some(ValueRef::Null) => fail("is required"),
+        Some(ValueRef::Timestamp(_)) => Ok(()),
+        Some(ValueRef::Text(text)) => match iso8601::parse(text) {
             Some(Timestamp(_)) => Ok(()),
             None => fail("must be an ISO 8601 timestamp"),
         },
@@ -158,7 +158,7 @@ fn event_timestamp(row: Row<'_>) -> Result<()> {
 fn between(row: Row<'_>, field: Field, least: f64, greatest: f64) -> Result<()> {
     let degrees = match row.value(field) {
         // A decimal's digits are no number for Rust only if the worker broke the contract.
-        Some(Value::Decimal(digits)) => Some(digits.parse().unwrap_or(f64::NAN)),
+        Some(ValueRef::Decimal(digits)) => Some(digits.parse().unwrap_or(f64::NAN)),
         _ => row.optional(field)?,
     };
     match degrees {

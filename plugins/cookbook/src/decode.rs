@@ -5,7 +5,7 @@
 
 use ferrule_plugin::{
     Config, ConfigErrors, Description, Failure, Outcome, Payload, Record, Rows, Timestamp, ToRow,
-    Transform, Value, kind_of,
+    Transform, ValueRef, kind_of,
 };
 
 #[derive(ToRow)]
@@ -60,7 +60,7 @@ impl Transform for Decode {
 
     fn apply(&mut self, record: Record<'_>) -> ferrule_plugin::Result {
         match record.value() {
-            Payload::Scalar(Value::Bytes(frame)) => {
+            Payload::Scalar(ValueRef::Bytes(frame)) => {
                 Ok(Outcome::replace(self.0.row(self.frame(frame)?)))
             }
             Payload::Scalar(other) => Err(Failure::new(format_args!(
@@ -76,6 +76,7 @@ ferrule_plugin::export!(Decode);
 
 #[cfg(test)]
 mod tests {
+    use ferrule_plugin::Value;
     use ferrule_plugin::testing::Runner;
 
     use super::*;

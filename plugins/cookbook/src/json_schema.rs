@@ -7,7 +7,7 @@
 
 use ferrule_plugin::{
     Config, ConfigError, ConfigErrors, ConfigKey, ConfigType, Description, Failure, Outcome,
-    Payload, Record, Transform, Value,
+    Payload, Record, Transform, ValueRef,
 };
 use serde_json::Value as Json;
 
@@ -110,13 +110,13 @@ fn check(schema: &Json, value: &Json, at: &str) -> Result<(), Failure> {
 }
 
 /// A value of the contract as JSON.
-fn json(value: &Value) -> Json {
+fn json(value: ValueRef<'_>) -> Json {
     match value {
-        Value::Boolean(flag) => (*flag).into(),
-        Value::Int(number) => (*number).into(),
-        Value::Float(number) => (*number).into(),
-        Value::Text(text) => text.as_str().into(),
-        Value::Json(text) => serde_json::from_str(text).unwrap_or_default(),
+        ValueRef::Boolean(flag) => flag.into(),
+        ValueRef::Int(number) => number.into(),
+        ValueRef::Float(number) => number.into(),
+        ValueRef::Text(text) => text.into(),
+        ValueRef::Json(text) => serde_json::from_str(text).unwrap_or_default(),
         _ => Json::Null,
     }
 }

@@ -6,6 +6,7 @@
 
 use ferrule_plugin::{
     Config, ConfigErrors, ConfigKey, ConfigType, Description, Outcome, Record, Transform, Value,
+    ValueRef,
 };
 
 /// Replaces texts by a digest, so that equal ones stay equal.
@@ -40,7 +41,7 @@ impl Transform for Mask {
         let row = record.row()?;
         let mut masked = Vec::new();
         for (name, value) in row.fields() {
-            if let (true, Value::Text(text)) = (self.fields.iter().any(|f| f == name), value) {
+            if let (true, ValueRef::Text(text)) = (self.fields.iter().any(|f| f == name), value) {
                 masked.push((name, Value::from(digest(&self.salt, text))));
             }
         }

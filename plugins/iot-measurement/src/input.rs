@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use ferrule_plugin::{Failure, Field, Result, Row, Value, kind_of};
+use ferrule_plugin::{Failure, Field, Result, Row, ValueRef, kind_of};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 ferrule_plugin::fields! {
@@ -91,16 +91,16 @@ const ALL: [Field; FIELDS.len()] = {
 };
 
 impl<'a> Datum<'a> {
-    fn of_value(value: &'a Value) -> Datum<'a> {
+    fn of_value(value: ValueRef<'a>) -> Datum<'a> {
         match value {
-            Value::Null => Datum::Null,
-            Value::Boolean(it) => Datum::Boolean(*it),
-            Value::Int(it) => Datum::Int(*it),
-            Value::Float(it) => Datum::Float(*it),
-            Value::Text(it) => Datum::Text(Cow::Borrowed(it)),
-            Value::Decimal(it) => Datum::Decimal(it),
-            Value::Date(it) => Datum::Date(*it),
-            Value::Timestamp(it) => Datum::Timestamp(*it),
+            ValueRef::Null => Datum::Null,
+            ValueRef::Boolean(it) => Datum::Boolean(it),
+            ValueRef::Int(it) => Datum::Int(it),
+            ValueRef::Float(it) => Datum::Float(it),
+            ValueRef::Text(it) => Datum::Text(Cow::Borrowed(it)),
+            ValueRef::Decimal(it) => Datum::Decimal(it),
+            ValueRef::Date(it) => Datum::Date(it),
+            ValueRef::Timestamp(it) => Datum::Timestamp(it),
             other => Datum::Other(kind_of(other)),
         }
     }

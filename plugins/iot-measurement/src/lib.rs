@@ -6,7 +6,7 @@ mod measurement;
 
 use ferrule_plugin::{
     Config, ConfigErrors, Description, Failure, Kind, OutRow, Outcome, Payload, Record, RowShape,
-    Transform, Value, kind_of,
+    Transform, ValueRef, kind_of,
 };
 use input::{FIELDS, Input};
 use measurement::Measurement;
@@ -47,10 +47,10 @@ impl Transform for IotMeasurement {
     fn apply(&mut self, record: Record<'_>) -> ferrule_plugin::Result {
         let input = match record.value() {
             Payload::Row(row) => Input::of_row(row),
-            Payload::Scalar(Value::Json(text) | Value::Text(text)) => {
+            Payload::Scalar(ValueRef::Json(text) | ValueRef::Text(text)) => {
                 Input::of_json(text.as_bytes())?
             }
-            Payload::Scalar(Value::Bytes(bytes)) => Input::of_json(bytes)?,
+            Payload::Scalar(ValueRef::Bytes(bytes)) => Input::of_json(bytes)?,
             Payload::Scalar(other) => {
                 let kind = kind_of(other);
                 return Err(Failure::new(format_args!(

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::value::FromValue;
-use crate::{Timestamp, Value, iso8601};
+use crate::{Timestamp, ValueRef, iso8601};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -14,19 +14,19 @@ pub trait Coerce<'a>: Sized {
 
     /// The value as this type, if it reads as one. No digit before the point is lost, and nothing
     /// is taken in part.
-    fn coerce(value: &'a Value) -> Option<Self>;
+    fn coerce(value: ValueRef<'a>) -> Option<Self>;
 }
 
 /// Integers, floats without a fraction, and decimals and texts of an integer.
 impl Coerce<'_> for i64 {
     const READABLE: &'static str = "an integer";
 
-    fn coerce(value: &Value) -> Option<i64> {
+    fn coerce(value: ValueRef<'_>) -> Option<i64> {
         match value {
-            Value::Int(it) => Some(*it),
-            Value::Float(it) => whole(*it),
-            Value::Text(text) => text.trim().parse().ok(),
-            Value::Decimal(text) => match text.split_once('.') {
+            ValueRef::Int(it) => Some(it),
+            ValueRef::Float(it) => whole(it),
+            ValueRef::Text(text) => text.trim().parse().ok(),
+            ValueRef::Decimal(text) => match text.split_once('.') {
                 Some((whole, zeros)) if zeros.bytes().all(|digit| digit == b'0') => {
                     whole.parse().ok()
                 }
@@ -42,7 +42,7 @@ impl Coerce<'_> for i64 {
 impl Coerce<'_> for i32 {
     const READABLE: &'static str = "an integer of 32 bits";
 
-    fn coerce(value: &Value) -> Option<i32> {
+    fn coerce(value: ValueRef<'_>) -> Option<i32> {
         i64::coerce(value)?.try_into().ok()
     }
 }
@@ -51,13 +51,13 @@ impl Coerce<'_> for i32 {
 impl Coerce<'_> for f64 {
     const READABLE: &'static str = "a number";
 
-    fn coerce(value: &Value) -> Option<f64> {
+    fn coerce(value: ValueRef<'_>) -> Option<f64> {
         let parsed = |text: &str| text.parse().ok().filter(|it: &f64| it.is_finite());
         match value {
-            Value::Float(it) => Some(*it),
-            Value::Int(it) => Some(*it as f64),
-            Value::Text(text) => parsed(text.trim()),
-            Value::Decimal(text) => parsed(text),
+            ValueRef::Float(it) => Some(it),
+            ValueRef::Int(it) => Some(it as f64),
+            ValueRef::Text(text) => parsed(text.trim()),
+            ValueRef::Decimal(text) => parsed(text),
             _ => None,
         }
     }
@@ -67,13 +67,13 @@ impl Coerce<'_> for f64 {
 impl Coerce<'_> for bool {
     const READABLE: &'static str = "a boolean";
 
-    fn coerce(value: &Value) -> Option<bool> {
+    fn coerce(value: ValueRef<'_>) -> Option<bool> {
         match value {
-            Value::Boolean(it) => Some(*it),
-            Value::Int(0) => Some(false),
-            Value::Int(1) => Some(true),
-            Value::Text(text) if text.trim().eq_ignore_ascii_case("true") => Some(true),
-            Value::Text(text) if text.trim().eq_ignore_ascii_case("false") => Some(false),
+            ValueRef::Boolean(it) => Some(it),
+            ValueRef::Int(0) => Some(false),
+            ValueRef::Int(1) => Some(true),
+            ValueRef::Text(text) if text.trim().eq_ignore_ascii_case("true") => Some(true),
+            ValueRef::Text(text) if text.trim().eq_ignore_ascii_case("false") => Some(false),
             _ => None,
         }
     }
@@ -83,12 +83,12 @@ impl Coerce<'_> for bool {
 impl<'a> Coerce<'a> for Cow<'a, str> {
     const READABLE: &'static str = "text";
 
-    fn coerce(value: &'a Value) -> Option<Cow<'a, str>> {
+    fn coerce(value: ValueRef<'a>) -> Option<Cow<'a, str>> {
         match value {
-            Value::Text(text) | Value::Decimal(text) => Some(Cow::Borrowed(text)),
-            Value::Int(it) => Some(it.to_string().into()),
-            Value::Float(it) => Some(it.to_string().into()),
-            Value::Boolean(it) => Some(it.to_string().into()),
+            ValueRef::Text(text) | ValueRef::Decimal(text) => Some(Cow::Borrowed(text)),
+            ValueRef::Int(it) => Some(it.to_string().into()),
+            ValueRef::Float(it) => Some(it.to_string().into()),
+            ValueRef::Boolean(it) => Some(it.to_string().into()),
             _ => None,
         }
     }
@@ -98,7 +98,7 @@ impl<'a> Coerce<'a> for Cow<'a, str> {
 impl Coerce<'_> for String {
     const READABLE: &'static str = "text";
 
-    fn coerce(value: &Value) -> Option<String> {
+    fn coerce(value: ValueRef<'_>) -> Option<String> {
         Cow::coerce(value).map(Cow::into_owned)
     }
 }
@@ -107,11 +107,11 @@ impl Coerce<'_> for String {
 impl Coerce<'_> for Timestamp {
     const READABLE: &'static str = "a timestamp, ISO 8601 text or milliseconds since 1970";
 
-    fn coerce(value: &Value) -> Option<Timestamp> {
+    fn coerce(value: ValueRef<'_>) -> Option<Timestamp> {
         match value {
-            Value::Date(days) => Some(Timestamp(i64::from(*days) * DAY_MICROS)),
-            Value::Text(text) => iso8601::parse(text.trim()),
-            Value::Int(millis) => millis.checked_mul(1000).map(Timestamp),
+            ValueRef::Date(days) => Some(Timestamp(i64::from(days) * DAY_MICROS)),
+            ValueRef::Text(text) => iso8601::parse(text.trim()),
+            ValueRef::Int(millis) => millis.checked_mul(1000).map(Timestamp),
             other => Timestamp::from_value(other),
         }
     }
@@ -129,45 +129,46 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Value;
 
     #[test]
     fn what_reads_as_a_type_is_taken() {
-        assert_eq!(i64::coerce(&Value::Text(" 7 ".into())), Some(7));
-        assert_eq!(i64::coerce(&Value::Decimal("-7.00".into())), Some(-7));
-        assert_eq!(i32::coerce(&Value::Float(3.0)), Some(3));
-        assert_eq!(f64::coerce(&Value::Text("1e3".into())), Some(1000.0));
-        assert_eq!(bool::coerce(&Value::Text("True".into())), Some(true));
-        assert_eq!(String::coerce(&Value::Int(5)), Some("5".into()));
+        assert_eq!(i64::coerce(ValueRef::Text(" 7 ")), Some(7));
+        assert_eq!(i64::coerce(ValueRef::Decimal("-7.00")), Some(-7));
+        assert_eq!(i32::coerce(ValueRef::Float(3.0)), Some(3));
+        assert_eq!(f64::coerce(ValueRef::Text("1e3")), Some(1000.0));
+        assert_eq!(bool::coerce(ValueRef::Text("True")), Some(true));
+        assert_eq!(String::coerce(ValueRef::Int(5)), Some("5".into()));
         let at = Timestamp(1_000_000);
-        assert_eq!(Timestamp::coerce(&Value::Int(1000)), Some(at));
-        let text = Value::Text("1970-01-01T00:00:01Z".into());
-        assert_eq!(Timestamp::coerce(&text), Some(at));
+        assert_eq!(Timestamp::coerce(ValueRef::Int(1000)), Some(at));
+        let text = ValueRef::Text("1970-01-01T00:00:01Z");
+        assert_eq!(Timestamp::coerce(text), Some(at));
     }
 
     #[test]
     fn what_would_lose_something_is_not() {
-        assert_eq!(i64::coerce(&Value::Float(1.5)), None);
-        assert_eq!(i64::coerce(&Value::Float(1e300)), None);
-        assert_eq!(i64::coerce(&Value::Float(f64::NAN)), None);
-        assert_eq!(i64::coerce(&Value::Decimal("1.01".into())), None);
-        assert_eq!(i32::coerce(&Value::Int(1 << 31)), None);
-        assert_eq!(f64::coerce(&Value::Text("inf".into())), None);
-        assert_eq!(bool::coerce(&Value::Int(2)), None);
-        assert_eq!(String::coerce(&Value::Json("{}".into())), None);
-        assert_eq!(Timestamp::coerce(&Value::Int(i64::MAX)), None);
+        assert_eq!(i64::coerce(ValueRef::Float(1.5)), None);
+        assert_eq!(i64::coerce(ValueRef::Float(1e300)), None);
+        assert_eq!(i64::coerce(ValueRef::Float(f64::NAN)), None);
+        assert_eq!(i64::coerce(ValueRef::Decimal("1.01")), None);
+        assert_eq!(i32::coerce(ValueRef::Int(1 << 31)), None);
+        assert_eq!(f64::coerce(ValueRef::Text("inf")), None);
+        assert_eq!(bool::coerce(ValueRef::Int(2)), None);
+        assert_eq!(String::coerce(ValueRef::Json("{}")), None);
+        assert_eq!(Timestamp::coerce(ValueRef::Int(i64::MAX)), None);
     }
 
     proptest! {
         #[test]
         fn a_number_comes_back_from_its_text(it in any::<i64>()) {
-            let text = Value::from(String::coerce(&Value::Int(it)));
-            prop_assert_eq!(i64::coerce(&text), Some(it));
+            let text = Value::from(String::coerce(ValueRef::Int(it)));
+            prop_assert_eq!(i64::coerce((&text).into()), Some(it));
         }
 
         #[test]
         fn a_float_comes_back_from_its_text(it in proptest::num::f64::NORMAL) {
-            let text = Value::from(String::coerce(&Value::Float(it)));
-            prop_assert_eq!(f64::coerce(&text), Some(it));
+            let text = Value::from(String::coerce(ValueRef::Float(it)));
+            prop_assert_eq!(f64::coerce((&text).into()), Some(it));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::bindings::exports::ferrule::transform::plugin::{
     Batch, ConfigError, Description, Emission, Reply,
 };
 use crate::bindings::ferrule::transform::data;
-use crate::output::Shapes;
+use crate::output::Made;
 use crate::record::View;
 use crate::{Config, Outcome, Tick, Transform, log, state};
 
@@ -63,45 +63,30 @@ pub fn describe<T: Transform>() -> Description {
 /// One outcome for each record of the batch.
 pub fn apply<T: Transform>(plugin: &mut T, batch: &Batch) -> Reply {
     let view = View::new(batch, T::FIELDS);
-    let mut shapes = Shapes::after(batch.shapes.len());
+    let mut made = Made::after(batch.pool.shapes.len());
     state::begin(batch.records.iter().filter_map(|it| it.timestamp).max());
     let records: Vec<_> = view.records().collect();
     let results = plugin.apply_batch(&records);
-    let mut outcomes = Vec::with_capacity(results.len());
     // Too few results, or too many, are for the worker to refuse.
-    for (at, result) in results.into_iter().enumerate() {
+    let outcomes = results.into_iter().enumerate().map(|(at, result)| {
         let to = batch.records.get(at).map(|record| (record.offset, at));
-        outcomes.push(match result {
+        match result {
             Ok(Outcome::Keep) => data::Outcome::Keep,
             Ok(Outcome::Drop) => data::Outcome::Drop,
-            Ok(Outcome::Replace(records)) => data::Outcome::Replace(
-                records
-                    .into_iter()
-                    .map(|record| shapes.record(record, to))
-                    .collect(),
-            ),
+            Ok(Outcome::Replace(records)) => data::Outcome::Replace(made.add(records, to)),
             Err(failure) => data::Outcome::Fail(failure),
-        });
-    }
-    Reply {
-        shapes: shapes.made(),
-        outcomes,
-    }
+        }
+    });
+    let outcomes = outcomes.collect();
+    made.reply(outcomes)
 }
 
 /// What the plugin emits at a tick.
 pub fn tick<T: Transform>(plugin: &mut T, tick: Tick<'_>) -> Emission {
-    let mut shapes = Shapes::after(0);
+    let mut made = Made::after(0);
     state::begin(None);
-    let records = plugin
-        .tick(tick)
-        .into_iter()
-        .map(|record| shapes.record(record, None))
-        .collect();
-    Emission {
-        shapes: shapes.made(),
-        records,
-    }
+    made.add(plugin.tick(tick), None);
+    made.emission()
 }
 
 /// A panic becomes a trap, which says nothing; its message goes to the log first.

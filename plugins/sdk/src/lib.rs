@@ -51,6 +51,7 @@ pub mod iso8601;
 pub mod log;
 pub mod metrics;
 mod output;
+mod pool;
 mod record;
 mod row;
 pub mod state;
@@ -61,7 +62,7 @@ mod value;
 pub use bindings::exports::ferrule::transform::plugin::{
     ConfigError, ConfigKey, ConfigType, Description, Importance, Parts, Validator,
 };
-pub use bindings::ferrule::transform::data::{Failure, Header, Kind, Value};
+pub use bindings::ferrule::transform::data::{Failure, Kind};
 pub use coerce::Coerce;
 pub use config::{Config, ConfigErrors};
 pub use output::{OutPayload, OutRecord, OutRow, Outcome, RowShape};
@@ -69,7 +70,7 @@ pub use record::{Column, Field, Payload, Record, Row};
 #[doc(hidden)]
 pub use row::present;
 pub use row::{FromRow, Rows, ToRow};
-pub use value::{FromValue, Json, JsonText, OfKind, Timestamp, kind_of};
+pub use value::{FromValue, Header, Json, JsonText, OfKind, Timestamp, Value, ValueRef, kind_of};
 
 /// What [`Transform::apply`] returns: an [`Outcome`], or the [`Failure`] that makes the record an
 /// errant one.

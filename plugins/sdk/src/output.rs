@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::bindings::ferrule::transform::data::{self, Shape};
+use crate::bindings::ferrule::transform::data::{self, Pool, Shape, Span};
 use crate::record::{Origin, Part};
 use crate::value::OfKind;
 use crate::{Header, Kind, Value};
@@ -222,41 +222,75 @@ impl RowShape {
     }
 }
 
-/// The shapes of a reply, each once.
-pub(crate) struct Shapes {
+/// The records of a reply, in their order, and what they point into.
+pub(crate) struct Made {
     /// How many shapes the batch itself has.
     base: usize,
-    made: Vec<RowShape>,
+    /// The shapes of the reply, each once.
+    shapes: Vec<RowShape>,
+    records: Vec<data::OutRecord>,
+    sources: Vec<i32>,
+    /// The sources of the last edited row: those of the next are mostly the same.
+    last: Span,
+    pool: Pool,
 }
 
-impl Shapes {
-    pub(crate) fn after(base: usize) -> Shapes {
-        Shapes {
+impl Made {
+    pub(crate) fn after(base: usize) -> Made {
+        Made {
             base,
-            made: Vec::new(),
+            shapes: Vec::new(),
+            records: Vec::new(),
+            sources: Vec::new(),
+            last: Span::of(0, 0),
+            pool: Pool::EMPTY,
         }
     }
 
-    pub(crate) fn made(self) -> Vec<Shape> {
-        self.made
-            .into_iter()
-            .map(|shape| Rc::unwrap_or_clone(shape.0))
-            .collect()
+    /// Adds these records of the answer to the record of this offset and place; a tick answers to
+    /// none. How many they are.
+    pub(crate) fn add(&mut self, records: Vec<OutRecord>, to: Option<(i64, usize)>) -> u32 {
+        let count = Span::of(0, records.len()).len;
+        for record in records {
+            let key = record.key.map(|key| self.payload(key, Part::Key, to));
+            let value = record
+                .value
+                .map(|value| self.payload(value, Part::Value, to));
+            let pool = &mut self.pool;
+            self.records.push(data::OutRecord {
+                topic: record.topic.map(|topic| pool.add_text(&topic)),
+                timestamp: record.timestamp,
+                key,
+                value,
+                headers: record.headers.map(|headers| pool.add_headers(&headers)),
+            });
+        }
+        count
     }
 
-    /// A record of the answer to the record of this offset and place; a tick answers to none.
-    pub(crate) fn record(
-        &mut self,
-        record: OutRecord,
-        to: Option<(i64, usize)>,
-    ) -> data::OutRecord {
-        let mut payload = |part, payload| self.payload(payload, part, to);
-        data::OutRecord {
-            topic: record.topic,
-            timestamp: record.timestamp,
-            key: record.key.map(|key| payload(Part::Key, key)),
-            value: record.value.map(|value| payload(Part::Value, value)),
-            headers: record.headers,
+    /// The reply with these outcomes.
+    pub(crate) fn reply(mut self, outcomes: Vec<data::Outcome>) -> data::Reply {
+        data::Reply {
+            outcomes,
+            records: std::mem::take(&mut self.records),
+            sources: std::mem::take(&mut self.sources),
+            pool: self.pool(),
+        }
+    }
+
+    /// What a tick makes.
+    pub(crate) fn emission(mut self) -> data::Emission {
+        data::Emission {
+            records: std::mem::take(&mut self.records),
+            pool: self.pool(),
+        }
+    }
+
+    fn pool(self) -> Pool {
+        let shapes = self.shapes.into_iter();
+        Pool {
+            shapes: shapes.map(|shape| Rc::unwrap_or_clone(shape.0)).collect(),
+            ..self.pool
         }
     }
 
@@ -267,38 +301,47 @@ impl Shapes {
         to: Option<(i64, usize)>,
     ) -> data::OutPayload {
         let row = match payload {
-            OutPayload::Scalar(value) => return data::OutPayload::Scalar(value),
+            OutPayload::Scalar(value) => {
+                return data::OutPayload::Scalar(self.pool.add((&value).into()));
+            }
             OutPayload::Row(row) => row,
         };
         let shape = match row.shape {
             ShapeOf::Input(index) => index,
             ShapeOf::Made(shape) => self.index_of(shape),
         };
-        let values = row.values;
+        let first = self.pool.add_row(row.values.iter().map(Into::into));
         let Some(Taken { origin, sources }) = row.taken else {
-            return data::OutPayload::Row(data::Row { shape, values });
+            return data::OutPayload::Row(data::Row { shape, first });
         };
         let own = to.map(|(offset, at)| Origin { offset, at, part });
         assert!(own == Some(origin), "the row is of another record or part");
         data::OutPayload::Edited(data::EditedRow {
             shape,
-            sources,
-            values,
+            sources: self.sources_at(&sources),
+            first,
         })
+    }
+
+    fn sources_at(&mut self, sources: &[i32]) -> u32 {
+        let Span { start, len } = self.last;
+        if self.sources[start as usize..][..len as usize] != *sources {
+            self.last = Span::of(self.sources.len(), sources.len());
+            self.sources.extend_from_slice(sources);
+        }
+        self.last.start
     }
 
     fn index_of(&mut self, shape: RowShape) -> u32 {
         // The same shape is nearly always the same allocation; comparing fields is the fallback
         // for a plugin that makes its shape anew for each record.
-        let known = self
-            .made
-            .iter()
-            .position(|known| Rc::ptr_eq(&known.0, &shape.0));
-        let known = known.or_else(|| self.made.iter().position(|known| *known == shape));
+        let mut shapes = self.shapes.iter();
+        let known = shapes.position(|known| Rc::ptr_eq(&known.0, &shape.0));
+        let known = known.or_else(|| self.shapes.iter().position(|known| *known == shape));
         let place = known.unwrap_or_else(|| {
-            self.made.push(shape);
-            self.made.len() - 1
+            self.shapes.push(shape);
+            self.shapes.len() - 1
         });
-        u32::try_from(self.base + place).unwrap_or_else(|_| panic!("too many shapes in one reply"))
+        Span::of(self.base + place, 0).start
     }
 }

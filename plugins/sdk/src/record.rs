@@ -1,10 +1,10 @@
 //! The input as a plugin sees it: records, rows, fields.
 
-use crate::bindings::ferrule::transform::data::{self, Batch, InRecord, Shape};
+use crate::bindings::ferrule::transform::data::{self, Batch, InRecord, Pool, Shape};
 use crate::coerce::Coerce;
 use crate::output::{OutRow, RowShape};
 use crate::value::FromValue;
-use crate::{Failure, FromRow, Header, Result, Value};
+use crate::{Failure, FromRow, Result, Value, ValueRef};
 
 use sealed::Place as _;
 
@@ -54,7 +54,7 @@ impl<'a> View<'a> {
         };
         View {
             batch,
-            layouts: batch.shapes.iter().map(layout).collect(),
+            layouts: batch.pool.shapes.iter().map(layout).collect(),
         }
     }
 
@@ -107,12 +107,12 @@ impl<'a> Record<'a> {
 
     /// The key; null unless the description reads keys.
     pub fn key(&self) -> Payload<'a> {
-        self.payload(&self.record.key, Part::Key)
+        self.payload(self.record.key, Part::Key)
     }
 
     /// The value.
     pub fn value(&self) -> Payload<'a> {
-        self.payload(&self.record.value, Part::Value)
+        self.payload(self.record.value, Part::Value)
     }
 
     /// The value as a row, or a failure.
@@ -123,29 +123,37 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The headers; none unless the description reads them.
-    pub fn headers(&self) -> &'a [Header] {
-        self.record.headers.as_deref().unwrap_or_default()
+    /// Names and values of the headers; none unless the description reads them.
+    pub fn headers(&self) -> impl DoubleEndedIterator<Item = (&'a str, ValueRef<'a>)> + use<'a> {
+        let pool = self.pool();
+        let headers = pool.headers_of(self.record.headers).iter();
+        headers.map(|header| (pool.text(header.name), pool.value(header.value)))
     }
 
     /// The value of the last header of this name.
-    pub fn header(&self, name: &str) -> Option<&'a Value> {
-        self.headers()
-            .iter()
-            .rev()
-            .find(|header| header.name == name)
-            .map(|header| &header.value)
+    pub fn header(&self, name: &str) -> Option<ValueRef<'a>> {
+        let mut headers = self.headers().rev();
+        headers.find_map(|(other, value)| (other == name).then_some(value))
     }
 
-    fn payload(&self, payload: &'a data::Payload, part: Part) -> Payload<'a> {
+    fn pool(&self) -> &'a Pool {
+        &self.view.batch.pool
+    }
+
+    fn payload(&self, payload: data::Payload, part: Part) -> Payload<'a> {
         match payload {
-            data::Payload::Scalar(value) => Payload::Scalar(value),
-            data::Payload::Row(row) => Payload::Row(Row {
-                layout: &self.view.layouts[row.shape as usize],
-                row,
-                record: *self,
-                part,
-            }),
+            data::Payload::Scalar(value) => Payload::Scalar(self.pool().value(value)),
+            data::Payload::Row(row) => {
+                let layout = &self.view.layouts[row.shape as usize];
+                let fields = layout.shape.fields.len();
+                Payload::Row(Row {
+                    layout,
+                    shape: row.shape,
+                    values: self.pool().values_of(row, fields),
+                    record: *self,
+                    part,
+                })
+            }
         }
     }
 }
@@ -154,7 +162,7 @@ impl<'a> Record<'a> {
 #[derive(Clone, Copy)]
 pub enum Payload<'a> {
     /// A single value; null for a tombstone or no key.
-    Scalar(&'a Value),
+    Scalar(ValueRef<'a>),
     /// A struct or a JSON object.
     Row(Row<'a>),
 }
@@ -163,22 +171,24 @@ pub enum Payload<'a> {
 #[derive(Clone, Copy)]
 pub struct Row<'a> {
     layout: &'a Layout<'a>,
-    row: &'a data::Row,
+    shape: u32,
+    values: &'a [data::Value],
     record: Record<'a>,
     part: Part,
 }
 
 impl<'a> Row<'a> {
     /// The value of a field, null too; none if the row has no such field.
-    pub fn value(&self, column: impl Column) -> Option<&'a Value> {
-        self.row.values.get(column.place(self)?)
+    pub fn value(&self, column: impl Column) -> Option<ValueRef<'a>> {
+        let value = self.values.get(column.place(self)?)?;
+        Some(self.record.pool().value(*value))
     }
 
     /// The value of a field as a Rust type; none if it is absent or null. A value of another kind
     /// is a failure that names the field.
     pub fn optional<T: FromValue<'a>>(&self, column: impl Column) -> Result<Option<T>> {
         match self.value(column) {
-            None | Some(Value::Null) => Ok(None),
+            None | Some(ValueRef::Null) => Ok(None),
             Some(value) => match T::from_value(value) {
                 Some(it) => Ok(Some(it)),
                 None => Err(mismatch(column.name(), T::EXPECTED, value)),
@@ -198,7 +208,7 @@ impl<'a> Row<'a> {
     /// null. A value that does not read as the type is a failure that names the field.
     pub fn coerced<T: Coerce<'a>>(&self, column: impl Column) -> Result<Option<T>> {
         match self.value(column) {
-            None | Some(Value::Null) => Ok(None),
+            None | Some(ValueRef::Null) => Ok(None),
             Some(value) => match T::coerce(value) {
                 Some(it) => Ok(Some(it)),
                 None => Err(unreadable(column.name(), T::READABLE, value)),
@@ -212,11 +222,10 @@ impl<'a> Row<'a> {
     }
 
     /// Names and values, in the order of the shape.
-    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
-        let fields = self.layout.shape.fields.iter();
-        fields
-            .map(|field| field.name.as_str())
-            .zip(&self.row.values)
+    pub fn fields(&self) -> impl Iterator<Item = (&'a str, ValueRef<'a>)> + use<'a> {
+        let pool = self.record.pool();
+        let fields = self.layout.shape.fields.iter().zip(self.values);
+        fields.map(|(field, value)| (field.name.as_str(), pool.value(*value)))
     }
 
     /// The name of the row's schema, where it has one.
@@ -237,7 +246,7 @@ impl<'a> Row<'a> {
     /// rest stays what it is. A field that the row does not have is a failure that names it.
     pub fn with(&self, values: impl IntoIterator<Item = (&'a str, Value)>) -> Result<OutRow> {
         // A shape has fewer fields than an i32 counts.
-        let mut sources: Vec<i32> = (0..self.row.values.len() as i32).collect();
+        let mut sources: Vec<i32> = (0..self.values.len() as i32).collect();
         let mut set: Vec<(usize, Value)> = Vec::new();
         for (name, value) in values {
             let place = name.place(self).filter(|place| *place < sources.len());
@@ -249,7 +258,7 @@ impl<'a> Row<'a> {
             }
         }
         let set = set.into_iter().map(|(_, value)| value).collect();
-        Ok(OutRow::edited(self.row.shape, self.origin(), sources, set))
+        Ok(OutRow::edited(self.shape, self.origin(), sources, set))
     }
 
     /// A row of another shape: what is named here is set, and the other fields are those of this row
@@ -285,7 +294,7 @@ impl<'a> Row<'a> {
 }
 
 #[cold]
-fn mismatch(name: &str, expected: &str, value: &Value) -> Failure {
+fn mismatch(name: &str, expected: &str, value: ValueRef<'_>) -> Failure {
     Failure::at(
         name,
         format_args!("must be {expected}, not {}", crate::kind_of(value)),
@@ -293,9 +302,9 @@ fn mismatch(name: &str, expected: &str, value: &Value) -> Failure {
 }
 
 #[cold]
-fn unreadable(name: &str, readable: &str, value: &Value) -> Failure {
+fn unreadable(name: &str, readable: &str, value: ValueRef<'_>) -> Failure {
     let reason = match value {
-        Value::Text(_) => format!("must be {readable}, not other text"),
+        ValueRef::Text(_) => format!("must be {readable}, not other text"),
         value => format!("must be {readable}, not {}", crate::kind_of(value)),
     };
     Failure::at(name, reason)

@@ -28,9 +28,9 @@
 mod content;
 mod world;
 
-use crate::bindings::ferrule::transform::data::{self, Batch, InRecord, Shape};
+use crate::bindings::ferrule::transform::data::{self, Batch, InRecord, Pool};
 use crate::{Config, ConfigErrors, Header, Tick, Transform, Value, glue};
-use content::{answer, made, payload};
+use content::{Reply, payload};
 
 pub use content::{Answer, Content, Made};
 pub(crate) use world::store;
@@ -195,63 +195,72 @@ impl<T: Transform> Runner<T> {
             now,
         };
         let emission = glue::tick(&mut self.plugin, tick);
-        emission
-            .records
-            .into_iter()
-            .map(|record| made(record, None, &emission.shapes))
-            .collect()
+        let reply = Reply {
+            shapes: &[],
+            sources: &[],
+            pool: &emission.pool,
+        };
+        let records = emission.records.into_iter();
+        records.map(|record| reply.made(record, None)).collect()
     }
 
     fn apply(&mut self, records: impl IntoIterator<Item = Input>) -> Vec<Answer> {
-        let mut shapes = Vec::new();
-        let records = records.into_iter().map(|input| {
-            let offset = self.next_offset;
-            self.next_offset += 1;
-            InRecord {
-                offset,
-                timestamp: input.timestamp.or(Some(offset)),
-                key: payload(input.key, &mut shapes),
-                value: payload(input.value, &mut shapes),
-                headers: Some(input.headers).filter(|headers| !headers.is_empty()),
-            }
-        });
-        let records: Vec<_> = records.collect();
-        world(|world| {
-            world.turn_to(&self.topic, self.partition);
-            world.begin(records.iter().filter_map(|record| record.timestamp).max());
-        });
-        let seen = records.iter().map(|record| self.seen(record, &shapes));
+        let inputs: Vec<_> = records.into_iter().collect();
+        let mut pool = Pool::EMPTY;
+        let first = self.next_offset;
+        let records = (first..).zip(&inputs);
+        let records = records.map(|(offset, input)| self.record(offset, input, &mut pool));
         let batch = Batch {
+            records: records.collect(),
             topic: self.topic.clone(),
             partition: self.partition,
-            records: seen.collect(),
-            shapes,
+            pool,
         };
-        let reply = glue::apply(&mut self.plugin, &batch);
+        self.next_offset += inputs.len() as i64;
+        let timestamps = batch.records.iter().filter_map(|record| record.timestamp);
+        world(|world| {
+            world.turn_to(&self.topic, self.partition);
+            world.begin(timestamps.max());
+        });
+        let made = glue::apply(&mut self.plugin, &batch);
         world(World::end);
+        let reply = Reply {
+            shapes: &batch.pool.shapes,
+            sources: &made.sources,
+            pool: &made.pool,
+        };
         assert_eq!(
-            reply.outcomes.len(),
-            batch.records.len(),
+            made.outcomes.len(),
+            inputs.len(),
             "one outcome for each record"
         );
-        let shapes = [batch.shapes, reply.shapes].concat();
-        let outcomes = records.iter().zip(reply.outcomes);
-        outcomes
-            .map(|(record, outcome)| answer(outcome, record, &shapes))
-            .collect()
+        let mut records = made.records.into_iter();
+        let answers = made.outcomes.into_iter().zip(&inputs);
+        let answers = answers.map(|(outcome, Input { key, value, .. })| match outcome {
+            data::Outcome::Keep => Answer::Keep,
+            data::Outcome::Drop => Answer::Drop,
+            data::Outcome::Replace(count) => {
+                let records = records.by_ref().take(count as usize);
+                let made = records.map(|record| reply.made(record, Some((key, value))));
+                Answer::Replace(made.collect())
+            }
+            data::Outcome::Fail(failure) => Answer::Fail(failure),
+        });
+        let answers = answers.collect();
+        assert_eq!(records.len(), 0, "each record belongs to an outcome");
+        answers
     }
 
-    /// The record without the fields that the description does not name.
-    fn seen(&self, record: &InRecord, shapes: &[Shape]) -> InRecord {
-        let mut seen = record.clone();
-        if let (data::Payload::Row(row), Some(named)) = (&mut seen.value, &self.fields) {
-            let fields = &shapes[row.shape as usize].fields;
-            for (field, value) in fields.iter().zip(&mut row.values) {
-                if !named.contains(&field.name) {
-                    *value = Value::Null;
-                }
-            }
+    /// The record as the plugin sees it.
+    fn record(&self, offset: i64, input: &Input, pool: &mut Pool) -> InRecord {
+        let named = self.fields.as_ref();
+        let sees = |name: &str| named.is_none_or(|named| named.iter().any(|field| field == name));
+        InRecord {
+            offset,
+            timestamp: input.timestamp.or(Some(offset)),
+            key: payload(&input.key, |_| true, pool),
+            value: payload(&input.value, sees, pool),
+            headers: pool.add_headers(&input.headers),
         }
-        seen
     }
 }

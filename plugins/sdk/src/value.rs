@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use crate::{Failure, Kind, Value};
+use crate::{Failure, Kind};
 
 impl Failure {
     /// A record that cannot be used. The reason never tells a value of the record.
@@ -23,20 +23,110 @@ impl Failure {
     }
 }
 
+/// A value that a plugin makes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// True or false.
+    Boolean(bool),
+    /// An integer of up to 64 bits.
+    Int(i64),
+    /// A float of up to 64 bits.
+    Float(f64),
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A decimal number in plain notation, such as `-12.340`: the digits after the point are its
+    /// scale.
+    Decimal(String),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Microseconds since midnight.
+    Time(i64),
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    Timestamp(i64),
+    /// What is nested, as JSON text.
+    Json(String),
+}
+
+/// A value of a record, as [`Value`]; its text stands in the batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "those of Value")]
+pub enum ValueRef<'a> {
+    Null,
+    Boolean(bool),
+    Int(i64),
+    Float(f64),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+    Decimal(&'a str),
+    Date(i32),
+    Time(i64),
+    Timestamp(i64),
+    Json(&'a str),
+}
+
+impl<'a> From<&'a Value> for ValueRef<'a> {
+    fn from(it: &'a Value) -> ValueRef<'a> {
+        match it {
+            Value::Null => ValueRef::Null,
+            Value::Boolean(it) => ValueRef::Boolean(*it),
+            Value::Int(it) => ValueRef::Int(*it),
+            Value::Float(it) => ValueRef::Float(*it),
+            Value::Text(it) => ValueRef::Text(it),
+            Value::Bytes(it) => ValueRef::Bytes(it),
+            Value::Decimal(it) => ValueRef::Decimal(it),
+            Value::Date(it) => ValueRef::Date(*it),
+            Value::Time(it) => ValueRef::Time(*it),
+            Value::Timestamp(it) => ValueRef::Timestamp(*it),
+            Value::Json(it) => ValueRef::Json(it),
+        }
+    }
+}
+
+impl From<ValueRef<'_>> for Value {
+    fn from(it: ValueRef<'_>) -> Value {
+        match it {
+            ValueRef::Null => Value::Null,
+            ValueRef::Boolean(it) => Value::Boolean(it),
+            ValueRef::Int(it) => Value::Int(it),
+            ValueRef::Float(it) => Value::Float(it),
+            ValueRef::Text(it) => Value::Text(it.to_owned()),
+            ValueRef::Bytes(it) => Value::Bytes(it.to_owned()),
+            ValueRef::Decimal(it) => Value::Decimal(it.to_owned()),
+            ValueRef::Date(it) => Value::Date(it),
+            ValueRef::Time(it) => Value::Time(it),
+            ValueRef::Timestamp(it) => Value::Timestamp(it),
+            ValueRef::Json(it) => Value::Json(it.to_owned()),
+        }
+    }
+}
+
+/// A header that a plugin makes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// Its name, which others of the record may have too.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+}
+
 /// What kind of value this is, for the text of a failure.
-pub fn kind_of(value: &Value) -> &'static str {
+pub fn kind_of(value: ValueRef<'_>) -> &'static str {
     match value {
-        Value::Null => "null",
-        Value::Boolean(_) => "a boolean",
-        Value::Int(_) => "an integer",
-        Value::Float(_) => "a float",
-        Value::Text(_) => "text",
-        Value::Bytes(_) => "bytes",
-        Value::Decimal(_) => "a decimal",
-        Value::Date(_) => "a date",
-        Value::Time(_) => "a time",
-        Value::Timestamp(_) => "a timestamp",
-        Value::Json(_) => "nested data",
+        ValueRef::Null => "null",
+        ValueRef::Boolean(_) => "a boolean",
+        ValueRef::Int(_) => "an integer",
+        ValueRef::Float(_) => "a float",
+        ValueRef::Text(_) => "text",
+        ValueRef::Bytes(_) => "bytes",
+        ValueRef::Decimal(_) => "a decimal",
+        ValueRef::Date(_) => "a date",
+        ValueRef::Time(_) => "a time",
+        ValueRef::Timestamp(_) => "a timestamp",
+        ValueRef::Json(_) => "nested data",
     }
 }
 
@@ -46,7 +136,7 @@ pub trait FromValue<'a>: Sized {
     const EXPECTED: &'static str;
 
     /// The value as this type, if it is of its kind. Nothing is parsed and nothing is rounded.
-    fn from_value(value: &'a Value) -> Option<Self>;
+    fn from_value(value: ValueRef<'a>) -> Option<Self>;
 }
 
 /// JSON text of what is nested.
@@ -66,7 +156,7 @@ macro_rules! from_value {
         impl<'a> FromValue<'a> for $type {
             const EXPECTED: &'static str = $expected;
 
-            fn from_value(value: &'a Value) -> Option<Self> {
+            fn from_value(value: ValueRef<'a>) -> Option<Self> {
                 match value {
                     $($pattern $(if $guard)? => Some($value),)+
                     _ => None,
@@ -77,23 +167,23 @@ macro_rules! from_value {
 }
 
 from_value! {
-    bool, "a boolean", Value::Boolean(it) => *it;
-    i64, "an integer", Value::Int(it) => *it;
-    f64, "a number", Value::Float(it) => *it, Value::Int(it) if exact(*it) => *it as f64;
-    i32, "an integer of 32 bits", Value::Int(it) if i32::try_from(*it).is_ok() => *it as i32;
-    &'a str, "text", Value::Text(it) => it;
-    String, "text", Value::Text(it) => it.clone();
-    Cow<'a, str>, "text", Value::Text(it) => Cow::Borrowed(it);
-    &'a [u8], "bytes", Value::Bytes(it) => it;
-    Json<'a>, "nested data", Value::Json(it) => Json(it);
-    Vec<u8>, "bytes", Value::Bytes(it) => it.clone();
-    Timestamp, "a timestamp", Value::Timestamp(it) => Timestamp(*it);
+    bool, "a boolean", ValueRef::Boolean(it) => it;
+    i64, "an integer", ValueRef::Int(it) => it;
+    f64, "a number", ValueRef::Float(it) => it, ValueRef::Int(it) if exact(it) => it as f64;
+    i32, "an integer of 32 bits", ValueRef::Int(it) if i32::try_from(it).is_ok() => it as i32;
+    &'a str, "text", ValueRef::Text(it) => it;
+    String, "text", ValueRef::Text(it) => it.to_owned();
+    Cow<'a, str>, "text", ValueRef::Text(it) => Cow::Borrowed(it);
+    &'a [u8], "bytes", ValueRef::Bytes(it) => it;
+    Json<'a>, "nested data", ValueRef::Json(it) => Json(it);
+    Vec<u8>, "bytes", ValueRef::Bytes(it) => it.to_owned();
+    Timestamp, "a timestamp", ValueRef::Timestamp(it) => Timestamp(it);
 }
 
-impl<'a> FromValue<'a> for &'a Value {
+impl<'a> FromValue<'a> for ValueRef<'a> {
     const EXPECTED: &'static str = "a value";
 
-    fn from_value(value: &'a Value) -> Option<Self> {
+    fn from_value(value: ValueRef<'a>) -> Option<Self> {
         Some(value)
     }
 }
@@ -175,12 +265,12 @@ mod tests {
     #[test]
     fn an_integer_is_a_number_only_where_nothing_is_lost() {
         assert_eq!(
-            f64::from_value(&Value::Int(1 << 53)),
+            f64::from_value(ValueRef::Int(1 << 53)),
             Some(9_007_199_254_740_992.0)
         );
-        assert_eq!(f64::from_value(&Value::Int((1 << 53) + 1)), None);
-        assert_eq!(f64::from_value(&Value::Int(i64::MIN)), None);
-        assert_eq!(f64::from_value(&Value::Text("1".into())), None);
+        assert_eq!(f64::from_value(ValueRef::Int((1 << 53) + 1)), None);
+        assert_eq!(f64::from_value(ValueRef::Int(i64::MIN)), None);
+        assert_eq!(f64::from_value(ValueRef::Text("1")), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use ferrule_plugin::bindings::ferrule::transform::data;
 use ferrule_plugin::testing::{Answer, Input, Runner};
 use ferrule_plugin::{
     Config, ConfigErrors, Description, Kind, OutRecord, Outcome, Parts, Payload, Record, RowShape,
-    Transform, Value,
+    Transform, Value, ValueRef,
 };
 
 struct Edit {
@@ -49,7 +49,7 @@ impl Edit {
             "enriched" => row.reshaped(&self.shape, [("new", "x".into())])?,
             "unknown" => row.reshaped(&self.shape, [("b", "x".into())])?,
             // Null, because it is not among the fields that are read.
-            "unread" if row.value("a") != Some(&Value::Null) => return Ok(Outcome::Drop),
+            "unread" if row.value("a") != Some(ValueRef::Null) => return Ok(Outcome::Drop),
             "unread" => return Ok(Outcome::Keep),
             "foreign" => first.row()?.with([])?,
             _ => {
@@ -143,24 +143,28 @@ fn the_row_of_another_record_of_the_same_offset_is_refused() {
         kind: Kind::Any,
         optional: true,
     };
-    let record = |command: &str| data::InRecord {
-        offset: 7,
-        timestamp: None,
-        key: data::Payload::Scalar(Value::Null),
-        value: data::Payload::Row(data::Row {
-            shape: 0,
-            values: vec![command.into()],
-        }),
-        headers: None,
-    };
-    let batch = data::Batch {
-        topic: "topic".to_owned(),
-        partition: 0,
+    let mut pool = data::Pool {
         shapes: vec![data::Shape {
             name: None,
             fields: vec![field("cmd")],
         }],
+        ..data::Pool::EMPTY
+    };
+    let mut record = |command: &str| data::InRecord {
+        offset: 7,
+        timestamp: None,
+        key: data::Payload::Scalar(data::Value::Null),
+        value: data::Payload::Row(data::Row {
+            shape: 0,
+            first: pool.add_row([ValueRef::Text(command)]),
+        }),
+        headers: data::Span::of(0, 0),
+    };
+    let batch = data::Batch {
+        topic: "topic".to_owned(),
+        partition: 0,
         records: vec![record("unread"), record("foreign")],
+        pool,
     };
     let shape = RowShape::new("out");
     ferrule_plugin::glue::apply(&mut Edit { shape }, &batch);

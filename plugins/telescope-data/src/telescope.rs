@@ -1,6 +1,6 @@
 //! The rules for telescope records. The lengths are those of the columns of `telescope_data_raw`.
 
-use ferrule_plugin::{Failure, Result, Row, Value, kind_of};
+use ferrule_plugin::{Failure, Result, Row, ValueRef, kind_of};
 
 ferrule_plugin::fields! {
     /// What the rules look at.
@@ -52,12 +52,12 @@ fn sequence_number(number: i64) -> Result<()> {
     Ok(())
 }
 
-fn timestamp(rules: &Rules, timestamp: Option<&Value>) -> Result<()> {
+fn timestamp(rules: &Rules, timestamp: Option<ValueRef<'_>>) -> Result<()> {
     let fail = |reason: &dyn std::fmt::Display| Err(Failure::at("timestamp", reason));
     let at = match timestamp {
-        None | Some(Value::Null) => return fail(&"is required"),
-        Some(Value::Int(at)) => *at,
-        Some(Value::Timestamp(micros)) => micros.div_euclid(1000),
+        None | Some(ValueRef::Null) => return fail(&"is required"),
+        Some(ValueRef::Int(at)) => at,
+        Some(ValueRef::Timestamp(micros)) => micros.div_euclid(1000),
         Some(other) => {
             return fail(&format_args!(
                 "must be an integer or a timestamp, not {}",

@@ -72,6 +72,18 @@ pub(crate) enum Command {
     BadWidth,
     /// `bad-kind`: text in a field of integers.
     BadKind,
+    /// `bad-span`: a text past all bytes.
+    BadSpan,
+    /// `bad-text`: one that ends within a character.
+    BadText,
+    /// `bad-order`: two of the record itself, the values of the second before those of the first.
+    BadOrder,
+    /// `one-record-less`: than the outcome names.
+    OneRecordLess,
+    /// `echo:N`: that many records whose value is the same 64 KiB of text.
+    Echo(u64),
+    /// `wide:N`: that many rows of 1024 fields that have their sources in common.
+    Wide(u64),
     /// `state`: writes until it is full.
     State,
     /// `state-forever`: writes without end, full or not.
@@ -125,6 +137,12 @@ impl FromStr for Command {
             "bad-source" => Command::BadSource,
             "bad-width" => Command::BadWidth,
             "bad-kind" => Command::BadKind,
+            "bad-span" => Command::BadSpan,
+            "bad-text" => Command::BadText,
+            "bad-order" => Command::BadOrder,
+            "one-record-less" => Command::OneRecordLess,
+            "echo" => Command::Echo(number.unwrap_or(2)),
+            "wide" => Command::Wide(number.unwrap_or(2)),
             "state" => Command::State,
             "state-forever" => Command::StateForever,
             "log" => Command::Log(number.unwrap_or(100_000)),

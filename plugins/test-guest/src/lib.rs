@@ -12,9 +12,10 @@ use ferrule_plugin::bindings::exports::ferrule::transform::plugin::{
     Batch, ConfigError, Description, Emission, EpochMillis, Reply,
 };
 use ferrule_plugin::bindings::ferrule::transform::data::{
-    EditedRow, Field, InRecord, Kind, OutPayload, OutRecord, Outcome, Payload, Row, Shape, Value,
+    self, EditedRow, Field, InRecord, Kind, OutPayload, OutRecord, Outcome, Payload, Pool, Row,
+    Shape, Span,
 };
-use ferrule_plugin::{ConfigKey, Failure, Parts, metrics, state};
+use ferrule_plugin::{ConfigKey, Failure, Parts, Value, ValueRef, metrics, state};
 
 thread_local! {
     static EMITS: RefCell<bool> = const { RefCell::new(false) };
@@ -95,14 +96,11 @@ impl TestGuest {
 
     /// Obeys each record.
     pub fn apply(batch: Batch) -> Reply {
-        let mut answer = Answer {
-            base: batch.shapes.len(),
-            shapes: Vec::new(),
-        };
+        let mut answer = Answer::to(&batch);
         let mut outcomes = Vec::with_capacity(batch.records.len());
         let (mut less, mut more) = (0, 0);
-        for record in batch.records {
-            let outcome = match command(&record, &batch.shapes) {
+        for record in &batch.records {
+            let outcome = match command(record, &batch.pool) {
                 Ok(command) => {
                     less += usize::from(command == Command::OneOutcomeLess);
                     more += usize::from(command == Command::OneOutcomeMore);
@@ -115,42 +113,55 @@ impl TestGuest {
         outcomes.truncate(outcomes.len() - less);
         outcomes.extend((0..more).map(|_| Outcome::Keep));
         Reply {
-            shapes: answer.shapes,
             outcomes,
+            records: answer.records,
+            sources: answer.sources,
+            pool: answer.pool,
         }
     }
 
     /// Emits one record with topic, partition and time, if the configuration says so.
     pub fn tick(topic: String, partition: i32, now: EpochMillis) -> Emission {
-        if !EMITS.with_borrow(|emits| *emits) {
-            return Emission {
-                shapes: Vec::new(),
-                records: Vec::new(),
-            };
+        let mut pool = Pool::EMPTY;
+        let mut records = Vec::new();
+        if EMITS.with_borrow(|emits| *emits) {
+            let fields = [
+                ("topic", Kind::Text),
+                ("partition", Kind::Int32),
+                ("now", Kind::Int64),
+            ];
+            pool.shapes.push(shape("tick", &fields));
+            let values = [
+                ValueRef::Text(&topic),
+                ValueRef::Int(partition.into()),
+                ValueRef::Int(now),
+            ];
+            let first = pool.add_row(values);
+            records.push(out(OutPayload::Row(Row { shape: 0, first })));
         }
-        let fields = [
-            ("topic", Kind::Text),
-            ("partition", Kind::Int32),
-            ("now", Kind::Int64),
-        ];
-        let values = vec![topic.into(), partition.into(), now.into()];
-        let value = OutPayload::Row(Row { shape: 0, values });
-        Emission {
-            shapes: vec![shape("tick", &fields)],
-            records: vec![out(value)],
-        }
+        Emission { records, pool }
     }
 }
 
 /// The reply as it grows.
-struct Answer {
-    /// How many shapes the batch has.
-    base: usize,
-    shapes: Vec<Shape>,
+struct Answer<'a> {
+    batch: &'a Batch,
+    records: Vec<OutRecord>,
+    sources: Vec<i32>,
+    pool: Pool,
 }
 
-impl Answer {
-    fn obey(&mut self, record: InRecord, command: Command) -> Outcome {
+impl<'a> Answer<'a> {
+    fn to(batch: &'a Batch) -> Answer<'a> {
+        Answer {
+            batch,
+            records: Vec::new(),
+            sources: Vec::new(),
+            pool: Pool::EMPTY,
+        }
+    }
+
+    fn obey(&mut self, record: &InRecord, command: Command) -> Outcome {
         match command {
             Command::Keep | Command::OneOutcomeLess | Command::OneOutcomeMore => Outcome::Keep,
             Command::Drop => Outcome::Drop,
@@ -158,46 +169,60 @@ impl Answer {
                 let more = String::from_utf8(harm::bytes(more)).unwrap_or_default();
                 Outcome::Fail(Failure::at("cmd", format_args!("says fail{more}")))
             }
-            Command::Replace => replace(given(record.value)),
-            Command::Same => replace(match record.value {
-                Payload::Row(Row { shape, values }) => OutPayload::Edited(EditedRow {
-                    shape,
-                    sources: (0..values.len() as i32).collect(),
-                    values: Vec::new(),
-                }),
-                Payload::Scalar(value) => OutPayload::Scalar(value),
-            }),
-            Command::Pick(place) => replace(self.picked(place as i32)),
+            Command::Replace => {
+                let value = self.given(record.value);
+                self.replace(value)
+            }
+            Command::Same => {
+                let value = match record.value {
+                    Payload::Row(row) => {
+                        let fields = self.batch.pool.shapes[row.shape as usize].fields.len();
+                        self.edited(row.shape, 0..fields as i32)
+                    }
+                    scalar @ Payload::Scalar(_) => self.given(scalar),
+                };
+                self.replace(value)
+            }
+            Command::Pick(place) => {
+                let picked = self.picked(place as i32);
+                self.replace(picked)
+            }
             Command::Picks(count) => {
-                let picked = out(self.picked(0));
-                Outcome::Replace(vec![picked; usize::try_from(count).unwrap_or(0)])
+                let picked = self.picked(0);
+                self.repeat(count, &out(picked))
             }
-            Command::Repeat(count) => {
-                Outcome::Replace(vec![untouched(); usize::try_from(count).unwrap_or(0)])
-            }
+            Command::Repeat(count) => self.repeat(count, &UNTOUCHED),
             Command::Copies(count) => {
-                let copy = out(given(record.value));
-                Outcome::Replace(vec![copy; usize::try_from(count).unwrap_or(0)])
+                for _ in 0..count {
+                    let copy = self.given(record.value);
+                    self.records.push(out(copy));
+                }
+                Outcome::Replace(count as u32)
             }
             Command::Count => match count() {
-                Ok(count) => {
-                    self.replace_by("count", &[("count", Kind::Int64)], vec![count.into()])
-                }
+                Ok(count) => self.replace_by("count", &[("count", Kind::Int64)], &[count.into()]),
                 Err(failure) => Outcome::Fail(failure),
             },
             Command::Remember => match count() {
                 Ok(_) => Outcome::Keep,
                 Err(failure) => Outcome::Fail(failure),
             },
-            Command::Topic => Outcome::Replace(vec![OutRecord {
-                topic: Some("elsewhere".into()),
-                ..untouched()
-            }]),
+            Command::Topic => {
+                let topic = self.pool.add_text("elsewhere");
+                self.records.push(OutRecord {
+                    topic: Some(topic),
+                    ..UNTOUCHED
+                });
+                Outcome::Replace(1)
+            }
             Command::Loop => harm::loop_forever(),
             Command::Allocate => harm::allocate(),
             Command::Recurse => harm::recurse(),
             Command::Trap => panic!("the record says trap"),
-            Command::Huge(bytes) => replace(OutPayload::Scalar(Value::Bytes(harm::bytes(bytes)))),
+            Command::Huge(bytes) => {
+                let span = self.pool.add_bytes(&harm::bytes(bytes));
+                self.replace(OutPayload::Scalar(data::Value::Bytes(span)))
+            }
             Command::Hoard(bytes) => {
                 harm::hoard(bytes);
                 Outcome::Keep
@@ -205,7 +230,7 @@ impl Answer {
             Command::DeepJson(depth) => self.replace_by(
                 "deep",
                 &[("json", Kind::Json)],
-                vec![Value::Json(harm::deep_json(depth))],
+                &[Value::Json(harm::deep_json(depth))],
             ),
             Command::Metric(by) => {
                 metrics::count("commands", by);
@@ -217,7 +242,7 @@ impl Answer {
             }
             Command::Secret => {
                 let backwards: String = SECRET.with_borrow(|secret| secret.chars().rev().collect());
-                self.replace_by("secret", &[("cmd", Kind::Text)], vec![backwards.into()])
+                self.replace_by("secret", &[("cmd", Kind::Text)], &[backwards.into()])
             }
             Command::SecretPanic => SECRET.with_borrow(|secret| panic!("the secret is {secret}")),
             Command::SecretFail => SECRET.with_borrow(|secret| {
@@ -227,20 +252,60 @@ impl Answer {
             }),
             Command::SecretField => {
                 let secret = SECRET.with_borrow(String::clone);
-                self.replace_by("bad", &[(&secret, Kind::Int32)], vec!["a".into()])
+                self.replace_by("bad", &[(&secret, Kind::Int32)], &["a".into()])
             }
-            Command::BadJson => self.replace_by(
-                "bad",
-                &[("json", Kind::Json)],
-                vec![Value::Json("{no".into())],
-            ),
-            Command::BadShape => replace(OutPayload::Row(Row {
+            Command::BadJson => {
+                self.replace_by("bad", &[("json", Kind::Json)], &[Value::Json("{no".into())])
+            }
+            Command::BadShape => self.replace(OutPayload::Row(Row {
                 shape: u32::MAX,
-                values: Vec::new(),
+                first: 0,
             })),
-            Command::BadSource => replace(self.picked(i32::MAX)),
-            Command::BadWidth => self.replace_by("bad", &[("a", Kind::Text)], Vec::new()),
-            Command::BadKind => self.replace_by("bad", &[("a", Kind::Int32)], vec!["a".into()]),
+            Command::BadSource => {
+                let picked = self.picked(i32::MAX);
+                self.replace(picked)
+            }
+            Command::BadWidth => {
+                let shape = self.shape("bad", &[("a", Kind::Text)]);
+                let first = u32::MAX;
+                self.replace(OutPayload::Row(Row { shape, first }))
+            }
+            Command::BadKind => self.replace_by("bad", &[("a", Kind::Int32)], &["a".into()]),
+            Command::BadSpan => {
+                let (start, len) = (u32::MAX - 1, 8);
+                self.replace(OutPayload::Scalar(data::Value::Text(Span { start, len })))
+            }
+            Command::BadText => {
+                // A part of a character.
+                let span = Span {
+                    len: 1,
+                    ..self.pool.add_text("ä")
+                };
+                self.replace(OutPayload::Scalar(data::Value::Text(span)))
+            }
+            Command::BadOrder => {
+                // Of the two, the second stands before the first.
+                let value = self.given(record.value);
+                let before = self.given(record.value);
+                self.records.extend([out(before), out(value)]);
+                Outcome::Replace(2)
+            }
+            Command::OneRecordLess => Outcome::Replace(1),
+            Command::Echo(count) => {
+                // As many values that are all the same text.
+                let span = self.pool.add_text(&"x".repeat(1 << 16));
+                let echo = out(OutPayload::Scalar(data::Value::Text(span)));
+                self.repeat(count, &echo)
+            }
+            Command::Wide(count) => {
+                // As many rows of nulls that all have the same sources.
+                let name = |at: usize| format!("f{at}");
+                let names: Vec<_> = (0..1 << 10).map(name).collect();
+                let fields: Vec<_> = names.iter().map(|name| (&**name, Kind::Any)).collect();
+                let shape = self.shape("wide", &fields);
+                let wide = self.edited(shape, fields.iter().map(|_| 1));
+                self.repeat(count, &out(wide))
+            }
             Command::State => match harm::fill_state() {
                 state::Error::Full(limit) => Outcome::Fail(Failure::new(format_args!(
                     "the state was full at {limit} bytes"
@@ -255,30 +320,61 @@ impl Answer {
         }
     }
 
-    /// A row of one field, which is this one of the record.
-    fn picked(&mut self, place: i32) -> OutPayload {
-        OutPayload::Edited(EditedRow {
-            shape: self.shape("picked", &[("picked", Kind::Any)]),
-            sources: vec![place],
-            values: Vec::new(),
-        })
+    /// What came, to be given back.
+    fn given(&mut self, payload: Payload) -> OutPayload {
+        let from = &self.batch.pool;
+        match payload {
+            Payload::Scalar(value) => OutPayload::Scalar(self.pool.add(from.value(value))),
+            Payload::Row(row) => {
+                let fields = from.shapes[row.shape as usize].fields.len();
+                let values = from.values_of(row, fields).iter();
+                let first = self.pool.add_row(values.map(|value| from.value(*value)));
+                OutPayload::Row(Row { first, ..row })
+            }
+        }
     }
 
-    fn replace_by(&mut self, name: &str, fields: &[(&str, Kind)], values: Vec<Value>) -> Outcome {
-        replace(OutPayload::Row(Row {
-            shape: self.shape(name, fields),
-            values,
-        }))
+    /// A row of one field, which is this one of the record.
+    fn picked(&mut self, place: i32) -> OutPayload {
+        let shape = self.shape("picked", &[("picked", Kind::Any)]);
+        self.edited(shape, [place])
+    }
+
+    fn edited(&mut self, shape: u32, sources: impl IntoIterator<Item = i32>) -> OutPayload {
+        let row = EditedRow {
+            shape,
+            sources: Span::of(self.sources.len(), 0).start,
+            first: 0,
+        };
+        self.sources.extend(sources);
+        OutPayload::Edited(row)
+    }
+
+    fn replace(&mut self, value: OutPayload) -> Outcome {
+        self.records.push(out(value));
+        Outcome::Replace(1)
+    }
+
+    fn repeat(&mut self, count: u64, record: &OutRecord) -> Outcome {
+        self.records.extend((0..count).map(|_| *record));
+        Outcome::Replace(count as u32)
+    }
+
+    fn replace_by(&mut self, name: &str, fields: &[(&str, Kind)], values: &[Value]) -> Outcome {
+        let shape = self.shape(name, fields);
+        let first = self.pool.add_row(values.iter().map(Into::into));
+        self.replace(OutPayload::Row(Row { shape, first }))
     }
 
     fn shape(&mut self, name: &str, fields: &[(&str, Kind)]) -> u32 {
         let shape = shape(name, fields);
-        let known = self.shapes.iter().position(|known| *known == shape);
+        let shapes = &mut self.pool.shapes;
+        let known = shapes.iter().position(|known| *known == shape);
         let place = known.unwrap_or_else(|| {
-            self.shapes.push(shape);
-            self.shapes.len() - 1
+            shapes.push(shape);
+            shapes.len() - 1
         });
-        (self.base + place) as u32
+        Span::of(self.batch.pool.shapes.len() + place, 0).start
     }
 }
 
@@ -291,53 +387,39 @@ fn count() -> Result<i64, Failure> {
     Ok(count)
 }
 
-fn command(record: &InRecord, shapes: &[Shape]) -> Result<Command, Failure> {
-    let value = match &record.value {
+fn command(record: &InRecord, pool: &Pool) -> Result<Command, Failure> {
+    let value = match record.value {
         Payload::Scalar(value) => Some(value),
         Payload::Row(row) => {
-            let fields = &shapes[row.shape as usize].fields;
+            let fields = &pool.shapes[row.shape as usize].fields;
             let place = fields.iter().position(|field| field.name == "cmd");
-            place.and_then(|place| row.values.get(place))
+            place.map(|place| pool.values_of(row, fields.len())[place])
         }
     };
-    match value {
-        Some(Value::Text(text)) => text.parse(),
-        Some(Value::Bytes(bytes)) => {
+    match value.map(|value| pool.value(value)) {
+        Some(ValueRef::Text(text)) => text.parse(),
+        Some(ValueRef::Bytes(bytes)) => {
             // The weight behind the command is not looked at.
             let word = bytes.split(|byte| *byte == b' ').next();
             String::from_utf8_lossy(word.unwrap_or_default()).parse()
         }
-        Some(Value::Json(json)) => json.trim_matches('"').parse(),
+        Some(ValueRef::Json(json)) => json.trim_matches('"').parse(),
         _ => Err(Failure::at("cmd", "is required")),
     }
 }
 
-/// What came, to be given back.
-fn given(payload: Payload) -> OutPayload {
-    match payload {
-        Payload::Scalar(value) => OutPayload::Scalar(value),
-        Payload::Row(row) => OutPayload::Row(row),
-    }
-}
-
-fn replace(value: OutPayload) -> Outcome {
-    Outcome::Replace(vec![out(value)])
-}
+const UNTOUCHED: OutRecord = OutRecord {
+    topic: None,
+    timestamp: None,
+    key: None,
+    value: None,
+    headers: None,
+};
 
 fn out(value: OutPayload) -> OutRecord {
     OutRecord {
         value: Some(value),
-        ..untouched()
-    }
-}
-
-fn untouched() -> OutRecord {
-    OutRecord {
-        topic: None,
-        timestamp: None,
-        key: None,
-        value: None,
-        headers: None,
+        ..UNTOUCHED
     }
 }
 

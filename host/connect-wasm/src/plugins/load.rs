@@ -23,7 +23,7 @@ use crate::limits::WasmLimits;
 /// The interfaces that plugins may import.
 const CONTRACT: &str = "ferrule:transform/";
 /// The version of the contract that there is.
-const VERSION: &str = "0.3.0";
+const VERSION: &str = "0.4.0";
 
 /// Why a file is no plugin.
 #[derive(Debug, thiserror::Error)]
@@ -199,7 +199,7 @@ mod tests {
             (version, "ferrule:transform/files@0.1.0"),
             (
                 older,
-                "built for version 0.1.0 of the contract, and the worker has 0.3.0",
+                "built for version 0.1.0 of the contract, and the worker has 0.4.0",
             ),
             ("(component)", "ferrule:transform/plugin"),
         ] {

@@ -1,27 +1,31 @@
 //! From what a plugin answers to records. Nothing of it is believed before it is checked.
 
+mod content;
 mod edited;
+mod weight;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::slice;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use connect_api::{
-    Datum, Decimal, Error, Field, Header, Kind, Outcome, Schema, SinkRecord, Str, Struct,
-    TimestampType, TopicPartition, Value,
+    Datum, Error, Header, Kind, Outcome, Schema, SinkRecord, Str, Struct, TimestampType,
+    TopicPartition, Value,
 };
 
-use super::lower::{InputShape, MAX_DIGITS};
-use super::nested;
+use super::lower::InputShape;
 use super::shapes::{Shapes, is_schemaless};
 use crate::bindings::ferrule::transform::data::{
-    HeaderResult, OutPayload, OutRecord, Outcome as WitOutcome, RowResult, ShapeResult, ValueResult,
+    Header as WitHeader, OutPayload, OutRecord, Outcome as WitOutcome, PoolResult, Row, Span,
+    Value as WitValue,
 };
 use crate::host::Secrets;
+use content::Content;
 use edited::Own;
 
-pub(super) use edited::takes_more_than;
+pub(super) use content::decimal;
+pub(super) use weight::{emits_more_than, gives_more_than};
 
 /// What is wrong with an answer.
 type Checked<T> = Result<T, Cow<'static, str>>;
@@ -34,15 +38,43 @@ const NAME_BYTES: usize = 256;
 const COMPARED: usize = 16;
 /// The longest name of a topic, by Kafka.
 const TOPIC_BYTES: usize = 249;
-const DAY_MICROS: i64 = 86_400_000_000;
 
-/// Lifts the records of one reply.
+/// Lifts the records of one reply, in their order.
 pub(super) struct Lift<'a> {
     plugin: &'a dyn fmt::Display,
     secrets: &'a Secrets,
     inputs: &'a [InputShape],
     /// The schema of each new shape, and whether its rows count as schemaless.
     made: Vec<Result<(Arc<Schema>, bool), String>>,
+    values: Queue<'a, WitValue>,
+    headers: Queue<'a, WitHeader>,
+    sources: &'a [i32],
+    content: Content<'a>,
+}
+
+/// What the records of a reply take in their order, and none a second time: a few bytes could so
+/// become many (Invariant 8).
+struct Queue<'a, T> {
+    all: &'a [T],
+    taken: usize,
+}
+
+impl<'a, T> Queue<'a, T> {
+    fn new(all: &'a [T]) -> Self {
+        Self { all, taken: 0 }
+    }
+
+    /// So many from this place on; none, if it is before what has been taken, or they are not there.
+    fn take(&mut self, first: u32, count: usize) -> Option<&'a [T]> {
+        if count == 0 {
+            return Some(&[]);
+        }
+        let first = first as usize;
+        let end = first.checked_add(count)?;
+        let taken = self.all.get(first..end).filter(|_| first >= self.taken)?;
+        self.taken = end;
+        Some(taken)
+    }
 }
 
 impl<'a> Lift<'a> {
@@ -50,76 +82,98 @@ impl<'a> Lift<'a> {
         (plugin, secrets): (&'a dyn fmt::Display, &'a Secrets),
         inputs: &'a [InputShape],
         shapes: &mut Shapes,
-        made: &[ShapeResult],
+        pool: &'a PoolResult,
+        sources: &'a [i32],
     ) -> Self {
+        let made = pool.shapes.iter().map(|shape| {
+            let schema = shapes.intern(shape)?;
+            let schemaless = is_schemaless(&schema);
+            Ok((schema, schemaless))
+        });
         Self {
             plugin,
             secrets,
             inputs,
-            made: made
-                .iter()
-                .map(|shape| {
-                    shapes
-                        .intern(shape)
-                        .map(|it| (Arc::clone(&it), is_schemaless(&it)))
-                })
-                .collect(),
-        }
-    }
-
-    /// What becomes of a record; a bad answer fails it. One record that takes its place is made in
-    /// its place.
-    pub(super) fn outcome(&self, record: &mut SinkRecord, outcome: WitOutcome) -> Outcome {
-        match outcome {
-            WitOutcome::Keep => Outcome::Keep,
-            WitOutcome::Drop => Outcome::Drop,
-            WitOutcome::Fail(failure) => {
-                let field = failure.field.map(|field| self.told(field, NAME_BYTES));
-                let reason = self.told(failure.reason, REASON_BYTES);
-                Outcome::Fail(Error::data(match field {
-                    Some(field) => format!("{}: {field}: {reason}", self.plugin),
-                    None => format!("{}: {reason}", self.plugin),
-                }))
-            }
-            WitOutcome::Replace(made) => match self.replaced(record, made) {
-                Ok(outcome) => outcome,
-                Err(why) => Outcome::Fail(Error::data(self.broken(&why))),
+            made: made.collect(),
+            values: Queue::new(&pool.values),
+            headers: Queue::new(&pool.headers),
+            sources,
+            content: Content {
+                texts: &pool.texts,
+                bytes: &pool.bytes,
             },
         }
     }
 
-    fn replaced(&self, record: &mut SinkRecord, mut made: Vec<OutRecord>) -> Checked<Outcome> {
-        if made.len() > 1 {
-            let compared = made.len() <= COMPARED;
-            // With its capacity: what collects results starts with room for four.
-            let mut records = Vec::with_capacity(made.len());
-            for made in made {
-                records.push(self.copy(record, made, compared)?);
+    /// What becomes of a record, which the next of `made` may replace; a bad answer fails it. One
+    /// record that takes its place is made in its place.
+    pub(super) fn outcome(
+        &mut self,
+        record: &mut SinkRecord,
+        outcome: &WitOutcome,
+        made: &mut slice::Iter<'_, OutRecord>,
+    ) -> Outcome {
+        let replaced = match outcome {
+            WitOutcome::Keep => return Outcome::Keep,
+            WitOutcome::Drop | WitOutcome::Replace(0) => return Outcome::Drop,
+            WitOutcome::Fail(failure) => {
+                let field = failure.field.as_deref();
+                let field = field.map(|field| self.told(field, NAME_BYTES));
+                let reason = self.told(&failure.reason, REASON_BYTES);
+                return Outcome::Fail(Error::data(match field {
+                    Some(field) => format!("{}: {field}: {reason}", self.plugin),
+                    None => format!("{}: {reason}", self.plugin),
+                }));
             }
-            return Ok(Outcome::Replace(records));
-        }
-        let Some(made) = made.pop() else {
-            return Ok(Outcome::Drop);
+            WitOutcome::Replace(1) => match made.next() {
+                Some(made) => self.changed(record, made),
+                None => Err("a record that it is replaced by is not there".into()),
+            },
+            WitOutcome::Replace(count) => self.replaced(record, *count as usize, made),
         };
-        if let Some(made) = made.key {
+        replaced.unwrap_or_else(|why| Outcome::Fail(Error::data(self.broken(&why))))
+    }
+
+    fn changed(&mut self, record: &mut SinkRecord, made: &OutRecord) -> Checked<Outcome> {
+        if let Some(made) = &made.key {
             record.key = self.part(Own::Given(&mut record.key), made, true)?;
         }
-        if let Some(made) = made.value {
+        if let Some(made) = &made.value {
             record.value = self.part(Own::Given(&mut record.value), made, true)?;
         }
         if let Some(made) = made.headers {
-            record.headers = headers(made)?;
+            record.headers = self.headers(made)?;
         }
-        address(record, made.topic, made.timestamp)?;
+        self.address(record, made)?;
         Ok(Outcome::Change)
+    }
+
+    fn replaced(
+        &mut self,
+        record: &SinkRecord,
+        count: usize,
+        made: &mut slice::Iter<'_, OutRecord>,
+    ) -> Checked<Outcome> {
+        let compared = count <= COMPARED;
+        // All are taken, also after one that is not sound: the next belongs to another outcome.
+        let mut records = Ok(Vec::new());
+        for made in made.take(count) {
+            if let Ok(sound) = &mut records {
+                match self.copy(record, made, compared) {
+                    Ok(copy) => sound.push(copy),
+                    Err(why) => records = Err(why),
+                }
+            }
+        }
+        records.map(Outcome::Replace)
     }
 
     /// A record that a tick made, at the place and the time that the partition has come to.
     pub(super) fn emitted(
-        &self,
+        &mut self,
         (source, offset): (&Arc<TopicPartition>, i64),
         now: i64,
-        made: OutRecord,
+        made: &OutRecord,
     ) -> connect_api::Result<SinkRecord> {
         let base = SinkRecord {
             source: Arc::clone(source),
@@ -137,12 +191,12 @@ impl<'a> Lift<'a> {
 
     fn broken(&self, why: &str) -> String {
         // It may name what the plugin has named.
-        let why = self.told(why.to_owned(), REASON_BYTES);
+        let why = self.told(why, REASON_BYTES);
         format!("{} broke the contract: {why}", self.plugin)
     }
 
     /// The plugin's words, as they may stand in a log and a header (Invariants 8 and 9).
-    fn told(&self, words: String, most: usize) -> String {
+    fn told(&self, words: &str, most: usize) -> String {
         // Hidden first, lest the cut leave a part of a secret.
         let mut words = self.secrets.hide(words).into_owned();
         words.truncate(words.floor_char_boundary(most));
@@ -151,8 +205,13 @@ impl<'a> Lift<'a> {
 
     /// One of several records made of one. With `compared`, what is nested is compared with what it
     /// was.
-    fn copy(&self, record: &SinkRecord, made: OutRecord, compared: bool) -> Checked<SinkRecord> {
-        let part = |own, made: Option<_>| match made {
+    fn copy(
+        &mut self,
+        record: &SinkRecord,
+        made: &OutRecord,
+        compared: bool,
+    ) -> Checked<SinkRecord> {
+        let mut part = |own, made: &Option<_>| match made {
             Some(made) => self.part(Own::Lent(own), made, compared),
             None => Ok(own.clone()),
         };
@@ -160,82 +219,114 @@ impl<'a> Lift<'a> {
             source: Arc::clone(&record.source),
             offset: record.offset,
             topic: Arc::clone(&record.topic),
-            key: part(&record.key, made.key)?,
-            value: part(&record.value, made.value)?,
+            key: part(&record.key, &made.key)?,
+            value: part(&record.value, &made.value)?,
             headers: match made.headers {
-                Some(made) => headers(made)?,
+                Some(made) => self.headers(made)?,
                 None => record.headers.clone(),
             },
             timestamp: record.timestamp,
             timestamp_type: record.timestamp_type,
         };
-        address(&mut copy, made.topic, made.timestamp)?;
+        self.address(&mut copy, made)?;
         Ok(copy)
     }
 
-    fn part(&self, own: Own<'_>, made: OutPayload, compared: bool) -> Checked<Datum> {
+    fn part(&mut self, own: Own<'_>, made: &OutPayload, compared: bool) -> Checked<Datum> {
         match made {
-            OutPayload::Scalar(made) => scalar((own.get(), compared), made),
-            OutPayload::Row(made) => self.row((own.get(), compared), made),
-            OutPayload::Edited(made) => {
-                let (schema, schemaless) = self.shape(made.shape)?;
-                edited::row(own, schema, made).map(|row| datum(row, schemaless))
-            }
+            OutPayload::Scalar(made) => self.content.scalar((own.get(), compared), *made),
+            OutPayload::Row(made) => self.row((own.get(), compared), *made),
+            OutPayload::Edited(made) => self.edited(own, *made),
         }
     }
 
-    fn shape(&self, place: u32) -> Checked<(&Arc<Schema>, bool)> {
+    fn shape(&self, place: u32) -> Checked<(Arc<Schema>, bool)> {
         let place = place as usize;
         match self.inputs.get(place) {
-            Some(input) => Ok((&input.schema, input.schemaless)),
+            Some(input) => Ok((Arc::clone(&input.schema), input.schemaless)),
             None => match self.made.get(place - self.inputs.len()) {
-                Some(Ok((schema, schemaless))) => Ok((schema, *schemaless)),
+                Some(Ok((schema, schemaless))) => Ok((Arc::clone(schema), *schemaless)),
                 Some(Err(why)) => Err(why.clone().into()),
                 None => Err("a row has a shape that there is not".into()),
             },
         }
     }
 
-    fn row(&self, (own, compared): (&Datum, bool), made: RowResult) -> Checked<Datum> {
+    fn values(&mut self, first: u32, count: usize) -> Checked<&'a [WitValue]> {
+        let taken = self.values.take(first, count);
+        taken.ok_or_else(|| "a row has not one value of its own for each field".into())
+    }
+
+    fn row(&mut self, (own, compared): (&Datum, bool), made: Row) -> Checked<Datum> {
         let (schema, schemaless) = self.shape(made.shape)?;
         let fields = schema.fields().unwrap_or_default();
-        if fields.len() != made.values.len() {
-            return Err("a row has not one value for each field".into());
-        }
+        let made = self.values(made.first, fields.len())?;
         // What was nested in the input comes back as the value that it was, if it is unchanged.
         let before = own
             .value
             .as_struct()
-            .filter(|row| compared && Arc::ptr_eq(row.schema(), schema));
+            .filter(|row| compared && Arc::ptr_eq(row.schema(), &schema));
         let mut values = Vec::with_capacity(fields.len());
-        for (at, (field, made)) in fields.iter().zip(made.values).enumerate() {
+        for (at, (field, made)) in fields.iter().zip(made).enumerate() {
             let Schema { kind, optional, .. } = &*field.schema;
             let any = matches!(kind, Kind::Any);
-            // What the field says, straight into its place, as in `lower`.
-            match made {
-                ValueResult::Null if *optional || any => values.push(Value::Null),
-                ValueResult::Boolean(flag) if any || matches!(kind, Kind::Boolean) => {
+            // What the field says, straight into its place: a value that passes through results on
+            // its way is copied each time, and each copy waits for the one before.
+            match *made {
+                WitValue::Null if *optional || any => values.push(Value::Null),
+                WitValue::Boolean(flag) if any || matches!(kind, Kind::Boolean) => {
                     values.push(Value::Boolean(flag));
                 }
-                ValueResult::Int(number) if any || matches!(kind, Kind::Int64) => {
+                WitValue::Int(number) if any || matches!(kind, Kind::Int64) => {
                     values.push(Value::Int(number));
                 }
-                ValueResult::Float(number) if any || matches!(kind, Kind::Float64) => {
+                WitValue::Float(number) if any || matches!(kind, Kind::Float64) => {
                     values.push(Value::Float(number));
                 }
-                ValueResult::Text(text) if any || matches!(kind, Kind::String) => {
+                WitValue::Text(text) if any || matches!(kind, Kind::String) => {
+                    let text = self.content.text(text);
+                    let text = text.map_err(|why| in_field(&field.name, &why))?;
                     values.push(Value::String(Str::from(text)));
                 }
-                ValueResult::Timestamp(micros) if any || matches!(kind, Kind::Timestamp) => {
+                WitValue::Timestamp(micros) if any || matches!(kind, Kind::Timestamp) => {
                     values.push(Value::Timestamp(micros));
                 }
                 made => {
                     let before = before.and_then(|row| row.values().get(at));
-                    values.push(typed(made, field, before)?);
+                    values.push(self.content.typed(made, field, before)?);
                 }
             }
         }
-        Ok(datum(Struct::new(Arc::clone(schema), values), schemaless))
+        Ok(datum(Struct::new(schema, values), schemaless))
+    }
+
+    /// Where a record goes, and its time.
+    fn address(&self, record: &mut SinkRecord, made: &OutRecord) -> Checked<()> {
+        if let Some(topic) = made.topic {
+            let topic = self.content.text(topic)?;
+            if *topic != *record.topic {
+                record.topic = checked_topic(topic)?;
+            }
+        }
+        if let Some(millis) = made.timestamp {
+            if millis < 0 {
+                return Err("a timestamp is negative".into());
+            }
+            (record.timestamp, record.timestamp_type) = (Some(millis), TimestampType::CreateTime);
+        }
+        Ok(())
+    }
+
+    fn headers(&mut self, made: Span) -> Checked<Vec<Header>> {
+        let taken = self.headers.take(made.start, made.len as usize);
+        let taken = taken.ok_or("a record has headers that are not there for it alone")?;
+        let header = |made: &WitHeader| {
+            Ok(Header {
+                name: self.content.text(made.name)?.into(),
+                value: Datum::schemaless(self.content.value(made.value)?),
+            })
+        };
+        taken.iter().map(header).collect()
     }
 }
 
@@ -247,115 +338,9 @@ fn datum(row: Struct, schemaless: bool) -> Datum {
     }
 }
 
-/// Where a record goes, and its time.
-fn address(record: &mut SinkRecord, topic: Option<String>, timestamp: Option<i64>) -> Checked<()> {
-    if let Some(topic) = topic
-        && *topic != *record.topic
-    {
-        record.topic = checked_topic(&topic)?;
-    }
-    if let Some(millis) = timestamp {
-        if millis < 0 {
-            return Err("a timestamp is negative".into());
-        }
-        (record.timestamp, record.timestamp_type) = (Some(millis), TimestampType::CreateTime);
-    }
-    Ok(())
-}
-
-fn headers(made: Vec<HeaderResult>) -> Checked<Vec<Header>> {
-    let header = |made: HeaderResult| {
-        Ok(Header {
-            name: made.name.into(),
-            value: Datum::schemaless(value(made.value)?),
-        })
-    };
-    made.into_iter().map(header).collect()
-}
-
-/// A scalar keeps the schema of the part that it replaces where it fits it.
-fn scalar((own, compared): (&Datum, bool), made: ValueResult) -> Checked<Datum> {
-    let Some(schema) = &own.schema else {
-        return value(made).map(Datum::schemaless);
-    };
-    if let (ValueResult::Json(text), true) = (&made, is_nested(&schema.kind))
-        && let Ok(value) = nested::lift(text, schema, Some(&own.value).filter(|_| compared))
-    {
-        return Ok(Datum::new(Arc::clone(schema), value));
-    }
-    let value = value(made)?;
-    let fits = match value {
-        Value::Null => schema.optional,
-        _ => nested::fits(&schema.kind, &value),
-    };
-    Ok(if fits {
-        Datum::new(Arc::clone(schema), value)
-    } else {
-        Datum::schemaless(value)
-    })
-}
-
-fn is_nested(kind: &Kind) -> bool {
-    matches!(kind, Kind::Array(_) | Kind::Map(..) | Kind::Struct(_))
-}
-
-/// A value for a field; `before` is what stands there.
-fn typed(made: ValueResult, field: &Field, before: Option<&Value>) -> Checked<Value> {
-    let schema = &field.schema;
-    let value = match &made {
-        ValueResult::Json(text) if is_nested(&schema.kind) => nested::lift(text, schema, before),
-        _ => value(made).and_then(|value| described(value, schema)),
-    };
-    value.map_err(|why| in_field(&field.name, &why))
-}
-
 #[cold]
 fn in_field(name: &str, why: &str) -> Cow<'static, str> {
     format!("field {name}: {why}").into()
-}
-
-/// A value in a field of this schema.
-fn described(value: Value, schema: &Schema) -> Checked<Value> {
-    if value.is_null() {
-        // Only a schema can ask for a value.
-        return if schema.optional || schema.kind == Kind::Any {
-            Ok(value)
-        } else {
-            Err("null in a field that is not optional".into())
-        };
-    }
-    if nested::fits(&schema.kind, &value) {
-        return Ok(value);
-    }
-    let (value, field) = (value.type_name(), schema.type_name());
-    Err(format!("a value of type {value} in a field of type {field}").into())
-}
-
-/// A value that nothing describes.
-fn value(made: ValueResult) -> Checked<Value> {
-    Ok(match made {
-        ValueResult::Null => Value::Null,
-        ValueResult::Boolean(flag) => Value::Boolean(flag),
-        ValueResult::Int(number) => Value::Int(number),
-        ValueResult::Float(number) => Value::Float(number),
-        ValueResult::Text(text) => Value::String(Str::from(text)),
-        ValueResult::Bytes(bytes) => Value::Bytes(Bytes::from(bytes)),
-        ValueResult::Decimal(text) => Value::Decimal(Box::new(decimal(&text)?)),
-        ValueResult::Date(days) => Value::Date(days),
-        ValueResult::Time(micros) if (0..DAY_MICROS).contains(&micros) => Value::Time(micros),
-        ValueResult::Time(_) => return Err("a time is not within a day".into()),
-        ValueResult::Timestamp(micros) => Value::Timestamp(micros),
-        ValueResult::Json(text) => nested::free(text)?,
-    })
-}
-
-/// Plain notation only: an exponent could ask for more digits than there are bytes.
-pub(super) fn decimal(text: &str) -> Checked<Decimal> {
-    let invalid = || Cow::Borrowed("a decimal is not in plain notation");
-    if text.len() > MAX_DIGITS || text.contains(['e', 'E']) {
-        return Err(invalid());
-    }
-    text.parse().map_err(|_| invalid())
 }
 
 fn checked_topic(topic: &str) -> Checked<Arc<str>> {

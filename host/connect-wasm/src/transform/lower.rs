@@ -1,17 +1,15 @@
-//! From records to what a plugin gets. Texts and bytes are borrowed; the rest goes into an arena.
+//! From records to what a plugin gets: one pool for a batch.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bumpalo::Bump;
-use bumpalo::collections::Vec as BumpVec;
 use connect_api::{
     Datum, Error, Kind, Result, Schema, SinkRecord, Struct, TopicPartition, Value, ValueRef, json,
 };
 
 use crate::bindings::ferrule::transform::data::{
-    Batch, FieldParam, HeaderParam, InRecord, Kind as WitKind, Payload, RowParam, ShapeParam,
-    ValueParam,
+    Batch, FieldParam, Header, InRecord, Kind as WitKind, Payload, PoolParam, Row, ShapeParam,
+    Span, Value as WitValue,
 };
 use crate::plugins::Reads;
 
@@ -23,218 +21,261 @@ pub(super) struct InputShape {
     pub(super) schema: Arc<Schema>,
     /// Whether its rows came without a schema.
     pub(super) schemaless: bool,
+    /// For each field, whether the plugin does not look at it in a value; empty where it looks at
+    /// all.
+    unread: Vec<bool>,
 }
 
-/// A batch for a plugin, and the schemas behind its shapes.
-pub(super) struct Lowered<'a> {
-    pub(super) batch: Batch<'a>,
-    pub(super) shapes: Vec<InputShape>,
-}
-
-/// # Errors
-/// With the place of a record that has no form in the contract.
-pub(super) fn lower<'a>(
-    bump: &'a Bump,
-    reads: &'a Reads,
-    source: &'a TopicPartition,
-    records: &'a [SinkRecord],
-) -> std::result::Result<Lowered<'a>, (usize, Error)> {
-    let mut lowering = Lowering {
-        bump,
-        reads,
-        shapes: BumpVec::new_in(bump),
-        inputs: Vec::new(),
-        unread: BumpVec::new_in(bump),
-        places: HashMap::new(),
-        last: None,
-    };
-    let mut lowered = BumpVec::with_capacity_in(records.len(), bump);
-    for (at, record) in records.iter().enumerate() {
-        lowered.push(lowering.record(record).map_err(|e| (at, e))?);
+impl InputShape {
+    pub(super) fn new(schema: &Arc<Schema>, schemaless: bool, reads: &Reads) -> Self {
+        let fields = schema.fields().unwrap_or_default().iter();
+        Self {
+            schema: Arc::clone(schema),
+            schemaless,
+            unread: match reads.fields {
+                Some(_) => fields.map(|field| !reads.field(&field.name)).collect(),
+                None => Vec::new(),
+            },
+        }
     }
-    Ok(Lowered {
-        batch: Batch {
+}
+
+/// A batch as it crosses. It is kept from batch to batch, so that its memory is.
+#[derive(Default)]
+pub(super) struct Lowered {
+    shapes: Vec<InputShape>,
+    records: Vec<InRecord>,
+    values: Vec<WitValue>,
+    headers: Vec<Header>,
+    texts: String,
+    bytes: Vec<u8>,
+}
+
+impl Lowered {
+    /// Takes these records in, in place of those before.
+    ///
+    /// # Errors
+    /// With the place of a record that has no form in the contract.
+    pub(super) fn fill(
+        &mut self,
+        reads: &Reads,
+        records: &[SinkRecord],
+    ) -> std::result::Result<(), (usize, Error)> {
+        self.shapes.clear();
+        self.records.clear();
+        self.values.clear();
+        self.headers.clear();
+        self.texts.clear();
+        self.bytes.clear();
+        let mut lowering = Lowering {
+            to: self,
+            reads,
+            places: HashMap::new(),
+            last: None,
+        };
+        for (at, record) in records.iter().enumerate() {
+            lowering.record(record).map_err(|error| (at, error))?;
+        }
+        Ok(())
+    }
+
+    /// The schemas behind the shapes.
+    pub(super) fn shapes(&self) -> &[InputShape] {
+        &self.shapes
+    }
+
+    /// Lends what has been taken in as a batch of this partition.
+    pub(super) fn lend<R>(&self, source: &TopicPartition, call: impl FnOnce(Batch<'_>) -> R) -> R {
+        let fields: Vec<_> = self.shapes.iter().map(|it| fields(&it.schema)).collect();
+        let shapes = self.shapes.iter().zip(&fields);
+        let shapes: Vec<_> = shapes
+            .map(|(shape, fields)| ShapeParam {
+                name: shape.schema.name.as_deref(),
+                fields,
+            })
+            .collect();
+        call(Batch {
             topic: &source.topic,
             partition: source.partition,
-            shapes: lowering.shapes.into_bump_slice(),
-            records: lowered.into_bump_slice(),
-        },
-        shapes: lowering.inputs,
-    })
+            records: &self.records,
+            pool: PoolParam {
+                shapes: &shapes,
+                values: &self.values,
+                headers: &self.headers,
+                texts: &self.texts,
+                bytes: &self.bytes,
+            },
+        })
+    }
 }
 
 struct Lowering<'a> {
-    bump: &'a Bump,
+    to: &'a mut Lowered,
     reads: &'a Reads,
-    shapes: BumpVec<'a, ShapeParam<'a>>,
-    inputs: Vec<InputShape>,
-    /// For each shape, for each field, whether the plugin does not look at it in a value; empty
-    /// where it looks at all.
-    unread: BumpVec<'a, &'a [bool]>,
-    /// Shapes by the pointer of their schema, which the records keep alive.
+    /// Shapes by the pointer of their schema, which they keep alive.
     places: HashMap<(*const Schema, bool), u32>,
     /// The last one found: most batches have only one.
     last: Option<((*const Schema, bool), u32)>,
 }
 
-impl<'a> Lowering<'a> {
-    fn record(&mut self, record: &'a SinkRecord) -> Result<InRecord<'a>> {
-        let null = Payload::Scalar(ValueParam::Null);
-        // An empty list would cost a call into the guest.
-        let headers = if self.reads.headers && !record.headers.is_empty() {
-            Some(self.headers(record)?)
-        } else {
-            None
-        };
-        Ok(InRecord {
+impl Lowering<'_> {
+    fn record(&mut self, record: &SinkRecord) -> Result<()> {
+        const NULL: Payload = Payload::Scalar(WitValue::Null);
+        let lowered = InRecord {
             offset: record.offset,
             timestamp: record.timestamp,
-            key: if self.reads.key {
-                self.payload(&record.key, false)?
-            } else {
-                null.clone()
+            key: match self.reads.key {
+                true => self.payload(&record.key, false)?,
+                false => NULL,
             },
-            value: if self.reads.value {
-                self.payload(&record.value, true)?
-            } else {
-                null
+            value: match self.reads.value {
+                true => self.payload(&record.value, true)?,
+                false => NULL,
             },
-            headers,
-        })
+            headers: match self.reads.headers {
+                true => self.headers(record)?,
+                false => Span { start: 0, len: 0 },
+            },
+        };
+        // What does not count in 32 bits would not stand in the plugin's memory either.
+        let most = [
+            self.to.texts.len(),
+            self.to.bytes.len(),
+            self.to.values.len(),
+            self.to.headers.len(),
+        ];
+        if most.iter().any(|count| u32::try_from(*count).is_err()) {
+            let why = "the records of its batch are too large to be given to a plugin";
+            return Err(Error::data(why));
+        }
+        self.to.records.push(lowered);
+        Ok(())
     }
 
-    fn headers(&self, record: &'a SinkRecord) -> Result<&'a [HeaderParam<'a>]> {
-        let mut headers = BumpVec::with_capacity_in(record.headers.len(), self.bump);
+    fn headers(&mut self, record: &SinkRecord) -> Result<Span> {
+        let start = self.to.headers.len() as u32;
         for header in &record.headers {
-            headers.push(HeaderParam {
-                name: &header.name,
+            let header = Header {
+                name: self.text(&header.name),
                 value: self.value(&header.value.value)?,
-            });
+            };
+            self.to.headers.push(header);
         }
-        Ok(headers.into_bump_slice())
+        let len = record.headers.len() as u32;
+        Ok(Span { start, len })
     }
 
     /// A part; of a row all fields, or those that are read.
-    fn payload(&mut self, datum: &'a Datum, only_read: bool) -> Result<Payload<'a>> {
+    fn payload(&mut self, datum: &Datum, only_read: bool) -> Result<Payload> {
         match &datum.value {
             Value::Struct(row) => self.row(row, datum.schema.is_none(), only_read),
             value => Ok(Payload::Scalar(self.value(value)?)),
         }
     }
 
-    fn row(&mut self, row: &'a Struct, schemaless: bool, only_read: bool) -> Result<Payload<'a>> {
+    fn row(&mut self, row: &Struct, schemaless: bool, only_read: bool) -> Result<Payload> {
         let shape = self.shape(row.schema(), schemaless);
-        let unread = match only_read {
-            true => self.unread[shape as usize],
-            false => &[],
-        };
+        let first = self.to.values.len() as u32;
         let fields = row.schema().fields().map_or(0, <[_]>::len);
-        let mut values = BumpVec::with_capacity_in(fields, self.bump);
+        self.to.values.reserve(fields);
         for at in 0..fields {
-            if unread.get(at) == Some(&true) {
-                values.push(ValueParam::Null);
+            if only_read && self.to.shapes[shape as usize].unread.get(at) == Some(&true) {
+                self.to.values.push(WitValue::Null);
                 continue;
             }
-            // Each kind straight into its place: a value that passes through results on its way is
-            // copied each time, and each copy waits for the one before.
-            match row.value(at) {
-                ValueRef::Null => values.push(ValueParam::Null),
-                ValueRef::Boolean(flag) => values.push(ValueParam::Boolean(flag)),
-                ValueRef::Int(number) => values.push(ValueParam::Int(number)),
-                ValueRef::String(text) => values.push(ValueParam::Text(text)),
-                ValueRef::Json(text) => values.push(ValueParam::Json(text)),
+            // The frequent kinds here, without a result on the way.
+            let value = match row.value(at) {
+                ValueRef::Null => WitValue::Null,
+                ValueRef::Boolean(flag) => WitValue::Boolean(flag),
+                ValueRef::Int(number) => WitValue::Int(number),
+                ValueRef::String(text) => WitValue::Text(self.text(text)),
+                ValueRef::Json(text) => WitValue::Json(self.text(text)),
                 ValueRef::Literal(number) => match number.to_float() {
-                    Some(number) => values.push(ValueParam::Float(number)),
-                    None => values.push(self.value(self.bump.alloc(number.to_value()))?),
+                    Some(number) => WitValue::Float(number),
+                    None => self.value(&number.to_value())?,
                 },
-                ValueRef::Value(Value::Null) => values.push(ValueParam::Null),
-                ValueRef::Value(Value::Boolean(flag)) => values.push(ValueParam::Boolean(*flag)),
-                ValueRef::Value(Value::Int(number)) => values.push(ValueParam::Int(*number)),
-                ValueRef::Value(Value::Float(number)) => values.push(ValueParam::Float(*number)),
-                ValueRef::Value(Value::String(text)) => values.push(ValueParam::Text(text)),
-                ValueRef::Value(Value::Timestamp(micros)) => {
-                    values.push(ValueParam::Timestamp(*micros));
-                }
-                ValueRef::Value(value) => values.push(self.value(value)?),
-            }
+                ValueRef::Value(Value::Null) => WitValue::Null,
+                ValueRef::Value(Value::Boolean(flag)) => WitValue::Boolean(*flag),
+                ValueRef::Value(Value::Int(number)) => WitValue::Int(*number),
+                ValueRef::Value(Value::Float(number)) => WitValue::Float(*number),
+                ValueRef::Value(Value::String(text)) => WitValue::Text(self.text(text)),
+                ValueRef::Value(Value::Timestamp(micros)) => WitValue::Timestamp(*micros),
+                ValueRef::Value(value) => self.value(value)?,
+            };
+            self.to.values.push(value);
         }
-        Ok(Payload::Row(RowParam {
-            shape,
-            values: values.into_bump_slice(),
-        }))
+        Ok(Payload::Row(Row { shape, first }))
     }
 
-    fn shape(&mut self, schema: &'a Arc<Schema>, schemaless: bool) -> u32 {
+    fn shape(&mut self, schema: &Arc<Schema>, schemaless: bool) -> u32 {
         let key = (Arc::as_ptr(schema), schemaless);
         if let Some((_, place)) = self.last.filter(|(last, _)| *last == key) {
             return place;
         }
-        let place = match self.places.get(&key) {
-            Some(place) => *place,
-            None => {
-                // There are no more shapes than records, and no more of these than an i32 has.
-                let place = self.inputs.len() as u32;
-                self.shapes.push(shape(self.bump, schema));
-                self.unread.push(match self.reads.fields {
-                    Some(_) => {
-                        let fields = schema.fields().unwrap_or_default().iter();
-                        let unread = fields.map(|field| !self.reads.field(&field.name));
-                        self.bump.alloc_slice_fill_iter(unread)
-                    }
-                    None => &[],
-                });
-                self.inputs.push(InputShape {
-                    schema: Arc::clone(schema),
-                    schemaless,
-                });
-                self.places.insert(key, place);
-                place
-            }
-        };
+        let shapes = &mut self.to.shapes;
+        let place = *self.places.entry(key).or_insert_with(|| {
+            shapes.push(InputShape::new(schema, schemaless, self.reads));
+            // There are no more shapes than records have keys and values.
+            (shapes.len() - 1) as u32
+        });
         self.last = Some((key, place));
         place
     }
 
-    fn value(&self, value: &'a Value) -> Result<ValueParam<'a>> {
+    fn value(&mut self, value: &Value) -> Result<WitValue> {
         Ok(match value {
-            Value::Null => ValueParam::Null,
-            Value::Boolean(flag) => ValueParam::Boolean(*flag),
-            Value::Int(number) => ValueParam::Int(*number),
-            Value::Float(number) => ValueParam::Float(*number),
-            Value::String(text) => ValueParam::Text(text),
-            Value::Bytes(bytes) => ValueParam::Bytes(bytes),
+            Value::Null => WitValue::Null,
+            Value::Boolean(flag) => WitValue::Boolean(*flag),
+            Value::Int(number) => WitValue::Int(*number),
+            Value::Float(number) => WitValue::Float(*number),
+            Value::String(text) => WitValue::Text(self.text(text)),
+            Value::Bytes(bytes) => WitValue::Bytes(self.bytes(bytes)),
             Value::Decimal(decimal) => {
                 if decimal.scale.unsigned_abs() as usize > MAX_DIGITS {
                     return Err(Error::data(
                         "a decimal has too great a scale to be given to a plugin",
                     ));
                 }
-                ValueParam::Decimal(self.bump.alloc_str(&decimal.to_string()))
+                WitValue::Decimal(self.text(&decimal.to_string()))
             }
-            Value::Date(days) => ValueParam::Date(*days),
-            Value::Time(micros) => ValueParam::Time(*micros),
-            Value::Timestamp(micros) => ValueParam::Timestamp(*micros),
-            Value::Json(text) => ValueParam::Json(text),
+            Value::Date(days) => WitValue::Date(*days),
+            Value::Time(micros) => WitValue::Time(*micros),
+            Value::Timestamp(micros) => WitValue::Timestamp(*micros),
+            Value::Json(text) => WitValue::Json(self.text(text)),
             Value::Array(_) | Value::Map(_) | Value::Struct(_) => {
                 let mut text = String::new();
                 json::write(value, &mut text)?;
-                ValueParam::Json(self.bump.alloc_str(&text))
+                WitValue::Json(self.text(&text))
             }
         })
     }
+
+    /// Where this text stands among the batch's. That they count in 32 bits is for `record` to see.
+    fn text(&mut self, text: &str) -> Span {
+        let start = self.to.texts.len() as u32;
+        self.to.texts.push_str(text);
+        let len = text.len() as u32;
+        Span { start, len }
+    }
+
+    /// The same of bytes.
+    fn bytes(&mut self, bytes: &[u8]) -> Span {
+        let start = self.to.bytes.len() as u32;
+        self.to.bytes.extend_from_slice(bytes);
+        let len = bytes.len() as u32;
+        Span { start, len }
+    }
 }
 
-fn shape<'a>(bump: &'a Bump, schema: &'a Schema) -> ShapeParam<'a> {
-    let fields = schema.fields().unwrap_or_default();
-    let fields = fields.iter().map(|field| FieldParam {
-        name: &field.name,
-        kind: kind(&field.schema.kind),
-        optional: field.schema.optional,
-    });
-    ShapeParam {
-        name: schema.name.as_deref(),
-        fields: bump.alloc_slice_fill_iter(fields),
-    }
+fn fields(schema: &Schema) -> Vec<FieldParam<'_>> {
+    let fields = schema.fields().unwrap_or_default().iter();
+    fields
+        .map(|field| FieldParam {
+            name: &field.name,
+            kind: kind(&field.schema.kind),
+            optional: field.schema.optional,
+        })
+        .collect()
 }
 
 fn kind(kind: &Kind) -> WitKind {
@@ -292,23 +333,24 @@ mod tests {
             (reads(None), [Some(1), Some(2)]),
             (reads(Some("b")), [None, Some(2)]),
         ] {
-            let bump = Bump::new();
-            let records = std::slice::from_ref(&record);
-            let lowered = lower(&bump, &reads, &source, records);
-            let Ok(Lowered { batch, shapes }) = lowered else {
-                panic!("not lowered");
-            };
-            let numbers = |payload: &Payload<'_>| match payload {
-                Payload::Row(row) => [0, 1].map(|at| match row.values[at] {
-                    ValueParam::Int(number) => Some(number),
-                    _ => None,
-                }),
-                Payload::Scalar(_) => panic!("not a row"),
-            };
-            let crossed = &batch.records[0];
-            assert_eq!(numbers(&crossed.value), expect);
-            assert_eq!(numbers(&crossed.key), [Some(1), Some(2)]);
-            assert_eq!((batch.shapes.len(), shapes.len()), (1, 1));
+            let mut lowered = Lowered::default();
+            let filled = lowered.fill(&reads, std::slice::from_ref(&record));
+            assert!(filled.is_ok());
+            lowered.lend(&source, |batch| {
+                let numbers = |payload: &Payload| match payload {
+                    Payload::Row(row) => {
+                        [0, 1].map(|at| match batch.pool.values[row.first as usize + at] {
+                            WitValue::Int(number) => Some(number),
+                            _ => None,
+                        })
+                    }
+                    Payload::Scalar(_) => panic!("not a row"),
+                };
+                let crossed = &batch.records[0];
+                assert_eq!(numbers(&crossed.value), expect);
+                assert_eq!(numbers(&crossed.key), [Some(1), Some(2)]);
+                assert_eq!(batch.pool.shapes.len(), 1);
+            });
         }
     }
 }

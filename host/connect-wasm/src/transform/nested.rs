@@ -42,7 +42,7 @@ pub(super) fn fits(kind: &Kind, value: &Value) -> bool {
 }
 
 /// JSON text that no schema describes: arrays and objects stay text.
-pub(super) fn free(text: String) -> Checked<Value> {
+pub(super) fn free(text: &str) -> Checked<Value> {
     let trimmed = text.trim_ascii();
     let nested = trimmed.starts_with(['{', '[']);
     if (nested && depth(trimmed) > DEPTH) || (!nested && is_long_number(trimmed)) {
@@ -79,7 +79,7 @@ fn typed(raw: &str, schema: &Schema) -> Checked<Value> {
         };
     }
     match &schema.kind {
-        Kind::Any => free(raw.to_owned()),
+        Kind::Any => free(raw),
         Kind::Array(element) => {
             let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| mismatch(schema))?;
             let items = items.iter().map(|item| typed(item.get(), element));

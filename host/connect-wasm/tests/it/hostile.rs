@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connect_api::{Datum, ErrorKind, Field, Kind, Outcome, Schema, Struct};
+use connect_api::{Datum, ErrorKind, Field, Kind, Outcome, Schema, SinkRecord, Struct, Value};
 use connect_wasm::TransformContext;
 
 use crate::{apply, commands, failure, guest};
@@ -60,7 +60,7 @@ fn a_recursion_ends_with_the_stack() {
 #[test]
 fn a_panic_tells_its_place_and_its_functions_but_not_its_message() {
     only_it_suffers("trap", "panicked at test-guest/src/lib.rs:");
-    only_it_suffers("trap", " < ferrule:transform/plugin@0.3.0#apply");
+    only_it_suffers("trap", " < ferrule:transform/plugin@0.4.0#apply");
     let outcomes = apply(&mut guest(&[]), &commands(&["trap"]));
     let message = failure(&outcomes[0]).to_string();
     assert!(!message.contains("the record says"), "{message}");
@@ -94,7 +94,7 @@ fn a_secret_is_told_to_nobody_but_the_plugin() {
     let outcomes = apply(&mut told, &commands(&["secret", "secret-panic"]));
     let row = crate::replacement(&outcomes[0]).value.value.as_struct();
     let text = row.and_then(|row| row.get("cmd"));
-    assert_eq!(text, Some(&connect_api::Value::from("1174-yranac")));
+    assert_eq!(text, Some(&Value::from("1174-yranac")));
     let message = failure(&outcomes[1]).to_string();
     assert!(!message.contains("canary"), "{message}");
     for key in ["configure.panic", "configure.error"] {
@@ -158,21 +158,54 @@ fn an_edited_row_of_no_row_is_refused() {
     );
 }
 
+/// A batch whose second record is a row that orders this.
+fn row_among(command: &str) -> Vec<SinkRecord> {
+    let mut batch = commands(&["keep", "keep", "keep"]);
+    let field = |name: &str| Field::new(name, Schema::any());
+    let shape = Schema::new(Kind::Struct(vec![field("cmd"), field("nothing")]));
+    let row = Struct::new(Arc::new(shape), vec![command.into(), Value::Null]);
+    batch[1].value = Datum::schemaless_row(row);
+    batch
+}
+
 #[test]
-fn what_a_reply_takes_again_is_output_too() {
-    // A megabyte each, by some bytes of the reply.
-    for command in ["picks:2000", "repeat:2000"] {
-        let heavy = format!("{command} {}", "x".repeat(1_000_000));
-        let mut batch = commands(&["keep", "keep", "keep"]);
-        let shape = Schema::new(Kind::Struct(vec![Field::new("cmd", Schema::any())]));
-        let row = Struct::new(Arc::new(shape), vec![heavy.as_str().into()]);
-        batch[1].value = Datum::schemaless_row(row);
-        let outcomes = apply(&mut guest(&[]), &batch);
+fn what_a_reply_takes_or_gives_again_is_output_too() {
+    // Much more than a megabyte, by some bytes of the reply.
+    let heavy = |command: &str| format!("{command} {}", "x".repeat(1_000_000));
+    for command in [
+        heavy("picks:2000"),
+        heavy("repeat:2000"),
+        "echo:2000".to_owned(),
+        "wide:2000".to_owned(),
+    ] {
+        let outcomes = apply(&mut guest(&[]), &row_among(&command));
         let message = failure(&outcomes[1]).to_string();
         let expect = "gave more output at once than its limit of 1048576 bytes, at topic-3@1";
-        assert!(message.ends_with(expect), "{command}: {message}");
+        assert!(message.ends_with(expect), "{}: {message}", &command[..9]);
         assert!(matches!(outcomes[0], Outcome::Keep) && matches!(outcomes[2], Outcome::Keep));
     }
+    for (command, count) in [("echo:3", 3), ("wide:4", 4)] {
+        let outcomes = apply(&mut guest(&[]), &row_among(command));
+        let made = matches!(&outcomes[1], Outcome::Replace(made) if made.len() == count);
+        assert!(made, "{command}: {:?}", outcomes[1]);
+    }
+}
+
+#[test]
+fn a_value_of_two_rows_is_refused() {
+    let outcomes = apply(&mut guest(&[]), &row_among("bad-order"));
+    let message = failure(&outcomes[1]).to_string();
+    let expect = "broke the contract: a row has not one value of its own for each field";
+    assert!(message.ends_with(expect), "{message}");
+    assert!(matches!(outcomes[0], Outcome::Keep) && matches!(outcomes[2], Outcome::Keep));
+}
+
+#[test]
+fn records_that_are_not_there_are_found_out() {
+    only_it_suffers(
+        "one-record-less",
+        "broke the contract: 0 records for outcomes that name 1",
+    );
 }
 
 #[test]
@@ -204,11 +237,19 @@ fn lies_about_values_are_found_out() {
         ),
         (
             "bad-width",
-            "broke the contract: a row has not one value for each field",
+            "broke the contract: a row has not one value of its own for each field",
         ),
         (
             "bad-kind",
             "broke the contract: field a: a value of type string in a field of type INT32",
+        ),
+        (
+            "bad-span",
+            "broke the contract: a text is not within the texts of the reply",
+        ),
+        (
+            "bad-text",
+            "broke the contract: a text is not within the texts of the reply",
         ),
     ] {
         only_it_suffers(command, expect);

@@ -65,13 +65,13 @@ fn module(lie: &Lie<'_>) -> Vec<u8> {
         count,
         flags,
     ]);
-    // No shapes, and one outcome: fail, without a field, for the reason.
-    let reply = bytes(&[0, 0, 1280, 1]);
+    // One outcome: fail, without a field, for the reason. Nothing else, which is all zeros.
+    let reply = bytes(&[1280, 1]);
     let outcome = bytes(&[3, 0, 0, 0, 3584, reason_length]);
     let (name, default, reason, body) = (lie.name, lie.default, lie.reason, lie.body);
     let text = format!(
         r#"(module
-  (import "ferrule:transform/state@0.3.0" "get" (func $get (param i32 i32 i32)))
+  (import "ferrule:transform/state@0.4.0" "get" (func $get (param i32 i32 i32)))
   (memory (export "memory") 4)
   (global $free (mut i32) (i32.const 65536))
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
@@ -79,12 +79,12 @@ fn module(lie: &Lie<'_>) -> Vec<u8> {
     (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
     (global.set $free (i32.add (local.get $at) (local.get 3)))
     (local.get $at))
-  (func (export "ferrule:transform/plugin@0.3.0#describe") (result i32) (i32.const 1024))
-  (func (export "ferrule:transform/plugin@0.3.0#configure") (param i32 i32) (result i32)
+  (func (export "ferrule:transform/plugin@0.4.0#describe") (result i32) (i32.const 1024))
+  (func (export "ferrule:transform/plugin@0.4.0#configure") (param i32 i32) (result i32)
     (i32.const 1536))
-  (func (export "ferrule:transform/plugin@0.3.0#apply")
-    (param i32 i32 i32 i32 i32 i32 i32) (result i32) {body} (i32.const 1152))
-  (func (export "ferrule:transform/plugin@0.3.0#tick") (param i32 i32 i32 i64) (result i32)
+  (func (export "ferrule:transform/plugin@0.4.0#apply")
+    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {body} (i32.const 1152))
+  (func (export "ferrule:transform/plugin@0.4.0#tick") (param i32 i32 i32 i64) (result i32)
     (i32.const 1536))
   (data (i32.const 1024) "{description}")
   (data (i32.const 1152) "{reply}")

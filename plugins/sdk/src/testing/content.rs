@@ -1,7 +1,7 @@
 //! What goes into a plugin and what comes out, with the names of fields in the rows.
 
-use crate::bindings::ferrule::transform::data::{self, InRecord, Kind, Shape};
-use crate::{Failure, Header, Value};
+use crate::bindings::ferrule::transform::data::{self, Kind, Pool, Shape};
+use crate::{Failure, Header, Value, ValueRef};
 
 /// What a plugin answered to a record, with the names of fields back in the rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,97 +103,117 @@ impl From<Vec<(String, Value)>> for Content {
     }
 }
 
-pub(super) fn payload(content: Content, shapes: &mut Vec<Shape>) -> data::Payload {
+/// A key or a value as it goes into a batch: of a row those fields that the plugin sees.
+pub(super) fn payload(
+    content: &Content,
+    sees: impl Fn(&str) -> bool,
+    pool: &mut Pool,
+) -> data::Payload {
     let fields = match content {
-        Content::Scalar(value) => return data::Payload::Scalar(value),
+        Content::Scalar(value) => return data::Payload::Scalar(pool.add(value.into())),
         Content::Row(fields) => fields,
     };
-    let (names, values): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
-    let field = |name| data::Field {
-        name,
+    let field = |(name, _): &(String, Value)| data::Field {
+        name: name.clone(),
         kind: Kind::Any,
         optional: true,
     };
     let shape = Shape {
         name: None,
-        fields: names.into_iter().map(field).collect(),
+        fields: fields.iter().map(field).collect(),
     };
-    let known = shapes.iter().position(|known| *known == shape);
+    let known = pool.shapes.iter().position(|known| *known == shape);
     let index = known.unwrap_or_else(|| {
-        shapes.push(shape);
-        shapes.len() - 1
+        pool.shapes.push(shape);
+        pool.shapes.len() - 1
     });
+    let first = pool.add_row(fields.iter().map(|(name, value)| match sees(name) {
+        true => value.into(),
+        false => ValueRef::Null,
+    }));
     data::Payload::Row(data::Row {
         shape: index as u32,
-        values,
+        first,
     })
 }
 
-pub(super) fn answer(outcome: data::Outcome, input: &InRecord, shapes: &[Shape]) -> Answer {
-    match outcome {
-        data::Outcome::Keep => Answer::Keep,
-        data::Outcome::Drop => Answer::Drop,
-        data::Outcome::Replace(records) => Answer::Replace(
-            records
-                .into_iter()
-                .map(|record| made(record, Some(input), shapes))
-                .collect(),
-        ),
-        data::Outcome::Fail(failure) => Answer::Fail(failure),
-    }
+/// A reply, and what it answers to.
+pub(super) struct Reply<'a> {
+    /// The shapes of the batch.
+    pub(super) shapes: &'a [Shape],
+    pub(super) sources: &'a [i32],
+    pub(super) pool: &'a Pool,
 }
 
-pub(super) fn made(record: data::OutRecord, input: Option<&InRecord>, shapes: &[Shape]) -> Made {
-    let value = match (record.value, input) {
-        (Some(value), _) => content(value, input.map(|input| &input.value), shapes),
-        (None, Some(input)) => input_content(&input.value, shapes),
-        (None, None) => Content::Scalar(Value::Null),
-    };
-    let key = record.key;
-    Made {
-        topic: record.topic,
-        timestamp: record.timestamp,
-        key: key.map(|key| content(key, input.map(|input| &input.key), shapes)),
-        value,
-        headers: record.headers,
+impl Reply<'_> {
+    /// What a record of the reply says; a record of a tick has no input.
+    pub(super) fn made(
+        &self,
+        record: data::OutRecord,
+        input: Option<(&Content, &Content)>,
+    ) -> Made {
+        let (key, value) = input.unzip();
+        Made {
+            topic: record.topic.map(|topic| self.pool.text(topic).to_owned()),
+            timestamp: record.timestamp,
+            key: record.key.map(|made| self.content(made, key)),
+            value: match (record.value, value) {
+                (Some(made), _) => self.content(made, value),
+                (None, Some(value)) => value.clone(),
+                (None, None) => Content::Scalar(Value::Null),
+            },
+            headers: record.headers.map(|span| self.headers(span)),
+        }
     }
-}
 
-fn input_content(payload: &data::Payload, shapes: &[Shape]) -> Content {
-    match payload {
-        data::Payload::Scalar(value) => Content::Scalar(value.clone()),
-        data::Payload::Row(row) => named(row.shape, row.values.clone(), shapes),
+    fn headers(&self, span: data::Span) -> Vec<Header> {
+        let headers = self.pool.headers_of(span).iter();
+        headers
+            .map(|header| Header {
+                name: self.pool.text(header.name).to_owned(),
+                value: self.pool.value(header.value).into(),
+            })
+            .collect()
     }
-}
 
-fn content(payload: data::OutPayload, own: Option<&data::Payload>, shapes: &[Shape]) -> Content {
-    match payload {
-        data::OutPayload::Scalar(value) => Content::Scalar(value),
-        data::OutPayload::Row(row) => named(row.shape, row.values, shapes),
-        data::OutPayload::Edited(row) => {
-            let Some(data::Payload::Row(own)) = own else {
-                panic!("an edited row takes the place of what is no row");
-            };
-            let mut set = row.values.into_iter();
-            let values = row
-                .sources
-                .iter()
-                .map(|source| match usize::try_from(*source) {
-                    Ok(place) => own.values[place].clone(),
-                    Err(_) => set
-                        .next()
-                        .expect("a value for each field that has no source"),
+    fn content(&self, payload: data::OutPayload, own: Option<&Content>) -> Content {
+        match payload {
+            data::OutPayload::Scalar(value) => Content::Scalar(self.pool.value(value).into()),
+            data::OutPayload::Row(row) => {
+                let shape = self.shape(row.shape);
+                let values = self.pool.values_of(row, shape.fields.len()).iter();
+                let values = values.map(|value| self.pool.value(*value).into());
+                named(shape, values.collect())
+            }
+            data::OutPayload::Edited(row) => {
+                let Some(Content::Row(own)) = own else {
+                    panic!("an edited row takes the place of what is no row");
+                };
+                let shape = self.shape(row.shape);
+                let sources = &self.sources[row.sources as usize..][..shape.fields.len()];
+                let mut set = self.pool.values[row.first as usize..].iter();
+                let values = sources.iter().map(|source| match usize::try_from(*source) {
+                    Ok(place) => own[place].1.clone(),
+                    Err(_) => match set.next() {
+                        Some(value) => self.pool.value(*value).into(),
+                        None => panic!("a value for each field that has no source"),
+                    },
                 });
-            let values = values.collect();
-            assert_eq!(set.len(), 0, "a source or a value for each field");
-            named(row.shape, values, shapes)
+                named(shape, values.collect())
+            }
+        }
+    }
+
+    fn shape(&self, index: u32) -> &Shape {
+        let mut shapes = self.shapes.iter().chain(&self.pool.shapes);
+        match shapes.nth(index as usize) {
+            Some(shape) => shape,
+            None => panic!("no shape {index}"),
         }
     }
 }
 
-fn named(shape: u32, values: Vec<Value>, shapes: &[Shape]) -> Content {
-    let shape = &shapes[shape as usize];
-    assert_eq!(shape.fields.len(), values.len(), "one value for each field");
+fn named(shape: &Shape, values: Vec<Value>) -> Content {
     for (field, value) in shape.fields.iter().zip(&values) {
         assert!(fits(field, value), "{} does not hold {value:?}", field.name);
     }

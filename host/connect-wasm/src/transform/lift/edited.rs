@@ -1,13 +1,12 @@
-//! Rows that take values of the record's own row, and what a reply takes of its records in all.
+//! Rows that take values of the record's own row.
 
 use std::sync::Arc;
 
-use connect_api::{Datum, Kind, Schema, SinkRecord, Struct, Value, ValueRef, json};
+use connect_api::{Datum, Kind, Schema, Struct, Value, json};
 
-use super::{Checked, described, in_field, is_nested, typed};
-use crate::bindings::ferrule::transform::data::{
-    EditedRow, OutPayload, OutRecord, Outcome as WitOutcome,
-};
+use super::content::{described, is_nested};
+use super::{Checked, Lift, datum, in_field};
+use crate::bindings::ferrule::transform::data::EditedRow;
 
 /// The part of the record that a part of the reply takes the place of.
 pub(super) enum Own<'a> {
@@ -33,45 +32,56 @@ impl Own<'_> {
     }
 }
 
-pub(super) fn row(own: Own<'_>, schema: &Arc<Schema>, made: EditedRow) -> Checked<Struct> {
-    let fields = schema.fields().unwrap_or_default();
-    let given = made.sources.iter().filter(|source| **source < 0).count();
-    if fields.len() != made.sources.len() || given != made.values.len() {
-        return Err("an edited row has not one source or value for each field".into());
-    }
-    let Some(before) = own.get().value.as_struct() else {
-        return Err("an edited row takes the place of what is no row".into());
-    };
-    let mut values = made.values.into_iter();
-    let in_place = |(at, source): (usize, &i32)| place(*source).is_none_or(|source| source == at);
-    if Arc::ptr_eq(before.schema(), schema) && made.sources.iter().enumerate().all(in_place) {
-        let Value::Struct(mut row) = own.into_value() else {
+impl Lift<'_> {
+    pub(super) fn edited(&mut self, own: Own<'_>, made: EditedRow) -> Checked<Datum> {
+        let (schema, schemaless) = self.shape(made.shape)?;
+        let fields = schema.fields().unwrap_or_default();
+        let sources = self.sources.get(made.sources as usize..);
+        let sources = sources.and_then(|sources| sources.get(..fields.len()));
+        let sources = sources.ok_or("an edited row has not one source for each field")?;
+        let given = sources.iter().filter(|source| **source < 0).count();
+        let given = self.values(made.first, given)?;
+        let Some(before) = own.get().value.as_struct() else {
             return Err("an edited row takes the place of what is no row".into());
         };
-        let set = made.sources.iter().enumerate().filter(|it| *it.1 < 0);
-        for ((at, _), made) in set.zip(values) {
-            row.set(at, typed(made, &fields[at], None)?);
-        }
-        return Ok(*row);
-    }
-    let mut all = Vec::with_capacity(fields.len());
-    for (field, source) in fields.iter().zip(&made.sources) {
-        all.push(match place(*source) {
-            Some(source) => {
-                let taken = take(before, source, &field.schema);
-                taken.map_err(|why| in_field(&field.name, &why))?
+        let mut given = given.iter();
+        let mut set = |field| match given.next() {
+            Some(made) => self.content.typed(*made, field, None),
+            None => Ok(Value::Null),
+        };
+        if Arc::ptr_eq(before.schema(), &schema) && in_place(sources) {
+            let Value::Struct(mut row) = own.into_value() else {
+                return Err("an edited row takes the place of what is no row".into());
+            };
+            for (at, (field, source)) in fields.iter().zip(sources).enumerate() {
+                if *source < 0 {
+                    row.set(at, set(field)?);
+                }
             }
-            None => match values.next() {
-                Some(made) => typed(made, field, None)?,
-                None => Value::Null,
-            },
-        });
+            return Ok(datum(*row, schemaless));
+        }
+        let mut all = Vec::with_capacity(fields.len());
+        for (field, source) in fields.iter().zip(sources) {
+            all.push(match place(*source) {
+                Some(source) => {
+                    let taken = take(before, source, &field.schema);
+                    taken.map_err(|why| in_field(&field.name, &why))?
+                }
+                None => set(field)?,
+            });
+        }
+        Ok(datum(Struct::new(schema, all), schemaless))
     }
-    Ok(Struct::new(Arc::clone(schema), all))
+}
+
+/// Whether no value goes to another field.
+fn in_place(sources: &[i32]) -> bool {
+    let mut sources = sources.iter().enumerate();
+    sources.all(|(at, source)| place(*source).is_none_or(|source| source == at))
 }
 
 /// The field of the own row.
-fn place(source: i32) -> Option<usize> {
+pub(super) fn place(source: i32) -> Option<usize> {
     usize::try_from(source).ok()
 }
 
@@ -89,86 +99,5 @@ fn take(row: &Struct, at: usize, schema: &Schema) -> Checked<Value> {
         }
         kind if is_nested(kind) && *kind == own.schema.kind && !value.is_null() => Ok(value),
         _ => described(value, schema),
-    }
-}
-
-/// Whether the reply takes more than so many bytes of its records beyond what each has once: some
-/// bytes of a reply can so become many, and they count as output (Invariant 8).
-pub(in crate::transform) fn takes_more_than(
-    most: u64,
-    records: &[SinkRecord],
-    outcomes: &[WitOutcome],
-) -> bool {
-    let mut left = most;
-    for (record, outcome) in records.iter().zip(outcomes) {
-        let WitOutcome::Replace(made) = outcome else {
-            continue;
-        };
-        let once = made.len() == 1;
-        for made in made {
-            match taken(left, record, made, once) {
-                Some(rest) => left = rest,
-                None => return true,
-            }
-        }
-    }
-    false
-}
-
-/// What is left after a record of the reply; none: not enough. If it is the only one that takes the
-/// record's place, what stays where it is costs nothing.
-fn taken(left: u64, record: &SinkRecord, made: &OutRecord, once: bool) -> Option<u64> {
-    let part = |left: u64, own: &Datum, made: &Option<OutPayload>| match made {
-        None if once => Some(left),
-        None => left.checked_sub(weight(ValueRef::Value(&own.value))),
-        Some(OutPayload::Edited(row)) => {
-            let Some(own) = own.value.as_struct() else {
-                return Some(left);
-            };
-            let fields = own.schema().fields().map_or(0, <[_]>::len);
-            let mut sources = row.sources.iter().enumerate();
-            sources.try_fold(left, |left, (at, source)| match place(*source) {
-                Some(source) if source < fields && !(once && source == at) => {
-                    left.checked_sub(weight(own.value(source)))
-                }
-                _ => Some(left),
-            })
-        }
-        Some(OutPayload::Scalar(_) | OutPayload::Row(_)) => Some(left),
-    };
-    let left = part(left, &record.key, &made.key)?;
-    let left = part(left, &record.value, &made.value)?;
-    if once || made.headers.is_some() {
-        return Some(left);
-    }
-    let mut headers = record.headers.iter();
-    headers.try_fold(left, |left, header| {
-        left.checked_sub(weight(ValueRef::Value(&header.value.value)))
-    })
-}
-
-/// Bytes that a copy of the value takes beside itself.
-fn weight(value: ValueRef<'_>) -> u64 {
-    let value = match value {
-        ValueRef::String(text) | ValueRef::Json(text) => return text.len() as u64,
-        ValueRef::Value(value) => value,
-        _ => return 0,
-    };
-    let inner = |value| weight(ValueRef::Value(value));
-    let room = |count: usize| (count * size_of::<Value>()) as u64;
-    match value {
-        Value::String(text) | Value::Json(text) => text.len() as u64,
-        Value::Bytes(bytes) => bytes.len() as u64,
-        Value::Decimal(decimal) => decimal.unscaled.bits() / 8,
-        Value::Array(items) => room(items.len()) + items.iter().map(inner).sum::<u64>(),
-        Value::Map(entries) => {
-            let inner = entries.iter().map(|(key, value)| inner(key) + inner(value));
-            room(2 * entries.len()) + inner.sum::<u64>()
-        }
-        Value::Struct(row) => {
-            let fields = row.schema().fields().map_or(0, <[_]>::len);
-            room(fields) + (0..fields).map(|at| weight(row.value(at))).sum::<u64>()
-        }
-        _ => 0,
     }
 }

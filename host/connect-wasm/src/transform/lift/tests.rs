@@ -6,8 +6,13 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
+use super::content::DAY_MICROS;
 use super::*;
-use crate::bindings::ferrule::transform::data::{EditedRow, Failure, FieldResult, Kind as WitKind};
+use crate::bindings::ferrule::transform::data::{
+    EditedRow, Failure, FieldResult, Kind as WitKind, Reply, ShapeResult,
+};
+use crate::plugins::Reads;
+use crate::transform::nested;
 
 /// Texts that are numbers, dates, names, JSON, or nothing of all that.
 fn texts() -> impl Strategy<Value = String> {
@@ -35,21 +40,40 @@ fn extremes() -> impl Strategy<Value = i64> {
     ]
 }
 
-fn wire_values() -> impl Strategy<Value = ValueResult> {
+/// Values that hold their texts themselves, until a pool takes them.
+#[derive(Clone, Debug)]
+enum Told {
+    Bare(WitValue),
+    Text(String),
+    Bytes(Vec<u8>),
+    Decimal(String),
+    Json(String),
+}
+
+fn wire_values() -> impl Strategy<Value = Told> {
     prop_oneof![
-        Just(ValueResult::Null),
-        any::<bool>().prop_map(ValueResult::Boolean),
-        extremes().prop_map(ValueResult::Int),
-        proptest::num::f64::ANY.prop_map(ValueResult::Float),
-        texts().prop_map(ValueResult::Text),
-        vec(any::<u8>(), 0..40).prop_map(ValueResult::Bytes),
-        texts().prop_map(ValueResult::Decimal),
-        any::<i32>().prop_map(ValueResult::Date),
-        extremes().prop_map(ValueResult::Time),
-        extremes().prop_map(ValueResult::Timestamp),
-        texts().prop_map(ValueResult::Json),
-        texts().prop_map(ValueResult::Json),
+        Just(Told::Bare(WitValue::Null)),
+        any::<bool>().prop_map(|flag| Told::Bare(WitValue::Boolean(flag))),
+        extremes().prop_map(|number| Told::Bare(WitValue::Int(number))),
+        proptest::num::f64::ANY.prop_map(|number| Told::Bare(WitValue::Float(number))),
+        texts().prop_map(Told::Text),
+        vec(any::<u8>(), 0..40).prop_map(Told::Bytes),
+        texts().prop_map(Told::Decimal),
+        any::<i32>().prop_map(|days| Told::Bare(WitValue::Date(days))),
+        extremes().prop_map(|micros| Told::Bare(WitValue::Time(micros))),
+        extremes().prop_map(|micros| Told::Bare(WitValue::Timestamp(micros))),
+        texts().prop_map(Told::Json),
+        texts().prop_map(Told::Json),
+        spans().prop_map(|span| Told::Bare(WitValue::Text(span))),
+        spans().prop_map(|span| Told::Bare(WitValue::Bytes(span))),
+        spans().prop_map(|span| Told::Bare(WitValue::Json(span))),
     ]
+}
+
+/// Spans of anything, mostly of nothing.
+fn spans() -> impl Strategy<Value = Span> {
+    let place = || prop_oneof![0u32..50, any::<u32>(), Just(u32::MAX)];
+    (place(), place()).prop_map(|(start, len)| Span { start, len })
 }
 
 fn wire_kinds() -> impl Strategy<Value = WitKind> {
@@ -82,8 +106,18 @@ fn wire_shapes() -> impl Strategy<Value = ShapeResult> {
     (of(texts()), vec(field, 0..4)).prop_map(|(name, fields)| ShapeResult { name, fields })
 }
 
-fn wire_payloads() -> impl Strategy<Value = OutPayload> {
+#[derive(Clone, Debug)]
+enum Part {
+    Scalar(Told),
+    Row(u32, Vec<Told>),
+    Edited(u32, Vec<i32>, Vec<Told>),
+    /// A row whose places are made up.
+    Wild(OutPayload),
+}
+
+fn wire_parts() -> impl Strategy<Value = Part> {
     let shape = || prop_oneof![0u32..6, any::<u32>()];
+    let place = || prop_oneof![0u32..9, any::<u32>(), Just(u32::MAX)];
     let values = || vec(wire_values(), 0..5);
     let sources = vec(prop_oneof![-2i32..5, any::<i32>()], 0..5);
     // Mostly as many values as are asked for.
@@ -91,48 +125,137 @@ fn wire_payloads() -> impl Strategy<Value = OutPayload> {
     let edited = edited.prop_map(|(shape, sources, mut values, fit)| {
         if fit {
             let places = sources.iter().filter(|source| **source < 0).count();
-            values.resize(places, ValueResult::Null);
+            values.resize(places, Told::Bare(WitValue::Null));
         }
-        EditedRow {
+        Part::Edited(shape, sources, values)
+    });
+    let wild = (shape(), place(), place(), any::<bool>());
+    let wild = wild.prop_map(|(shape, sources, first, edited)| match edited {
+        true => OutPayload::Edited(EditedRow {
             shape,
             sources,
-            values,
-        }
+            first,
+        }),
+        false => OutPayload::Row(Row { shape, first }),
     });
     prop_oneof![
-        wire_values().prop_map(OutPayload::Scalar),
-        (shape(), values())
-            .prop_map(|(shape, values)| OutPayload::Row(RowResult { shape, values })),
-        edited.prop_map(OutPayload::Edited),
+        4 => wire_values().prop_map(Part::Scalar),
+        4 => (shape(), values()).prop_map(|(shape, values)| Part::Row(shape, values)),
+        4 => edited,
+        1 => wild.prop_map(Part::Wild),
     ]
 }
 
-fn wire_records() -> impl Strategy<Value = OutRecord> {
-    let header = (texts(), wire_values());
-    let header = header.prop_map(|(name, value)| HeaderResult { name, value });
-    (
-        of(texts()),
-        of(extremes()),
-        of(wire_payloads()),
-        of(wire_payloads()),
-        of(vec(header, 0..3)),
-    )
-        .prop_map(|(topic, timestamp, key, value, headers)| OutRecord {
+#[derive(Clone, Debug)]
+struct Made {
+    topic: Option<String>,
+    timestamp: Option<i64>,
+    key: Option<Part>,
+    value: Option<Part>,
+    headers: Option<Vec<(String, Told)>>,
+    /// Headers in the place of those.
+    wild: Option<Span>,
+}
+
+fn wire_records() -> impl Strategy<Value = Made> {
+    let parts = (of(wire_parts()), of(wire_parts()));
+    let headers = of(vec((texts(), wire_values()), 0..3));
+    let wild = prop_oneof![9 => Just(None), 1 => spans().prop_map(Some)];
+    (of(texts()), of(extremes()), parts, headers, wild).prop_map(
+        |(topic, timestamp, (key, value), headers, wild)| Made {
             topic,
             timestamp,
             key,
             value,
             headers,
-        })
+            wild,
+        },
+    )
 }
 
-fn wire_outcomes() -> impl Strategy<Value = WitOutcome> {
-    let failure = (of(texts()), texts());
-    prop_oneof![
-        vec(wire_records(), 0..4).prop_map(WitOutcome::Replace),
-        vec(wire_records(), 17..20).prop_map(WitOutcome::Replace),
-        failure.prop_map(|(field, reason)| WitOutcome::Fail(Failure { field, reason })),
-    ]
+/// The records as they cross.
+fn replied(shapes: Vec<ShapeResult>, made: &[Made]) -> Reply {
+    let mut reply = Reply {
+        outcomes: Vec::new(),
+        records: Vec::new(),
+        sources: Vec::new(),
+        pool: PoolResult {
+            shapes,
+            values: Vec::new(),
+            headers: Vec::new(),
+            texts: String::new(),
+            bytes: Vec::new(),
+        },
+    };
+    for made in made {
+        let record = OutRecord {
+            topic: made.topic.as_ref().map(|it| span(&mut reply.pool, it)),
+            timestamp: made.timestamp,
+            key: made.key.as_ref().map(|part| payload(&mut reply, part)),
+            value: made.value.as_ref().map(|part| payload(&mut reply, part)),
+            headers: made.headers.as_ref().map(|headers| {
+                let start = reply.pool.headers.len() as u32;
+                for (name, told) in headers {
+                    let name = span(&mut reply.pool, name);
+                    let value = wire(&mut reply.pool, told);
+                    reply.pool.headers.push(WitHeader { name, value });
+                }
+                let len = headers.len() as u32;
+                made.wild.unwrap_or(Span { start, len })
+            }),
+        };
+        reply.records.push(record);
+    }
+    reply
+}
+
+fn span(pool: &mut PoolResult, text: &str) -> Span {
+    let start = pool.texts.len() as u32;
+    pool.texts.push_str(text);
+    let len = text.len() as u32;
+    Span { start, len }
+}
+
+fn wire(pool: &mut PoolResult, told: &Told) -> WitValue {
+    match told {
+        Told::Bare(value) => *value,
+        Told::Text(text) => WitValue::Text(span(pool, text)),
+        Told::Bytes(bytes) => {
+            let (start, len) = (pool.bytes.len() as u32, bytes.len() as u32);
+            pool.bytes.extend(bytes);
+            WitValue::Bytes(Span { start, len })
+        }
+        Told::Decimal(text) => WitValue::Decimal(span(pool, text)),
+        Told::Json(text) => WitValue::Json(span(pool, text)),
+    }
+}
+
+fn payload(reply: &mut Reply, part: &Part) -> OutPayload {
+    let row = |pool: &mut PoolResult, values: &[Told]| {
+        let first = pool.values.len() as u32;
+        for told in values {
+            let value = wire(pool, told);
+            pool.values.push(value);
+        }
+        first
+    };
+    match part {
+        Part::Scalar(told) => OutPayload::Scalar(wire(&mut reply.pool, told)),
+        Part::Row(shape, values) => OutPayload::Row(Row {
+            shape: *shape,
+            first: row(&mut reply.pool, values),
+        }),
+        Part::Edited(shape, sources, values) => {
+            let from = reply.sources.len() as u32;
+            reply.sources.extend(sources);
+            OutPayload::Edited(EditedRow {
+                shape: *shape,
+                sources: from,
+                first: row(&mut reply.pool, values),
+            })
+        }
+        Part::Wild(payload) => *payload,
+    }
 }
 
 /// Each kind once, and what is nested in it.
@@ -202,38 +325,69 @@ fn check(datum: &Datum) {
     let _ = json::write(&datum.value, &mut text);
 }
 
+fn check_record(record: &SinkRecord) {
+    check(&record.key);
+    check(&record.value);
+    record
+        .headers
+        .iter()
+        .for_each(|header| check(&header.value));
+    assert!(record.timestamp.is_some_and(|at| at >= 0));
+    assert!(checked_topic(&record.topic).is_ok());
+}
+
+/// What the host makes of a reply whose records take the place of this one, so many at a time.
+fn lifted(reply: &Reply, record: &SinkRecord, counts: &[u32]) -> Vec<(SinkRecord, Outcome)> {
+    let schema = Arc::clone(record.value.value.as_struct().unwrap().schema());
+    let reads = Reads {
+        key: true,
+        value: true,
+        headers: true,
+        fields: None,
+    };
+    let inputs = [InputShape::new(&schema, false, &reads)];
+    let secrets = Secrets::new(["a".to_owned()]);
+    let mut kept = Shapes::default();
+    let says = (&"plugin" as _, &secrets);
+    let mut lift = Lift::new(says, &inputs, &mut kept, &reply.pool, &reply.sources);
+    let mut made = reply.records.iter();
+    let outcomes = counts.iter().map(|count| {
+        let mut record = record.clone();
+        let outcome = lift.outcome(&mut record, &WitOutcome::Replace(*count), &mut made);
+        (record, outcome)
+    });
+    outcomes.collect()
+}
+
 proptest! {
     #[test]
     fn any_answer_is_records_that_are_sound_or_an_error_that_is_short(
         shapes in vec(wire_shapes(), 0..5),
-        outcome in wire_outcomes(),
+        made in prop_oneof![vec(wire_records(), 0..4), vec(wire_records(), 17..20)],
+        together in any::<bool>(),
     ) {
         let input = input();
-        let schema = Arc::clone(input.value.value.as_struct().unwrap().schema());
-        let inputs = [InputShape { schema, schemaless: false }];
-        let secrets = Secrets::new(["a".to_owned()]);
-        let mut kept = Shapes::default();
-        let lift = Lift::new((&"plugin", &secrets), &inputs, &mut kept, &shapes);
-        let mut record = input.clone();
-        let outcome = lift.outcome(&mut record, outcome);
-        let outcome = match outcome {
-            Outcome::Change => Outcome::Replace(vec![record]),
-            other => other,
+        let reply = replied(shapes, &made);
+        let counts = match together {
+            true => vec![made.len() as u32],
+            false => vec![1; made.len()],
         };
-        match outcome {
-            Outcome::Replace(records) => for record in records {
-                check(&record.key);
-                check(&record.value);
-                record.headers.iter().for_each(|header| check(&header.value));
-                prop_assert!(record.timestamp.is_some_and(|at| at >= 0));
-                prop_assert!(checked_topic(&record.topic).is_ok());
-                prop_assert_eq!((&record.source, record.offset), (&input.source, 7));
-            },
-            Outcome::Fail(error) => {
-                let told = error.chain();
-                prop_assert!(told.len() < NAME_BYTES + REASON_BYTES + 40, "{}", told.len());
+        for (record, outcome) in lifted(&reply, &input, &counts) {
+            match outcome {
+                Outcome::Change => {
+                    check_record(&record);
+                    prop_assert_eq!((&record.source, record.offset), (&input.source, 7));
+                }
+                Outcome::Replace(records) => for record in records {
+                    check_record(&record);
+                    prop_assert_eq!((&record.source, record.offset), (&input.source, 7));
+                },
+                Outcome::Fail(error) => {
+                    let told = error.chain();
+                    prop_assert!(told.len() < NAME_BYTES + REASON_BYTES + 40, "{}", told.len());
+                }
+                Outcome::Drop | Outcome::Keep => {}
             }
-            Outcome::Drop | Outcome::Keep | Outcome::Change => {}
         }
     }
 
@@ -244,13 +398,109 @@ proptest! {
     ) {
         let secrets = Secrets::default();
         let mut kept = Shapes::default();
-        let lift = Lift::new((&"plugin", &secrets), &[], &mut kept, &shapes);
+        let reply = replied(shapes, &[made]);
+        let says = (&"plugin" as _, &secrets);
+        let mut lift = Lift::new(says, &[], &mut kept, &reply.pool, &[]);
         let source = Arc::new(TopicPartition::new("topic", 0));
-        if let Ok(record) = lift.emitted((&source, 7), 1, made) {
+        if let Ok(record) = lift.emitted((&source, 7), 1, &reply.records[0]) {
             check(&record.key);
             check(&record.value);
         }
     }
+
+    #[test]
+    fn a_failure_is_told_short(field in of(texts()), reason in texts()) {
+        let secrets = Secrets::default();
+        let mut kept = Shapes::default();
+        let reply = replied(Vec::new(), &[]);
+        let says = (&"plugin" as _, &secrets);
+        let mut lift = Lift::new(says, &[], &mut kept, &reply.pool, &[]);
+        let failure = WitOutcome::Fail(Failure { field, reason });
+        let told = match lift.outcome(&mut input(), &failure, &mut reply.records.iter()) {
+            Outcome::Fail(error) => error.chain(),
+            other => panic!("not a failure: {other:?}"),
+        };
+        prop_assert!(told.len() < NAME_BYTES + REASON_BYTES + 40, "{}", told.len());
+    }
+
+    #[test]
+    fn bytes_that_are_given_twice_are_counted_twice(
+        texts in vec("[a-z]{0,9}", 1..9),
+        times in 1u64..5,
+    ) {
+        let made = |text: &String| Made {
+            topic: None,
+            timestamp: None,
+            key: None,
+            value: Some(Part::Scalar(Told::Text(text.clone()))),
+            headers: None,
+            wild: None,
+        };
+        let made: Vec<_> = texts.iter().map(made).collect();
+        let mut reply = replied(Vec::new(), &made);
+        let records = reply.records.clone();
+        for _ in 1..times {
+            reply.records.extend(&records);
+        }
+        let count = reply.records.len();
+        reply.outcomes = vec![WitOutcome::Replace(1); count];
+        let inputs = vec![input(); count];
+        let bytes: u64 = texts.iter().map(|text| text.len() as u64).sum();
+        let twice = (times - 1) * bytes;
+        prop_assert!(!gives_more_than(twice, &inputs, &[], &reply));
+        prop_assert!(twice == 0 || gives_more_than(twice - 1, &inputs, &[], &reply));
+    }
+}
+
+#[test]
+fn values_belong_to_one_row_and_stand_in_its_order() {
+    let field = |name: &str| FieldResult {
+        name: name.to_owned(),
+        kind: WitKind::Text,
+        optional: false,
+    };
+    let shape = ShapeResult {
+        name: None,
+        fields: vec![field("a"), field("b")],
+    };
+    let row = |at: u32| Made {
+        topic: None,
+        timestamp: None,
+        key: None,
+        value: Some(Part::Row(1, vec![Told::Text(at.to_string()); 2])),
+        headers: None,
+        wild: None,
+    };
+    let made = [row(0), row(1), row(2)];
+    let good = replied(vec![shape], &made);
+    let verdicts = |reply: &Reply| {
+        let lifted = lifted(reply, &input(), &[1, 1, 1]);
+        let verdicts = lifted.iter().map(|(_, outcome)| match outcome {
+            Outcome::Change => true,
+            Outcome::Fail(error) => {
+                assert!(error.chain().contains("of its own"), "{}", error.chain());
+                false
+            }
+            other => panic!("{other:?}"),
+        });
+        verdicts.collect::<Vec<_>>()
+    };
+    assert_eq!(verdicts(&good), [true, true, true]);
+    let at = |first: [u32; 3]| {
+        let records = good.records.iter().zip(first);
+        let records = records.map(|(record, first)| OutRecord {
+            value: Some(OutPayload::Row(Row { shape: 1, first })),
+            ..*record
+        });
+        Reply {
+            records: records.collect(),
+            ..good.clone()
+        }
+    };
+    assert_eq!(verdicts(&at([0, 0, 4])), [true, false, true], "in common");
+    assert_eq!(verdicts(&at([0, 1, 4])), [true, false, true], "in part");
+    assert_eq!(verdicts(&at([2, 0, 4])), [true, false, true], "before");
+    assert_eq!(verdicts(&at([0, 5, 4])), [true, false, true], "not there");
 }
 
 #[test]

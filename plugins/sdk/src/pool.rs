@@ -1,0 +1,126 @@
+//! Values as they cross: texts and bytes as spans.
+
+use crate::bindings::ferrule::transform::data::{self, Pool, Span};
+use crate::{Header, ValueRef};
+
+impl Pool {
+    /// One that holds nothing.
+    pub const EMPTY: Pool = Pool {
+        shapes: Vec::new(),
+        values: Vec::new(),
+        headers: Vec::new(),
+        texts: String::new(),
+        bytes: Vec::new(),
+    };
+
+    /// What a value says.
+    ///
+    /// # Panics
+    /// If the value is not of this pool.
+    pub fn value(&self, value: data::Value) -> ValueRef<'_> {
+        match value {
+            data::Value::Null => ValueRef::Null,
+            data::Value::Boolean(it) => ValueRef::Boolean(it),
+            data::Value::Int(it) => ValueRef::Int(it),
+            data::Value::Float(it) => ValueRef::Float(it),
+            data::Value::Text(it) => ValueRef::Text(self.text(it)),
+            data::Value::Bytes(it) => {
+                ValueRef::Bytes(&self.bytes[it.start as usize..][..it.len as usize])
+            }
+            data::Value::Decimal(it) => ValueRef::Decimal(self.text(it)),
+            data::Value::Date(it) => ValueRef::Date(it),
+            data::Value::Time(it) => ValueRef::Time(it),
+            data::Value::Timestamp(it) => ValueRef::Timestamp(it),
+            data::Value::Json(it) => ValueRef::Json(self.text(it)),
+        }
+    }
+
+    /// The text that a span is.
+    ///
+    /// # Panics
+    /// If the span is not that of a text of this pool.
+    pub fn text(&self, span: Span) -> &str {
+        &self.texts[span.start as usize..][..span.len as usize]
+    }
+
+    /// The values of a row of so many fields.
+    ///
+    /// # Panics
+    /// If the row is not of this pool.
+    pub fn values_of(&self, row: data::Row, fields: usize) -> &[data::Value] {
+        &self.values[row.first as usize..][..fields]
+    }
+
+    /// The headers that a span is.
+    ///
+    /// # Panics
+    /// If the headers are not of this pool.
+    pub fn headers_of(&self, span: Span) -> &[data::Header] {
+        &self.headers[span.start as usize..][..span.len as usize]
+    }
+
+    /// The same value, with its text or bytes in this pool.
+    pub fn add(&mut self, value: ValueRef<'_>) -> data::Value {
+        match value {
+            ValueRef::Null => data::Value::Null,
+            ValueRef::Boolean(it) => data::Value::Boolean(it),
+            ValueRef::Int(it) => data::Value::Int(it),
+            ValueRef::Float(it) => data::Value::Float(it),
+            ValueRef::Text(it) => data::Value::Text(self.add_text(it)),
+            ValueRef::Bytes(it) => data::Value::Bytes(self.add_bytes(it)),
+            ValueRef::Decimal(it) => data::Value::Decimal(self.add_text(it)),
+            ValueRef::Date(it) => data::Value::Date(it),
+            ValueRef::Time(it) => data::Value::Time(it),
+            ValueRef::Timestamp(it) => data::Value::Timestamp(it),
+            ValueRef::Json(it) => data::Value::Json(self.add_text(it)),
+        }
+    }
+
+    /// The span of this text.
+    pub fn add_text(&mut self, text: &str) -> Span {
+        let span = Span::of(self.texts.len(), text.len());
+        self.texts.push_str(text);
+        span
+    }
+
+    /// The span of these bytes.
+    pub fn add_bytes(&mut self, bytes: &[u8]) -> Span {
+        let span = Span::of(self.bytes.len(), bytes.len());
+        self.bytes.extend_from_slice(bytes);
+        span
+    }
+
+    /// The place of the first of a row's values.
+    pub fn add_row<'v>(&mut self, values: impl IntoIterator<Item = ValueRef<'v>>) -> u32 {
+        let first = Span::of(self.values.len(), 0).start;
+        for value in values {
+            let value = self.add(value);
+            self.values.push(value);
+        }
+        first
+    }
+
+    /// The span of a record's headers.
+    pub fn add_headers(&mut self, headers: &[Header]) -> Span {
+        for header in headers {
+            let name = self.add_text(&header.name);
+            let value = self.add((&header.value).into());
+            self.headers.push(data::Header { name, value });
+        }
+        let start = self.headers.len() - headers.len();
+        Span::of(start, headers.len())
+    }
+}
+
+impl Span {
+    /// So many, from this place on.
+    ///
+    /// # Panics
+    /// If that is more than 32 bits count, which memory does not hold either.
+    pub fn of(start: usize, len: usize) -> Span {
+        match (u32::try_from(start), u32::try_from(len)) {
+            (Ok(start), Ok(len)) => Span { start, len },
+            _ => panic!("more in one reply than 32 bits count"),
+        }
+    }
+}
