@@ -4,6 +4,7 @@ tells the others in Fahrenheit, too.
 The modules wit_world and componentize_py_types are made of wit/ by componentize-py.
 """
 
+import stdio  # noqa: F401 (before all that may print)
 import struct
 
 from componentize_py_types import Err
@@ -87,6 +88,7 @@ class Plugin(exports.Plugin):
             CONFIG["max.celsius"] = float(dict(config)["max.celsius"])
         except ValueError:
             raise Err([plugin.ConfigError("max.celsius", "must be a number")]) from None
+        print("readings above", CONFIG["max.celsius"], "are refused")
 
     def apply(self, batch):
         pool = data.Pool([READING], [], [], "", b"")

@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     };
     case("bytes in, verdict out", &mut guest, bytes(&heavy("keep")))?;
+    case("bytes in, not looked at", &mut all, bytes(&heavy("keep")))?;
     case(
         "bytes in, bytes out (identity)",
         &mut guest,

@@ -1,5 +1,7 @@
 //! Values as they cross: texts and bytes as spans.
 
+use std::ops::Range;
+
 use crate::bindings::ferrule::transform::data::{self, Pool, Span};
 use crate::{Header, ValueRef};
 
@@ -17,6 +19,7 @@ impl Pool {
     ///
     /// # Panics
     /// If the value is not of this pool.
+    #[inline(always)]
     pub fn value(&self, value: data::Value) -> ValueRef<'_> {
         match value {
             data::Value::Null => ValueRef::Null,
@@ -24,9 +27,7 @@ impl Pool {
             data::Value::Int(it) => ValueRef::Int(it),
             data::Value::Float(it) => ValueRef::Float(it),
             data::Value::Text(it) => ValueRef::Text(self.text(it)),
-            data::Value::Bytes(it) => {
-                ValueRef::Bytes(&self.bytes[it.start as usize..][..it.len as usize])
-            }
+            data::Value::Bytes(it) => ValueRef::Bytes(&self.bytes[it.range()]),
             data::Value::Decimal(it) => ValueRef::Decimal(self.text(it)),
             data::Value::Date(it) => ValueRef::Date(it),
             data::Value::Time(it) => ValueRef::Time(it),
@@ -39,8 +40,9 @@ impl Pool {
     ///
     /// # Panics
     /// If the span is not that of a text of this pool.
+    #[inline]
     pub fn text(&self, span: Span) -> &str {
-        &self.texts[span.start as usize..][..span.len as usize]
+        &self.texts[span.range()]
     }
 
     /// The values of a row of so many fields.
@@ -56,7 +58,7 @@ impl Pool {
     /// # Panics
     /// If the headers are not of this pool.
     pub fn headers_of(&self, span: Span) -> &[data::Header] {
-        &self.headers[span.start as usize..][..span.len as usize]
+        &self.headers[span.range()]
     }
 
     /// The same value, with its text or bytes in this pool.
@@ -121,6 +123,65 @@ impl Span {
         match (u32::try_from(start), u32::try_from(len)) {
             (Ok(start), Ok(len)) => Span { start, len },
             _ => panic!("more in one reply than 32 bits count"),
+        }
+    }
+
+    #[inline]
+    fn range(self) -> Range<usize> {
+        // Too great a sum is past the end of any list.
+        self.start as usize..(self.start as usize).saturating_add(self.len as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Value;
+
+    fn values() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Boolean),
+            any::<i64>().prop_map(Value::Int),
+            proptest::num::f64::NORMAL.prop_map(Value::Float),
+            any::<String>().prop_map(Value::Text),
+            vec(any::<u8>(), 0..9).prop_map(Value::Bytes),
+            any::<String>().prop_map(Value::Decimal),
+            any::<i32>().prop_map(Value::Date),
+            any::<i64>().prop_map(Value::Time),
+            any::<i64>().prop_map(Value::Timestamp),
+            any::<String>().prop_map(Value::Json),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_added_is_found_where_it_was_put(
+            rows in vec(vec(values(), 0..5), 0..5),
+            headers in vec((any::<String>(), values()), 0..5),
+        ) {
+            let mut pool = Pool::EMPTY;
+            let header = |(name, value)| Header { name, value };
+            let headers: Vec<_> = headers.into_iter().map(header).collect();
+            let mut firsts = Vec::new();
+            for row in &rows {
+                firsts.push(pool.add_row(row.iter().map(Into::into)));
+            }
+            let span = pool.add_headers(&headers);
+            for (first, row) in firsts.into_iter().zip(rows) {
+                let shape = 0;
+                let found = pool.values_of(data::Row { shape, first }, row.len()).iter();
+                let found = found.map(|value| pool.value(*value).into());
+                prop_assert_eq!(found.collect::<Vec<Value>>(), row);
+            }
+            let found = pool.headers_of(span).iter().map(|found| Header {
+                name: pool.text(found.name).to_owned(),
+                value: pool.value(found.value).into(),
+            });
+            prop_assert_eq!(found.collect::<Vec<_>>(), headers);
         }
     }
 }

@@ -38,6 +38,9 @@ pub(crate) struct View<'a> {
 
 /// A shape, and where the plugin's fields stand in it.
 struct Layout<'a> {
+    pool: &'a Pool,
+    /// The place of the shape in the pool.
+    index: u32,
     shape: &'a Shape,
     /// The names of the plugin's fields.
     names: &'static [&'static str],
@@ -47,14 +50,17 @@ struct Layout<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn new(batch: &'a Batch, names: &'static [&'static str]) -> View<'a> {
-        let layout = |shape| Layout {
+        let pool = &batch.pool;
+        let layout = |(index, shape)| Layout {
+            pool,
+            index,
             shape,
             names,
             places: names.iter().map(|name| place_of(shape, name)).collect(),
         };
         View {
             batch,
-            layouts: batch.pool.shapes.iter().map(layout).collect(),
+            layouts: (0..).zip(&pool.shapes).map(layout).collect(),
         }
     }
 
@@ -148,8 +154,7 @@ impl<'a> Record<'a> {
                 let fields = layout.shape.fields.len();
                 Payload::Row(Row {
                     layout,
-                    shape: row.shape,
-                    values: self.pool().values_of(row, fields),
+                    values: layout.pool.values_of(row, fields),
                     record: *self,
                     part,
                 })
@@ -171,7 +176,6 @@ pub enum Payload<'a> {
 #[derive(Clone, Copy)]
 pub struct Row<'a> {
     layout: &'a Layout<'a>,
-    shape: u32,
     values: &'a [data::Value],
     record: Record<'a>,
     part: Part,
@@ -179,13 +183,16 @@ pub struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// The value of a field, null too; none if the row has no such field.
+    // Who asks for one kind then looks at that kind alone.
+    #[inline(always)]
     pub fn value(&self, column: impl Column) -> Option<ValueRef<'a>> {
         let value = self.values.get(column.place(self)?)?;
-        Some(self.record.pool().value(*value))
+        Some(self.layout.pool.value(*value))
     }
 
     /// The value of a field as a Rust type; none if it is absent or null. A value of another kind
     /// is a failure that names the field.
+    #[inline]
     pub fn optional<T: FromValue<'a>>(&self, column: impl Column) -> Result<Option<T>> {
         match self.value(column) {
             None | Some(ValueRef::Null) => Ok(None),
@@ -197,6 +204,7 @@ impl<'a> Row<'a> {
     }
 
     /// The value of a field as a Rust type. An absent field and null are failures.
+    #[inline]
     pub fn required<T: FromValue<'a>>(&self, column: impl Column) -> Result<T> {
         match self.optional(column)? {
             Some(it) => Ok(it),
@@ -223,7 +231,7 @@ impl<'a> Row<'a> {
 
     /// Names and values, in the order of the shape.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, ValueRef<'a>)> + use<'a> {
-        let pool = self.record.pool();
+        let pool = self.layout.pool;
         let fields = self.layout.shape.fields.iter().zip(self.values);
         fields.map(|(field, value)| (field.name.as_str(), pool.value(*value)))
     }
@@ -258,7 +266,12 @@ impl<'a> Row<'a> {
             }
         }
         let set = set.into_iter().map(|(_, value)| value).collect();
-        Ok(OutRow::edited(self.shape, self.origin(), sources, set))
+        Ok(OutRow::edited(
+            self.layout.index,
+            self.origin(),
+            sources,
+            set,
+        ))
     }
 
     /// A row of another shape: what is named here is set, and the other fields are those of this row
@@ -365,6 +378,17 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
     at == a.len() && at == b.len()
 }
 
+impl Field {
+    /// Its place among the fields of a shape, if its name is not the text that the list holds.
+    #[inline(never)]
+    fn searched(&self, layout: &Layout<'_>) -> u32 {
+        match layout.names.get(self.index) {
+            Some(name) if *name == self.name => layout.places[self.index],
+            _ => place_of(layout.shape, self.name),
+        }
+    }
+}
+
 impl Column for Field {
     fn name(&self) -> &str {
         self.name
@@ -386,14 +410,13 @@ mod sealed {
     }
 
     impl Place for Field {
+        #[inline]
         fn place(&self, row: &Row<'_>) -> Option<usize> {
             let layout = row.layout;
             let place = match layout.names.get(self.index) {
                 // Mostly the very same text: then its content need not be compared.
-                Some(name) if std::ptr::eq(*name, self.name) || *name == self.name => {
-                    layout.places[self.index]
-                }
-                _ => place_of(layout.shape, self.name),
+                Some(name) if std::ptr::eq(*name, self.name) => layout.places[self.index],
+                _ => self.searched(layout),
             };
             (place != ABSENT).then_some(place as usize)
         }

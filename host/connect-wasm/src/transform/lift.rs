@@ -156,7 +156,7 @@ impl<'a> Lift<'a> {
     ) -> Checked<Outcome> {
         let compared = count <= COMPARED;
         // All are taken, also after one that is not sound: the next belongs to another outcome.
-        let mut records = Ok(Vec::new());
+        let mut records = Ok(Vec::with_capacity(count.min(made.len())));
         for made in made.take(count) {
             if let Ok(sound) = &mut records {
                 match self.copy(record, made, compared) {
