@@ -17,6 +17,10 @@ head -4 "$records" > "$good"
 "$ferrule" plugin build sensor-reading-c --wit ../wit -o dist/sensor-reading-c.wasm
 "$ferrule" plugin build sensor-reading-py --wit ../wit -o dist/sensor-reading-py.wasm
 
+# What Python prints goes to the log.
+"$ferrule" --log info plugin test dist/sensor-reading-py.wasm --input "$good" 2>&1 \
+    | grep 'INFO .*readings above 85.0 are refused' > /dev/null
+
 echo
 echo '| language | bytes | loaded anew, ms | from the cache, ms | µs a record | memory, KiB |'
 echo '|---|---|---|---|---|---|'

@@ -4,9 +4,9 @@ tells the others in Fahrenheit, too.
 The modules wit_world and componentize_py_types are made of wit/ by componentize-py.
 """
 
-import stdio  # noqa: F401 (before all that may print)
 import struct
 
+import system
 from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports import plugin
@@ -96,6 +96,7 @@ class Plugin(exports.Plugin):
         # Spans count bytes.
         self.given, self.made = batch.pool.texts.encode(), bytearray()
         for record in batch.records:
+            system.set_time(record.timestamp)
             try:
                 reply.outcomes.append(self.outcome(batch, record.value, reply))
             except Failure as error:

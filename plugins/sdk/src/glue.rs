@@ -7,7 +7,7 @@ use crate::bindings::exports::ferrule::transform::plugin::{
     Batch, ConfigError, Description, Emission, Reply,
 };
 use crate::bindings::ferrule::transform::data;
-use crate::output::Made;
+use crate::output::ReplyBuilder;
 use crate::record::View;
 use crate::{Config, Outcome, Tick, Transform, log, state};
 
@@ -63,7 +63,7 @@ pub fn describe<T: Transform>() -> Description {
 /// One outcome for each record of the batch.
 pub fn apply<T: Transform>(plugin: &mut T, batch: &Batch) -> Reply {
     let view = View::new(batch, T::FIELDS);
-    let mut made = Made::after(batch.pool.shapes.len());
+    let mut made = ReplyBuilder::after(batch.pool.shapes.len());
     state::begin(batch.records.iter().filter_map(|it| it.timestamp).max());
     let records: Vec<_> = view.records().collect();
     let results = plugin.apply_batch(&records);
@@ -83,7 +83,7 @@ pub fn apply<T: Transform>(plugin: &mut T, batch: &Batch) -> Reply {
 
 /// What the plugin emits at a tick.
 pub fn tick<T: Transform>(plugin: &mut T, tick: Tick<'_>) -> Emission {
-    let mut made = Made::after(0);
+    let mut made = ReplyBuilder::after(0);
     state::begin(None);
     made.add(plugin.tick(tick), None);
     made.emission()

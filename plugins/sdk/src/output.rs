@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::bindings::ferrule::transform::data::{self, Pool, Shape, Span};
+use crate::pool::narrow;
 use crate::record::{Origin, Part};
 use crate::value::OfKind;
 use crate::{Header, Kind, Value};
@@ -223,7 +224,7 @@ impl RowShape {
 }
 
 /// The records of a reply, in their order, and what they point into.
-pub(crate) struct Made {
+pub(crate) struct ReplyBuilder {
     /// How many shapes the batch itself has.
     base: usize,
     /// The shapes of the reply, each once.
@@ -235,9 +236,9 @@ pub(crate) struct Made {
     pool: Pool,
 }
 
-impl Made {
-    pub(crate) fn after(base: usize) -> Made {
-        Made {
+impl ReplyBuilder {
+    pub(crate) fn after(base: usize) -> ReplyBuilder {
+        ReplyBuilder {
             base,
             shapes: Vec::new(),
             records: Vec::new(),
@@ -250,7 +251,7 @@ impl Made {
     /// Adds these records of the answer to the record of this offset and place; a tick answers to
     /// none. How many they are.
     pub(crate) fn add(&mut self, records: Vec<OutRecord>, to: Option<(i64, usize)>) -> u32 {
-        let count = Span::of(0, records.len()).len;
+        let count = narrow(records.len());
         for record in records {
             let key = record.key.map(|key| self.payload(key, Part::Key, to));
             let value = record
@@ -269,28 +270,20 @@ impl Made {
     }
 
     /// The reply with these outcomes.
-    pub(crate) fn reply(mut self, outcomes: Vec<data::Outcome>) -> data::Reply {
+    pub(crate) fn reply(self, outcomes: Vec<data::Outcome>) -> data::Reply {
         data::Reply {
             outcomes,
-            records: std::mem::take(&mut self.records),
-            sources: std::mem::take(&mut self.sources),
-            pool: self.pool(),
+            records: self.records,
+            sources: self.sources,
+            pool: with_shapes(self.pool, self.shapes),
         }
     }
 
     /// What a tick makes.
-    pub(crate) fn emission(mut self) -> data::Emission {
+    pub(crate) fn emission(self) -> data::Emission {
         data::Emission {
-            records: std::mem::take(&mut self.records),
-            pool: self.pool(),
-        }
-    }
-
-    fn pool(self) -> Pool {
-        let shapes = self.shapes.into_iter();
-        Pool {
-            shapes: shapes.map(|shape| Rc::unwrap_or_clone(shape.0)).collect(),
-            ..self.pool
+            records: self.records,
+            pool: with_shapes(self.pool, self.shapes),
         }
     }
 
@@ -342,6 +335,14 @@ impl Made {
             self.shapes.push(shape);
             self.shapes.len() - 1
         });
-        Span::of(self.base + place, 0).start
+        narrow(self.base + place)
+    }
+}
+
+fn with_shapes(pool: Pool, shapes: Vec<RowShape>) -> Pool {
+    let shapes = shapes.into_iter();
+    Pool {
+        shapes: shapes.map(|shape| Rc::unwrap_or_clone(shape.0)).collect(),
+        ..pool
     }
 }

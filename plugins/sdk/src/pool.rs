@@ -94,7 +94,7 @@ impl Pool {
 
     /// The place of the first of a row's values.
     pub fn add_row<'v>(&mut self, values: impl IntoIterator<Item = ValueRef<'v>>) -> u32 {
-        let first = Span::of(self.values.len(), 0).start;
+        let first = narrow(self.values.len());
         for value in values {
             let value = self.add(value);
             self.values.push(value);
@@ -120,9 +120,9 @@ impl Span {
     /// # Panics
     /// If that is more than 32 bits count, which memory does not hold either.
     pub fn of(start: usize, len: usize) -> Span {
-        match (u32::try_from(start), u32::try_from(len)) {
-            (Ok(start), Ok(len)) => Span { start, len },
-            _ => panic!("more in one reply than 32 bits count"),
+        Span {
+            start: narrow(start),
+            len: narrow(len),
         }
     }
 
@@ -131,6 +131,11 @@ impl Span {
         // Too great a sum is past the end of any list.
         self.start as usize..(self.start as usize).saturating_add(self.len as usize)
     }
+}
+
+/// A place or a number as it crosses.
+pub(crate) fn narrow(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or_else(|_| panic!("more in one reply than 32 bits count"))
 }
 
 #[cfg(test)]

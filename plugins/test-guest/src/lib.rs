@@ -343,7 +343,7 @@ impl<'a> Answer<'a> {
     fn edited(&mut self, shape: u32, sources: impl IntoIterator<Item = i32>) -> OutPayload {
         let row = EditedRow {
             shape,
-            sources: Span::of(self.sources.len(), 0).start,
+            sources: self.sources.len() as u32,
             first: 0,
         };
         self.sources.extend(sources);
@@ -374,7 +374,7 @@ impl<'a> Answer<'a> {
             shapes.push(shape);
             shapes.len() - 1
         });
-        Span::of(self.batch.pool.shapes.len() + place, 0).start
+        (self.batch.pool.shapes.len() + place) as u32
     }
 }
 

@@ -55,7 +55,7 @@ const C: &[(&str, &str)] = &[
 const PYTHON: &[(&str, &str)] = &[
     ("README.md", template!("python/README.md")),
     ("plugin.py", example!("sensor-reading-py/plugin.py")),
-    ("stdio.py", example!("sensor-reading-py/stdio.py")),
+    ("system.py", example!("sensor-reading-py/system.py")),
     (".gitignore", template!("rust/gitignore")),
 ];
 
