@@ -98,6 +98,15 @@ fn another_shape_takes_what_has_its_names() {
 }
 
 #[test]
+fn each_row_of_a_batch_is_edited_in_its_way() {
+    let commands = ["with", "with", "reshaped", "with", "enriched", "enriched"];
+    let answers = runner().batch(commands.map(|command| row(command).into()));
+    for (command, answer) in commands.into_iter().zip(answers) {
+        assert_eq!(answer, runner().row(row(command)), "{command}");
+    }
+}
+
+#[test]
 fn a_field_that_is_not_read_is_null() {
     assert_eq!(runner().row(row("unread")), Answer::Keep);
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::content::DAY_MICROS;
 use super::*;
 use crate::bindings::ferrule::transform::data::{
-    EditedRow, Failure, FieldResult, Kind as WitKind, Reply, ShapeResult,
+    EditedRow, Emission, Failure, FieldResult, Kind as WitKind, Reply, ShapeResult,
 };
 use crate::plugins::Reads;
 use crate::transform::nested;
@@ -336,16 +336,23 @@ fn check_record(record: &SinkRecord) {
     assert!(checked_topic(&record.topic).is_ok());
 }
 
-/// What the host makes of a reply whose records take the place of this one, so many at a time.
-fn lifted(reply: &Reply, record: &SinkRecord, counts: &[u32]) -> Vec<(SinkRecord, Outcome)> {
-    let schema = Arc::clone(record.value.value.as_struct().unwrap().schema());
+fn shape_of(record: &SinkRecord) -> InputShape {
     let reads = Reads {
         key: true,
         value: true,
         headers: true,
         fields: None,
     };
-    let inputs = [InputShape::new(&schema, false, &reads)];
+    InputShape::new(
+        record.value.value.as_struct().unwrap().schema(),
+        false,
+        &reads,
+    )
+}
+
+/// What the host makes of a reply whose records take the place of this one, so many at a time.
+fn lifted(reply: &Reply, record: &SinkRecord, counts: &[u32]) -> Vec<(SinkRecord, Outcome)> {
+    let inputs = [shape_of(record)];
     let secrets = Secrets::new(["a".to_owned()]);
     let mut kept = Shapes::default();
     let says = (&"plugin" as _, &secrets);
@@ -367,11 +374,15 @@ proptest! {
         together in any::<bool>(),
     ) {
         let input = input();
-        let reply = replied(shapes, &made);
+        let mut reply = replied(shapes, &made);
         let counts = match together {
             true => vec![made.len() as u32],
             false => vec![1; made.len()],
         };
+        reply.outcomes = counts.iter().map(|count| WitOutcome::Replace(*count)).collect();
+        // However little it may be, it is weighed.
+        let inputs = vec![input.clone(); counts.len()];
+        gives_more_than(0, &inputs, &[shape_of(&input)], &reply);
         for (record, outcome) in lifted(&reply, &input, &counts) {
             match outcome {
                 Outcome::Change => {
@@ -449,6 +460,10 @@ proptest! {
         let twice = (times - 1) * bytes;
         prop_assert!(!gives_more_than(twice, &inputs, &[], &reply));
         prop_assert!(twice == 0 || gives_more_than(twice - 1, &inputs, &[], &reply));
+        let Reply { records, pool, .. } = reply;
+        let emission = Emission { records, pool };
+        prop_assert!(!emits_more_than(twice, &emission));
+        prop_assert!(twice == 0 || emits_more_than(twice - 1, &emission));
     }
 }
 
