@@ -1,6 +1,7 @@
 //! A plugin as a transform: batches in, outcomes out, and the search for the records that make the
 //! plugin fail.
 
+mod digits;
 mod lift;
 mod lower;
 mod nested;

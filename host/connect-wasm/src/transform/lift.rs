@@ -24,7 +24,6 @@ use crate::host::Secrets;
 use content::Content;
 use edited::Own;
 
-pub(super) use content::decimal;
 pub(super) use weight::{emits_more_than, gives_more_than};
 
 /// What is wrong with an answer.

@@ -7,14 +7,12 @@ use connect_api::{
     Datum, Error, Kind, Result, Schema, SinkRecord, Struct, TopicPartition, Value, ValueRef, json,
 };
 
+use super::digits;
 use crate::bindings::ferrule::transform::data::{
     Batch, FieldParam, Header, InRecord, Kind as WitKind, Payload, PoolParam, Row, ShapeParam,
     Span, Value as WitValue,
 };
 use crate::plugins::Reads;
-
-/// The most digits before or after the point: text of a few bytes must not become gigabytes.
-pub(super) const MAX_DIGITS: usize = 131_072;
 
 /// A schema behind a shape of a batch.
 pub(super) struct InputShape {
@@ -230,14 +228,7 @@ impl Lowering<'_> {
             Value::Float(number) => WitValue::Float(*number),
             Value::String(text) => WitValue::Text(self.text(text)),
             Value::Bytes(bytes) => WitValue::Bytes(self.bytes(bytes)),
-            Value::Decimal(decimal) => {
-                if decimal.scale.unsigned_abs() as usize > MAX_DIGITS {
-                    return Err(Error::data(
-                        "a decimal has too great a scale to be given to a plugin",
-                    ));
-                }
-                WitValue::Decimal(self.text(&decimal.to_string()))
-            }
+            Value::Decimal(decimal) => WitValue::Decimal(self.text(&digits::write(decimal)?)),
             Value::Date(days) => WitValue::Date(*days),
             Value::Time(micros) => WitValue::Time(*micros),
             Value::Timestamp(micros) => WitValue::Timestamp(*micros),

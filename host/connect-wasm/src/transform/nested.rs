@@ -8,8 +8,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Timelike as _};
 use connect_api::{Kind, Schema, Struct, Value, json};
 use serde_json::value::RawValue;
 
-use super::lift::decimal;
-use super::lower::MAX_DIGITS;
+use super::digits::{self, MAX_DIGITS};
 
 type Checked<T> = Result<T, Cow<'static, str>>;
 
@@ -128,7 +127,7 @@ fn scalar(raw: &str, schema: &Schema) -> Checked<Value> {
     }
     if let (Kind::Decimal(_), false) = (&schema.kind, raw.starts_with('"')) {
         // The digits as they are: a float would lose their scale.
-        let value = Value::Decimal(Box::new(decimal(raw)?));
+        let value = Value::Decimal(Box::new(digits::parse(raw)?));
         return fits(&schema.kind, &value)
             .then_some(value)
             .ok_or_else(|| mismatch(schema));

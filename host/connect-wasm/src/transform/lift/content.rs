@@ -3,12 +3,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use connect_api::{Datum, Decimal, Field, Kind, Schema, Str, Value};
+use connect_api::{Datum, Field, Kind, Schema, Str, Value};
 
 use super::{Checked, in_field};
 use crate::bindings::ferrule::transform::data::{Span, Value as WitValue};
-use crate::transform::lower::MAX_DIGITS;
-use crate::transform::nested;
+use crate::transform::{digits, nested};
 
 pub(super) const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -81,7 +80,7 @@ impl<'a> Content<'a> {
             WitValue::Float(number) => Value::Float(number),
             WitValue::Text(text) => Value::String(Str::from(self.text(text)?)),
             WitValue::Bytes(bytes) => Value::Bytes(Bytes::copy_from_slice(self.bytes(bytes)?)),
-            WitValue::Decimal(text) => Value::Decimal(Box::new(decimal(self.text(text)?)?)),
+            WitValue::Decimal(text) => Value::Decimal(Box::new(digits::parse(self.text(text)?)?)),
             WitValue::Date(days) => Value::Date(days),
             WitValue::Time(micros) if (0..DAY_MICROS).contains(&micros) => Value::Time(micros),
             WitValue::Time(_) => return Err("a time is not within a day".into()),
@@ -115,13 +114,4 @@ pub(super) fn described(value: Value, schema: &Schema) -> Checked<Value> {
 
 pub(super) fn is_nested(kind: &Kind) -> bool {
     matches!(kind, Kind::Array(_) | Kind::Map(..) | Kind::Struct(_))
-}
-
-/// Plain notation only: an exponent could ask for more digits than there are bytes.
-pub(in crate::transform) fn decimal(text: &str) -> Checked<Decimal> {
-    let invalid = || "a decimal is not in plain notation".into();
-    if text.len() > MAX_DIGITS || text.contains(['e', 'E']) {
-        return Err(invalid());
-    }
-    text.parse().map_err(|_| invalid())
 }
