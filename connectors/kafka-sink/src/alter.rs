@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use connect_api::{Error, OffsetChange, Result, TopicPartition};
+use connect_api::{Error, Offset, OffsetChange, Result, TopicPartition};
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::{Offset, TopicPartitionList};
 
 use crate::changelog::{Changelog, ChangelogConfig};
 use crate::clients::Clients;
@@ -24,15 +24,15 @@ pub(crate) fn alter(
     };
     let moved = offsets
         .iter()
-        .filter_map(|(source, next)| Some((source.clone(), (*next)?)));
-    let (sources, offsets): (Vec<TopicPartition>, Vec<i64>) = moved.unzip();
+        .filter_map(|(topic_partition, next)| Some((topic_partition.clone(), (*next)?)));
+    let (topic_partitions, offsets): (Vec<TopicPartition>, Vec<Offset>) = moved.unzip();
     let changelog = Changelog::new(config, Arc::clone(clients), Vec::new());
-    if sources.is_empty() || !changelog.find()? {
+    if topic_partitions.is_empty() || !changelog.find()? {
         return Ok(());
     }
     let mut deletions = Vec::new();
-    for (source, states) in changelog.read(&sources)? {
-        changelog.deletions(&source, &states, &mut deletions)?;
+    for (topic_partition, states) in changelog.read(&topic_partitions)? {
+        changelog.deletions(&topic_partition, &states, &mut deletions)?;
     }
     if deletions.is_empty() {
         return Ok(());
@@ -51,9 +51,10 @@ pub(crate) fn alter(
     let membership = consumer
         .group_metadata()
         .ok_or_else(|| Error::fatal("the consumer is in no group"))?;
-    let mut positions = TopicPartitionList::with_capacity(sources.len());
-    for (TopicPartition { topic, partition }, next) in sources.iter().zip(offsets) {
-        let added = positions.add_partition_offset(topic, *partition, Offset::Offset(next));
+    let mut positions = TopicPartitionList::with_capacity(topic_partitions.len());
+    for (TopicPartition { topic, partition }, next) in topic_partitions.iter().zip(offsets) {
+        let added =
+            positions.add_partition_offset(topic, *partition, rdkafka::Offset::Offset(next.0));
         added.map_err(|e| Error::fatal(format!("{topic}-{partition}: {e}")))?;
     }
     let offsets = Offsets {

@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use connect_api::{Error, Result, StateDelta, StateEntry, StateStore, StoredState, TopicPartition};
+use connect_api::{
+    Error, Result, StateDelta, StateEntry, StateStore, StoredState, Timestamp, TopicPartition,
+};
+use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
-use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -68,7 +70,8 @@ pub(crate) struct Changelog {
 struct EntryKey<'a>(Cow<'a, str>, Cow<'a, str>, i32, Option<Cow<'a, str>>);
 
 /// By partition and transform: the clock, and the entries.
-type States = BTreeMap<(TopicPartition, Arc<str>), (Option<i64>, BTreeMap<Bytes, StateEntry>)>;
+type States =
+    BTreeMap<(TopicPartition, Arc<str>), (Option<Timestamp>, BTreeMap<Bytes, StateEntry>)>;
 
 /// Whether the entries of a transform, topic and partition are asked for, and under which name.
 type Wanted<'a> = &'a dyn Fn(&str, &str, i32) -> Option<(TopicPartition, Arc<str>)>;
@@ -130,19 +133,19 @@ impl Changelog {
     }
 
     /// The partition of the topic that has the state of this one. It must be the same for ever.
-    fn home(&self, source: &TopicPartition) -> Result<i32> {
+    fn home(&self, topic_partition: &TopicPartition) -> Result<i32> {
         let count = self
             .partitions
             .get()
             .ok_or_else(|| Error::retriable("the state topic is not known yet"))?;
         // FNV-1a, of 64 bits.
-        let hash = source
+        let hash = topic_partition
             .topic
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             });
-        let spread = hash.wrapping_add(u64::try_from(source.partition).unwrap_or(0));
+        let spread = hash.wrapping_add(u64::try_from(topic_partition.partition).unwrap_or(0));
         let count = u64::try_from(*count).unwrap_or(1);
         i32::try_from(spread % count).map_err(|e| Error::fatal(e.to_string()))
     }
@@ -150,21 +153,21 @@ impl Changelog {
     /// What the changes of a batch are as messages.
     pub(crate) fn messages<'a>(
         &'a self,
-        source: &TopicPartition,
+        topic_partition: &TopicPartition,
         deltas: &'a [StateDelta],
         out: &mut Vec<Message<'a>>,
     ) -> Result<()> {
         if deltas.is_empty() {
             return Ok(());
         }
-        let home = self.home(source)?;
+        let home = self.home(topic_partition)?;
         for StateDelta { transform, changes } in deltas {
             for (key, entry) in &changes.entries {
-                let key = key_of(source, transform, Some(key))?;
+                let key = key_of(topic_partition, transform, Some(key))?;
                 out.push(self.message(home, key, entry.as_ref()));
             }
             if let Some(clock) = changes.clock {
-                let key = key_of(source, transform, None)?;
+                let key = key_of(topic_partition, transform, None)?;
                 let mut message = self.message(home, key, None);
                 message.value = Some(Cow::Owned(clock.to_string().into_bytes()));
                 out.push(message);
@@ -225,7 +228,7 @@ impl Changelog {
         let homes: Result<BTreeSet<i32>> = partitions.iter().map(|p| self.home(p)).collect();
         let wanted = |transform: &str, topic: &str, partition| {
             let at = |p: &&TopicPartition| p.partition == partition && *p.topic == *topic;
-            let source = partitions.iter().find(at)?;
+            let topic_partition = partitions.iter().find(at)?;
             let store = self.stores.iter().find(|s| *s.transform == *transform);
             // Without stores, all of them are asked for.
             let name = match store {
@@ -233,12 +236,12 @@ impl Changelog {
                 None if self.stores.is_empty() => transform.into(),
                 None => return None,
             };
-            Some((source.clone(), name))
+            Some((topic_partition.clone(), name))
         };
         let states = self.states(homes?, &wanted)?;
         let mut found: HashMap<TopicPartition, Vec<StoredState>> = HashMap::new();
-        for ((source, transform), (clock, entries)) in states {
-            found.entry(source).or_default().push(StoredState {
+        for ((topic_partition, transform), (clock, entries)) in states {
+            found.entry(topic_partition).or_default().push(StoredState {
                 transform,
                 clock,
                 entries: entries.into_iter().collect(),
@@ -298,7 +301,7 @@ impl Changelog {
                 }
                 std::thread::sleep(PAUSE);
             }
-            let added = list.add_partition_offset(topic, home, Offset::Beginning);
+            let added = list.add_partition_offset(topic, home, rdkafka::Offset::Beginning);
             added.map_err(|e| unread(&e))?;
         }
         committed.assign(&list).map_err(|e| unread(&e))?;
@@ -330,7 +333,7 @@ impl Changelog {
         match (key, message.payload()) {
             (None, clock) => {
                 let number = |text| std::str::from_utf8(text).ok()?.parse().ok();
-                let clock = clock.map(|text| number(text).ok_or_else(damaged));
+                let clock = clock.map(|text| number(text).map(Timestamp).ok_or_else(damaged));
                 state.0 = clock.transpose()?;
             }
             (Some(key), value) => {
@@ -356,25 +359,29 @@ impl Changelog {
     /// Messages that delete the state of a partition.
     pub(crate) fn deletions<'a>(
         &'a self,
-        source: &TopicPartition,
+        topic_partition: &TopicPartition,
         states: &[StoredState],
         out: &mut Vec<Message<'a>>,
     ) -> Result<()> {
-        let home = self.home(source)?;
+        let home = self.home(topic_partition)?;
         for state in states {
             for (key, _) in &state.entries {
-                let key = key_of(source, &state.transform, Some(key))?;
+                let key = key_of(topic_partition, &state.transform, Some(key))?;
                 out.push(self.message(home, key, None));
             }
-            let key = key_of(source, &state.transform, None)?;
+            let key = key_of(topic_partition, &state.transform, None)?;
             out.push(self.message(home, key, None));
         }
         Ok(())
     }
 }
 
-fn key_of(source: &TopicPartition, transform: &str, key: Option<&[u8]>) -> Result<Vec<u8>> {
-    let TopicPartition { topic, partition } = source;
+fn key_of(
+    topic_partition: &TopicPartition,
+    transform: &str,
+    key: Option<&[u8]>,
+) -> Result<Vec<u8>> {
+    let TopicPartition { topic, partition } = topic_partition;
     let key = EntryKey(
         Cow::Borrowed(transform),
         Cow::Borrowed(topic),
@@ -385,7 +392,7 @@ fn key_of(source: &TopicPartition, transform: &str, key: Option<&[u8]>) -> Resul
 }
 
 /// None when the header is malformed.
-fn expires(message: &BorrowedMessage<'_>) -> Option<Option<i64>> {
+fn expires(message: &BorrowedMessage<'_>) -> Option<Option<Timestamp>> {
     let Some(headers) = message.headers() else {
         return Some(None);
     };
@@ -393,7 +400,7 @@ fn expires(message: &BorrowedMessage<'_>) -> Option<Option<i64>> {
         return Some(None);
     };
     let text = std::str::from_utf8(header.value?).ok()?;
-    text.parse().ok().map(Some)
+    text.parse().ok().map(|at| Some(Timestamp(at)))
 }
 
 fn unread(error: &dyn std::fmt::Display) -> Error {

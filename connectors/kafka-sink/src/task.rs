@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connect_api::{
-    ErrantRecordReporter, Error, GroupMembership, OpenedPartition, RecordBatch, Result, SinkRecord,
-    SinkTask, StateStore, StoredState, TaskContext, TopicPartition,
+    ErrantRecordReporter, Error, GroupMembership, Offset, OpenedPartition, RecordBatch, Result,
+    SinkRecord, SinkTask, StateStore, StoredState, TaskContext, TopicPartition,
 };
+use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::{Offset, TopicPartitionList};
 
 use crate::changelog::Changelog;
 use crate::clients::Clients;
@@ -39,7 +39,7 @@ pub(crate) struct KafkaSinkTask {
     membership: Option<GroupMembership>,
     /// What was reported of batches that are not durable yet: a repeated put does not report it
     /// again.
-    reported: HashSet<(Arc<TopicPartition>, i64, usize)>,
+    reported: HashSet<(Arc<TopicPartition>, Offset, usize)>,
 }
 
 impl KafkaSinkTask {
@@ -86,8 +86,8 @@ impl KafkaSinkTask {
         }
     }
 
-    fn key_of(batch: &RecordBatch, at: usize) -> (Arc<TopicPartition>, i64, usize) {
-        (Arc::clone(&batch.source), batch.first_offset, at)
+    fn key_of(batch: &RecordBatch, at: usize) -> (Arc<TopicPartition>, Offset, usize) {
+        (Arc::clone(&batch.topic_partition), batch.first_offset, at)
     }
 
     async fn report(
@@ -98,7 +98,7 @@ impl KafkaSinkTask {
         reporter: &mut dyn ErrantRecordReporter,
     ) -> Result<()> {
         let record = &batch.records[at];
-        let error = error.context(format!("{} at offset {}", record.source, record.offset));
+        let error = error.context(record.origin.to_string());
         reporter.report(record, error).await?;
         self.reported.insert(Self::key_of(batch, at));
         Ok(())
@@ -130,7 +130,7 @@ impl KafkaSinkTask {
 
     /// Where the group stands, once no transaction is open on it: who owned the partitions before
     /// cannot move it any more. None where it has never been.
-    fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>> {
+    fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>> {
         let failed = |e: KafkaError| Error::retriable(format!("cannot ask for offsets: {e}"));
         let consumer: BaseConsumer = self
             .clients
@@ -144,10 +144,10 @@ impl KafkaSinkTask {
             list.add_partition(topic, *partition);
         }
         let answer = consumer.committed_offsets(list, ANSWER).map_err(failed)?;
-        let offset = |source: &TopicPartition| {
-            let found = answer.find_partition(&source.topic, source.partition)?;
+        let offset = |topic_partition: &TopicPartition| {
+            let found = answer.find_partition(&topic_partition.topic, topic_partition.partition)?;
             match found.offset() {
-                Offset::Offset(offset) => Some(offset),
+                rdkafka::Offset::Offset(offset) => Some(Offset(offset)),
                 _ => None,
             }
         };
@@ -166,11 +166,11 @@ impl KafkaSinkTask {
         let offsets = self.committed(partitions)?;
         let mut states = changelog.read(partitions)?;
         let mut deletions = Vec::new();
-        for (source, offset) in partitions.iter().zip(offsets) {
+        for (topic_partition, offset) in partitions.iter().zip(offsets) {
             if offset.is_none()
-                && let Some(old) = states.remove(source)
+                && let Some(old) = states.remove(topic_partition)
             {
-                changelog.deletions(source, &old, &mut deletions)?;
+                changelog.deletions(topic_partition, &old, &mut deletions)?;
             }
         }
         if !deletions.is_empty() {
@@ -204,10 +204,12 @@ impl KafkaSinkTask {
         };
         let mut positions = TopicPartitionList::with_capacity(batches.len());
         for batch in batches {
-            let TopicPartition { topic, partition } = &*batch.source;
-            let next = Offset::Offset(batch.next_offset);
+            let TopicPartition { topic, partition } = &*batch.topic_partition;
+            let next = rdkafka::Offset::Offset(batch.next_offset.0);
             let added = positions.add_partition_offset(topic, *partition, next);
-            added.map_err(|e| Failure::Never(Error::fatal(format!("{}: {e}", batch.source))))?;
+            added.map_err(|e| {
+                Failure::Never(Error::fatal(format!("{}: {e}", batch.topic_partition)))
+            })?;
         }
         let offsets = Offsets {
             positions: &positions,
@@ -248,16 +250,16 @@ impl SinkTask for KafkaSinkTask {
             self.producer()?;
             states = self.stored(partitions)?;
         }
-        let opened = partitions.iter().map(|source| OpenedPartition {
-            source: source.clone(),
+        let opened = partitions.iter().map(|topic_partition| OpenedPartition {
+            topic_partition: topic_partition.clone(),
             next_offset: None,
             last_timestamp: None,
-            state: states.remove(source).unwrap_or_default(),
+            state: states.remove(topic_partition).unwrap_or_default(),
         });
         Ok(opened.collect())
     }
 
-    async fn start_at(&mut self, _: &[(TopicPartition, i64)]) -> Result<()> {
+    async fn start_at(&mut self, _: &[(TopicPartition, Offset)]) -> Result<()> {
         Ok(())
     }
 
@@ -282,7 +284,7 @@ impl SinkTask for KafkaSinkTask {
                 messages.into_iter().unzip();
             if let Some(changelog) = &changelog {
                 for batch in batches {
-                    changelog.messages(&batch.source, &batch.state, &mut messages)?;
+                    changelog.messages(&batch.topic_partition, &batch.state, &mut messages)?;
                 }
             }
             match self.write(&messages, &suspects, batches) {
@@ -325,21 +327,21 @@ impl SinkTask for KafkaSinkTask {
 
 async fn message<'a>(config: &KafkaSinkConfig, record: &'a SinkRecord) -> Result<Message<'a>> {
     let topic = if config.topic == "${topic}" {
-        Cow::Borrowed(&*record.topic)
+        Cow::Borrowed(&*record.record.topic)
     } else {
-        Cow::Owned(config.topic.replace("${topic}", &record.topic))
+        Cow::Owned(config.topic.replace("${topic}", &record.record.topic))
     };
-    if *topic == *record.source.topic {
+    if *topic == *record.origin.topic_partition.topic {
         return Err(Error::config(format!(
             "a record of {} would go back to the topic that it was read from; name another one by \
              topic.name.format or a transform",
-            record.source
+            record.origin.topic_partition
         )));
     }
     let mut headers = None;
-    if !record.headers.is_empty() {
-        let mut all = OwnedHeaders::new_with_capacity(record.headers.len());
-        for header in &record.headers {
+    if !record.record.headers.is_empty() {
+        let mut all = OwnedHeaders::new_with_capacity(record.record.headers.len());
+        for header in &record.record.headers {
             let value = encode::header(&header.value.value)?;
             all = all.insert(Header {
                 key: &header.name,
@@ -348,14 +350,14 @@ async fn message<'a>(config: &KafkaSinkConfig, record: &'a SinkRecord) -> Result
         }
         headers = Some(all);
     }
-    config.key.prepare(&topic, &record.key).await?;
-    config.value.prepare(&topic, &record.value).await?;
+    config.key.prepare(&topic, &record.record.key).await?;
+    config.value.prepare(&topic, &record.record.value).await?;
     Ok(Message {
         partition: None,
-        key: config.key.bytes(&topic, &record.key)?,
-        value: config.value.bytes(&topic, &record.value)?,
+        key: config.key.bytes(&topic, &record.record.key)?,
+        value: config.value.bytes(&topic, &record.record.value)?,
         topic,
         headers,
-        timestamp: record.timestamp,
+        timestamp: record.record.timestamp.map(|at| at.0),
     })
 }

@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use connect_api::{
-    Datum, DeadLetter, ErrantRecordReporter, Error, Properties, RecordBatch, SinkConnector,
-    SinkRecord, TaskContext, TimestampType, TopicPartition, json::Shapes,
+    Datum, DeadLetter, ErrantRecordReporter, Error, Offset, Origin, Properties, Record,
+    RecordBatch, SinkConnector, SinkRecord, TaskContext, TimestampType, TopicPartition,
+    json::Shapes,
 };
 use postgres_sink::PostgresSinkConnector;
 
@@ -95,13 +96,14 @@ async fn main() -> anyhow::Result<()> {
         task: 0,
     };
     let mut task = connector.task(&config, &context)?;
-    let source = Arc::new(TopicPartition::new("activity-events", 0));
-    task.open(&[(*source).clone()]).await?;
-    task.start_at(&[((*source).clone(), 0)]).await?;
+    let topic_partition = Arc::new(TopicPartition::new("activity-events", 0));
+    task.open(&[(*topic_partition).clone()]).await?;
+    task.start_at(&[((*topic_partition).clone(), Offset(0))])
+        .await?;
     let mut shapes = Shapes::default();
     let (mut wall, mut user, mut system) = (0.0, 0.0, 0.0);
     for first in (0..ROWS).step_by(BATCH) {
-        let given = batch(&source, first, &mut shapes)?;
+        let given = batch(&topic_partition, first, &mut shapes)?;
         let (before, start) = (cpu()?, Instant::now());
         task.put(&[given], &mut Refuse).await?;
         let after = cpu()?;
@@ -120,7 +122,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// Reading the JSON is the converter's work and is not counted.
 fn batch(
-    source: &Arc<TopicPartition>,
+    topic_partition: &Arc<TopicPartition>,
     first: i64,
     shapes: &mut Shapes,
 ) -> anyhow::Result<RecordBatch> {
@@ -128,21 +130,23 @@ fn batch(
     let mut records = Vec::with_capacity(BATCH);
     for offset in first..next_offset {
         records.push(SinkRecord {
-            source: Arc::clone(source),
-            offset,
-            topic: Arc::clone(&source.topic),
-            key: Datum::NULL,
-            value: Datum::schemaless(shapes.read(event(offset).as_bytes())?),
-            headers: Vec::new(),
-            timestamp: None,
+            record: Record {
+                topic: Arc::clone(&topic_partition.topic),
+                partition: Some(topic_partition.partition),
+                key: Datum::NULL,
+                value: Datum::schemaless(shapes.read(event(offset).as_bytes())?),
+                headers: Vec::new(),
+                timestamp: None,
+            },
+            origin: Origin::new(topic_partition, Offset(offset)),
             timestamp_type: TimestampType::None,
         });
     }
     Ok(RecordBatch {
-        source: Arc::clone(source),
+        topic_partition: Arc::clone(topic_partition),
         records,
-        first_offset: first,
-        next_offset,
+        first_offset: Offset(first),
+        next_offset: Offset(next_offset),
         last_timestamp: None,
         dead_letters: Vec::new(),
         state: Vec::new(),

@@ -1,6 +1,6 @@
 //! A look at the state of a connector's transforms, for people.
 
-use connect_api::{Result, StateQuery, StateRow};
+use connect_api::{Result, StateQuery, StateRow, Timestamp};
 use sqlx::{PgConnection, Row};
 
 use crate::config::PostgresSinkConfig;
@@ -69,10 +69,10 @@ async fn look(
             transform: row.try_get("transform")?,
             topic: row.try_get("topic")?,
             partition: row.try_get("partition")?,
-            clock: row.try_get("clock")?,
+            clock: row.try_get::<Option<i64>, _>("clock")?.map(Timestamp),
             key: row.try_get("key")?,
             value: row.try_get("value")?,
-            expires: row.try_get("expires_at")?,
+            expires: (row.try_get::<Option<i64>, _>("expires_at")?).map(Timestamp),
         })
     };
     rows.iter().map(row).collect()

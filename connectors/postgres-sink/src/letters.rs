@@ -117,10 +117,10 @@ impl LetterBox {
         [
             text(&self.connector),
             Value::Int(self.task.into()),
-            text(&letter.source.topic),
-            Value::Int(letter.source.partition.into()),
-            Value::Int(record.offset),
-            match record.timestamp.and_then(|millis| millis.checked_mul(1000)) {
+            text(&letter.topic_partition.topic),
+            Value::Int(letter.topic_partition.partition.into()),
+            Value::Int(record.offset.0),
+            match record.timestamp.and_then(|at| at.0.checked_mul(1000)) {
                 Some(micros) => Value::Timestamp(micros),
                 None => Value::Null,
             },

@@ -9,7 +9,7 @@ mod alter;
 
 use std::collections::BTreeMap;
 
-use connect_api::{Error, Result, TopicPartition};
+use connect_api::{Error, Offset, Result, Timestamp, TopicPartition};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -81,19 +81,19 @@ pub(crate) struct Position {
     /// Counts the transactions.
     pub version: i64,
     /// None: nothing was ever stored.
-    pub next_offset: Option<i64>,
+    pub next_offset: Option<Offset>,
     /// The timestamp of the record in front of that.
-    pub last_timestamp: Option<i64>,
+    pub last_timestamp: Option<Timestamp>,
 }
 
 /// A partition's step from one offset to another.
 #[derive(Clone, Debug)]
 pub(crate) struct Step<'a> {
-    pub source: &'a TopicPartition,
-    pub from: i64,
-    pub to: i64,
+    pub topic_partition: &'a TopicPartition,
+    pub from: Offset,
+    pub to: Offset,
     /// The timestamp of the record in front of that, where it is known.
-    pub last_timestamp: Option<i64>,
+    pub last_timestamp: Option<Timestamp>,
 }
 
 /// The partitions of a task and their positions.
@@ -111,26 +111,26 @@ impl Offsets {
         }
     }
 
-    pub fn position(&self, source: &TopicPartition) -> Option<Position> {
-        self.positions.get(source).copied()
+    pub fn position(&self, topic_partition: &TopicPartition) -> Option<Position> {
+        self.positions.get(topic_partition).copied()
     }
 
     pub fn forget(&mut self, partitions: &[TopicPartition]) {
-        for source in partitions {
-            self.positions.remove(source);
+        for topic_partition in partitions {
+            self.positions.remove(topic_partition);
         }
     }
 
     /// Remembers partitions whose offsets Kafka keeps.
     pub fn open_unfenced(&mut self, partitions: &[TopicPartition]) {
-        for source in partitions {
+        for topic_partition in partitions {
             let position = Position {
                 epoch: 0,
                 version: 0,
                 next_offset: None,
                 last_timestamp: None,
             };
-            self.positions.insert(source.clone(), position);
+            self.positions.insert(topic_partition.clone(), position);
         }
     }
 
@@ -153,8 +153,10 @@ impl Offsets {
         let stored = self.locked(session, &which, Some(epochs)).await?;
         // What has another owner by now is forgotten. Only a put of it is fenced: it may have been
         // lost and nobody told the sink yet, which is no concern of the other partitions.
-        self.positions.retain(|source, position| {
-            let now = stored.get(source).filter(|now| now.epoch == position.epoch);
+        self.positions.retain(|topic_partition, position| {
+            let now = stored
+                .get(topic_partition)
+                .filter(|now| now.epoch == position.epoch);
             *position = now.copied().unwrap_or(*position);
             now.is_some()
         });
@@ -217,12 +219,15 @@ impl Offsets {
     pub async fn start_at(
         &mut self,
         session: &mut Session,
-        starts: &[(TopicPartition, i64)],
+        starts: &[(TopicPartition, Offset)],
     ) -> Result<()> {
-        let which: Vec<_> = starts.iter().map(|(source, _)| source.clone()).collect();
+        let which: Vec<_> = starts
+            .iter()
+            .map(|(topic_partition, _)| topic_partition.clone())
+            .collect();
         let (topics, numbers) = columns(&which);
-        let epochs = self.epochs(starts.iter().map(|(source, _)| source))?;
-        let next: Vec<_> = starts.iter().map(|(_, next)| *next).collect();
+        let epochs = self.epochs(starts.iter().map(|(topic_partition, _)| topic_partition))?;
+        let next: Vec<_> = starts.iter().map(|(_, next)| next.0).collect();
         let starting = async {
             let mut transaction = session.begin().await?;
             let started = sqlx::query(START)
@@ -246,10 +251,10 @@ impl Offsets {
         }
         // The answer to a first attempt may have been lost.
         self.resolve(session).await?;
-        for (source, next) in starts {
-            if self.position(source).and_then(|p| p.next_offset) != Some(*next) {
+        for (topic_partition, next) in starts {
+            if self.position(topic_partition).and_then(|p| p.next_offset) != Some(*next) {
                 return Err(Error::fenced(format!(
-                    "{source} has a stored offset already"
+                    "{topic_partition} has a stored offset already"
                 )));
             }
         }
@@ -257,9 +262,9 @@ impl Offsets {
     }
 
     /// Remembers where partitions start.
-    pub fn remember_starts(&mut self, starts: &[(TopicPartition, i64)]) {
-        for (source, next) in starts {
-            if let Some(position) = self.positions.get_mut(source) {
+    pub fn remember_starts(&mut self, starts: &[(TopicPartition, Offset)]) {
+        for (topic_partition, next) in starts {
+            if let Some(position) = self.positions.get_mut(topic_partition) {
                 position.next_offset = Some(*next);
             }
         }
@@ -271,15 +276,15 @@ impl Offsets {
         let (mut topics, mut numbers, mut epochs) = (Vec::new(), Vec::new(), Vec::new());
         let (mut from, mut to, mut last) = (Vec::new(), Vec::new(), Vec::new());
         for step in steps {
-            let Some(position) = self.position(step.source) else {
+            let Some(position) = self.position(step.topic_partition) else {
                 return Ok(false);
             };
-            topics.push(step.source.topic.to_string());
-            numbers.push(step.source.partition);
+            topics.push(step.topic_partition.topic.to_string());
+            numbers.push(step.topic_partition.partition);
             epochs.push(position.epoch);
-            from.push(step.from);
-            to.push(step.to);
-            last.push(step.last_timestamp);
+            from.push(step.from.0);
+            to.push(step.to.0);
+            last.push(step.last_timestamp.map(|at| at.0));
         }
         let advanced = sqlx::query(ADVANCE)
             .persistent(!session.is_pooled)
@@ -298,7 +303,7 @@ impl Offsets {
     /// Remembers steps that are durable.
     pub fn advanced(&mut self, steps: &[Step<'_>]) {
         for step in steps {
-            if let Some(position) = self.positions.get_mut(step.source) {
+            if let Some(position) = self.positions.get_mut(step.topic_partition) {
                 position.next_offset = Some(step.to);
                 position.last_timestamp = step.last_timestamp;
                 position.version += 1;
@@ -306,10 +311,14 @@ impl Offsets {
         }
     }
 
-    fn epochs<'a>(&self, sources: impl Iterator<Item = &'a TopicPartition>) -> Result<Vec<i64>> {
-        let epochs = sources.map(|source| {
-            let position = self.position(source);
-            let position = position.ok_or_else(|| Error::fenced(format!("{source} is not open")));
+    fn epochs<'a>(
+        &self,
+        topic_partitions: impl Iterator<Item = &'a TopicPartition>,
+    ) -> Result<Vec<i64>> {
+        let epochs = topic_partitions.map(|topic_partition| {
+            let position = self.position(topic_partition);
+            let position =
+                position.ok_or_else(|| Error::fenced(format!("{topic_partition} is not open")));
             position.map(|position| position.epoch)
         });
         epochs.collect()
@@ -364,12 +373,14 @@ async fn take(
 
 fn position(row: &PgRow) -> sqlx::Result<(TopicPartition, Position)> {
     let topic: String = row.try_get("topic")?;
-    let source = TopicPartition::new(topic, row.try_get("partition")?);
+    let topic_partition = TopicPartition::new(topic, row.try_get("partition")?);
     let position = Position {
         epoch: row.try_get("epoch")?,
         version: row.try_get("version")?,
-        next_offset: row.try_get("next_offset")?,
-        last_timestamp: row.try_get("last_timestamp")?,
+        next_offset: row.try_get::<Option<i64>, _>("next_offset")?.map(Offset),
+        last_timestamp: row
+            .try_get::<Option<i64>, _>("last_timestamp")?
+            .map(Timestamp),
     };
-    Ok((source, position))
+    Ok((topic_partition, position))
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::{
-    DeadLetter, ErrantRecordReporter, Error, ErrorKind, RecordBatch, Result, TaskContext,
+    DeadLetter, ErrantRecordReporter, Error, ErrorKind, Offset, RecordBatch, Result, TaskContext,
     TopicPartition,
 };
 
@@ -63,7 +63,7 @@ pub(crate) struct Writer {
     /// Records that were reported before their batch became durable: a repetition passes them
     /// over. By partition and position in the batch, with the offset. Their dead letters are
     /// written with their offsets.
-    reported: BTreeMap<(TopicPartition, i64, usize), Option<DeadLetter>>,
+    reported: BTreeMap<RecordPlace, Option<DeadLetter>>,
     letter_box: Option<LetterBox>,
     /// The versions that partitions stood at when a batch was begun that moves no offset: by another
     /// version it is known to be durable.
@@ -99,8 +99,9 @@ impl Writer {
     /// Forgets what was begun for the partitions.
     pub fn forget(&mut self, partitions: &[TopicPartition]) {
         self.reported
-            .retain(|(source, ..), _| !partitions.contains(source));
-        self.begun.retain(|source, _| !partitions.contains(source));
+            .retain(|(topic_partition, ..), _| !partitions.contains(topic_partition));
+        self.begun
+            .retain(|topic_partition, _| !partitions.contains(topic_partition));
     }
 }
 
@@ -125,17 +126,17 @@ impl Put<'_> {
             parts.extend(self.remaining(batch)?);
         }
         // All transactions of all tasks lock the offsets in one order.
-        parts.sort_by_key(|part| &part.batch.source);
+        parts.sort_by_key(|part| &part.batch.topic_partition);
         if !parts.is_empty() {
             for parts in transactions(parts, self.writer.config.batch_size) {
                 self.write(&parts).await?;
             }
         }
-        let sources: Vec<_> = batches
+        let topic_partitions: Vec<_> = batches
             .iter()
-            .map(|batch| (*batch.source).clone())
+            .map(|batch| (*batch.topic_partition).clone())
             .collect();
-        self.writer.forget(&sources);
+        self.writer.forget(&topic_partitions);
         Ok(())
     }
 
@@ -144,11 +145,11 @@ impl Put<'_> {
         if batch.first_offset != batch.next_offset {
             return remaining(self.offsets, batch);
         }
-        let source = &*batch.source;
-        let Some(position) = self.offsets.position(source) else {
-            return Err(Error::fenced(format!("{source} is not open")));
+        let topic_partition = &*batch.topic_partition;
+        let Some(position) = self.offsets.position(topic_partition) else {
+            return Err(Error::fenced(format!("{topic_partition} is not open")));
         };
-        let begun = self.writer.begun.entry(source.clone());
+        let begun = self.writer.begun.entry(topic_partition.clone());
         if *begun.or_insert(position.version) != position.version {
             return Ok(None);
         }
@@ -316,7 +317,7 @@ impl Put<'_> {
         let steps: Vec<Step<'_>> = parts
             .iter()
             .map(|part| Step {
-                source: &part.batch.source,
+                topic_partition: &part.batch.topic_partition,
                 from: stored(self.offsets, part.batch),
                 to: part.next_offset,
                 last_timestamp: (part.batch.last_timestamp)
@@ -326,8 +327,11 @@ impl Put<'_> {
         let letters = self.letters(parts, &steps).await?;
         let fenced = self.writer.config.delivery == Delivery::ExactlyOnce;
         let deltas = parts.iter().flat_map(|part| {
-            let source = &*part.batch.source;
-            part.batch.state.iter().map(move |delta| (source, delta))
+            let topic_partition = &*part.batch.topic_partition;
+            part.batch
+                .state
+                .iter()
+                .map(move |delta| (topic_partition, delta))
         });
         let state = self.stores.changes(deltas)?;
         let transaction = Transaction {
@@ -436,13 +440,16 @@ async fn timed<T>(
     }
 }
 
-fn key(batch: &RecordBatch, at: usize) -> (TopicPartition, i64, usize) {
-    ((*batch.source).clone(), batch.first_offset, at)
+/// A record of a batch: the partition, the offset that the batch starts from, and the place in it.
+type RecordPlace = (TopicPartition, Offset, usize);
+
+fn key(batch: &RecordBatch, at: usize) -> RecordPlace {
+    ((*batch.topic_partition).clone(), batch.first_offset, at)
 }
 
 /// The offset that the partition is known to stand at.
-fn stored(offsets: &Offsets, batch: &RecordBatch) -> i64 {
-    let position = offsets.position(&batch.source);
+fn stored(offsets: &Offsets, batch: &RecordBatch) -> Offset {
+    let position = offsets.position(&batch.topic_partition);
     position
         .and_then(|position| position.next_offset)
         .unwrap_or(batch.first_offset)
@@ -450,9 +457,9 @@ fn stored(offsets: &Offsets, batch: &RecordBatch) -> i64 {
 
 /// What is not durable yet of a batch that may be a repetition.
 fn remaining<'a>(offsets: &Offsets, batch: &'a RecordBatch) -> Result<Option<Part<'a>>> {
-    let source = &batch.source;
-    let Some(position) = offsets.position(source) else {
-        return Err(Error::fenced(format!("{source} is not open")));
+    let topic_partition = &batch.topic_partition;
+    let Some(position) = offsets.position(topic_partition) else {
+        return Err(Error::fenced(format!("{topic_partition} is not open")));
     };
     let stored = position.next_offset.unwrap_or(batch.first_offset);
     if stored == batch.next_offset {
@@ -460,14 +467,14 @@ fn remaining<'a>(offsets: &Offsets, batch: &'a RecordBatch) -> Result<Option<Par
     }
     if stored < batch.first_offset || stored > batch.next_offset {
         return Err(Error::fenced(format!(
-            "the stored offset of {source} moved to {stored}, which is not within the batch from \
+            "the stored offset of {topic_partition} moved to {stored}, which is not within the batch from \
              {} to {}",
             batch.first_offset, batch.next_offset
         )));
     }
     let done = batch
         .records
-        .partition_point(|record| record.offset < stored);
+        .partition_point(|record| record.origin.offset < stored);
     Ok(Some(Part {
         batch,
         start: done,

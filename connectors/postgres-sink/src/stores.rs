@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use connect_api::{Error, Result, StateDelta, StateEntry, StateStore, StoredState, TopicPartition};
+use connect_api::{
+    Error, Result, StateDelta, StateEntry, StateStore, StoredState, Timestamp, TopicPartition,
+};
 use sqlx::{PgConnection, Row};
 
 use crate::error::to_error;
@@ -77,8 +79,8 @@ impl Stores {
     }
 
     pub fn forget(&mut self, partitions: &[TopicPartition]) {
-        for source in partitions {
-            self.ids.remove(source);
+        for topic_partition in partitions {
+            self.ids.remove(topic_partition);
         }
     }
 
@@ -111,20 +113,23 @@ impl Stores {
         for (store, entries) in found.into_iter().zip(entries) {
             let Store {
                 id,
-                source,
+                topic_partition,
                 clock,
                 wanted,
             } = store;
             let Some(entries) = entries else {
-                return Err(too_large(&source, &wanted));
+                return Err(too_large(&topic_partition, &wanted));
             };
-            let ids = self.ids.entry(source.clone()).or_default();
+            let ids = self.ids.entry(topic_partition.clone()).or_default();
             ids.insert(wanted.transform.to_string(), id);
-            opened.entry(source).or_default().push(StoredState {
-                transform: wanted.transform,
-                clock,
-                entries,
-            });
+            opened
+                .entry(topic_partition)
+                .or_default()
+                .push(StoredState {
+                    transform: wanted.transform,
+                    clock,
+                    entries,
+                });
         }
         Ok(opened)
     }
@@ -163,8 +168,8 @@ impl Stores {
             if let Some(wanted) = self.wanted.iter().find(|w| *w.transform == *transform) {
                 found.push(Store {
                     id: row.try_get("id")?,
-                    source: TopicPartition::new(topic, row.try_get("partition")?),
-                    clock: row.try_get("clock")?,
+                    topic_partition: TopicPartition::new(topic, row.try_get("partition")?),
+                    clock: (row.try_get::<Option<i64>, _>("clock")?).map(Timestamp),
                     wanted: wanted.clone(),
                 });
             }
@@ -182,18 +187,23 @@ impl Stores {
     ) -> Result<Option<Changes<'a>>> {
         let mut changes = Changes::default();
         for (
-            source,
+            topic_partition,
             StateDelta {
                 transform,
                 changes: delta,
             },
         ) in deltas
         {
-            let id = self.ids.get(source).and_then(|ids| ids.get(&**transform));
+            let id = self
+                .ids
+                .get(topic_partition)
+                .and_then(|ids| ids.get(&**transform));
             let id = *id.ok_or_else(|| {
-                Error::fenced(format!("the state of {transform} for {source} is not open"))
+                Error::fenced(format!(
+                    "the state of {transform} for {topic_partition} is not open"
+                ))
             })?;
-            changes.clocks.push((id, delta.clock));
+            changes.clocks.push((id, delta.clock.map(|at| at.0)));
             for (key, entry) in &delta.entries {
                 match entry {
                     Some(entry) => changes.set.push((id, key, entry)),
@@ -208,8 +218,8 @@ impl Stores {
 /// A row of `ferrule.stores`.
 struct Store {
     id: i64,
-    source: TopicPartition,
-    clock: Option<i64>,
+    topic_partition: TopicPartition,
+    clock: Option<Timestamp>,
     wanted: StateStore,
 }
 
@@ -271,7 +281,8 @@ async fn set(
     let ids: Vec<i64> = entries.iter().map(|(id, ..)| *id).collect();
     let keys: Vec<&[u8]> = entries.iter().map(|(_, key, _)| *key).collect();
     let values: Vec<&[u8]> = entries.iter().map(|(.., entry)| &*entry.value).collect();
-    let expires: Vec<Option<i64>> = entries.iter().map(|(.., entry)| entry.expires).collect();
+    let expires = entries.iter().map(|(.., entry)| entry.expires);
+    let expires: Vec<Option<i64>> = expires.map(|at| at.map(|at| at.0)).collect();
     sqlx::query(SET)
         .persistent(persistent)
         .bind(ids)
@@ -302,7 +313,7 @@ async fn read(connection: &mut PgConnection, store: &Store) -> sqlx::Result<Opti
             let (key, value): (&[u8], &[u8]) = (row.try_get("key")?, row.try_get("value")?);
             let entry = StateEntry {
                 value: Bytes::copy_from_slice(value),
-                expires: row.try_get("expires_at")?,
+                expires: (row.try_get::<Option<i64>, _>("expires_at")?).map(Timestamp),
             };
             bytes += entry.weight(key);
             if bytes > limit {
@@ -320,10 +331,10 @@ async fn read(connection: &mut PgConnection, store: &Store) -> sqlx::Result<Opti
     }
 }
 
-fn too_large(source: &TopicPartition, wanted: &StateStore) -> Error {
+fn too_large(topic_partition: &TopicPartition, wanted: &StateStore) -> Error {
     let StateStore { transform, limit } = wanted;
     Error::config(format!(
-        "the stored state of transform {transform} for {source} is larger than its limit of \
+        "the stored state of transform {transform} for {topic_partition} is larger than its limit of \
          {limit} bytes: raise transforms.{transform}.state.max.bytes, or reset the connector's \
          offsets, which drops the state"
     ))

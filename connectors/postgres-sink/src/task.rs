@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connect_api::{
-    ErrantRecordReporter, Error, ErrorKind, OpenedPartition, RecordBatch, Result, SinkTask,
+    ErrantRecordReporter, Error, ErrorKind, Offset, OpenedPartition, RecordBatch, Result, SinkTask,
     StateStore, StoredState, TaskContext, TopicPartition,
 };
 use sqlx::Connection;
@@ -105,7 +105,7 @@ impl PostgresSinkTask {
         Ok(stored)
     }
 
-    async fn try_start_at(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()> {
+    async fn try_start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {
         let mut session = self.resolved().await?;
         self.offsets.start_at(&mut session, starts).await?;
         self.session = Some(session);
@@ -164,19 +164,19 @@ impl SinkTask for PostgresSinkTask {
             let opened = timeout(limit, self.try_open(partitions)).await;
             stored = opened.unwrap_or_else(|_| Err(self.late()))?;
         }
-        let opened = partitions.iter().map(|source| {
-            let position = self.offsets.position(source);
+        let opened = partitions.iter().map(|topic_partition| {
+            let position = self.offsets.position(topic_partition);
             OpenedPartition {
-                source: source.clone(),
+                topic_partition: topic_partition.clone(),
                 next_offset: position.and_then(|p| p.next_offset),
                 last_timestamp: position.and_then(|p| p.last_timestamp),
-                state: stored.remove(source).unwrap_or_default(),
+                state: stored.remove(topic_partition).unwrap_or_default(),
             }
         });
         Ok(opened.collect())
     }
 
-    async fn start_at(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()> {
+    async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {
         if !self.is_fenced() {
             self.offsets.remember_starts(starts);
             return Ok(());

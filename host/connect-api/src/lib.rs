@@ -26,8 +26,8 @@ pub use data::{Datum, Struct, Value, ValueRef};
 pub use decimal::Decimal;
 pub use error::{Error, ErrorKind, Result};
 pub use record::{
-    DeadLetter, Header, RawHeader, RawRecord, RecordBatch, SinkRecord, TimestampType,
-    TopicPartition,
+    DeadLetter, Header, Offset, Origin, RawHeader, RawRecord, Record, RecordBatch, SinkRecord,
+    Timestamp, TimestampType, TopicPartition,
 };
 pub use schema::{Field, Kind, Schema};
 pub use sink::{

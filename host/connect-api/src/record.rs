@@ -32,6 +32,40 @@ impl fmt::Display for TopicPartition {
     }
 }
 
+/// A place in the log of a partition: the number of a record, or of the one to go on from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Offset(pub i64);
+
+impl Offset {
+    /// The offset of the record behind this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The offset of the record in front of this one.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z, as Kafka has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Who set the timestamp of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum TimestampType {
@@ -53,27 +87,85 @@ pub struct Header {
     pub value: Datum,
 }
 
-/// A record on its way to the sink.
-///
-/// A transform may change anything but `source` and `offset`: where the record came from stays
-/// (KIP-793), so that its offset is counted whatever becomes of it (Invariant 3).
+/// A record as transforms and converters see it, whether it is on its way to a sink or from a
+/// source.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SinkRecord {
-    /// Where it was read.
-    pub source: Arc<TopicPartition>,
-    /// Its offset there.
-    pub offset: i64,
-    /// Its topic; a transform may route it to another.
+pub struct Record {
+    /// The topic that it was read from or goes to; a transform may route it to another.
     pub topic: Arc<str>,
+    /// The partition that it was read from. For a record of a source: the one that it is to go to;
+    /// none where Kafka's partitioner chooses.
+    pub partition: Option<i32>,
     /// Its key.
     pub key: Datum,
     /// Its value.
     pub value: Datum,
-    /// Its headers, in order.
+    /// Its headers, in order. Names may repeat.
     pub headers: Vec<Header>,
-    /// Milliseconds since the epoch.
-    pub timestamp: Option<i64>,
-    /// Who set the timestamp.
+    /// When it was made or appended, as its producer or Kafka says.
+    pub timestamp: Option<Timestamp>,
+}
+
+/// Where a record was read: a partition of a topic, and its offset there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The partition.
+    pub topic_partition: Arc<TopicPartition>,
+    /// The record's offset in it.
+    pub offset: Offset,
+}
+
+impl Origin {
+    /// The place of one record.
+    pub fn new(topic_partition: &Arc<TopicPartition>, offset: Offset) -> Self {
+        Self {
+            topic_partition: Arc::clone(topic_partition),
+            offset,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at offset {}", self.topic_partition, self.offset)
+    }
+}
+
+/// A record on its way to a sink: the record, and where it came from.
+///
+/// A transform may change all of `record`. `origin` stays (KIP-793), so that the offset is counted
+/// whatever becomes of the record (Invariant 3): it is the origin that a sink names in errors, and
+/// that it keys by if it must know a record again.
+///
+/// ```
+/// use std::sync::Arc;
+/// use connect_api::{Datum, Offset, Origin, Record, SinkRecord, Timestamp, TimestampType};
+/// use connect_api::{TopicPartition, Value};
+///
+/// let orders = Arc::new(TopicPartition::new("orders", 3));
+/// let mut sink_record = SinkRecord {
+///     record: Record {
+///         topic: Arc::clone(&orders.topic),
+///         partition: Some(orders.partition),
+///         key: Datum::schemaless(Value::from("customer-7")),
+///         value: Datum::schemaless(Value::Int(40)),
+///         headers: Vec::new(),
+///         timestamp: Some(Timestamp(1_700_000_000_000)),
+///     },
+///     origin: Origin::new(&orders, Offset(17)),
+///     timestamp_type: TimestampType::CreateTime,
+/// };
+/// // What RegexRouter does; the origin is still orders-3.
+/// sink_record.record.topic = "orders_v2".into();
+/// assert_eq!(sink_record.origin.to_string(), "orders-3 at offset 17");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct SinkRecord {
+    /// The record, as the transforms have left it.
+    pub record: Record,
+    /// Where it was read.
+    pub origin: Origin,
+    /// Who set `record.timestamp`.
     pub timestamp_type: TimestampType,
 }
 
@@ -91,15 +183,15 @@ pub struct RawHeader {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawRecord {
     /// Its offset.
-    pub offset: i64,
+    pub offset: Offset,
     /// Its key.
     pub key: Option<Bytes>,
     /// Its value.
     pub value: Option<Bytes>,
     /// Its headers, in order.
     pub headers: Vec<RawHeader>,
-    /// Milliseconds since the epoch.
-    pub timestamp: Option<i64>,
+    /// When it was made or appended.
+    pub timestamp: Option<Timestamp>,
     /// Who set the timestamp.
     pub timestamp_type: TimestampType,
 }
@@ -107,8 +199,8 @@ pub struct RawRecord {
 /// An errant record as a sink keeps it: the very bytes, and why it failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Its partition.
-    pub source: Arc<TopicPartition>,
+    /// The partition that it was read from.
+    pub topic_partition: Arc<TopicPartition>,
     /// The record as Kafka has it.
     pub record: RawRecord,
     /// Where it failed, by Kafka Connect's name of the stage.
@@ -126,18 +218,18 @@ pub struct DeadLetter {
 /// The offset rides beside the records: those that were dropped or reported count as well.
 #[derive(Clone, Debug)]
 pub struct RecordBatch {
-    /// The partition.
-    pub source: Arc<TopicPartition>,
+    /// The partition that all of them were read from.
+    pub topic_partition: Arc<TopicPartition>,
     /// Records in the order of their offsets; several may share one offset.
     pub records: Vec<SinkRecord>,
     /// The offset that the batch starts from: where the one before it ended.
-    pub first_offset: i64,
+    pub first_offset: Offset,
     /// The offset to go on from once the batch is durable.
-    pub next_offset: i64,
+    pub next_offset: Offset,
     /// The timestamp of the record in front of `next_offset`, where that is one of the batch: a
     /// sink that keeps it beside the offset lets the worker see whether the topic is still the one
     /// that was read.
-    pub last_timestamp: Option<i64>,
+    pub last_timestamp: Option<Timestamp>,
     /// Records of these offsets that failed before the sink, in the order of their offsets; only
     /// for a sink that [keeps dead letters](crate::SinkTask::keeps_dead_letters).
     pub dead_letters: Vec<DeadLetter>,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    Config, ConfigDef, ConfigValue, DeadLetter, Error, Properties, RecordBatch, Result, SinkRecord,
-    StateQuery, StateRow, StateStore, StoredState, TopicPartition,
+    Config, ConfigDef, ConfigValue, DeadLetter, Error, Offset, Properties, RecordBatch, Result,
+    SinkRecord, StateQuery, StateRow, StateStore, StoredState, Timestamp, TopicPartition,
 };
 
 /// Tells a task who it is, or a connector as a whole, which is task 0 then.
@@ -29,11 +29,11 @@ pub type GroupMembership = Arc<dyn Any + Send + Sync>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenedPartition {
     /// The partition.
-    pub source: TopicPartition,
+    pub topic_partition: TopicPartition,
     /// None: the sink has never stored an offset for it.
-    pub next_offset: Option<i64>,
+    pub next_offset: Option<Offset>,
     /// The timestamp of the record in front of that, where the sink knows it.
-    pub last_timestamp: Option<i64>,
+    pub last_timestamp: Option<Timestamp>,
     /// What it keeps of the state of transforms for it.
     pub state: Vec<StoredState>,
 }
@@ -42,7 +42,7 @@ pub struct OpenedPartition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OffsetChange {
     /// These partitions go on from there; none: as if they had never been read.
-    Alter(Vec<(TopicPartition, Option<i64>)>),
+    Alter(Vec<(TopicPartition, Option<Offset>)>),
     /// All partitions are as if they had never been read.
     Reset,
 }
@@ -153,7 +153,7 @@ pub trait SinkTask: Send {
     ///
     /// # Errors
     /// As for `open`.
-    async fn start_at(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()>;
+    async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()>;
 
     /// Writes the batches, at most one for a partition. `Ok` means that all of them are durable,
     /// with their offsets and the dead letters that the sink keeps, and that each record was either

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::Timestamp;
+
 /// A transform whose state a sink is to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateStore {
@@ -19,8 +21,8 @@ pub struct StateStore {
 pub struct StateEntry {
     /// The value.
     pub value: Bytes,
-    /// Milliseconds since the epoch. None: it stays until it is deleted.
-    pub expires: Option<i64>,
+    /// None: it stays until it is deleted.
+    pub expires: Option<Timestamp>,
 }
 
 impl StateEntry {
@@ -41,7 +43,7 @@ pub struct StateChanges {
     /// The new entries by their keys; none where one is deleted.
     pub entries: BTreeMap<Bytes, Option<StateEntry>>,
     /// The greatest timestamp that the partition's records have shown.
-    pub clock: Option<i64>,
+    pub clock: Option<Timestamp>,
 }
 
 impl StateChanges {
@@ -79,7 +81,7 @@ pub struct StoredState {
     /// The alias of the transform.
     pub transform: Arc<str>,
     /// The greatest timestamp that the partition's records have shown.
-    pub clock: Option<i64>,
+    pub clock: Option<Timestamp>,
     /// Its entries.
     pub entries: Vec<(Bytes, StateEntry)>,
 }
@@ -109,11 +111,11 @@ pub struct StateRow {
     /// The partition.
     pub partition: i32,
     /// The greatest timestamp that the partition's records have shown.
-    pub clock: Option<i64>,
+    pub clock: Option<Timestamp>,
     /// The key.
     pub key: Vec<u8>,
     /// The value.
     pub value: Vec<u8>,
     /// When the entry ends in record time.
-    pub expires: Option<i64>,
+    pub expires: Option<Timestamp>,
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Result, SinkRecord, StateChanges, StoredState, TopicPartition};
+use crate::{
+    Offset, Origin, Record, Result, SinkRecord, StateChanges, StoredState, Timestamp,
+    TopicPartition,
+};
 
 /// What becomes of a record that was transformed in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,13 +17,41 @@ pub enum Disposition {
     Drop,
 }
 
-/// A transform that looks at one record at a time, as all of Kafka's built-in ones do.
+/// A transform that looks at one record at a time, as all of Kafka's built-in ones do. It serves
+/// sinks and sources alike.
+///
+/// ```
+/// use connect_api::{Disposition, Record, RecordTransformation, Result};
+///
+/// /// Routes each record to an archive topic, and drops tombstones.
+/// struct Archive;
+///
+/// impl RecordTransformation for Archive {
+///     fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
+///         if record.value.value.is_null() {
+///             return Ok(Disposition::Drop);
+///         }
+///         record.topic = format!("archive.{}", record.topic).into();
+///         Ok(Disposition::Keep)
+///     }
+/// }
+/// ```
 pub trait RecordTransformation: Send {
     /// Changes the record in place.
     ///
     /// # Errors
     /// Any error makes the record errant; what it left in the record is not used.
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition>;
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition>;
+
+    /// The same for a transform that looks at where the record was read. `origin` is none for a
+    /// record of a source.
+    ///
+    /// # Errors
+    /// As for [`RecordTransformation::apply`].
+    fn apply_from(&mut self, record: &mut Record, origin: Option<&Origin>) -> Result<Disposition> {
+        let _ = origin;
+        self.apply(record)
+    }
 }
 
 /// What becomes of one record of a batch.
@@ -32,8 +63,8 @@ pub enum Outcome {
     Change,
     /// It goes no further.
     Drop,
-    /// These take its place. They keep its source and offset.
-    Replace(Vec<SinkRecord>),
+    /// These take its place. They keep its origin.
+    Replace(Vec<Record>),
     /// It becomes an errant record.
     Fail(crate::Error),
 }
@@ -42,33 +73,32 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tick {
     /// The offset to go on from.
-    pub next_offset: i64,
-    /// The wall clock, in milliseconds since the epoch, when the partition is quiet. None: after a
-    /// batch, by the partition's record time.
-    pub wall: Option<i64>,
+    pub next_offset: Offset,
+    /// The wall clock, when the partition is quiet. None: after a batch, by the partition's record
+    /// time.
+    pub wall: Option<Timestamp>,
 }
 
 /// A transform that takes a batch of one partition.
 pub trait Transformation: Send {
     /// One outcome for each record, in order. Errors of records are outcomes. A record that is not
-    /// kept may be taken apart: but for its source and its offset it is then as the transform has
-    /// left it.
+    /// kept may be taken apart: but for its origin it is then as the transform has left it.
     ///
     /// # Errors
     /// When no record is at fault and the batch cannot be worked on at all: the task fails.
     fn apply(
         &mut self,
-        source: &Arc<TopicPartition>,
+        partition: &Arc<TopicPartition>,
         records: &mut [SinkRecord],
     ) -> Result<Vec<Outcome>>;
 
     /// Called after each batch of a partition, and as [`Transformation::tick_interval`] says:
     /// records that the transform makes of its own accord. Their offset is the last one before
-    /// that of the tick.
+    /// [`Tick::next_offset`].
     ///
     /// # Errors
     /// As for `apply`.
-    fn tick(&mut self, source: &Arc<TopicPartition>, tick: Tick) -> Result<Vec<SinkRecord>>;
+    fn tick(&mut self, partition: &Arc<TopicPartition>, tick: Tick) -> Result<Vec<Record>>;
 
     /// How long a partition is quiet before the transform is ticked by wall time, and then again.
     /// None: it is not.
@@ -88,23 +118,23 @@ pub trait Transformation: Send {
     }
 
     /// What the partition's calls since the last time this was asked have changed of its state.
-    fn state_changes(&mut self, source: &TopicPartition) -> Option<StateChanges>;
+    fn state_changes(&mut self, partition: &TopicPartition) -> Option<StateChanges>;
 
     /// Everything up to `next_offset` of the partition is durable.
-    fn durable(&mut self, source: &TopicPartition, next_offset: i64);
+    fn durable(&mut self, partition: &TopicPartition, next_offset: Offset);
 
     /// The partition goes back to what is durable: whatever was kept of it beyond that is void.
-    fn reset(&mut self, source: &TopicPartition);
+    fn reset(&mut self, partition: &TopicPartition);
 
     /// The partition's state is this, whatever was kept of it before.
-    fn restore(&mut self, source: &TopicPartition, state: StoredState);
+    fn restore(&mut self, partition: &TopicPartition, state: StoredState);
 
     /// The partition goes to another task, or comes from one: nothing kept of it holds any more.
-    fn forget(&mut self, source: &TopicPartition);
+    fn forget(&mut self, partition: &TopicPartition);
 }
 
 /// Decides whether a transform applies to a record.
 pub trait Predicate: Send + Sync {
     /// Whether it holds for the record.
-    fn test(&self, record: &SinkRecord) -> bool;
+    fn test(&self, record: &Record) -> bool;
 }

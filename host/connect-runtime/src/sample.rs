@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use connect_api::{Converter, RecordPart};
 use connect_api::{
-    Error, Properties, RawHeader, RawRecord, Result, SinkRecord, TimestampType, TopicPartition,
+    Error, Offset, Properties, RawHeader, RawRecord, Result, SinkRecord, Timestamp, TimestampType,
+    TopicPartition,
 };
 use connect_converters::ConverterContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{BorrowedMessage, Headers, Timestamp};
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::message::{BorrowedMessage, Headers, Timestamp as Kafka};
+use rdkafka::{Message, TopicPartitionList};
 use tokio::runtime::Handle;
 
 use crate::config::with_prefix;
@@ -59,8 +60,12 @@ impl SampleConverters {
     ///
     /// # Errors
     /// What the converter says, after its class.
-    pub fn convert(&mut self, source: &Arc<TopicPartition>, raw: &RawRecord) -> Result<SinkRecord> {
-        let converted = self.0.convert(source, raw);
+    pub fn convert(
+        &mut self,
+        topic_partition: &Arc<TopicPartition>,
+        raw: &RawRecord,
+    ) -> Result<SinkRecord> {
+        let converted = self.0.convert(topic_partition, raw);
         converted.map_err(|failed| {
             let class = failed.class.rsplit('.').next().unwrap_or(failed.class);
             failed.error.context(class)
@@ -92,11 +97,11 @@ pub fn read_topic(
         partitions.ok_or_else(|| Error::config(format!("there is no topic {topic}")))?;
     let mut samples = Vec::new();
     for partition in partitions {
-        let source = Arc::new(TopicPartition::new(topic, partition.id()));
-        let records = read_partition(&consumer, &source, limit, newest);
+        let topic_partition = Arc::new(TopicPartition::new(topic, partition.id()));
+        let records = read_partition(&consumer, &topic_partition, limit, newest);
         samples.push((
-            Arc::clone(&source),
-            records.map_err(|e| e.context(&source))?,
+            Arc::clone(&topic_partition),
+            records.map_err(|e| e.context(&topic_partition))?,
         ));
     }
     Ok(samples)
@@ -118,13 +123,13 @@ fn consumer(client: &Properties) -> Result<BaseConsumer> {
 
 fn read_partition(
     consumer: &BaseConsumer,
-    source: &TopicPartition,
+    topic_partition: &TopicPartition,
     limit: usize,
     newest: bool,
 ) -> Result<Vec<RawRecord>> {
     let failed = |e| Error::retriable("cannot be read").with_source(e);
     let (low, high) = consumer
-        .fetch_watermarks(&source.topic, source.partition, ANSWER)
+        .fetch_watermarks(&topic_partition.topic, topic_partition.partition, ANSWER)
         .map_err(failed)?;
     let wanted = i64::try_from(limit).unwrap_or(i64::MAX);
     let start = if newest {
@@ -134,7 +139,11 @@ fn read_partition(
     };
     let mut assignment = TopicPartitionList::new();
     assignment
-        .add_partition_offset(&source.topic, source.partition, Offset::Offset(start))
+        .add_partition_offset(
+            &topic_partition.topic,
+            topic_partition.partition,
+            rdkafka::Offset::Offset(start),
+        )
         .map_err(failed)?;
     consumer.assign(&assignment).map_err(failed)?;
     let mut records = Vec::new();
@@ -143,7 +152,7 @@ fn read_partition(
     // Markers of transactions and compacted records leave gaps: silence ends it, too.
     while position < high && records.len() < limit && last.elapsed() < ANSWER {
         match consumer.poll(Duration::from_millis(100)) {
-            None => position = reached(consumer, source).max(position),
+            None => position = reached(consumer, topic_partition).max(position),
             Some(Err(error)) => return Err(failed(error)),
             Some(Ok(message)) => {
                 last = Instant::now();
@@ -158,10 +167,10 @@ fn read_partition(
 }
 
 /// Where the consumer stands, markers and gaps included.
-fn reached(consumer: &BaseConsumer, source: &TopicPartition) -> i64 {
+fn reached(consumer: &BaseConsumer, topic_partition: &TopicPartition) -> i64 {
     let position = consumer.position().ok();
     let found = position.and_then(|list| {
-        let partition = list.find_partition(&source.topic, source.partition)?;
+        let partition = list.find_partition(&topic_partition.topic, topic_partition.partition)?;
         partition.offset().to_raw()
     });
     found.unwrap_or(-1)
@@ -177,12 +186,12 @@ fn copy(message: &BorrowedMessage<'_>) -> RawRecord {
         headers.collect()
     });
     let (timestamp, timestamp_type) = match message.timestamp() {
-        Timestamp::NotAvailable => (None, TimestampType::None),
-        Timestamp::CreateTime(millis) => (Some(millis), TimestampType::CreateTime),
-        Timestamp::LogAppendTime(millis) => (Some(millis), TimestampType::LogAppendTime),
+        Kafka::NotAvailable => (None, TimestampType::None),
+        Kafka::CreateTime(ms) => (Some(Timestamp(ms)), TimestampType::CreateTime),
+        Kafka::LogAppendTime(ms) => (Some(Timestamp(ms)), TimestampType::LogAppendTime),
     };
     RawRecord {
-        offset: message.offset(),
+        offset: Offset(message.offset()),
         key: bytes(message.key()),
         value: bytes(message.payload()),
         headers: headers.unwrap_or_default(),

@@ -15,7 +15,7 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, Result, TopicPartition};
+use connect_api::{Error, Offset, Result, TopicPartition};
 use tracing::warn;
 
 pub use consume::{Consumer, PollLimits, Subscription};
@@ -169,7 +169,7 @@ impl WorkerSinkTask {
         self.release()?;
         self.pause_or_resume()?;
         for batch in self.consume()? {
-            self.quiet.disturbed(&batch.source);
+            self.quiet.disturbed(&batch.topic_partition);
             match self.convert_and_transform(batch)? {
                 Made::Batch(batch) => self.append(batch),
                 Made::Nothing => {}
@@ -222,11 +222,11 @@ impl WorkerSinkTask {
     fn fail_behind(&mut self, mut before: RawBatch, mut error: Error) -> Result<()> {
         self.drain()?;
         while !before.records.is_empty() {
-            let source = TopicPartition::clone(&before.source);
-            self.parts.chain.reset(&source);
+            let topic_partition = TopicPartition::clone(&before.topic_partition);
+            self.parts.chain.reset(&topic_partition);
             // The sink says where the partition stands; it may be another's by now.
-            let starts = self.open(std::slice::from_ref(&source))?;
-            if starts != Some(vec![(source, before.first_offset)]) {
+            let starts = self.open(std::slice::from_ref(&topic_partition))?;
+            if starts != Some(vec![(topic_partition, before.first_offset)]) {
                 break;
             }
             match self.convert_and_transform(before)? {
@@ -246,7 +246,12 @@ impl WorkerSinkTask {
 
     /// The schema registry is away: these records are read again when it may be back. It says
     /// nothing of the records, so none is reported.
-    fn hold(&mut self, source: &TopicPartition, offset: i64, error: &Error) -> Result<()> {
+    fn hold(
+        &mut self,
+        topic_partition: &TopicPartition,
+        offset: Offset,
+        error: &Error,
+    ) -> Result<()> {
         self.parts.metrics.retries.increment(1);
         if self.waiting_for != Some(Held::Registry) {
             warn!(error = %error.chain(), "waiting for the schema registry");
@@ -254,7 +259,9 @@ impl WorkerSinkTask {
             self.waiting_for = Some(Held::Registry);
         }
         self.held = Some((Instant::now() + REGISTRY_RETRY, Held::Registry));
-        self.parts.consumer.seek(&[(source.clone(), offset)])
+        self.parts
+            .consumer
+            .seek(&[(topic_partition.clone(), offset)])
     }
 
     /// Goes on when it has waited long enough.
@@ -280,7 +287,7 @@ impl WorkerSinkTask {
         match self
             .pending
             .iter_mut()
-            .find(|p| p.batch.source == batch.batch.source)
+            .find(|p| p.batch.topic_partition == batch.batch.topic_partition)
         {
             Some(pending) => pending.append(batch),
             None => self.pending.push(batch),
@@ -329,8 +336,8 @@ impl WorkerSinkTask {
     fn answered(&mut self, response: Response) -> Result<()> {
         match response {
             Response::Durable(durable) => {
-                for (source, next_offset) in durable.positions() {
-                    self.parts.chain.durable(source, *next_offset);
+                for (topic_partition, next_offset) in durable.positions() {
+                    self.parts.chain.durable(topic_partition, *next_offset);
                 }
                 self.add_durable(&durable);
             }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use connect_api::json::Shapes;
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Importance, Kind,
-    RecordPart, RecordTransformation, Result, Schema, SinkRecord, Str, Validator, Value,
+    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Importance, Kind, Record,
+    RecordPart, RecordTransformation, Result, Schema, Str, Validator, Value,
 };
 
 use crate::plans::Plans;
@@ -143,7 +143,7 @@ impl Cast {
 }
 
 impl RecordTransformation for Cast {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         let datum = rows::datum(record, self.part);
         if datum.value.is_null() {
             return Ok(Disposition::Keep);

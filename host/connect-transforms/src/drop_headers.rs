@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Importance, RecordTransformation,
-    Result, SinkRecord, Str, Validator,
+    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Importance, Record,
+    RecordTransformation, Result, Str, Validator,
 };
 
 use crate::rows;
@@ -30,7 +30,7 @@ impl DropHeaders {
 }
 
 impl RecordTransformation for DropHeaders {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         record
             .headers
             .retain(|header| !self.0.contains(&header.name));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use connect_api::json::{self, Shapes};
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Error, Importance, RecordPart,
-    RecordTransformation, Result, Schema, SinkRecord, Validator, Value,
+    Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Error, Importance, Record,
+    RecordPart, RecordTransformation, Result, Schema, Validator, Value,
 };
 
 use crate::field_path;
@@ -109,7 +109,7 @@ impl ExtractField {
 }
 
 impl RecordTransformation for ExtractField {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         let datum = rows::datum(record, self.part);
         let Some(schema) = &datum.schema else {
             self.extract_from_map(datum)?;

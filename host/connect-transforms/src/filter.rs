@@ -1,6 +1,6 @@
 //! `Filter`: drops every record that it gets; a predicate tells which.
 
-use connect_api::{Config, ConfigDef, Disposition, RecordTransformation, Result, SinkRecord};
+use connect_api::{Config, ConfigDef, Disposition, Record, RecordTransformation, Result};
 
 pub(crate) struct Filter;
 
@@ -15,7 +15,7 @@ impl Filter {
 }
 
 impl RecordTransformation for Filter {
-    fn apply(&mut self, _: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, _: &mut Record) -> Result<Disposition> {
         Ok(Disposition::Drop)
     }
 }

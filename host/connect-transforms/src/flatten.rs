@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use connect_api::json::{self, Shapes};
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Kind, RecordPart,
-    RecordTransformation, Result, Schema, SinkRecord, Str, Struct, Value,
+    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Kind, Record, RecordPart,
+    RecordTransformation, Result, Schema, Str, Struct, Value,
 };
 
 use crate::plans::Plans;
@@ -89,7 +89,7 @@ impl Flatten {
 }
 
 impl RecordTransformation for Flatten {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         let datum = rows::datum(record, self.part);
         if datum.value.is_null() {
             return Ok(Disposition::Keep);

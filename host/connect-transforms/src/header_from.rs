@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connect_api::json::Shapes;
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Error, Header, Importance,
-    RecordPart, RecordTransformation, Result, Schema, SinkRecord, Str, Validator,
+    Record, RecordPart, RecordTransformation, Result, Schema, Str, Validator,
 };
 
 use crate::plans::Plans;
@@ -103,7 +103,7 @@ impl HeaderFrom {
 }
 
 impl RecordTransformation for HeaderFrom {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         let purpose = if self.moves {
             "header move"
         } else {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use connect_api::json;
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Field, Kind, RecordPart,
-    RecordTransformation, Result, Schema, SinkRecord, Str, Struct, Value,
+    Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Field, Kind, Record, RecordPart,
+    RecordTransformation, Result, Schema, Str, Struct, Value,
 };
 
 use crate::plans::Plans;
@@ -46,7 +46,7 @@ impl HoistField {
 }
 
 impl RecordTransformation for HoistField {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         let datum = rows::datum(record, self.part);
         let value = std::mem::take(&mut datum.value);
         *datum = match &datum.schema {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use connect_api::json::Shapes;
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Kind, RecordPart,
-    RecordTransformation, Result, Schema, SinkRecord, Str, Value,
+    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Kind, Origin, Record,
+    RecordPart, RecordTransformation, Result, Schema, Str, Value,
 };
 
 use crate::plans::Plans;
@@ -156,9 +156,13 @@ struct Wants {
 }
 
 impl RecordTransformation for InsertField {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
+        self.apply_from(record, None)
+    }
+
+    fn apply_from(&mut self, record: &mut Record, origin: Option<&Origin>) -> Result<Disposition> {
         let (topic, timestamp) = (Arc::clone(&record.topic), record.timestamp);
-        let (partition, offset) = (record.source.partition, record.offset);
+        let (partition, offset) = (record.partition, origin.map(|origin| origin.offset));
         let datum = rows::datum(record, self.part);
         if datum.value.is_null() {
             return Ok(Disposition::Keep);
@@ -181,15 +185,33 @@ impl RecordTransformation for InsertField {
             let Some(at) = *at else { continue };
             let value = match &insertion.what {
                 What::Topic => Value::String(Str::from(&*topic)),
-                What::Partition => Value::Int(partition.into()),
-                What::Offset => Value::Int(offset),
+                What::Partition => match partition {
+                    Some(number) => Value::Int(number.into()),
+                    None if wants.schemaless || insertion.schema.optional => Value::Null,
+                    None => {
+                        let name = &insertion.name;
+                        return Err(Error::data(format!(
+                            "Invalid value: null used for required field: \"{name}\", schema \
+                             type: INT32: the record has no partition yet; make the field optional \
+                             ({name}?)"
+                        )));
+                    }
+                },
+                What::Offset => match offset {
+                    Some(offset) => Value::Int(offset.0),
+                    None => {
+                        return Err(Error::data(
+                            "Only SinkRecord supported for [field insertion], found: \
+                             org.apache.kafka.connect.source.SourceRecord",
+                        ));
+                    }
+                },
                 What::Static(text) => Value::String(text.clone()),
                 What::Timestamp => match timestamp {
                     None => Value::Null,
-                    Some(millis) if wants.schemaless => Value::Int(millis),
-                    Some(millis) => Value::Timestamp(
-                        millis
-                            .checked_mul(1000)
+                    Some(at) if wants.schemaless => Value::Int(at.0),
+                    Some(at) => Value::Timestamp(
+                        at.0.checked_mul(1000)
                             .ok_or_else(|| Error::data("the record's timestamp is out of range"))?,
                     ),
                 },

@@ -1,8 +1,8 @@
 //! `InsertHeader`: adds a header with a fixed value.
 
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Header, Importance, Kind,
-    RecordTransformation, Result, Schema, SinkRecord, values,
+    Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Header, Importance, Kind, Record,
+    RecordTransformation, Result, Schema, values,
 };
 
 pub(crate) struct InsertHeader(Header);
@@ -43,7 +43,7 @@ fn literal(text: &str) -> Datum {
 }
 
 impl RecordTransformation for InsertHeader {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         record.headers.push(self.0.clone());
         Ok(Disposition::Keep)
     }

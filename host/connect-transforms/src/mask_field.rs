@@ -3,7 +3,7 @@
 use connect_api::json::Shapes;
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Decimal, Disposition, Error, Field, Importance, Kind,
-    RecordPart, RecordTransformation, Result, Schema, SinkRecord, Str, Validator, Value,
+    Record, RecordPart, RecordTransformation, Result, Schema, Str, Validator, Value,
 };
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl MaskField {
 }
 
 impl RecordTransformation for MaskField {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         let datum = rows::datum(record, self.part);
         let mut row = Row::take(datum, &mut self.shapes, "mask fields")?;
         let (names, schemaless, replace_null) = (&self.fields, row.schemaless, self.replace_null);

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Importance, RecordTransformation,
-    Result, SinkRecord, Validator,
+    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Importance, Record,
+    RecordTransformation, Result, Validator,
 };
 use regex::Regex;
 
@@ -53,7 +53,7 @@ impl RegexRouter {
 }
 
 impl RecordTransformation for RegexRouter {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         if let Some(routed) = self.routes.get(&record.topic) {
             record.topic = Arc::clone(routed);
             return Ok(Disposition::Keep);

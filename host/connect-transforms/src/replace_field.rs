@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use connect_api::json::Shapes;
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, RecordPart,
-    RecordTransformation, Result, Schema, SinkRecord, Str, Validator,
+    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Record, RecordPart,
+    RecordTransformation, Result, Schema, Str, Validator,
 };
 
 use crate::plans::Plans;
@@ -84,7 +84,7 @@ impl ReplaceField {
 }
 
 impl RecordTransformation for ReplaceField {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         let datum = rows::datum(record, self.part);
         if datum.value.is_null() {
             return Ok(Disposition::Keep);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use connect_api::json::Shapes;
 use connect_api::{
-    Datum, Error, Field, Kind, RecordPart, Result, Schema, SinkRecord, Str, Struct, Value,
+    Datum, Error, Field, Kind, Record, RecordPart, Result, Schema, Str, Struct, Value,
 };
 
 /// The part of a record that a transform is for.
-pub(crate) fn datum(record: &mut SinkRecord, part: RecordPart) -> &mut Datum {
+pub(crate) fn datum(record: &mut Record, part: RecordPart) -> &mut Datum {
     match part {
         RecordPart::Key => &mut record.key,
         RecordPart::Value => &mut record.value,

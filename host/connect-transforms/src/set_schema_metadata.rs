@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Importance, RecordPart,
-    RecordTransformation, Result, Schema, SinkRecord, Str, Struct, Value,
+    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Importance, Record, RecordPart,
+    RecordTransformation, Result, Schema, Str, Struct, Value,
 };
 
 use crate::plans::Plans;
@@ -46,7 +46,7 @@ impl SetSchemaMetadata {
 }
 
 impl RecordTransformation for SetSchemaMetadata {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         let datum = rows::datum(record, self.part);
         let Some(schema) = &datum.schema else {
             return match datum.value {

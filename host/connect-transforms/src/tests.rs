@@ -8,18 +8,17 @@ use std::sync::Arc;
 
 use connect_api::json::{self, Shapes};
 use connect_api::{
-    Config, Datum, Disposition, Error, Field, Header, Kind, Properties, RecordTransformation,
-    Schema, SinkRecord, Struct, TimestampType, TopicPartition, Value,
+    Config, Datum, Disposition, Error, Field, Header, Kind, Offset, Origin, Properties, Record,
+    RecordTransformation, Schema, Struct, Timestamp, TopicPartition, Value,
 };
 
 use crate::{predicate, predicates, transformation, transformations};
 
 /// A record of partition 3, offset 42, at 1970-01-02T00:00:00.001Z.
-fn record(key: Datum, value: Datum) -> SinkRecord {
-    SinkRecord {
-        source: Arc::new(TopicPartition::new("orders", 3)),
-        offset: 42,
+fn record(key: Datum, value: Datum) -> Record {
+    Record {
         topic: "orders".into(),
+        partition: Some(3),
         key,
         value,
         headers: vec![
@@ -36,8 +35,7 @@ fn record(key: Datum, value: Datum) -> SinkRecord {
                 value: Datum::schemaless("3".into()),
             },
         ],
-        timestamp: Some(86_400_001),
-        timestamp_type: TimestampType::CreateTime,
+        timestamp: Some(Timestamp(86_400_001)),
     }
 }
 
@@ -125,14 +123,16 @@ fn show(datum: &Datum) -> String {
     text
 }
 
-fn outcome(class: &str, options: &[(&str, &str)], record: &SinkRecord) -> Result<String, Error> {
+fn outcome(class: &str, options: &[(&str, &str)], record: &Record) -> Result<String, Error> {
     let mut transform = build(class, options)?;
+    let orders = Arc::new(TopicPartition::new("orders", 3));
+    let origin = Origin::new(&orders, Offset(42));
     let mut changed = record.clone();
-    if transform.apply(&mut changed)? == Disposition::Drop {
+    if transform.apply_from(&mut changed, Some(&origin))? == Disposition::Drop {
         return Ok("dropped".into());
     }
     let mut again = record.clone();
-    transform.apply(&mut again)?;
+    transform.apply_from(&mut again, Some(&origin))?;
     for (first, second) in [(&changed.key, &again.key), (&changed.value, &again.value)] {
         if let (Some(first), Some(second)) = (first.value.as_struct(), second.value.as_struct()) {
             assert!(
@@ -160,7 +160,7 @@ fn outcome(class: &str, options: &[(&str, &str)], record: &SinkRecord) -> Result
 }
 
 /// Checks what a transform makes of a record: `show`n, or the text of the error.
-fn check(class: &str, options: &[(&str, &str)], record: &SinkRecord, expect: &str) {
+fn check(class: &str, options: &[(&str, &str)], record: &Record, expect: &str) {
     let shown = outcome(class, options, record).unwrap_or_else(|e| format!("error: {}", e.chain()));
     assert_eq!(shown, expect, "{class} {options:?}");
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use connect_api::json::Shapes;
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Importance, Kind,
-    RecordPart, RecordTransformation, Result, Schema, SinkRecord, Str, Validator, Value,
+    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Importance, Kind, Record,
+    RecordPart, RecordTransformation, Result, Schema, Str, Validator, Value,
 };
 
 use crate::plans::Plans;
@@ -133,7 +133,7 @@ impl TimestampConverter {
         })
     }
 
-    fn apply_whole(&mut self, record: &mut SinkRecord) -> Result<()> {
+    fn apply_whole(&mut self, record: &mut Record) -> Result<()> {
         let datum = rows::datum(record, self.part);
         let conversion = &self.conversion;
         if let Some(schema) = &datum.schema {
@@ -148,7 +148,7 @@ impl TimestampConverter {
 }
 
 impl RecordTransformation for TimestampConverter {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         if self.field.is_empty() {
             self.apply_whole(record)?;
             return Ok(Disposition::Keep);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Importance, RecordTransformation,
-    Result, SinkRecord, Validator,
+    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Importance, Record,
+    RecordTransformation, Result, Validator,
 };
 
 use crate::simple_date_format::SimpleDateFormat;
@@ -51,11 +51,11 @@ impl TimestampRouter {
 }
 
 impl RecordTransformation for TimestampRouter {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
-        let millis = record
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
+        let timestamp = record
             .timestamp
             .ok_or_else(|| Error::data("Timestamp missing on record"))?;
-        let timestamp = self.timestamp_format.format(millis);
+        let timestamp = self.timestamp_format.format(timestamp.0);
         let topic = self.topic_format.replace("${topic}", &record.topic);
         let topic = topic.replace("${timestamp}", &timestamp);
         let topic = match self.last.take() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connect_api::json::Shapes;
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Error, Field, Importance, Kind,
-    RecordTransformation, Result, Schema, SinkRecord, Str, Struct, Validator, Value,
+    Record, RecordTransformation, Result, Schema, Str, Struct, Validator, Value,
 };
 
 use crate::plans::Plans;
@@ -48,7 +48,7 @@ impl ValueToKey {
 }
 
 impl RecordTransformation for ValueToKey {
-    fn apply(&mut self, record: &mut SinkRecord) -> Result<Disposition> {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
         let purpose = "copying fields from value to key";
         let row = Row::take(&mut record.value, &mut self.shapes, purpose)?;
         let (names, schemaless) = (&self.fields, row.schemaless);

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use connect_api::{
-    Datum, Field, Kind, Outcome, Schema, SinkRecord, Struct, Tick, TimestampType, TopicPartition,
-    Value,
+    Datum, Field, Kind, Offset, Origin, Outcome, Record, Schema, SinkRecord, Struct, Tick,
+    Timestamp, TimestampType, TopicPartition, Value,
 };
 
 const VEHICLES: i64 = 60;
@@ -31,7 +31,7 @@ const FIELDS: [&str; 9] = [
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut transform = stand::transform("fleet-anomalies")?;
-    let source = Arc::new(TopicPartition::new("raw_telemetry", 0));
+    let topic_partition = Arc::new(TopicPartition::new("raw_telemetry", 0));
     let any = Schema {
         optional: true,
         ..Schema::new(Kind::Any)
@@ -41,14 +41,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut least, mut anomalies) = (f64::INFINITY, 0);
     for batch in 0..BATCHES {
         let offsets = batch * BATCH..(batch + 1) * BATCH;
-        let mut records: Vec<_> = offsets.map(|at| record(&source, &schema, at)).collect();
+        let mut records: Vec<_> = offsets
+            .map(|at| record(&topic_partition, &schema, at))
+            .collect();
         let begin = Instant::now();
-        let outcomes = transform.apply(&source, &mut records)?;
+        let outcomes = transform.apply(&topic_partition, &mut records)?;
         let tick = Tick {
-            next_offset: (batch + 1) * BATCH,
+            next_offset: Offset((batch + 1) * BATCH),
             wall: None,
         };
-        transform.tick(&source, tick)?;
+        transform.tick(&topic_partition, tick)?;
         let took = begin.elapsed().as_secs_f64();
         // The first batches have little to remember.
         if batch > BATCHES / 2 {
@@ -60,7 +62,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ => 0,
         });
         anomalies += made.sum::<usize>();
-        transform.durable(&source, (batch + 1) * BATCH);
+        transform.durable(&topic_partition, Offset((batch + 1) * BATCH));
     }
     let micros = least * 1e6 / BATCH as f64;
     println!(
@@ -71,7 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn record(source: &Arc<TopicPartition>, schema: &Arc<Schema>, offset: i64) -> SinkRecord {
+fn record(topic_partition: &Arc<TopicPartition>, schema: &Arc<Schema>, offset: i64) -> SinkRecord {
     let (vehicle, index) = (offset % VEHICLES, offset / VEHICLES);
     let at = 1_705_314_225_000 + index * 100;
     let brakes = offset % 500 == 499;
@@ -96,13 +98,15 @@ fn record(source: &Arc<TopicPartition>, schema: &Arc<Schema>, offset: i64) -> Si
         Value::Json(metadata.into()),
     ];
     SinkRecord {
-        source: Arc::clone(source),
-        offset,
-        topic: Arc::clone(&source.topic),
-        key: Datum::NULL,
-        value: Datum::schemaless_row(Struct::new(Arc::clone(schema), values)),
-        headers: Vec::new(),
-        timestamp: Some(at),
+        record: Record {
+            topic: Arc::clone(&topic_partition.topic),
+            partition: Some(topic_partition.partition),
+            key: Datum::NULL,
+            value: Datum::schemaless_row(Struct::new(Arc::clone(schema), values)),
+            headers: Vec::new(),
+            timestamp: Some(Timestamp(at)),
+        },
+        origin: Origin::new(topic_partition, Offset(offset)),
         timestamp_type: TimestampType::CreateTime,
     }
 }

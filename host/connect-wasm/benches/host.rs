@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use connect_api::{
-    Datum, Field, Kind, Schema, SinkRecord, Struct, TimestampType, TopicPartition, Transformation,
-    Value,
+    Datum, Field, Kind, Offset, Origin, Record, Schema, SinkRecord, Struct, Timestamp,
+    TimestampType, TopicPartition, Transformation, Value,
 };
 use connect_wasm::Reads;
 use tempfile::NamedTempFile;
@@ -86,16 +86,18 @@ fn report(
     transform: &mut Box<dyn Transformation>,
     value: Datum,
 ) -> Result<(), connect_api::Error> {
-    let source = Arc::new(TopicPartition::new("topic", 0));
+    let topic_partition = Arc::new(TopicPartition::new("topic", 0));
     let records: Vec<_> = (0..RECORDS)
         .map(|offset| SinkRecord {
-            source: Arc::clone(&source),
-            offset,
-            topic: Arc::clone(&source.topic),
-            key: Datum::NULL,
-            value: value.clone(),
-            headers: Vec::new(),
-            timestamp: Some(offset),
+            record: Record {
+                topic: Arc::clone(&topic_partition.topic),
+                partition: Some(topic_partition.partition),
+                key: Datum::NULL,
+                value: value.clone(),
+                headers: Vec::new(),
+                timestamp: Some(Timestamp(offset)),
+            },
+            origin: Origin::new(&topic_partition, Offset(offset)),
             timestamp_type: TimestampType::CreateTime,
         })
         .collect();
@@ -103,10 +105,10 @@ fn report(
     for _ in 0..RUNS {
         let mut batch = records.clone();
         let begin = Instant::now();
-        black_box(transform.apply(&source, &mut batch)?);
-        black_box(transform.state_changes(&source));
+        black_box(transform.apply(&topic_partition, &mut batch)?);
+        black_box(transform.state_changes(&topic_partition));
         least = least.min(begin.elapsed().as_secs_f64());
-        transform.durable(&source, RECORDS);
+        transform.durable(&topic_partition, Offset(RECORDS));
     }
     println!("| {name} | {:.2} |", least * 1e6 / RECORDS as f64);
     Ok(())

@@ -7,6 +7,7 @@ mod secrets;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use connect_api::Timestamp;
 use metrics::Label;
 
 use crate::bindings::ferrule::transform::{data, log, metrics as metrics_import, state};
@@ -148,7 +149,9 @@ impl state::Host for Host {
         value: Vec<u8>,
         expires: Option<i64>,
     ) -> wasmtime::Result<Result<(), state::Error>> {
-        let set = self.state()?.set(key.into(), value.into(), expires);
+        let set = self
+            .state()?
+            .set(key.into(), value.into(), expires.map(Timestamp));
         Ok(set.map_err(|refused| match refused {
             Refused::Full(limit) => state::Error::Full(limit),
             Refused::KeyTooLong => state::Error::KeyTooLong(KEY_BYTES as u32),
@@ -185,7 +188,8 @@ impl state::Host for Host {
     }
 
     fn advance(&mut self, to: i64) -> wasmtime::Result<i64> {
-        Ok(self.state()?.advance(to).unwrap_or(i64::MIN))
+        let clock = self.state()?.advance(Timestamp(to));
+        Ok(clock.map_or(i64::MIN, |clock| clock.0))
     }
 }
 

@@ -9,7 +9,7 @@ mod layer;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use connect_api::{StateChanges, StateEntry, StoredState};
+use connect_api::{Offset, StateChanges, StateEntry, StoredState, Timestamp};
 pub(crate) use layer::Size;
 use layer::{Layer, Scan, expired};
 
@@ -28,8 +28,8 @@ pub(crate) enum Refused {
 /// What one batch wrote, and the offset that makes it durable.
 #[derive(Debug)]
 struct Overlay {
-    next_offset: i64,
-    clock: Option<i64>,
+    next_offset: Offset,
+    clock: Option<Timestamp>,
     layer: Layer,
     /// Whether its changes were given to the sink.
     given: bool,
@@ -40,14 +40,14 @@ struct Overlay {
 pub(crate) struct PartitionState {
     limit: u64,
     committed: Layer,
-    committed_clock: Option<i64>,
+    committed_clock: Option<Timestamp>,
     /// Oldest first.
     overlays: VecDeque<Overlay>,
     /// What the call at hand writes.
     current: Layer,
-    current_clock: Option<i64>,
+    current_clock: Option<Timestamp>,
     /// The greatest timestamp of the call's records, to which the clock comes at its end.
-    newest: Option<i64>,
+    newest: Option<Timestamp>,
 }
 
 impl PartitionState {
@@ -76,21 +76,21 @@ impl PartitionState {
     }
 
     /// The greatest timestamp that the partition has shown: the time by which entries expire.
-    pub(crate) fn clock(&self) -> Option<i64> {
+    pub(crate) fn clock(&self) -> Option<Timestamp> {
         let newest = self.overlays.back().map(|overlay| overlay.clock);
         self.current_clock
             .max(newest.unwrap_or(self.committed_clock))
     }
 
     /// A call begins, with records up to this timestamp.
-    pub(crate) fn begin(&mut self, newest: Option<i64>) {
+    pub(crate) fn begin(&mut self, newest: Option<Timestamp>) {
         self.discard();
         self.newest = newest;
         self.expire();
     }
 
     /// The clock goes on to `to`, but not past the records of the call.
-    pub(crate) fn advance(&mut self, to: i64) -> Option<i64> {
+    pub(crate) fn advance(&mut self, to: Timestamp) -> Option<Timestamp> {
         let to = self.newest.map(|newest| newest.min(to));
         if to > self.clock() {
             self.current_clock = to;
@@ -117,7 +117,7 @@ impl PartitionState {
     }
 
     /// The call counts, as part of the batch that ends before `next_offset`.
-    pub(crate) fn commit(&mut self, next_offset: i64) {
+    pub(crate) fn commit(&mut self, next_offset: Offset) {
         let layer = std::mem::take(&mut self.current);
         let clock = self.clock().max(self.newest);
         (self.current_clock, self.newest) = (None, None);
@@ -155,7 +155,7 @@ impl PartitionState {
     }
 
     /// The batch that ends before `next_offset` comes to nothing, whatever of it had counted.
-    pub(crate) fn rollback(&mut self, next_offset: i64) {
+    pub(crate) fn rollback(&mut self, next_offset: Offset) {
         self.discard();
         while self
             .overlays
@@ -165,7 +165,7 @@ impl PartitionState {
     }
 
     /// What batches before `next_offset` wrote is durable.
-    pub(crate) fn durable(&mut self, next_offset: i64) {
+    pub(crate) fn durable(&mut self, next_offset: Offset) {
         while let Some(overlay) = self.overlays.pop_front_if(|o| o.next_offset <= next_offset) {
             self.committed.settle(overlay.layer);
             self.committed_clock = overlay.clock;
@@ -186,7 +186,7 @@ impl PartitionState {
         &mut self,
         key: Bytes,
         value: Bytes,
-        expires: Option<i64>,
+        expires: Option<Timestamp>,
     ) -> Result<(), Refused> {
         if key.len() > KEY_BYTES {
             return Err(Refused::KeyTooLong);

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connect_api::{
-    Error, Outcome, Result, SinkRecord, StateChanges, StoredState, Tick, TopicPartition,
-    Transformation,
+    Error, Offset, Outcome, Record, Result, SinkRecord, StateChanges, StoredState, Tick, Timestamp,
+    TopicPartition, Transformation,
 };
 
 use crate::bindings::ferrule::transform::data::{Emission, Outcome as WitOutcome, Reply};
@@ -89,31 +89,31 @@ impl WasmTransform {
     /// Lends the state of the partition to the guest for the time of `work`.
     fn with_state<R>(
         &mut self,
-        source: &TopicPartition,
+        partition: &TopicPartition,
         work: impl FnOnce(&mut Self) -> Result<R>,
     ) -> Result<R> {
-        let state = self.states.remove(source);
+        let state = self.states.remove(partition);
         let state = state.unwrap_or_else(|| PartitionState::new(self.limits.state_bytes));
         if let Some(host) = self.guest.host() {
             host.state = Some(state);
         }
         let result = work(self);
         if let Some(state) = self.guest.host().and_then(|host| host.state.take()) {
-            self.states.insert(source.clone(), state);
+            self.states.insert(partition.clone(), state);
         }
         result
     }
 
     fn apply_all(
         &mut self,
-        source: &Arc<TopicPartition>,
+        partition: &Arc<TopicPartition>,
         records: &mut [SinkRecord],
-        next_offset: i64,
+        next_offset: Offset,
     ) -> Result<Vec<Outcome>> {
         let whole = records.len();
         let offsets = (
-            records.first().map_or(-1, |record| record.offset),
-            next_offset - 1,
+            records.first().map_or(Offset(-1), |r| r.origin.offset),
+            next_offset.previous(),
         );
         let mut outcomes = Vec::with_capacity(whole);
         let mut work = vec![Work::Records(records)];
@@ -134,7 +134,7 @@ impl WasmTransform {
                 (timeout / SEARCH).max(TICK)
             };
             let begin = Instant::now();
-            match self.call(source, part, next_offset, timeout)? {
+            match self.call(partition, part, next_offset, timeout)? {
                 Call::Done(done) => outcomes.extend(done),
                 Call::Unfit(at, error) => {
                     let (before, rest) = part.split_at_mut(at);
@@ -158,7 +158,7 @@ impl WasmTransform {
                         work.extend([Work::Records(right), Work::Records(left)]);
                     }
                     if wasted > self.limits.call_timeout * WASTE {
-                        return Err(self.give_up(source, offsets, &fault));
+                        return Err(self.give_up(partition, offsets, &fault));
                     }
                 }
             }
@@ -169,18 +169,18 @@ impl WasmTransform {
     /// One call. Only what it answers leaves a trace.
     fn call(
         &mut self,
-        source: &Arc<TopicPartition>,
+        partition: &Arc<TopicPartition>,
         records: &mut [SinkRecord],
-        next_offset: i64,
+        next_offset: Offset,
         timeout: Duration,
     ) -> Result<Call> {
         let mut lowered = std::mem::take(&mut self.lowered);
         let called = match lowered.fill(&self.plugin.info.reads, records) {
             Ok(()) => {
-                let newest = records.iter().filter_map(|r| r.timestamp).max();
+                let newest = records.iter().filter_map(|r| r.record.timestamp).max();
                 self.begin(newest);
                 let started = Instant::now();
-                let replied = lowered.lend(source, |batch| {
+                let replied = lowered.lend(partition, |batch| {
                     self.guest
                         .call(timeout, |store, guest| guest.call_apply(store, batch))
                 });
@@ -189,7 +189,7 @@ impl WasmTransform {
                     Ok(replied) => Ok(self.judge(replied, records, lowered.shapes(), next_offset)),
                     Err(error) => {
                         self.discard();
-                        Err(error.context(source))
+                        Err(error.context(partition))
                     }
                 }
             }
@@ -204,7 +204,7 @@ impl WasmTransform {
         replied: std::result::Result<Reply, Fault>,
         records: &mut [SinkRecord],
         inputs: &[InputShape],
-        next_offset: i64,
+        next_offset: Offset,
     ) -> Call {
         let most = self.limits.output_bytes;
         let sound = replied.and_then(|reply| match fault_of(&reply, records, inputs, most) {
@@ -229,7 +229,7 @@ impl WasmTransform {
         reply: &Reply,
         records: &mut [SinkRecord],
         inputs: &[InputShape],
-        next_offset: i64,
+        next_offset: Offset,
     ) -> Vec<Outcome> {
         self.commit(next_offset);
         let says = (&*self.plugin as _, &*self.secrets);
@@ -238,17 +238,17 @@ impl WasmTransform {
         let mut made = reply.records.iter();
         let outcomes = records.iter_mut().zip(&reply.outcomes);
         outcomes
-            .map(|(record, outcome)| lift.outcome(record, outcome, &mut made))
+            .map(|(record, outcome)| lift.outcome(&mut record.record, outcome, &mut made))
             .collect()
     }
 
-    fn begin(&mut self, newest: Option<i64>) {
+    fn begin(&mut self, newest: Option<Timestamp>) {
         if let Some(state) = self.guest.host().and_then(|host| host.state.as_mut()) {
             state.begin(newest);
         }
     }
 
-    fn commit(&mut self, next_offset: i64) {
+    fn commit(&mut self, next_offset: Offset) {
         if let Some(host) = self.guest.host() {
             host.commit();
             if let Some(state) = &mut host.state {
@@ -264,7 +264,7 @@ impl WasmTransform {
     }
 
     fn blame(&self, fault: &Fault, record: &SinkRecord) -> Error {
-        let at = format!("{}@{}", record.source, record.offset);
+        let at = format!("{}@{}", record.origin.topic_partition, record.origin.offset);
         self.trace(fault, &at);
         Error::data(format!("{} {fault}, at {at}", self.plugin))
     }
@@ -276,9 +276,14 @@ impl WasmTransform {
         tracing::debug!(at, backtrace, "{} {fault}", self.plugin);
     }
 
-    fn give_up(&self, source: &TopicPartition, (first, last): (i64, i64), fault: &Fault) -> Error {
+    fn give_up(
+        &self,
+        partition: &TopicPartition,
+        (first, last): (Offset, Offset),
+        fault: &Fault,
+    ) -> Error {
         Error::fatal(format!(
-            "{} failed on too many records of {source} between the offsets {} and {}: the failed \
+            "{} failed on too many records of {partition} between the offsets {} and {}: the failed \
              calls took more than {WASTE} times {} ms, the last one by a fault of kind {}",
             self.plugin,
             first,
@@ -288,7 +293,7 @@ impl WasmTransform {
         ))
     }
 
-    fn tick_at(&mut self, source: &Arc<TopicPartition>, tick: Tick) -> Result<Vec<SinkRecord>> {
+    fn tick_at(&mut self, partition: &Arc<TopicPartition>, tick: Tick) -> Result<Vec<Record>> {
         let clock = self
             .guest
             .host()
@@ -297,13 +302,13 @@ impl WasmTransform {
             // No record of the partition has had a timestamp yet.
             return Ok(Vec::new());
         };
-        let mut emitted = self.call_tick(source, now);
+        let mut emitted = self.call_tick(partition, now);
         if let Ok(Err(fault)) = &emitted
             && fault.is_worn()
         {
             self.meters.trapped(fault);
             self.discard();
-            emitted = self.call_tick(source, now);
+            emitted = self.call_tick(partition, now);
         }
         let most = self.limits.output_bytes;
         let emission = emitted.and_then(|emitted| {
@@ -314,7 +319,7 @@ impl WasmTransform {
                 });
             emitted.map_err(|fault| {
                 self.meters.trapped(&fault);
-                let at = format!("{source}@{}", tick.next_offset);
+                let at = format!("{partition}@{}", tick.next_offset);
                 self.trace(&fault, &at);
                 Error::fatal(format!("{} {fault}, in its tick at {at}", self.plugin))
             })
@@ -324,7 +329,7 @@ impl WasmTransform {
             let mut lift = Lift::new(says, &[], &mut self.shapes, &emission.pool, &[]);
             let records = emission.records.iter();
             records
-                .map(|record| lift.emitted((source, tick.next_offset - 1), now, record))
+                .map(|record| lift.emitted(partition, now, record))
                 .collect()
         });
         match records {
@@ -334,20 +339,20 @@ impl WasmTransform {
             }
             Err(error) => {
                 self.discard();
-                Err(error.context(source))
+                Err(error.context(partition))
             }
         }
     }
 
     fn call_tick(
         &mut self,
-        source: &TopicPartition,
-        now: i64,
+        partition: &TopicPartition,
+        now: Timestamp,
     ) -> Result<std::result::Result<Emission, Fault>> {
         self.begin(None);
         let started = Instant::now();
         let emitted = self.guest.call(self.limits.call_timeout, |store, guest| {
-            guest.call_tick(store, &source.topic, source.partition, now)
+            guest.call_tick(store, &partition.topic, partition.partition, now.0)
         });
         self.meters.called(started.elapsed());
         emitted
@@ -402,6 +407,7 @@ fn fault_of(
         let text = format!("{made} records for outcomes that name {named}");
         return Some(Fault::contract(text));
     }
+    let records = records.iter().map(|record| &record.record);
     lift::gives_more_than(most, records, inputs, reply).then(|| Fault::output(most))
 }
 
@@ -416,15 +422,15 @@ enum Call {
 impl Transformation for WasmTransform {
     fn apply(
         &mut self,
-        source: &Arc<TopicPartition>,
+        partition: &Arc<TopicPartition>,
         records: &mut [SinkRecord],
     ) -> Result<Vec<Outcome>> {
         let Some(last) = records.last() else {
             return Ok(Vec::new());
         };
-        let next_offset = last.offset + 1;
-        let outcomes = self.with_state(source, |this| {
-            let outcomes = this.apply_all(source, records, next_offset);
+        let next_offset = last.origin.offset.next();
+        let outcomes = self.with_state(partition, |this| {
+            let outcomes = this.apply_all(partition, records, next_offset);
             if outcomes.is_err()
                 && let Some(state) = this.guest.host().and_then(|host| host.state.as_mut())
             {
@@ -438,11 +444,11 @@ impl Transformation for WasmTransform {
         Ok(outcomes)
     }
 
-    fn tick(&mut self, source: &Arc<TopicPartition>, tick: Tick) -> Result<Vec<SinkRecord>> {
+    fn tick(&mut self, partition: &Arc<TopicPartition>, tick: Tick) -> Result<Vec<Record>> {
         if !self.plugin.ticks {
             return Ok(Vec::new());
         }
-        let records = self.with_state(source, |this| this.tick_at(source, tick));
+        let records = self.with_state(partition, |this| this.tick_at(partition, tick));
         self.show_usage();
         let records = records?;
         self.meters.records_out.increment(records.len() as u64);
@@ -457,36 +463,36 @@ impl Transformation for WasmTransform {
         self.plugin.stateful.then_some(self.limits.state_bytes)
     }
 
-    fn state_changes(&mut self, source: &TopicPartition) -> Option<StateChanges> {
+    fn state_changes(&mut self, partition: &TopicPartition) -> Option<StateChanges> {
         if !self.plugin.stateful {
             return None;
         }
-        self.states.get_mut(source)?.changes()
+        self.states.get_mut(partition)?.changes()
     }
 
-    fn durable(&mut self, source: &TopicPartition, next_offset: i64) {
-        if let Some(state) = self.states.get_mut(source) {
+    fn durable(&mut self, partition: &TopicPartition, next_offset: Offset) {
+        if let Some(state) = self.states.get_mut(partition) {
             state.durable(next_offset);
         }
     }
 
-    fn reset(&mut self, source: &TopicPartition) {
-        if let Some(state) = self.states.get_mut(source) {
+    fn reset(&mut self, partition: &TopicPartition) {
+        if let Some(state) = self.states.get_mut(partition) {
             state.reset();
         }
         // What the guest remembers may be ahead of what is durable.
         self.guest.abandon();
     }
 
-    fn restore(&mut self, source: &TopicPartition, stored: StoredState) {
+    fn restore(&mut self, partition: &TopicPartition, stored: StoredState) {
         let state = PartitionState::restored(self.limits.state_bytes, stored);
-        self.states.insert(source.clone(), state);
+        self.states.insert(partition.clone(), state);
         self.guest.abandon();
         self.show_usage();
     }
 
-    fn forget(&mut self, source: &TopicPartition) {
-        self.states.remove(source);
+    fn forget(&mut self, partition: &TopicPartition) {
+        self.states.remove(partition);
         self.guest.abandon();
         self.show_usage();
     }

@@ -23,13 +23,13 @@ impl Changelog {
         };
         let states = self.states(homes, &wanted)?;
         let mut rows = Vec::new();
-        for ((source, transform), (clock, entries)) in states {
+        for ((topic_partition, transform), (clock, entries)) in states {
             for (key, entry) in entries {
                 if key.starts_with(&query.prefix) {
                     rows.push(StateRow {
                         transform: transform.to_string(),
-                        topic: source.topic.to_string(),
-                        partition: source.partition,
+                        topic: topic_partition.topic.to_string(),
+                        partition: topic_partition.partition,
                         clock,
                         key: key.to_vec(),
                         value: entry.value.to_vec(),

@@ -1,6 +1,6 @@
 //! Offsets that a person sets, for a connector that is stopped.
 
-use connect_api::{OffsetChange, Result, TopicPartition};
+use connect_api::{Offset, OffsetChange, Result, TopicPartition};
 
 use crate::error::to_error;
 use crate::session::Session;
@@ -49,7 +49,9 @@ pub(crate) async fn alter(
                 set.execute(&mut *transaction).await?;
                 let keeps = sqlx::query_scalar(KEEPS_STATE).persistent(false);
                 if keeps.fetch_one(&mut *transaction).await? {
-                    let altered = offsets.iter().map(|(source, _)| source.clone());
+                    let altered = offsets
+                        .iter()
+                        .map(|(topic_partition, _)| topic_partition.clone());
                     let altered: Vec<_> = altered.collect();
                     drop_state(&mut transaction, connector, &altered).await?;
                 }
@@ -65,13 +67,13 @@ pub(crate) async fn alter(
 type Columns = (Vec<String>, Vec<i32>, Vec<Option<i64>>);
 
 /// Of several offsets for a partition the last counts.
-fn columns(offsets: &[(TopicPartition, Option<i64>)]) -> Columns {
+fn columns(offsets: &[(TopicPartition, Option<Offset>)]) -> Columns {
     let last: std::collections::BTreeMap<_, _> = offsets.iter().cloned().collect();
     let mut columns = Columns::default();
-    for (source, next) in last {
-        columns.0.push(source.topic.to_string());
-        columns.1.push(source.partition);
-        columns.2.push(next);
+    for (topic_partition, next) in last {
+        columns.0.push(topic_partition.topic.to_string());
+        columns.1.push(topic_partition.partition);
+        columns.2.push(next.map(|next| next.0));
     }
     columns
 }

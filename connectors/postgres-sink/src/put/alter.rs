@@ -43,7 +43,7 @@ impl Put<'_> {
     }
 
     async fn prepare_table(&mut self, parts: &[Part<'_>], record: &SinkRecord) -> Result<()> {
-        let name = self.writer.config.tables.table(&record.topic)?;
+        let name = self.writer.config.tables.table(&record.record.topic)?;
         if !self.load(&name).await? {
             if !self.writer.config.auto_create {
                 return Err(Error::config(format!(
@@ -77,12 +77,12 @@ impl Put<'_> {
         let mut is_schemaless = false;
         for record in parts.iter().flat_map(|part| part.records()) {
             let (_, record) = record;
-            if record.value.value.as_struct().is_none()
-                || config.tables.table(&record.topic)? != name
+            if record.record.value.value.as_struct().is_none()
+                || config.tables.table(&record.record.topic)? != name
             {
                 continue;
             }
-            if record.value.schema.is_none() {
+            if record.record.value.schema.is_none() {
                 is_schemaless = true;
                 continue;
             }
@@ -111,8 +111,8 @@ impl Put<'_> {
     /// Adds the columns that the record's shape is the first to have, and changes those that it
     /// would not fit.
     async fn evolve(&mut self, name: &str, record: &SinkRecord) -> Result<()> {
-        let is_row = record.value.value.as_struct().is_some();
-        if !is_row || record.value.schema.is_none() || self.writer.batcher.knows(record) {
+        let is_row = record.record.value.value.as_struct().is_some();
+        if !is_row || record.record.value.schema.is_none() || self.writer.batcher.knows(record) {
             return Ok(());
         }
         let Some(table) = self.writer.catalog.get(name).map(Arc::clone) else {
@@ -224,10 +224,13 @@ async fn define(
 
 /// Whether what was done for one record is done for the other too.
 fn is_alike(one: &SinkRecord, other: &SinkRecord, evolves: bool) -> bool {
-    let is_same_shape = || match (one.value.value.as_struct(), other.value.value.as_struct()) {
+    let is_same_shape = || match (
+        one.record.value.value.as_struct(),
+        other.record.value.value.as_struct(),
+    ) {
         (Some(one), Some(other)) => Arc::ptr_eq(one.schema(), other.schema()),
         (None, None) => true,
         _ => false,
     };
-    Arc::ptr_eq(&one.topic, &other.topic) && (!evolves || is_same_shape())
+    Arc::ptr_eq(&one.record.topic, &other.record.topic) && (!evolves || is_same_shape())
 }

@@ -61,7 +61,7 @@ impl Batcher {
         record: &SinkRecord,
         runs: &mut Vec<Run>,
     ) -> Result<()> {
-        if record.value.value.is_null() && self.is_moot(catalog, record)? {
+        if record.record.value.value.is_null() && self.is_moot(catalog, record)? {
             return Ok(());
         }
         let plan = self.plan(catalog, record)?;
@@ -81,7 +81,7 @@ impl Batcher {
         Ok(creates
             && deletes
             && catalog
-                .get(&self.config.tables.table(&record.topic)?)
+                .get(&self.config.tables.table(&record.record.topic)?)
                 .is_none())
     }
 
@@ -93,7 +93,7 @@ impl Batcher {
 
     fn plan_key(&self, record: &SinkRecord) -> Result<PlanKey> {
         let (value, key) = self.identities(record)?;
-        Ok((Arc::clone(&record.topic), value, key))
+        Ok((Arc::clone(&record.record.topic), value, key))
     }
 
     /// Takes the buffers of runs back.
@@ -111,11 +111,11 @@ impl Batcher {
         let (value, key) = self.identities(record)?;
         if let Some(((topic, last_value, last_key), plan)) = &self.last
             && (value, key) == (*last_value, *last_key)
-            && (Arc::ptr_eq(topic, &record.topic) || topic == &record.topic)
+            && (Arc::ptr_eq(topic, &record.record.topic) || topic == &record.record.topic)
         {
             return Ok(Arc::clone(plan));
         }
-        let found: PlanKey = (Arc::clone(&record.topic), value, key);
+        let found: PlanKey = (Arc::clone(&record.record.topic), value, key);
         let plan = match self.plans.get(&found) {
             Some(plan) => Arc::clone(plan),
             None => {
@@ -135,7 +135,7 @@ impl Batcher {
     fn identities(&self, record: &SinkRecord) -> Result<(usize, usize)> {
         let value = self.identity(record)?;
         let key = match self.config.pk_mode {
-            PkMode::RecordKey => key_identity(&record.key.value),
+            PkMode::RecordKey => key_identity(&record.record.key.value),
             _ => 0,
         };
         Ok((value, key))
@@ -143,7 +143,7 @@ impl Batcher {
 
     /// The identity of the value's schema; 0 for a tombstone that deletes.
     fn identity(&self, record: &SinkRecord) -> Result<usize> {
-        match &record.value.value {
+        match &record.record.value.value {
             Value::Struct(row) => Ok(address(row.schema())),
             Value::Null if self.config.delete_enabled => Ok(0),
             other => Err(Error::data(format!(
@@ -172,7 +172,10 @@ fn key_identity(key: &Value) -> usize {
 
 /// Where a record came from, for error messages.
 pub(crate) fn position(record: &SinkRecord) -> String {
-    format!("record at offset {} of {}", record.offset, record.source)
+    format!(
+        "record at offset {} of {}",
+        record.origin.offset, record.origin.topic_partition
+    )
 }
 
 /// Whether a mode writes by way of a staging table.

@@ -1,6 +1,6 @@
 //! Batches as the parts that are committed together.
 
-use connect_api::{RecordBatch, SinkRecord};
+use connect_api::{Offset, RecordBatch, SinkRecord};
 
 /// Records of a batch that are committed together: those from one offset up to another.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +10,7 @@ pub(super) struct Part<'a> {
     pub start: usize,
     pub end: usize,
     /// The offset that the partition comes to.
-    pub next_offset: i64,
+    pub next_offset: Offset,
 }
 
 impl<'a> Part<'a> {
@@ -21,7 +21,7 @@ impl<'a> Part<'a> {
 
     /// The part before a position and the one from there on, where no offset is split.
     pub fn split(self, at: usize) -> (Self, Self) {
-        let middle = self.batch.records[at].offset;
+        let middle = self.batch.records[at].origin.offset;
         let (mut head, mut tail) = (self, self);
         (head.end, head.next_offset) = (at, middle);
         tail.start = at;
@@ -31,7 +31,7 @@ impl<'a> Part<'a> {
     /// The position nearest to the middle where another offset begins.
     pub fn middle(&self) -> Option<usize> {
         let records = &self.batch.records;
-        let begins = |&at: &usize| records[at].offset != records[at - 1].offset;
+        let begins = |&at: &usize| records[at].origin.offset != records[at - 1].origin.offset;
         let middle = usize::midpoint(self.start, self.end);
         let before = (self.start + 1..=middle).rev().find(begins);
         before.or_else(|| (middle + 1..self.end).find(begins))
@@ -50,7 +50,7 @@ impl<'a> Part<'a> {
     /// one behind them.
     fn cut(&self, room: usize) -> Option<usize> {
         let records = &self.batch.records;
-        let begins = |&at: &usize| records[at].offset != records[at - 1].offset;
+        let begins = |&at: &usize| records[at].origin.offset != records[at - 1].origin.offset;
         let limit = self.start.saturating_add(room).min(self.end);
         let within = (self.start + 1..=limit).rev().filter(|&at| at < self.end);
         let mut behind = (limit + 1).max(self.start + 1)..self.end;

@@ -259,11 +259,11 @@ async fn deletes_before_the_first_row_need_no_table() -> Result<()> {
     opened(&mut *task, &[0]).await?;
     let key = || Datum::new(Schema::new(Kind::String), Value::from("k"));
     let mut delete = record(0, 0, Datum::NULL);
-    delete.key = key();
+    delete.record.key = key();
     put(&mut *task, &[batch(0, 0, vec![delete])?]).await?;
     assert_eq!(stored(&database, 0).await?, Some(1));
     let mut write = made(1, 7, vec![]);
-    write.key = key();
+    write.record.key = key();
     let keyless = made(2, 8, vec![]);
     let mut reports = Reports::default();
     task.put(&[batch(0, 1, vec![write, keyless])?], &mut reports)

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use connect_api::{
-    ErrorKind, OffsetChange, RecordBatch, Result as ConnectResult, SinkConnector, SinkTask,
-    TaskContext,
+    ErrorKind, Offset, OffsetChange, RecordBatch, Result as ConnectResult, SinkConnector, SinkTask,
+    TaskContext, Timestamp,
 };
 use harness::postgres::TestDatabase;
 use postgres_sink::PostgresSinkConnector;
@@ -47,11 +47,14 @@ async fn a_restarted_task_goes_on_where_the_database_says() -> Result<()> {
     let mut maker = Maker::default();
     let mut first = task(&database, &[])?;
     assert_eq!(first.open(&[partition(0)]).await?[0].next_offset, None);
-    first.start_at(&[(partition(0), 5)]).await?;
+    first.start_at(&[(partition(0), Offset(5))]).await?;
     put(&mut *first, &[counted(&mut maker, 5..8)?]).await?;
     first.stop().await;
     let mut second = task(&database, &[])?;
-    assert_eq!(second.open(&[partition(0)]).await?[0].next_offset, Some(8));
+    assert_eq!(
+        second.open(&[partition(0)]).await?[0].next_offset,
+        Some(Offset(8))
+    );
     assert_eq!(numbers(&database).await?, ["5", "6", "7"]);
     Ok(())
 }
@@ -151,7 +154,10 @@ async fn an_offset_that_was_moved_by_hand_is_noticed() -> Result<()> {
         let error = task.put(&given, &mut reports).await.expect_err("moved");
         assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
     }
-    assert_eq!(task.open(&[partition(0)]).await?[0].next_offset, Some(1));
+    assert_eq!(
+        task.open(&[partition(0)]).await?[0].next_offset,
+        Some(Offset(1))
+    );
     put(&mut *task, &[counted(&mut maker, 1..4)?]).await?;
     assert_eq!(numbers(&database).await?, ["0", "1", "1", "2", "3"]);
     Ok(())
@@ -345,15 +351,21 @@ async fn the_record_in_front_of_the_offset_is_known_by_its_timestamp() -> Result
     let mut given = |numbers: std::ops::Range<i64>| {
         let mut given = counted(&mut maker, numbers)?;
         for record in &mut given.records {
-            record.timestamp = Some(1000 + record.offset);
+            record.record.timestamp = Some(Timestamp(1000 + record.origin.offset.0));
         }
-        given.last_timestamp = given.records.last().and_then(|record| record.timestamp);
+        given.last_timestamp = given
+            .records
+            .last()
+            .and_then(|record| record.record.timestamp);
         anyhow::Ok(given)
     };
     put(&mut *task, &[given(0..2)?]).await?;
     let known = async |task: &mut dyn SinkTask| {
         let opened = task.open(&[partition(0)]).await?;
-        anyhow::Ok((opened[0].next_offset, opened[0].last_timestamp))
+        anyhow::Ok((
+            opened[0].next_offset.map(|at| at.0),
+            opened[0].last_timestamp.map(|at| at.0),
+        ))
     };
     assert_eq!(known(&mut *task).await?, (Some(2), Some(1001)));
     // Taken apart for a record at fault, and as a whole.
@@ -377,7 +389,7 @@ async fn the_record_in_front_of_the_offset_is_known_by_its_timestamp() -> Result
     let connector = PostgresSinkConnector::new();
     let properties = [("connection.url".to_owned(), database.url())];
     let config = connector.config_def().parse(&properties.into())?;
-    let change = OffsetChange::Alter(vec![(partition(0), Some(9))]);
+    let change = OffsetChange::Alter(vec![(partition(0), Some(Offset(9)))]);
     let context = TaskContext {
         connector: "test".into(),
         task: 0,

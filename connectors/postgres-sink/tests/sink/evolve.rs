@@ -206,7 +206,7 @@ async fn topics_go_to_their_tables_in_one_transaction() -> Result<()> {
     for offset in 0..6_i64 {
         let mut one = maker.record(0, offset, &format!(r#"{{"n":{offset}}}"#))?;
         if offset % 2 == 1 {
-            one.topic = "other".into();
+            one.record.topic = "other".into();
         }
         records.push(one);
     }

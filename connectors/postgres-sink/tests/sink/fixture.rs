@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 use connect_api::{
-    Datum, DeadLetter, ErrantRecordReporter, Error, Header, Properties, RawRecord, RecordBatch,
-    Result as ConnectResult, SinkConnector, SinkRecord, SinkTask, Struct, TaskContext,
-    TimestampType, TopicPartition, Value, json::Shapes,
+    Datum, DeadLetter, ErrantRecordReporter, Error, Header, Offset, Origin, Properties, RawRecord,
+    Record, RecordBatch, Result as ConnectResult, SinkConnector, SinkRecord, SinkTask, Struct,
+    TaskContext, Timestamp, TimestampType, TopicPartition, Value, json::Shapes,
 };
 use harness::postgres::{TestDatabase, TestPostgres};
 use postgres_sink::PostgresSinkConnector;
@@ -56,7 +56,9 @@ pub async fn opened(task: &mut dyn SinkTask, partitions: &[i32]) -> Result<()> {
     let fresh = opened
         .into_iter()
         .filter(|partition| partition.next_offset.is_none());
-    let starts: Vec<_> = fresh.map(|partition| (partition.source, 0)).collect();
+    let starts: Vec<_> = fresh
+        .map(|partition| (partition.topic_partition, Offset(0)))
+        .collect();
     if !starts.is_empty() {
         task.start_at(&starts).await?;
     }
@@ -86,13 +88,15 @@ impl Maker {
 
 pub fn record(number: i32, offset: i64, value: Datum) -> SinkRecord {
     SinkRecord {
-        source: Arc::new(partition(number)),
-        offset,
-        topic: TOPIC.into(),
-        key: Datum::NULL,
-        value,
-        headers: Vec::<Header>::new(),
-        timestamp: None,
+        record: Record {
+            topic: TOPIC.into(),
+            partition: Some(number),
+            key: Datum::NULL,
+            value,
+            headers: Vec::<Header>::new(),
+            timestamp: None,
+        },
+        origin: Origin::new(&Arc::new(partition(number)), Offset(offset)),
         timestamp_type: TimestampType::None,
     }
 }
@@ -101,10 +105,10 @@ pub fn record(number: i32, offset: i64, value: Datum) -> SinkRecord {
 pub fn batch(number: i32, first: i64, records: Vec<SinkRecord>) -> Result<RecordBatch> {
     let last = records.last().ok_or_else(|| anyhow!("no records"))?;
     Ok(RecordBatch {
-        source: Arc::new(partition(number)),
-        first_offset: first,
-        next_offset: last.offset + 1,
-        last_timestamp: last.timestamp,
+        topic_partition: Arc::new(partition(number)),
+        first_offset: Offset(first),
+        next_offset: last.origin.offset.next(),
+        last_timestamp: last.record.timestamp,
         records,
         dead_letters: Vec::new(),
         state: Vec::new(),
@@ -133,14 +137,18 @@ impl ErrantRecordReporter for Reports {
         record: &SinkRecord,
         error: Error,
     ) -> ConnectResult<Option<DeadLetter>> {
-        self.errors.push((record.offset, error.chain()));
+        let Origin {
+            topic_partition,
+            offset,
+        } = &record.origin;
+        self.errors.push((offset.0, error.chain()));
         if self.refuses {
             return Err(error);
         }
-        let value = format!("value {}", record.offset);
+        let value = format!("value {offset}");
         let letter = || DeadLetter {
             error: error.chain(),
-            ..letter(record.source.partition, record.offset, &value)
+            ..letter(topic_partition.partition, offset.0, &value)
         };
         Ok(self.kept.then(letter))
     }
@@ -149,13 +157,13 @@ impl ErrantRecordReporter for Reports {
 /// The dead letter of a record that failed in the sink.
 pub fn letter(number: i32, offset: i64, value: &str) -> DeadLetter {
     DeadLetter {
-        source: Arc::new(partition(number)),
+        topic_partition: Arc::new(partition(number)),
         record: RawRecord {
-            offset,
+            offset: Offset(offset),
             key: None,
             value: Some(value.as_bytes().to_vec().into()),
             headers: Vec::new(),
-            timestamp: Some(1_736_173_800_123),
+            timestamp: Some(Timestamp(1_736_173_800_123)),
             timestamp_type: TimestampType::CreateTime,
         },
         stage: "TASK_PUT",

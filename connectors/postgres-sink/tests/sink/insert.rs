@@ -280,7 +280,7 @@ async fn a_topic_goes_to_its_table_and_brings_its_position() -> Result<()> {
     opened(&mut *task, &[3]).await?;
     let mut maker = Maker::default();
     let mut routed = maker.record(3, 5, r#"{"n":1}"#)?;
-    routed.topic = "a".into();
+    routed.record.topic = "a".into();
     let stays = maker.record(3, 6, r#"{"n":2}"#)?;
     put(&mut *task, &[batch(3, 0, vec![routed, stays])?]).await?;
     for (table, expect) in [("a", "a 3 5 1"), ("events", "events 3 6 2")] {

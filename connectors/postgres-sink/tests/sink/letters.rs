@@ -1,7 +1,7 @@
 //! The dead letter table: exactly once, as the rows.
 
 use anyhow::Result;
-use connect_api::{DeadLetter, ErrorKind, RawHeader, RecordBatch, SinkTask};
+use connect_api::{DeadLetter, ErrorKind, Offset, RawHeader, RecordBatch, SinkTask, Timestamp};
 use harness::postgres::TestDatabase;
 
 use crate::fixture::{
@@ -28,7 +28,7 @@ fn ten(maker: &mut Maker, first: i64, numbers: &[(i64, &str)]) -> Result<RecordB
         .map(|(offset, number)| maker.record(0, first + offset, &format!(r#"{{"n":{number}}}"#)));
     let records: Result<Vec<_>> = records.collect();
     let mut batch = crate::fixture::batch(0, first, records?)?;
-    batch.next_offset = first + 10;
+    batch.next_offset = Offset(first + 10);
     batch.dead_letters = [1, 8]
         .map(|offset| letter(0, first + offset, "before"))
         .into();
@@ -70,12 +70,12 @@ async fn a_letter_has_the_very_bytes_and_says_why() -> Result<()> {
     let mut task = task(&database, &OPTIONS)?;
     opened(&mut *task, &[0]).await?;
     let mut batch = Maker::default().batch(0, 0, &[r#"{"n":1}"#])?;
-    batch.next_offset = 3;
+    batch.next_offset = Offset(3);
     let mut odd: DeadLetter = letter(0, 1, "");
     odd.record.key = Some(vec![0, 255].into());
     odd.record.value = None;
     // Kafka keeps whatever a producer calls a time.
-    odd.record.timestamp = Some(i64::MAX);
+    odd.record.timestamp = Some(Timestamp(i64::MAX));
     let header = |name: &str, value: Option<&[u8]>| RawHeader {
         name: name.into(),
         value: value.map(|bytes| bytes.to_vec().into()),

@@ -21,9 +21,9 @@ const KEYED: [(&str, &str); 4] = [
 /// A record with a primitive key; without an object it deletes.
 fn keyed(maker: &mut Maker, offset: i64, key: i64, object: Option<&str>) -> Result<SinkRecord> {
     let mut record = maker.record(0, offset, object.unwrap_or("{}"))?;
-    record.key = Datum::schemaless(Value::Int(key));
+    record.record.key = Datum::schemaless(Value::Int(key));
     if object.is_none() {
-        record.value = Datum::NULL;
+        record.record.value = Datum::NULL;
     }
     Ok(record)
 }

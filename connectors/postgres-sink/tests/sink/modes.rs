@@ -86,9 +86,9 @@ async fn deletes_keep_their_order_among_ignored_inserts() -> Result<()> {
     for (offset, version) in (0..).zip([Some(2), None, Some(3), Some(4)]) {
         let object = version.map_or("{}".to_owned(), |n| format!(r#"{{"version":{n}}}"#));
         let mut record = maker.record(0, offset, &object)?;
-        record.key = Datum::schemaless(Value::Int(1));
+        record.record.key = Datum::schemaless(Value::Int(1));
         if version.is_none() {
-            record.value = Datum::NULL;
+            record.record.value = Datum::NULL;
         }
         records.push(record);
     }

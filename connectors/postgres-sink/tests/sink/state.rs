@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use connect_api::{
-    ErrorKind, RecordBatch, SinkTask, StateChanges, StateDelta, StateEntry, StateStore, StoredState,
+    ErrorKind, Offset, RecordBatch, SinkTask, StateChanges, StateDelta, StateEntry, StateStore,
+    StoredState, Timestamp,
 };
 use harness::postgres::TestDatabase;
 
@@ -29,7 +30,7 @@ async fn keeping(database: &TestDatabase, options: &[(&str, &str)]) -> Result<Bo
 fn delta(transform: &str, clock: i64, changes: &[(&str, Option<&str>)]) -> StateDelta {
     let entry = |value: &&str| StateEntry {
         value: value.as_bytes().to_vec().into(),
-        expires: Some(clock + 100),
+        expires: Some(Timestamp(clock + 100)),
     };
     let entries = changes
         .iter()
@@ -38,7 +39,7 @@ fn delta(transform: &str, clock: i64, changes: &[(&str, Option<&str>)]) -> State
         transform: transform.into(),
         changes: StateChanges {
             entries: entries.collect(),
-            clock: Some(clock),
+            clock: Some(Timestamp(clock)),
         },
     }
 }
@@ -62,10 +63,10 @@ fn counted(
 fn tick(maker: &mut Maker, next_offset: i64, state: Vec<StateDelta>) -> Result<RecordBatch> {
     let record = maker.record(0, next_offset - 1, r#"{"n":1000}"#)?;
     Ok(RecordBatch {
-        source: Arc::new(partition(0)),
+        topic_partition: Arc::new(partition(0)),
         records: vec![record],
-        first_offset: next_offset,
-        next_offset,
+        first_offset: Offset(next_offset),
+        next_offset: Offset(next_offset),
         last_timestamp: None,
         dead_letters: Vec::new(),
         state,
@@ -120,12 +121,15 @@ async fn what_batches_change_is_given_to_the_next_owner() -> Result<()> {
     )];
     put(&mut *task, &[counted(&mut maker, 3..5, second)?]).await?;
     let a = kept(&database, "a").await?;
-    assert_eq!(a.clock, Some(20));
+    assert_eq!(a.clock, Some(Timestamp(20)));
     assert_eq!(texts(&a), pairs(&[("", "empty"), ("y", "3"), ("z", "4")]));
     let expires: Vec<_> = a.entries.iter().map(|(_, entry)| entry.expires).collect();
-    assert_eq!(expires, [Some(110), Some(120), Some(120)]);
+    assert_eq!(expires, [110, 120, 120].map(|at| Some(Timestamp(at))));
     let b = kept(&database, "b").await?;
-    assert_eq!((b.clock, texts(&b)), (Some(10), pairs(&[("x", "of b")])));
+    assert_eq!(
+        (b.clock, texts(&b)),
+        (Some(Timestamp(10)), pairs(&[("x", "of b")]))
+    );
     // The former owner is fenced: neither its rows nor its state get in.
     let late = vec![delta("a", 30, &[("y", Some("late"))])];
     let late = counted(&mut maker, 5..6, late)?;
@@ -167,7 +171,7 @@ async fn more_entries_than_one_statement_takes_are_kept() -> Result<()> {
     let state = vec![delta("a", 2, &deleted)];
     put(&mut *task, &[counted(&mut maker, 1..2, state)?]).await?;
     let state = task.open(&[partition(0)]).await?.remove(0).state.remove(0);
-    assert_eq!((state.entries.len(), state.clock), (0, Some(2)));
+    assert_eq!((state.entries.len(), state.clock), (0, Some(Timestamp(2))));
     Ok(())
 }
 
@@ -360,7 +364,10 @@ async fn a_table_of_an_older_version_is_extended() -> Result<()> {
             .execute(&format!("ALTER TABLE ferrule.offsets {drop}"))
             .await?;
         let mut second = task(&database, &[])?;
-        assert_eq!(second.open(&[partition(0)]).await?[0].next_offset, Some(0));
+        assert_eq!(
+            second.open(&[partition(0)]).await?[0].next_offset,
+            Some(Offset(0))
+        );
         let mut maker = Maker::default();
         put(&mut *second, &[counted(&mut maker, 0..2, Vec::new())?]).await?;
     }

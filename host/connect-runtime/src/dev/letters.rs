@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
-use rdkafka::{Offset, TopicPartitionList};
 
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -24,7 +24,7 @@ pub fn read(bootstrap: &str, topic: &str) -> Result<Vec<(String, usize)>> {
     let mut reasons = BTreeMap::<String, usize>::new();
     let (low, high) = consumer.fetch_watermarks(topic, 0, ANSWER)?;
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(topic, 0, Offset::Offset(low))?;
+    assignment.add_partition_offset(topic, 0, rdkafka::Offset::Offset(low))?;
     consumer.assign(&assignment)?;
     let started = Instant::now();
     let mut seen = HashSet::new();

@@ -104,7 +104,7 @@ impl DeadLetterQueue {
         if context_headers {
             headers = self.context(errant, headers);
         }
-        let at = format!("{} at offset {}", errant.source, raw.offset);
+        let at = format!("{} at offset {}", errant.topic_partition, raw.offset);
         let topic = Arc::clone(&self.topic);
         let undelivered = move |error: &dyn std::fmt::Display| {
             Error::fatal(format!(
@@ -114,7 +114,7 @@ impl DeadLetterQueue {
         let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.topic).headers(headers);
         record.key = raw.key.as_deref();
         record.payload = raw.value.as_deref();
-        record.timestamp = raw.timestamp;
+        record.timestamp = raw.timestamp.map(|at| at.0);
         // It is on its way now, whether or not somebody waits for it.
         let queued = self.producer.send(record);
         Box::pin(async move {
@@ -128,7 +128,7 @@ impl DeadLetterQueue {
 
     fn context(&self, errant: &Errant<'_>, headers: OwnedHeaders) -> OwnedHeaders {
         let Errant {
-            source,
+            topic_partition,
             raw,
             stage,
             class,
@@ -138,8 +138,11 @@ impl DeadLetterQueue {
         let message = error.chain();
         let trace = format!("{exception}: {message}\n");
         [
-            ("__connect.errors.topic", source.topic.as_ref()),
-            ("__connect.errors.partition", &source.partition.to_string()),
+            ("__connect.errors.topic", topic_partition.topic.as_ref()),
+            (
+                "__connect.errors.partition",
+                &topic_partition.partition.to_string(),
+            ),
             ("__connect.errors.offset", &raw.offset.to_string()),
             ("__connect.errors.connector.name", &self.connector),
             ("__connect.errors.task.id", &self.task.to_string()),

@@ -32,8 +32,8 @@ impl Stage {
 /// A record that failed, and all that a report says of it.
 #[derive(Debug)]
 pub struct Errant<'a> {
-    /// Its partition.
-    pub source: &'a Arc<TopicPartition>,
+    /// The partition that it was read from.
+    pub topic_partition: &'a Arc<TopicPartition>,
     /// The record as Kafka has it.
     pub raw: &'a RawRecord,
     /// Where it failed.
@@ -48,7 +48,7 @@ impl Errant<'_> {
     /// The dead letter for a sink that keeps them.
     pub fn letter(&self) -> DeadLetter {
         DeadLetter {
-            source: Arc::clone(self.source),
+            topic_partition: Arc::clone(self.topic_partition),
             record: self.raw.clone(),
             stage: self.stage.name(),
             class: self.class.into(),

@@ -148,10 +148,10 @@ impl ErrorReporter {
         let (stage, class) = (errant.stage.name(), errant.class);
         let cause = errant.error.chain();
         if self.config.log_messages {
-            let (source, raw) = (errant.source, errant.raw);
+            let (topic_partition, raw) = (errant.topic_partition, errant.raw);
             error!(
-                stage, class, error = %cause, topic = %source.topic, partition = source.partition,
-                offset = raw.offset, timestamp = raw.timestamp, "errant record"
+                stage, class, error = %cause, topic = %topic_partition.topic, partition = topic_partition.partition,
+                offset = raw.offset.0, timestamp = raw.timestamp.map(|at| at.0), "errant record"
             );
         } else {
             error!(stage, class, error = %cause, "errant record");
@@ -169,14 +169,14 @@ pub struct Intolerable {
 
 fn intolerable(errant: &Errant<'_>) -> Error {
     let Errant {
-        source,
+        topic_partition,
         raw,
         stage,
         class,
         error,
     } = errant;
     let at = format!(
-        "{} (class {class}), {source} at offset {}",
+        "{} (class {class}), {topic_partition} at offset {}",
         stage.name(),
         raw.offset
     );

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use connect_api::{Outcome, SinkRecord, Tick, TopicPartition, Transformation};
+use connect_api::{Offset, Origin, Outcome, SinkRecord, Tick, TopicPartition, Transformation};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::runtime::Handle;
 
@@ -91,12 +91,14 @@ pub fn run(args: &BenchArgs, runtime: &Handle) -> Result<bool> {
 /// The samples over and over, as one batch of one partition.
 fn batch(samples: &[Sample], size: usize) -> Result<Vec<SinkRecord>> {
     ensure!(!samples.is_empty(), "there are no records to measure with");
-    let source = Arc::new(TopicPartition::new(samples[0].source.topic.as_ref(), 0));
+    let topic_partition = Arc::new(TopicPartition::new(
+        samples[0].topic_partition.topic.as_ref(),
+        0,
+    ));
     let records = samples.iter().cycle().take(size.max(1)).zip(0..);
     let records = records.map(|(sample, offset)| match &sample.record {
         Ok(record) => Ok(SinkRecord {
-            source: Arc::clone(&source),
-            offset,
+            origin: Origin::new(&topic_partition, Offset(offset)),
             ..record.clone()
         }),
         Err(error) => Err(anyhow::anyhow!(error.chain())),
@@ -115,7 +117,7 @@ fn measure(
     records: &[SinkRecord],
     span: Duration,
 ) -> Result<Figures> {
-    let source = Arc::clone(&records[0].source);
+    let topic_partition = Arc::clone(&records[0].origin.topic_partition);
     let length = i64::try_from(records.len())?;
     let mut records = records.to_vec();
     let mut runs = Vec::new();
@@ -124,21 +126,21 @@ fn measure(
     while runs.len() < 2 * WARM_UP || begin.elapsed() < span {
         let mut batch = records.clone();
         let started = Instant::now();
-        let outcomes = transform.apply(&source, &mut batch)?;
+        let outcomes = transform.apply(&topic_partition, &mut batch)?;
         let last = records.last().context("no records")?;
-        let next_offset = last.offset + 1;
+        let next_offset = last.origin.offset.next();
         let tick = Tick {
             next_offset,
             wall: None,
         };
-        transform.tick(&source, tick)?;
+        transform.tick(&topic_partition, tick)?;
         runs.push(started.elapsed());
         // What a sink would write.
-        transform.state_changes(&source);
-        transform.durable(&source, next_offset);
+        transform.state_changes(&topic_partition);
+        transform.durable(&topic_partition, next_offset);
         bytes_out = made(&batch, &outcomes);
         for record in &mut records {
-            record.offset += length;
+            record.origin.offset.0 += length;
         }
     }
     let mut runs = runs.split_off(WARM_UP);
@@ -155,7 +157,7 @@ fn measure(
 fn made(batch: &[SinkRecord], outcomes: &[Outcome]) -> usize {
     let records = batch.iter().zip(outcomes);
     let records = records.flat_map(|(record, outcome)| match outcome {
-        Outcome::Change => std::slice::from_ref(record),
+        Outcome::Change => std::slice::from_ref(&record.record),
         Outcome::Replace(records) => records.as_slice(),
         _ => &[],
     });

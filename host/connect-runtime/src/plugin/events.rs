@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use connect_api::{Error, Outcome, SinkRecord, Tick, TopicPartition, Transformation};
+use connect_api::{
+    Error, Offset, Origin, Outcome, Record, SinkRecord, Tick, TopicPartition, Transformation,
+};
 use serde_json::{Value as Json, json};
 
 use super::json;
@@ -15,9 +17,9 @@ pub enum Event {
     /// A converter refused a record, so that no plugin saw it.
     Unconverted {
         /// Its partition.
-        source: Arc<TopicPartition>,
+        topic_partition: Arc<TopicPartition>,
         /// Its offset.
-        offset: i64,
+        offset: Offset,
         /// Why.
         reason: String,
     },
@@ -31,11 +33,11 @@ pub enum Event {
     /// The plugin emitted records at the end of a batch.
     Ticked {
         /// Its partition.
-        source: Arc<TopicPartition>,
+        topic_partition: Arc<TopicPartition>,
         /// The offset of the batch's last record.
-        offset: i64,
+        offset: Offset,
         /// What it emitted.
-        records: Vec<SinkRecord>,
+        records: Vec<Record>,
     },
 }
 
@@ -46,7 +48,7 @@ pub enum Fate {
     /// It goes no further.
     Dropped,
     /// These take its place.
-    Replaced(Vec<SinkRecord>),
+    Replaced(Vec<Record>),
     /// It is an errant record.
     Failed(Error),
 }
@@ -60,7 +62,7 @@ pub fn run(
     let mut events = Vec::with_capacity(samples.len());
     let mut samples = samples.into_iter().peekable();
     while let Some(first) = samples.next() {
-        let source = Arc::clone(&first.source);
+        let topic_partition = Arc::clone(&first.topic_partition);
         let mut last_offset = first.raw.offset;
         let mut records = Vec::new();
         let mut refused = Vec::new();
@@ -72,48 +74,48 @@ pub fn run(
                 Err(error) => refused.push((sample.raw.offset, error.chain())),
             }
             let full = records.len() >= batch.max(1);
-            next = samples.next_if(|sample| !full && sample.source == source);
+            next = samples.next_if(|sample| !full && sample.topic_partition == topic_partition);
         }
-        apply(transform, &source, records, refused, &mut events)?;
+        apply(transform, &topic_partition, records, refused, &mut events)?;
         // What a sink would write.
-        transform.state_changes(&source);
-        transform.durable(&source, last_offset + 1);
+        transform.state_changes(&topic_partition);
+        transform.durable(&topic_partition, last_offset.next());
     }
     Ok(events)
 }
 
 fn apply(
     transform: &mut dyn Transformation,
-    source: &Arc<TopicPartition>,
+    topic_partition: &Arc<TopicPartition>,
     records: Vec<SinkRecord>,
-    refused: Vec<(i64, String)>,
+    refused: Vec<(Offset, String)>,
     events: &mut Vec<Event>,
 ) -> Result<()> {
     let mut changed = records.clone();
-    let outcomes = transform.apply(source, &mut changed)?;
+    let outcomes = transform.apply(topic_partition, &mut changed)?;
     let ticked = match records.last() {
         Some(last) => {
             let tick = Tick {
-                next_offset: last.offset + 1,
+                next_offset: last.origin.offset.next(),
                 wall: None,
             };
-            Some((last.offset, transform.tick(source, tick)?))
+            Some((last.origin.offset, transform.tick(topic_partition, tick)?))
         }
         None => None,
     };
     let mut refused = refused.into_iter().peekable();
     let unconverted = |(offset, reason)| Event::Unconverted {
-        source: Arc::clone(source),
+        topic_partition: Arc::clone(topic_partition),
         offset,
         reason,
     };
     for ((record, changed), outcome) in records.into_iter().zip(changed).zip(outcomes) {
-        while let Some(refused) = refused.next_if(|(offset, _)| *offset < record.offset) {
+        while let Some(refused) = refused.next_if(|(offset, _)| *offset < record.origin.offset) {
             events.push(unconverted(refused));
         }
         let fate = match outcome {
             Outcome::Keep => Fate::Kept,
-            Outcome::Change => Fate::Replaced(vec![changed]),
+            Outcome::Change => Fate::Replaced(vec![changed.record]),
             Outcome::Drop => Fate::Dropped,
             Outcome::Replace(records) => Fate::Replaced(records),
             Outcome::Fail(error) => Fate::Failed(error),
@@ -123,7 +125,7 @@ fn apply(
     events.extend(refused.map(unconverted));
     if let Some((offset, records)) = ticked.filter(|(_, records)| !records.is_empty()) {
         events.push(Event::Ticked {
-            source: Arc::clone(source),
+            topic_partition: Arc::clone(topic_partition),
             offset,
             records,
         });
@@ -134,8 +136,7 @@ fn apply(
 impl Event {
     /// The line of a golden file.
     pub fn golden(&self, plugin: &str) -> Json {
-        let all =
-            |records: &[SinkRecord]| -> Vec<Json> { records.iter().map(json::record).collect() };
+        let all = |records: &[Record]| -> Vec<Json> { records.iter().map(json::record).collect() };
         match self {
             Self::Unconverted { .. } => {
                 json!({ "record": self.place(), "outcome": "unconverted", "reason": self.reason(plugin) })
@@ -159,10 +160,25 @@ impl Event {
     /// Where it happened: topic, partition and offset.
     pub fn place(&self) -> String {
         match self {
-            Self::Unconverted { source, offset, .. } | Self::Ticked { source, offset, .. } => {
-                format!("{source}@{offset}")
+            Self::Unconverted {
+                topic_partition,
+                offset,
+                ..
             }
-            Self::Transformed { record, .. } => format!("{}@{}", record.source, record.offset),
+            | Self::Ticked {
+                topic_partition,
+                offset,
+                ..
+            } => {
+                format!("{topic_partition}@{offset}")
+            }
+            Self::Transformed { record, .. } => {
+                let Origin {
+                    topic_partition,
+                    offset,
+                } = &record.origin;
+                format!("{topic_partition}@{offset}")
+            }
         }
     }
 

@@ -1,13 +1,13 @@
 //! Records as JSON: what is shown, and what golden files hold.
 
-use connect_api::{Datum, Kind, SinkRecord, Value, json};
+use connect_api::{Datum, Kind, Record, Value, json};
 use serde_json::{Map, Value as Json, json};
 
 /// A record that a plugin made, in whole. The types of fields are there where a schema has them.
-pub fn record(record: &SinkRecord) -> Json {
+pub fn record(record: &Record) -> Json {
     let mut made = Map::new();
     made.insert("topic".into(), json!(&*record.topic));
-    made.insert("timestamp".into(), json!(record.timestamp));
+    made.insert("timestamp".into(), json!(record.timestamp.map(|at| at.0)));
     made.insert("key".into(), value(&record.key.value));
     made.insert("value".into(), value(&record.value.value));
     if let Some(types) = types(&record.value) {

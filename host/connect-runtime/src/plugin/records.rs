@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use clap::Args;
 use connect_api::{
-    Properties, RawHeader, RawRecord, Result as ApiResult, SinkRecord, TimestampType,
-    TopicPartition,
+    Offset, Properties, RawHeader, RawRecord, Result as ApiResult, SinkRecord, Timestamp,
+    TimestampType, TopicPartition,
 };
 use connect_runtime::sample::{SampleConverters, read_topic};
 use serde::Deserialize;
@@ -58,7 +58,7 @@ pub struct SourceArgs {
 /// A record as it came, and as a transform gets it.
 pub struct Sample {
     /// Its partition.
-    pub source: Arc<TopicPartition>,
+    pub topic_partition: Arc<TopicPartition>,
     /// Its bytes.
     pub raw: RawRecord,
     /// What the converters made of it.
@@ -88,9 +88,9 @@ impl SourceArgs {
         properties.extend(self.properties.iter().cloned());
         let mut converters = SampleConverters::new(&properties, runtime)?;
         let raw = self.raw(&properties)?;
-        let samples = raw.into_iter().map(|(source, raw)| Sample {
-            record: converters.convert(&source, &raw),
-            source,
+        let samples = raw.into_iter().map(|(topic_partition, raw)| Sample {
+            record: converters.convert(&topic_partition, &raw),
+            topic_partition,
             raw,
         });
         Ok(Source {
@@ -126,9 +126,9 @@ impl SourceArgs {
                 }
                 client.retain(|key, _| !key.starts_with("override."));
                 let partitions = read_topic(&client, topic, self.limit, self.newest)?;
-                let each = |(source, records): (Arc<TopicPartition>, Vec<RawRecord>)| {
+                let each = |(topic_partition, records): (Arc<TopicPartition>, Vec<RawRecord>)| {
                     let records = records.into_iter();
-                    records.map(move |raw| (Arc::clone(&source), raw))
+                    records.map(move |raw| (Arc::clone(&topic_partition), raw))
                 };
                 Ok(partitions.into_iter().flat_map(each).collect())
             }
@@ -226,17 +226,23 @@ fn raw(line: Line<'_>, form: Form, before: &[Raw]) -> Result<Raw> {
     let last = before.iter().rev();
     let mut last = last.filter(|(s, _)| *s.topic == *topic && s.partition == partition);
     let last = last.next();
-    let source = match last {
-        Some((source, _)) => Arc::clone(source),
+    let topic_partition = match last {
+        Some((topic_partition, _)) => Arc::clone(topic_partition),
         None => Arc::new(TopicPartition::new(topic, partition)),
     };
-    let next = last.map_or(0, |(_, raw)| raw.offset + 1);
-    let offset = line.offset.unwrap_or(next);
-    ensure!(offset >= next, "offset {offset} comes after {}", next - 1);
+    let next = last.map_or(Offset(0), |(_, raw)| raw.offset.next());
+    let offset = line.offset.map_or(next, Offset);
+    ensure!(
+        offset >= next,
+        "offset {offset} comes after {}",
+        next.previous()
+    );
     let newest = before.iter().filter_map(|(_, raw)| raw.timestamp).max();
     let timestamp = match line.timestamp {
-        Some(timestamp) => timestamp,
-        None => Some(newest.map_or(FIRST_TIMESTAMP, |newest| newest + 1)),
+        Some(timestamp) => timestamp.map(Timestamp),
+        None => Some(Timestamp(
+            newest.map_or(FIRST_TIMESTAMP, |newest| newest.0 + 1),
+        )),
     };
     let headers = line.headers.into_iter().map(|(name, value)| RawHeader {
         name: name.as_str().into(),
@@ -257,7 +263,7 @@ fn raw(line: Line<'_>, form: Form, before: &[Raw]) -> Result<Raw> {
             None => TimestampType::None,
         },
     };
-    Ok((source, record))
+    Ok((topic_partition, record))
 }
 
 /// The bytes that Kafka would have: JSON text for a converter of JSON; for any other, a text is
@@ -337,7 +343,13 @@ mod tests {
         let records = lines(text, FORM).unwrap();
         let told: Vec<_> = records
             .iter()
-            .map(|(source, raw)| (source.to_string(), raw.offset, raw.timestamp))
+            .map(|(topic_partition, raw)| {
+                (
+                    topic_partition.to_string(),
+                    raw.offset.0,
+                    raw.timestamp.map(|at| at.0),
+                )
+            })
             .collect();
         assert_eq!(
             told,

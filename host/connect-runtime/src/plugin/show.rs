@@ -1,6 +1,6 @@
 //! Events for people: one line each, and under it what a plugin changed.
 
-use connect_api::{Datum, SinkRecord};
+use connect_api::{Datum, Record};
 use serde_json::{Map, Value as Json};
 
 use super::events::{Event, Fate};
@@ -101,7 +101,7 @@ pub fn event(event: &Event, plugin: &str, paint: Paint) -> Vec<String> {
                         all => format!(" {}/{all}", at + 1),
                     };
                     lines.push(line(paint.yellow("replace"), &count));
-                    lines.extend(changes(record, made, paint));
+                    lines.extend(changes(&record.record, made, paint));
                 }
                 lines
             }
@@ -110,7 +110,7 @@ pub fn event(event: &Event, plugin: &str, paint: Paint) -> Vec<String> {
 }
 
 /// What differs between a record and what was made of it.
-fn changes(before: &SinkRecord, after: &SinkRecord, paint: Paint) -> Vec<String> {
+fn changes(before: &Record, after: &Record, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
     let mut compare = |name: &str, before: Option<Json>, after: Option<Json>| {
         if before == after {
@@ -134,8 +134,8 @@ fn changes(before: &SinkRecord, after: &SinkRecord, paint: Paint) -> Vec<String>
     compare("topic", text(&before.topic), text(&after.topic));
     compare(
         "timestamp",
-        before.timestamp.map(Json::from),
-        after.timestamp.map(Json::from),
+        before.timestamp.map(|at| at.0).map(Json::from),
+        after.timestamp.map(|at| at.0).map(Json::from),
     );
     for (part, before, after) in [
         ("key", &before.key, &after.key),
@@ -157,7 +157,7 @@ fn changes(before: &SinkRecord, after: &SinkRecord, paint: Paint) -> Vec<String>
             ),
         }
     }
-    let headers = |record: &SinkRecord| {
+    let headers = |record: &Record| {
         let headers = record.headers.iter();
         let headers: Map<_, _> = headers
             .map(|header| (header.name.to_string(), json::value(&header.value.value)))

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use connect_api::{OffsetChange, TopicPartition};
+use connect_api::{Offset, OffsetChange, TopicPartition};
 use serde_json::{Value, json};
 
 use super::connectors::Answer;
@@ -15,10 +15,10 @@ pub(super) async fn get(State(api): State<Api>, Path(name): Path<String>) -> Ans
     let committed = api.herder.offsets(&name).await?;
     let offsets: Vec<Value> = committed
         .into_iter()
-        .map(|(topic, partition, offset)| {
+        .map(|(TopicPartition { topic, partition }, offset)| {
             json!({
-                "partition": { "kafka_topic": topic, "kafka_partition": partition },
-                "offset": { "kafka_offset": offset },
+                "partition": { "kafka_topic": &*topic, "kafka_partition": partition },
+                "offset": { "kafka_offset": offset.0 },
             })
         })
         .collect();
@@ -57,7 +57,7 @@ fn told(what: &str) -> Response {
 }
 
 /// One partition and the offset to go on from; none: as if it had never been read.
-fn element(element: &Value) -> Result<(TopicPartition, Option<i64>), RestError> {
+fn element(element: &Value) -> Result<(TopicPartition, Option<Offset>), RestError> {
     let bad = |why: &str| Err(RestError::bad_request(why));
     let partition = match element.get("partition") {
         None | Some(Value::Null) => {
@@ -90,9 +90,9 @@ fn element(element: &Value) -> Result<(TopicPartition, Option<i64>), RestError> 
     let Ok(partition) = text(number).parse::<i32>() else {
         return Err(unparsed("partition", "Partition", number));
     };
-    let source = TopicPartition::new(topic, partition);
+    let topic_partition = TopicPartition::new(topic, partition);
     let offset = match element.get("offset") {
-        None | Some(Value::Null) => return Ok((source, None)),
+        None | Some(Value::Null) => return Ok((topic_partition, None)),
         Some(offset) => offset.get("kafka_offset"),
     };
     let Some(offset) = offset else {
@@ -102,7 +102,7 @@ fn element(element: &Value) -> Result<(TopicPartition, Option<i64>), RestError> 
         );
     };
     match text(offset).parse() {
-        Ok(next) if next >= 0 => Ok((source, Some(next))),
+        Ok(next) if next >= 0 => Ok((topic_partition, Some(Offset(next)))),
         _ => Err(unparsed("offset", "Offset", offset)),
     }
 }

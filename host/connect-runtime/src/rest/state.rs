@@ -45,7 +45,7 @@ fn entry(row: &StateRow) -> Value {
     shown.insert("transform".into(), json!(row.transform));
     shown.insert("topic".into(), json!(row.topic));
     shown.insert("partition".into(), json!(row.partition));
-    shown.insert("clock".into(), json!(row.clock));
+    shown.insert("clock".into(), json!(row.clock.map(|at| at.0)));
     for (name, bytes) in [("key", &row.key), ("value", &row.value)] {
         // Text as it is, and what is none so that nobody takes it for text.
         match std::str::from_utf8(bytes) {
@@ -53,6 +53,6 @@ fn entry(row: &StateRow) -> Value {
             Err(_) => shown.insert(format!("{name}_base64"), json!(STANDARD.encode(bytes))),
         };
     }
-    shown.insert("expires_at".into(), json!(row.expires));
+    shown.insert("expires_at".into(), json!(row.expires.map(|at| at.0)));
     Value::Object(shown)
 }

@@ -10,8 +10,9 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, ErrantRecordReporter, OpenedPartition,
-    Properties, RecordBatch, Result, SinkConnector, SinkTask, TaskContext, TopicPartition,
+    Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, ErrantRecordReporter, Offset,
+    OpenedPartition, Properties, RecordBatch, Result, SinkConnector, SinkTask, TaskContext,
+    TopicPartition,
 };
 use connect_wasm::{WasmOptions, WasmPlugins};
 use serde_json::{Value, json};
@@ -68,7 +69,7 @@ impl SinkTask for TestTask {
         Ok(Vec::new())
     }
 
-    async fn start_at(&mut self, _: &[(TopicPartition, i64)]) -> Result<()> {
+    async fn start_at(&mut self, _: &[(TopicPartition, Offset)]) -> Result<()> {
         Ok(())
     }
 

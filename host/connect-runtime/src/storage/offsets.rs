@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use connect_api::{Error, OffsetChange, Properties, Result, TopicPartition};
+use connect_api::{Error, Offset, OffsetChange, Properties, Result, TopicPartition};
+use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 
 use super::kafka::consumer_of;
@@ -32,11 +32,11 @@ pub struct ConsumerGroup {
 /// Looks up and changes what consumer groups have committed.
 #[async_trait]
 pub trait ConsumerGroups: Send + Sync {
-    /// Topic, partition and offset, for the partitions that have one.
+    /// The offset to go on from, for the partitions that have one.
     ///
     /// # Errors
     /// When Kafka does not answer.
-    async fn committed(&self, group: ConsumerGroup) -> Result<Vec<(String, i32, i64)>>;
+    async fn committed(&self, group: ConsumerGroup) -> Result<Vec<(TopicPartition, Offset)>>;
 
     /// Changes what a group has committed.
     ///
@@ -52,7 +52,7 @@ pub struct KafkaConsumerGroups;
 
 #[async_trait]
 impl ConsumerGroups for KafkaConsumerGroups {
-    async fn committed(&self, group: ConsumerGroup) -> Result<Vec<(String, i32, i64)>> {
+    async fn committed(&self, group: ConsumerGroup) -> Result<Vec<(TopicPartition, Offset)>> {
         let failed = |cause| Error::fatal("could not look up offsets").with_source(cause);
         tokio::task::spawn_blocking(move || committed(&group))
             .await
@@ -66,16 +66,16 @@ impl ConsumerGroups for KafkaConsumerGroups {
         };
         let mut wanted: Vec<_> = offsets
             .iter()
-            .filter_map(|(source, next)| Some((source.clone(), (*next)?)))
+            .filter_map(|(topic_partition, next)| Some((topic_partition.clone(), (*next)?)))
             .collect();
         if wanted.len() < offsets.len() {
             // The client cannot take back the offset of one partition: the group begins anew with
             // those of the others.
             let others = self.committed(group.clone()).await?.into_iter();
-            let others =
-                others.map(|(topic, number, offset)| (TopicPartition::new(topic, number), offset));
-            let altered = |source: &TopicPartition| offsets.iter().any(|(at, _)| at == source);
-            wanted.extend(others.filter(|(source, _)| !altered(source)));
+            let altered = |topic_partition: &TopicPartition| {
+                offsets.iter().any(|(at, _)| at == topic_partition)
+            };
+            wanted.extend(others.filter(|(topic_partition, _)| !altered(topic_partition)));
             delete(&group).await?;
         }
         if wanted.is_empty() {
@@ -94,7 +94,7 @@ pub struct NoConsumerGroups;
 
 #[async_trait]
 impl ConsumerGroups for NoConsumerGroups {
-    async fn committed(&self, _: ConsumerGroup) -> Result<Vec<(String, i32, i64)>> {
+    async fn committed(&self, _: ConsumerGroup) -> Result<Vec<(TopicPartition, Offset)>> {
         Ok(Vec::new())
     }
 
@@ -125,7 +125,7 @@ async fn delete(group: &ConsumerGroup) -> Result<()> {
 }
 
 /// Commits offsets in the name of a group without being a member of it.
-fn commit(group: &ConsumerGroup, offsets: &[(TopicPartition, i64)]) -> Result<()> {
+fn commit(group: &ConsumerGroup, offsets: &[(TopicPartition, Offset)]) -> Result<()> {
     let name = group.group.as_str();
     let failed = |error: rdkafka::error::KafkaError| match error.rdkafka_error_code() {
         Some(code) => refused(name, code),
@@ -134,9 +134,13 @@ fn commit(group: &ConsumerGroup, offsets: &[(TopicPartition, i64)]) -> Result<()
     };
     let consumer = consumer_of(&group.client, name)?;
     let mut list = TopicPartitionList::new();
-    for (source, offset) in offsets {
-        list.add_partition_offset(&source.topic, source.partition, Offset::Offset(*offset))
-            .map_err(failed)?;
+    for (topic_partition, offset) in offsets {
+        list.add_partition_offset(
+            &topic_partition.topic,
+            topic_partition.partition,
+            rdkafka::Offset::Offset(offset.0),
+        )
+        .map_err(failed)?;
     }
     consumer.commit(&list, CommitMode::Sync).map_err(failed)
 }
@@ -155,7 +159,7 @@ fn refused(group: &str, code: RDKafkaErrorCode) -> Error {
     }
 }
 
-fn committed(group: &ConsumerGroup) -> Result<Vec<(String, i32, i64)>> {
+fn committed(group: &ConsumerGroup) -> Result<Vec<(TopicPartition, Offset)>> {
     let name = &group.group;
     let failed = |cause| {
         Error::retriable(format!("could not look up the offsets of group {name}"))
@@ -197,8 +201,9 @@ fn committed(group: &ConsumerGroup) -> Result<Vec<(String, i32, i64)>> {
         .elements()
         .into_iter()
         .filter_map(|element| match element.offset() {
-            Offset::Offset(offset) => {
-                Some((element.topic().to_owned(), element.partition(), offset))
+            rdkafka::Offset::Offset(offset) => {
+                let partition = TopicPartition::new(element.topic(), element.partition());
+                Some((partition, Offset(offset)))
             }
             _ => None,
         });

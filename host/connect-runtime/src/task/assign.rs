@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, ErrorKind, OpenedPartition, Result, TopicPartition};
+use connect_api::{Error, ErrorKind, Offset, OpenedPartition, Result, TopicPartition};
 use tracing::{debug, warn};
 
 use super::consume::{Consumer, Rebalance};
@@ -71,7 +71,7 @@ impl WorkerSinkTask {
     pub(super) fn open(
         &mut self,
         partitions: &[TopicPartition],
-    ) -> Result<Option<Vec<(TopicPartition, i64)>>> {
+    ) -> Result<Option<Vec<(TopicPartition, Offset)>>> {
         loop {
             match self.take_over(partitions) {
                 Err(error) if error.kind() == ErrorKind::Fenced => {
@@ -92,7 +92,7 @@ impl WorkerSinkTask {
     fn take_over(
         &mut self,
         partitions: &[TopicPartition],
-    ) -> Result<Option<Vec<(TopicPartition, i64)>>> {
+    ) -> Result<Option<Vec<(TopicPartition, Offset)>>> {
         let opened = match self.ask(Request::Open(partitions.to_vec()))? {
             Some(Response::Opened(opened, durable)) => {
                 self.add_durable(&durable);
@@ -101,15 +101,22 @@ impl WorkerSinkTask {
             _ => return Ok(None),
         };
         let mut opened = opened;
-        for OpenedPartition { source, state, .. } in &mut opened {
-            self.parts.chain.restore(source, std::mem::take(state));
+        for OpenedPartition {
+            topic_partition,
+            state,
+            ..
+        } in &mut opened
+        {
+            self.parts
+                .chain
+                .restore(topic_partition, std::mem::take(state));
         }
-        let stored = |o: &OpenedPartition| o.next_offset.map(|at| (o.source.clone(), at));
+        let stored = |o: &OpenedPartition| o.next_offset.map(|at| (o.topic_partition.clone(), at));
         let unknown = |o: &&OpenedPartition| o.next_offset.is_none();
         let new: Vec<_> = opened
             .iter()
             .filter(unknown)
-            .map(|o| o.source.clone())
+            .map(|o| o.topic_partition.clone())
             .collect();
         let mut starts: Vec<_> = opened.iter().filter_map(stored).collect();
         if let Some(known) = self.patiently(|consumer| consumer.check_stored(&opened))? {
@@ -146,7 +153,7 @@ impl WorkerSinkTask {
     /// dropped, and the group is told how far it came.
     fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<()> {
         self.pending
-            .retain(|p| !partitions.contains(&p.batch.source));
+            .retain(|p| !partitions.contains(&p.batch.topic_partition));
         let until = Instant::now() + if lost { Duration::ZERO } else { DRAIN };
         while !self.parts.writer.is_idle() && Instant::now() < until {
             self.settle(IDLE)?;
@@ -198,7 +205,7 @@ impl WorkerSinkTask {
         }
         if let Some(starts) = self.open(&owned)? {
             for (partition, offset) in &starts {
-                debug!(%partition, offset, "reading again");
+                debug!(%partition, offset = offset.0, "reading again");
             }
             self.parts.consumer.seek(&starts)?;
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::TopicPartition;
+use connect_api::{Offset, TopicPartition};
 use rdkafka::consumer::CommitMode;
 use tracing::debug;
 
@@ -16,10 +16,10 @@ use crate::metrics::TaskMetrics;
 ///
 /// Invariant 1: only a [`Durable`] gets in here, and only `write.rs` can make one.
 pub struct Commits {
-    due: BTreeMap<Arc<TopicPartition>, i64>,
+    due: BTreeMap<Arc<TopicPartition>, Offset>,
     /// What Kafka was told, and has not yet been seen to have: between two generations of the group
     /// it refuses an offset, and the client does not say so.
-    unconfirmed: BTreeMap<Arc<TopicPartition>, i64>,
+    unconfirmed: BTreeMap<Arc<TopicPartition>, Offset>,
     last: Instant,
     interval: Duration,
 }
@@ -37,8 +37,8 @@ impl Commits {
 
     /// Puts down what has become durable.
     pub fn add(&mut self, durable: &Durable) {
-        for (source, next_offset) in durable.positions() {
-            self.due.insert(Arc::clone(source), *next_offset);
+        for (topic_partition, next_offset) in durable.positions() {
+            self.due.insert(Arc::clone(topic_partition), *next_offset);
         }
     }
 
@@ -54,8 +54,11 @@ impl Commits {
             self.unconfirmed.extend(told);
         } else if !self.unconfirmed.is_empty() {
             self.last = Instant::now();
-            let sources = self.unconfirmed.keys().map(|source| &**source);
-            match consumer.committed(sources, GLANCE) {
+            let topic_partitions = self
+                .unconfirmed
+                .keys()
+                .map(|topic_partition| &**topic_partition);
+            match consumer.committed(topic_partitions, GLANCE) {
                 Ok(committed) => self.confirm(&committed),
                 Err(error) => debug!(%error, "cannot ask for the committed offsets"),
             }
@@ -64,8 +67,8 @@ impl Commits {
 
     /// Commits now, and waits for the answer: whether Kafka has everything.
     pub fn flush(&mut self, consumer: &Consumer, metrics: &TaskMetrics) -> bool {
-        for (source, offset) in std::mem::take(&mut self.unconfirmed) {
-            self.due.entry(source).or_insert(offset);
+        for (topic_partition, offset) in std::mem::take(&mut self.unconfirmed) {
+            self.due.entry(topic_partition).or_insert(offset);
         }
         self.commit(consumer, metrics, CommitMode::Sync);
         self.due.is_empty()
@@ -83,10 +86,10 @@ impl Commits {
     }
 
     /// What Kafka does not have is to be committed again.
-    fn confirm(&mut self, committed: &HashMap<TopicPartition, i64>) {
-        for (source, offset) in std::mem::take(&mut self.unconfirmed) {
-            if committed.get(&source) != Some(&offset) {
-                self.due.insert(source, offset);
+    fn confirm(&mut self, committed: &HashMap<TopicPartition, Offset>) {
+        for (topic_partition, offset) in std::mem::take(&mut self.unconfirmed) {
+            if committed.get(&topic_partition) != Some(&offset) {
+                self.due.insert(topic_partition, offset);
             }
         }
     }
@@ -94,7 +97,7 @@ impl Commits {
     /// Forgets partitions that another task may own already.
     pub fn forget(&mut self, partitions: &[TopicPartition]) {
         for offsets in [&mut self.due, &mut self.unconfirmed] {
-            offsets.retain(|source, _| !partitions.contains(source));
+            offsets.retain(|topic_partition, _| !partitions.contains(topic_partition));
         }
     }
 }
@@ -107,12 +110,17 @@ mod tests {
     fn what_kafka_does_not_have_is_committed_again() {
         let [has, behind, without] = [0, 1, 2].map(|n| Arc::new(TopicPartition::new("t", n)));
         let mut commits = Commits::new(Duration::ZERO);
-        let told = [&has, &behind, &without].map(|source| (Arc::clone(source), 5));
+        let told = [&has, &behind, &without]
+            .map(|topic_partition| (Arc::clone(topic_partition), Offset(5)));
         commits.unconfirmed.extend(told);
-        let committed = [(&has, 5), (&behind, 4)];
-        let committed = committed.map(|(source, at)| (TopicPartition::clone(source), at));
+        let committed = [(&has, Offset(5)), (&behind, Offset(4))];
+        let committed =
+            committed.map(|(topic_partition, at)| (TopicPartition::clone(topic_partition), at));
         commits.confirm(&HashMap::from(committed));
-        assert_eq!(commits.due, BTreeMap::from([(behind, 5), (without, 5)]));
+        assert_eq!(
+            commits.due,
+            BTreeMap::from([(behind, Offset(5)), (without, Offset(5))])
+        );
         assert!(commits.unconfirmed.is_empty());
     }
 }

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, GroupMembership, RawRecord, Result, TopicPartition};
+use connect_api::{Error, GroupMembership, Offset, RawRecord, Result, Timestamp, TopicPartition};
+use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
-use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, info, warn};
 
 pub use rebalance::Rebalance;
@@ -35,22 +35,22 @@ const NUDGE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct RawBatch {
     /// The partition.
-    pub source: Arc<TopicPartition>,
+    pub topic_partition: Arc<TopicPartition>,
     /// In the order of their offsets.
     pub records: Vec<RawRecord>,
     /// Where the batch before it ended.
-    pub first_offset: i64,
+    pub first_offset: Offset,
     /// Where to go on.
-    pub next_offset: i64,
+    pub next_offset: Offset,
     /// Bytes of keys, values and headers.
     pub bytes: usize,
 }
 
 impl RawBatch {
     /// The timestamp of the record in front of where to go on.
-    pub fn last_timestamp(&self) -> Option<i64> {
+    pub fn last_timestamp(&self) -> Option<Timestamp> {
         let last = self.records.last();
-        last.filter(|record| record.offset + 1 == self.next_offset)?
+        last.filter(|record| record.offset.next() == self.next_offset)?
             .timestamp
     }
 
@@ -74,14 +74,23 @@ pub struct PollLimits {
 }
 
 struct Owned {
-    source: Arc<TopicPartition>,
-    position: i64,
+    topic_partition: Arc<TopicPartition>,
+    position: Offset,
     /// Whether the client has said that the log ends here. It names the number of the partition
     /// only, so that it says nothing where topics share one.
     ended: bool,
     /// The timestamp that the record in front of the position has, until it was seen: it is read
     /// again, and not handed out.
-    before: Option<i64>,
+    before: Option<Timestamp>,
+}
+
+/// The record in front of the offset to go on from, as the sink remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownRecord {
+    /// The offset behind it.
+    pub next_offset: Offset,
+    /// Its timestamp.
+    pub timestamp: Timestamp,
 }
 
 /// The consumer of one task.
@@ -89,7 +98,7 @@ pub struct Consumer {
     inner: BaseConsumer<Context>,
     owned: Vec<Owned>,
     /// Where partitions are to go on, and the timestamps of the records in front of that.
-    expected: HashMap<TopicPartition, (i64, i64)>,
+    expected: HashMap<TopicPartition, KnownRecord>,
     reset: Reset,
     arena: Arena,
     /// The topic that stands for the subscription; none for a pattern.
@@ -215,10 +224,11 @@ impl Consumer {
                 Some((known, at)) if known == key => at,
                 _ => *index.entry(key).or_insert_with(|| {
                     let owned = owned.iter().find(|o| {
-                        o.source.partition == key.1 && *o.source.topic == *message.topic()
+                        o.topic_partition.partition == key.1
+                            && *o.topic_partition.topic == *message.topic()
                     })?;
                     batches.push(RawBatch {
-                        source: Arc::clone(&owned.source),
+                        topic_partition: Arc::clone(&owned.topic_partition),
                         records: Vec::new(),
                         first_offset: owned.position,
                         next_offset: owned.position,
@@ -232,13 +242,13 @@ impl Consumer {
             let Some(batch) = at.map(|at| &mut batches[at]) else {
                 continue;
             };
-            if message.offset() < batch.next_offset {
-                verify(owned, &batch.source, &message)?;
+            if Offset(message.offset()) < batch.next_offset {
+                verify(owned, &batch.topic_partition, &message)?;
                 continue;
             }
             let record = arena.copy(&message);
             let size = size(&record);
-            (batch.next_offset, batch.bytes) = (record.offset + 1, batch.bytes + size);
+            (batch.next_offset, batch.bytes) = (record.offset.next(), batch.bytes + size);
             batch.records.push(record);
             (records, bytes) = (records + 1, bytes + size);
         }
@@ -248,11 +258,11 @@ impl Consumer {
     }
 
     /// The partitions whose records have all been read, as far as Kafka says, and where they stand.
-    pub fn caught_up(&self) -> Vec<(Arc<TopicPartition>, i64)> {
+    pub fn caught_up(&self) -> Vec<(Arc<TopicPartition>, Offset)> {
         let shares = |own: &Owned| {
-            let numbers = self.owned.iter().map(|o| o.source.partition);
+            let numbers = self.owned.iter().map(|o| o.topic_partition.partition);
             numbers
-                .filter(|number| *number == own.source.partition)
+                .filter(|number| *number == own.topic_partition.partition)
                 .count()
                 > 1
         };
@@ -260,12 +270,16 @@ impl Consumer {
             false => own.ended,
             true => self
                 .inner
-                .fetch_watermarks(&own.source.topic, own.source.partition, GLANCE)
-                .is_ok_and(|(_, high)| own.position >= high),
+                .fetch_watermarks(
+                    &own.topic_partition.topic,
+                    own.topic_partition.partition,
+                    GLANCE,
+                )
+                .is_ok_and(|(_, high)| own.position >= Offset(high)),
         };
         let ended = self.owned.iter().filter(at_end);
         ended
-            .map(|own| (Arc::clone(&own.source), own.position))
+            .map(|own| (Arc::clone(&own.topic_partition), own.position))
             .collect()
     }
 
@@ -283,7 +297,10 @@ impl Consumer {
         )?;
         // A record that was on its way when its partition was paused is read again.
         for batch in batches {
-            self.seek(&[(TopicPartition::clone(&batch.source), batch.first_offset)])?;
+            self.seek(&[(
+                TopicPartition::clone(&batch.topic_partition),
+                batch.first_offset,
+            )])?;
         }
         Ok(())
     }
@@ -306,7 +323,7 @@ impl Consumer {
     pub fn owned(&self) -> Vec<TopicPartition> {
         self.owned
             .iter()
-            .map(|o| TopicPartition::clone(&o.source))
+            .map(|o| TopicPartition::clone(&o.topic_partition))
             .collect()
     }
 
@@ -320,7 +337,7 @@ impl Consumer {
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Fatal`] when the client refuses.
-    pub fn assign(&mut self, starts: &[(TopicPartition, i64)], paused: bool) -> Result<()> {
+    pub fn assign(&mut self, starts: &[(TopicPartition, Offset)], paused: bool) -> Result<()> {
         let before = self.expecting(starts);
         let list = offsets(starts, &before);
         match self.inner.rebalance_protocol() {
@@ -329,11 +346,11 @@ impl Consumer {
         }
         .map_err(|e| Error::fatal(format!("cannot assign partitions: {e}")))?;
         for ((partition, position), before) in starts.iter().zip(before) {
-            info!(%partition, offset = position, "assigned");
-            self.owned.retain(|o| *o.source != *partition);
-            let source = Arc::new(partition.clone());
+            info!(%partition, offset = position.0, "assigned");
+            self.owned.retain(|o| *o.topic_partition != *partition);
+            let topic_partition = Arc::new(partition.clone());
             self.owned.push(Owned {
-                source,
+                topic_partition,
                 position: *position,
                 ended: false,
                 before,
@@ -353,7 +370,8 @@ impl Consumer {
             info!(%partition, "revoked");
             list.add_partition(&partition.topic, partition.partition);
         }
-        self.owned.retain(|o| !partitions.contains(&o.source));
+        self.owned
+            .retain(|o| !partitions.contains(&o.topic_partition));
         release(&self.inner, &list)
             .map_err(|e| Error::fatal(format!("cannot give partitions up: {e}")))
     }
@@ -362,13 +380,17 @@ impl Consumer {
     ///
     /// # Errors
     /// As for `assign`.
-    pub fn seek(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()> {
+    pub fn seek(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {
         let before = self.expecting(starts);
         self.inner
             .seek_partitions(offsets(starts, &before), ANSWER)
             .map_err(|e| Error::fatal(format!("cannot seek: {e}")))?;
         for ((partition, position), before) in starts.iter().zip(before) {
-            if let Some(owned) = self.owned.iter_mut().find(|o| *o.source == *partition) {
+            if let Some(owned) = self
+                .owned
+                .iter_mut()
+                .find(|o| *o.topic_partition == *partition)
+            {
                 owned.position = *position;
                 owned.ended = false;
                 owned.before = before;
@@ -384,7 +406,10 @@ impl Consumer {
     pub fn pause(&self, pause: bool) -> Result<()> {
         let mut list = TopicPartitionList::with_capacity(self.owned.len());
         for owned in &self.owned {
-            list.add_partition(&owned.source.topic, owned.source.partition);
+            list.add_partition(
+                &owned.topic_partition.topic,
+                owned.topic_partition.partition,
+            );
         }
         self.pause_listed(&list, pause)
     }
@@ -403,12 +428,18 @@ impl Consumer {
 
     /// Tells the group where the task is. Only for those who look at lag: the sink knows. False
     /// when Kafka refuses at once.
-    pub fn commit(&self, positions: &BTreeMap<Arc<TopicPartition>, i64>, mode: CommitMode) -> bool {
+    pub fn commit(
+        &self,
+        positions: &BTreeMap<Arc<TopicPartition>, Offset>,
+        mode: CommitMode,
+    ) -> bool {
         let mut list = TopicPartitionList::with_capacity(positions.len());
-        for (source, offset) in positions {
-            let offset = Offset::Offset(*offset);
-            if let Err(error) = list.add_partition_offset(&source.topic, source.partition, offset) {
-                warn!(%error, partition = %source, "cannot commit the offset to Kafka");
+        for (topic_partition, offset) in positions {
+            let offset = rdkafka::Offset::Offset(offset.0);
+            if let Err(error) =
+                list.add_partition_offset(&topic_partition.topic, topic_partition.partition, offset)
+            {
+                warn!(%error, partition = %topic_partition, "cannot commit the offset to Kafka");
             }
         }
         let committed = self.inner.commit(&list, mode);
@@ -432,12 +463,15 @@ impl Drop for Consumer {
 }
 
 /// Where to read from: from one record in front of the start, where it is to be seen again.
-fn offsets(starts: &[(TopicPartition, i64)], before: &[Option<i64>]) -> TopicPartitionList {
+fn offsets(
+    starts: &[(TopicPartition, Offset)],
+    before: &[Option<Timestamp>],
+) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(starts.len());
     for ((partition, offset), before) in starts.iter().zip(before) {
-        let offset = offset - i64::from(before.is_some());
+        let offset = offset.0 - i64::from(before.is_some());
         // Only a negative offset is refused, and none is stored.
-        let offset = Offset::Offset(offset.max(0));
+        let offset = rdkafka::Offset::Offset(offset.max(0));
         let _ = list.add_partition_offset(&partition.topic, partition.partition, offset);
     }
     list
@@ -475,7 +509,7 @@ fn note(owned: &mut [Owned], batches: &[RawBatch], ended: &[i32]) {
     for batch in batches {
         if let Some(owned) = owned
             .iter_mut()
-            .find(|o| Arc::ptr_eq(&o.source, &batch.source))
+            .find(|o| Arc::ptr_eq(&o.topic_partition, &batch.topic_partition))
         {
             owned.position = batch.next_offset;
             owned.ended &= batch.records.is_empty();
@@ -483,7 +517,7 @@ fn note(owned: &mut [Owned], batches: &[RawBatch], ended: &[i32]) {
     }
     for owned in owned
         .iter_mut()
-        .filter(|o| ended.contains(&o.source.partition))
+        .filter(|o| ended.contains(&o.topic_partition.partition))
     {
         owned.ended = true;
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use connect_api::{
-    Converter, Datum, Error, Header, RawRecord, Result, Schema, SinkRecord, TopicPartition, Value,
+    Converter, Datum, Error, Header, Origin, RawRecord, Record, Result, Schema, SinkRecord,
+    TopicPartition, Value,
 };
 
 use crate::errors::Stage;
@@ -76,12 +77,12 @@ impl Converters {
     /// Converts one record.
     pub fn convert(
         &mut self,
-        source: &Arc<TopicPartition>,
+        topic_partition: &Arc<TopicPartition>,
         raw: &RawRecord,
     ) -> std::result::Result<SinkRecord, Failed> {
         let Self { key, value, header } = self;
         let part = |stage, converter: &mut Box<dyn Converter>, bytes: Option<&bytes::Bytes>| {
-            let converted = converter.to_connect_data(&source.topic, bytes);
+            let converted = converter.to_connect_data(&topic_partition.topic, bytes);
             converted.map_err(|error| Failed {
                 stage,
                 class: converter.class_name(),
@@ -95,13 +96,15 @@ impl Converters {
             value: header.convert(raw.value.as_ref()),
         });
         Ok(SinkRecord {
-            source: Arc::clone(source),
-            offset: raw.offset,
-            topic: Arc::clone(&source.topic),
-            key,
-            value,
-            headers: headers.collect(),
-            timestamp: raw.timestamp,
+            record: Record {
+                topic: Arc::clone(&topic_partition.topic),
+                partition: Some(topic_partition.partition),
+                key,
+                value,
+                headers: headers.collect(),
+                timestamp: raw.timestamp,
+            },
+            origin: Origin::new(topic_partition, raw.offset),
             timestamp_type: raw.timestamp_type,
         })
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use connect_api::{
-    DeadLetter, Error, ErrorKind, RawRecord, RecordBatch, Result, SinkRecord, TopicPartition,
+    DeadLetter, Error, ErrorKind, Offset, RawRecord, RecordBatch, Result, SinkRecord,
+    TopicPartition,
 };
 
 use super::consume::RawBatch;
@@ -45,14 +46,14 @@ impl Letters {
 impl WorkerSinkTask {
     /// A batch for the sink; what is owed for the records that it lacks comes with it.
     pub(super) fn convert_and_transform(&mut self, batch: RawBatch) -> Result<Made> {
-        let source = Arc::clone(&batch.source);
+        let topic_partition = Arc::clone(&batch.topic_partition);
         let mut letters = Letters::default();
         let mut records = Vec::with_capacity(batch.records.len());
         for (at, record) in batch.records.iter().enumerate() {
-            match self.convert(&source, record, &mut letters) {
+            match self.convert(&topic_partition, record, &mut letters) {
                 Ok(converted) => records.extend(converted),
                 Err(error) if error.kind() == ErrorKind::Retriable => {
-                    self.hold(&source, batch.first_offset, &error)?;
+                    self.hold(&topic_partition, batch.first_offset, &error)?;
                     return Ok(Made::Nothing);
                 }
                 Err(error) => return Ok(Made::Part(batch.before(at), error)),
@@ -65,13 +66,13 @@ impl WorkerSinkTask {
             ..
         } = &mut self.parts;
         let mut stopped = None;
-        let mut failed = |class: &str, offset: i64, error| {
+        let mut failed = |class: &str, offset: Offset, error| {
             let Ok(at) = batch.records.binary_search_by_key(&offset, |r| r.offset) else {
                 return Err(error);
             };
             let stage = Stage::Transformation;
             let errant = Errant {
-                source: &source,
+                topic_partition: &topic_partition,
                 raw: &batch.records[at],
                 stage,
                 class,
@@ -81,17 +82,17 @@ impl WorkerSinkTask {
             letters.add(reported.inspect_err(|_| stopped = Some(at))?);
             Ok(())
         };
-        let records = match (chain.apply(&source, records, &mut failed), stopped) {
+        let records = match (chain.apply(&topic_partition, records, &mut failed), stopped) {
             (Ok(records), _) => records,
             (Err(error), Some(at)) => return Ok(Made::Part(batch.before(at), error)),
             (Err(error), None) => return Err(error),
         };
         metrics.sent.increment(records.len() as u64);
-        let state = chain.state_changes(&source);
+        let state = chain.state_changes(&topic_partition);
         Ok(Made::Batch(TaskBatch {
             batch: RecordBatch {
                 state,
-                source,
+                topic_partition,
                 records,
                 first_offset: batch.first_offset,
                 next_offset: batch.next_offset,
@@ -107,11 +108,11 @@ impl WorkerSinkTask {
     /// Converts a record; none when it was reported.
     fn convert(
         &mut self,
-        source: &Arc<TopicPartition>,
+        topic_partition: &Arc<TopicPartition>,
         raw: &RawRecord,
         letters: &mut Letters,
     ) -> Result<Option<SinkRecord>> {
-        let failed = match self.parts.converters.convert(source, raw) {
+        let failed = match self.parts.converters.convert(topic_partition, raw) {
             Ok(record) => return Ok(Some(record)),
             Err(failed) => failed,
         };
@@ -120,7 +121,7 @@ impl WorkerSinkTask {
         }
         let (stage, class) = (failed.stage, failed.class);
         let errant = Errant {
-            source,
+            topic_partition,
             raw,
             stage,
             class,

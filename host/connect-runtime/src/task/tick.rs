@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use connect_api::{RawRecord, RecordBatch, Result, TimestampType, TopicPartition};
+use connect_api::{
+    Offset, RawRecord, RecordBatch, Result, Tick, Timestamp, TimestampType, TopicPartition,
+};
 
 use super::WorkerSinkTask;
 use super::make::Letters;
@@ -20,8 +22,9 @@ pub(super) struct Quiet {
 
 impl Quiet {
     /// A record has come.
-    pub fn disturbed(&mut self, source: &Arc<TopicPartition>) {
-        self.since.insert(Arc::clone(source), Instant::now());
+    pub fn disturbed(&mut self, topic_partition: &Arc<TopicPartition>) {
+        self.since
+            .insert(Arc::clone(topic_partition), Instant::now());
     }
 
     /// Nothing was read: what has come meanwhile is still to be seen.
@@ -30,8 +33,8 @@ impl Quiet {
     }
 
     /// Whether the partition has been quiet for so long; it then begins anew.
-    fn is_due(&mut self, source: &Arc<TopicPartition>, interval: Duration) -> bool {
-        let since = self.since.entry(Arc::clone(source));
+    fn is_due(&mut self, topic_partition: &Arc<TopicPartition>, interval: Duration) -> bool {
+        let since = self.since.entry(Arc::clone(topic_partition));
         let since = since.or_insert_with(Instant::now);
         let due = since.elapsed() >= interval;
         if due {
@@ -60,19 +63,28 @@ impl WorkerSinkTask {
         let wall = wall.map_or(0, |since| {
             i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
         });
-        for (source, position) in self.parts.consumer.caught_up() {
-            let waits = self.pending.iter().any(|p| p.batch.source == source);
-            if !waits && self.quiet.is_due(&source, interval) {
-                self.tick(source, position, wall)?;
+        let wall = Timestamp(wall);
+        for (topic_partition, position) in self.parts.consumer.caught_up() {
+            let waits = self
+                .pending
+                .iter()
+                .any(|p| p.batch.topic_partition == topic_partition);
+            if !waits && self.quiet.is_due(&topic_partition, interval) {
+                self.tick(topic_partition, position, wall)?;
             }
         }
         Ok(())
     }
 
-    fn tick(&mut self, source: Arc<TopicPartition>, position: i64, wall: i64) -> Result<()> {
+    fn tick(
+        &mut self,
+        topic_partition: Arc<TopicPartition>,
+        position: Offset,
+        wall: Timestamp,
+    ) -> Result<()> {
         // What a tick makes has no record in Kafka: a dead letter of it has the place alone.
         let place = RawRecord {
-            offset: position - 1,
+            offset: position.previous(),
             key: None,
             value: None,
             headers: Vec::new(),
@@ -81,9 +93,9 @@ impl WorkerSinkTask {
         };
         let mut letters = Letters::default();
         let errors = Arc::clone(&self.parts.errors);
-        let mut failed = |class: &str, _: i64, error| {
+        let mut failed = |class: &str, _: Offset, error| {
             let errant = Errant {
-                source: &source,
+                topic_partition: &topic_partition,
                 raw: &place,
                 stage: Stage::Transformation,
                 class,
@@ -92,18 +104,19 @@ impl WorkerSinkTask {
             letters.add(errors.report_or_fail(&errant)?);
             Ok(())
         };
-        let records = self
-            .parts
-            .chain
-            .tick(&source, (position, wall), &mut failed)?;
-        let state = self.parts.chain.state_changes(&source);
+        let tick = Tick {
+            next_offset: position,
+            wall: Some(wall),
+        };
+        let records = self.parts.chain.tick(&topic_partition, tick, &mut failed)?;
+        let state = self.parts.chain.state_changes(&topic_partition);
         let dead_letters = letters.kept();
         if records.is_empty() && state.is_empty() && dead_letters.is_empty() {
             return Ok(());
         }
         self.parts.metrics.sent.increment(records.len() as u64);
         let batch = RecordBatch {
-            source,
+            topic_partition,
             records,
             first_offset: position,
             next_offset: position,

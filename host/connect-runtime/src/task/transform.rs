@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{Disposition, Error, Outcome, Predicate, Result, SinkRecord, TopicPartition};
-use connect_api::{RecordTransformation, Tick, Transformation};
-use connect_api::{StateDelta, StateStore, StoredState};
+use connect_api::{
+    Disposition, Error, Offset, Origin, Outcome, Predicate, Record, RecordTransformation, Result,
+    SinkRecord, StateDelta, StateStore, StoredState, Tick, TimestampType, TopicPartition,
+    Transformation,
+};
 
 /// The transforms of a task, in order.
 pub struct TransformationChain {
@@ -40,7 +42,7 @@ pub enum StepKind {
 
 /// Takes the records that a transform fails: class, offset, error. An error of its own ends the
 /// batch.
-pub type OnFailure<'a> = &'a mut dyn FnMut(&str, i64, Error) -> Result<()>;
+pub type OnFailure<'a> = &'a mut dyn FnMut(&str, Offset, Error) -> Result<()>;
 
 impl TransformationChain {
     /// A chain of the given steps.
@@ -66,7 +68,7 @@ impl TransformationChain {
     /// What `failed` answers, or an error that no record is to blame for.
     pub fn apply(
         &mut self,
-        source: &Arc<TopicPartition>,
+        topic_partition: &Arc<TopicPartition>,
         mut records: Vec<SinkRecord>,
         failed: OnFailure<'_>,
     ) -> Result<Vec<SinkRecord>> {
@@ -74,7 +76,7 @@ impl TransformationChain {
             if records.is_empty() {
                 break;
             }
-            records = step.apply(source, records, failed)?;
+            records = step.apply(topic_partition, records, failed)?;
         }
         Ok(records)
     }
@@ -86,23 +88,19 @@ impl TransformationChain {
     /// As for `apply`.
     pub fn tick(
         &mut self,
-        source: &Arc<TopicPartition>,
-        (next_offset, wall): (i64, i64),
+        topic_partition: &Arc<TopicPartition>,
+        tick: Tick,
         failed: OnFailure<'_>,
     ) -> Result<Vec<SinkRecord>> {
-        let tick = Tick {
-            next_offset,
-            wall: Some(wall),
-        };
         let mut records = Vec::new();
         for step in &mut self.steps {
             if !records.is_empty() {
-                records = step.apply(source, records, failed)?;
+                records = step.apply(topic_partition, records, failed)?;
             }
             if let StepKind::Batch(transformation) = &mut step.transformation
                 && transformation.tick_interval().is_some()
             {
-                records.append(&mut transformation.tick(source, tick)?);
+                records.extend(ticked(transformation.as_mut(), topic_partition, tick)?);
             }
         }
         Ok(records)
@@ -137,11 +135,11 @@ impl TransformationChain {
     }
 
     /// What the partition's batches since the last time this was asked have changed of the state.
-    pub fn state_changes(&mut self, source: &TopicPartition) -> Vec<StateDelta> {
+    pub fn state_changes(&mut self, topic_partition: &TopicPartition) -> Vec<StateDelta> {
         let mut deltas = Vec::new();
         for step in &mut self.steps {
             if let StepKind::Batch(transformation) = &mut step.transformation
-                && let Some(changes) = transformation.state_changes(source)
+                && let Some(changes) = transformation.state_changes(topic_partition)
             {
                 let transform = step.alias.as_str().into();
                 deltas.push(StateDelta { transform, changes });
@@ -151,31 +149,31 @@ impl TransformationChain {
     }
 
     /// The partition's state is what the sink has kept.
-    pub fn restore(&mut self, source: &TopicPartition, stored: Vec<StoredState>) {
+    pub fn restore(&mut self, topic_partition: &TopicPartition, stored: Vec<StoredState>) {
         for state in stored {
             let step = self.steps.iter_mut();
             let mut step = step.filter(|step| *step.alias == *state.transform);
             if let Some(StepKind::Batch(transformation)) =
                 step.next().map(|step| &mut step.transformation)
             {
-                transformation.restore(source, state);
+                transformation.restore(topic_partition, state);
             }
         }
     }
 
     /// Everything of the partition up to the offset is durable.
-    pub fn durable(&mut self, source: &TopicPartition, next_offset: i64) {
-        self.batched(|transformation| transformation.durable(source, next_offset));
+    pub fn durable(&mut self, topic_partition: &TopicPartition, next_offset: Offset) {
+        self.batched(|transformation| transformation.durable(topic_partition, next_offset));
     }
 
     /// The partition goes back to what is durable.
-    pub fn reset(&mut self, source: &TopicPartition) {
-        self.batched(|transformation| transformation.reset(source));
+    pub fn reset(&mut self, topic_partition: &TopicPartition) {
+        self.batched(|transformation| transformation.reset(topic_partition));
     }
 
     /// The partition goes to another task, or comes from one.
-    pub fn forget(&mut self, source: &TopicPartition) {
-        self.batched(|transformation| transformation.forget(source));
+    pub fn forget(&mut self, topic_partition: &TopicPartition) {
+        self.batched(|transformation| transformation.forget(topic_partition));
     }
 
     fn batched(&mut self, mut each: impl FnMut(&mut dyn Transformation)) {
@@ -190,7 +188,7 @@ impl TransformationChain {
 impl ChainStep {
     fn apply(
         &mut self,
-        source: &Arc<TopicPartition>,
+        topic_partition: &Arc<TopicPartition>,
         mut records: Vec<SinkRecord>,
         failed: OnFailure<'_>,
     ) -> Result<Vec<SinkRecord>> {
@@ -202,7 +200,7 @@ impl ChainStep {
         } = self;
         let predicate = predicate.as_ref();
         let applies = |record: &SinkRecord| match predicate {
-            Some((predicate, negate)) => predicate.test(record) != *negate,
+            Some((predicate, negate)) => predicate.test(&record.record) != *negate,
             None => true,
         };
         match transformation {
@@ -212,20 +210,25 @@ impl ChainStep {
                     if fatal.is_some() || !applies(record) {
                         return true;
                     }
-                    match transformation.apply(record) {
+                    let SinkRecord { record, origin, .. } = record;
+                    match transformation.apply_from(record, Some(origin)) {
                         Ok(Disposition::Keep) => true,
                         Ok(Disposition::Drop) => false,
                         Err(error) => {
-                            fatal = failed(class, record.offset, error).err();
+                            fatal = failed(class, origin.offset, error).err();
                             false
                         }
                     }
                 });
                 fatal.map_or(Ok(records), Err)
             }
-            StepKind::Batch(transformation) if predicate.is_none() => {
-                apply_batch(transformation.as_mut(), class, source, records, failed)
-            }
+            StepKind::Batch(transformation) if predicate.is_none() => apply_batch(
+                transformation.as_mut(),
+                class,
+                topic_partition,
+                records,
+                failed,
+            ),
             StepKind::Batch(transformation) => {
                 // Those that it does not apply to keep their places between the others' results.
                 let (mut chosen, mut rest) = (Vec::new(), Vec::new());
@@ -237,11 +240,17 @@ impl ChainStep {
                     }
                 }
                 if !chosen.is_empty() {
-                    chosen = apply_batch(transformation.as_mut(), class, source, chosen, failed)?;
+                    chosen = apply_batch(
+                        transformation.as_mut(),
+                        class,
+                        topic_partition,
+                        chosen,
+                        failed,
+                    )?;
                 }
                 chosen.append(&mut rest);
                 // Stable: the several results of one record stay in their order.
-                chosen.sort_by_key(|record| record.offset);
+                chosen.sort_by_key(|record| record.origin.offset);
                 Ok(chosen)
             }
         }
@@ -251,11 +260,11 @@ impl ChainStep {
 fn apply_batch(
     transformation: &mut dyn Transformation,
     class: &str,
-    source: &Arc<TopicPartition>,
+    topic_partition: &Arc<TopicPartition>,
     mut records: Vec<SinkRecord>,
     failed: OnFailure<'_>,
 ) -> Result<Vec<SinkRecord>> {
-    let outcomes = transformation.apply(source, &mut records)?;
+    let outcomes = transformation.apply(topic_partition, &mut records)?;
     if outcomes.len() != records.len() {
         return Err(Error::fatal(format!(
             "transform {class} gave {} outcomes for {} records",
@@ -266,10 +275,10 @@ fn apply_batch(
     let emitted = match records.last() {
         Some(last) => {
             let tick = Tick {
-                next_offset: last.offset + 1,
+                next_offset: last.origin.offset.next(),
                 wall: None,
             };
-            transformation.tick(source, tick)?
+            ticked(transformation, topic_partition, tick)?
         }
         None => Vec::new(),
     };
@@ -278,10 +287,29 @@ fn apply_batch(
         match outcome {
             Outcome::Keep | Outcome::Change => out.push(record),
             Outcome::Drop => {}
-            Outcome::Replace(mut made) => out.append(&mut made),
-            Outcome::Fail(error) => failed(class, record.offset, error)?,
+            Outcome::Replace(made) => out.extend(made.into_iter().map(|made| SinkRecord {
+                record: made,
+                origin: record.origin.clone(),
+                timestamp_type: record.timestamp_type,
+            })),
+            Outcome::Fail(error) => failed(class, record.origin.offset, error)?,
         }
     }
     out.extend(emitted);
     Ok(out)
+}
+
+/// What a transform makes of its own accord, in the place of the last record before the tick.
+fn ticked(
+    transformation: &mut dyn Transformation,
+    topic_partition: &Arc<TopicPartition>,
+    tick: Tick,
+) -> Result<Vec<SinkRecord>> {
+    let records = transformation.tick(topic_partition, tick)?;
+    let emitted = |record: Record| SinkRecord {
+        record,
+        origin: Origin::new(topic_partition, tick.next_offset.previous()),
+        timestamp_type: TimestampType::CreateTime,
+    };
+    Ok(records.into_iter().map(emitted).collect())
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use connect_api::{
-    DeadLetter, ErrantRecordReporter, Error, ErrorKind, GroupMembership, OpenedPartition,
+    DeadLetter, ErrantRecordReporter, Error, ErrorKind, GroupMembership, Offset, OpenedPartition,
     RawRecord, RecordBatch, Result, SinkRecord, SinkTask, StateDelta, TopicPartition,
 };
 use tracing::{debug, info, warn};
@@ -25,19 +25,19 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// Invariant 1: it is made here alone, after a put has returned or of what the target says that it
 /// has, and it is all that a commit takes.
 #[derive(Debug)]
-pub struct Durable(Vec<(Arc<TopicPartition>, i64)>);
+pub struct Durable(Vec<(Arc<TopicPartition>, Offset)>);
 
 impl Durable {
     fn stored(opened: &[OpenedPartition]) -> Self {
         let stored = opened.iter().filter_map(|o| {
             let next_offset = o.next_offset?;
-            Some((Arc::new(o.source.clone()), next_offset))
+            Some((Arc::new(o.topic_partition.clone()), next_offset))
         });
         Self(stored.collect())
     }
 
     /// For each partition the offset to go on from.
-    pub fn positions(&self) -> &[(Arc<TopicPartition>, i64)] {
+    pub fn positions(&self) -> &[(Arc<TopicPartition>, Offset)] {
         &self.0
     }
 }
@@ -77,7 +77,7 @@ pub enum Request {
     /// Take these partitions over.
     Open(Vec<TopicPartition>),
     /// Set the offsets of partitions that had none.
-    StartAt(Vec<(TopicPartition, i64)>),
+    StartAt(Vec<(TopicPartition, Offset)>),
     /// Write these batches in one transaction, unless the generation is over. The membership is
     /// that under which they were read, for a sink that asks for it.
     Put(u64, Vec<TaskBatch>, Option<GroupMembership>),
@@ -311,7 +311,7 @@ impl WriteThread {
         }
     }
 
-    async fn start_at(&mut self, starts: &[(TopicPartition, i64)]) -> Result<()> {
+    async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {
         let generation = self.generation.load(Ordering::Acquire);
         let mut retry = Retry::default();
         loop {
@@ -371,7 +371,7 @@ impl WriteThread {
         Ok(Response::Durable(Durable(
             written
                 .into_iter()
-                .map(|b| (b.source, b.next_offset))
+                .map(|b| (b.topic_partition, b.next_offset))
                 .collect(),
         )))
     }
@@ -459,8 +459,9 @@ impl ErrantRecordReporter for PutReporter<'_> {
             .iter()
             .zip(self.raws)
             .find_map(|(batch, raws)| {
-                let at = raws.binary_search_by_key(&record.offset, |raw| raw.offset);
-                (batch.source == record.source).then(|| at.ok().map(|at| &raws[at]))?
+                let at = raws.binary_search_by_key(&record.origin.offset, |raw| raw.offset);
+                (batch.topic_partition == record.origin.topic_partition)
+                    .then(|| at.ok().map(|at| &raws[at]))?
             });
         let Some(raw) = raw else {
             let Self { class, .. } = self;
@@ -469,9 +470,9 @@ impl ErrantRecordReporter for PutReporter<'_> {
             )));
         };
         let stage = Stage::TaskPut;
-        let source = &record.source;
+        let topic_partition = &record.origin.topic_partition;
         let errant = Errant {
-            source,
+            topic_partition,
             raw,
             stage,
             class: &self.class,

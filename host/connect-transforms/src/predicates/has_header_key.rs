@@ -1,7 +1,7 @@
 //! `HasHeaderKey`: whether a record has a header of a name.
 
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Predicate, Result, SinkRecord, Str, Validator,
+    Config, ConfigDef, ConfigKey, ConfigType, Predicate, Record, Result, Str, Validator,
 };
 
 pub(crate) struct HasHeaderKey(Str);
@@ -20,7 +20,7 @@ impl HasHeaderKey {
 }
 
 impl Predicate for HasHeaderKey {
-    fn test(&self, record: &SinkRecord) -> bool {
+    fn test(&self, record: &Record) -> bool {
         record.headers.iter().any(|header| header.name == self.0)
     }
 }

@@ -1,6 +1,6 @@
 //! `RecordIsTombstone`: whether a record's value is null.
 
-use connect_api::{Config, ConfigDef, Predicate, Result, SinkRecord};
+use connect_api::{Config, ConfigDef, Predicate, Record, Result};
 
 pub(crate) struct RecordIsTombstone;
 
@@ -15,7 +15,7 @@ impl RecordIsTombstone {
 }
 
 impl Predicate for RecordIsTombstone {
-    fn test(&self, record: &SinkRecord) -> bool {
+    fn test(&self, record: &Record) -> bool {
         record.value.value.is_null()
     }
 }

@@ -1,7 +1,7 @@
 //! `TopicNameMatches`: whether the whole name of a record's topic matches.
 
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Error, Predicate, Result, SinkRecord, Validator,
+    Config, ConfigDef, ConfigKey, ConfigType, Error, Predicate, Record, Result, Validator,
 };
 use regex::Regex;
 
@@ -32,7 +32,7 @@ impl TopicNameMatches {
 }
 
 impl Predicate for TopicNameMatches {
-    fn test(&self, record: &SinkRecord) -> bool {
+    fn test(&self, record: &Record) -> bool {
         self.0.is_match(&record.topic)
     }
 }

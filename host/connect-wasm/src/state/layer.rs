@@ -5,10 +5,10 @@ use std::iter::{Peekable, Sum};
 use std::ops::{Add, Bound, Sub};
 
 use bytes::Bytes;
-use connect_api::StateEntry;
+use connect_api::{StateEntry, Timestamp};
 
 /// Whether the entry has come to its end.
-pub(super) fn expired(entry: &StateEntry, now: i64) -> bool {
+pub(super) fn expired(entry: &StateEntry, now: Timestamp) -> bool {
     entry.expires.is_some_and(|at| at <= now)
 }
 
@@ -61,7 +61,7 @@ impl Sum for Size {
 #[derive(Debug, Default)]
 pub(super) struct Layer {
     entries: BTreeMap<Bytes, Option<StateEntry>>,
-    expiries: BTreeSet<(i64, Bytes)>,
+    expiries: BTreeSet<(Timestamp, Bytes)>,
     delta: Size,
 }
 
@@ -102,7 +102,7 @@ impl Layer {
     }
 
     /// Keys that are due.
-    pub(super) fn expired(&self, now: i64) -> impl Iterator<Item = &Bytes> {
+    pub(super) fn expired(&self, now: Timestamp) -> impl Iterator<Item = &Bytes> {
         let due = self.expiries.iter().take_while(move |(at, _)| *at <= now);
         due.map(|(_, key)| key)
     }

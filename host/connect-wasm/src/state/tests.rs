@@ -39,9 +39,9 @@ fn a_failed_call_leaves_nothing_and_what_is_kept_is_what_is_durable() {
     let mut state = state(1 << 20);
     let mut kept = StoredState::default();
     for (offset, value) in [(10, "a"), (20, "b"), (30, "c")] {
-        state.begin(Some(offset));
+        state.begin(Some(Timestamp(offset)));
         put(&mut state, "k", value);
-        state.commit(offset);
+        state.commit(Offset(offset));
         let changes = state.changes().unwrap();
         assert_eq!(state.changes(), None);
         if offset < 25 {
@@ -54,20 +54,20 @@ fn a_failed_call_leaves_nothing_and_what_is_kept_is_what_is_durable() {
     assert_eq!(state.get(b"k"), Some(&b"c"[..]));
     let state = PartitionState::restored(1 << 20, kept);
     assert_eq!(state.get(b"k"), Some(&b"b"[..]));
-    assert_eq!(state.clock(), Some(20));
+    assert_eq!(state.clock(), Some(Timestamp(20)));
 }
 
 #[test]
 fn a_call_that_changes_nothing_leaves_no_trace() {
     let mut state = state(1 << 20);
-    state.begin(Some(5));
-    state.commit(1);
+    state.begin(Some(Timestamp(5)));
+    state.commit(Offset(1));
     let clock = state.changes().unwrap();
-    assert_eq!((clock.entries.len(), clock.clock), (0, Some(5)));
+    assert_eq!((clock.entries.len(), clock.clock), (0, Some(Timestamp(5))));
     for _ in 0..3 {
-        state.begin(Some(4));
+        state.begin(Some(Timestamp(4)));
         state.delete(b"absent");
-        state.commit(1);
+        state.commit(Offset(1));
         assert_eq!(state.changes(), None);
     }
 }
@@ -75,31 +75,31 @@ fn a_call_that_changes_nothing_leaves_no_trace() {
 fn put_until(state: &mut PartitionState, key: &str, expires: i64) {
     let key = Bytes::copy_from_slice(key.as_bytes());
     state
-        .set(key, Bytes::from_static(b"v"), Some(expires))
+        .set(key, Bytes::from_static(b"v"), Some(Timestamp(expires)))
         .unwrap();
 }
 
 #[test]
 fn entries_expire_by_record_time() {
     let mut state = state(1 << 20);
-    state.begin(Some(1000));
-    assert_eq!(state.advance(1000), Some(1000));
+    state.begin(Some(Timestamp(1000)));
+    assert_eq!(state.advance(Timestamp(1000)), Some(Timestamp(1000)));
     put_until(&mut state, "k", 1500);
     put_until(&mut state, "now", 1000);
-    state.commit(1);
-    state.durable(1);
-    state.begin(Some(1499));
+    state.commit(Offset(1));
+    state.durable(Offset(1));
+    state.begin(Some(Timestamp(1499)));
     assert_eq!(state.get(b"k"), Some(&b"v"[..]));
     assert_eq!(state.get(b"now"), None);
-    state.commit(2);
-    assert_eq!(state.clock(), Some(1499));
-    state.begin(Some(1500));
+    state.commit(Offset(2));
+    assert_eq!(state.clock(), Some(Timestamp(1499)));
+    state.begin(Some(Timestamp(1500)));
     assert_eq!(state.get(b"k"), Some(&b"v"[..]));
-    assert_eq!(state.advance(1500), Some(1500));
+    assert_eq!(state.advance(Timestamp(1500)), Some(Timestamp(1500)));
     assert_eq!(state.get(b"k"), None);
     assert_eq!(all(&state), []);
-    state.commit(3);
-    state.durable(3);
+    state.commit(Offset(3));
+    state.durable(Offset(3));
     assert_eq!(state.size().bytes, 0);
 }
 
@@ -107,12 +107,15 @@ fn entries_expire_by_record_time() {
 fn the_clock_goes_neither_back_nor_past_the_records() {
     let mut state = state(1 << 20);
     state.begin(None);
-    assert_eq!(state.advance(5), None);
-    state.begin(Some(100));
-    assert_eq!(state.advance(i64::MIN), Some(i64::MIN));
-    assert_eq!(state.advance(50), Some(50));
-    assert_eq!(state.advance(20), Some(50));
-    assert_eq!(state.advance(i64::MAX), Some(100));
+    assert_eq!(state.advance(Timestamp(5)), None);
+    state.begin(Some(Timestamp(100)));
+    assert_eq!(
+        state.advance(Timestamp(i64::MIN)),
+        Some(Timestamp(i64::MIN))
+    );
+    assert_eq!(state.advance(Timestamp(50)), Some(Timestamp(50)));
+    assert_eq!(state.advance(Timestamp(20)), Some(Timestamp(50)));
+    assert_eq!(state.advance(Timestamp(i64::MAX)), Some(Timestamp(100)));
     state.discard();
     assert_eq!(state.clock(), None);
 }
@@ -127,13 +130,13 @@ fn what_has_expired_does_not_depend_on_where_batches_are_cut() {
         let mut from = 0;
         for &cut in cuts {
             let batch = &records[from..cut];
-            state.begin(batch.iter().copied().max());
+            state.begin(batch.iter().copied().max().map(Timestamp));
             for &at in batch {
-                let now = state.advance(at).unwrap();
+                let now = state.advance(Timestamp(at)).unwrap();
                 seen.push(state.get(b"k").is_some());
-                put_until(&mut state, "k", now + 50);
+                put_until(&mut state, "k", now.0 + 50);
             }
-            state.commit(cut as i64);
+            state.commit(Offset(cut as i64));
             from = cut;
         }
         seen
@@ -147,14 +150,14 @@ fn what_has_expired_does_not_depend_on_where_batches_are_cut() {
 #[test]
 fn a_later_life_replaces_an_earlier_one() {
     let mut state = state(1 << 20);
-    state.begin(Some(0));
+    state.begin(Some(Timestamp(0)));
     put_until(&mut state, "k", 10);
-    state.commit(1);
-    state.begin(Some(1));
+    state.commit(Offset(1));
+    state.begin(Some(Timestamp(1)));
     state.set(key("k"), key("w"), None).unwrap();
-    state.commit(2);
-    state.begin(Some(100));
-    state.advance(100);
+    state.commit(Offset(2));
+    state.begin(Some(Timestamp(100)));
+    state.advance(Timestamp(100));
     assert_eq!(state.get(b"k"), Some(&b"w"[..]));
 }
 
@@ -177,7 +180,7 @@ fn the_limit_holds_and_what_is_overwritten_makes_room() {
         Err(Refused::Full(200))
     );
     state.set(key("k"), value(100), None).unwrap();
-    state.commit(1);
+    state.commit(Offset(1));
     state.begin(None);
     assert_eq!(
         state.set(key("l"), value(100), None),
@@ -198,7 +201,7 @@ fn a_scan_pages() {
         for key in keys {
             put(&mut state, key, key);
         }
-        state.commit(offset);
+        state.commit(Offset(offset));
     }
     state.begin(None);
     state.delete(b"p2");
@@ -273,7 +276,7 @@ impl Case {
             now: Model::default(),
             given: VecDeque::new(),
             kept: StoredState {
-                clock: Some(0),
+                clock: Some(Timestamp(0)),
                 ..StoredState::default()
             },
         };
@@ -290,13 +293,14 @@ impl Case {
 
     /// A call begins whose records reach as far as any step can go.
     fn begin(&mut self) {
-        self.state.begin(Some(i64::MAX));
+        self.state.begin(Some(Timestamp(i64::MAX)));
         self.now = self.history.last().unwrap().1.clone();
     }
 
     fn set(&mut self, key: u8, value: u8, expires: Option<i64>) {
         let bytes = |byte| Bytes::from(vec![byte]);
-        self.state.set(bytes(key), bytes(value), expires).unwrap();
+        let until = expires.map(Timestamp);
+        self.state.set(bytes(key), bytes(value), until).unwrap();
         self.now.entries.insert(key, (value, expires));
     }
 
@@ -312,14 +316,17 @@ impl Case {
             }
             Step::Advance(by) => {
                 self.now.advance(by);
-                assert_eq!(self.state.advance(self.now.clock), Some(self.now.clock));
+                assert_eq!(
+                    self.state.advance(Timestamp(self.now.clock)),
+                    Some(Timestamp(self.now.clock))
+                );
             }
             Step::Commit(by) => {
                 self.now.advance(by);
-                self.state.advance(self.now.clock);
-                self.state.newest = Some(self.now.clock);
+                self.state.advance(Timestamp(self.now.clock));
+                self.state.newest = Some(Timestamp(self.now.clock));
                 let offset = self.history.last().unwrap().0 + 1;
-                self.state.commit(offset);
+                self.state.commit(Offset(offset));
                 let changes = self.state.changes();
                 self.given.extend(changes.map(|changes| (offset, changes)));
                 self.history.push((offset, self.now.clone()));
@@ -335,7 +342,7 @@ impl Case {
                 while let Some((_, changes)) = self.given.pop_front_if(|(o, _)| *o <= offset) {
                     keep(&mut self.kept, changes);
                 }
-                self.state.durable(offset);
+                self.state.durable(Offset(offset));
                 self.history.drain(..at);
             }
             Step::Restore => self.restore(),

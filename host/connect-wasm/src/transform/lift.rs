@@ -10,8 +10,8 @@ use std::slice;
 use std::sync::Arc;
 
 use connect_api::{
-    Datum, Error, Header, Kind, Outcome, Schema, SinkRecord, Str, Struct, TimestampType,
-    TopicPartition, Value,
+    Datum, Error, Header, Kind, Outcome, Record, Schema, Str, Struct, Timestamp, TopicPartition,
+    Value,
 };
 
 use super::lower::InputShape;
@@ -108,7 +108,7 @@ impl<'a> Lift<'a> {
     /// record that takes its place is made in its place.
     pub(super) fn outcome(
         &mut self,
-        record: &mut SinkRecord,
+        record: &mut Record,
         outcome: &WitOutcome,
         made: &mut slice::Iter<'_, OutRecord>,
     ) -> Outcome {
@@ -133,7 +133,7 @@ impl<'a> Lift<'a> {
         replaced.unwrap_or_else(|why| Outcome::Fail(Error::data(self.broken(&why))))
     }
 
-    fn changed(&mut self, record: &mut SinkRecord, made: &OutRecord) -> Checked<Outcome> {
+    fn changed(&mut self, record: &mut Record, made: &OutRecord) -> Checked<Outcome> {
         if let Some(made) = &made.key {
             record.key = self.part(Own::Given(&mut record.key), made, true)?;
         }
@@ -149,7 +149,7 @@ impl<'a> Lift<'a> {
 
     fn replaced(
         &mut self,
-        record: &SinkRecord,
+        record: &Record,
         count: usize,
         made: &mut slice::Iter<'_, OutRecord>,
     ) -> Checked<Outcome> {
@@ -170,19 +170,17 @@ impl<'a> Lift<'a> {
     /// A record that a tick made, at the place and the time that the partition has come to.
     pub(super) fn emitted(
         &mut self,
-        (source, offset): (&Arc<TopicPartition>, i64),
-        now: i64,
+        partition: &TopicPartition,
+        now: Timestamp,
         made: &OutRecord,
-    ) -> connect_api::Result<SinkRecord> {
-        let base = SinkRecord {
-            source: Arc::clone(source),
-            offset,
-            topic: Arc::clone(&source.topic),
+    ) -> connect_api::Result<Record> {
+        let base = Record {
+            topic: Arc::clone(&partition.topic),
+            partition: Some(partition.partition),
             key: Datum::NULL,
             value: Datum::NULL,
             headers: Vec::new(),
             timestamp: Some(now),
-            timestamp_type: TimestampType::CreateTime,
         };
         self.copy(&base, made, false)
             .map_err(|why| Error::fatal(self.broken(&why)).context("tick"))
@@ -204,20 +202,14 @@ impl<'a> Lift<'a> {
 
     /// One of several records made of one. With `compared`, what is nested is compared with what it
     /// was.
-    fn copy(
-        &mut self,
-        record: &SinkRecord,
-        made: &OutRecord,
-        compared: bool,
-    ) -> Checked<SinkRecord> {
+    fn copy(&mut self, record: &Record, made: &OutRecord, compared: bool) -> Checked<Record> {
         let mut part = |own, made: &Option<_>| match made {
             Some(made) => self.part(Own::Lent(own), made, compared),
             None => Ok(own.clone()),
         };
-        let mut copy = SinkRecord {
-            source: Arc::clone(&record.source),
-            offset: record.offset,
+        let mut copy = Record {
             topic: Arc::clone(&record.topic),
+            partition: record.partition,
             key: part(&record.key, &made.key)?,
             value: part(&record.value, &made.value)?,
             headers: match made.headers {
@@ -225,7 +217,6 @@ impl<'a> Lift<'a> {
                 None => record.headers.clone(),
             },
             timestamp: record.timestamp,
-            timestamp_type: record.timestamp_type,
         };
         self.address(&mut copy, made)?;
         Ok(copy)
@@ -300,7 +291,7 @@ impl<'a> Lift<'a> {
     }
 
     /// Where a record goes, and its time.
-    fn address(&self, record: &mut SinkRecord, made: &OutRecord) -> Checked<()> {
+    fn address(&self, record: &mut Record, made: &OutRecord) -> Checked<()> {
         if let Some(topic) = made.topic {
             let topic = self.content.text(topic)?;
             if *topic != *record.topic {
@@ -311,7 +302,7 @@ impl<'a> Lift<'a> {
             if millis < 0 {
                 return Err("a timestamp is negative".into());
             }
-            (record.timestamp, record.timestamp_type) = (Some(millis), TimestampType::CreateTime);
+            record.timestamp = Some(Timestamp(millis));
         }
         Ok(())
     }

@@ -83,7 +83,11 @@ impl Lowered {
     }
 
     /// Lends what has been taken in as a batch of this partition.
-    pub(super) fn lend<R>(&self, source: &TopicPartition, call: impl FnOnce(Batch<'_>) -> R) -> R {
+    pub(super) fn lend<R>(
+        &self,
+        partition: &TopicPartition,
+        call: impl FnOnce(Batch<'_>) -> R,
+    ) -> R {
         let fields: Vec<_> = self.shapes.iter().map(|it| fields(&it.schema)).collect();
         let shapes = self.shapes.iter().zip(&fields);
         let shapes: Vec<_> = shapes
@@ -93,8 +97,8 @@ impl Lowered {
             })
             .collect();
         call(Batch {
-            topic: &source.topic,
-            partition: source.partition,
+            topic: &partition.topic,
+            partition: partition.partition,
             records: &self.records,
             pool: PoolParam {
                 shapes: &shapes,
@@ -120,14 +124,14 @@ impl Lowering<'_> {
     fn record(&mut self, record: &SinkRecord) -> Result<()> {
         const NULL: Payload = Payload::Scalar(WitValue::Null);
         let lowered = InRecord {
-            offset: record.offset,
-            timestamp: record.timestamp,
+            offset: record.origin.offset.0,
+            timestamp: record.record.timestamp.map(|at| at.0),
             key: match self.reads.key {
-                true => self.payload(&record.key, false)?,
+                true => self.payload(&record.record.key, false)?,
                 false => NULL,
             },
             value: match self.reads.value {
-                true => self.payload(&record.value, true)?,
+                true => self.payload(&record.record.value, true)?,
                 false => NULL,
             },
             headers: match self.reads.headers {
@@ -152,14 +156,14 @@ impl Lowering<'_> {
 
     fn headers(&mut self, record: &SinkRecord) -> Result<Span> {
         let start = self.to.headers.len() as u32;
-        for header in &record.headers {
+        for header in &record.record.headers {
             let header = Header {
                 name: self.text(&header.name),
                 value: self.value(&header.value.value)?,
             };
             self.to.headers.push(header);
         }
-        let len = record.headers.len() as u32;
+        let len = record.record.headers.len() as u32;
         Ok(Span { start, len })
     }
 
@@ -291,7 +295,7 @@ fn kind(kind: &Kind) -> WitKind {
 
 #[cfg(test)]
 mod tests {
-    use connect_api::{Field, TimestampType};
+    use connect_api::{Field, Offset, Origin, Record, TimestampType};
 
     use super::*;
 
@@ -303,15 +307,17 @@ mod tests {
             let values = vec![Value::Int(1), Value::Int(2)];
             Datum::row(Struct::new(Arc::clone(&schema), values))
         };
-        let source = Arc::new(TopicPartition::new("topic", 0));
+        let topic_partition = Arc::new(TopicPartition::new("topic", 0));
         let record = SinkRecord {
-            topic: Arc::clone(&source.topic),
-            source: Arc::clone(&source),
-            offset: 0,
-            key: row(),
-            value: row(),
-            headers: Vec::new(),
-            timestamp: None,
+            record: Record {
+                topic: Arc::clone(&topic_partition.topic),
+                partition: Some(0),
+                key: row(),
+                value: row(),
+                headers: Vec::new(),
+                timestamp: None,
+            },
+            origin: Origin::new(&topic_partition, Offset(0)),
             timestamp_type: TimestampType::CreateTime,
         };
         let reads = |fields: Option<&str>| Reads {
@@ -327,7 +333,7 @@ mod tests {
             let mut lowered = Lowered::default();
             let filled = lowered.fill(&reads, std::slice::from_ref(&record));
             assert!(filled.is_ok());
-            lowered.lend(&source, |batch| {
+            lowered.lend(&topic_partition, |batch| {
                 let numbers = |payload: &Payload| match payload {
                     Payload::Row(row) => {
                         [0, 1].map(|at| match batch.pool.values[row.first as usize + at] {

@@ -164,7 +164,7 @@ fn row_among(command: &str) -> Vec<SinkRecord> {
     let field = |name: &str| Field::new(name, Schema::any());
     let shape = Schema::new(Kind::Struct(vec![field("cmd"), field("nothing")]));
     let row = Struct::new(Arc::new(shape), vec![command.into(), Value::Null]);
-    batch[1].value = Datum::schemaless_row(row);
+    batch[1].record.value = Datum::schemaless_row(row);
     batch
 }
 
@@ -312,7 +312,7 @@ fn a_plugin_that_fails_on_every_record_in_time_fails_them_all() {
 fn a_plugin_that_runs_out_of_time_on_every_record_fails_the_task() {
     let mut guest = guest(&[("call.timeout.ms", "20")]);
     let error = guest
-        .apply(&crate::source(), &mut commands(&["loop"; 100]))
+        .apply(&crate::topic_partition(), &mut commands(&["loop"; 100]))
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fatal);
     let message = error.to_string();

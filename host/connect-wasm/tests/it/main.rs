@@ -12,8 +12,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use connect_api::{
-    Config, ConfigDef, Datum, Outcome, Properties, Result, SinkRecord, TimestampType,
-    TopicPartition, Transformation, Value,
+    Config, ConfigDef, Datum, Offset, Origin, Outcome, Properties, Record, Result, SinkRecord,
+    Timestamp, TimestampType, TopicPartition, Transformation, Value,
 };
 use connect_wasm::{TransformContext, WasmLimits, WasmOptions, WasmPlugins, host_config_def};
 
@@ -82,20 +82,22 @@ pub(crate) fn guest(given: &[(&str, &str)]) -> Box<dyn Transformation> {
     build(plugins(), "test-guest", given).unwrap()
 }
 
-pub(crate) fn source() -> Arc<TopicPartition> {
+pub(crate) fn topic_partition() -> Arc<TopicPartition> {
     Arc::new(TopicPartition::new("topic", 3))
 }
 
 pub(crate) fn record(offset: i64, value: Datum) -> SinkRecord {
-    let source = source();
+    let topic_partition = topic_partition();
     SinkRecord {
-        topic: Arc::clone(&source.topic),
-        source,
-        offset,
-        key: Datum::NULL,
-        value,
-        headers: Vec::new(),
-        timestamp: Some(1_000 + offset),
+        record: Record {
+            topic: Arc::clone(&topic_partition.topic),
+            partition: Some(topic_partition.partition),
+            key: Datum::NULL,
+            value,
+            headers: Vec::new(),
+            timestamp: Some(Timestamp(1_000 + offset)),
+        },
+        origin: Origin::new(&topic_partition, Offset(offset)),
         timestamp_type: TimestampType::CreateTime,
     }
 }
@@ -112,22 +114,22 @@ pub(crate) fn apply(
     transform: &mut Box<dyn Transformation>,
     records: &[SinkRecord],
 ) -> Vec<Outcome> {
-    apply_to(transform, &source(), records)
+    apply_to(transform, &topic_partition(), records)
 }
 
 /// The same for a partition.
 pub(crate) fn apply_to(
     transform: &mut Box<dyn Transformation>,
-    source: &Arc<TopicPartition>,
+    topic_partition: &Arc<TopicPartition>,
     records: &[SinkRecord],
 ) -> Vec<Outcome> {
     let mut records = records.to_vec();
-    let outcomes = transform.apply(source, &mut records).unwrap();
+    let outcomes = transform.apply(topic_partition, &mut records).unwrap();
     let outcomes = records.into_iter().zip(outcomes);
     // One way to tell what a record became.
     outcomes
         .map(|(record, outcome)| match outcome {
-            Outcome::Change => Outcome::Replace(vec![record]),
+            Outcome::Change => Outcome::Replace(vec![record.record]),
             other => other,
         })
         .collect()
@@ -142,7 +144,7 @@ pub(crate) fn failure(outcome: &Outcome) -> &dyn std::error::Error {
 }
 
 /// The only record of a replacement.
-pub(crate) fn replacement(outcome: &Outcome) -> &SinkRecord {
+pub(crate) fn replacement(outcome: &Outcome) -> &Record {
     match outcome {
         Outcome::Replace(records) if records.len() == 1 => &records[0],
         other => panic!("{other:?} is not one record"),

@@ -3,7 +3,7 @@
 use connect_api::Outcome;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
-use crate::{apply, build, commands, dist, plugins_in, source};
+use crate::{apply, build, commands, dist, plugins_in, topic_partition};
 
 /// The value of the metric's line that has all the parts.
 fn value(text: &str, name: &str, parts: &[&str]) -> Option<f64> {
@@ -49,7 +49,7 @@ fn a_transform_shows_what_it_does_and_has() {
         assert_eq!(of("ferrule_plugin_commands"), 5.0);
         assert_eq!(of("ferrule_plugin_level"), 7.0);
 
-        guest.forget(&source());
+        guest.forget(&topic_partition());
         let text = shown.render();
         assert_eq!(
             value(&text, "ferrule_transform_state_keys", &ours),

@@ -73,14 +73,14 @@ fn a_row_comes_back_as_it_was_with_the_same_schema() {
     let (schema, values) = every_kind();
     let row = Struct::new(Arc::clone(&schema), values);
     let mut input = record(5, Datum::row(row));
-    input.key = Datum::schemaless("key".into());
-    input.headers = vec![Header {
+    input.record.key = Datum::schemaless("key".into());
+    input.record.headers = vec![Header {
         name: "h".into(),
         value: Datum::schemaless(Value::Int(1)),
     }];
     let outcomes = apply(&mut guest(&[]), std::slice::from_ref(&input));
     let output = replacement(&outcomes[0]);
-    assert_eq!(*output, input);
+    assert_eq!(*output, input.record);
     assert!(Arc::ptr_eq(output.value.schema.as_ref().unwrap(), &schema));
     let row = output.value.value.as_struct().unwrap();
     assert!(Arc::ptr_eq(row.schema(), &schema));
@@ -99,9 +99,9 @@ fn a_row_that_takes_all_of_its_record_is_as_it_was() {
     let outcomes = apply(&mut guest(&[]), &inputs);
     for (input, outcome) in inputs.iter().zip(&outcomes) {
         let output = replacement(outcome);
-        assert_eq!(output, input);
+        assert_eq!(*output, input.record);
         let row = output.value.value.as_struct().unwrap();
-        let before = input.value.value.as_struct().unwrap();
+        let before = input.record.value.value.as_struct().unwrap();
         assert!(Arc::ptr_eq(row.schema(), before.schema()));
     }
 }
@@ -146,7 +146,7 @@ fn schemaless_rows_stay_schemaless() {
     let input = record(0, schemaless(&["cmd", "nested", "none"], values));
     let outcomes = apply(&mut guest(&[]), std::slice::from_ref(&input));
     let output = replacement(&outcomes[0]);
-    assert_eq!(output.value, input.value);
+    assert_eq!(output.value, input.record.value);
     assert!(output.value.schema.is_none());
 }
 
@@ -164,7 +164,7 @@ fn batches_of_mixed_shapes_are_told_apart() {
         .collect();
     let outcomes = apply(&mut guest(&[]), &records);
     for (input, outcome) in records.iter().zip(&outcomes) {
-        assert_eq!(replacement(outcome), input);
+        assert_eq!(*replacement(outcome), input.record);
     }
 }
 
@@ -193,7 +193,7 @@ fn a_record_can_go_elsewhere_but_comes_from_where_it_came() {
     let outcomes = apply(&mut guest(&[]), &input);
     let output = replacement(&outcomes[0]);
     assert_eq!(&*output.topic, "elsewhere");
-    assert_eq!((&output.source, output.offset), (&input[0].source, 0));
+    assert_eq!(output.partition, input[0].record.partition);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn verdicts_are_what_the_plugin_says() {
 #[test]
 fn a_record_that_has_no_form_in_the_contract_fails_alone() {
     let mut records = commands(&["keep", "keep", "keep"]);
-    records[1].value = Datum::schemaless(Value::Array(vec![Value::Float(f64::NAN)]));
+    records[1].record.value = Datum::schemaless(Value::Array(vec![Value::Float(f64::NAN)]));
     let outcomes = apply(&mut guest(&[]), &records);
     assert!(matches!(
         outcomes[..],

@@ -1,11 +1,11 @@
 //! The state of a plugin follows the batches: what fails leaves nothing, what is reset is void.
 
 use connect_api::{
-    Outcome, SinkRecord, StateChanges, StateEntry, StoredState, Tick, TopicPartition,
-    Transformation, Value,
+    Offset, Outcome, SinkRecord, StateChanges, StateEntry, StoredState, Tick, Timestamp,
+    TopicPartition, Transformation, Value,
 };
 
-use crate::{apply, apply_to, commands, guest, replacement, source};
+use crate::{apply, apply_to, commands, guest, replacement, topic_partition};
 
 /// Counts once at the offset, and tells what the counter came to.
 fn count(guest: &mut Box<dyn Transformation>, offset: i64) -> i64 {
@@ -16,7 +16,7 @@ fn count(guest: &mut Box<dyn Transformation>, offset: i64) -> i64 {
 fn at(offset: i64, texts: &[&str]) -> Vec<SinkRecord> {
     let mut records = commands(texts);
     for record in &mut records {
-        record.offset += offset;
+        record.origin.offset.0 += offset;
     }
     records
 }
@@ -45,7 +45,9 @@ fn a_batch_that_fails_the_task_leaves_nothing() {
     let mut guest = guest(&[("call.timeout.ms", "20")]);
     let mut batch = vec!["loop"; 100];
     batch[0] = "count";
-    guest.apply(&source(), &mut commands(&batch)).unwrap_err();
+    guest
+        .apply(&topic_partition(), &mut commands(&batch))
+        .unwrap_err();
     assert_eq!(count(&mut guest, 0), 1);
 }
 
@@ -64,22 +66,26 @@ fn a_restored_partition_goes_on_where_its_state_was_kept() {
     let mut kept = StoredState::default();
     for offset in 0..3 {
         assert_eq!(count(&mut guest, offset), offset + 1);
-        let changes = guest.state_changes(&source()).unwrap();
-        assert_eq!(changes.clock, Some(1_000));
-        assert_eq!(guest.state_changes(&source()), None, "they are given once");
+        let changes = guest.state_changes(&topic_partition()).unwrap();
+        assert_eq!(changes.clock, Some(Timestamp(1_000)));
+        assert_eq!(
+            guest.state_changes(&topic_partition()),
+            None,
+            "they are given once"
+        );
         // The last one does not become durable.
         if offset < 2 {
             keep(&mut kept, changes);
-            guest.durable(&source(), offset + 1);
+            guest.durable(&topic_partition(), Offset(offset + 1));
         }
     }
-    guest.reset(&source());
+    guest.reset(&topic_partition());
     assert_eq!(count(&mut guest, 2), 3);
-    guest.forget(&source());
-    guest.restore(&source(), kept.clone());
+    guest.forget(&topic_partition());
+    guest.restore(&topic_partition(), kept.clone());
     assert_eq!(count(&mut guest, 2), 3);
     let mut elsewhere = crate::guest(&[]);
-    elsewhere.restore(&source(), kept);
+    elsewhere.restore(&topic_partition(), kept);
     assert_eq!(count(&mut elsewhere, 2), 3);
 }
 
@@ -92,7 +98,7 @@ fn a_state_beyond_its_limit_is_kept_and_takes_no_more() {
     };
     let entries = vec![("a".into(), entry(200)), ("b".into(), entry(200))];
     guest.restore(
-        &source(),
+        &topic_partition(),
         StoredState {
             entries,
             ..StoredState::default()
@@ -117,13 +123,13 @@ fn partitions_do_not_see_each_other() {
 fn a_tick_has_the_partition_and_its_time() {
     let mut guest = guest(&[("tick.emit", "true")]);
     let mut records = commands(&["keep", "keep"]);
-    records[0].timestamp = Some(9_000);
+    records[0].record.timestamp = Some(Timestamp(9_000));
     apply(&mut guest, &records);
     let emitted = guest
         .tick(
-            &source(),
+            &topic_partition(),
             Tick {
-                next_offset: 2,
+                next_offset: Offset(2),
                 wall: None,
             },
         )
@@ -135,22 +141,22 @@ fn a_tick_has_the_partition_and_its_time() {
     assert_eq!(row.get("topic"), Some(&Value::from("topic")));
     assert_eq!(row.get("partition"), Some(&Value::Int(3)));
     assert_eq!(row.get("now"), Some(&Value::Int(9_000)));
-    assert_eq!((record.offset, record.timestamp), (1, Some(9_000)));
-    assert_eq!(record.source, source());
+    assert_eq!(record.timestamp, Some(Timestamp(9_000)));
+    assert_eq!(record.partition, Some(topic_partition().partition));
 }
 
 #[test]
 fn without_a_time_there_is_no_tick() {
     let mut guest = guest(&[("tick.emit", "true")]);
     let mut records = commands(&["keep"]);
-    records[0].timestamp = None;
+    records[0].record.timestamp = None;
     apply(&mut guest, &records);
     assert!(
         guest
             .tick(
-                &source(),
+                &topic_partition(),
                 Tick {
-                    next_offset: 1,
+                    next_offset: Offset(1),
                     wall: None
                 }
             )

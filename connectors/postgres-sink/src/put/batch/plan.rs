@@ -59,13 +59,13 @@ impl Plan {
         catalog: &Catalog,
         record: &SinkRecord,
     ) -> Result<Self> {
-        let name = config.tables.table(&record.topic)?;
+        let name = config.tables.table(&record.record.topic)?;
         // First what is wrong with the record alone: its table may not be there for that reason.
         let keys = keys(config, record)?;
         let table = catalog
             .get(&name)
             .ok_or_else(|| Error::fatal(format!("table {name} was not read")))?;
-        let row = record.value.value.as_struct();
+        let row = record.record.value.value.as_struct();
         let mut cells = Vec::new();
         for (field, source) in &keys {
             let column = column(table, field)?.ok_or_else(|| {
@@ -118,6 +118,7 @@ impl Plan {
             _schemas: (
                 row.map(|row| Arc::clone(row.schema())),
                 record
+                    .record
                     .key
                     .value
                     .as_struct()
@@ -128,7 +129,10 @@ impl Plan {
 
     /// Appends the record as a row, and the bytes of its key to `key`.
     pub fn encode(&self, record: &SinkRecord, out: &mut Vec<u8>, key: &mut Vec<u8>) -> Result<()> {
-        let (row, key_row) = (record.value.value.as_struct(), record.key.value.as_struct());
+        let (row, key_row) = (
+            record.record.value.value.as_struct(),
+            record.record.key.value.as_struct(),
+        );
         let rules = self.rules;
         // Postgres has at most 1600 columns.
         out.extend_from_slice(&(self.cells.len() as i16).to_be_bytes());
@@ -138,15 +142,17 @@ impl Plan {
                 Source::Field(at) => cell.encode(field(row, *at), rules, out),
                 Source::Absent => cell.encode(ValueRef::Null, rules, out),
                 Source::KeyField(at) => cell.encode(field(key_row, *at), rules, out),
-                Source::Key => cell.encode(ValueRef::Value(&record.key.value), rules, out),
+                Source::Key => cell.encode(ValueRef::Value(&record.record.key.value), rules, out),
                 Source::Header(name) => {
                     cell.encode(ValueRef::Value(header(record, name)), rules, out)
                 }
-                Source::Topic => cell.encode(ValueRef::String(&record.topic), rules, out),
-                Source::Partition => {
-                    cell.encode(ValueRef::Int(record.source.partition.into()), rules, out)
-                }
-                Source::Offset => cell.encode(ValueRef::Int(record.offset), rules, out),
+                Source::Topic => cell.encode(ValueRef::String(&record.record.topic), rules, out),
+                Source::Partition => cell.encode(
+                    ValueRef::Int(record.origin.topic_partition.partition.into()),
+                    rules,
+                    out,
+                ),
+                Source::Offset => cell.encode(ValueRef::Int(record.origin.offset.0), rules, out),
             };
             if let Err(Misfit(why)) = fit {
                 let Column { name, shown, .. } = &self.table.columns[cell.column];
@@ -217,7 +223,7 @@ fn fields(
     for (at, field) in row.schema().fields().unwrap_or_default().iter().enumerate() {
         let column = column(table, &field.name)?;
         let in_key = column.is_some_and(|column| cells[..keys].iter().any(|c| c.column == column));
-        let wanted = config.fields.allow(&record.topic, &field.name);
+        let wanted = config.fields.allow(&record.record.topic, &field.name);
         if in_key || !wanted {
             known += usize::from(in_key);
             continue;
@@ -250,7 +256,7 @@ fn fields(
     let text = format!(
         "table {name} is missing fields ({fields}) and {why}; unknown.fields=ignore leaves them out"
     );
-    Err(match record.value.schema {
+    Err(match record.record.value.schema {
         Some(_) => Error::config(text),
         None => Error::data(text),
     })
@@ -277,7 +283,7 @@ fn newer(
         let text = format!(
             "the record has no field for column {column} of upsert.condition besides its key"
         );
-        return Err(match record.value.schema {
+        return Err(match record.record.value.schema {
             Some(_) => Error::config(text),
             None => Error::data(text),
         });

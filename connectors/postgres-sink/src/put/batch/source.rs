@@ -29,11 +29,11 @@ impl Source {
     pub fn schema(&self, record: &SinkRecord) -> Option<Arc<Schema>> {
         match self {
             Self::Absent => None,
-            Self::Field(at) => field(&record.value.value, *at),
-            Self::KeyField(at) => field(&record.key.value, *at),
-            Self::Key => record.key.schema.clone(),
+            Self::Field(at) => field(&record.record.value.value, *at),
+            Self::KeyField(at) => field(&record.record.key.value, *at),
+            Self::Key => record.record.key.schema.clone(),
             Self::Header(name) => {
-                let mut headers = record.headers.iter().rev();
+                let mut headers = record.record.headers.iter().rev();
                 let header = headers.find(|header| header.name == *name)?;
                 header.value.schema.clone()
             }
@@ -90,13 +90,13 @@ pub(crate) fn wanted(config: &PostgresSinkConfig, record: &SinkRecord) -> Result
         })
         .collect();
     let keys = wanted.len();
-    let row = record.value.value.as_struct();
+    let row = record.record.value.value.as_struct();
     let fields = row
         .and_then(|row| row.schema().fields())
         .unwrap_or_default();
     for field in fields {
         let name = field.name.as_str();
-        let is_chosen = config.fields.allow(&record.topic, name);
+        let is_chosen = config.fields.allow(&record.record.topic, name);
         if is_chosen && !wanted[..keys].iter().any(|key| key.name == name) {
             wanted.push(Wanted {
                 name: name.to_owned(),
@@ -111,6 +111,7 @@ pub(crate) fn wanted(config: &PostgresSinkConfig, record: &SinkRecord) -> Result
 pub(super) fn header<'a>(record: &'a SinkRecord, name: &str) -> &'a Value {
     const NULL: &Value = &Value::Null;
     let last = record
+        .record
         .headers
         .iter()
         .rev()
@@ -127,7 +128,7 @@ pub(super) fn keys(
     let missing = |field: &str, part: &str| {
         let text = format!("the record's {part} has no field {field} of pk.fields");
         // A schema is the same for all records; a schemaless record speaks for itself.
-        match record.value.schema.is_some() {
+        match record.record.value.schema.is_some() {
             true => Error::config(text),
             false => Error::data(text),
         }
@@ -166,11 +167,11 @@ pub(super) fn keys(
                 .map(|name| (name.clone(), Source::Header(name.clone())));
             Ok(sources.collect())
         }
-        PkMode::RecordValue => match record.value.value.as_struct() {
+        PkMode::RecordValue => match record.record.value.value.as_struct() {
             Some(row) => of_struct(row, "value", Source::Field),
             None => Err(Error::data("a record without a value has no key in it")),
         },
-        PkMode::RecordKey => match (&record.key.value, names.as_slice()) {
+        PkMode::RecordKey => match (&record.record.key.value, names.as_slice()) {
             (Value::Struct(row), _) => of_struct(row, "key", Source::KeyField),
             (Value::Null, _) => Err(Error::data("pk.mode=record_key takes a record with a key")),
             (_, [name]) => Ok(vec![(name.clone(), Source::Key)]),

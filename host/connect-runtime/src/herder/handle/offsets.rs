@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connect_api::{ErrorKind, OffsetChange, Properties};
+use connect_api::{ErrorKind, Offset, OffsetChange, Properties, TopicPartition};
 use tokio::time::Instant;
 
 use super::{Answer, HerderHandle, REQUEST_LIMIT, topics};
@@ -18,7 +18,7 @@ impl HerderHandle {
     ///
     /// # Errors
     /// [`HerderError::NotFound`], or when Kafka does not answer.
-    pub async fn offsets(&self, name: &str) -> Answer<Vec<(String, i32, i64)>> {
+    pub async fn offsets(&self, name: &str) -> Answer<Vec<(TopicPartition, Offset)>> {
         let stored = self.connector(name).await?.config;
         let config = self.shared.config.providers().resolve(&stored)?;
         let group = self.group(name, &config);

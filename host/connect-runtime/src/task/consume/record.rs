@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use connect_api::{RawHeader, RawRecord, TimestampType};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
+use connect_api::{Offset, RawHeader, RawRecord, Timestamp, TimestampType};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 
 /// Bytes of a buffer; what is larger has one of its own.
 const BUFFER: usize = 256 * 1024;
@@ -34,7 +34,7 @@ impl Arena {
         });
         let (timestamp, timestamp_type) = timestamp(message);
         RawRecord {
-            offset: message.offset(),
+            offset: Offset(message.offset()),
             key: message.key().map(|key| self.keep(key)),
             value: message.payload().map(|value| self.keep(value)),
             headers: headers.unwrap_or_default(),
@@ -80,11 +80,12 @@ pub(super) fn size(record: &RawRecord) -> usize {
 }
 
 /// When it was made or appended, in milliseconds since 1970.
-pub(super) fn timestamp(message: &BorrowedMessage<'_>) -> (Option<i64>, TimestampType) {
+pub(super) fn timestamp(message: &BorrowedMessage<'_>) -> (Option<Timestamp>, TimestampType) {
+    use rdkafka::Timestamp as Kafka;
     match message.timestamp() {
-        Timestamp::NotAvailable => (None, TimestampType::None),
-        Timestamp::CreateTime(ms) => (Some(ms), TimestampType::CreateTime),
-        Timestamp::LogAppendTime(ms) => (Some(ms), TimestampType::LogAppendTime),
+        Kafka::NotAvailable => (None, TimestampType::None),
+        Kafka::CreateTime(ms) => (Some(Timestamp(ms)), TimestampType::CreateTime),
+        Kafka::LogAppendTime(ms) => (Some(Timestamp(ms)), TimestampType::LogAppendTime),
     }
 }
 

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{Error, OpenedPartition, Result, TopicPartition};
+use connect_api::{Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
-use rdkafka::{Offset, TopicPartitionList};
 
 use super::record::timestamp;
-use super::{ANSWER, Consumer, Owned, Reset};
+use super::{ANSWER, Consumer, KnownRecord, Owned, Reset};
 
 impl Consumer {
     /// Where to start partitions that the sink has no offset for: at what the group has committed
@@ -20,7 +20,7 @@ impl Consumer {
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Retriable`] when Kafka does not answer.
-    pub fn starts(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, i64)>> {
+    pub fn starts(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, Offset)>> {
         let committed = self
             .committed(partitions.iter(), ANSWER)
             .map_err(no_answer)?;
@@ -48,7 +48,7 @@ impl Consumer {
         &self,
         partitions: impl Iterator<Item = &'a TopicPartition>,
         wait: Duration,
-    ) -> std::result::Result<HashMap<TopicPartition, i64>, KafkaError> {
+    ) -> std::result::Result<HashMap<TopicPartition, Offset>, KafkaError> {
         let mut asked = TopicPartitionList::new();
         for partition in partitions {
             asked.add_partition(&partition.topic, partition.partition);
@@ -56,7 +56,10 @@ impl Consumer {
         let found = self.inner.committed_offsets(asked, wait)?;
         let found = found.elements();
         let known = found.iter().filter_map(|p| match p.offset() {
-            Offset::Offset(at) => Some((TopicPartition::new(p.topic(), p.partition()), at)),
+            rdkafka::Offset::Offset(at) => {
+                let partition = TopicPartition::new(p.topic(), p.partition());
+                Some((partition, Offset(at)))
+            }
             _ => None,
         });
         Ok(known.collect())
@@ -70,20 +73,26 @@ impl Consumer {
     pub fn check_stored(
         &self,
         opened: &[OpenedPartition],
-    ) -> Result<Vec<(TopicPartition, (i64, i64))>> {
+    ) -> Result<Vec<(TopicPartition, KnownRecord)>> {
         let mut known = Vec::new();
         for OpenedPartition {
-            source,
+            topic_partition,
             next_offset,
             last_timestamp,
             ..
         } in opened
         {
             let Some(stored) = *next_offset else { continue };
-            let (low, high) = self.watermarks(source)?;
+            let (low, high) = self.watermarks(topic_partition)?;
             if (low..=high).contains(&stored) {
                 let timestamp = last_timestamp.filter(|_| low < stored);
-                known.extend(timestamp.map(|timestamp| (source.clone(), (stored, timestamp))));
+                known.extend(timestamp.map(|timestamp| {
+                    let record = KnownRecord {
+                        next_offset: stored,
+                        timestamp,
+                    };
+                    (topic_partition.clone(), record)
+                }));
                 continue;
             }
             let why = if stored < low {
@@ -92,7 +101,7 @@ impl Consumer {
                 "the topic was deleted and created anew, or its end was lost"
             };
             return Err(Error::fatal(format!(
-                "the stored offset {stored} of {source} is outside its log ({low} to {high}): \
+                "the stored offset {stored} of {topic_partition} is outside its log ({low} to {high}): \
                  {why}; stop the connector and set or reset its offsets"
             )));
         }
@@ -101,31 +110,35 @@ impl Consumer {
 
     /// When the partitions are next read from there, they are read from one record in front of it,
     /// which must have this timestamp: else it is another topic's of the same name.
-    pub fn expect(&mut self, known: Vec<(TopicPartition, (i64, i64))>) {
+    pub fn expect(&mut self, known: Vec<(TopicPartition, KnownRecord)>) {
         self.expected.extend(known);
     }
 
     /// What the record in front of each of the starts has to be, where that is known.
-    pub(super) fn expecting(&mut self, starts: &[(TopicPartition, i64)]) -> Vec<Option<i64>> {
+    pub(super) fn expecting(
+        &mut self,
+        starts: &[(TopicPartition, Offset)],
+    ) -> Vec<Option<Timestamp>> {
         let Self {
             expected, owned, ..
         } = self;
         let before = starts.iter().map(|(partition, position)| {
             let unseen = owned
                 .iter()
-                .find(|o| *o.source == *partition && o.position == *position);
+                .find(|o| *o.topic_partition == *partition && o.position == *position);
             let unseen = unseen.and_then(|own| own.before);
             let known = expected.remove(partition);
-            let known = known.filter(|(at, _)| at == position);
-            known.map(|(_, timestamp)| timestamp).or(unseen)
+            let known = known.filter(|known| known.next_offset == *position);
+            known.map(|known| known.timestamp).or(unseen)
         });
         before.collect()
     }
 
-    fn watermarks(&self, partition: &TopicPartition) -> Result<(i64, i64)> {
+    fn watermarks(&self, partition: &TopicPartition) -> Result<(Offset, Offset)> {
         let TopicPartition { topic, partition } = partition;
         self.inner
             .fetch_watermarks(topic, *partition, ANSWER)
+            .map(|(low, high)| (Offset(low), Offset(high)))
             .map_err(no_answer)
     }
 }
@@ -137,17 +150,17 @@ fn no_answer(error: KafkaError) -> Error {
 /// Checks a record that is in front of what is to be handed out, if it is known.
 pub(super) fn verify(
     owned: &mut [Owned],
-    source: &Arc<TopicPartition>,
+    topic_partition: &Arc<TopicPartition>,
     message: &BorrowedMessage<'_>,
 ) -> Result<()> {
     let mut owned = owned.iter_mut();
-    let own = owned.find(|o| Arc::ptr_eq(&o.source, source));
-    let Some(own) = own.filter(|own| message.offset() + 1 == own.position) else {
+    let own = owned.find(|o| Arc::ptr_eq(&o.topic_partition, topic_partition));
+    let Some(own) = own.filter(|own| Offset(message.offset()).next() == own.position) else {
         return Ok(());
     };
     match own.before.take() {
         Some(known) if timestamp(message).0 != Some(known) => Err(Error::fatal(format!(
-            "the record at offset {} of {source} is not the one that was read there: the topic was \
+            "the record at offset {} of {topic_partition} is not the one that was read there: the topic was \
              deleted and created anew, or its end was lost; stop the connector and set or reset \
              its offsets",
             message.offset()

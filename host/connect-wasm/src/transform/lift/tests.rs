@@ -275,20 +275,17 @@ fn input_schema() -> Arc<Schema> {
     Arc::new(Schema::new(Kind::Struct(fields.collect())))
 }
 
-fn input() -> SinkRecord {
+fn input() -> Record {
     let schema = input_schema();
     let list = Value::Array(vec![Value::Int(1), Value::Int(2)]);
     let values = vec![list, Value::Null, Value::Null, Value::Null];
-    let source = Arc::new(TopicPartition::new("topic", 0));
-    SinkRecord {
-        topic: Arc::clone(&source.topic),
-        source,
-        offset: 7,
+    Record {
+        topic: "topic".into(),
+        partition: Some(0),
         key: Datum::new(Arc::new(Schema::new(Kind::Int32)), Value::Int(1)),
         value: Datum::row(Struct::new(schema, values)),
         headers: Vec::new(),
-        timestamp: Some(1),
-        timestamp_type: TimestampType::CreateTime,
+        timestamp: Some(Timestamp(1)),
     }
 }
 
@@ -325,18 +322,18 @@ fn check(datum: &Datum) {
     let _ = json::write(&datum.value, &mut text);
 }
 
-fn check_record(record: &SinkRecord) {
+fn check_record(record: &Record) {
     check(&record.key);
     check(&record.value);
     record
         .headers
         .iter()
         .for_each(|header| check(&header.value));
-    assert!(record.timestamp.is_some_and(|at| at >= 0));
+    assert!(record.timestamp.is_some_and(|at| at >= Timestamp(0)));
     assert!(checked_topic(&record.topic).is_ok());
 }
 
-fn shape_of(record: &SinkRecord) -> InputShape {
+fn shape_of(record: &Record) -> InputShape {
     let reads = Reads {
         key: true,
         value: true,
@@ -351,7 +348,7 @@ fn shape_of(record: &SinkRecord) -> InputShape {
 }
 
 /// What the host makes of a reply whose records take the place of this one, so many at a time.
-fn lifted(reply: &Reply, record: &SinkRecord, counts: &[u32]) -> Vec<(SinkRecord, Outcome)> {
+fn lifted(reply: &Reply, record: &Record, counts: &[u32]) -> Vec<(Record, Outcome)> {
     let inputs = [shape_of(record)];
     let secrets = Secrets::new(["a".to_owned()]);
     let mut kept = Shapes::default();
@@ -382,16 +379,16 @@ proptest! {
         reply.outcomes = counts.iter().map(|count| WitOutcome::Replace(*count)).collect();
         // However little it may be, it is weighed.
         let inputs = vec![input.clone(); counts.len()];
-        gives_more_than(0, &inputs, &[shape_of(&input)], &reply);
+        gives_more_than(0, inputs.iter(), &[shape_of(&input)], &reply);
         for (record, outcome) in lifted(&reply, &input, &counts) {
             match outcome {
                 Outcome::Change => {
                     check_record(&record);
-                    prop_assert_eq!((&record.source, record.offset), (&input.source, 7));
+                    prop_assert_eq!(record.partition, input.partition);
                 }
                 Outcome::Replace(records) => for record in records {
                     check_record(&record);
-                    prop_assert_eq!((&record.source, record.offset), (&input.source, 7));
+                    prop_assert_eq!(record.partition, input.partition);
                 },
                 Outcome::Fail(error) => {
                     let told = error.chain();
@@ -412,8 +409,8 @@ proptest! {
         let reply = replied(shapes, &[made]);
         let says = (&"plugin" as _, &secrets);
         let mut lift = Lift::new(says, &[], &mut kept, &reply.pool, &[]);
-        let source = Arc::new(TopicPartition::new("topic", 0));
-        if let Ok(record) = lift.emitted((&source, 7), 1, &reply.records[0]) {
+        let partition = TopicPartition::new("topic", 0);
+        if let Ok(record) = lift.emitted(&partition, Timestamp(1), &reply.records[0]) {
             check(&record.key);
             check(&record.value);
         }
@@ -458,8 +455,8 @@ proptest! {
         let inputs = vec![input(); count];
         let bytes: u64 = texts.iter().map(|text| text.len() as u64).sum();
         let twice = (times - 1) * bytes;
-        prop_assert!(!gives_more_than(twice, &inputs, &[], &reply));
-        prop_assert!(twice == 0 || gives_more_than(twice - 1, &inputs, &[], &reply));
+        prop_assert!(!gives_more_than(twice, inputs.iter(), &[], &reply));
+        prop_assert!(twice == 0 || gives_more_than(twice - 1, inputs.iter(), &[], &reply));
         let Reply { records, pool, .. } = reply;
         let emission = Emission { records, pool };
         prop_assert!(!emits_more_than(twice, &emission));

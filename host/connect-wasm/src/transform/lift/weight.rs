@@ -1,7 +1,7 @@
 //! How much a reply comes to where it gives something twice, or takes something of its records again:
 //! some bytes of it can so become many, and they count as output (Invariant 8).
 
-use connect_api::{Datum, SinkRecord, Struct, Value, ValueRef};
+use connect_api::{Datum, Record, Struct, Value, ValueRef};
 
 use super::edited::place;
 use crate::bindings::ferrule::transform::data::{
@@ -10,9 +10,9 @@ use crate::bindings::ferrule::transform::data::{
 use crate::transform::lower::InputShape;
 
 /// Whether that of a reply is more than so many bytes.
-pub(in crate::transform) fn gives_more_than(
+pub(in crate::transform) fn gives_more_than<'a>(
     most: u64,
-    records: &[SinkRecord],
+    records: impl Iterator<Item = &'a Record>,
     inputs: &[InputShape],
     reply: &Reply,
 ) -> bool {
@@ -63,9 +63,14 @@ impl Weighing<'_> {
 
     /// What is left when the bytes that the reply takes of its records, beyond what each has once,
     /// are taken off; none: not enough.
-    fn again(&self, mut left: u64, records: &[SinkRecord], reply: &Reply) -> Option<u64> {
+    fn again<'a>(
+        &self,
+        mut left: u64,
+        records: impl Iterator<Item = &'a Record>,
+        reply: &Reply,
+    ) -> Option<u64> {
         let mut made = reply.records.iter();
-        for (record, outcome) in records.iter().zip(&reply.outcomes) {
+        for (record, outcome) in records.zip(&reply.outcomes) {
             let Outcome::Replace(count) = *outcome else {
                 continue;
             };
@@ -77,7 +82,7 @@ impl Weighing<'_> {
     }
 
     /// If it is the only record that takes the record's place, what stays where it is costs nothing.
-    fn taken(&self, left: u64, record: &SinkRecord, made: &OutRecord, once: bool) -> Option<u64> {
+    fn taken(&self, left: u64, record: &Record, made: &OutRecord, once: bool) -> Option<u64> {
         let part = |left: u64, own: &Datum, made: &Option<OutPayload>| match made {
             None if once => Some(left),
             None => left.checked_sub(weight(ValueRef::Value(&own.value))),
