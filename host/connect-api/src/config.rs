@@ -1,14 +1,19 @@
 //! Configuration: every option is declared once, and the parser, `/validate` and the documentation
 //! come from that declaration.
 
+mod choice;
 mod key;
+mod tolerance;
 mod value;
 
+use std::any::TypeId;
 use std::collections::BTreeMap;
 
 use crate::{Error, Result};
 
+pub use choice::{Choice, ChoiceWords, WordCase};
 pub use key::{ConfigKey, ConfigType, Importance, Validator, Width};
+pub use tolerance::Tolerance;
 use value::Parsed;
 pub use value::Secret;
 
@@ -54,10 +59,7 @@ impl ConfigDef {
             ConfigValue {
                 name: key.name.to_string(),
                 value: parsed.map(|p| p.text()),
-                recommended_values: match &key.validator {
-                    Validator::OneOf(options) => options.iter().map(|o| o.to_string()).collect(),
-                    _ => Vec::new(),
-                },
+                recommended_values: key.validator.recommended_values(),
                 errors,
                 visible: true,
             }
@@ -70,18 +72,30 @@ impl ConfigDef {
     /// # Errors
     /// [`crate::ErrorKind::Config`] with everything that [`ConfigDef::validate`] finds.
     pub fn parse(&self, properties: &Properties) -> Result<Config> {
+        let (config, errors) = self.check(properties);
+        if errors.is_empty() {
+            Ok(config)
+        } else {
+            Err(Error::config(errors.join("; ")))
+        }
+    }
+
+    /// The configuration as far as it is valid: an option whose value is wrong, or that is missing,
+    /// has no value, so only the getters named `optional_…` and [`Config::list`] may read it. It is
+    /// for the rules between options, which are checked even when some option is wrong by itself.
+    pub fn parse_valid(&self, properties: &Properties) -> Config {
+        self.check(properties).0
+    }
+
+    fn check(&self, properties: &Properties) -> (Config, Vec<String>) {
         let mut values = BTreeMap::new();
         let mut errors = Vec::new();
         for key in &self.keys {
             let (parsed, wrong) = key.check(properties.get(key.name.as_ref()).map(String::as_str));
+            values.insert(key.name.to_string(), parsed.filter(|_| wrong.is_empty()));
             errors.extend(wrong);
-            values.insert(key.name.to_string(), parsed);
         }
-        if errors.is_empty() {
-            Ok(Config { values })
-        } else {
-            Err(Error::config(errors.join("; ")))
-        }
+        (Config { values }, errors)
     }
 }
 
@@ -116,6 +130,27 @@ impl Config {
         }
     }
 
+    /// The value of an option that was declared by [`ConfigKey::choice`].
+    pub fn choice<C: Choice>(&self, name: &str) -> C {
+        self.optional_choice(name)
+            .unwrap_or_else(|| panic!("option {name} may have no value"))
+    }
+
+    /// The same where the value may be wrong: see [`ConfigDef::parse_valid`].
+    pub fn optional_choice<C: Choice>(&self, name: &str) -> Option<C> {
+        let value = match self.get(name)? {
+            Parsed::Choice(text, of) if *of == TypeId::of::<C>() => C::of_word(text),
+            _ => None,
+        };
+        // Only words of the type are parsed: without a value, the option has another type.
+        assert!(
+            value.is_some(),
+            "option {name} is no {}",
+            std::any::type_name::<C>()
+        );
+        value
+    }
+
     /// The value of an INT, SHORT or LONG option that always has one.
     pub fn integer(&self, name: &str) -> i64 {
         self.optional_integer(name)
@@ -138,10 +173,16 @@ impl Config {
         }
     }
 
-    /// The value of a BOOLEAN option.
+    /// The value of a BOOLEAN option that always has one.
     pub fn flag(&self, name: &str) -> bool {
-        match self.get(name) {
-            Some(Parsed::Boolean(flag)) => *flag,
+        self.optional_flag(name)
+            .unwrap_or_else(|| panic!("option {name} may have no value"))
+    }
+
+    /// The value of a BOOLEAN option.
+    pub fn optional_flag(&self, name: &str) -> Option<bool> {
+        match self.get(name)? {
+            Parsed::Boolean(flag) => Some(*flag),
             other => panic!("option {name} is no boolean but {other:?}"),
         }
     }
@@ -176,97 +217,4 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn def() -> ConfigDef {
-        ConfigDef::new(vec![
-            ConfigKey::required("name", ConfigType::String, ""),
-            ConfigKey::new("tasks.max", ConfigType::Int, "1", "").validator(Validator::AtLeast(1)),
-            ConfigKey::new("tolerance", ConfigType::String, "none", "")
-                .validator(Validator::OneOf(vec!["none".into(), "all".into()])),
-            ConfigKey::new("on", ConfigType::Boolean, "false", ""),
-            ConfigKey::new("topics", ConfigType::List, "", ""),
-            ConfigKey::nullable("password", ConfigType::Password, ""),
-        ])
-    }
-
-    fn errors(pairs: &[(&str, &str)]) -> Vec<String> {
-        let properties = pairs
-            .iter()
-            .map(|(k, v)| ((*k).into(), (*v).into()))
-            .collect();
-        def()
-            .validate(&properties)
-            .into_iter()
-            .flat_map(|v| v.errors)
-            .collect()
-    }
-
-    #[test]
-    fn errors_are_kafka_connects() {
-        for (pairs, expect) in [
-            (
-                &[] as &[_],
-                &["Missing required configuration \"name\" which has no default value."] as &[_],
-            ),
-            (
-                &[("name", "x"), ("tasks.max", "invalid number")],
-                &[
-                    "Invalid value invalid number for configuration tasks.max: Not a number of type INT",
-                    "Invalid value null for configuration tasks.max: Value must be non-null",
-                ],
-            ),
-            (
-                &[("name", "x"), ("tasks.max", "0")],
-                &["Invalid value 0 for configuration tasks.max: Value must be at least 1"],
-            ),
-            (
-                &[("name", "x"), ("tolerance", "some")],
-                &[
-                    "Invalid value some for configuration tolerance: String must be one of: none, all",
-                ],
-            ),
-            (
-                &[("name", "x"), ("on", "yes")],
-                &[
-                    "Invalid value yes for configuration on: Expected value to be either true or false",
-                ],
-            ),
-        ] {
-            assert_eq!(errors(pairs), expect);
-        }
-    }
-
-    #[test]
-    fn parse_applies_defaults_once() {
-        let given = [
-            ("name", " x "),
-            ("topics", "a, b"),
-            ("on", "TRUE"),
-            ("password", "p"),
-        ];
-        let given = given
-            .iter()
-            .map(|(k, v)| ((*k).into(), (*v).into()))
-            .collect();
-        let config = def().parse(&given).unwrap();
-        assert_eq!(config.text("name"), "x");
-        assert_eq!(config.integer("tasks.max"), 1);
-        assert_eq!(config.list("topics"), ["a", "b"]);
-        assert!(config.flag("on"));
-        assert_eq!(config.secret("password").unwrap().expose(), "p");
-    }
-
-    #[test]
-    fn a_password_is_never_shown() {
-        let given = [
-            ("name".to_owned(), "x".to_owned()),
-            ("password".into(), "canary".into()),
-        ];
-        let given = Properties::from(given);
-        let config = def().parse(&given).unwrap();
-        let shown = format!("{config:?} {:?}", def().validate(&given));
-        assert!(!shown.contains("canary"), "{shown}");
-    }
-}
+mod tests;

@@ -18,8 +18,8 @@ pub mod values;
 
 pub use compact_str::CompactString as Str;
 pub use config::{
-    Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Importance, Properties, Secret,
-    Validator, Width,
+    Choice, ChoiceWords, Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Importance,
+    Properties, Secret, Tolerance, Validator, Width, WordCase,
 };
 pub use converter::{Converter, RecordPart};
 pub use data::{Datum, Struct, Value, ValueRef};

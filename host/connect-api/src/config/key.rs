@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::value::Parsed;
+use super::{Choice, ChoiceWords, WordCase};
 
 /// The type of an option, in Kafka Connect's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,8 @@ pub enum Validator {
     OneOf(Vec<Cow<'static, str>>),
     /// One of these texts, in any case.
     OneOfIgnoreCase(Vec<Cow<'static, str>>),
+    /// One of the words of a [`Choice`]; [`ConfigKey::choice`] sets it.
+    Choice(ChoiceWords),
     /// A number not below this one.
     AtLeast(i64),
     /// A number not outside these.
@@ -182,6 +185,16 @@ impl ConfigKey {
         Self::with_default(name, kind, Some(None), doc)
     }
 
+    /// An option that is one of a few words: its type is STRING, its values are those of `C`.
+    pub fn choice<C: Choice>(
+        name: impl Into<Cow<'static, str>>,
+        default: C,
+        doc: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(name, ConfigType::String, default.word(), doc)
+            .validator(Validator::Choice(ChoiceWords::new::<C>()))
+    }
+
     /// The same option with a validator.
     #[must_use]
     pub fn validator(mut self, validator: Validator) -> Self {
@@ -225,6 +238,10 @@ impl ConfigKey {
         };
         let mut errors = Vec::new();
         let parsed = given.and_then(|text| match Parsed::new(self.kind, text) {
+            Ok(Parsed::Text(text)) => Some(match &self.validator {
+                Validator::Choice(words) => Parsed::Choice(text, words.of),
+                _ => Parsed::Text(text),
+            }),
             Ok(parsed) => Some(parsed),
             Err(why) => {
                 errors.push(self.invalid(text, &why));
@@ -281,7 +298,28 @@ fn without_credentials(value: &str) -> String {
     shown
 }
 
+/// Kafka's text for a word that is none of these.
+fn not_one_of<S: AsRef<str>>(case: WordCase, words: &[S]) -> String {
+    let case = match case {
+        WordCase::Exact => "",
+        WordCase::Any => " (case insensitive)",
+    };
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    format!("String must be one of{case}: {}", words.join(", "))
+}
+
 impl Validator {
+    /// The values that forms offer: the words of an option whose words have one spelling.
+    pub(super) fn recommended_values(&self) -> Vec<String> {
+        match self {
+            Self::OneOf(options) => options.iter().map(ToString::to_string).collect(),
+            Self::Choice(choice) if choice.case() == WordCase::Exact => {
+                choice.words().into_iter().map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn check(&self, value: &Parsed) -> Result<(), String> {
         let number = match value {
             Parsed::Integer(number) => Some(*number as f64),
@@ -300,17 +338,17 @@ impl Validator {
             }
             Self::NonEmpty if value.text().is_empty() => Err("String must be non-empty".into()),
             Self::OneOf(options) if !options.contains(&Cow::Borrowed(&value.text())) => {
-                Err(format!("String must be one of: {}", options.join(", ")))
+                Err(not_one_of(WordCase::Exact, options))
             }
             Self::OneOfIgnoreCase(options)
                 if !options
                     .iter()
                     .any(|o| o.eq_ignore_ascii_case(&value.text())) =>
             {
-                Err(format!(
-                    "String must be one of (case insensitive): {}",
-                    options.join(", ")
-                ))
+                Err(not_one_of(WordCase::Any, options))
+            }
+            Self::Choice(choice) if !choice.contains(&value.text()) => {
+                Err(not_one_of(choice.case(), &choice.words()))
             }
             Self::Check(check) => check(&value.text()),
             _ => Ok(()),

@@ -1,5 +1,6 @@
 //! Values of options: what a text is by its type.
 
+use std::any::TypeId;
 use std::fmt;
 
 use super::ConfigType;
@@ -32,6 +33,8 @@ pub(super) enum Parsed {
     Integer(i64),
     Double(f64),
     Text(String),
+    /// A word as given, and the type of [`super::Choice`] that it belongs to.
+    Choice(String, TypeId),
     List(Vec<String>),
     Secret(Secret),
 }
@@ -74,7 +77,7 @@ impl Parsed {
             Self::Boolean(flag) => flag.to_string(),
             Self::Integer(number) => number.to_string(),
             Self::Double(number) => number.to_string(),
-            Self::Text(text) => text.clone(),
+            Self::Text(text) | Self::Choice(text, _) => text.clone(),
             Self::List(items) => items.join(","),
             Self::Secret(_) => "[hidden]".into(),
         }
