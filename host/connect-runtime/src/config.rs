@@ -15,6 +15,7 @@ use tracing::warn;
 use crate::config_provider::ConfigProviders;
 use crate::connector_config::closest;
 
+use definition::OverridePolicyName;
 pub use definition::config_def;
 pub use environment::properties as environment_properties;
 pub use properties::parse as parse_properties;
@@ -69,7 +70,7 @@ impl WorkerConfig {
         let listeners = config.list("listeners").iter().map(|l| address(l));
         let listeners = listeners.collect::<Result<Vec<_>>>()?;
         let advertised = advertised(&config, &listeners)?;
-        let policy = policy(&config)?;
+        let policy = policy(&config);
         Ok(Self {
             config,
             properties,
@@ -316,24 +317,15 @@ fn host_name() -> String {
     routed().unwrap_or_else(|| "127.0.0.1".into())
 }
 
-fn policy(config: &Config) -> Result<OverridePolicy> {
-    let given = config.text("connector.client.config.override.policy");
-    let class = given.rsplit('.').next().unwrap_or(given);
-    let name = class
-        .strip_suffix("ConnectorClientConfigOverridePolicy")
-        .unwrap_or(class);
-    match name {
-        "All" => Ok(OverridePolicy::All),
-        "None" => Ok(OverridePolicy::None),
-        "Principal" => Ok(OverridePolicy::Principal),
-        "Allowlist" => {
+fn policy(config: &Config) -> OverridePolicy {
+    match config.choice("connector.client.config.override.policy") {
+        OverridePolicyName::All => OverridePolicy::All,
+        OverridePolicyName::None => OverridePolicy::None,
+        OverridePolicyName::Principal => OverridePolicy::Principal,
+        OverridePolicyName::Allowlist => {
             let keys = config.list("connector.client.config.override.allowlist");
-            Ok(OverridePolicy::Allowlist(keys.iter().cloned().collect()))
+            OverridePolicy::Allowlist(keys.iter().cloned().collect())
         }
-        _ => Err(Error::config(format!(
-            "connector.client.config.override.policy: {given} is none of All, None, Principal, \
-             Allowlist"
-        ))),
     }
 }
 
@@ -442,5 +434,45 @@ pub(crate) mod tests {
             WorkerConfig::new(&minimal(&[])).unwrap().worker_id(),
             "127.0.0.1:8083"
         );
+    }
+
+    #[test]
+    fn the_override_policy_has_kafka_connects_names() {
+        let policy = |name: &str| {
+            let given = minimal(&[
+                ("connector.client.config.override.policy", name),
+                ("connector.client.config.override.allowlist", "a,b"),
+            ]);
+            WorkerConfig::new(&given).map(|config| config.override_policy().clone())
+        };
+        let listed = OverridePolicy::Allowlist(["a".to_owned(), "b".to_owned()].into());
+        for (name, expect) in [
+            ("All", OverridePolicy::All),
+            ("Principal", OverridePolicy::Principal),
+            (
+                "NoneConnectorClientConfigOverridePolicy",
+                OverridePolicy::None,
+            ),
+            (
+                "org.apache.kafka.connect.connector.policy.AllowlistConnectorClientConfigOverridePolicy",
+                listed,
+            ),
+        ] {
+            assert_eq!(policy(name).unwrap(), expect, "{name}");
+        }
+        for unknown in [
+            "all",
+            "",
+            "com.example.AllConnectorClientConfigOverridePolicy",
+        ] {
+            assert_eq!(
+                policy(unknown).unwrap_err().to_string(),
+                format!(
+                    "Invalid value {unknown} for configuration \
+                     connector.client.config.override.policy: String must be one of: All, None, \
+                     Principal, Allowlist"
+                )
+            );
+        }
     }
 }

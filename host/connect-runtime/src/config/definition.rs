@@ -1,6 +1,6 @@
 //! The worker's options, declared once.
 
-use connect_api::{ConfigDef, ConfigKey, ConfigType as T, Importance, Validator};
+use connect_api::{Choice, ConfigDef, ConfigKey, ConfigType as T, Importance, Validator, WordCase};
 use connect_wasm::WasmLimits;
 
 /// Prefixes whose keys belong to clients, converters, providers or topics.
@@ -68,6 +68,58 @@ pub const WITHOUT_EFFECT: &[&str] = &[
     "worker.sync.timeout.ms",
     "worker.unsync.backoff.ms",
 ];
+
+/// `connector.client.config.override.policy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverridePolicyName {
+    /// A connector may override any client setting.
+    All,
+    /// A connector may override none.
+    None,
+    /// A connector may override what says who the client is.
+    Principal,
+    /// A connector may override what `connector.client.config.override.allowlist` names.
+    Allowlist,
+}
+
+impl Choice for OverridePolicyName {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("All", Self::All),
+        ("None", Self::None),
+        ("Principal", Self::Principal),
+        ("Allowlist", Self::Allowlist),
+    ];
+    // Kafka Connect takes a policy's short name, its class name, and that with the package.
+    const ALIASES: &'static [(&'static str, Self)] = &[
+        ("AllConnectorClientConfigOverridePolicy", Self::All),
+        ("NoneConnectorClientConfigOverridePolicy", Self::None),
+        (
+            "PrincipalConnectorClientConfigOverridePolicy",
+            Self::Principal,
+        ),
+        (
+            "AllowlistConnectorClientConfigOverridePolicy",
+            Self::Allowlist,
+        ),
+        (
+            "org.apache.kafka.connect.connector.policy.AllConnectorClientConfigOverridePolicy",
+            Self::All,
+        ),
+        (
+            "org.apache.kafka.connect.connector.policy.NoneConnectorClientConfigOverridePolicy",
+            Self::None,
+        ),
+        (
+            "org.apache.kafka.connect.connector.policy.PrincipalConnectorClientConfigOverridePolicy",
+            Self::Principal,
+        ),
+        (
+            "org.apache.kafka.connect.connector.policy.AllowlistConnectorClientConfigOverridePolicy",
+            Self::Allowlist,
+        ),
+    ];
+    const CASE: WordCase = WordCase::Exact;
+}
 
 /// The options that the worker uses.
 pub fn config_def() -> ConfigDef {
@@ -204,10 +256,9 @@ fn plugins() -> Vec<ConfigKey> {
             "",
             "The providers that ${provider:path:key} in a config may name.",
         ),
-        ConfigKey::new(
+        ConfigKey::choice(
             "connector.client.config.override.policy",
-            T::String,
-            "All",
+            OverridePolicyName::All,
             "Which client settings a connector may override: All, None, Principal or Allowlist.",
         ),
         ConfigKey::new(

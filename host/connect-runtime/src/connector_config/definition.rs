@@ -2,11 +2,27 @@
 
 use std::sync::LazyLock;
 
-use connect_api::{ConfigDef, ConfigKey, ConfigType as T, Importance, Validator, Width};
+use connect_api::{
+    Choice, ConfigDef, ConfigKey, ConfigType as T, Importance, Tolerance, Validator, Width,
+    WordCase,
+};
 use regex::Regex;
 
 const COMMON: &str = "Common";
 const ERRORS: &str = "Error Handling";
+
+/// `config.action.reload`.
+#[derive(Clone, Copy, PartialEq)]
+enum ReloadAction {
+    None,
+    Restart,
+}
+
+impl Choice for ReloadAction {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("restart", Self::Restart)];
+    const CASE: WordCase = WordCase::Exact;
+}
 
 /// The options that the worker itself understands in the config of a sink.
 pub fn sink_config_def() -> &'static ConfigDef {
@@ -119,14 +135,12 @@ fn chain() -> Vec<ConfigKey> {
         .importance(Importance::Low)
         .group("Predicates")
         .display(Width::Long, "Predicates"),
-        ConfigKey::new(
+        ConfigKey::choice(
             "config.action.reload",
-            T::String,
-            "restart",
+            ReloadAction::Restart,
             "What to do when the values of config providers change. Not used: no provider of \
              this worker tells of changes.",
         )
-        .validator(Validator::OneOf(vec!["none".into(), "restart".into()]))
         .importance(Importance::Low)
         .group(COMMON)
         .display(Width::Medium, "Reload Action"),
@@ -165,17 +179,7 @@ fn errors() -> Vec<ConfigKey> {
             Width::Medium,
             "Maximum Delay Between Retries for Errors",
         ),
-        key(
-            ConfigKey::new(
-                "errors.tolerance",
-                T::String,
-                "none",
-                "What an errant record does: none fails the task, all passes the record over.",
-            )
-            .validator(Validator::OneOf(vec!["none".into(), "all".into()])),
-            Width::Short,
-            "Error Tolerance",
-        ),
+        key(Tolerance::config_key(), Width::Short, "Error Tolerance"),
         flag(
             "errors.log.enable",
             "Log Errors",

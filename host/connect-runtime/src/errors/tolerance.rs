@@ -2,20 +2,11 @@
 
 use std::sync::Arc;
 
-use connect_api::{DeadLetter, Error, Properties, Result};
+use connect_api::{DeadLetter, Error, Properties, Result, Tolerance};
 use tracing::error;
 
 use super::{DeadLetterQueue, Delivery, Errant};
 use crate::metrics::TaskMetrics;
-
-/// `errors.tolerance`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tolerance {
-    /// An errant record fails the task.
-    None,
-    /// An errant record is reported and passed over.
-    All,
-}
 
 /// The `errors.*` options of a connector.
 #[derive(Clone, Debug)]
@@ -44,10 +35,7 @@ impl ErrorConfig {
         let topic = config.text("errors.deadletterqueue.topic.name");
         let replication = config.integer("errors.deadletterqueue.topic.replication.factor");
         Ok(Self {
-            tolerance: match config.text("errors.tolerance") {
-                "all" => Tolerance::All,
-                _ => Tolerance::None,
-            },
+            tolerance: config.choice(Tolerance::KEY),
             log: config.flag("errors.log.enable"),
             log_messages: config.flag("errors.log.include.messages"),
             dead_letter_topic: (!topic.is_empty()).then(|| topic.to_owned()),
