@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Error, Importance, Properties,
+    Choice, Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Error, Importance, Properties,
     RecordPart, Result, Validator,
 };
 use connect_converters::{SerializerType, serializers};
@@ -21,6 +21,20 @@ const STATE_REPLICATION: &str = "state.topic.replication.factor";
 
 /// Of the options of JSON, only those that stand on their own.
 const SCHEMAS_ENABLE: &str = "schemas.enable";
+
+/// `delivery.guarantee`.
+#[derive(Clone, Copy, PartialEq)]
+enum Guarantee {
+    ExactlyOnce,
+    AtLeastOnce,
+}
+
+impl Choice for Guarantee {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("exactly_once", Self::ExactlyOnce),
+        ("at_least_once", Self::AtLeastOnce),
+    ];
+}
 
 pub(crate) fn config_def() -> ConfigDef {
     let mut keys = own();
@@ -80,17 +94,12 @@ fn own() -> Vec<ConfigKey> {
         )
         .validator(formats())
         .importance(Importance::High),
-        ConfigKey::new(
+        ConfigKey::choice(
             GUARANTEE,
-            ConfigType::String,
-            "exactly_once",
+            Guarantee::ExactlyOnce,
             "exactly_once: records and the offsets that they came from are one transaction. \
              at_least_once: no transactions; after a fault records may be written again.",
         )
-        .validator(Validator::OneOfIgnoreCase(vec![
-            "exactly_once".into(),
-            "at_least_once".into(),
-        ]))
         .importance(Importance::Medium),
         ConfigKey::nullable(
             STATE_TOPIC,
@@ -192,7 +201,7 @@ impl KafkaSinkConfig {
             topic: config.text(TOPIC).to_owned(),
             key: writer(config, KEY, RecordPart::Key)?,
             value: writer(config, VALUE, RecordPart::Value)?,
-            exactly_once: config.text(GUARANTEE).eq_ignore_ascii_case("exactly_once"),
+            exactly_once: config.choice::<Guarantee>(GUARANTEE) == Guarantee::ExactlyOnce,
         })
     }
 }
