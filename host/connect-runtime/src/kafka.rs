@@ -1,5 +1,6 @@
 //! Kafka clients: their settings, Java's names brought to librdkafka's, and the producer.
 
+mod jaas;
 mod producer;
 pub mod settings;
 
@@ -46,10 +47,11 @@ pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
         match key.as_str() {
             _ if IGNORED.contains(&key.as_str()) => {}
             "sasl.jaas.config" => {
-                let (user, password) = jaas_credentials(value)?;
+                let credentials = jaas::credentials(value)
+                    .map_err(|why| Error::config(format!("sasl.jaas.config: {why}")))?;
                 config
-                    .set("sasl.username", user)
-                    .set("sasl.password", password);
+                    .set("sasl.username", credentials.username)
+                    .set("sasl.password", credentials.password);
             }
             "sasl.mechanism" => {
                 config.set("sasl.mechanisms", value);
@@ -110,26 +112,6 @@ fn store(config: &mut ClientConfig, key: &str, value: &str) -> Result<()> {
     };
     config.set(name, value);
     Ok(())
-}
-
-/// `… required username="u" password="p";`
-fn jaas_credentials(jaas: &str) -> Result<(String, String)> {
-    let option = |name: &str| {
-        let at = jaas.find(&format!("{name}="))? + name.len() + 1;
-        let rest = &jaas[at..];
-        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
-        match quote {
-            Some(quote) => rest[1..].split(quote).next(),
-            None => rest.split([' ', ';']).next(),
-        }
-        .map(str::to_owned)
-    };
-    match (option("username"), option("password")) {
-        (Some(user), Some(password)) => Ok((user, password)),
-        _ => Err(Error::config(
-            "sasl.jaas.config: a username and a password are expected",
-        )),
-    }
 }
 
 fn assignors(classes: &str) -> Result<String> {
