@@ -1,5 +1,8 @@
 //! `connection.url`: the addresses that libpq and the JDBC driver take.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
@@ -116,23 +119,10 @@ pub(crate) fn at(options: &PgConnectOptions, (host, port): &(String, u16)) -> Pg
 
 /// Replaces `%41` by `A`.
 fn decoded(text: &str) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        let digits = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        let escaped = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
-        match (byte, escaped) {
-            (b'%', Some(escaped)) => {
-                bytes.push(escaped);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| "a percent-encoded part is not UTF-8".to_owned())
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded
+        .map(Cow::into_owned)
+        .map_err(|_| "a percent-encoded part is not UTF-8".to_owned())
 }
 
 impl Reading {

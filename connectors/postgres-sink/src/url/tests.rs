@@ -34,6 +34,14 @@ fn the_addresses_of_libpq_and_jdbc_are_read() {
             Some("d"),
         ),
         ("postgresql://db", "db", 5432, None, None),
+        // Neither is an escape, so both stay as they are.
+        (
+            "postgres://u%+1:p@db/50%",
+            "db",
+            5432,
+            Some("u%+1"),
+            Some("50%"),
+        ),
         (
             "postgresql:///d?host=db&port=6000",
             "db",
