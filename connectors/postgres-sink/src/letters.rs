@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use connect_api::{DeadLetter, Error, Result, TaskContext, Value};
 
+use crate::config::Rules;
 use crate::put::batch::{COPY_HEADER, COPY_TRAILER};
 use crate::put::catalog::Table;
-use crate::put::encode::{self, Rules};
+use crate::put::encode;
 
 /// The columns that are filled, with the types of a table that the sink creates.
 const COLUMNS: [(&str, &str); 14] = [

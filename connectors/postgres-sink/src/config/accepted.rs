@@ -3,13 +3,13 @@
 
 use connect_api::{ConfigKey, ConfigType, Importance, Validator};
 
-use super::keys::one_of;
-use crate::put::encode::Zone;
+use super::zone::Zone;
 
 /// A text that must be one of those that ask for nothing else than what this sink does.
 type Check = fn(&str) -> Result<(), String>;
 
-pub(super) fn accepted() -> Vec<ConfigKey> {
+/// The declarations.
+pub(super) fn keys() -> Vec<ConfigKey> {
     let mut keys = without_effect();
     keys.extend(one_sided());
     keys.into_iter()
@@ -120,6 +120,11 @@ fn one_sided() -> Vec<ConfigKey> {
             "Only false: no record empties a table.",
         ),
     ]
+}
+
+/// Words that nothing reads: each asks for what this sink does anyway.
+fn one_of(words: &'static [&'static str]) -> Validator {
+    Validator::OneOfIgnoreCase(words.iter().map(|word| (*word).into()).collect())
 }
 
 fn only_tables(value: &str) -> Result<(), String> {

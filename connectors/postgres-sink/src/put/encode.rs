@@ -11,18 +11,15 @@ mod net;
 mod numeric;
 mod text;
 mod time;
-mod zone;
 
 use std::borrow::Cow;
 
 use connect_api::{Value, ValueRef};
 
 use super::catalog::Type;
+use crate::config::{NulCharacters, Rules};
 
 pub(crate) use meaning::Meaning;
-pub(crate) use text::NulCharacters;
-pub(crate) use time::ExcessDigits;
-pub(crate) use zone::Zone;
 
 /// Why a value does not fit a column; never the value (Invariant 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,19 +40,6 @@ impl Misfit {
 }
 
 type Fit = Result<(), Misfit>;
-
-/// What the configuration says about values that a column cannot hold as they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rules {
-    pub excess_digits: ExcessDigits,
-    /// Whether a numeric rounds decimals to its scale.
-    pub rounds_decimals: bool,
-    pub nul_characters: NulCharacters,
-    /// What a timestamp or a time without a time zone shows of a point in time. None: UTC.
-    pub zone: Option<Zone>,
-    /// The same for a date.
-    pub date_zone: Option<Zone>,
-}
 
 impl Rules {
     /// The same for values that are no points in time: they stay what they are.

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use connect_api::{Kind, Schema, Value, json};
 
-use crate::config::PostgresSinkConfig;
+use crate::config::{PostgresSinkConfig, Rules};
 use crate::put::batch::Wanted;
 use crate::put::catalog::{Table, Type};
-use crate::put::encode::{self, Meaning, Rules};
+use crate::put::encode::{self, Meaning};
 use crate::sql;
 
 /// `CREATE TABLE` of a quoted name.

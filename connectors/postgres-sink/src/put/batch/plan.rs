@@ -5,9 +5,9 @@ use std::sync::Arc;
 use connect_api::{Error, Field, Kind, Result, Schema, SinkRecord, Struct, Value, ValueRef};
 
 use super::source::{Source, header, keys, meaning};
-use crate::config::{InsertMode, PostgresSinkConfig, UnknownFields};
+use crate::config::{InsertMode, PostgresSinkConfig, Rules, UnknownFields};
 use crate::put::catalog::{Catalog, Column, Table, Type};
-use crate::put::encode::{self, Meaning, Misfit, Rules};
+use crate::put::encode::{self, Meaning, Misfit};
 
 /// A column and where its value comes from.
 #[derive(Debug)]

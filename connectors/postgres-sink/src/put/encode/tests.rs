@@ -6,7 +6,7 @@ use connect_api::json::Shapes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::EpochUnit;
+use crate::config::{EpochUnit, ExcessDigits, Zone};
 use crate::put::catalog::Form;
 
 fn types() -> Vec<Type> {

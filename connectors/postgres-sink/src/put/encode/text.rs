@@ -4,25 +4,13 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::{Fit, Misfit, measured, sized};
+use super::{Fit, Misfit, NulCharacters, measured, sized};
 
 /// The longest name that Postgres keeps whole.
 const MAX_NAME: usize = 63;
 
 /// The version of the binary forms that are a text.
 const VERSION: u8 = 1;
-
-/// What becomes of NUL characters: Postgres has none in texts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum NulCharacters {
-    /// They are an error.
-    #[default]
-    Error,
-    /// They are left out.
-    Strip,
-    /// U+FFFD stands in their place.
-    Replace,
-}
 
 impl NulCharacters {
     fn applied(self, text: &str) -> Result<Cow<'_, str>, Misfit> {

@@ -1,7 +1,7 @@
 //! Dates, times and timestamps: ISO 8601 texts, and Postgres's count from 2000-01-01.
 
-use super::{Misfit, Rules, Zone};
-use crate::config::EpochUnit;
+use super::{Misfit, Rules};
+use crate::config::{EpochUnit, ExcessDigits, Zone};
 
 const DAY: i64 = 86_400_000_000;
 /// Days from 1970-01-01 to 2000-01-01.
@@ -22,16 +22,6 @@ pub(super) fn timestamp(micros: i64) -> Result<i64, Misfit> {
     micros
         .checked_sub(EPOCH_DAYS * DAY)
         .ok_or_else(out_of_range)
-}
-
-/// What becomes of digits that a column does not keep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ExcessDigits {
-    /// They are an error, unless they are zeros.
-    #[default]
-    Error,
-    /// They are cut off.
-    Truncate,
 }
 
 /// Microseconds, from a count of some unit.

@@ -54,7 +54,7 @@ impl Zone {
     }
 
     /// How many seconds its clocks are ahead of UTC, at a count of seconds since 1970.
-    pub(super) fn offset(self, seconds: i64) -> i64 {
+    pub fn offset(self, seconds: i64) -> i64 {
         let most = Timestamp::MAX.as_second();
         let beyond = (seconds.saturating_sub(most)).max(0);
         // Rules that hold for ever repeat with the calendar.
