@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connect_api::{
-    Config, ConfigDef, ConfigValue, Error, OffsetChange, Properties, Result, SinkConnector,
-    SinkTask, StateQuery, StateRow, TaskContext,
+    Config, ConfigDef, ConfigValue, Connector, Error, OffsetChange, Properties, Result,
+    SinkConnector, SinkTask, StateQuery, StateRow, TaskContext,
 };
 
 use changelog::Changelog;
@@ -47,8 +47,7 @@ impl Default for KafkaSinkConnector {
     }
 }
 
-#[async_trait]
-impl SinkConnector for KafkaSinkConnector {
+impl Connector for KafkaSinkConnector {
     fn classes(&self) -> &'static [&'static str] {
         &["FerruleKafkaSink"]
     }
@@ -61,14 +60,13 @@ impl SinkConnector for KafkaSinkConnector {
         &self.config_def
     }
 
-    fn normalise(&self, properties: &Properties) -> Properties {
-        properties.clone()
-    }
-
     fn validate(&self, properties: &Properties, values: &mut Vec<ConfigValue>) {
         config::validate(properties, values);
     }
+}
 
+#[async_trait]
+impl SinkConnector for KafkaSinkConnector {
     fn task(&self, config: &Config, context: &TaskContext) -> Result<Box<dyn SinkTask>> {
         let clients = lent(context)?;
         let config = KafkaSinkConfig::resolve(config, &context.connector)?;

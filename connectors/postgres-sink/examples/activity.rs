@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use connect_api::{
-    Datum, DeadLetter, ErrantRecordReporter, Error, Offset, Origin, Properties, Record,
-    RecordBatch, SinkConnector, SinkRecord, TaskContext, TimestampType, TopicPartition,
+    Connector as _, Datum, DeadLetter, ErrantRecordReporter, Error, Offset, Origin, Properties,
+    Record, RecordBatch, SinkConnector, SinkRecord, TaskContext, TimestampType, TopicPartition,
     json::Shapes,
 };
 use postgres_sink::PostgresSinkConnector;

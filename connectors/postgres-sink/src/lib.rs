@@ -14,8 +14,8 @@ mod url;
 
 use async_trait::async_trait;
 use connect_api::{
-    Config, ConfigDef, ConfigValue, OffsetChange, Properties, Result, SinkConnector, SinkTask,
-    StateQuery, StateRow, TaskContext,
+    Config, ConfigDef, ConfigValue, Connector, OffsetChange, Properties, Result, SinkConnector,
+    SinkTask, StateQuery, StateRow, TaskContext,
 };
 
 use config::{Delivery, PostgresSinkConfig};
@@ -46,8 +46,7 @@ impl Default for PostgresSinkConnector {
     }
 }
 
-#[async_trait]
-impl SinkConnector for PostgresSinkConnector {
+impl Connector for PostgresSinkConnector {
     fn classes(&self) -> &'static [&'static str] {
         &[
             "FerrulePostgresSink",
@@ -72,7 +71,10 @@ impl SinkConnector for PostgresSinkConnector {
     fn validate(&self, properties: &Properties, values: &mut Vec<ConfigValue>) {
         config::validate(properties, values);
     }
+}
 
+#[async_trait]
+impl SinkConnector for PostgresSinkConnector {
     fn task(&self, config: &Config, context: &TaskContext) -> Result<Box<dyn SinkTask>> {
         let config = PostgresSinkConfig::resolve(config)?;
         Ok(Box::new(PostgresSinkTask::new(config, context)))

@@ -4,6 +4,7 @@
 //! crate alone. The words are Kafka Connect's.
 
 mod config;
+mod connector;
 mod converter;
 mod data;
 mod decimal;
@@ -21,6 +22,7 @@ pub use config::{
     Choice, ChoiceWords, Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Importance,
     Properties, Secret, Tolerance, Validator, Width, WordCase,
 };
+pub use connector::Connector;
 pub use converter::{Converter, RecordPart};
 pub use data::{Datum, Struct, Value, ValueRef};
 pub use decimal::Decimal;

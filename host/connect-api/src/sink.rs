@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    Config, ConfigDef, ConfigValue, DeadLetter, Error, Offset, Properties, RecordBatch, Result,
-    SinkRecord, StateQuery, StateRow, StateStore, StoredState, Timestamp, TopicPartition,
+    Config, Connector, DeadLetter, Error, Offset, RecordBatch, Result, SinkRecord, StateQuery,
+    StateRow, StateStore, StoredState, Timestamp, TopicPartition,
 };
 
 /// Tells a task who it is, or a connector as a whole, which is task 0 then.
@@ -47,24 +47,9 @@ pub enum OffsetChange {
     Reset,
 }
 
-/// A kind of sink.
+/// A connector whose tasks take records out of Kafka.
 #[async_trait]
-pub trait SinkConnector: Send + Sync {
-    /// The classes that a config may name it by, its own first.
-    fn classes(&self) -> &'static [&'static str];
-
-    /// Its version.
-    fn version(&self) -> &'static str;
-
-    /// Its options.
-    fn config_def(&self) -> &ConfigDef;
-
-    /// Brings the properties of other connectors' spelling to its own.
-    fn normalise(&self, properties: &Properties) -> Properties;
-
-    /// Adds what no single key can tell to the values that [`ConfigDef::validate`] gave.
-    fn validate(&self, properties: &Properties, values: &mut Vec<ConfigValue>);
-
+pub trait SinkConnector: Connector {
     /// Makes a task. It connects only when it is first used.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use connect_wasm::WasmLimits;
 use tracing::warn;
 
 use crate::config_provider::ConfigProviders;
-use crate::connector_config::closest;
+use crate::suggest::closest;
 
 use definition::OverridePolicyName;
 pub use definition::config_def;
@@ -159,13 +159,6 @@ impl WorkerConfig {
     pub fn task_buffer_bytes(&self) -> usize {
         let bytes = self.config.integer("ferrule.task.buffer.bytes");
         usize::try_from(bytes).unwrap_or(usize::MAX)
-    }
-
-    /// The class of a connector's header converter: its own or the worker's.
-    pub fn header_converter(&self, connector: &Properties) -> String {
-        let own = connector.get("header.converter").map(String::as_str);
-        own.unwrap_or(self.config.text("header.converter"))
-            .to_owned()
     }
 
     /// The worker's converter and its options, for connectors that name none.

@@ -2,7 +2,8 @@
 
 mod chain;
 mod definition;
-mod suggest;
+mod plugin_version;
+mod resolved;
 
 use std::collections::BTreeMap;
 
@@ -10,10 +11,16 @@ use connect_api::{ConfigDef, ConfigKey, ConfigValue, Properties};
 use tracing::warn;
 
 use crate::config::{OverridePolicy, WorkerConfig};
-use crate::plugins::Plugins;
+use crate::connectors::RegisteredConnector;
+use crate::plugins::{KAFKA_VERSION, Plugins};
+use crate::suggest::closest;
+use resolved::default_group_id;
 
 pub use definition::{error_config_def, sink_config_def};
-pub use suggest::closest;
+pub use resolved::{
+    Applies, ClassConfig, ClientOverrides, ConnectorConfig, ConverterConfigs, PredicateConfig,
+    Subscription, TransformConfig, class_of, task_configs,
+};
 
 /// A config as given: JSON's null is a value too.
 pub type GivenConfig = BTreeMap<String, Option<String>>;
@@ -119,15 +126,12 @@ pub fn validate(
         .iter()
         .filter_map(|(k, v)| Some((k.clone(), v.clone()?)))
         .collect();
-    let class = plain
-        .get("connector.class")
-        .map(|class| class.trim())
-        .unwrap_or_default();
+    let class = class_of(&plain);
     if class.is_empty() {
         return Err("Connector config contains no connector type".into());
     }
-    let sink = plugins.sink(class).ok_or_else(|| {
-        let known: Vec<&str> = plugins.sinks().map(|sink| sink.classes()[0]).collect();
+    let registered = plugins.connector(class).ok_or_else(|| {
+        let known: Vec<&str> = plugins.connectors().map(|known| known.class()).collect();
         format!(
             "Failed to find any class that implements Connector and which name matches {class}, \
              available connectors are: {}",
@@ -143,10 +147,12 @@ pub fn validate(
     check_group(worker, &config, &mut framework.values);
     let mut sections = chain::sections(plugins, &config, &mut framework.values);
     sections.extend(chain::converters(&config, &mut framework.values));
-    let own = sink.normalise(&config);
-    let mut connector = Section::new(sink.config_def().clone(), &own);
-    sink.validate(&own, &mut connector.values.0);
+    let definition = registered.connector();
+    let own = definition.normalise(&config);
+    let mut connector = Section::new(definition.config_def().clone(), &own);
+    definition.validate(&own, &mut connector.values.0);
     check_overrides(worker.override_policy(), &config, &mut framework.values);
+    check_versions(plugins, registered, &config, &mut framework.values);
     for (key, _) in given.iter().filter(|(_, value)| value.is_none()) {
         let why = "Null value can not be supplied as the configuration value.";
         let declares = |section: &&mut Section| section.keys.iter().any(|k| k.name == *key);
@@ -161,10 +167,23 @@ pub fn validate(
     Ok(infos)
 }
 
+/// The options of anything that a config can name, for a connector those of all sinks included.
+pub fn plugin_config_def(plugins: &Plugins, class: &str) -> Option<ConfigDef> {
+    let Some(registered) = plugins.connector(class) else {
+        return plugins.part_config_def(class);
+    };
+    let mut keys = registered.connector().config_def().keys().to_vec();
+    for key in sink_config_def().keys() {
+        if !keys.iter().any(|known| known.name == key.name) {
+            keys.push(key.clone());
+        }
+    }
+    Some(ConfigDef::new(keys))
+}
+
 /// Warns of keys that nothing reads: most are misspelt.
 pub fn warn_of_unknown(plugins: &Plugins, config: &Properties, infos: &ConfigInfos) {
-    let class = config.get("connector.class").map_or("", String::as_str);
-    let Some(sink) = plugins.sink(class) else {
+    let Some(registered) = plugins.connector(class_of(config)) else {
         return;
     };
     let known: Vec<&str> = infos
@@ -185,7 +204,7 @@ pub fn warn_of_unknown(plugins: &Plugins, config: &Properties, infos: &ConfigInf
         }
         // A key in another connector's spelling is turned into one of the sink's.
         let alone = Properties::from([(key.clone(), value.clone())]);
-        if !sink.normalise(&alone).contains_key(key) || key == "task.class" {
+        if !registered.connector().normalise(&alone).contains_key(key) || key == "task.class" {
             continue;
         }
         match closest(key, known.iter().copied()) {
@@ -331,7 +350,7 @@ fn check_group(worker: &WorkerConfig, config: &Properties, values: &mut Values) 
                 format!("Consumer group {group} conflicts with Connect worker group {workers}");
             values.add(own, why);
         }
-        None if format!("connect-{name}") == workers => {
+        None if default_group_id(name) == workers => {
             let why = format!(
                 "Consumer group for sink connector named {name} conflicts with Connect worker \
                  group {workers}"
@@ -339,6 +358,35 @@ fn check_group(worker: &WorkerConfig, config: &Properties, values: &mut Values) 
             values.add("name", why);
         }
         _ => {}
+    }
+}
+
+/// `*.plugin.version` (KIP-891): of everything there is one version, and another is refused.
+fn check_versions(
+    plugins: &Plugins,
+    registered: &RegisteredConnector,
+    config: &Properties,
+    values: &mut Values,
+) {
+    for (key, wanted) in config {
+        let Some(plugin) = key.strip_suffix(".plugin.version") else {
+            continue;
+        };
+        let available = match plugin.split_once('.') {
+            None if plugin == "connector" => Some(registered.connector().version().to_owned()),
+            Some(("key" | "value" | "header", "converter")) | Some(("predicates", _)) => {
+                Some(KAFKA_VERSION.to_owned())
+            }
+            Some(("transforms", _)) => config
+                .get(&format!("{plugin}.type"))
+                .and_then(|class| plugins.transform_version(class.trim())),
+            _ => continue,
+        };
+        // A class that could not be found is said elsewhere.
+        let Some(available) = available else { continue };
+        if let Some(why) = plugin_version::refusal(wanted, &available) {
+            values.add(key, format!("Invalid value for configuration {key}: {why}"));
+        }
     }
 }
 

@@ -239,8 +239,16 @@ impl Herder {
         };
         self.ensure_connector(name, &config);
         let wanted = match self.state.target_state(name) {
-            TargetState::Stopped => Vec::new(),
+            TargetState::Stopped => Ok(Vec::new()),
             _ => self.task_configs(&config),
+        };
+        let wanted = match wanted {
+            Ok(wanted) => wanted,
+            Err(cause) => {
+                error!(connector = name, error = %cause.chain(), "the config cannot be run");
+                self.connector_failed(name, &cause);
+                return;
+            }
         };
         if wanted == self.state.tasks(name) {
             self.tasks_changed(name);

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod config_provider;
 pub mod connector_config;
+pub mod connectors;
 mod errors;
 pub mod herder;
 mod kafka;
@@ -12,6 +13,7 @@ pub mod plugins;
 pub mod rest;
 pub mod sample;
 pub mod storage;
+mod suggest;
 mod task;
 mod task_control;
 pub mod worker;

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use connect_api::{
-    Config, ConfigDef, Converter, Error, Predicate, Properties, RecordPart, Result, SinkConnector,
-};
+use connect_api::{Config, ConfigDef, Converter, Error, Predicate, RecordPart, Result};
 use connect_converters::{ConverterContext, ConverterType};
 use connect_wasm::{TransformContext, WasmPlugins};
 use tokio::runtime::Handle;
 
-use crate::config::{WorkerConfig, with_prefix};
-use crate::config_provider::Provided;
+use crate::connector_config::{Applies, ClassConfig, ConnectorConfig, TransformConfig};
+use crate::connectors::RegisteredConnector;
 use crate::task::{ChainStep, StepKind};
 
 /// The version of Kafka Connect whose transforms, predicates and converters are built in.
@@ -36,7 +34,7 @@ pub struct PluginDescription {
 
 /// Everything that a config can name.
 pub struct Plugins {
-    sinks: Vec<Arc<dyn SinkConnector>>,
+    connectors: Vec<RegisteredConnector>,
     wasm: WasmPlugins,
 }
 
@@ -48,27 +46,32 @@ impl std::fmt::Debug for Plugins {
 
 impl Plugins {
     /// The given connectors, the given WASM plugins, and what is built in.
-    pub fn new(sinks: Vec<Arc<dyn SinkConnector>>, wasm: WasmPlugins) -> Self {
-        Self { sinks, wasm }
+    pub fn new(connectors: Vec<RegisteredConnector>, wasm: WasmPlugins) -> Self {
+        Self { connectors, wasm }
     }
 
-    /// The sink of a class: its full name, its simple name, or that without `Connector`.
-    pub fn sink(&self, class: &str) -> Option<&Arc<dyn SinkConnector>> {
-        let named = |full: &&str| names(full, class);
-        let full = self
-            .sinks
-            .iter()
-            .find(|sink| sink.classes().contains(&class));
-        full.or_else(|| {
-            self.sinks
+    /// The connector of a class: its full name, its simple name, or that without `Connector`.
+    pub fn connector(&self, class: &str) -> Option<&RegisteredConnector> {
+        let has = |connector: &&RegisteredConnector, same: &dyn Fn(&str) -> bool| {
+            connector
+                .connector()
+                .classes()
                 .iter()
-                .find(|sink| sink.classes().iter().any(&named))
+                .any(|full| same(full))
+        };
+        let full = self
+            .connectors
+            .iter()
+            .find(|c| has(c, &|full| full == class));
+        full.or_else(|| {
+            let mut all = self.connectors.iter();
+            all.find(|c| has(c, &|full| names(full, class)))
         })
     }
 
-    /// All sinks.
-    pub fn sinks(&self) -> impl Iterator<Item = &Arc<dyn SinkConnector>> {
-        self.sinks.iter()
+    /// All connectors.
+    pub fn connectors(&self) -> impl Iterator<Item = &RegisteredConnector> {
+        self.connectors.iter()
     }
 
     /// The converter of a class.
@@ -107,24 +110,23 @@ impl Plugins {
         connect_transforms::predicate(class).map(|built_in| (built_in.config_def)())
     }
 
-    /// The options of anything that a config can name, framework options of sinks included.
-    pub fn config_def(&self, class: &str) -> Option<ConfigDef> {
-        if let Some(sink) = self.sink(class) {
-            let mut keys = sink.config_def().keys().to_vec();
-            for key in crate::connector_config::sink_config_def().keys() {
-                if !keys.iter().any(|known| known.name == key.name) {
-                    keys.push(key.clone());
-                }
-            }
-            return Some(ConfigDef::new(keys));
-        }
+    /// The options of a transform, a predicate, a converter or a header converter.
+    pub fn part_config_def(&self, class: &str) -> Option<ConfigDef> {
         self.transform_config_def(class)
             .or_else(|| Self::predicate_config_def(class))
             .or_else(|| Self::converter(class).map(|converter| (converter.config_def)()))
             .or_else(|| Self::is_header_converter(class).then(ConfigDef::default))
     }
 
-    /// All that a config can name: sinks first, as Kafka Connect lists them.
+    /// The version of the transform of a class or of a WASM plugin; none when there is none.
+    pub fn transform_version(&self, class: &str) -> Option<String> {
+        match connect_transforms::transformation(class) {
+            Some(_) => Some(KAFKA_VERSION.to_owned()),
+            None => Some(self.wasm.find(class)?.version.clone()),
+        }
+    }
+
+    /// All that a config can name: connectors first, as Kafka Connect lists them.
     pub fn list(&self) -> Vec<PluginDescription> {
         let built_in = |class: &str, kind| PluginDescription {
             class: class.to_owned(),
@@ -132,11 +134,12 @@ impl Plugins {
             version: KAFKA_VERSION.to_owned(),
         };
         let mut list = Vec::new();
-        for sink in &self.sinks {
-            list.extend(sink.classes().iter().map(|class| PluginDescription {
+        for registered in &self.connectors {
+            let connector = registered.connector();
+            list.extend(connector.classes().iter().map(|class| PluginDescription {
                 class: (*class).to_owned(),
-                kind: "sink",
-                version: sink.version().to_owned(),
+                kind: registered.type_name(),
+                version: connector.version().to_owned(),
             }));
         }
         for transformation in connect_transforms::transformations() {
@@ -166,64 +169,43 @@ impl Plugins {
         list
     }
 
-    /// The chain of a task's transforms, of a config and what its providers gave.
+    /// The chain of a task's transforms.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] naming the transform that cannot be made.
-    pub fn chain(
-        &self,
-        connector: &str,
-        task: u32,
-        (config, provided): (&Properties, &Provided),
-    ) -> Result<Vec<ChainStep>> {
-        let aliases = config.get("transforms").map_or("", String::as_str);
-        let aliases = aliases
-            .split(',')
-            .map(str::trim)
-            .filter(|alias| !alias.is_empty());
-        let step = |alias: &str| {
-            let prefix = format!("transforms.{alias}.");
-            let own = provided.iter().filter(|(key, _)| key.starts_with(&prefix));
+    pub fn chain(&self, config: &ConnectorConfig, task: u32) -> Result<Vec<ChainStep>> {
+        let step = |transform: &TransformConfig| {
             let context = TransformContext {
-                connector: connector.into(),
+                connector: config.name.clone(),
                 task,
-                transform: alias.into(),
-                secrets: own.flat_map(|(_, given)| given.clone()).collect(),
+                transform: transform.alias.clone(),
+                secrets: transform.secrets.clone(),
             };
-            self.step(context, config)
-                .map_err(|e| e.context(format!("transforms.{alias}")))
+            self.step(transform, &context)
+                .map_err(|e| e.context(&transform.class.key))
         };
-        aliases.map(step).collect()
+        config.transforms.iter().map(step).collect()
     }
 
-    fn step(&self, context: TransformContext, config: &Properties) -> Result<ChainStep> {
-        let alias = context.transform.clone();
-        let mut own = with_prefix(config, &format!("transforms.{alias}."));
-        let class = own
-            .remove("type")
-            .ok_or_else(|| Error::config("type is missing"))?;
-        let class = class.trim().to_owned();
-        let negate = own
-            .remove("negate")
-            .is_some_and(|n| n.trim().eq_ignore_ascii_case("true"));
-        let predicate = match own.remove("predicate") {
-            None => None,
-            Some(alias) => Some((predicate(alias.trim(), config)?, negate)),
-        };
+    fn step(&self, transform: &TransformConfig, context: &TransformContext) -> Result<ChainStep> {
+        let ClassConfig { class, options, .. } = &transform.class;
+        let predicate = transform.predicate.as_ref().map(|config| {
+            let negate = config.applies == Applies::WhereFalse;
+            Ok((predicate(&config.class)?, negate))
+        });
         let parsed = self
-            .transform_config_def(&class)
+            .transform_config_def(class)
             .ok_or_else(|| {
                 self.wasm
-                    .missing(&class, None)
+                    .missing(class, None)
                     .context(format!("class {class} could not be found"))
             })?
-            .parse(&own)?;
-        let transformation = self.transformation(&class, &parsed, &context)?;
+            .parse(options)?;
         Ok(ChainStep {
-            alias,
-            class,
-            predicate,
-            transformation,
+            alias: transform.alias.clone(),
+            class: class.clone(),
+            predicate: predicate.transpose()?,
+            transformation: self.transformation(class, &parsed, context)?,
         })
     }
 
@@ -239,54 +221,41 @@ impl Plugins {
         }
     }
 
-    /// The converters of a task's keys and values. The worker's options go with the worker's
-    /// converter: a connector that names one starts from that converter's defaults.
+    /// The converter that a config names.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] naming the converter that cannot be made.
-    pub fn converters(
-        &self,
-        config: &Properties,
-        worker: &WorkerConfig,
+    /// [`connect_api::ErrorKind::Config`] naming the key, when there is none or it cannot be made.
+    pub fn build_converter(
+        config: &ClassConfig,
+        part: RecordPart,
         runtime: Handle,
-    ) -> Result<(Box<dyn Converter>, Box<dyn Converter>)> {
-        let build = |key: &str, part| {
-            let (class, options) = match config.get(key) {
-                Some(class) => (class.as_str(), with_prefix(config, &format!("{key}."))),
-                None => worker.converter(key),
-            };
-            let converter = Self::converter(class.trim())
-                .ok_or_else(|| Error::config(format!("{key}: class {class} could not be found")))?;
-            let context = ConverterContext {
-                runtime: runtime.clone(),
-                part,
-            };
-            let parsed = (converter.config_def)().parse(&options);
-            let built = parsed.and_then(|parsed| (converter.build)(&parsed, &context));
-            built.map_err(|e| e.context(key))
-        };
-        Ok((
-            build("key.converter", RecordPart::Key)?,
-            build("value.converter", RecordPart::Value)?,
-        ))
+    ) -> Result<Box<dyn Converter>> {
+        let ClassConfig {
+            key,
+            class,
+            options,
+        } = config;
+        let converter = Self::converter(class)
+            .ok_or_else(|| Error::config(format!("{key}: class {class} could not be found")))?;
+        let parsed = (converter.config_def)().parse(options);
+        let context = ConverterContext { runtime, part };
+        let built = parsed.and_then(|parsed| (converter.build)(&parsed, &context));
+        built.map_err(|e| e.context(key))
     }
 }
 
-fn predicate(alias: &str, config: &Properties) -> Result<Arc<dyn Predicate>> {
-    let mut own = with_prefix(config, &format!("predicates.{alias}."));
+fn predicate(config: &ClassConfig) -> Result<Arc<dyn Predicate>> {
+    let ClassConfig {
+        key,
+        class,
+        options,
+    } = config;
     let build = || {
-        let class = own
-            .remove("type")
-            .ok_or_else(|| Error::config("type is missing"))?;
-        let built_in = connect_transforms::predicate(class.trim())
+        let built_in = connect_transforms::predicate(class)
             .ok_or_else(|| Error::config(format!("class {class} could not be found")))?;
-        let parsed = (built_in.config_def)().parse(&own)?;
-        (built_in.build)(&parsed)
+        (built_in.build)(&(built_in.config_def)().parse(options)?)
     };
-    let mut build = build;
-    build()
-        .map(Arc::from)
-        .map_err(|e: Error| e.context(format!("predicates.{alias}")))
+    build().map(Arc::from).map_err(|e: Error| e.context(key))
 }
 
 fn simple(class: &str) -> &str {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use connect_api::{Properties, SinkConnector};
+use connect_api::Properties;
 use connect_runtime::config::WorkerConfig;
+use connect_runtime::connectors;
 use connect_runtime::herder::{Herder, HerderHandle, Shared};
 use connect_runtime::logging::Loggers;
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
@@ -14,9 +15,7 @@ use connect_runtime::rest::{self, Api};
 use connect_runtime::storage::{KafkaBasedLog, KafkaConsumerGroups, cluster_id};
 use connect_wasm::meters::CALL_SECONDS;
 use connect_wasm::{WasmOptions, WasmPlugins};
-use kafka_sink::KafkaSinkConnector;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
-use postgres_sink::PostgresSinkConnector;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -111,15 +110,11 @@ async fn start_herder(
     };
     // Compiling a plugin takes a while.
     let wasm = tokio::task::spawn_blocking(move || WasmPlugins::new(options)).await??;
-    let sinks: Vec<Arc<dyn SinkConnector>> = vec![
-        Arc::new(PostgresSinkConnector::new()),
-        Arc::new(KafkaSinkConnector::new()),
-    ];
     let configs = KafkaBasedLog::open(config, config.config_topic(), Some(1)).await?;
     let statuses = KafkaBasedLog::open(config, config.status_topic(), None).await?;
     let shared = Shared {
         config: Arc::clone(config),
-        plugins: Arc::new(Plugins::new(sinks, wasm)),
+        plugins: Arc::new(Plugins::new(connectors::all(), wasm)),
         groups: Box::new(KafkaConsumerGroups),
         cluster_id: cluster_id(config).await,
     };

@@ -10,13 +10,13 @@ use connect_api::{
     Error, Offset, Properties, RawHeader, RawRecord, Result, SinkRecord, Timestamp, TimestampType,
     TopicPartition,
 };
-use connect_converters::ConverterContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Timestamp as Kafka};
 use rdkafka::{Message, TopicPartitionList};
 use tokio::runtime::Handle;
 
 use crate::config::with_prefix;
+use crate::connector_config::ClassConfig;
 use crate::kafka::client_config;
 use crate::plugins::Plugins;
 use crate::task::{Converters, HeaderConverter};
@@ -37,16 +37,12 @@ impl SampleConverters {
         let build = |key: &str, part| -> Result<Box<dyn Converter>> {
             let class = config.get(key).map(|class| class.trim());
             let class = class.ok_or_else(|| Error::config(format!("{key} is missing")))?;
-            let converter = Plugins::converter(class)
-                .ok_or_else(|| Error::config(format!("{key}: class {class} could not be found")))?;
-            let context = ConverterContext {
-                runtime: runtime.clone(),
-                part,
+            let converter = ClassConfig {
+                key: key.to_owned(),
+                class: class.to_owned(),
+                options: with_prefix(config, &format!("{key}.")),
             };
-            let options = with_prefix(config, &format!("{key}."));
-            let parsed = (converter.config_def)().parse(&options);
-            let built = parsed.and_then(|parsed| (converter.build)(&parsed, &context));
-            built.map_err(|e| e.context(key))
+            Plugins::build_converter(&converter, part, runtime.clone())
         };
         let header = config.get("header.converter").map(String::as_str);
         Ok(Self(Converters {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use connect_api::{Error, Offset, Result, TopicPartition};
 use tracing::warn;
 
-pub use consume::{Consumer, PollLimits, Subscription};
+pub use consume::{Consumer, PollLimits};
 pub use convert::{Converters, HeaderConverter};
 pub use transform::{ChainStep, StepKind, TransformationChain};
 pub use write::{Writer, WriterParts};

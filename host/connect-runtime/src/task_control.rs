@@ -5,7 +5,38 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use connect_api::Error;
 use tokio::sync::mpsc;
 
-use crate::worker::{TaskEvent, TaskState};
+/// What a task tells of itself. The herder writes it to the status topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskState {
+    /// It is made, with these plugins.
+    Built(Option<String>),
+    /// It polls.
+    Running,
+    /// What it waits for, in whatever state it is; none: it waits no more.
+    Waiting(Option<String>),
+    /// It is paused.
+    Paused,
+    /// It ended with an error.
+    Failed {
+        /// Java-like: clients read it line by line.
+        trace: String,
+    },
+    /// It ended as it was told to.
+    Stopped,
+}
+
+/// A change of a task's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskEvent {
+    /// The connector.
+    pub connector: String,
+    /// The task.
+    pub task: u32,
+    /// Which start of the task this is about: late news of a former one is to be ignored.
+    pub generation: u64,
+    /// The new state.
+    pub state: TaskState,
+}
 
 /// Sends a task's states to the herder.
 #[derive(Clone, Debug)]

@@ -3,54 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{Error, Properties, Result, TaskContext};
+use connect_api::{Error, Properties, RecordPart, Result, TaskContext};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, info_span, warn};
 
 use crate::config::WorkerConfig;
-use crate::config_provider::Provided;
+use crate::connector_config::{ConnectorConfig, ConverterConfigs};
+use crate::connectors::RegisteredConnector;
 use crate::errors::{DeadLetterQueue, ErrorConfig, ErrorReporter};
-use crate::kafka::settings::{ClientSettings, overrides};
+use crate::kafka::settings::{Client, ClientSettings};
 use crate::metrics::TaskMetrics;
 use crate::plugins::Plugins;
 use crate::task::{
-    Consumer, Converters, HeaderConverter, PollLimits, SinkTaskParts, Subscription,
-    TransformationChain, WorkerSinkTask, Writer, WriterParts,
+    Consumer, Converters, HeaderConverter, PollLimits, SinkTaskParts, TransformationChain,
+    WorkerSinkTask, Writer, WriterParts,
 };
 use crate::task_control::{Control, Reports};
-
-/// What a task tells of itself. The herder writes it to the status topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TaskState {
-    /// It is made, with these plugins.
-    Built(Option<String>),
-    /// It polls.
-    Running,
-    /// What it waits for, in whatever state it is; none: it waits no more.
-    Waiting(Option<String>),
-    /// It is paused.
-    Paused,
-    /// It ended with an error.
-    Failed {
-        /// Java-like: clients read it line by line.
-        trace: String,
-    },
-    /// It ended as it was told to.
-    Stopped,
-}
-
-/// A change of a task's state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskEvent {
-    /// The connector.
-    pub connector: String,
-    /// The task.
-    pub task: u32,
-    /// Which start of the task this is about: late news of a former one is to be ignored.
-    pub generation: u64,
-    /// The new state.
-    pub state: TaskState,
-}
+pub use crate::task_control::{TaskEvent, TaskState};
 
 /// One start of a task.
 #[derive(Clone, Copy, Debug)]
@@ -94,14 +64,9 @@ impl Worker {
     }
 
     /// Starts a task on threads of its own; what goes wrong from now on is an event.
-    /// `config` is the connector's configuration with its config providers resolved, and what they
-    /// gave. Called on the runtime.
-    pub fn start_task(
-        &self,
-        id: TaskId<'_>,
-        (config, provided): (Properties, Provided),
-        paused: bool,
-    ) -> TaskHandle {
+    /// `config` is the task's config as it is stored: its config providers are asked on the task's
+    /// thread. Called on the runtime.
+    pub fn start_task(&self, id: TaskId<'_>, config: Properties, paused: bool) -> TaskHandle {
         let TaskId {
             connector,
             task,
@@ -120,10 +85,9 @@ impl Worker {
                 clients: None,
             },
             config,
-            provided,
             control: Arc::clone(&control),
             reports: reports.clone(),
-            runtime: tokio::runtime::Handle::current(),
+            runtime: Handle::current(),
         };
         let span = info_span!("task", connector, task);
         let thread = std::thread::Builder::new()
@@ -184,11 +148,11 @@ struct TaskStart {
     worker: Arc<WorkerConfig>,
     plugins: Arc<Plugins>,
     context: TaskContext,
+    /// As it is stored.
     config: Properties,
-    provided: Provided,
     control: Arc<Control>,
     reports: Reports,
-    runtime: tokio::runtime::Handle,
+    runtime: Handle,
 }
 
 impl TaskStart {
@@ -220,29 +184,27 @@ impl TaskStart {
             worker,
             plugins,
             context,
-            config,
-            provided,
             runtime,
             ..
         } = self;
         let TaskContext {
             connector, task, ..
         } = context;
+        let config = ConnectorConfig::resolve(plugins, worker, connector, &self.config)?;
+        let RegisteredConnector::Sink(sink) = &config.connector;
+        let settings = ClientSettings {
+            worker,
+            config: &config,
+            task: *task,
+        };
         let metrics = Arc::new(TaskMetrics::new(connector, *task));
-        let class = config.get("connector.class").map_or("", String::as_str);
-        let sink = plugins
-            .sink(class)
-            .ok_or_else(|| Error::config(format!("connector.class {class} is not known")))?;
-        let sink_config = sink.config_def().parse(&sink.normalise(config))?;
         let context = TaskContext {
-            clients: Some(Arc::new(self.settings().lent()?)),
+            clients: Some(Arc::new(settings.lent()?)),
             ..context.clone()
         };
-        let mut sink_task = sink.task(&sink_config, &context)?;
-        let (key, value) = plugins.converters(config, worker, runtime.clone())?;
-        let header = HeaderConverter::new(&worker.header_converter(config))?;
-        let chain = plugins.chain(connector, *task, (config, provided))?;
-        let chain = TransformationChain::new(chain);
+        let mut sink_task = sink.task(&config.own, &context)?;
+        let converters = converters(&config, runtime)?;
+        let chain = TransformationChain::new(plugins.chain(&config, *task)?);
         let provenance = chain.plugins();
         self.reports.built(provenance.clone());
         let stores = chain.stores();
@@ -250,14 +212,13 @@ impl TaskStart {
             sink_task.keep_state(stores)?;
         }
         let sink_keeps = sink_task.keeps_dead_letters();
-        let errors = Arc::new(self.error_reporter(sink_keeps, Arc::clone(&metrics))?);
-        let overrides = overrides(config, "consumer.override.");
-        let consumer_config = self.settings().consumer(&overrides)?;
-        let consumer = Consumer::new(consumer_config, &subscription(config))?;
+        let errors = self.error_reporter(&config.errors, &settings, (sink_keeps, &metrics))?;
+        let errors = Arc::new(errors);
+        let consumer = Consumer::new(settings.consumer()?, &config.subscription)?;
         let writer = Writer::start(
             WriterParts {
                 sink: sink_task,
-                class: sink.classes()[0].to_owned(),
+                class: config.connector.class().to_owned(),
                 errors: Arc::clone(&errors),
                 metrics: Arc::clone(&metrics),
                 reports: self.reports.clone(),
@@ -267,50 +228,41 @@ impl TaskStart {
         info!(plugins = provenance, "started");
         Ok(WorkerSinkTask::new(SinkTaskParts {
             consumer,
-            converters: Converters { key, value, header },
+            converters,
             chain,
             writer,
             errors,
             metrics,
             reports: self.reports.clone(),
             control: Arc::clone(&self.control),
-            limits: self.limits(&overrides)?,
+            limits: self.limits(&config.clients.consumer)?,
             commit_interval: worker.offset_flush_interval().min(COMMIT_INTERVAL),
         }))
     }
 
-    fn settings(&self) -> ClientSettings<'_> {
-        ClientSettings {
-            worker: &self.worker,
-            context: &self.context,
-            config: &self.config,
-        }
-    }
-
-    fn error_reporter(&self, sink_keeps: bool, metrics: Arc<TaskMetrics>) -> Result<ErrorReporter> {
-        let Self {
-            context,
-            config,
-            runtime,
-            ..
-        } = self;
-        let errors = ErrorConfig::new(config)?;
+    fn error_reporter(
+        &self,
+        errors: &ErrorConfig,
+        settings: &ClientSettings<'_>,
+        (sink_keeps, metrics): (bool, &Arc<TaskMetrics>),
+    ) -> Result<ErrorReporter> {
+        let runtime = &self.runtime;
         let queue = match &errors.dead_letter_topic {
             None => None,
             Some(topic) => {
-                let admin = self
-                    .settings()
-                    .client("admin.", "connector-dlq-adminclient")?;
-                let producer = self
-                    .settings()
-                    .client("producer.", "connector-dlq-producer")?;
+                let admin = settings.client(Client::Admin, "connector-dlq-adminclient")?;
+                let producer = settings.client(Client::Producer, "connector-dlq-producer")?;
                 let replication = errors.dead_letter_replication;
                 runtime.block_on(DeadLetterQueue::create_topic(topic, replication, &admin))?;
-                Some(DeadLetterQueue::new(topic, context, &producer)?)
+                Some(DeadLetterQueue::new(topic, &self.context, &producer)?)
             }
         };
-        let reporter = ErrorReporter::new(errors, (queue, sink_keeps), metrics, runtime.clone());
-        Ok(reporter)
+        Ok(ErrorReporter::new(
+            errors.clone(),
+            (queue, sink_keeps),
+            Arc::clone(metrics),
+            runtime.clone(),
+        ))
     }
 
     /// Of the bytes that a task may hold, a quarter goes into one transaction: one is written and
@@ -335,13 +287,11 @@ const DEFAULT_RECORDS: usize = 2000;
 /// Kafka is told of offsets at least this often: lag tools look at them.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 
-fn subscription(config: &Properties) -> Subscription {
-    match config.get("topics.regex").filter(|p| !p.is_empty()) {
-        Some(pattern) => Subscription::Pattern(pattern.clone()),
-        None => {
-            let topics = config.get("topics").map_or("", String::as_str);
-            let topics = topics.split(',').map(str::trim).filter(|t| !t.is_empty());
-            Subscription::Topics(topics.map(str::to_owned).collect())
-        }
-    }
+fn converters(config: &ConnectorConfig, runtime: &Handle) -> Result<Converters> {
+    let ConverterConfigs { key, value, header } = &config.converters;
+    Ok(Converters {
+        key: Plugins::build_converter(key, RecordPart::Key, runtime.clone())?,
+        value: Plugins::build_converter(value, RecordPart::Value, runtime.clone())?,
+        header: HeaderConverter::new(&header.class)?,
+    })
 }

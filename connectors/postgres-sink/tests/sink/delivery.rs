@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use connect_api::{
-    ErrorKind, Offset, OffsetChange, RecordBatch, Result as ConnectResult, SinkConnector, SinkTask,
-    TaskContext, Timestamp,
+    Connector as _, ErrorKind, Offset, OffsetChange, RecordBatch, Result as ConnectResult,
+    SinkConnector, SinkTask, TaskContext, Timestamp,
 };
 use harness::postgres::TestDatabase;
 use postgres_sink::PostgresSinkConnector;

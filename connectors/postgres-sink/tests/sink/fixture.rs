@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 use connect_api::{
-    Datum, DeadLetter, ErrantRecordReporter, Error, Header, Offset, Origin, Properties, RawRecord,
-    Record, RecordBatch, Result as ConnectResult, SinkConnector, SinkRecord, SinkTask, Struct,
-    TaskContext, Timestamp, TimestampType, TopicPartition, Value, json::Shapes,
+    Connector as _, Datum, DeadLetter, ErrantRecordReporter, Error, Header, Offset, Origin,
+    Properties, RawRecord, Record, RecordBatch, Result as ConnectResult, SinkConnector, SinkRecord,
+    SinkTask, Struct, TaskContext, Timestamp, TimestampType, TopicPartition, Value, json::Shapes,
 };
 use harness::postgres::{TestDatabase, TestPostgres};
 use postgres_sink::PostgresSinkConnector;

@@ -88,7 +88,9 @@ fn common() -> Vec<ConfigKey> {
 }
 
 fn plugin_version(name: &'static str, of: &str) -> ConfigKey {
-    ConfigKey::nullable(name, T::String, format!("Version of the {of}."))
+    ConfigKey::nullable(name, T::String, format!(
+        "Version of the {of}: the one that this worker has, or a range that it is in. Another is \
+         refused."))
         .group(COMMON)
         .display(Width::Medium, name)
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use connect_api::{ConfigDef, Properties, StateQuery, StateRow, TaskContext};
+use connect_api::{ConfigDef, StateQuery, StateRow, TaskContext};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, ConfigChange, ConnectorView, Reply, Restart};
 use super::{HerderError, Shared};
-use crate::connector_config::{self, ConfigInfos, GivenConfig};
+use crate::connector_config::{self, ConfigInfos, ConnectorConfig, GivenConfig};
+use crate::connectors::RegisteredConnector;
 use crate::kafka::settings::ClientSettings;
 use crate::plugins::PluginDescription;
 use crate::storage::TargetState;
@@ -184,34 +185,42 @@ impl HerderHandle {
                        ferrule.rest.state.enable=true.";
             return Err(HerderError::Forbidden(why));
         }
-        let stored = self.connector(name).await?.config;
-        let config = self.shared.config.providers().resolve(&stored)?;
-        let class = config.get("connector.class").map_or("", String::as_str);
-        let sink = self.shared.plugins.sink(class);
-        let unknown = || HerderError::BadRequest(format!("connector.class {class} is not known"));
-        let sink = sink.ok_or_else(unknown)?;
-        let context = self.context(name, &config)?;
-        let config = sink.config_def().parse(&sink.normalise(&config))?;
-        match tokio::time::timeout(REQUEST_LIMIT, sink.state(&config, &context, query)).await {
+        let config = self.connector_config(name).await?;
+        let RegisteredConnector::Sink(sink) = &config.connector;
+        let context = self.context(&config)?;
+        match tokio::time::timeout(REQUEST_LIMIT, sink.state(&config.own, &context, query)).await {
             Ok(found) => Ok(found?),
             Err(_) => Err(HerderError::Timeout(REQUEST_LIMIT)),
         }
     }
 
+    /// The config of a connector, resolved: its config providers are asked.
+    async fn connector_config(&self, name: &str) -> Answer<ConnectorConfig> {
+        let view = self.connector(name).await?;
+        self.blocking(move |handle| {
+            let Shared {
+                plugins,
+                config: worker,
+                ..
+            } = &*handle.shared;
+            let resolved = ConnectorConfig::resolve(plugins, worker, &view.name, &view.config);
+            Ok(resolved?)
+        })
+        .await
+    }
+
     /// What a sink may know of a connector as a whole.
-    fn context(&self, name: &str, config: &Properties) -> Answer<TaskContext> {
-        let mut context = TaskContext {
-            connector: name.to_owned(),
-            task: 0,
-            clients: None,
-        };
+    fn context(&self, config: &ConnectorConfig) -> Answer<TaskContext> {
         let settings = ClientSettings {
             worker: &self.shared.config,
-            context: &context,
             config,
+            task: 0,
         };
-        context.clients = Some(Arc::new(settings.lent()?));
-        Ok(context)
+        Ok(TaskContext {
+            connector: config.name.clone(),
+            task: 0,
+            clients: Some(Arc::new(settings.lent()?)),
+        })
     }
 
     /// All that a config can name.
@@ -229,7 +238,7 @@ impl HerderHandle {
     /// [`HerderError::NotFound`].
     pub async fn plugin_config(&self, class: String) -> Answer<ConfigDef> {
         self.blocking(move |handle| {
-            let def = handle.shared.plugins.config_def(&class);
+            let def = connector_config::plugin_config_def(&handle.shared.plugins, &class);
             def.ok_or_else(|| HerderError::NotFound(format!("Unknown plugin {class}.")))
         })
         .await
@@ -280,8 +289,8 @@ impl HerderHandle {
 
     fn same(&self, one: &str, other: &str) -> bool {
         let plugins = &self.shared.plugins;
-        match (plugins.sink(one), plugins.sink(other)) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        match (plugins.connector(one), plugins.connector(other)) {
+            (Some(one), Some(other)) => one.is(other),
             _ => false,
         }
     }
@@ -314,17 +323,4 @@ impl HerderHandle {
             .await
             .unwrap_or(Err(HerderError::Timeout(limit)))
     }
-}
-
-/// The topics that a config names.
-pub(super) fn topics(config: &Properties) -> Vec<String> {
-    let topics = config
-        .get("topics")
-        .map_or("", String::as_str)
-        .split(',')
-        .map(str::trim);
-    topics
-        .filter(|topic| !topic.is_empty())
-        .map(str::to_owned)
-        .collect()
 }

@@ -8,8 +8,8 @@ use tokio::task::JoinError;
 use tracing::{error, info, warn};
 
 use super::command::{ConnectorView, Restart, TaskView};
-use super::handle::topics;
 use super::{Herder, HerderError};
+use crate::connector_config::{self, Subscription, class_of};
 use crate::storage::{State, Status, TargetState, task_status_key};
 use crate::worker::{TaskEvent, TaskHandle, TaskId, TaskState};
 
@@ -37,12 +37,8 @@ struct RunningTask {
 
 impl Herder {
     fn status(&self, state: State, generation: u64, config: &Properties) -> Status {
-        let class = config.get("connector.class").map_or("", String::as_str);
-        let version = self
-            .shared
-            .plugins
-            .sink(class)
-            .map(|sink| sink.version().to_owned());
+        let connector = self.shared.plugins.connector(class_of(config));
+        let version = connector.map(|found| found.connector().version().to_owned());
         let worker_id = self.shared.config.worker_id().to_owned();
         Status {
             state,
@@ -55,23 +51,9 @@ impl Herder {
         }
     }
 
-    /// The configs of a sink's tasks: as many as it may have, all alike. Kafka's group shares the
-    /// partitions out among them.
-    pub(super) fn task_configs(&self, config: &Properties) -> Vec<Properties> {
-        let count = config
-            .get("tasks.max")
-            .and_then(|n| n.trim().parse().ok())
-            .unwrap_or(1);
-        let class = config.get("connector.class").map_or("", String::as_str);
-        let class = self
-            .shared
-            .plugins
-            .sink(class)
-            .map_or(class, |sink| sink.classes()[0]);
-        let task_class = format!("{}Task", class.strip_suffix("Connector").unwrap_or(class));
-        let mut task = config.clone();
-        task.insert("task.class".into(), task_class);
-        vec![task; count]
+    /// The configs of a connector's tasks, as they are stored.
+    pub(super) fn task_configs(&self, config: &Properties) -> connect_api::Result<Vec<Properties>> {
+        connector_config::task_configs(&self.shared.plugins, config)
     }
 
     /// Makes the connector known, and sets its state by its target state.
@@ -91,7 +73,7 @@ impl Herder {
             .filter(|c| !c.changed)
             .map_or(self.generation, |c| c.status.generation);
         let status = self.status(state, generation, config);
-        let topics = topics(config);
+        let topics = Subscription::named_topics(config);
         let connector =
             self.connectors
                 .entry(name.to_owned())
@@ -190,24 +172,13 @@ impl Herder {
     fn start_task(&mut self, name: &str, task: u32, config: &Properties, paused: bool) {
         self.generation += 1;
         let generation = self.generation;
-        let mut status = self.status(State::Unassigned, generation, config);
-        let handle = match self.shared.config.providers().provide(config) {
-            Ok(resolved) => Some(self.worker.start_task(
-                TaskId {
-                    connector: name,
-                    task,
-                    generation,
-                },
-                resolved,
-                paused,
-            )),
-            Err(cause) => {
-                error!(connector = name, task, error = %cause.chain(), "could not start a task");
-                status.state = State::Failed;
-                status.trace = Some(trace(&cause));
-                None
-            }
+        let status = self.status(State::Unassigned, generation, config);
+        let id = TaskId {
+            connector: name,
+            task,
+            generation,
         };
+        let handle = Some(self.worker.start_task(id, config.clone(), paused));
         self.statuses
             .put(task_status_key(name, task), Some(status.value()));
         if let Some(connector) = self.connectors.get_mut(name) {

@@ -1,11 +1,12 @@
 //! Settings of the clients that a connector has: the worker's, with the connector's overrides.
 
-use connect_api::{Properties, Result, TaskContext};
+use connect_api::{Properties, Result};
 use kafka_sink::Clients;
 use rdkafka::config::ClientConfig;
 
 use super::client_config;
 use crate::config::WorkerConfig;
+use crate::connector_config::ConnectorConfig;
 
 /// Where librdkafka's defaults do not suit a sink task.
 const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
@@ -27,82 +28,80 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("heartbeat.interval.ms", "500"),
 ];
 
+/// A kind of Kafka client of a connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// It writes records.
+    Producer,
+    /// It makes topics and looks at groups.
+    Admin,
+}
+
 /// Whose clients they are.
 #[derive(Clone, Copy)]
 pub struct ClientSettings<'a> {
     /// The worker.
     pub worker: &'a WorkerConfig,
-    /// The task, or task 0 for the connector as a whole.
-    pub context: &'a TaskContext,
-    /// The connector's configuration, resolved.
-    pub config: &'a Properties,
+    /// The connector.
+    pub config: &'a ConnectorConfig,
+    /// The task, or 0 for the connector as a whole.
+    pub task: u32,
 }
 
 impl ClientSettings<'_> {
     /// What a sink that writes to this cluster may use.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] for a setting that is none.
+    /// [`connect_api::ErrorKind::Config`] when librdkafka rejects a setting.
     pub fn lent(&self) -> Result<Clients> {
         Ok(Clients {
-            producer: self.client("producer.", "connector-producer")?,
-            consumer: self.consumer(&overrides(self.config, "consumer.override."))?,
-            admin: self.client("admin.", "connector-adminclient")?,
+            producer: self.client(Client::Producer, "connector-producer")?,
+            consumer: self.consumer()?,
+            admin: self.client(Client::Admin, "connector-adminclient")?,
         })
     }
 
-    /// The worker's settings of a kind of client, with the connector's overrides.
+    /// The worker's settings of a kind of client, with the connector's overrides. `id` is the start
+    /// of its `client.id`.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] for a setting that is none.
-    pub fn client(&self, prefix: &str, id: &str) -> Result<ClientConfig> {
-        let TaskContext {
-            connector, task, ..
-        } = self.context;
+    /// [`connect_api::ErrorKind::Config`] when librdkafka rejects a setting.
+    pub fn client(&self, client: Client, id: &str) -> Result<ClientConfig> {
+        let (prefix, overrides) = match client {
+            Client::Producer => ("producer.", &self.config.clients.producer),
+            Client::Admin => ("admin.", &self.config.clients.admin),
+        };
         let mut properties = self.worker.client_properties(prefix);
-        properties.extend(overrides(self.config, &format!("{prefix}override.")));
-        let id = format!("{id}-{connector}-{task}");
-        properties.entry("client.id".into()).or_insert(id);
-        client_config(&properties)
+        properties.extend(overrides.clone());
+        self.named(properties, id)
     }
 
-    /// The settings of the task's consumer, with these overrides.
+    /// The settings of the task's consumer.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] for a setting that is none.
-    pub fn consumer(&self, overrides: &Properties) -> Result<ClientConfig> {
-        let TaskContext {
-            connector, task, ..
-        } = self.context;
+    /// [`connect_api::ErrorKind::Config`] when librdkafka rejects a setting.
+    pub fn consumer(&self) -> Result<ClientConfig> {
         let mut properties = self.worker.client_properties("consumer.");
-        properties.extend(overrides.clone());
+        properties.extend(self.config.clients.consumer.clone());
         let new_protocol = properties
             .get("group.protocol")
             .is_some_and(|p| p == "consumer");
+        let mut default = |key: &str, value: &str| {
+            properties.entry(key.into()).or_insert_with(|| value.into());
+        };
         for (key, value) in CONSUMER_DEFAULTS {
-            properties
-                .entry((*key).into())
-                .or_insert_with(|| (*value).into());
+            default(key, value);
         }
         if !new_protocol {
-            let assignor = "partition.assignment.strategy";
-            properties
-                .entry(assignor.into())
-                .or_insert_with(|| "cooperative-sticky".into());
+            default("partition.assignment.strategy", "cooperative-sticky");
         }
-        properties
-            .entry("group.id".into())
-            .or_insert_with(|| format!("connect-{connector}"));
-        let id = format!("connector-consumer-{connector}-{task}");
+        properties.insert("group.id".into(), self.config.group_id.clone());
+        self.named(properties, "connector-consumer")
+    }
+
+    fn named(&self, mut properties: Properties, id: &str) -> Result<ClientConfig> {
+        let id = format!("{id}-{}-{}", self.config.name, self.task);
         properties.entry("client.id".into()).or_insert(id);
         client_config(&properties)
     }
-}
-
-/// What stands under a prefix, without it.
-pub fn overrides(config: &Properties, prefix: &str) -> Properties {
-    let stripped = |(key, value): (&String, &String)| {
-        Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))
-    };
-    config.iter().filter_map(stripped).collect()
 }

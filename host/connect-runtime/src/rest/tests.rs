@@ -10,9 +10,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, ErrantRecordReporter, Offset,
-    OpenedPartition, Properties, RecordBatch, Result, SinkConnector, SinkTask, TaskContext,
-    TopicPartition,
+    Config, ConfigDef, ConfigKey, ConfigType, Connector, ErrantRecordReporter, Offset,
+    OpenedPartition, RecordBatch, Result, SinkConnector, SinkTask, TaskContext, TopicPartition,
 };
 use connect_wasm::{WasmOptions, WasmPlugins};
 use serde_json::{Value, json};
@@ -21,6 +20,7 @@ use tower::ServiceExt;
 use super::{Api, router};
 use crate::config::WorkerConfig;
 use crate::config::tests::minimal;
+use crate::connectors::RegisteredConnector;
 use crate::herder::{Herder, HerderHandle, Shared};
 use crate::logging::Loggers;
 use crate::plugins::Plugins;
@@ -37,7 +37,7 @@ impl TestSink {
     }
 }
 
-impl SinkConnector for TestSink {
+impl Connector for TestSink {
     fn classes(&self) -> &'static [&'static str] {
         &["org.example.TestSinkConnector"]
     }
@@ -49,13 +49,9 @@ impl SinkConnector for TestSink {
     fn config_def(&self) -> &ConfigDef {
         &self.0
     }
+}
 
-    fn normalise(&self, properties: &Properties) -> Properties {
-        properties.clone()
-    }
-
-    fn validate(&self, _: &Properties, _: &mut Vec<ConfigValue>) {}
-
+impl SinkConnector for TestSink {
     fn task(&self, _: &Config, _: &TaskContext) -> Result<Box<dyn SinkTask>> {
         Ok(Box::new(TestTask))
     }
@@ -107,7 +103,10 @@ impl TestWorker {
         all.extend(settings);
         let config = Arc::new(WorkerConfig::new(&minimal(&all)).unwrap());
         let wasm = WasmPlugins::new(WasmOptions::default()).unwrap();
-        let plugins = Arc::new(Plugins::new(vec![Arc::new(TestSink::new())], wasm));
+        let plugins = Arc::new(Plugins::new(
+            vec![RegisteredConnector::Sink(Arc::new(TestSink::new()))],
+            wasm,
+        ));
         let groups = Box::new(NoConsumerGroups);
         let cluster_id = Some("cluster".to_owned());
         let shared = Shared {

@@ -12,6 +12,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use regex::Regex;
 
 use super::kafka::consumer_of;
+use crate::connector_config::Subscription;
 use crate::kafka::client_config;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -23,10 +24,8 @@ pub struct ConsumerGroup {
     pub client: Properties,
     /// Its name.
     pub group: String,
-    /// Its topics by name.
-    pub topics: Vec<String>,
-    /// Its topics by expression.
-    pub pattern: Option<String>,
+    /// The topics that it reads.
+    pub subscription: Subscription,
 }
 
 /// Looks up and changes what consumer groups have committed.
@@ -166,13 +165,14 @@ fn committed(group: &ConsumerGroup) -> Result<Vec<(TopicPartition, Offset)>> {
             .with_source(cause)
     };
     let consumer = consumer_of(&group.client, name)?;
-    let pattern = group
-        .pattern
-        .as_ref()
-        .map(|p| Regex::new(&format!("^(?:{p})$")));
-    let pattern = pattern
-        .transpose()
-        .map_err(|e| Error::config("topics.regex").with_source(e))?;
+    let (topics, pattern) = match &group.subscription {
+        Subscription::Topics(topics) => (topics.as_slice(), None),
+        Subscription::Pattern(pattern) => {
+            let pattern = Regex::new(&format!("^(?:{pattern})$"));
+            let pattern = pattern.map_err(|e| Error::config("topics.regex").with_source(e))?;
+            (&[] as &[String], Some(pattern))
+        }
+    };
     let mut partitions = TopicPartitionList::new();
     let mut add = |topic: Option<&str>| {
         let metadata = consumer.fetch_metadata(topic, LIMIT).map_err(failed)?;
@@ -185,10 +185,10 @@ fn committed(group: &ConsumerGroup) -> Result<Vec<(TopicPartition, Offset)>> {
         }
         Ok(())
     };
-    for topic in &group.topics {
+    for topic in topics {
         add(Some(topic))?;
     }
-    if group.pattern.is_some() {
+    if pattern.is_some() {
         add(None)?;
     }
     if partitions.count() == 0 {

@@ -16,6 +16,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use tracing::{debug, info, warn};
 
+use crate::connector_config::Subscription;
+
 pub use rebalance::Rebalance;
 use rebalance::{Context, release};
 use record::{Arena, size};
@@ -114,15 +116,6 @@ enum Reset {
     Earliest,
     Latest,
     None,
-}
-
-/// What a task subscribes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subscription {
-    /// `topics`.
-    Topics(Vec<String>),
-    /// `topics.regex`.
-    Pattern(String),
 }
 
 impl Consumer {

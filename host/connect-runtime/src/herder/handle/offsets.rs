@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use connect_api::{ErrorKind, Offset, OffsetChange, Properties, TopicPartition};
+use connect_api::{ErrorKind, Offset, OffsetChange, TopicPartition};
 use tokio::time::Instant;
 
-use super::{Answer, HerderHandle, REQUEST_LIMIT, topics};
-use crate::config::with_prefix;
+use super::{Answer, HerderHandle, REQUEST_LIMIT};
+use crate::connector_config::ConnectorConfig;
+use crate::connectors::RegisteredConnector;
 use crate::herder::HerderError;
 use crate::storage::{ConsumerGroup, TargetState};
 
@@ -19,9 +20,8 @@ impl HerderHandle {
     /// # Errors
     /// [`HerderError::NotFound`], or when Kafka does not answer.
     pub async fn offsets(&self, name: &str) -> Answer<Vec<(TopicPartition, Offset)>> {
-        let stored = self.connector(name).await?.config;
-        let config = self.shared.config.providers().resolve(&stored)?;
-        let group = self.group(name, &config);
+        let config = self.connector_config(name).await?;
+        let group = self.group(&config);
         let looked_up = self.shared.groups.committed(group);
         match tokio::time::timeout(REQUEST_LIMIT, looked_up).await {
             Ok(found) => Ok(found?),
@@ -43,24 +43,22 @@ impl HerderHandle {
                  '/connectors/{name}/stop' endpoint"
             )));
         }
-        let config = self.shared.config.providers().resolve(&view.config)?;
-        let altering = self.alter(name, &config, change);
+        let config = self.connector_config(name).await?;
+        let altering = self.alter(&config, change);
         let altered = tokio::time::timeout(REQUEST_LIMIT, altering).await;
         altered.unwrap_or(Err(HerderError::Timeout(REQUEST_LIMIT)))
     }
 
-    async fn alter(&self, name: &str, config: &Properties, change: OffsetChange) -> Answer<()> {
-        let class = config.get("connector.class").map_or("", String::as_str);
-        if let Some(sink) = self.shared.plugins.sink(class) {
-            let sink_config = sink.config_def().parse(&sink.normalise(config))?;
-            let context = self.context(name, config)?;
-            sink.alter_offsets(&sink_config, &context, &change).await?;
-        }
+    async fn alter(&self, config: &ConnectorConfig, change: OffsetChange) -> Answer<()> {
+        let name = &config.name;
+        let RegisteredConnector::Sink(sink) = &config.connector;
+        let context = self.context(config)?;
+        sink.alter_offsets(&config.own, &context, &change).await?;
         let doing = match change {
             OffsetChange::Alter(_) => "alter",
             OffsetChange::Reset => "reset",
         };
-        let group = self.group(name, config);
+        let group = self.group(config);
         let deadline = Instant::now() + LEAVING;
         let altered = loop {
             match self
@@ -88,16 +86,13 @@ impl HerderHandle {
         })
     }
 
-    fn group(&self, name: &str, config: &Properties) -> ConsumerGroup {
+    fn group(&self, config: &ConnectorConfig) -> ConsumerGroup {
         let mut client = self.shared.config.client_properties("consumer.");
-        client.extend(with_prefix(config, "consumer.override."));
-        let group = client.get("group.id").cloned();
-        let pattern = config.get("topics.regex").filter(|p| !p.is_empty());
+        client.extend(config.clients.consumer.clone());
         ConsumerGroup {
             client,
-            group: group.unwrap_or_else(|| format!("connect-{name}")),
-            topics: topics(config),
-            pattern: pattern.cloned(),
+            group: config.group_id.clone(),
+            subscription: config.subscription.clone(),
         }
     }
 }

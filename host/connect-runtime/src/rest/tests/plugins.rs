@@ -295,3 +295,29 @@ async fn loggers_are_shown_and_set() {
         "Logger nope not found.",
     );
 }
+
+#[tokio::test]
+async fn another_version_of_a_plugin_is_refused() {
+    let worker = TestWorker::new();
+    let config = |connector: &str, key: &str, cast: &str| {
+        json!({
+            "connector.class": "TestSinkConnector", "name": "c", "topics": "t", "url": "u",
+            "connector.plugin.version": connector, "key.converter.plugin.version": key,
+            "transforms": "cast", "transforms.cast.type": "Cast$Value",
+            "transforms.cast.spec": "int8", "transforms.cast.plugin.version": cast,
+        })
+    };
+    let accepted = validate(&worker, config("[9,10)", "4.1.0", "latest")).await;
+    assert_eq!(errors(&accepted), []);
+    let refused = validate(&worker, config("10", "[3.0,4.0]", "4.x]")).await;
+    let found = errors(&refused);
+    let keys: Vec<&str> = found.iter().map(|(key, _)| *key).collect();
+    for key in [
+        "connector.plugin.version",
+        "key.converter.plugin.version",
+        "transforms.cast.plugin.version",
+    ] {
+        assert!(keys.contains(&key), "{key} is not refused: {found:?}");
+    }
+    assert_eq!(keys.len(), 3, "{found:?}");
+}
