@@ -1,15 +1,13 @@
 //! The options of the sink.
 
-use std::sync::Arc;
-
 use connect_api::{
-    Choice, Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Error, Importance, Properties,
-    RecordPart, Result, Validator,
+    Choice, Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Converter, HeaderConverter,
+    Importance, Properties, RecordPart, Result, Validator,
 };
-use connect_converters::{SerializerType, serializers};
+use connect_converters::{ConverterContext, ConverterType, converter, converters};
+use tokio::runtime::Handle;
 
 use crate::changelog::ChangelogConfig;
-use crate::encode::{Format, Writer};
 
 const TOPIC: &str = "topic.name.format";
 const KEY: &str = "output.key.converter";
@@ -19,8 +17,10 @@ const STATE_TOPIC: &str = "state.topic.name";
 const STATE_PARTITIONS: &str = "state.topic.partitions";
 const STATE_REPLICATION: &str = "state.topic.replication.factor";
 
-/// Of the options of JSON, only those that stand on their own.
+/// The one option of a converter whose default is another here: most topics have plain JSON.
 const SCHEMAS_ENABLE: &str = "schemas.enable";
+/// How headers are written.
+const HEADER_CLASS: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
 
 /// `delivery.guarantee`.
 #[derive(Clone, Copy, PartialEq)]
@@ -39,8 +39,8 @@ impl Choice for Guarantee {
 pub(crate) fn config_def() -> ConfigDef {
     let mut keys = own();
     for part in [KEY, VALUE] {
-        for serializer in serializers() {
-            let theirs = (serializer.config_def)();
+        for converter in writers() {
+            let theirs = (converter.config_def)();
             for mut key in theirs.keys().iter().cloned() {
                 let name = format!("{part}.{}", key.name);
                 if keys.iter().any(|known| known.name == name) {
@@ -52,8 +52,7 @@ pub(crate) fn config_def() -> ConfigDef {
                     // Needed only with one of the classes.
                     key.default = Some(None);
                 }
-                let class = serializer.class.rsplit('.').next().unwrap_or_default();
-                key.group = Some(format!("{part}: {class}").into());
+                key.group = Some(format!("{part}: {}", converter.simple_name()).into());
                 key.name = name.into();
                 keys.push(key);
             }
@@ -62,9 +61,20 @@ pub(crate) fn config_def() -> ConfigDef {
     ConfigDef::new(keys)
 }
 
+/// The classes that write keys and values.
+fn writers() -> impl Iterator<Item = &'static ConverterType> {
+    converters().iter().filter(|known| known.build.is_some())
+}
+
+fn check_class(class: &str) -> std::result::Result<(), String> {
+    if converter(class).is_some() {
+        return Ok(());
+    }
+    let known: Vec<_> = writers().map(|known| known.class).collect();
+    Err(format!("This sink writes with {}", known.join(", ")))
+}
+
 fn own() -> Vec<ConfigKey> {
-    let formats =
-        || Validator::Check(|class| Format::named(class).map(drop).map_err(|e| e.chain()));
     vec![
         ConfigKey::new(
             TOPIC,
@@ -78,21 +88,21 @@ fn own() -> Vec<ConfigKey> {
         ConfigKey::new(
             KEY,
             ConfigType::Class,
-            Format::CLASSES[0],
-            "How keys are written: as text, as JSON, as Avro, or as the bytes that they are. The \
-             converter's own options stand behind: output.key.converter.schemas.enable, \
+            "org.apache.kafka.connect.storage.StringConverter",
+            "How keys are written: as text, as JSON, as Avro, as numbers, or as the bytes that \
+             they are. The converter's own options stand behind: output.key.converter.schemas.enable, \
              output.key.converter.schema.registry.url and others.",
         )
-        .validator(formats())
+        .validator(Validator::Check(check_class))
         .importance(Importance::Medium),
         ConfigKey::new(
             VALUE,
             ConfigType::Class,
-            Format::CLASSES[1],
-            "How values are written: as text, as JSON, as Avro, or as the bytes that they are. \
-             The converter's own options stand behind, as for keys.",
+            "org.apache.kafka.connect.json.JsonConverter",
+            "How values are written: as text, as JSON, as Avro, as numbers, or as the bytes that \
+             they are. The converter's own options stand behind, as for keys.",
         )
-        .validator(formats())
+        .validator(Validator::Check(check_class))
         .importance(Importance::High),
         ConfigKey::choice(
             GUARANTEE,
@@ -138,15 +148,11 @@ fn options(part: &str, properties: &Properties) -> Properties {
 /// Adds what is wrong with the options of the classes that are named.
 pub(crate) fn validate(properties: &Properties, values: &mut [ConfigValue]) {
     for part in [KEY, VALUE] {
-        let class = properties.get(part).map_or("", |class| class.trim());
-        let Some(Format::Schemas(serializer)) = Format::named(class).ok().map(|format| {
-            let options = options(part, properties);
-            let enabled = options.get(SCHEMAS_ENABLE);
-            format.with_schemas(enabled.is_some_and(|on| on.trim().eq_ignore_ascii_case("true")))
-        }) else {
+        let class = properties.get(part).and_then(|class| converter(class));
+        let Some(class) = class else {
             continue;
         };
-        for missing in (serializer.config_def)().keys() {
+        for missing in (class.config_def)().keys() {
             let name = format!("{part}.{}", missing.name);
             if missing.default.is_none()
                 && !properties.contains_key(&name)
@@ -160,48 +166,160 @@ pub(crate) fn validate(properties: &Properties, values: &mut [ConfigValue]) {
     }
 }
 
-fn writer(config: &Config, name: &str, part: RecordPart) -> Result<Writer> {
-    let enabled = config.flag(&format!("{name}.{SCHEMAS_ENABLE}"));
-    let format = Format::named(config.text(name))?.with_schemas(enabled);
-    let Format::Schemas(serializer) = format else {
-        return Ok(Writer::Plain(format));
-    };
-    let all: Properties = config
-        .resolved()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect();
-    let build = |serializer: &SerializerType| {
-        let config = (serializer.config_def)().parse(&options(name, &all))?;
-        (serializer.build)(&config, part)
-    };
-    let built = build(serializer).map_err(|e: Error| e.context(name))?;
-    Ok(Writer::Schemas(Arc::from(built)))
+/// The converter of one part of records, as the config names it.
+#[derive(Clone)]
+struct NamedConverter {
+    /// The option that names it.
+    option: &'static str,
+    class: String,
+    options: Properties,
+    part: RecordPart,
+}
+
+impl NamedConverter {
+    fn new(config: &Config, option: &'static str, part: RecordPart) -> Self {
+        let resolved = config.resolved();
+        let resolved = resolved.map(|(key, value)| (key.to_owned(), value));
+        Self {
+            option,
+            class: config.text(option).to_owned(),
+            options: options(option, &resolved.collect()),
+            part,
+        }
+    }
+
+    fn build(&self, runtime: Handle) -> Result<Box<dyn Converter>> {
+        let context = ConverterContext {
+            runtime,
+            part: self.part,
+        };
+        let built = connect_converters::build(&self.class, &self.options, &context);
+        built.map_err(|e| e.context(self.option))
+    }
+}
+
+/// What a task writes records with.
+pub(crate) struct Converters {
+    pub key: Box<dyn Converter>,
+    pub value: Box<dyn Converter>,
+    pub header: Box<dyn HeaderConverter>,
 }
 
 /// What a task is to do.
 #[derive(Clone)]
 pub(crate) struct KafkaSinkConfig {
     pub topic: String,
-    pub key: Writer,
-    pub value: Writer,
+    key: NamedConverter,
+    value: NamedConverter,
     pub exactly_once: bool,
     pub changelog: ChangelogConfig,
 }
 
 impl KafkaSinkConfig {
-    pub(crate) fn resolve(config: &Config, connector: &str) -> Result<Self> {
+    pub(crate) fn resolve(config: &Config, connector: &str) -> Self {
         let number = |key| i32::try_from(config.integer(key)).unwrap_or(i32::MAX);
         let topic = config.optional_text(STATE_TOPIC).filter(|t| !t.is_empty());
-        Ok(Self {
+        Self {
             changelog: ChangelogConfig {
                 topic: topic.map_or_else(|| format!("connect-{connector}-state"), str::to_owned),
                 partitions: number(STATE_PARTITIONS),
                 replication: number(STATE_REPLICATION),
             },
             topic: config.text(TOPIC).to_owned(),
-            key: writer(config, KEY, RecordPart::Key)?,
-            value: writer(config, VALUE, RecordPart::Value)?,
+            key: NamedConverter::new(config, KEY, RecordPart::Key),
+            value: NamedConverter::new(config, VALUE, RecordPart::Value),
             exactly_once: config.choice::<Guarantee>(GUARANTEE) == Guarantee::ExactlyOnce,
+        }
+    }
+
+    /// The converters of a task; those with a Schema Registry ask it on the runtime.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] naming the option of the converter that cannot be made.
+    pub(crate) fn converters(&self, runtime: &Handle) -> Result<Converters> {
+        Ok(Converters {
+            key: self.key.build(runtime.clone())?,
+            value: self.value.build(runtime.clone())?,
+            header: connect_converters::build_header(HEADER_CLASS, &Properties::new())?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use connect_api::{Datum, Error, Value, json};
+
+    use super::*;
+
+    fn given(pairs: &[(&str, &str)]) -> Properties {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    /// What a value becomes.
+    fn written(pairs: &[(&str, &str)], value: Value) -> Result<Option<String>> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(|e| Error::fatal("no runtime").with_source(e))?;
+        let config = config_def().parse(&given(pairs))?;
+        let config = KafkaSinkConfig::resolve(&config, "name");
+        let mut converters = config.converters(runtime.handle())?;
+        let datum = Datum::schemaless(value);
+        let bytes = converters.value.from_connect_data("topic", &datum)?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    #[test]
+    fn values_are_plain_json_unless_told_otherwise() {
+        let object = || json::parse(r#"{"a": [1]}"#).unwrap();
+        let enveloped = r#"{"schema":null,"payload":{"a":[1]}}"#;
+        for (pairs, expect) in [
+            (&[][..], r#"{"a":[1]}"#),
+            (&[(VALUE, "JsonConverter")], r#"{"a":[1]}"#),
+            (
+                &[("output.value.converter.schemas.enable", "true")],
+                enveloped,
+            ),
+            (&[(VALUE, "StringConverter")], r#"{"a":[1]}"#),
+        ] {
+            let found = written(pairs, object()).unwrap();
+            assert_eq!(found.as_deref(), Some(expect), "{pairs:?}");
+        }
+        let found = written(&[(VALUE, "ShortConverter")], Value::Int(0x4142)).unwrap();
+        assert_eq!(found.as_deref(), Some("AB"));
+        let error = written(&[(VALUE, "ByteArrayConverter")], object()).unwrap_err();
+        assert_eq!(error.chain(), "ByteArrayConverter writes bytes, not struct");
+    }
+
+    #[test]
+    fn a_class_that_does_not_write_is_refused() {
+        for class in ["SimpleHeaderConverter", "com.example.ProtobufConverter"] {
+            let error = config_def().parse(&given(&[(KEY, class)])).unwrap_err();
+            let told = error.chain();
+            assert!(told.contains("This sink writes with org.apache"), "{told}");
+            assert!(told.contains("io.confluent.connect.avro.AvroConverter"));
+        }
+        for class in writers() {
+            assert!(check_class(class.class).is_ok());
+            assert!(check_class(class.simple_name()).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_option_that_a_class_needs_is_missed() {
+        let properties = given(&[(VALUE, "AvroConverter")]);
+        let mut values = config_def().validate(&properties);
+        validate(&properties, &mut values);
+        let wrong: Vec<_> = values.iter().filter(|v| !v.errors.is_empty()).collect();
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert_eq!(wrong[0].name, "output.value.converter.schema.registry.url");
+        let error = written(&[(VALUE, "AvroConverter")], Value::Int(1)).unwrap_err();
+        let told = error.chain();
+        assert!(
+            told.starts_with("output.value.converter: Missing"),
+            "{told}"
+        );
     }
 }

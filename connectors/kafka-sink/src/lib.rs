@@ -8,7 +8,6 @@ mod alter;
 mod changelog;
 mod clients;
 mod config;
-mod encode;
 mod producer;
 mod task;
 
@@ -69,7 +68,7 @@ impl Connector for KafkaSinkConnector {
 impl SinkConnector for KafkaSinkConnector {
     fn task(&self, config: &Config, context: &TaskContext) -> Result<Box<dyn SinkTask>> {
         let clients = lent(context)?;
-        let config = KafkaSinkConfig::resolve(config, &context.connector)?;
+        let config = KafkaSinkConfig::resolve(config, &context.connector);
         Ok(Box::new(KafkaSinkTask::new(config, context, clients)))
     }
 
@@ -80,7 +79,7 @@ impl SinkConnector for KafkaSinkConnector {
         query: &StateQuery,
     ) -> Result<Vec<StateRow>> {
         let clients = lent(context)?;
-        let config = KafkaSinkConfig::resolve(config, &context.connector)?;
+        let config = KafkaSinkConfig::resolve(config, &context.connector);
         let query = query.clone();
         let changelog = Changelog::new(config.changelog, clients, Vec::new());
         apart(move || changelog.inspect(&query)).await
@@ -95,7 +94,7 @@ impl SinkConnector for KafkaSinkConnector {
     ) -> Result<bool> {
         let clients = lent(context)?;
         let connector = context.connector.clone();
-        let config = KafkaSinkConfig::resolve(config, &connector)?;
+        let config = KafkaSinkConfig::resolve(config, &connector);
         let change = change.clone();
         if config.exactly_once {
             apart(move || alter::alter(config.changelog, &clients, &connector, &change)).await?;

@@ -15,11 +15,11 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
+use tokio::runtime::Handle;
 
 use crate::changelog::Changelog;
 use crate::clients::Clients;
-use crate::config::KafkaSinkConfig;
-use crate::encode;
+use crate::config::{Converters, KafkaSinkConfig};
 use crate::producer::{Failure, Message, Offsets, Producer};
 
 /// How long Kafka may take for an answer.
@@ -30,6 +30,8 @@ type Place = (usize, usize);
 
 pub(crate) struct KafkaSinkTask {
     config: KafkaSinkConfig,
+    /// Made when the task starts, on the runtime.
+    converters: Option<Converters>,
     clients: Arc<Clients>,
     /// Of the producer.
     client: ClientConfig,
@@ -62,6 +64,7 @@ impl KafkaSinkTask {
         }
         Self {
             config,
+            converters: None,
             clients,
             client,
             producer: None,
@@ -116,7 +119,11 @@ impl KafkaSinkTask {
                 if self.reported.contains(&Self::key_of(batch, at)) {
                     continue;
                 }
-                match message(&self.config, record).await {
+                let message = match &mut self.converters {
+                    Some(converters) => message(&self.config.topic, converters, record),
+                    None => Err(Error::fatal("the task was not started")),
+                };
+                match message {
                     Ok(message) => messages.push(((number, at), message)),
                     Err(error) if error.kind() == connect_api::ErrorKind::Data => {
                         self.report(batch, at, error, reporter).await?;
@@ -224,6 +231,7 @@ impl SinkTask for KafkaSinkTask {
     /// A producer ends the transactions of this task's former life, whichever task has their
     /// partitions now.
     async fn start(&mut self) -> Result<()> {
+        self.converters = Some(self.config.converters(&Handle::current())?);
         if let Some(changelog) = &self.changelog {
             changelog.start().await?;
         }
@@ -325,11 +333,15 @@ impl SinkTask for KafkaSinkTask {
     }
 }
 
-async fn message<'a>(config: &KafkaSinkConfig, record: &'a SinkRecord) -> Result<Message<'a>> {
-    let topic = if config.topic == "${topic}" {
+fn message<'a>(
+    topic: &str,
+    converters: &mut Converters,
+    record: &'a SinkRecord,
+) -> Result<Message<'a>> {
+    let topic = if topic == "${topic}" {
         Cow::Borrowed(&*record.record.topic)
     } else {
-        Cow::Owned(config.topic.replace("${topic}", &record.record.topic))
+        Cow::Owned(topic.replace("${topic}", &record.record.topic))
     };
     if *topic == *record.origin.topic_partition.topic {
         return Err(Error::config(format!(
@@ -338,24 +350,24 @@ async fn message<'a>(config: &KafkaSinkConfig, record: &'a SinkRecord) -> Result
             record.origin.topic_partition
         )));
     }
+    let Converters { key, value, header } = converters;
     let mut headers = None;
     if !record.record.headers.is_empty() {
         let mut all = OwnedHeaders::new_with_capacity(record.record.headers.len());
-        for header in &record.record.headers {
-            let value = encode::header(&header.value.value)?;
+        for each in &record.record.headers {
+            let value = header.from_connect_header(&topic, &each.name, &each.value);
+            let value = value.map_err(|e| e.context(format!("header {}", each.name)))?;
             all = all.insert(Header {
-                key: &header.name,
+                key: &each.name,
                 value: value.as_deref(),
             });
         }
         headers = Some(all);
     }
-    config.key.prepare(&topic, &record.record.key).await?;
-    config.value.prepare(&topic, &record.record.value).await?;
     Ok(Message {
         partition: None,
-        key: config.key.bytes(&topic, &record.record.key)?,
-        value: config.value.bytes(&topic, &record.record.value)?,
+        key: key.from_connect_data(&topic, &record.record.key)?,
+        value: value.from_connect_data(&topic, &record.record.value)?,
         topic,
         headers,
         timestamp: record.record.timestamp.map(|at| at.0),

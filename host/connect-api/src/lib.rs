@@ -23,7 +23,7 @@ pub use config::{
     Properties, Secret, Tolerance, Validator, Width, WordCase,
 };
 pub use connector::Connector;
-pub use converter::{Converter, RecordPart};
+pub use converter::{Converter, HeaderConverter, RecordPart};
 pub use data::{Datum, Struct, Value, ValueRef};
 pub use decimal::Decimal;
 pub use error::{Error, ErrorKind, Result};

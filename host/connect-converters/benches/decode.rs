@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use apache_avro::types::Value as Avro;
 use connect_api::values;
 use connect_api::{Properties, RecordPart};
-use connect_converters::{ConverterContext, converter};
+use connect_converters::{ConverterContext, build};
 use serde_json::{Value as Json, json};
 
 const RECORDS: u32 = 20_000;
@@ -142,10 +142,8 @@ fn main() {
             avro(&event()),
         ),
     ] {
-        let kind = converter(class).expect("a converter");
         let given = Properties::from([(options.0.to_owned(), options.1)]);
-        let config = (kind.config_def)().parse(&given).expect("valid options");
-        let mut converter = (kind.build)(&config, &context).expect("a converter");
+        let mut converter = build(class, &given, &context).expect("a converter");
         let bytes = bytes::Bytes::from(bytes);
         measure(what, bytes.len(), || {
             let datum = converter.to_connect_data("activity", Some(black_box(&bytes)));

@@ -1,12 +1,13 @@
 //! AvroConverter: Confluent's wire format, with schemas from a Schema Registry.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, ErrorKind, Importance,
-    Result, Validator,
+    Choice, Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, ErrorKind,
+    Importance, Result, Validator, WordCase,
 };
 
 use crate::{ConverterContext, ConverterType};
@@ -18,16 +19,16 @@ mod schema;
 mod tls;
 mod write;
 
-pub(crate) use write::SERIALIZER;
-
-use registry::Registry;
+use registry::BlockingRegistry;
 use schema::Compiled;
+use write::Writer;
 
 /// `io.confluent.connect.avro.AvroConverter`.
 pub(crate) const TYPE: ConverterType = ConverterType {
-    classes: &["io.confluent.connect.avro.AvroConverter"],
+    class: "io.confluent.connect.avro.AvroConverter",
     config_def,
-    build,
+    build: Some(build),
+    build_header: None,
 };
 
 const URL: &str = "schema.registry.url";
@@ -43,8 +44,21 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(30);
 /// Unknown ids that are kept: garbage may hold any number.
 const MAX_UNKNOWN: usize = 1024;
 
+/// `basic.auth.credentials.source`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CredentialsSource {
+    Url,
+    UserInfo,
+}
+
+impl Choice for CredentialsSource {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("URL", Self::Url), ("USER_INFO", Self::UserInfo)];
+    const CASE: WordCase = WordCase::Exact;
+}
+
 fn config_def() -> ConfigDef {
-    tls::with_config_keys(vec![
+    let mut keys = vec![
         ConfigKey::required(
             URL,
             ConfigType::List,
@@ -52,13 +66,11 @@ fn config_def() -> ConfigDef {
         )
         .validator(Validator::NonEmpty)
         .importance(Importance::High),
-        ConfigKey::new(
+        ConfigKey::choice(
             BASIC_SOURCE,
-            ConfigType::String,
-            "URL",
+            CredentialsSource::Url,
             "Where user and password come from: URL, or USER_INFO for basic.auth.user.info.",
-        )
-        .validator(Validator::OneOf(vec!["URL".into(), "USER_INFO".into()])),
+        ),
         ConfigKey::nullable(
             BASIC_USER_INFO,
             ConfigType::Password,
@@ -81,13 +93,16 @@ fn config_def() -> ConfigDef {
             ConfigType::Password,
             "The token, with bearer.auth.credentials.source=STATIC_TOKEN.",
         ),
-    ])
+    ];
+    keys.extend(tls::config_keys());
+    keys.extend(write::config_keys());
+    ConfigDef::new(keys)
 }
 
 fn build(config: &Config, context: &ConverterContext) -> Result<Box<dyn Converter>> {
     Ok(Box::new(AvroConverter {
-        registry: Registry::new(config)?,
-        runtime: context.runtime.clone(),
+        registry: BlockingRegistry::new(config, context.runtime.clone())?,
+        writer: Writer::new(config, context.part),
         last: None,
         known: HashMap::new(),
         unknown: HashMap::new(),
@@ -95,8 +110,8 @@ fn build(config: &Config, context: &ConverterContext) -> Result<Box<dyn Converte
 }
 
 struct AvroConverter {
-    registry: Registry,
-    runtime: tokio::runtime::Handle,
+    registry: BlockingRegistry,
+    writer: Writer,
     /// The id of the record before, which mostly is the next one's.
     last: Option<(u32, Compiled)>,
     /// An id never gets another schema.
@@ -125,8 +140,9 @@ impl AvroConverter {
         {
             return Err(Error::data(why.clone()));
         }
-        let fetched = self.runtime.block_on(self.registry.schema(id));
-        let compiled = fetched
+        let compiled = self
+            .registry
+            .schema(id)
             .and_then(|fetched| schema::compile(&fetched.references, &fetched.text))
             .map_err(|error| error.context(format!("schema id {id}")));
         match compiled {
@@ -150,7 +166,7 @@ impl AvroConverter {
 
 impl Converter for AvroConverter {
     fn class_name(&self) -> &'static str {
-        TYPE.classes[0]
+        TYPE.class
     }
 
     fn to_connect_data(&mut self, _topic: &str, bytes: Option<&Bytes>) -> Result<Datum> {
@@ -175,6 +191,15 @@ impl Converter for AvroConverter {
         let value = decode::decode(&compiled.plan, payload)
             .map_err(|error| error.context(format!("Avro of schema id {id}")))?;
         Ok(Datum::new(std::sync::Arc::clone(&compiled.schema), value))
+    }
+
+    fn from_connect_data<'a>(
+        &mut self,
+        topic: &str,
+        datum: &'a Datum,
+    ) -> Result<Option<Cow<'a, [u8]>>> {
+        let written = self.writer.write(&self.registry, topic, datum)?;
+        Ok(written.map(Cow::Owned))
     }
 }
 

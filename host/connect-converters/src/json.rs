@@ -1,5 +1,6 @@
 //! JsonConverter: JSON with or without an envelope of schema and payload.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use connect_api::json::Shapes;
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, Importance, Result, Schema,
-    Validator,
+    Validator, Value,
 };
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -19,13 +20,14 @@ mod payload;
 mod schema;
 mod write;
 
-pub(crate) use write::SERIALIZER;
+use write::{DecimalFormat, EnvelopeWriter};
 
 /// `org.apache.kafka.connect.json.JsonConverter`.
 pub(crate) const TYPE: ConverterType = ConverterType {
-    classes: &["org.apache.kafka.connect.json.JsonConverter"],
+    class: "org.apache.kafka.connect.json.JsonConverter",
     config_def,
-    build: |config, _| Ok(Box::new(JsonConverter::new(config)?)),
+    build: Some(|config, _| Ok(Box::new(JsonConverter::new(config)?))),
+    build_header: Some(|config| Ok(Box::new(JsonConverter::new(config)?))),
 };
 
 const SCHEMAS_ENABLE: &str = "schemas.enable";
@@ -56,16 +58,12 @@ fn config_def() -> ConfigDef {
         )
         .validator(Validator::AtLeast(0))
         .importance(Importance::High),
-        ConfigKey::new(
+        ConfigKey::choice(
             DECIMAL_FORMAT,
-            ConfigType::String,
-            "BASE64",
-            "How decimals are written: BASE64 or NUMERIC. Both are read, whatever is set here.",
+            DecimalFormat::Base64,
+            "How decimals are written with schemas: BASE64 or NUMERIC. Both are read, whatever is \
+             set here.",
         )
-        .validator(Validator::OneOfIgnoreCase(vec![
-            "BASE64".into(),
-            "NUMERIC".into(),
-        ]))
         .importance(Importance::Low),
         ConfigKey::new(
             REPLACE_NULL,
@@ -92,6 +90,7 @@ struct JsonConverter {
     /// How the last envelope began, up to the end of its schema.
     head: Option<(Box<[u8]>, Arc<Schema>)>,
     shapes: Shapes,
+    envelopes: EnvelopeWriter,
 }
 
 impl JsonConverter {
@@ -115,6 +114,7 @@ impl JsonConverter {
             },
             head: None,
             shapes: Shapes::default(),
+            envelopes: EnvelopeWriter::new(config.choice(DECIMAL_FORMAT)),
         })
     }
 
@@ -134,7 +134,7 @@ impl JsonConverter {
 
 impl Converter for JsonConverter {
     fn class_name(&self) -> &'static str {
-        TYPE.classes[0]
+        TYPE.class
     }
 
     fn to_connect_data(&mut self, _topic: &str, bytes: Option<&Bytes>) -> Result<Datum> {
@@ -166,6 +166,26 @@ impl Converter for JsonConverter {
             (Err(error), None) if error.is_data() => Err(Error::data(ENVELOPE)),
             (Err(error), None) => Err(payload::malformed(&error)),
         }
+    }
+
+    /// Without an envelope, dates and times are ISO 8601 and decimals are numbers, whatever
+    /// `decimal.format` says: whoever reads them has no schema to tell them by.
+    fn from_connect_data<'a>(
+        &mut self,
+        _topic: &str,
+        datum: &'a Datum,
+    ) -> Result<Option<Cow<'a, [u8]>>> {
+        let text = match &datum.value {
+            Value::Null => return Ok(None),
+            _ if self.schemas_enable => self.envelopes.write(datum)?,
+            Value::Json(text) => return Ok(Some(Cow::Borrowed(text.as_bytes()))),
+            value => {
+                let mut text = String::new();
+                connect_api::json::write(value, &mut text)?;
+                text
+            }
+        };
+        Ok(Some(Cow::Owned(text.into_bytes())))
     }
 }
 

@@ -1,38 +1,58 @@
 //! Converters: bytes to Connect data and back, with the Schema Registry client.
 //!
-//! A converter is found by its Java class name, full or simple. Its options come without the
-//! `key.converter.` or `value.converter.` that they have in a connector's configuration.
+//! [`converters`] is the one list of classes that a config may name as `key.converter`,
+//! `value.converter` or `header.converter`, and as the `output.….converter` of a sink to Kafka.
+//! Options come without that prefix.
 
-use connect_api::{Config, ConfigDef, Converter, RecordPart, Result};
+use connect_api::{
+    Config, ConfigDef, Converter, Error, HeaderConverter, Properties, RecordPart, Result,
+};
 
 mod avro;
+mod by_schema;
 mod json;
 mod primitive;
-mod serializer;
+mod simple_header;
+mod text;
 
-pub use serializer::{Serializer, SerializerType, serializers};
-
-/// What a converter is built with.
+/// What a converter of keys or values is built with.
 #[derive(Clone, Debug)]
 pub struct ConverterContext {
-    /// Converters run on a plain thread; what must wait for a Schema Registry blocks on this.
+    /// The runtime that asks the Schema Registry, while the converter's own thread waits. It has
+    /// to have threads of its own.
     pub runtime: tokio::runtime::Handle,
     /// The part of the record that the converter is for.
     pub part: RecordPart,
 }
 
-/// A kind of converter.
+/// Makes a converter of keys or values from its options.
+pub type BuildConverter = fn(&Config, &ConverterContext) -> Result<Box<dyn Converter>>;
+
+/// Makes a converter of headers from its options.
+pub type BuildHeaderConverter = fn(&Config) -> Result<Box<dyn HeaderConverter>>;
+
+/// A class of converters: what it is called, its options, and which of Kafka Connect's two
+/// interfaces it implements.
 #[derive(Clone, Copy, Debug)]
 pub struct ConverterType {
-    /// The classes that a config may name it by, its own first.
-    pub classes: &'static [&'static str],
+    /// The class, with its package.
+    pub class: &'static str,
     /// Its options.
     pub config_def: fn() -> ConfigDef,
-    /// Makes one.
-    pub build: fn(&Config, &ConverterContext) -> Result<Box<dyn Converter>>,
+    /// `Converter`, where it implements that.
+    pub build: Option<BuildConverter>,
+    /// `HeaderConverter`, where it implements that.
+    pub build_header: Option<BuildHeaderConverter>,
 }
 
-/// Every converter.
+impl ConverterType {
+    /// The class without its package.
+    pub fn simple_name(&self) -> &'static str {
+        simple_name(self.class)
+    }
+}
+
+/// Every class.
 pub fn converters() -> &'static [ConverterType] {
     const {
         &[
@@ -46,70 +66,59 @@ pub fn converters() -> &'static [ConverterType] {
             primitive::FLOAT,
             primitive::DOUBLE,
             avro::TYPE,
+            simple_header::TYPE,
         ]
     }
 }
 
-/// The converter of a class, by its full name or by its simple name such as `JsonConverter`.
+/// The class that converts keys and values, by its full name or by its simple name such as
+/// `JsonConverter`.
 pub fn converter(class: &str) -> Option<&'static ConverterType> {
-    converters().iter().find(|converter| {
-        converter
-            .classes
-            .iter()
-            .any(|known| *known == class || known.rsplit('.').next() == Some(class))
-    })
+    named(class).filter(|known| known.build.is_some())
+}
+
+/// The class that converts headers, by its full or its simple name.
+pub fn header_converter(class: &str) -> Option<&'static ConverterType> {
+    named(class).filter(|known| known.build_header.is_some())
+}
+
+/// The converter of a class for keys or values, with the options given for it.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Config`] when there is no such class, or an option is refused.
+pub fn build(
+    class: &str,
+    options: &Properties,
+    context: &ConverterContext,
+) -> Result<Box<dyn Converter>> {
+    let found = named(class).and_then(|known| Some((known, known.build?)));
+    let (known, build) = found.ok_or_else(|| not_found(class))?;
+    build(&(known.config_def)().parse(options)?, context)
+}
+
+/// The converter of a class for headers, with the options given for it.
+///
+/// # Errors
+/// As for [`build`].
+pub fn build_header(class: &str, options: &Properties) -> Result<Box<dyn HeaderConverter>> {
+    let found = named(class).and_then(|known| Some((known, known.build_header?)));
+    let (known, build) = found.ok_or_else(|| not_found(class))?;
+    build(&(known.config_def)().parse(options)?)
+}
+
+fn named(class: &str) -> Option<&'static ConverterType> {
+    let class = class.trim();
+    let named = |known: &&ConverterType| known.class == class || known.simple_name() == class;
+    converters().iter().find(named)
+}
+
+fn not_found(class: &str) -> Error {
+    Error::config(format!("class {} could not be found", class.trim()))
+}
+
+fn simple_name(class: &'static str) -> &'static str {
+    class.rsplit('.').next().unwrap_or(class)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use connect_api::Properties;
-
-    #[test]
-    fn converters_are_found_by_both_names() {
-        for (class, expect) in [
-            (
-                "JsonConverter",
-                "org.apache.kafka.connect.json.JsonConverter",
-            ),
-            (
-                "io.confluent.connect.avro.AvroConverter",
-                "io.confluent.connect.avro.AvroConverter",
-            ),
-            (
-                "LongConverter",
-                "org.apache.kafka.connect.converters.LongConverter",
-            ),
-        ] {
-            assert_eq!(
-                converter(class).map(|c| c.classes[0]),
-                Some(expect),
-                "{class}"
-            );
-        }
-        assert!(converter("jsonconverter").is_none());
-        assert!(converter("json.JsonConverter").is_none());
-    }
-
-    #[test]
-    fn a_converter_knows_its_class() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let context = ConverterContext {
-            runtime: runtime.handle().clone(),
-            part: RecordPart::Value,
-        };
-        let url = (
-            "schema.registry.url".to_owned(),
-            "http://localhost:8081".to_owned(),
-        );
-        for converter in converters() {
-            let config = (converter.config_def)()
-                .parse(&Properties::from([url.clone()]))
-                .unwrap();
-            let built = (converter.build)(&config, &context).unwrap();
-            assert_eq!(built.class_name(), converter.classes[0]);
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! StringConverter, ByteArrayConverter and the converters of Kafka's number serialisers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,11 +8,11 @@ use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, Kind, Result, Schema, Value,
 };
 
-use crate::{ConverterContext, ConverterType};
+use crate::{ConverterType, simple_name, text};
 
 /// `org.apache.kafka.connect.storage.StringConverter`.
 pub(crate) const STRING: ConverterType = ConverterType {
-    classes: &["org.apache.kafka.connect.storage.StringConverter"],
+    class: "org.apache.kafka.connect.storage.StringConverter",
     config_def: || {
         ConfigDef::new(vec![ConfigKey::new(
             ENCODING,
@@ -20,12 +21,13 @@ pub(crate) const STRING: ConverterType = ConverterType {
             "The encoding of the text; only UTF-8 is supported.",
         )])
     },
-    build: build_string,
+    build: Some(|config, _| Ok(Box::new(string(config, read_string)?))),
+    build_header: Some(|config| Ok(Box::new(string(config, read_header_string)?))),
 };
 
 const ENCODING: &str = "converter.encoding";
 
-fn build_string(config: &Config, _: &ConverterContext) -> Result<Box<dyn Converter>> {
+fn string(config: &Config, read: Read) -> Result<Primitive> {
     let encoding = config.text(ENCODING);
     if !["UTF-8", "UTF8"]
         .iter()
@@ -35,20 +37,45 @@ fn build_string(config: &Config, _: &ConverterContext) -> Result<Box<dyn Convert
             "Invalid value {encoding} for configuration {ENCODING}: only UTF-8 is supported"
         )));
     }
-    Ok(Primitive::boxed(STRING.classes[0], Kind::String, |bytes| {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|e| Error::data(format!("invalid UTF-8 after {} bytes", e.valid_up_to())))?;
-        Ok(Value::from(text))
-    }))
+    Ok(Primitive::new(
+        STRING.class,
+        Kind::String,
+        read,
+        write_string,
+    ))
+}
+
+fn read_string(bytes: &Bytes) -> Result<Value> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|e| Error::data(format!("invalid UTF-8 after {} bytes", e.valid_up_to())))?;
+    Ok(Value::from(text))
+}
+
+/// Of a header, bytes that are no UTF-8 become replacement characters, as Java has it: no record is
+/// errant for a header that nobody may read.
+fn read_header_string(bytes: &Bytes) -> Result<Value> {
+    Ok(Value::from(&*String::from_utf8_lossy(bytes)))
+}
+
+fn write_string<'a>(_: &str, datum: &'a Datum) -> Result<Cow<'a, [u8]>> {
+    let kind = datum.schema.as_ref().map(|schema| &schema.kind);
+    Ok(match text::text(kind, &datum.value)? {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    })
 }
 
 macro_rules! converter {
-    ($(#[$doc:meta])* $name:ident, $class:literal, $kind:expr, $decode:expr) => {
+    ($(#[$doc:meta])* $name:ident, $class:literal, $kind:expr, $read:expr, $write:expr) => {
         $(#[$doc])*
-        pub(crate) const $name: ConverterType = ConverterType {
-            classes: &[concat!("org.apache.kafka.connect.converters.", $class)],
-            config_def: ConfigDef::default,
-            build: |_, _| Ok(Primitive::boxed($name.classes[0], $kind, $decode)),
+        pub(crate) const $name: ConverterType = {
+            const CLASS: &str = concat!("org.apache.kafka.connect.converters.", $class);
+            ConverterType {
+                class: CLASS,
+                config_def: ConfigDef::default,
+                build: Some(|_, _| Ok(Box::new(Primitive::new(CLASS, $kind, $read, $write)))),
+                build_header: Some(|_| Ok(Box::new(Primitive::new(CLASS, $kind, $read, $write)))),
+            }
         };
     };
 }
@@ -56,7 +83,11 @@ macro_rules! converter {
 converter!(
     /// The bytes as they are.
     BYTES, "ByteArrayConverter", Kind::Bytes,
-    |bytes| Ok(Value::Bytes(bytes.clone()))
+    |bytes| Ok(Value::Bytes(bytes.clone())),
+    |class, datum| match &datum.value {
+        Value::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
+        other => Err(unfit(class, "bytes", other)),
+    }
 );
 converter!(
     /// One byte, 0 or 1.
@@ -66,32 +97,45 @@ converter!(
         [1] => Ok(Value::Boolean(true)),
         [_] => Err(Error::data("a boolean is a byte of 0 or 1")),
         _ => Err(wrong_size(bytes, 1)),
+    },
+    |class, datum| match &datum.value {
+        Value::Boolean(flag) => Ok(Cow::Owned(vec![u8::from(*flag)])),
+        other => Err(unfit(class, "booleans", other)),
     }
 );
 converter!(
     /// 2 bytes, big-endian.
     SHORT, "ShortConverter", Kind::Int16,
-    |bytes| Ok(Value::Int(i16::from_be_bytes(sized(bytes)?).into()))
+    |bytes| Ok(Value::Int(i16::from_be_bytes(sized(bytes)?).into())),
+    |class, datum| integer(class, datum, "integers of 16 bits", i16::to_be_bytes)
 );
 converter!(
     /// 4 bytes, big-endian.
     INTEGER, "IntegerConverter", Kind::Int32,
-    |bytes| Ok(Value::Int(i32::from_be_bytes(sized(bytes)?).into()))
+    |bytes| Ok(Value::Int(i32::from_be_bytes(sized(bytes)?).into())),
+    |class, datum| integer(class, datum, "integers of 32 bits", i32::to_be_bytes)
 );
 converter!(
     /// 8 bytes, big-endian.
     LONG, "LongConverter", Kind::Int64,
-    |bytes| Ok(Value::Int(i64::from_be_bytes(sized(bytes)?)))
+    |bytes| Ok(Value::Int(i64::from_be_bytes(sized(bytes)?))),
+    |class, datum| integer(class, datum, "integers of 64 bits", i64::to_be_bytes)
 );
 converter!(
     /// 4 bytes, big-endian.
     FLOAT, "FloatConverter", Kind::Float32,
-    |bytes| Ok(Value::Float(f32::from_be_bytes(sized(bytes)?).into()))
+    |bytes| Ok(Value::Float(f32::from_be_bytes(sized(bytes)?).into())),
+    |class, datum| float(class, datum, "floats of 32 bits", |number| {
+        let single = number as f32;
+        let same = f64::from(single) == number || number.is_nan();
+        same.then(|| single.to_be_bytes())
+    })
 );
 converter!(
     /// 8 bytes, big-endian.
     DOUBLE, "DoubleConverter", Kind::Float64,
-    |bytes| Ok(Value::Float(f64::from_be_bytes(sized(bytes)?)))
+    |bytes| Ok(Value::Float(f64::from_be_bytes(sized(bytes)?))),
+    |class, datum| float(class, datum, "floats of 64 bits", |number| Some(number.to_be_bytes()))
 );
 
 fn sized<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
@@ -105,24 +149,65 @@ fn wrong_size(bytes: &[u8], expected: usize) -> Error {
     ))
 }
 
+/// An integer whatever the width of its schema, as long as no digit is lost.
+fn integer<'a, T: TryFrom<i64>, const N: usize>(
+    class: &str,
+    datum: &'a Datum,
+    what: &str,
+    bytes: fn(T) -> [u8; N],
+) -> Result<Cow<'a, [u8]>> {
+    let Value::Int(number) = &datum.value else {
+        return Err(unfit(class, what, &datum.value));
+    };
+    let number = T::try_from(*number).map_err(|_| too_large(class, what))?;
+    Ok(Cow::Owned(bytes(number).to_vec()))
+}
+
+/// A float whatever the width of its schema, as long as no digit is lost.
+fn float<'a, const N: usize>(
+    class: &str,
+    datum: &'a Datum,
+    what: &str,
+    bytes: fn(f64) -> Option<[u8; N]>,
+) -> Result<Cow<'a, [u8]>> {
+    let Value::Float(number) = &datum.value else {
+        return Err(unfit(class, what, &datum.value));
+    };
+    let bytes = bytes(*number).ok_or_else(|| too_large(class, what))?;
+    Ok(Cow::Owned(bytes.to_vec()))
+}
+
+fn unfit(class: &str, what: &str, value: &Value) -> Error {
+    let found = value.type_name();
+    Error::data(format!("{class} writes {what}, not {found}"))
+}
+
+fn too_large(class: &str, what: &str) -> Error {
+    Error::data(format!(
+        "{class} writes {what}, and the number does not fit"
+    ))
+}
+
+type Read = fn(&Bytes) -> Result<Value>;
+/// Told the class's simple name, for errors. The value is not null.
+type Write = for<'a> fn(&str, &'a Datum) -> Result<Cow<'a, [u8]>>;
+
 /// A converter whose bytes are one value of a fixed, optional schema.
 struct Primitive {
     class: &'static str,
     schema: Arc<Schema>,
-    decode: fn(&Bytes) -> Result<Value>,
+    read: Read,
+    write: Write,
 }
 
 impl Primitive {
-    fn boxed(
-        class: &'static str,
-        kind: Kind,
-        decode: fn(&Bytes) -> Result<Value>,
-    ) -> Box<dyn Converter> {
-        Box::new(Self {
+    fn new(class: &'static str, kind: Kind, read: Read, write: Write) -> Self {
+        Self {
             class,
             schema: Arc::new(Schema::optional(kind)),
-            decode,
-        })
+            read,
+            write,
+        }
     }
 }
 
@@ -132,84 +217,21 @@ impl Converter for Primitive {
     }
 
     fn to_connect_data(&mut self, _topic: &str, bytes: Option<&Bytes>) -> Result<Datum> {
-        let value = bytes.map(self.decode).transpose()?.unwrap_or_default();
+        let value = bytes.map(self.read).transpose()?.unwrap_or_default();
         Ok(Datum::new(Arc::clone(&self.schema), value))
+    }
+
+    fn from_connect_data<'a>(
+        &mut self,
+        _topic: &str,
+        datum: &'a Datum,
+    ) -> Result<Option<Cow<'a, [u8]>>> {
+        if datum.value.is_null() {
+            return Ok(None);
+        }
+        (self.write)(simple_name(self.class), datum).map(Some)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use connect_api::{ErrorKind, Properties, RecordPart};
-
-    fn convert(kind: &ConverterType, bytes: Option<&[u8]>) -> std::result::Result<Value, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let context = ConverterContext {
-            runtime: runtime.handle().clone(),
-            part: RecordPart::Key,
-        };
-        let config = (kind.config_def)().parse(&Properties::new()).unwrap();
-        let mut converter = (kind.build)(&config, &context).unwrap();
-        let bytes = bytes.map(Bytes::copy_from_slice);
-        let datum = converter
-            .to_connect_data("topic", bytes.as_ref())
-            .map_err(|e| {
-                assert_eq!(e.kind(), ErrorKind::Data);
-                e.to_string()
-            })?;
-        assert!(datum.schema.unwrap().optional);
-        Ok(datum.value)
-    }
-
-    #[test]
-    fn bytes_are_read_by_their_class() {
-        for (kind, bytes, expect) in [
-            (STRING, &b"h\xc3\xa9"[..], Ok(Value::from("h\u{e9}"))),
-            (STRING, b"a\xff", Err("invalid UTF-8 after 1 bytes")),
-            (
-                BYTES,
-                b"\x00\xff",
-                Ok(Value::Bytes(Bytes::from_static(b"\x00\xff"))),
-            ),
-            (BOOLEAN, b"\x01", Ok(Value::Boolean(true))),
-            (BOOLEAN, b"\x02", Err("a boolean is a byte of 0 or 1")),
-            (BOOLEAN, b"", Err("size of data is 0 bytes, not 1")),
-            (SHORT, b"\xff\xfe", Ok(Value::Int(-2))),
-            (INTEGER, b"\x00\x00\x01\x00", Ok(Value::Int(256))),
-            (
-                INTEGER,
-                b"\x00\x01\x00",
-                Err("size of data is 3 bytes, not 4"),
-            ),
-            (LONG, b"\x80\0\0\0\0\0\0\0", Ok(Value::Int(i64::MIN))),
-            (FLOAT, b"\x3f\xc0\0\0", Ok(Value::Float(1.5))),
-            (DOUBLE, b"\x3f\xf8\0\0\0\0\0\0", Ok(Value::Float(1.5))),
-        ] {
-            let found = convert(&kind, Some(bytes));
-            assert_eq!(found, expect.map_err(str::to_owned), "{}", kind.classes[0]);
-            assert_eq!(convert(&kind, None), Ok(Value::Null), "{}", kind.classes[0]);
-        }
-    }
-
-    #[test]
-    fn only_utf_8_is_an_encoding() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let context = ConverterContext {
-            runtime: runtime.handle().clone(),
-            part: RecordPart::Key,
-        };
-        for (encoding, accepted) in [("utf8", true), ("UTF-8", true), ("ISO-8859-1", false)] {
-            let given = Properties::from([(ENCODING.to_owned(), encoding.to_owned())]);
-            let config = (STRING.config_def)().parse(&given).unwrap();
-            let built = (STRING.build)(&config, &context);
-            assert_eq!(built.is_ok(), accepted, "{encoding}");
-            if let Err(error) = built {
-                assert_eq!(error.kind(), ErrorKind::Config);
-            }
-        }
-    }
-}
+mod tests;

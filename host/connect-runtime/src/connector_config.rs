@@ -196,7 +196,6 @@ pub fn warn_of_unknown(plugins: &Plugins, config: &Properties, infos: &ConfigInf
         "consumer.override.",
         "producer.override.",
         "admin.override.",
-        "header.converter.",
     ];
     for (key, value) in config {
         if known.contains(&key.as_str()) || free.iter().any(|prefix| key.starts_with(prefix)) {

@@ -2,24 +2,19 @@
 
 use std::sync::Arc;
 
-use connect_api::{Config, ConfigDef, Converter, Error, Predicate, RecordPart, Result};
-use connect_converters::{ConverterContext, ConverterType};
+use connect_api::{Config, ConfigDef, Error, Predicate, RecordPart, Result};
+use connect_converters::{ConverterContext, converter, header_converter};
 use connect_wasm::{TransformContext, WasmPlugins};
 use tokio::runtime::Handle;
 
-use crate::connector_config::{Applies, ClassConfig, ConnectorConfig, TransformConfig};
+use crate::connector_config::{
+    Applies, ClassConfig, ConnectorConfig, ConverterConfigs, TransformConfig,
+};
 use crate::connectors::RegisteredConnector;
-use crate::task::{ChainStep, StepKind};
+use crate::task::{ChainStep, Converters, StepKind};
 
 /// The version of Kafka Connect whose transforms, predicates and converters are built in.
 pub const KAFKA_VERSION: &str = "4.1.0";
-
-/// The header converters; they live in the task.
-const HEADER_CONVERTERS: &[&str] = &[
-    "org.apache.kafka.connect.converters.ByteArrayConverter",
-    "org.apache.kafka.connect.storage.SimpleHeaderConverter",
-    "org.apache.kafka.connect.storage.StringConverter",
-];
 
 /// One line of `GET /connector-plugins`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,22 +69,6 @@ impl Plugins {
         self.connectors.iter()
     }
 
-    /// The converter of a class.
-    pub fn converter(class: &str) -> Option<&'static ConverterType> {
-        connect_converters::converter(class).or_else(|| {
-            let all = connect_converters::converters().iter();
-            all.into_iter()
-                .find(|c| c.classes.iter().any(|full| simple(full) == class))
-        })
-    }
-
-    /// Whether there is a header converter of this class.
-    pub fn is_header_converter(class: &str) -> bool {
-        HEADER_CONVERTERS
-            .iter()
-            .any(|full| *full == class || simple(full) == class)
-    }
-
     /// The options of a transform: a class or a WASM plugin's name.
     pub fn transform_config_def(&self, class: &str) -> Option<ConfigDef> {
         if let Some(built_in) = connect_transforms::transformation(class) {
@@ -114,8 +93,10 @@ impl Plugins {
     pub fn part_config_def(&self, class: &str) -> Option<ConfigDef> {
         self.transform_config_def(class)
             .or_else(|| Self::predicate_config_def(class))
-            .or_else(|| Self::converter(class).map(|converter| (converter.config_def)()))
-            .or_else(|| Self::is_header_converter(class).then(ConfigDef::default))
+            .or_else(|| {
+                let converter = converter(class).or_else(|| header_converter(class));
+                converter.map(|converter| (converter.config_def)())
+            })
     }
 
     /// The version of the transform of a class or of a WASM plugin; none when there is none.
@@ -153,19 +134,13 @@ impl Plugins {
         for predicate in connect_transforms::predicates() {
             list.push(built_in(predicate.class, "predicate"));
         }
-        for converter in connect_converters::converters() {
-            list.extend(
-                converter
-                    .classes
-                    .iter()
-                    .map(|class| built_in(class, "converter")),
-            );
+        let converters = || connect_converters::converters().iter();
+        for converter in converters().filter(|known| known.build.is_some()) {
+            list.push(built_in(converter.class, "converter"));
         }
-        list.extend(
-            HEADER_CONVERTERS
-                .iter()
-                .map(|class| built_in(class, "header_converter")),
-        );
+        for converter in converters().filter(|known| known.build_header.is_some()) {
+            list.push(built_in(converter.class, "header_converter"));
+        }
         list
     }
 
@@ -220,28 +195,26 @@ impl Plugins {
             None => self.wasm.build(class, config, context).map(StepKind::Batch),
         }
     }
+}
 
-    /// The converter that a config names.
-    ///
-    /// # Errors
-    /// [`connect_api::ErrorKind::Config`] naming the key, when there is none or it cannot be made.
-    pub fn build_converter(
-        config: &ClassConfig,
-        part: RecordPart,
-        runtime: Handle,
-    ) -> Result<Box<dyn Converter>> {
-        let ClassConfig {
-            key,
-            class,
-            options,
-        } = config;
-        let converter = Self::converter(class)
-            .ok_or_else(|| Error::config(format!("{key}: class {class} could not be found")))?;
-        let parsed = (converter.config_def)().parse(options);
+/// The converters that a config names.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Config`] naming the key of the converter that cannot be made.
+pub fn converters(configs: &ConverterConfigs, runtime: &Handle) -> Result<Converters> {
+    let build = |config: &ClassConfig, part| {
+        let runtime = runtime.clone();
         let context = ConverterContext { runtime, part };
-        let built = parsed.and_then(|parsed| (converter.build)(&parsed, &context));
-        built.map_err(|e| e.context(key))
-    }
+        connect_converters::build(&config.class, &config.options, &context)
+            .map_err(|e| e.context(&config.key))
+    };
+    let ConverterConfigs { key, value, header } = configs;
+    Ok(Converters {
+        key: build(key, RecordPart::Key)?,
+        value: build(value, RecordPart::Value)?,
+        header: connect_converters::build_header(&header.class, &header.options)
+            .map_err(|e| e.context(&header.key))?,
+    })
 }
 
 fn predicate(config: &ClassConfig) -> Result<Arc<dyn Predicate>> {
@@ -266,3 +239,6 @@ fn names(full: &str, given: &str) -> bool {
     let simple = simple(full);
     simple == given || simple.strip_suffix("Connector") == Some(given)
 }
+
+#[cfg(test)]
+mod tests;

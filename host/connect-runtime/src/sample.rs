@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use connect_api::{Converter, RecordPart};
 use connect_api::{
     Error, Offset, Properties, RawHeader, RawRecord, Result, SinkRecord, Timestamp, TimestampType,
     TopicPartition,
@@ -15,11 +14,10 @@ use rdkafka::message::{BorrowedMessage, Headers, Timestamp as Kafka};
 use rdkafka::{Message, TopicPartitionList};
 use tokio::runtime::Handle;
 
-use crate::config::with_prefix;
-use crate::connector_config::ClassConfig;
+use crate::connector_config::ConverterConfigs;
 use crate::kafka::client_config;
-use crate::plugins::Plugins;
-use crate::task::{Converters, HeaderConverter};
+use crate::plugins::converters;
+use crate::task::Converters;
 
 /// How long Kafka may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -34,22 +32,12 @@ impl SampleConverters {
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] naming the key at fault.
     pub fn new(config: &Properties, runtime: &Handle) -> Result<Self> {
-        let build = |key: &str, part| -> Result<Box<dyn Converter>> {
-            let class = config.get(key).map(|class| class.trim());
-            let class = class.ok_or_else(|| Error::config(format!("{key} is missing")))?;
-            let converter = ClassConfig {
-                key: key.to_owned(),
-                class: class.to_owned(),
-                options: with_prefix(config, &format!("{key}.")),
-            };
-            Plugins::build_converter(&converter, part, runtime.clone())
+        let missing = |key: &str| match key {
+            "header.converter" => Ok(("SimpleHeaderConverter", Properties::new())),
+            _ => Err(Error::config(format!("{key} is missing"))),
         };
-        let header = config.get("header.converter").map(String::as_str);
-        Ok(Self(Converters {
-            key: build("key.converter", RecordPart::Key)?,
-            value: build("value.converter", RecordPart::Value)?,
-            header: HeaderConverter::new(header.unwrap_or("SimpleHeaderConverter"))?,
-        }))
+        let configs = ConverterConfigs::new(config, missing)?;
+        converters(&configs, runtime).map(Self)
     }
 
     /// Converts one record.

@@ -19,7 +19,7 @@ use connect_api::{Error, Offset, Result, TopicPartition};
 use tracing::warn;
 
 pub use consume::{Consumer, PollLimits};
-pub use convert::{Converters, HeaderConverter};
+pub use convert::Converters;
 pub use transform::{ChainStep, StepKind, TransformationChain};
 pub use write::{Writer, WriterParts};
 

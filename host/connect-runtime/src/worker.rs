@@ -3,21 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{Error, Properties, RecordPart, Result, TaskContext};
+use connect_api::{Error, Properties, Result, TaskContext};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, info_span, warn};
 
 use crate::config::WorkerConfig;
-use crate::connector_config::{ConnectorConfig, ConverterConfigs};
+use crate::connector_config::ConnectorConfig;
 use crate::connectors::RegisteredConnector;
 use crate::errors::{DeadLetterQueue, ErrorConfig, ErrorReporter};
 use crate::kafka::settings::{Client, ClientSettings};
 use crate::metrics::TaskMetrics;
-use crate::plugins::Plugins;
+use crate::plugins::{Plugins, converters};
 use crate::task::{
-    Consumer, Converters, HeaderConverter, PollLimits, SinkTaskParts, TransformationChain,
-    WorkerSinkTask, Writer, WriterParts,
+    Consumer, PollLimits, SinkTaskParts, TransformationChain, WorkerSinkTask, Writer, WriterParts,
 };
 use crate::task_control::{Control, Reports};
 pub use crate::task_control::{TaskEvent, TaskState};
@@ -203,7 +202,7 @@ impl TaskStart {
             ..context.clone()
         };
         let mut sink_task = sink.task(&config.own, &context)?;
-        let converters = converters(&config, runtime)?;
+        let converters = converters(&config.converters, runtime)?;
         let chain = TransformationChain::new(plugins.chain(&config, *task)?);
         let provenance = chain.plugins();
         self.reports.built(provenance.clone());
@@ -286,12 +285,3 @@ const DEFAULT_RECORDS: usize = 2000;
 
 /// Kafka is told of offsets at least this often: lag tools look at them.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
-
-fn converters(config: &ConnectorConfig, runtime: &Handle) -> Result<Converters> {
-    let ConverterConfigs { key, value, header } = &config.converters;
-    Ok(Converters {
-        key: Plugins::build_converter(key, RecordPart::Key, runtime.clone())?,
-        value: Plugins::build_converter(value, RecordPart::Value, runtime.clone())?,
-        header: HeaderConverter::new(&header.class)?,
-    })
-}

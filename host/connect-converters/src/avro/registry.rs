@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::error::Error as StdError;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use connect_api::{Config, Error, Result};
@@ -16,7 +17,8 @@ use schema_registry_converter::schema_registry_common::{
 };
 
 use super::{
-    BASIC_SOURCE, BASIC_USER_INFO, BASIC_USER_INFO_OLD, BEARER_SOURCE, BEARER_TOKEN, URL, tls,
+    BASIC_SOURCE, BASIC_USER_INFO, BASIC_USER_INFO_OLD, BEARER_SOURCE, BEARER_TOKEN,
+    CredentialsSource, URL, tls,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,13 +33,76 @@ pub(super) struct Registered {
     pub references: Vec<String>,
 }
 
+/// What becomes of a schema to write with that the registry does not have under its subject:
+/// `auto.register.schemas`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unregistered {
+    /// It is registered.
+    Register,
+    /// Its records cannot be written.
+    Refuse,
+}
+
+/// The registry as a converter asks it: the converter's thread waits for the answer.
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(super) struct BlockingRegistry {
+    registry: Arc<Registry>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl BlockingRegistry {
+    pub(super) fn new(config: &Config, runtime: tokio::runtime::Handle) -> Result<Self> {
+        Ok(Self {
+            registry: Arc::new(Registry::new(config)?),
+            runtime,
+        })
+    }
+
+    /// The schema of an id: see [`Registry::schema`].
+    pub(super) fn schema(&self, id: u32) -> Result<Registered> {
+        let registry = Arc::clone(&self.registry);
+        self.wait(async move { registry.schema(id).await })
+    }
+
+    /// The id of a schema under a subject: see [`Registry::id`].
+    pub(super) fn id(
+        &self,
+        subject: &str,
+        schema: &str,
+        unregistered: Unregistered,
+    ) -> Result<u32> {
+        let registry = Arc::clone(&self.registry);
+        let (subject, schema) = (subject.to_owned(), schema.to_owned());
+        self.wait(async move { registry.id(&subject, &schema, unregistered).await })
+    }
+
+    /// Asks on the runtime's threads: `block_on` would panic on the thread of a sink that writes
+    /// to Kafka, which runs the sink's own futures.
+    fn wait<T: Send + 'static>(
+        &self,
+        ask: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = mpsc::channel();
+        self.runtime.spawn(async move {
+            // Nobody waits any more once the converter's thread is gone.
+            let _ = answer.send(ask.await);
+        });
+        let given_up = |_| {
+            Err(Error::retriable(
+                "the request to the Schema Registry was given up",
+            ))
+        };
+        answered.recv().unwrap_or_else(given_up)
+    }
+}
+
+#[derive(Debug)]
+struct Registry {
     settings: SrSettings,
 }
 
 impl Registry {
-    pub(super) fn new(config: &Config) -> Result<Self> {
+    fn new(config: &Config) -> Result<Self> {
         let mut urls = config
             .list(URL)
             .iter()
@@ -48,7 +113,7 @@ impl Registry {
         for url in urls {
             builder.add_url(url);
         }
-        if config.text(BASIC_SOURCE) == "USER_INFO" {
+        if config.choice::<CredentialsSource>(BASIC_SOURCE) == CredentialsSource::UserInfo {
             let given = config.secret(BASIC_USER_INFO);
             let given = given
                 .or_else(|| config.secret(BASIC_USER_INFO_OLD))
@@ -81,11 +146,11 @@ impl Registry {
     /// # Errors
     /// [`connect_api::ErrorKind::Data`] when the registry does not have it, or refuses it; else as
     /// for [`Registry::schema`].
-    pub(super) async fn id(&self, subject: &str, schema: &str, register: bool) -> Result<u32> {
+    async fn id(&self, subject: &str, schema: &str, unregistered: Unregistered) -> Result<u32> {
         let body = serde_json::json!({ "schema": schema }).to_string();
-        let call = match register {
-            true => SrCall::PostNew(subject, &body),
-            false => SrCall::PostForVersion(subject, &body),
+        let call = match unregistered {
+            Unregistered::Register => SrCall::PostNew(subject, &body),
+            Unregistered::Refuse => SrCall::PostForVersion(subject, &body),
         };
         let answer = perform_sr_call(&self.settings, call).await;
         let answer = answer.map_err(|error| match status(&error.error) {
@@ -103,7 +168,7 @@ impl Registry {
     /// [`connect_api::ErrorKind::Data`] when there is none or it is no Avro,
     /// [`connect_api::ErrorKind::Retriable`] when the registry does not answer,
     /// [`connect_api::ErrorKind::Config`] when it refuses to.
-    pub(super) async fn schema(&self, id: u32) -> Result<Registered> {
+    async fn schema(&self, id: u32) -> Result<Registered> {
         let found = get_schema_by_id(id, &self.settings)
             .await
             .map_err(|e| explain(&e))?;

@@ -1,6 +1,6 @@
 //! TLS to the Schema Registry, in the names of Kafka's clients. Certificates and keys are PEM.
 
-use connect_api::{Config, ConfigDef, ConfigKey, ConfigType, Error, Importance, Result, Validator};
+use connect_api::{Config, ConfigKey, ConfigType, Error, Importance, Result, Validator};
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 
 const TRUST_TYPE: &str = "schema.registry.ssl.truststore.type";
@@ -65,12 +65,6 @@ pub(super) fn config_keys() -> Vec<ConfigKey> {
     ];
     let keys = keys.into_iter();
     keys.map(|key| key.importance(Importance::Low)).collect()
-}
-
-/// Adds the options to a definition's.
-pub(super) fn with_config_keys(mut keys: Vec<ConfigKey>) -> ConfigDef {
-    keys.extend(config_keys());
-    ConfigDef::new(keys)
 }
 
 /// A client that trusts and shows what the options say.

@@ -2,159 +2,146 @@
 
 mod encode;
 mod schema;
+mod subject;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Datum, Error, Kind, RecordPart, Result, Schema,
-    Validator, Value,
+    Config, ConfigKey, ConfigType, Datum, Error, Kind, RecordPart, Result, Schema, Value,
 };
 
-use super::registry::Registry;
-use crate::serializer::{BySchema, Serializer, SerializerType};
-
-/// `io.confluent.connect.avro.AvroConverter`.
-pub(crate) const SERIALIZER: SerializerType = SerializerType {
-    class: super::TYPE.classes[0],
-    config_def,
-    build,
-};
+use super::registry::{BlockingRegistry, Unregistered};
+use crate::by_schema::BySchema;
+use subject::SubjectName;
 
 const AUTO_REGISTER: &str = "auto.register.schemas";
-const KEY_STRATEGY: &str = "key.subject.name.strategy";
-const VALUE_STRATEGY: &str = "value.subject.name.strategy";
-const TOPIC_NAME: &str = "io.confluent.kafka.serializers.subject.TopicNameStrategy";
 /// Ids that are remembered.
 const MAX_IDS: usize = 10_000;
 
-fn config_def() -> ConfigDef {
-    let mut keys = super::config_def().keys().to_vec();
-    keys.push(ConfigKey::new(
+/// The options of writing; reading takes a schema by its id, and needs none of them.
+pub(super) fn config_keys() -> Vec<ConfigKey> {
+    let mut keys = vec![ConfigKey::new(
         AUTO_REGISTER,
         ConfigType::Boolean,
         "true",
-        "Whether a schema that the registry does not have is registered; else its records are \
-         errant.",
-    ));
-    for name in [KEY_STRATEGY, VALUE_STRATEGY] {
-        let doc = "How subjects are called: after the topic, with -key or -value behind.";
-        let key = ConfigKey::new(name, ConfigType::Class, TOPIC_NAME, doc);
-        keys.push(key.validator(Validator::OneOf(vec![
-            TOPIC_NAME.into(),
-            "TopicNameStrategy".into(),
-        ])));
-    }
-    ConfigDef::new(keys)
+        "Whether a schema to write with that the registry does not have is registered; else its \
+         records are errant.",
+    )];
+    keys.extend(subject::config_keys());
+    keys
 }
 
-fn build(config: &Config, part: RecordPart) -> Result<Box<dyn Serializer>> {
-    Ok(Box::new(AvroSerializer {
-        registry: Registry::new(config)?,
-        register: config.flag(AUTO_REGISTER),
-        suffix: match part {
-            RecordPart::Key => "key",
-            RecordPart::Value => "value",
-        },
-        ids: Mutex::default(),
-        known: BySchema::new(),
-    }))
+/// Writes the keys or the values of records.
+pub(super) struct Writer {
+    unregistered: Unregistered,
+    subject: SubjectName,
+    /// Schemas of values that have none: one for each kind, so that they are known again.
+    scalars: Vec<Arc<Schema>>,
+    /// By topic.
+    known: BySchema<HashMap<Box<str>, u32>>,
+    /// By subject and the text of the schema: each reader of a topic may have made its own.
+    ids: HashMap<(String, String), u32>,
+    /// Entries that were made of `known`.
+    remembered: usize,
 }
 
-struct AvroSerializer {
-    registry: Registry,
-    register: bool,
-    suffix: &'static str,
-    /// By topic and the text of the schema.
-    ids: Mutex<HashMap<(Arc<str>, String), u32>>,
-    known: BySchema<Arc<str>, u32>,
-}
-
-impl AvroSerializer {
-    fn id(&self, topic: &str, schema: &Arc<Schema>) -> Option<u32> {
-        self.known.get(schema, topic.into())
-    }
-}
-
-#[async_trait]
-impl Serializer for AvroSerializer {
-    async fn prepare(&self, topic: &str, datum: &Datum) -> Result<()> {
-        let Some(schema) = schema_of(datum)? else {
-            return Ok(());
-        };
-        if self.id(topic, &schema).is_some() {
-            return Ok(());
+impl Writer {
+    pub(super) fn new(config: &Config, part: RecordPart) -> Self {
+        Self {
+            unregistered: match config.flag(AUTO_REGISTER) {
+                true => Unregistered::Register,
+                false => Unregistered::Refuse,
+            },
+            subject: SubjectName::new(config, part),
+            scalars: Vec::new(),
+            known: BySchema::default(),
+            ids: HashMap::new(),
+            remembered: 0,
         }
-        let text = schema::text(&schema)?;
-        let key = (Arc::from(topic), text);
-        let ids = || self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = ids().get(&key).copied();
-        let id = match found {
-            Some(id) => id,
-            None => {
-                let subject = format!("{topic}-{}", self.suffix);
-                let id = self.registry.id(&subject, &key.1, self.register).await;
-                let id = id.map_err(|e| e.context(format!("subject {subject}")))?;
-                let mut ids = ids();
-                if ids.len() >= MAX_IDS {
-                    ids.clear();
-                }
-                ids.insert(key, id);
-                id
-            }
-        };
-        self.known.insert(&schema, topic.into(), id);
-        Ok(())
     }
 
-    fn serialize(&self, topic: &str, datum: &Datum) -> Result<Option<Vec<u8>>> {
-        let Some(schema) = schema_of(datum)? else {
+    /// The frame and the Avro of a datum; none for a null, whatever its schema.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Data`] when the schema or the value has no form in Avro, or the
+    /// registry refuses the schema; [`connect_api::ErrorKind::Retriable`] when it does not answer;
+    /// [`connect_api::ErrorKind::Config`] when it refuses to.
+    pub(super) fn write(
+        &mut self,
+        registry: &BlockingRegistry,
+        topic: &str,
+        datum: &Datum,
+    ) -> Result<Option<Vec<u8>>> {
+        if datum.value.is_null() {
             return Ok(None);
+        }
+        let schema = match &datum.schema {
+            Some(schema) => Arc::clone(schema),
+            None => self.scalar(&datum.value)?,
         };
-        let id = self
-            .id(topic, &schema)
-            .ok_or_else(|| Error::retriable("the schema's id is not known yet"))?;
+        let id = self.id(registry, topic, &schema)?;
         let mut bytes = vec![0];
         bytes.extend(id.to_be_bytes());
         encode::value(&schema, &datum.value, &mut bytes)?;
         Ok(Some(bytes))
     }
-}
 
-/// The schema to write a datum with; none for a tombstone.
-fn schema_of(datum: &Datum) -> Result<Option<Arc<Schema>>> {
-    if let (Some(schema), false) = (&datum.schema, datum.value.is_null()) {
-        return Ok(Some(Arc::clone(schema)));
-    }
-    let kind = match &datum.value {
-        Value::Null => return Ok(None),
-        Value::Boolean(_) => Kind::Boolean,
-        Value::Int(_) => Kind::Int64,
-        Value::Float(_) => Kind::Float64,
-        Value::String(_) => Kind::String,
-        Value::Bytes(_) => Kind::Bytes,
-        other => {
-            return Err(Error::data(format!(
-                "Avro needs a schema, and this {} has none: let a transform give it one, or write \
-                 it with JsonConverter",
-                other.type_name()
-            )));
+    fn id(
+        &mut self,
+        registry: &BlockingRegistry,
+        topic: &str,
+        schema: &Arc<Schema>,
+    ) -> Result<u32> {
+        let known = self.known.get(schema).and_then(|ids| ids.get(topic));
+        if let Some(id) = known {
+            return Ok(*id);
         }
-    };
-    Ok(Some(scalar(kind)))
-}
-
-/// One schema for each kind, so that they are known again.
-fn scalar(kind: Kind) -> Arc<Schema> {
-    static KNOWN: Mutex<Vec<Arc<Schema>>> = Mutex::new(Vec::new());
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(schema) = known.iter().find(|schema| schema.kind == kind) {
-        return Arc::clone(schema);
+        let key = (self.subject.of(topic, schema)?, schema::text(schema)?);
+        let id = match self.ids.get(&key) {
+            Some(id) => *id,
+            None => {
+                let (subject, text) = &key;
+                let id = registry.id(subject, text, self.unregistered);
+                id.map_err(|e| e.context(format!("subject {subject}")))?
+            }
+        };
+        if self.remembered >= MAX_IDS {
+            self.known.clear();
+            self.ids.clear();
+            self.remembered = 0;
+        }
+        self.remembered += 1;
+        self.ids.insert(key, id);
+        let ids = self.known.get_or_insert_with(schema, HashMap::new);
+        ids.insert(topic.into(), id);
+        Ok(id)
     }
-    let schema = Arc::new(Schema::new(kind));
-    known.push(Arc::clone(&schema));
-    schema
+
+    /// The schema of a value that has none.
+    fn scalar(&mut self, value: &Value) -> Result<Arc<Schema>> {
+        let kind = match value {
+            Value::Boolean(_) => Kind::Boolean,
+            Value::Int(_) => Kind::Int64,
+            Value::Float(_) => Kind::Float64,
+            Value::String(_) => Kind::String,
+            Value::Bytes(_) => Kind::Bytes,
+            other => {
+                return Err(Error::data(format!(
+                    "Avro needs a schema, and this {} has none: let a transform give it one, or \
+                     write it with JsonConverter",
+                    other.type_name()
+                )));
+            }
+        };
+        let known = self.scalars.iter().find(|schema| schema.kind == kind);
+        if let Some(schema) = known {
+            return Ok(Arc::clone(schema));
+        }
+        let schema = Arc::new(Schema::new(kind));
+        self.scalars.push(Arc::clone(&schema));
+        Ok(schema)
+    }
 }
 
 #[cfg(test)]

@@ -1,49 +1,50 @@
 //! Writing JSON: an object of schema and payload, as Kafka Connect's own converter makes it.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use connect_api::{Config, Datum, Error, Kind, RecordPart, Result, Schema, Value, json};
+use connect_api::{Choice, Datum, Error, Kind, Result, Schema, Value, json};
 use serde_json::{Map, Value as Json, json};
 
-use super::DECIMAL_FORMAT;
-use crate::serializer::{BySchema, Serializer, SerializerType, as_text};
-
-/// `org.apache.kafka.connect.json.JsonConverter` with `schemas.enable`.
-pub(crate) const SERIALIZER: SerializerType = SerializerType {
-    class: super::TYPE.classes[0],
-    config_def: super::config_def,
-    build,
-};
+use crate::by_schema::BySchema;
+use crate::text::{float, list, text};
 
 /// Kafka Connect's times count these.
 const MICROS: i64 = 1000;
 
-fn build(config: &Config, _: RecordPart) -> Result<Box<dyn Serializer>> {
-    Ok(Box::new(JsonSerializer {
-        numeric: config.text(DECIMAL_FORMAT).eq_ignore_ascii_case("NUMERIC"),
-        schemas: BySchema::new(),
-    }))
+/// Writes the envelope of schema and payload.
+pub(super) struct EnvelopeWriter {
+    decimals: DecimalFormat,
+    /// The texts of schemas.
+    schemas: BySchema<String>,
 }
 
-struct JsonSerializer {
-    /// Whether decimals are written as numbers.
-    numeric: bool,
-    schemas: BySchema<(), Arc<str>>,
+/// How decimals are written: `decimal.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DecimalFormat {
+    /// Their unscaled digits, in base64.
+    Base64,
+    /// A number of JSON.
+    Numeric,
 }
 
-#[async_trait]
-impl Serializer for JsonSerializer {
-    async fn prepare(&self, _: &str, _: &Datum) -> Result<()> {
-        Ok(())
+impl Choice for DecimalFormat {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("BASE64", Self::Base64), ("NUMERIC", Self::Numeric)];
+}
+
+impl EnvelopeWriter {
+    pub(super) fn new(decimals: DecimalFormat) -> Self {
+        Self {
+            decimals,
+            schemas: BySchema::default(),
+        }
     }
 
-    fn serialize(&self, _: &str, datum: &Datum) -> Result<Option<Vec<u8>>> {
-        if datum.value.is_null() {
-            return Ok(None);
-        }
+    /// The text of an envelope.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Data`] for a value that JSON cannot hold.
+    pub(super) fn write(&mut self, datum: &Datum) -> Result<String> {
         let mut text = String::from("{\"schema\":");
         match &datum.schema {
             None => {
@@ -51,29 +52,31 @@ impl Serializer for JsonSerializer {
                 json::write(&datum.value, &mut text)?;
             }
             Some(schema) => {
-                let known = self.schemas.get(schema, ());
-                let known = known.unwrap_or_else(|| {
-                    let made: Arc<str> = schema_of(schema, None).to_string().into();
-                    self.schemas.insert(schema, (), Arc::clone(&made));
-                    made
-                });
-                text.push_str(&known);
+                let make = || schema_of(schema, None).to_string();
+                text.push_str(self.schemas.get_or_insert_with(schema, make));
                 text.push_str(",\"payload\":");
                 self.payload(schema, &datum.value, &mut text)?;
             }
         }
         text.push('}');
-        Ok(Some(text.into_bytes()))
+        Ok(text)
     }
-}
 
-impl JsonSerializer {
     fn payload(&self, schema: &Schema, value: &Value, out: &mut String) -> Result<()> {
         match (&schema.kind, value) {
             (_, Value::Null) => out.push_str("null"),
-            (Kind::Any, value) => {
-                let text = Value::from(&*as_text(value)?);
-                json::write(&text, out)?;
+            // Without a scale in the schema, the digits of a decimal could not be read.
+            (Kind::Any | Kind::Decimal(None), value) => {
+                let text = text(None, value)?;
+                json::write(&Value::from(&*text), out)?;
+            }
+            (kind @ (Kind::Float32 | Kind::Float64), Value::Float(number)) => {
+                let digits = float(Some(kind), *number);
+                match number.is_finite() {
+                    true => out.push_str(&digits),
+                    // As Java has it: the name, as a string.
+                    false => json::write(&Value::from(&*digits), out)?,
+                }
             }
             (Kind::Date, Value::Date(days)) => json::write(&Value::Int((*days).into()), out)?,
             (Kind::Time, Value::Time(micros)) | (Kind::Timestamp, Value::Timestamp(micros)) => {
@@ -84,14 +87,11 @@ impl JsonSerializer {
                 }
                 json::write(&Value::Int(micros.div_euclid(MICROS)), out)?;
             }
-            (Kind::Decimal(Some(_)), Value::Decimal(decimal)) if !self.numeric => {
+            (Kind::Decimal(Some(_)), Value::Decimal(decimal))
+                if self.decimals == DecimalFormat::Base64 =>
+            {
                 let digits = BASE64.encode(decimal.unscaled.to_signed_bytes_be());
                 json::write(&Value::from(&*digits), out)?;
-            }
-            // Without a scale in the schema, the digits could not be read.
-            (Kind::Decimal(None), value) => {
-                let text = Value::from(&*as_text(value)?);
-                json::write(&text, out)?;
             }
             (Kind::Array(item), Value::Array(items)) => {
                 list(out, ('[', ']'), items, |each, out| {
@@ -128,23 +128,6 @@ impl JsonSerializer {
         }
         Ok(())
     }
-}
-
-fn list<T>(
-    out: &mut String,
-    (open, close): (char, char),
-    items: &[T],
-    mut write: impl FnMut(&T, &mut String) -> Result<()>,
-) -> Result<()> {
-    out.push(open);
-    for (at, item) in items.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        write(item, out)?;
-    }
-    out.push(close);
-    Ok(())
 }
 
 /// The schema as the envelope has it; that of a field tells its name.

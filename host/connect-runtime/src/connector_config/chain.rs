@@ -39,12 +39,16 @@ pub fn sections(plugins: &Plugins, config: &Properties, values: &mut Values) -> 
 
 /// The sections of the converters that a config names.
 pub fn converters(config: &Properties, values: &mut Values) -> Vec<Section> {
+    let known = |key: &str, class: &str| match key {
+        "header.converter" => connect_converters::header_converter(class),
+        _ => connect_converters::converter(class),
+    };
     let mut sections = Vec::new();
-    for key in ["key.converter", "value.converter"] {
+    for key in ["key.converter", "value.converter", "header.converter"] {
         let Some(class) = config.get(key) else {
             continue;
         };
-        match Plugins::converter(class) {
+        match known(key, class) {
             None => values.add(key, not_found(key, class)),
             Some(converter) => {
                 let prefix = format!("{key}.");
@@ -52,11 +56,6 @@ pub fn converters(config: &Properties, values: &mut Values) -> Vec<Section> {
                 sections.push(Section::new(ConfigDef::new(keys), config));
             }
         }
-    }
-    if let Some(class) = config.get("header.converter")
-        && !Plugins::is_header_converter(class)
-    {
-        values.add("header.converter", not_found("header.converter", class));
     }
     sections
 }

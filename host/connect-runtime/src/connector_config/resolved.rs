@@ -88,6 +88,35 @@ pub struct ConverterConfigs {
     pub header: ClassConfig,
 }
 
+impl ConverterConfigs {
+    /// The converters that a config names, each with its own options: one that is named starts from
+    /// that converter's defaults. For a key that names none, `missing` gives class and options.
+    ///
+    /// # Errors
+    /// What `missing` says.
+    pub fn new<'a>(
+        properties: &'a Properties,
+        missing: impl Fn(&str) -> Result<(&'a str, Properties)>,
+    ) -> Result<Self> {
+        let converter = |key: &str| {
+            let (class, options) = match properties.get(key) {
+                Some(class) => (class.as_str(), with_prefix(properties, &format!("{key}."))),
+                None => missing(key)?,
+            };
+            Ok(ClassConfig {
+                key: key.to_owned(),
+                class: class.trim().to_owned(),
+                options,
+            })
+        };
+        Ok(Self {
+            key: converter("key.converter")?,
+            value: converter("value.converter")?,
+            header: converter("header.converter")?,
+        })
+    }
+}
+
 /// A connector's settings of its Kafka clients, in Java's names, without the prefixes.
 #[derive(Clone, Debug, Default)]
 pub struct ClientOverrides {
@@ -153,7 +182,7 @@ impl ConnectorConfig {
             own,
             subscription: Subscription::new(&properties),
             group_id: group_id(worker, &clients, name),
-            converters: converters(&properties, worker),
+            converters: ConverterConfigs::new(&properties, |key| Ok(worker.converter(key)))?,
             transforms: transforms(&properties, &provided)?,
             errors: ErrorConfig::new(&properties)?,
             clients,
@@ -217,27 +246,6 @@ fn group_id(worker: &WorkerConfig, clients: &ClientOverrides, name: &str) -> Str
 /// The consumer group of a sink that names none.
 pub(super) fn default_group_id(name: &str) -> String {
     format!("connect-{name}")
-}
-
-/// The worker's options go with the worker's converter: a connector that names one starts from
-/// that converter's defaults.
-fn converters(properties: &Properties, worker: &WorkerConfig) -> ConverterConfigs {
-    let converter = |key: &str| {
-        let (class, options) = match properties.get(key) {
-            Some(class) => (class.as_str(), with_prefix(properties, &format!("{key}."))),
-            None => worker.converter(key),
-        };
-        ClassConfig {
-            key: key.to_owned(),
-            class: class.trim().to_owned(),
-            options,
-        }
-    };
-    ConverterConfigs {
-        key: converter("key.converter"),
-        value: converter("value.converter"),
-        header: converter("header.converter"),
-    }
 }
 
 fn transforms(properties: &Properties, provided: &Provided) -> Result<Vec<TransformConfig>> {

@@ -11,6 +11,8 @@ pub enum Stage {
     KeyConverter,
     /// The value was converted.
     ValueConverter,
+    /// A header was converted.
+    HeaderConverter,
     /// The record was transformed.
     Transformation,
     /// The sink was to write it.
@@ -23,6 +25,7 @@ impl Stage {
         match self {
             Self::KeyConverter => "KEY_CONVERTER",
             Self::ValueConverter => "VALUE_CONVERTER",
+            Self::HeaderConverter => "HEADER_CONVERTER",
             Self::Transformation => "TRANSFORMATION",
             Self::TaskPut => "TASK_PUT",
         }

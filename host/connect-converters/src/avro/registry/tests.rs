@@ -8,10 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use connect_api::{Converter, Datum, ErrorKind, Properties, RecordPart, Value};
 
+use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_schema_by_id};
+
 use crate::ConverterContext;
 use crate::avro::{TYPE, URL};
 
 mod tls;
+mod write;
 
 /// A registry that answers one request after another: status, and body. What it was asked is sent.
 fn registry(answers: Vec<(u16, String)>) -> (String, mpsc::Receiver<String>) {
@@ -29,6 +32,9 @@ fn registry(answers: Vec<(u16, String)>) -> (String, mpsc::Receiver<String>) {
             while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
                 request.push(byte[0]);
             }
+            let mut body_sent = vec![0; length(&request)];
+            stream.read_exact(&mut body_sent).unwrap();
+            request.extend(body_sent);
             asked.send(String::from_utf8(request).unwrap()).unwrap();
             let size = body.len();
             let head =
@@ -39,6 +45,15 @@ fn registry(answers: Vec<(u16, String)>) -> (String, mpsc::Receiver<String>) {
         }
     });
     (url, requests)
+}
+
+/// The length of a request's body, by its head.
+fn length(head: &[u8]) -> usize {
+    let head = String::from_utf8_lossy(head).to_lowercase();
+    let line = head
+        .lines()
+        .find_map(|l| l.strip_prefix("content-length: "));
+    line.map_or(0, |length| length.parse().unwrap())
 }
 
 struct Fixture {
@@ -69,7 +84,7 @@ impl Fixture {
             runtime: self.runtime.handle().clone(),
             part: RecordPart::Value,
         };
-        (TYPE.build)(&(TYPE.config_def)().parse(&self.options)?, &context)
+        crate::build(TYPE.class, &self.options, &context)
     }
 }
 
@@ -297,4 +312,18 @@ fn references_are_fetched_deepest_first() {
         asked[1]
     );
     assert_eq!(asked.len(), 3);
+}
+
+/// The client tells the status in its message alone, and what is blamed depends on it.
+#[test]
+fn the_status_is_read_from_the_clients_message() {
+    for told in [404, 418, 503] {
+        let (url, _requests) = registry(vec![(told, String::new())]);
+        let fixture = Fixture::new(&url);
+        let settings = SrSettings::new(url);
+        let answer = fixture.runtime.block_on(get_schema_by_id(1, &settings));
+        let message = answer.unwrap_err().error;
+        assert_eq!(super::status(&message), Some(told), "{message}");
+    }
+    assert_eq!(super::status("could not be reached"), None);
 }

@@ -3,7 +3,7 @@
 use connect_api::{Error, Kind, Result, Schema, Value};
 
 use super::schema::is_union;
-use crate::serializer::as_text;
+use crate::text::text;
 
 /// Appends a value.
 ///
@@ -19,7 +19,7 @@ pub(super) fn value(schema: &Schema, value: &Value, out: &mut Vec<u8>) -> Result
     }
     match (&schema.kind, value) {
         (Kind::Any | Kind::Decimal(None), value) if !value.is_null() => {
-            bytes(as_text(value)?.as_bytes(), out);
+            bytes(text(None, value)?.as_bytes(), out);
         }
         (Kind::Int8, Value::Int(number)) if i8::try_from(*number).is_ok() => long(*number, out),
         (Kind::Int16, Value::Int(number)) if i16::try_from(*number).is_ok() => long(*number, out),

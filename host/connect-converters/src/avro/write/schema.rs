@@ -20,6 +20,12 @@ pub(super) fn text(schema: &Schema) -> Result<String> {
     Ok(names.of(schema)?.to_string())
 }
 
+/// The full name of the Avro record that a struct becomes; none for any other schema.
+pub(super) fn record_name(schema: &Schema) -> Option<&str> {
+    schema.fields()?;
+    Some(schema.name.as_deref().unwrap_or(DEFAULT))
+}
+
 /// The records that were defined so far.
 #[derive(Default)]
 struct Names<'a> {

@@ -110,6 +110,22 @@ async fn validation_names_every_option_and_its_faults() {
 }
 
 #[tokio::test]
+async fn a_converter_has_its_options() {
+    let worker = TestWorker::new();
+    for key in ["key.converter", "value.converter", "header.converter"] {
+        let option = format!("{key}.schemas.enable");
+        let mut config = json!({ "connector.class": "TestSink", "name": "a", "url": "x" });
+        config["topics"] = json!("t");
+        config[key] = json!("JsonConverter");
+        config[&option] = json!("perhaps");
+        let infos = validate(&worker, config).await;
+        let found = errors(&infos);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, option);
+    }
+}
+
+#[tokio::test]
 async fn faults_across_options_have_kafka_connects_texts() {
     let worker = TestWorker::with(&[("group.id", "connect-a")], Vec::new());
     let infos = validate(
@@ -120,6 +136,7 @@ async fn faults_across_options_have_kafka_connects_texts() {
             "transforms": "r,r,u", "transforms.r.type": "org.apache.kafka.connect.transforms.Nope",
             "transforms.u.type": "RegexRouterX", "transforms.u.negate": "true",
             "value.converter": "com.example.Gone", "tasks.max": 0, "errors.log.enable": null,
+            "header.converter": "com.example.SimpleHeaderConverter",
         }),
     )
     .await;
@@ -141,6 +158,13 @@ async fn faults_across_options_have_kafka_connects_texts() {
             vec![
                 "Invalid value com.example.Gone for configuration value.converter: Class \
                   com.example.Gone could not be found.",
+            ],
+        ),
+        (
+            "header.converter",
+            vec![
+                "Invalid value com.example.SimpleHeaderConverter for configuration \
+                  header.converter: Class com.example.SimpleHeaderConverter could not be found.",
             ],
         ),
         (
