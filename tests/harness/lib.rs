@@ -9,24 +9,21 @@
 //!
 //! A service that cannot be started fails the test with the command that installs it. Nothing is
 //! ever skipped. Every server dies with the test process, also when that is killed.
+//!
+//! What needs no Kafka is in the crate `harness-postgres`, so that the tests of a sink build
+//! without librdkafka; it is named here too, so that a test need not know which half it uses.
 
 pub mod avro;
 pub mod connect;
-pub mod dice;
 mod http;
-pub mod install;
 pub mod kafka;
 pub mod ledger;
 pub mod letter;
-pub mod names;
-pub mod pgbouncer;
 pub mod pipeline;
-pub mod postgres;
-pub mod process;
-pub mod proxy;
 pub mod record;
 pub mod registry;
-pub mod run;
-mod service;
-pub mod wait;
 pub mod worker;
+
+pub use harness_postgres::{dice, install, names, pgbouncer, postgres, process, proxy, run, wait};
+
+use harness_postgres::service;

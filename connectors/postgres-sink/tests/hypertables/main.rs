@@ -9,7 +9,7 @@ mod fixture;
 
 use anyhow::{Result, ensure};
 use connect_api::{Datum, ErrorKind, Field, Kind, RecordBatch, Schema, SinkTask, Struct, Value};
-use harness::postgres::TestDatabase;
+use harness_postgres::postgres::TestDatabase;
 
 use fixture::{Maker, Reports, batch, opened, put, row, rows, stored, task};
 

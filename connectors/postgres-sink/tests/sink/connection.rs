@@ -2,9 +2,9 @@
 
 use anyhow::{Result, ensure};
 use connect_api::{Error, ErrorKind, SinkTask};
-use harness::names;
-use harness::pgbouncer::PgBouncer;
-use harness::postgres::{PASSWORD, TestDatabase, TestPostgres, USER};
+use harness_postgres::names;
+use harness_postgres::pgbouncer::PgBouncer;
+use harness_postgres::postgres::{PASSWORD, TestDatabase, TestPostgres, USER};
 
 use crate::fixture::{
     Maker, Reports, database, opened, partition, put, rows, stored, task, task_at,

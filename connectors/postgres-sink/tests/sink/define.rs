@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use connect_api::{Datum, ErrorKind, Field, Kind, Schema, SinkRecord, Struct, Value};
-use harness::postgres::TestDatabase;
+use harness_postgres::postgres::TestDatabase;
 
 use crate::fixture::{
     Maker, Reports, batch, database, opened, put, record, row, rows, stored, task,

@@ -5,7 +5,7 @@ use connect_api::{
     Connector as _, ErrorKind, Offset, OffsetChange, RecordBatch, Result as ConnectResult,
     SinkConnector, SinkTask, TaskContext, Timestamp,
 };
-use harness::postgres::TestDatabase;
+use harness_postgres::postgres::TestDatabase;
 use postgres_sink::PostgresSinkConnector;
 
 use crate::fixture::{
@@ -180,7 +180,7 @@ async fn a_frozen_owner_is_ended_by_the_next() -> Result<()> {
         let outcome = frozen.put(&handed, &mut Reports::default()).await;
         (frozen, outcome)
     });
-    harness::wait::wait_until(std::time::Duration::from_secs(10), "the put to wait", async || {
+    harness_postgres::wait::wait_until(std::time::Duration::from_secs(10), "the put to wait", async || {
         let waiting = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
                        AND datname = current_database()";
         Ok(rows(&database, waiting).await? == ["1"])
@@ -275,7 +275,7 @@ async fn two_tasks_may_create_the_table_of_offsets_at_once() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_absent_server_is_waited_for_up_to_the_limit() -> Result<()> {
-    let port = harness::names::free_port()?;
+    let port = harness_postgres::names::free_port()?;
     let url = format!("postgres://nobody:canary@127.0.0.1:{port}/none");
     let mut task = crate::fixture::task_at(&url, &[("max.retries", "2")])?;
     let error = task

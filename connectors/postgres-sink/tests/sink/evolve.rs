@@ -20,7 +20,7 @@ fn optional(kind: Kind) -> Schema {
     schema
 }
 
-async fn columns(database: &harness::postgres::TestDatabase) -> Result<Vec<String>> {
+async fn columns(database: &harness_postgres::postgres::TestDatabase) -> Result<Vec<String>> {
     let query = "SELECT attname || ' ' || format_type(atttypid, atttypmod) || \
                  CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END \
                  FROM pg_attribute WHERE attrelid = 'events'::regclass AND attnum > 0 \

@@ -9,7 +9,7 @@ use connect_api::{
     Properties, RawRecord, Record, RecordBatch, Result as ConnectResult, SinkConnector, SinkRecord,
     SinkTask, Struct, TaskContext, Timestamp, TimestampType, TopicPartition, Value, json::Shapes,
 };
-use harness::postgres::{TestDatabase, TestPostgres};
+use harness_postgres::postgres::{TestDatabase, TestPostgres};
 use postgres_sink::PostgresSinkConnector;
 
 pub const TOPIC: &str = "events";

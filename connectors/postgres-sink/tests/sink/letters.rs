@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use connect_api::{DeadLetter, ErrorKind, Offset, RawHeader, RecordBatch, SinkTask, Timestamp};
-use harness::postgres::TestDatabase;
+use harness_postgres::postgres::TestDatabase;
 
 use crate::fixture::{
     Maker, Reports, database, end_sessions, letter, opened, put, rows, stored, task,

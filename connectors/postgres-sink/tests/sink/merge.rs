@@ -28,7 +28,7 @@ fn keyed(maker: &mut Maker, offset: i64, key: i64, object: Option<&str>) -> Resu
     Ok(record)
 }
 
-async fn all(database: &harness::postgres::TestDatabase) -> Result<Vec<String>> {
+async fn all(database: &harness_postgres::postgres::TestDatabase) -> Result<Vec<String>> {
     let query = "SELECT concat_ws(' ', k, coalesce(v, '-'), coalesce(w, '-')) FROM events \
                  ORDER BY k";
     rows(database, query).await

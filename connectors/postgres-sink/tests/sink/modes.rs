@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use connect_api::{Datum, ErrorKind, RecordBatch, Value};
-use harness::postgres::TestDatabase;
+use harness_postgres::postgres::TestDatabase;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Runtime;
 
 use crate::fixture::{Reports, batch, database, opened, record, rows, task};
-use harness::postgres::TestDatabase;
+use harness_postgres::postgres::TestDatabase;
 
 const DAY: i64 = 86_400_000_000;
 

@@ -7,7 +7,7 @@ use connect_api::{
     ErrorKind, Offset, RecordBatch, SinkTask, StateChanges, StateDelta, StateEntry, StateStore,
     StoredState, Timestamp,
 };
-use harness::postgres::TestDatabase;
+use harness_postgres::postgres::TestDatabase;
 
 use crate::fixture::{
     Maker, Reports, batch, database, end_sessions, opened, partition, put, rows, stored, task,

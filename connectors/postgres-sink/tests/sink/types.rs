@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
 use connect_api::{Datum, Decimal, Field, Kind, Schema, Struct, Value};
-use harness::postgres::TestDatabase;
+use harness_postgres::postgres::TestDatabase;
 
 use crate::fixture::{Reports, batch, database, nested, opened, record, rows, task};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use connect_api::{Datum, Kind, Schema, SinkRecord, Struct, Value};
-use harness::postgres::TestDatabase;
+use harness_postgres::postgres::TestDatabase;
 
 use super::sources::{Source, sources};
 use crate::fixture::{Reports, batch, database, opened, record, rows, task};

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, ensure};
 
 /// The clone that this crate was built in.
 pub fn repository() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().unwrap_or(tests).to_path_buf()
+    let harness = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = harness.ancestors().nth(2);
+    root.unwrap_or(harness).to_path_buf()
 }
 
 /// The folder of Kafka's jars.

@@ -14,10 +14,10 @@ use crate::wait::wait_until;
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// One that all tests of a run share, or why it could not be started.
-pub(crate) type Shared<T> = OnceCell<Result<T, String>>;
+pub type Shared<T> = OnceCell<Result<T, String>>;
 
 /// The shared one, started by the first that asks.
-pub(crate) async fn shared<T>(
+pub async fn shared<T>(
     cell: &'static Shared<T>,
     what: &str,
     start: impl AsyncFnOnce() -> Result<T>,
@@ -29,7 +29,7 @@ pub(crate) async fn shared<T>(
 }
 
 /// A server that can be stopped and started again.
-pub(crate) struct Service {
+pub struct Service {
     name: &'static str,
     log: PathBuf,
     server: Mutex<Option<Server>>,
