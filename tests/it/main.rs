@@ -11,7 +11,6 @@ mod rebalance;
 mod rest;
 mod restart;
 mod systems;
-mod tidy;
 mod transforms;
 mod wasm;
 mod wire;
