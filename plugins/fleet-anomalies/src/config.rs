@@ -34,21 +34,23 @@ const CRITICAL: &str = "severity.critical.ratio";
 
 /// The keys, as the description has them.
 pub(crate) fn keys() -> Vec<ConfigKey> {
-    let millis = Validator::Between((1.0, 86_400_000.0));
-    let positive = Validator::Between((f64::MIN_POSITIVE, f64::MAX));
-    let ratio = Validator::Between((1.0, f64::MAX));
-    let long = |name, default, documentation: &str| {
-        ConfigKey::long(name, default, documentation).valid(millis.clone())
-    };
-    let threshold = |name, default, documentation: &str| {
-        ConfigKey::float(name, default, documentation)
-            .valid(positive.clone())
-            .of(Importance::High)
-    };
-    vec![
-        ConfigKey::text(TOPIC, "anomalies", "The topic of the anomalies.")
-            .valid(Validator::NonEmpty),
-        long(
+    let topic = ConfigKey::text(TOPIC, "anomalies", "The topic of the anomalies.");
+    let mut keys = vec![topic.valid(Validator::NonEmpty)];
+    keys.extend(order_keys());
+    keys.extend(rule_keys());
+    keys.extend(severity_keys());
+    keys
+}
+
+fn millis(name: &str, default: i64, documentation: &str) -> ConfigKey {
+    let of_a_day = Validator::Between((1.0, 86_400_000.0));
+    ConfigKey::long(name, default, documentation).valid(of_a_day)
+}
+
+/// Which frames count, and how long one is waited for.
+fn order_keys() -> [ConfigKey; 4] {
+    [
+        millis(
             DEDUPE,
             60_000,
             "For how many milliseconds of record time an event of a vehicle counts as a duplicate \
@@ -61,18 +63,29 @@ pub(crate) fn keys() -> Vec<ConfigKey> {
              are put in order, frames beyond are dropped.",
         )
         .valid(Validator::Between((0.0, 9.0))),
-        long(
+        millis(
             HOLD,
             1_000,
             "For how many milliseconds of record time a frame waits for those before it.",
         ),
-        long(
+        millis(
             IDLE,
             60_000,
             "After how many milliseconds of record time without a frame the history of a vehicle \
              begins anew. So it does with another replay_session_id.",
         ),
-        long(
+    ]
+}
+
+/// What makes an anomaly of frames.
+fn rule_keys() -> [ConfigKey; 5] {
+    let threshold = |name, default, documentation: &str| {
+        ConfigKey::float(name, default, documentation)
+            .valid(Validator::Between((f64::MIN_POSITIVE, f64::MAX)))
+            .of(Importance::High)
+    };
+    [
+        millis(
             WINDOW,
             500,
             "The window of the rules: how many milliseconds before a frame, by event_time, count. \
@@ -101,18 +114,26 @@ pub(crate) fn keys() -> Vec<ConfigKey> {
             "perception_instability: the change of yaw_rate from one frame to the next, in rad/s, \
              that must be exceeded, if that of label_probability is not.",
         ),
-        ConfigKey::float(
+    ]
+}
+
+/// How grave an anomaly is.
+fn severity_keys() -> [ConfigKey; 2] {
+    let ratio = |name, default, documentation: &str| {
+        let at_least_one = Validator::Between((1.0, f64::MAX));
+        ConfigKey::float(name, default, documentation).valid(at_least_one)
+    };
+    [
+        ratio(
             WARNING,
             1.25,
             "How many times its threshold a measure must be for WARNING; below, it is INFO.",
-        )
-        .valid(ratio.clone()),
-        ConfigKey::float(
+        ),
+        ratio(
             CRITICAL,
             2.0,
             "How many times its threshold a measure must be for CRITICAL.",
-        )
-        .valid(ratio),
+        ),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! The commands that a native test survives.
 
+use ferrule_plugin::Value;
+use ferrule_plugin::bindings::ferrule::transform::data::{self, Span};
 use ferrule_plugin::testing::{reset, world};
 
 use super::*;

@@ -1,7 +1,8 @@
 //! Each rule broken alone, switched off, and held against random events.
 
+use ferrule_plugin::ValueRef::{self, Decimal, Float, Int, Json, Null, Text};
 use ferrule_plugin::testing::{Answer, Content, Runner};
-use ferrule_plugin::{Json, Value};
+use ferrule_plugin::{Json as JsonText, Value};
 use proptest::prelude::*;
 
 use super::RULES;
@@ -19,9 +20,12 @@ fn good() -> Vec<(String, Value)> {
         ("event_timestamp", "2025-01-06T14:30:00Z".into()),
         ("latitude", 35.123.into()),
         ("longitude", (-118.456).into()),
-        ("properties", Json(r#"{"altitude_ft":25000}"#).into()),
-        ("associated_track_ids", Json(r#"["T-1","T-\"2"]"#).into()),
-        ("associated_kb_ids", Json("[1,-2]").into()),
+        ("properties", JsonText(r#"{"altitude_ft":25000}"#).into()),
+        (
+            "associated_track_ids",
+            JsonText(r#"["T-1","T-\"2"]"#).into(),
+        ),
+        ("associated_kb_ids", JsonText("[1,-2]").into()),
     ];
     fields.map(|(name, value)| (name.to_owned(), value)).into()
 }
@@ -40,133 +44,124 @@ fn answer(config: &[(&str, &str)], value: impl Into<Content>) -> Answer {
     Runner::<ActivityEvent>::new(config).unwrap().one(value)
 }
 
+/// A field, a value that breaks a rule, and the reason that is told.
+type Broken = (&'static str, ValueRef<'static>, &'static str);
+
+const LATITUDE: &str = "must be from -90 to 90";
+const MODE_S: &str = "must be six hexadecimal digits";
+const TEXTS: &str = "must be an array of text";
+const INTEGERS: &str = "must be an array of integers";
+
+/// By rule, what breaks it. Texts that are too long are in [`broken`].
+const BROKEN: &[(&str, &[Broken])] = &[
+    (
+        "track_id",
+        &[
+            ("track_id", Null, "is required"),
+            ("track_id", Text(" "), "must not be empty"),
+        ],
+    ),
+    (
+        "domain",
+        &[
+            ("domain", Text("air"), "must be AIR or MARITIME"),
+            ("domain", Null, "is required"),
+        ],
+    ),
+    (
+        "event_type",
+        &[(
+            "event_type",
+            Text("seen"),
+            "must be identified, updated or activity_detected",
+        )],
+    ),
+    (
+        "event_timestamp",
+        &[
+            ("event_timestamp", Null, "is required"),
+            (
+                "event_timestamp",
+                Text("yesterday"),
+                "must be an ISO 8601 timestamp",
+            ),
+            (
+                "event_timestamp",
+                Int(1_736_173_800),
+                "must be an ISO 8601 timestamp, not an integer",
+            ),
+        ],
+    ),
+    (
+        "coordinates",
+        &[
+            ("latitude", Float(90.000_1), LATITUDE),
+            ("latitude", Float(f64::NAN), LATITUDE),
+            ("latitude", Decimal("-90.0000001"), LATITUDE),
+            ("longitude", Int(-181), "must be from -180 to 180"),
+            ("longitude", Text("12"), "must be a number, not text"),
+        ],
+    ),
+    (
+        "mode_s",
+        &[
+            ("mode_s", Text("A1234"), MODE_S),
+            ("mode_s", Text("A1234G"), MODE_S),
+        ],
+    ),
+    (
+        "mmsi",
+        &[
+            ("mmsi", Text("36699971"), "must be nine digits"),
+            ("mmsi", Text("36699971x"), "must be nine digits"),
+        ],
+    ),
+    (
+        "kb_object_id",
+        &[(
+            "kb_object_id",
+            Float(4.5),
+            "must be an integer, not a float",
+        )],
+    ),
+    (
+        "properties",
+        &[
+            ("properties", Json(" [1]"), "must be an object"),
+            ("properties", Text("{}"), "must be nested data, not text"),
+        ],
+    ),
+    (
+        "associations",
+        &[
+            ("associated_track_ids", Json(r#"["T-1",2]"#), TEXTS),
+            ("associated_track_ids", Json("{}"), TEXTS),
+            ("associated_kb_ids", Json(r#"[1,"2"]"#), INTEGERS),
+            ("associated_kb_ids", Json("[9223372036854775808]"), INTEGERS),
+        ],
+    ),
+];
+
 /// Rule, field, a value that breaks the rule, the reason.
 fn broken() -> Vec<(&'static str, &'static str, Value, &'static str)> {
-    let iso = "must be an ISO 8601 timestamp";
-    let types = "must be identified, updated or activity_detected";
-    vec![
-        ("track_id", "track_id", Value::Null, "is required"),
-        ("track_id", "track_id", " ".into(), "must not be empty"),
-        ("domain", "domain", "air".into(), "must be AIR or MARITIME"),
-        ("domain", "domain", Value::Null, "is required"),
-        ("event_type", "event_type", "seen".into(), types),
+    let table = BROKEN.iter().flat_map(|(rule, cases)| {
+        let case = move |(field, value, reason): &Broken| (*rule, *field, (*value).into(), *reason);
+        cases.iter().map(case)
+    });
+    let long = [
         (
-            "event_timestamp",
-            "event_timestamp",
-            Value::Null,
-            "is required",
-        ),
-        (
-            "event_timestamp",
-            "event_timestamp",
-            "yesterday".into(),
-            iso,
-        ),
-        (
-            "event_timestamp",
-            "event_timestamp",
-            1_736_173_800i64.into(),
-            "must be an ISO 8601 timestamp, not an integer",
-        ),
-        (
-            "coordinates",
-            "latitude",
-            90.000_1.into(),
-            "must be from -90 to 90",
-        ),
-        (
-            "coordinates",
-            "latitude",
-            f64::NAN.into(),
-            "must be from -90 to 90",
-        ),
-        (
-            "coordinates",
-            "longitude",
-            (-181i64).into(),
-            "must be from -180 to 180",
-        ),
-        (
-            "coordinates",
-            "longitude",
-            "12".into(),
-            "must be a number, not text",
-        ),
-        (
-            "coordinates",
-            "latitude",
-            Value::Decimal("-90.0000001".into()),
-            "must be from -90 to 90",
-        ),
-        (
-            "mode_s",
-            "mode_s",
-            "A1234".into(),
-            "must be six hexadecimal digits",
-        ),
-        (
-            "mode_s",
-            "mode_s",
-            "A1234G".into(),
-            "must be six hexadecimal digits",
-        ),
-        ("mmsi", "mmsi", "36699971".into(), "must be nine digits"),
-        ("mmsi", "mmsi", "36699971x".into(), "must be nine digits"),
-        (
-            "kb_object_id",
-            "kb_object_id",
-            4.5.into(),
-            "must be an integer, not a float",
-        ),
-        (
-            "lengths",
             "track_id",
-            "é".repeat(51).into(),
+            "é".repeat(51),
             "must have at most 50 characters",
         ),
         (
-            "lengths",
             "activity_type",
-            "x".repeat(101).into(),
+            "x".repeat(101),
             "must have at most 100 characters",
         ),
-        (
-            "properties",
-            "properties",
-            Json(" [1]").into(),
-            "must be an object",
-        ),
-        (
-            "properties",
-            "properties",
-            "{}".into(),
-            "must be nested data, not text",
-        ),
-        (
-            "associations",
-            "associated_track_ids",
-            Json(r#"["T-1",2]"#).into(),
-            "must be an array of text",
-        ),
-        (
-            "associations",
-            "associated_track_ids",
-            Json("{}").into(),
-            "must be an array of text",
-        ),
-        (
-            "associations",
-            "associated_kb_ids",
-            Json(r#"[1,"2"]"#).into(),
-            "must be an array of integers",
-        ),
-        (
-            "associations",
-            "associated_kb_ids",
-            Json("[9223372036854775808]").into(),
-            "must be an array of integers",
-        ),
-    ]
+    ];
+    let long = long.map(|(field, value, reason)| ("lengths", field, value.into(), reason));
+    table.chain(long).collect()
 }
 
 #[test]
@@ -196,7 +191,7 @@ fn good_events_are_kept() {
         Answer::Keep
     );
     assert_eq!(
-        answer(&[], with("associated_kb_ids", Json("[]"))),
+        answer(&[], with("associated_kb_ids", JsonText("[]"))),
         Answer::Keep
     );
 }
