@@ -72,14 +72,15 @@ bench-scale: cargo services plugins ## Measure partitions, connectors, record si
 bench-hostile: cargo services plugins ## Measure a connector beside one whose plugin does harm
 	@tests/bench/run.sh hostile $(BENCH_ARGS)
 
-lint: cargo tools ## Check format, lints and docs; licences too when cargo-deny is installed
+lint: cargo tools ## Check format, lints, docs, the rules of tests/tidy, licences and advisories
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --workspace --test hypertables -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	cd plugins && $(CARGO) fmt --all --check
 	cd plugins && $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; fi
+	$(CARGO) test --locked -p tidy
+	@tests/services/deny.sh
 
 # The stamp is a hash of all that the plugins are made of, so that a fresh clone or a touched file
 # does not start a build, and a changed one does.

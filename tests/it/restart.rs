@@ -122,9 +122,9 @@ async fn connectors_and_their_states_outlive_the_worker() -> Result<()> {
         for crash in [false, true] {
             all.running.progress().await?;
             if crash {
-                worker.kill()?
+                worker.kill()?;
             } else {
-                stop_in_time(&mut worker, &all.running).await?
+                stop_in_time(&mut worker, &all.running).await?;
             }
             rows = all.produce().await?;
             worker.start_again().await?;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use connect_api::{Error, Offset, Result, Timestamp, TopicPartition};
 use sqlx::Row;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgRow;
 
 use crate::error::to_error;
@@ -326,7 +327,7 @@ impl Offsets {
 }
 
 fn is_locked(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     code.as_deref() == Some(LOCK_NOT_AVAILABLE)
 }
 

@@ -11,6 +11,7 @@ use connect_api::{
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Timestamp as Kafka};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Message, TopicPartitionList};
 use tokio::runtime::Handle;
 
@@ -75,7 +76,7 @@ pub fn read_topic(
     let metadata = consumer.fetch_metadata(Some(topic), ANSWER);
     let metadata =
         metadata.map_err(|e| Error::retriable("Kafka does not answer").with_source(e))?;
-    let partitions = metadata.topics().first().map(|topic| topic.partitions());
+    let partitions = metadata.topics().first().map(MetadataTopic::partitions);
     let partitions = partitions.filter(|partitions| !partitions.is_empty());
     let partitions =
         partitions.ok_or_else(|| Error::config(format!("there is no topic {topic}")))?;

@@ -360,9 +360,9 @@ impl WorkerSinkTask {
         if ordered != self.pause_reported {
             self.pause_reported = ordered;
             if ordered {
-                self.parts.reports.paused()
+                self.parts.reports.paused();
             } else {
-                self.parts.reports.running()
+                self.parts.reports.running();
             }
         }
         if self.pending.is_empty() {

@@ -23,7 +23,7 @@ impl Inspection {
     /// The version of the contract that it was built for.
     pub fn contract_version(&self) -> Option<&str> {
         let exports = self.exports.iter();
-        exports.filter_map(|name| name.strip_prefix(PLUGIN)).next()
+        exports.find_map(|name| name.strip_prefix(PLUGIN))
     }
 }
 

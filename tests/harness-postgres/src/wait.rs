@@ -31,6 +31,8 @@ pub async fn wait_until(
 
 #[cfg(test)]
 mod tests {
+    use anyhow::ensure;
+
     use super::*;
 
     #[tokio::test]
@@ -38,11 +40,8 @@ mod tests {
         let mut asked = 0;
         wait_until(Duration::from_secs(5), "the third time", async || {
             asked += 1;
-            if asked == 1 {
-                bail!("not up")
-            } else {
-                Ok(asked == 3)
-            }
+            ensure!(asked > 1, "not up");
+            Ok(asked == 3)
         })
         .await?;
         assert_eq!(asked, 3);

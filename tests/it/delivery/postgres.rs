@@ -41,9 +41,9 @@ async fn a_postgres_that_stops_or_crashes_is_waited_for() -> Result<()> {
         for crash in [false, true, false, true] {
             ledger.progress().await?;
             if crash {
-                postgres.crash().await?
+                postgres.crash().await?;
             } else {
-                postgres.stop().await?
+                postgres.stop().await?;
             }
             wait_until(
                 LIMIT,

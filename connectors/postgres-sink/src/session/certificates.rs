@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use openssl::error::ErrorStack;
+use openssl::error::{Error as OpensslError, ErrorStack};
 use openssl::pkey::PKey;
 use openssl::x509::X509;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -82,7 +82,7 @@ fn read(parameter: &str, path: &str) -> sqlx::Result<Vec<u8>> {
 
 /// What OpenSSL says of a file, without the places in its source.
 fn reason(errors: &ErrorStack) -> String {
-    let reasons = errors.errors().iter().filter_map(|e| e.reason());
+    let reasons = errors.errors().iter().filter_map(OpensslError::reason);
     reasons.collect::<Vec<_>>().join(", ")
 }
 

@@ -130,9 +130,7 @@ fn times_are_as_postgres_reads_them() -> Result<()> {
     agree("timestamp", &[], written.boxed())?;
     let times = (0..=DAY).prop_map(|micros| (Value::Time(micros), clock(micros)));
     agree("time", &[], times.clone().boxed())?;
-    let zoned = times
-        .clone()
-        .prop_map(|(value, text)| (value, format!("{text}+00")));
+    let zoned = times.prop_map(|(value, text)| (value, format!("{text}+00")));
     agree("timetz", &[], zoned.boxed())?;
     let written = (0..DAY, -57_599..57_600_i64).prop_map(|(micros, east)| {
         let sign = if east < 0 { '-' } else { '+' };

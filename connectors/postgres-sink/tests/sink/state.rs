@@ -16,7 +16,7 @@ use crate::fixture::{
 const TABLE: &str = "CREATE TABLE events (id bigserial, n numeric CHECK (n <> 13))";
 
 /// A task that keeps the state of the transforms `a` and `b`.
-async fn keeping(database: &TestDatabase, options: &[(&str, &str)]) -> Result<Box<dyn SinkTask>> {
+fn keeping(database: &TestDatabase, options: &[(&str, &str)]) -> Result<Box<dyn SinkTask>> {
     let mut task = task(database, options)?;
     let store = |transform: &str| StateStore {
         transform: transform.into(),
@@ -79,7 +79,7 @@ async fn numbers(database: &TestDatabase) -> Result<Vec<String>> {
 
 /// The state of a transform, as another task gets it.
 async fn kept(database: &TestDatabase, transform: &str) -> Result<StoredState> {
-    let mut other = keeping(database, &[]).await?;
+    let mut other = keeping(database, &[])?;
     let mut opened = other.open(&[partition(0)]).await?.remove(0);
     other.stop().await;
     opened.state.retain(|state| *state.transform == *transform);
@@ -103,7 +103,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 async fn what_batches_change_is_given_to_the_next_owner() -> Result<()> {
     let database = database(TABLE).await?;
     let mut maker = Maker::default();
-    let mut task = keeping(&database, &[]).await?;
+    let mut task = keeping(&database, &[])?;
     opened(&mut *task, &[0]).await?;
     let first = vec![
         delta(
@@ -185,7 +185,7 @@ async fn a_batch_with_refused_rows_lands_as_a_whole_without_them() -> Result<()>
                  CREATE TRIGGER note AFTER UPDATE OF next_offset ON ferrule.offsets \
                  FOR EACH ROW EXECUTE FUNCTION note()";
     let mut maker = Maker::default();
-    let mut task = keeping(&database, &[("batch.size", "5")]).await?;
+    let mut task = keeping(&database, &[("batch.size", "5")])?;
     opened(&mut *task, &[0]).await?;
     database.execute(trace).await?;
     let mut reports = Reports::default();
@@ -214,7 +214,7 @@ async fn a_batch_with_refused_rows_lands_as_a_whole_without_them() -> Result<()>
 async fn where_nothing_is_tolerated_nothing_of_the_batch_lands() -> Result<()> {
     let database = database(TABLE).await?;
     let mut maker = Maker::default();
-    let mut task = keeping(&database, &[]).await?;
+    let mut task = keeping(&database, &[])?;
     opened(&mut *task, &[0]).await?;
     let state = vec![delta("a", 1, &[("seen", Some("20"))])];
     let bad = counted(&mut maker, 0..20, state)?;
@@ -240,7 +240,7 @@ async fn keys_that_are_one_to_postgres_alone_are_both_written() -> Result<()> {
         ("pk.fields", "n"),
     ];
     let mut maker = Maker::default();
-    let mut task = keeping(&database, &options).await?;
+    let mut task = keeping(&database, &options)?;
     opened(&mut *task, &[0]).await?;
     let objects = [
         r#"{"n":"k","s":"a"}"#,
@@ -265,7 +265,7 @@ async fn keys_that_are_one_to_postgres_alone_are_both_written() -> Result<()> {
 async fn a_tick_whose_commit_was_never_heard_of_is_not_repeated() -> Result<()> {
     let database = database(TABLE).await?;
     let mut maker = Maker::default();
-    let mut task = keeping(&database, &[]).await?;
+    let mut task = keeping(&database, &[])?;
     opened(&mut *task, &[0]).await?;
     put(&mut *task, &[counted(&mut maker, 0..2, Vec::new())?]).await?;
     // One that is heard of, and one whose transaction never came to its end.
@@ -314,7 +314,7 @@ async fn a_tick_whose_commit_was_never_heard_of_is_not_repeated() -> Result<()> 
 async fn the_state_of_a_partition_without_an_offset_is_dropped() -> Result<()> {
     let database = database(TABLE).await?;
     let mut maker = Maker::default();
-    let mut task = keeping(&database, &[]).await?;
+    let mut task = keeping(&database, &[])?;
     opened(&mut *task, &[0]).await?;
     let state = vec![delta("a", 1, &[("k", Some("v"))])];
     put(&mut *task, &[counted(&mut maker, 0..2, state)?]).await?;
@@ -329,13 +329,12 @@ async fn the_state_of_a_partition_without_an_offset_is_dropped() -> Result<()> {
 async fn a_state_beyond_its_limit_is_not_held() -> Result<()> {
     let database = database(TABLE).await?;
     let mut maker = Maker::default();
-    let mut task = keeping(&database, &[]).await?;
+    let mut task = keeping(&database, &[])?;
     opened(&mut *task, &[0]).await?;
     let long = "v".repeat(6_000);
     let state = vec![delta("a", 1, &[("k", Some(&long)), ("l", Some(&long))])];
     put(&mut *task, &[counted(&mut maker, 0..2, state)?]).await?;
-    let error = keeping(&database, &[])
-        .await?
+    let error = keeping(&database, &[])?
         .open(&[partition(0)])
         .await
         .unwrap_err();
@@ -379,12 +378,12 @@ async fn without_offsets_the_state_is_kept_all_the_same() -> Result<()> {
     let database = database(TABLE).await?;
     let mut maker = Maker::default();
     let options = [("delivery.guarantee", "at_least_once")];
-    let mut first = keeping(&database, &options).await?;
+    let mut first = keeping(&database, &options)?;
     opened(&mut *first, &[0]).await?;
     let state = vec![delta("a", 1, &[("k", Some("v"))])];
     put(&mut *first, &[counted(&mut maker, 0..2, state)?]).await?;
     first.stop().await;
-    let mut second = keeping(&database, &options).await?;
+    let mut second = keeping(&database, &options)?;
     let opened = second.open(&[partition(0)]).await?.remove(0);
     assert_eq!(opened.next_offset, None);
     assert_eq!(texts(&opened.state[0]), pairs(&[("k", "v")]));

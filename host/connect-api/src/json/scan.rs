@@ -402,7 +402,7 @@ mod tests {
             shapes.read(br#"{"a":1,"b":2}"#).unwrap();
             let text = format!(r#"{{"a":{value},"b":2}}"#);
             assert!(
-                shapes.read_shared(&Bytes::from(text.to_owned())).is_err(),
+                shapes.read_shared(&Bytes::from(text.clone())).is_err(),
                 "{text}"
             );
         }
@@ -410,7 +410,7 @@ mod tests {
             let mut shapes = Shapes::default();
             shapes.read(br#"{"a":1,"b":2}"#).unwrap();
             assert!(
-                shapes.read_shared(&Bytes::from(text.to_owned())).is_err(),
+                shapes.read_shared(&Bytes::from(text.clone())).is_err(),
                 "{text}"
             );
         }

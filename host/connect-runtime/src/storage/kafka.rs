@@ -9,6 +9,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::producer::BaseRecord;
 use rdkafka::util::Timeout;
 use tokio::time::{Instant, timeout_at};
@@ -188,8 +189,8 @@ async fn partitions(consumer: LogConsumer, topic: &str, deadline: Instant) -> Re
             Ok(metadata) => {
                 let topics = metadata.topics().iter().filter(|t| t.error().is_none());
                 return Ok(topics
-                    .flat_map(|t| t.partitions())
-                    .map(|p| p.id())
+                    .flat_map(MetadataTopic::partitions)
+                    .map(MetadataPartition::id)
                     .collect());
             }
             Err(cause) if Instant::now() > deadline => {

@@ -234,9 +234,9 @@ impl ChainStep {
                 let (mut chosen, mut rest) = (Vec::new(), Vec::new());
                 for record in records {
                     if applies(&record) {
-                        chosen.push(record)
+                        chosen.push(record);
                     } else {
-                        rest.push(record)
+                        rest.push(record);
                     }
                 }
                 if !chosen.is_empty() {

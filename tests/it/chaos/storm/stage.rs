@@ -10,7 +10,7 @@ use harness::kafka::TestKafka;
 use harness::ledger::Ledger;
 use harness::postgres::TestPostgres;
 use harness::proxy::{Act, COMMIT, COPY, FaultProxy, Flow, Shape};
-use harness::record::Record;
+use harness::record::{Received, Record};
 use harness::wait::wait_until;
 use harness::worker::{TestWorker, WorkerConfig};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -250,7 +250,7 @@ impl<'a> Stage<'a> {
             Kind::CommitHeld => way.trap(COMMIT, Act::Hold),
             Kind::Refused => way.refuse(),
             Kind::HalfOpen | Kind::Stalled | Kind::Delayed | Kind::Sliced | Kind::Narrow => {
-                way.shape(shape(fault)?)
+                way.shape(shape(fault)?);
             }
             Kind::BrokerCut => self.broker.cut(),
             Kind::BrokerHalfOpen | Kind::BrokerSlow => self.broker.shape(shape(fault)?),
@@ -406,7 +406,7 @@ impl<'a> Stage<'a> {
         .await?;
         let letters = self.kafka.read(&self.letters()).await?;
         // A dead letter is there at least once.
-        let letters: BTreeSet<_> = letters.iter().map(|letter| letter.text()).collect();
+        let letters: BTreeSet<_> = letters.iter().map(Received::text).collect();
         let missing: Vec<_> = self.errant.difference(&letters).collect();
         ensure!(missing.is_empty(), "no dead letters of {missing:?}");
         let surplus: Vec<_> = letters.difference(&self.errant).collect();

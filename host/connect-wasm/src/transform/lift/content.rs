@@ -38,7 +38,7 @@ impl<'a> Content<'a> {
         if let (WitValue::Json(text), true) = (made, is_nested(&schema.kind)) {
             let before = Some(&own.value).filter(|_| compared);
             if let Ok(value) = nested::lift(self.text(text)?, schema, before) {
-                return Ok(Datum::new(schema.clone(), value));
+                return Ok(Datum::new(Arc::clone(schema), value));
             }
         }
         let value = self.value(made)?;
@@ -47,7 +47,7 @@ impl<'a> Content<'a> {
             _ => nested::fits(&schema.kind, &value),
         };
         Ok(if fits {
-            Datum::new(schema.clone(), value)
+            Datum::new(Arc::clone(schema), value)
         } else {
             Datum::schemaless(value)
         })
