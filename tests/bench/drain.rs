@@ -69,6 +69,12 @@ const CHECK: Duration = Duration::from_secs(1);
 /// How often rows are looked for.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// How long to wait when a part of the rows, from 0 to 1, has taken so long.
+fn half_of_the_rest(taken: Duration, done: f64) -> Duration {
+    let rest = taken.as_secs_f64() * (1.0 / done.max(0.01) - 1.0);
+    PAUSE.max(Duration::from_secs_f64(rest / 2.0).min(CHECK))
+}
+
 /// Drains the topic once, with a process of its own.
 pub async fn measure(stand: &Stand, case: &Case<'_>) -> Result<Measured> {
     case.target.create(stand, case.table).await?;
@@ -110,15 +116,11 @@ pub async fn measure(stand: &Stand, case: &Case<'_>) -> Result<Measured> {
         if rows >= all {
             break (sample, rows);
         }
-        let pause = match first {
-            // A large table must not be counted all the time.
-            Some((begin, before)) => {
-                let done = (rows - before) as f64 / (all - before) as f64;
-                let rest = (sample.at - begin.at).as_secs_f64() * (1.0 / done.max(0.01) - 1.0);
-                PAUSE.max(Duration::from_secs_f64(rest / 2.0).min(CHECK))
-            }
-            None => PAUSE,
-        };
+        // A large table must not be counted all the time.
+        let pause = first.map_or(PAUSE, |(begin, before)| {
+            let done = (rows - before) as f64 / (all - before) as f64;
+            half_of_the_rest(sample.at - begin.at, done)
+        });
         if rows > 0 && first.is_none() {
             first = Some((sample, rows));
         }

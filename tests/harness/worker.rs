@@ -96,8 +96,8 @@ impl TestWorker {
         shared(&SHARED, "worker", start).await
     }
 
-    /// A worker of the shared Kafka for one test, which may stop and kill it. It has no plugins, and
-    /// starts the sooner.
+    /// A worker of the shared Kafka for one test, which may stop and kill it. It has no plugins,
+    /// and starts the sooner.
     pub async fn own() -> Result<Self> {
         let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?;
         Self::start(config.set("plugin.path", "")).await

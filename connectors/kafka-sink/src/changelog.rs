@@ -1,8 +1,8 @@
 //! The state of transforms, in a compacted topic that the connector's transactions write.
 //!
-//! An entry's key is JSON: transform, topic, partition, and the plugin's key in base64. Its value is
-//! the plugin's own bytes, and its header `expires` a time in milliseconds. A record with null in
-//! place of the plugin's key holds the partition's clock.
+//! An entry's key is JSON: transform, topic, partition, and the plugin's key in base64. Its value
+//! is the plugin's own bytes, and its header `expires` a time in milliseconds. A record with null
+//! in place of the plugin's key holds the partition's clock.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

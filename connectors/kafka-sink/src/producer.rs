@@ -288,7 +288,10 @@ fn repeat(step: impl Fn() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
 }
 
 fn is_retriable(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::Transaction(cause) if cause.is_retriable() && !cause.txn_requires_abort())
+    let KafkaError::Transaction(cause) = error else {
+        return false;
+    };
+    cause.is_retriable() && !cause.txn_requires_abort()
 }
 
 /// The step may have been done all the same.

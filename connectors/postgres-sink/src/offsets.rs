@@ -63,8 +63,8 @@ const ADVANCE: &str = r#"UPDATE ferrule.offsets o
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
         AND o.epoch = p.epoch AND o.next_offset = p.expected"#;
 
-/// Where partitions are kept, only a session that had them in the same epoch is ended: this task's own,
-/// which was lost. Whoever has them since is not.
+/// Where partitions are kept, only a session that had them in the same epoch is ended: this task's
+/// own, which was lost. Whoever has them since is not.
 const END_OWNERS: &str = r#"SELECT pg_terminate_backend(a.pid)
     FROM ferrule.offsets o
     JOIN unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, "partition", epoch)

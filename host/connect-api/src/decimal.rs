@@ -113,6 +113,7 @@ impl fmt::Display for Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::num::f64 as floats;
     use proptest::prelude::*;
 
     fn plain(text: &str) -> String {
@@ -142,7 +143,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_float_keeps_its_value(number in proptest::num::f64::NORMAL | proptest::num::f64::ZERO) {
+        fn a_float_keeps_its_value(number in floats::NORMAL | floats::ZERO) {
             let decimal = Decimal::from_f64(number).unwrap();
             prop_assert_eq!(decimal.to_string().parse::<f64>().unwrap(), number);
         }

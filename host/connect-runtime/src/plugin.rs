@@ -1,5 +1,5 @@
-//! `ferrule plugin`: make, build, look into, try and measure WASM plugins, in the worker's own host,
-//! and see what those of a worker keep.
+//! `ferrule plugin`: make, build, look into, try and measure WASM plugins, in the worker's own
+//! host, and see what those of a worker keep.
 
 mod bench;
 mod build;

@@ -84,17 +84,55 @@ pub async fn serve(
         .await
 }
 
+/// A path, and what is answered there.
+type Route = (String, MethodRouter<Api>);
+
 /// The API.
 pub fn router(api: Api) -> Router {
-    let connector = "/connectors/{name}";
-    let below = |path: &str| format!("{connector}/{path}");
     let mut router = Router::new()
         .route("/", get(root::root))
         .route("/admin/loggers", get(loggers::list))
         .route("/admin/loggers/", get(loggers::list));
-    let routes: Vec<(String, MethodRouter<Api>)> = vec![
+    for (path, methods) in worker_routes().into_iter().chain(connector_routes()) {
+        // Some clients end every path with a slash.
+        router = router
+            .route(&format!("{path}/"), methods.clone())
+            .route(&path, methods);
+    }
+    router
+        .fallback(|| async { RestError::not_found("HTTP 404 Not Found") })
+        .method_not_allowed_fallback(|| async {
+            RestError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "HTTP 405 Method Not Allowed",
+            )
+        })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(guard))
+        .with_state(api)
+}
+
+/// The worker itself, and what it can run.
+fn worker_routes() -> Vec<Route> {
+    let class = |path: &str| format!("/connector-plugins/{{class}}/{path}");
+    vec![
         ("/health".into(), get(root::health)),
         ("/metrics".into(), get(root::metrics)),
+        (
+            "/admin/loggers/{logger}".into(),
+            get(loggers::get).put(loggers::put),
+        ),
+        ("/connector-plugins".into(), get(connector_plugins::list)),
+        (class("config"), get(connector_plugins::config)),
+        (class("config/validate"), put(connector_plugins::validate)),
+    ]
+}
+
+/// The connectors, and what belongs to one.
+fn connector_routes() -> Vec<Route> {
+    let connector = "/connectors/{name}";
+    let below = |path: &str| format!("{connector}/{path}");
+    vec![
         (
             "/connectors".into(),
             get(connectors::list).post(connectors::create),
@@ -129,37 +167,7 @@ pub fn router(api: Api) -> Router {
                 .delete(offsets::reset),
         ),
         (below("state"), get(state::get)),
-        ("/connector-plugins".into(), get(connector_plugins::list)),
-        (
-            "/connector-plugins/{class}/config".into(),
-            get(connector_plugins::config),
-        ),
-        (
-            "/connector-plugins/{class}/config/validate".into(),
-            put(connector_plugins::validate),
-        ),
-        (
-            "/admin/loggers/{logger}".into(),
-            get(loggers::get).put(loggers::put),
-        ),
-    ];
-    for (path, methods) in routes {
-        // Some clients end every path with a slash.
-        router = router
-            .route(&format!("{path}/"), methods.clone())
-            .route(&path, methods);
-    }
-    router
-        .fallback(|| async { RestError::not_found("HTTP 404 Not Found") })
-        .method_not_allowed_fallback(|| async {
-            RestError::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "HTTP 405 Method Not Allowed",
-            )
-        })
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::from_fn(guard))
-        .with_state(api)
+    ]
 }
 
 /// Limits a request's time, logs it, and gives errors that arise before a route the usual form.

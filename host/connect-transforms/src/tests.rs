@@ -213,94 +213,94 @@ fn predicates_hold_or_not() {
     }
 }
 
+type Options = &'static [(&'static str, &'static str)];
+
+/// A class, options that are wrong, and what is told of them.
+const BAD_CONFIGS: &[(&str, Options, &str)] = &[
+    ("TopicNameMatches", &[("pattern", "(?=a)")], "look-around"),
+    (
+        "TopicNameMatches",
+        &[("pattern", "")],
+        "String must be non-empty",
+    ),
+    ("HasHeaderKey", &[], "Missing required configuration"),
+    (
+        "RegexRouter",
+        &[("regex", "("), ("replacement", "")],
+        "Invalid regex: unclosed group",
+    ),
+    (
+        "RegexRouter",
+        &[("regex", "a"), ("replacement", "$1")],
+        "replacement: No group 1",
+    ),
+    (
+        "ReplaceField$Value",
+        &[("renames", "a:b,c")],
+        "Invalid rename mapping: c",
+    ),
+    ("InsertField$Value", &[], "No field insertion configured"),
+    (
+        "InsertField$Value",
+        &[("static.field", "x")],
+        "No value specified for static field: x",
+    ),
+    (
+        "Cast$Value",
+        &[("spec", "")],
+        "Must specify at least one field to cast.",
+    ),
+    (
+        "Cast$Value",
+        &[("spec", "a:int7")],
+        "Invalid type found in casting spec: int7",
+    ),
+    (
+        "Cast$Value",
+        &[("spec", "a:bytes")],
+        "does not support casting to BYTES",
+    ),
+    (
+        "Cast$Value",
+        &[("spec", "int8,a:int8")],
+        "may only specify a single cast",
+    ),
+    (
+        "TimestampConverter$Value",
+        &[("target.type", "date")],
+        "String must be one of: string",
+    ),
+    (
+        "TimestampConverter$Value",
+        &[("target.type", "string")],
+        "requires format option to be specified",
+    ),
+    (
+        "TimestampConverter$Value",
+        &[("target.type", "unix"), ("format", "yyyy-ww")],
+        "pattern letter 'w' is not supported",
+    ),
+    (
+        "HeaderFrom$Value",
+        &[("fields", "a"), ("headers", "b,c"), ("operation", "copy")],
+        "'fields' config must have the same number of elements as 'headers' config.",
+    ),
+    ("DropHeaders", &[("headers", "")], "Empty list"),
+    (
+        "SetSchemaMetadata$Value",
+        &[],
+        "Neither schema name nor version configured",
+    ),
+    (
+        "ExtractField$Value",
+        &[("field", "`a"), ("field.syntax.version", "v2")],
+        "Incomplete backtick pair in path: [`a]",
+    ),
+];
+
 #[test]
 fn a_bad_config_says_what_is_wrong() {
-    let missing = "Missing required configuration";
-    for (class, options, expect) in [
-        (
-            "TopicNameMatches",
-            &[("pattern", "(?=a)")] as &[_],
-            "look-around",
-        ),
-        (
-            "TopicNameMatches",
-            &[("pattern", "")],
-            "String must be non-empty",
-        ),
-        ("HasHeaderKey", &[], missing),
-        (
-            "RegexRouter",
-            &[("regex", "("), ("replacement", "")],
-            "Invalid regex: unclosed group",
-        ),
-        (
-            "RegexRouter",
-            &[("regex", "a"), ("replacement", "$1")],
-            "replacement: No group 1",
-        ),
-        (
-            "ReplaceField$Value",
-            &[("renames", "a:b,c")],
-            "Invalid rename mapping: c",
-        ),
-        ("InsertField$Value", &[], "No field insertion configured"),
-        (
-            "InsertField$Value",
-            &[("static.field", "x")],
-            "No value specified for static field: x",
-        ),
-        (
-            "Cast$Value",
-            &[("spec", "")],
-            "Must specify at least one field to cast.",
-        ),
-        (
-            "Cast$Value",
-            &[("spec", "a:int7")],
-            "Invalid type found in casting spec: int7",
-        ),
-        (
-            "Cast$Value",
-            &[("spec", "a:bytes")],
-            "does not support casting to BYTES",
-        ),
-        (
-            "Cast$Value",
-            &[("spec", "int8,a:int8")],
-            "may only specify a single cast",
-        ),
-        (
-            "TimestampConverter$Value",
-            &[("target.type", "date")],
-            "String must be one of: string",
-        ),
-        (
-            "TimestampConverter$Value",
-            &[("target.type", "string")],
-            "requires format option to be specified",
-        ),
-        (
-            "TimestampConverter$Value",
-            &[("target.type", "unix"), ("format", "yyyy-ww")],
-            "pattern letter 'w' is not supported",
-        ),
-        (
-            "HeaderFrom$Value",
-            &[("fields", "a"), ("headers", "b,c"), ("operation", "copy")],
-            "'fields' config must have the same number of elements as 'headers' config.",
-        ),
-        ("DropHeaders", &[("headers", "")], "Empty list"),
-        (
-            "SetSchemaMetadata$Value",
-            &[],
-            "Neither schema name nor version configured",
-        ),
-        (
-            "ExtractField$Value",
-            &[("field", "`a"), ("field.syntax.version", "v2")],
-            "Incomplete backtick pair in path: [`a]",
-        ),
-    ] {
+    for (class, options, expect) in BAD_CONFIGS {
         let error = match transformation(class) {
             Some(_) => build(class, options).err(),
             None => config(class, options).err(),

@@ -1,7 +1,8 @@
 //! What the plugin `fleet-anomalies` takes for a frame: microseconds, the least of many batches.
 //!
-//! `cargo bench -p connect-wasm --bench fleet`, after `make plugins`. Sixty vehicles send ten frames
-//! a second each, for longer than an event is remembered; one in five hundred frames is an anomaly.
+//! `cargo bench -p connect-wasm --bench fleet`, after `make plugins`. Sixty vehicles send ten
+//! frames a second each, for longer than an event is remembered; one in five hundred frames is an
+//! anomaly.
 
 mod stand;
 

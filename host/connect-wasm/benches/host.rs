@@ -1,7 +1,7 @@
 //! What crossing into a plugin costs: microseconds per record, the least of many runs.
 //!
-//! `cargo bench -p connect-wasm`, after `make plugins`; `cargo bench -p connect-wasm --bench host --
-//! 'row out'` for the cases whose name holds a text.
+//! `cargo bench -p connect-wasm`, after `make plugins`; `cargo bench -p connect-wasm --bench host
+//! -- 'row out'` for the cases whose name holds a text.
 
 mod stand;
 

@@ -22,7 +22,7 @@ pub struct Inspection {
 impl Inspection {
     /// The version of the contract that it was built for.
     pub fn contract_version(&self) -> Option<&str> {
-        let exports = self.exports.iter();
+        let mut exports = self.exports.iter();
         exports.find_map(|name| name.strip_prefix(PLUGIN))
     }
 }

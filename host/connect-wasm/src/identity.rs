@@ -22,8 +22,9 @@ const FIELDS: u32 = 1024;
 /// The module. `PLUGIN` is the name of the interface, `READS` the end of the description from the
 /// flags of `parts` on, `FIELDS` the list of fields, and `PAGES` those of memory that hold it.
 ///
-/// By the canonical ABI, `keep` is an outcome of 24 zero bytes, and the reply, 64 bytes which name the
-/// outcomes and are else zero, stands before them. Memory is a stack that starts anew after each batch.
+/// By the canonical ABI, `keep` is an outcome of 24 zero bytes, and the reply, 64 bytes which name
+/// the outcomes and are else zero, stands before them. Memory is a stack that starts anew after
+/// each batch.
 const MODULE: &str = r#"(module
   (memory (export "memory") PAGES)
   (global $free (mut i32) (i32.const 1024))

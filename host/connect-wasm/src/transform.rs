@@ -385,8 +385,8 @@ impl WasmTransform {
     }
 }
 
-/// What is wrong with a reply as a whole: the number of its outcomes or records, or that they come to
-/// more than `most` bytes.
+/// What is wrong with a reply as a whole: the number of its outcomes or records, or that they come
+/// to more than `most` bytes.
 fn fault_of(
     reply: &Reply,
     records: &[SinkRecord],

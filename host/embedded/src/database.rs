@@ -42,7 +42,8 @@ impl Database {
         Ok(u64::try_from(rows).ok())
     }
 
-    /// How many records of a topic Ferrule's connectors have done with, the refused ones among them.
+    /// How many records of a topic Ferrule's connectors have done with, the refused ones among
+    /// them.
     pub async fn done(&mut self, topic: &str) -> Result<u64> {
         let query = "SELECT coalesce(sum(next_offset), 0)::bigint FROM ferrule.offsets \
                      WHERE topic = $1";

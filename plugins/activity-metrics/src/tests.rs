@@ -140,7 +140,14 @@ proptest! {
     #[test]
     fn three_partitions_on_any_workers_make_the_rows_of_the_model(
         steps in prop::collection::vec(
-            (0i32..3, -200i64..600, 0u8..6, any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)),
+            (
+                0i32..3,
+                -200i64..600,
+                0u8..6,
+                any::<bool>(),
+                any::<bool>(),
+                prop::bool::weighted(0.2),
+            ),
             0..80,
         ),
     ) {

@@ -29,8 +29,8 @@ impl Description {
         self
     }
 
-    /// Names the fields of the value's row that the plugin looks at. The others are null to it, and do
-    /// not cross; [`crate::Row::with`] and [`crate::Row::reshaped`] keep them as they are.
+    /// Names the fields of the value's row that the plugin looks at. The others are null to it, and
+    /// do not cross; [`crate::Row::with`] and [`crate::Row::reshaped`] keep them as they are.
     pub fn reading_fields(mut self, fields: &[&str]) -> Description {
         self.fields = Some(fields.iter().map(|&field| field.to_owned()).collect());
         self

@@ -249,9 +249,9 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// This row with some values set. It belongs into the answer to its record, as the key if this is
-    /// the key and as the value if this is the value. Only what is set crosses to the worker; the
-    /// rest stays what it is. A field that the row does not have is a failure that names it.
+    /// This row with some values set. It belongs into the answer to its record, as the key if this
+    /// is the key and as the value if this is the value. Only what is set crosses to the worker;
+    /// the rest stays what it is. A field that the row does not have is a failure that names it.
     pub fn with(&self, values: impl IntoIterator<Item = (&'a str, Value)>) -> Result<OutRow> {
         // A shape has fewer fields than an i32 counts.
         let mut sources: Vec<i32> = (0..self.values.len() as i32).collect();
@@ -274,9 +274,9 @@ impl<'a> Row<'a> {
         ))
     }
 
-    /// A row of another shape: what is named here is set, and the other fields are those of this row
-    /// that have their names; an optional field that this row does not have is null. Otherwise as
-    /// [`Row::with`]. A required field that is neither set nor there is a failure that names it.
+    /// A row of another shape: what is named here is set, and the other fields are those of this
+    /// row that have their names; an optional field that this row does not have is null. Otherwise
+    /// as [`Row::with`]. A required field that is neither set nor there is a failure that names it.
     pub fn reshaped<'v>(
         &self,
         shape: &RowShape,

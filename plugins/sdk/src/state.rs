@@ -1,4 +1,5 @@
-//! The plugin's durable key-value store, scoped by the worker to connector, transform and partition.
+//! The plugin's durable key-value store, scoped by the worker to connector, transform and
+//! partition.
 //!
 //! A plugin that uses it says so by [`Description::stateful`](crate::Description::stateful). Writes
 //! are seen by later reads of the same batch, and become durable together with what the batch

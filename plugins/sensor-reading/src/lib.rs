@@ -1,5 +1,5 @@
-//! The plugin `sensor-reading`: refuses impossible readings, drops those that say nothing new, and tells
-//! the others in Fahrenheit, too.
+//! The plugin `sensor-reading`: refuses impossible readings, drops those that say nothing new, and
+//! tells the others in Fahrenheit, too.
 
 use ferrule_plugin::state::Map;
 use ferrule_plugin::{

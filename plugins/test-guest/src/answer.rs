@@ -61,13 +61,7 @@ impl<'a> Answer<'a> {
                 self.repeat(count, &out(picked))
             }
             Command::Repeat(count) => self.repeat(count, &UNTOUCHED),
-            Command::Copies(count) => {
-                for _ in 0..count {
-                    let copy = self.given(record.value);
-                    self.records.push(out(copy));
-                }
-                Outcome::Replace(count as u32)
-            }
+            Command::Copies(count) => self.copies(count, record),
             Command::Topic => {
                 let topic = self.pool.add_text("elsewhere");
                 self.records.push(OutRecord {
@@ -244,6 +238,14 @@ impl<'a> Answer<'a> {
 
     fn repeat(&mut self, count: u64, record: &OutRecord) -> Outcome {
         self.records.extend((0..count).map(|_| *record));
+        Outcome::Replace(count as u32)
+    }
+
+    fn copies(&mut self, count: u64, record: &InRecord) -> Outcome {
+        for _ in 0..count {
+            let copy = self.given(record.value);
+            self.records.push(out(copy));
+        }
         Outcome::Replace(count as u32)
     }
 

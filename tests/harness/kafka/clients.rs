@@ -128,8 +128,8 @@ impl TestKafka {
         tokio::task::spawn_blocking(ask).await?
     }
 
-    /// The offsets a group has committed for a topic; a partition it never committed is absent. What
-    /// an open transaction is about to change is as it was.
+    /// The offsets a group has committed for a topic; a partition it never committed is absent.
+    /// What an open transaction is about to change is as it was.
     pub async fn committed(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>> {
         let mut list = TopicPartitionList::new();
         for partition in self.partitions(topic).await? {

@@ -72,7 +72,8 @@ async fn a_stopped_worker_that_holds_the_rows_is_succeeded_and_writes_nothing() 
     owner.worker.signal("STOP")?;
     owner.ledger.deploy(second.rest(), &[SOON]).await?;
     owner.ledger.complete(second.rest()).await?;
-    // It wakes up with a transaction that it believes to be its own, and whose COMMIT is on its way.
+    // It wakes up with a transaction that it believes to be its own, and whose COMMIT is on its
+    // way.
     owner.proxy.release();
     owner.worker.signal("CONT")?;
     let flowing = async {

@@ -108,16 +108,29 @@ async fn no_value_and_no_secret_is_told() -> Result<()> {
         )?;
     }
 
-    // The trace of a task that such a record fails.
+    failed_by_a_record(&worker, &settings).await?;
+    refused_login(&worker).await?;
+    unreachable(&worker).await?;
+    refused_config(&worker).await?;
+    let log = worker.log()?;
+    ensure!(
+        log.contains("errant record"),
+        "errant records are not logged"
+    );
+    ensure_silent("the log", &log)
+}
+
+/// The trace of a task that such a record fails.
+async fn failed_by_a_record(worker: &TestWorker, settings: &[(&str, &str)]) -> Result<()> {
     for record in [
         bad().swap_remove(7),
         bad().swap_remove(9),
         bad().swap_remove(15),
     ] {
-        let failing = Pipeline::on(&worker, "secrets_none", 1).await?;
+        let failing = Pipeline::on(worker, "secrets_none", 1).await?;
         failing.database.execute(TABLE).await?;
         failing.produce([record]).await?;
-        let none = [settings.as_slice(), &[("errors.tolerance", "none")]].concat();
+        let none = [settings, &[("errors.tolerance", "none")]].concat();
         failing.create(&none).await?;
         failing
             .rest()
@@ -125,9 +138,12 @@ async fn no_value_and_no_secret_is_told() -> Result<()> {
             .await?;
         ensure_silent("the trace", &failing.trace().await?.context("no trace")?)?;
     }
+    Ok(())
+}
 
-    // A server that asks for the password is told a wrong one.
-    let refused = Pipeline::on(&worker, "secrets_login", 1).await?;
+/// A server that asks for the password is told a wrong one.
+async fn refused_login(worker: &TestWorker) -> Result<()> {
+    let refused = Pipeline::on(worker, "secrets_login", 1).await?;
     let login = [
         ("table.name.format", "items"),
         ("connection.password", SECRET),
@@ -144,15 +160,7 @@ async fn no_value_and_no_secret_is_told() -> Result<()> {
         trace.contains("28P01"),
         "the trace does not tell what is wrong: {trace}"
     );
-
-    unreachable(&worker).await?;
-    refused_config(&worker).await?;
-    let log = worker.log()?;
-    ensure!(
-        log.contains("errant record"),
-        "errant records are not logged"
-    );
-    ensure_silent("the log", &log)
+    Ok(())
 }
 
 /// Services that are away are waited for, and the status says which: without what their addresses

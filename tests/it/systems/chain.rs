@@ -1,5 +1,5 @@
-//! FleetOps from end to end: telemetry → anomalies → alerts, through two topics, by workers that are
-//! killed. What lands is what lands in peace.
+//! FleetOps from end to end: telemetry → anomalies → alerts, through two topics, by workers that
+//! are killed. What lands is what lands in peace.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -256,6 +256,24 @@ async fn a_chain_of_topics_that_is_killed_ends_as_one_in_peace() -> Result<()> {
     for chain in [&calm, &shaken] {
         chain.acted(&sources).await?;
     }
+    assert_same(&calm, &shaken, &sources, ids.len(), count * KILLS).await?;
+    let one = json!(expected.first().context("no anomaly")?);
+    ensure!(
+        one.as_str()
+            .is_some_and(|text| text.contains("\"evidence\":{")),
+        "{one}"
+    );
+    Ok(())
+}
+
+/// What both chains have written is the same, and accounts for every action.
+async fn assert_same(
+    calm: &Chain,
+    shaken: &Chain,
+    sources: &Sources,
+    alerts: usize,
+    actions: usize,
+) -> Result<()> {
     for table in ["operator_alerts", "operator_alert_history"] {
         let query = format!("SELECT * FROM {table} ORDER BY 1");
         let (expected, rows) = (
@@ -263,31 +281,25 @@ async fn a_chain_of_topics_that_is_killed_ends_as_one_in_peace() -> Result<()> {
             shaken.alerts.rows(&query).await?,
         );
         ensure!(
-            expected.len() >= ids.len(),
+            expected.len() >= alerts,
             "{table} has {} rows",
             expected.len()
         );
         assert_eq!(rows, expected, "{table}");
     }
     ensure!(
-        shaken.steps().await? > i64::try_from(ids.len())?,
+        shaken.steps().await? > i64::try_from(alerts)?,
         "nobody acted"
     );
-    let refused = calm.refused(&sources).await?;
+    let refused = calm.refused(sources).await?;
     ensure!(refused.len() > 100, "only {} refused", refused.len());
-    assert_eq!(shaken.refused(&sources).await?, refused);
+    assert_eq!(shaken.refused(sources).await?, refused);
     // Each action has an entry of its own or a letter.
-    let entries = shaken.steps().await? - i64::try_from(ids.len())?;
+    let entries = shaken.steps().await? - i64::try_from(alerts)?;
     let counted = entries + i64::try_from(refused.len())?;
     ensure!(
-        counted == i64::try_from(count * KILLS)?,
+        counted == i64::try_from(actions)?,
         "{counted} actions are accounted for"
-    );
-    let one = json!(expected.first().context("no anomaly")?);
-    ensure!(
-        one.as_str()
-            .is_some_and(|text| text.contains("\"evidence\":{")),
-        "{one}"
     );
     Ok(())
 }

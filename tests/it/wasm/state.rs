@@ -14,7 +14,8 @@ use harness::wait::wait_until;
 use harness::worker::{TestWorker, WorkerConfig};
 use serde_json::json;
 
-/// The guest counts the records of a partition in its state, and each becomes a row with its number.
+/// The guest counts the records of a partition in its state, and each becomes a row with its
+/// number.
 pub const COUNTING: &[(&str, &str)] = &[
     ("table.name.format", "counts"),
     ("transforms", "guest,place"),

@@ -170,7 +170,7 @@ impl Lock {
             }
             for next in self.0.get(here).into_iter().flatten() {
                 if seen.insert(next) {
-                    ways.push([way.as_slice(), &[next.clone()]].concat());
+                    ways.push([way.as_slice(), std::slice::from_ref(next)].concat());
                 }
             }
         }

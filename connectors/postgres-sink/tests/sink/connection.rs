@@ -35,75 +35,49 @@ async fn reach(
     Ok(Ok(encrypted[0] == "true"))
 }
 
+const IP: &str = "127.0.0.1";
+/// The server's certificate is for this name.
+const NAME: &str = "localhost";
+
+/// A host, parameters in which `{root}`, `{other}` and `{both}` are files of authorities, and
+/// whether the session is encrypted; none when there is none.
+const TLS: &[(&str, &str, Option<bool>)] = &[
+    // The server lets nobody in without encryption.
+    (IP, "sslmode=disable", None),
+    (IP, "sslmode=allow", Some(true)),
+    (IP, "sslmode=prefer", Some(true)),
+    (IP, "sslmode=require", Some(true)),
+    (IP, "sslmode=require&sslrootcert={root}", Some(true)),
+    (IP, "sslmode=require&sslrootcert={other}", None),
+    (IP, "sslmode=verify-ca&sslrootcert={root}", Some(true)),
+    (IP, "sslmode=verify-ca&sslrootcert={other}", None),
+    (IP, "sslmode=verify-full&sslrootcert={root}", None),
+    (NAME, "sslmode=verify-full&sslrootcert={root}", Some(true)),
+    (NAME, "sslmode=verify-full&sslrootcert={other}", None),
+    (NAME, "sslmode=verify-full&sslrootcert={both}", Some(true)),
+    (NAME, "ssl=true&sslrootcert={root}", Some(true)),
+    (NAME, "ssl=true&sslrootcert={root}.no", None),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_is_as_libpq_means_it() -> Result<()> {
     let postgres = TestPostgres::start().await?;
     let files = postgres.encrypt().await?;
     let database = postgres.database("tls").await?;
-    let (root, other, both) = (files.root(), files.other_root(), files.both_roots());
-    for (host, parameters, expect) in [
-        // The server lets nobody in without encryption.
-        ("127.0.0.1", "sslmode=disable".to_owned(), None),
-        ("127.0.0.1", "sslmode=allow".to_owned(), Some(true)),
-        ("127.0.0.1", "sslmode=prefer".to_owned(), Some(true)),
-        ("127.0.0.1", "sslmode=require".to_owned(), Some(true)),
-        (
-            "127.0.0.1",
-            format!("sslmode=require&sslrootcert={root}"),
-            Some(true),
-        ),
-        (
-            "127.0.0.1",
-            format!("sslmode=require&sslrootcert={other}"),
-            None,
-        ),
-        // The certificate is for localhost.
-        (
-            "127.0.0.1",
-            format!("sslmode=verify-ca&sslrootcert={root}"),
-            Some(true),
-        ),
-        (
-            "127.0.0.1",
-            format!("sslmode=verify-ca&sslrootcert={other}"),
-            None,
-        ),
-        (
-            "127.0.0.1",
-            format!("sslmode=verify-full&sslrootcert={root}"),
-            None,
-        ),
-        (
-            "localhost",
-            format!("sslmode=verify-full&sslrootcert={root}"),
-            Some(true),
-        ),
-        (
-            "localhost",
-            format!("sslmode=verify-full&sslrootcert={other}"),
-            None,
-        ),
-        (
-            "localhost",
-            format!("sslmode=verify-full&sslrootcert={both}"),
-            Some(true),
-        ),
-        (
-            "localhost",
-            format!("ssl=true&sslrootcert={root}"),
-            Some(true),
-        ),
-        ("localhost", format!("ssl=true&sslrootcert={root}.no"), None),
-    ] {
+    for (host, parameters, expect) in TLS {
+        let parameters = parameters
+            .replace("{root}", &files.root())
+            .replace("{other}", &files.other_root())
+            .replace("{both}", &files.both_roots());
         let outcome = reach(&database, host, &parameters, &[]).await?;
         match (outcome, expect) {
-            (Ok(encrypted), Some(expected)) => assert_eq!(encrypted, expected, "{parameters}"),
+            (Ok(encrypted), Some(expected)) => assert_eq!(encrypted, *expected, "{parameters}"),
             (Err(error), None) => assert_eq!(error.kind(), ErrorKind::Config, "{error}"),
             (outcome, _) => anyhow::bail!("{host} {parameters}: {outcome:?}"),
         }
     }
-    let wrong = format!("sslmode=verify-full&sslrootcert={root}");
-    let refused = reach(&database, "127.0.0.1", &wrong, &[]).await?;
+    let wrong = format!("sslmode=verify-full&sslrootcert={}", files.root());
+    let refused = reach(&database, IP, &wrong, &[]).await?;
     let text = refused.expect_err("it is for localhost").chain();
     ensure!(text.contains("IP address mismatch"), "{text}");
     Ok(())

@@ -45,17 +45,8 @@ async fn described(database: &TestDatabase) -> Result<Vec<String>> {
     rows(database, query).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_table_is_made_of_the_schema_and_takes_its_rows() -> Result<()> {
-    let database = database("").await?;
-    let options = [
-        ("auto.create", "true"),
-        ("insert.mode", "upsert"),
-        ("pk.mode", "record_value"),
-        ("pk.fields", "id"),
-    ];
-    let mut task = task(&database, &options)?;
-    opened(&mut *task, &[0]).await?;
+/// A row with a field of each kind that has a type of column of its own.
+fn every_kind() -> Struct {
     let array = |kind| Kind::Array(Arc::new(Schema::new(kind)));
     let inner = Kind::Struct(vec![Field::new("x", Schema::new(Kind::Int32))]);
     let fields = vec![
@@ -89,7 +80,21 @@ async fn a_table_is_made_of_the_schema_and_takes_its_rows() -> Result<()> {
         x,
         Value::Null,
     ];
-    let given = row(0, 0, Struct::new(schema(fields), values));
+    Struct::new(schema(fields), values)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_made_of_the_schema_and_takes_its_rows() -> Result<()> {
+    let database = database("").await?;
+    let options = [
+        ("auto.create", "true"),
+        ("insert.mode", "upsert"),
+        ("pk.mode", "record_value"),
+        ("pk.fields", "id"),
+    ];
+    let mut task = task(&database, &options)?;
+    opened(&mut *task, &[0]).await?;
+    let given = row(0, 0, every_kind());
     put(&mut *task, &[batch(0, 0, vec![given])?]).await?;
     assert_eq!(
         described(&database).await?,

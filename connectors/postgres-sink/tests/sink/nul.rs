@@ -10,11 +10,8 @@ use crate::types::{one, put_rows};
 type Case = (&'static str, Value, &'static str, &'static str);
 
 fn cases() -> Vec<Case> {
-    let field = Field::new("a", Schema::new(Kind::String));
-    let schema = Schema::new(Kind::Struct(vec![field])).into();
-    let row = Struct::new(schema, vec![Value::from("x\0y")]);
-    let map = vec![(Value::from("k\0"), Value::from("\0v"))];
-    vec![
+    let mut cases = nested_cases();
+    cases.extend([
         (
             "text",
             Value::from("\0a\0\0b\0"),
@@ -32,6 +29,25 @@ fn cases() -> Vec<Case> {
         ("varchar(3)", Value::from("ab\0"), "ab", "ab\u{fffd}"),
         ("char(3)", Value::from("a\0b"), "ab", "a\u{fffd}b"),
         ("name", Value::from("a\0"), "a", "a\u{fffd}"),
+        // They have a way to write it, and keep it.
+        (
+            "json",
+            nested(r#"["\u0000"]"#),
+            r#"["\u0000"]"#,
+            r#"["\u0000"]"#,
+        ),
+        ("bytea", Value::Bytes(vec![0].into()), "\\x00", "\\x00"),
+    ]);
+    cases
+}
+
+/// Texts in arrays, in JSON and in hstore.
+fn nested_cases() -> Vec<Case> {
+    let field = Field::new("a", Schema::new(Kind::String));
+    let schema = Schema::new(Kind::Struct(vec![field])).into();
+    let row = Struct::new(schema, vec![Value::from("x\0y")]);
+    let map = vec![(Value::from("k\0"), Value::from("\0v"))];
+    vec![
         (
             "text[]",
             nested(r#"["a\u0000", "b", null]"#),
@@ -74,14 +90,6 @@ fn cases() -> Vec<Case> {
             r#""k"=>"v""#,
             "\"k\u{fffd}\"=>\"\u{fffd}v\"",
         ),
-        // They have a way to write it, and keep it.
-        (
-            "json",
-            nested(r#"["\u0000"]"#),
-            r#"["\u0000"]"#,
-            r#"["\u0000"]"#,
-        ),
-        ("bytea", Value::Bytes(vec![0].into()), "\\x00", "\\x00"),
     ]
 }
 

@@ -157,8 +157,8 @@ impl<'a> Scan<'a> {
         self.pass(b'"')
     }
 
-    /// Passes a value and puts down where it is. Each kind goes straight into its place: a span that
-    /// is handed on is copied, and the copy waits for its parts to be written.
+    /// Passes a value and puts down where it is. Each kind goes straight into its place: a span
+    /// that is handed on is copied, and the copy waits for its parts to be written.
     fn value(&mut self, spans: &mut Vec<Span>) -> Option<()> {
         self.blanks();
         let start = self.at;
@@ -409,10 +409,7 @@ mod tests {
         for text in [r#"{"a":1,"b":2}x"#, r#"{"a":1 "b":2}"#, r#"{"a":1,"b":2"#] {
             let mut shapes = Shapes::default();
             shapes.read(br#"{"a":1,"b":2}"#).unwrap();
-            assert!(
-                shapes.read_shared(&Bytes::from(text.clone())).is_err(),
-                "{text}"
-            );
+            assert!(shapes.read_shared(&Bytes::from(text)).is_err(), "{text}");
         }
     }
 

@@ -100,14 +100,7 @@ impl<'a> Reader<'a> {
                 Value::Bytes(Bytes::copy_from_slice(self.take(*size)?))
             }
             Plan::Uuid => Value::String(uuid_text(&self.array()?)),
-            Plan::Decimal { scale, fixed } => {
-                self.charge()?;
-                let digits = match fixed {
-                    Some(size) => self.take(*size)?,
-                    None => self.sized()?,
-                };
-                Value::Decimal(Box::new(Decimal::from_be_bytes(digits, *scale)))
-            }
+            Plan::Decimal { scale, fixed } => self.decimal(*scale, *fixed)?,
             Plan::Date => Value::Date(self.int()?),
             Plan::TimeMillis => Value::Time(i64::from(self.int()?) * 1000),
             Plan::TimeMicros => Value::Time(self.long()?),
@@ -116,13 +109,7 @@ impl<'a> Reader<'a> {
                 None => return refuse("a timestamp beyond 64 bits of microseconds"),
             },
             Plan::TimestampMicros => Value::Timestamp(self.long()?),
-            Plan::Enum(symbols) => {
-                let at = usize::try_from(self.int()?).ok();
-                match at.and_then(|at| symbols.get(at)) {
-                    Some(symbol) => Value::String(symbol.clone()),
-                    None => return refuse("an enum symbol that the schema does not have"),
-                }
-            }
+            Plan::Enum(symbols) => self.symbol(symbols)?,
             Plan::Array(item) => self.array_of(item)?,
             Plan::Map(item) => self.map_of(item)?,
             Plan::Entries(fields) => self.entries(fields)?,
@@ -142,6 +129,26 @@ impl<'a> Reader<'a> {
             }
             Plan::Again(again) => self.again(again)?,
         })
+    }
+
+    /// Unscaled digits of a fixed number of bytes, or behind their length.
+    fn decimal(&mut self, scale: i32, fixed: Option<usize>) -> Decoded<Value> {
+        self.charge()?;
+        let digits = match fixed {
+            Some(size) => self.take(size)?,
+            None => self.sized()?,
+        };
+        Ok(Value::Decimal(Box::new(Decimal::from_be_bytes(
+            digits, scale,
+        ))))
+    }
+
+    fn symbol(&mut self, symbols: &[Str]) -> Decoded<Value> {
+        let at = usize::try_from(self.int()?).ok();
+        match at.and_then(|at| symbols.get(at)) {
+            Some(symbol) => Ok(Value::String(symbol.clone())),
+            None => refuse("an enum symbol that the schema does not have"),
+        }
     }
 
     /// A record within itself.

@@ -46,94 +46,87 @@ fn nullable(at: u32, value: Avro) -> Avro {
 }
 
 #[test]
-fn scalars_are_read() {
-    let logical = |of: &str, name: &str| format!(r#"{{"type":"{of}","logicalType":"{name}"}}"#);
-    for (schema, value, expect) in [
+fn primitive_types_are_read() {
+    for (name, value, expect) in [
+        ("boolean", Avro::Boolean(true), Value::Boolean(true)),
+        ("int", Avro::Int(i32::MIN), Value::Int(i32::MIN.into())),
+        ("long", Avro::Long(i64::MIN), Value::Int(i64::MIN)),
+        ("float", Avro::Float(0.1), Value::Float(0.1_f32.into())),
+        ("double", Avro::Double(-1.5), Value::Float(-1.5)),
         (
-            r#""boolean""#.into(),
-            Avro::Boolean(true),
-            Value::Boolean(true),
-        ),
-        (
-            r#""int""#.into(),
-            Avro::Int(i32::MIN),
-            Value::Int(i32::MIN.into()),
-        ),
-        (
-            r#""long""#.into(),
-            Avro::Long(i64::MIN),
-            Value::Int(i64::MIN),
-        ),
-        (
-            r#""float""#.into(),
-            Avro::Float(0.1),
-            Value::Float(0.1_f32.into()),
-        ),
-        (r#""double""#.into(), Avro::Double(-1.5), Value::Float(-1.5)),
-        (
-            r#""bytes""#.into(),
+            "bytes",
             Avro::Bytes(vec![0, 255]),
             Value::Bytes(vec![0, 255].into()),
         ),
         (
-            r#""string""#.into(),
+            "string",
             Avro::String("\u{e9}".into()),
             Value::from("\u{e9}"),
         ),
-        (logical("int", "date"), Avro::Date(-1), Value::Date(-1)),
+    ] {
+        check(&format!("\"{name}\""), value, expect);
+    }
+}
+
+#[test]
+fn logical_types_are_read() {
+    for (of, name, value, expect) in [
+        ("int", "date", Avro::Date(-1), Value::Date(-1)),
+        ("int", "time-millis", Avro::TimeMillis(5), Value::Time(5000)),
+        ("long", "time-micros", Avro::TimeMicros(5), Value::Time(5)),
         (
-            logical("int", "time-millis"),
-            Avro::TimeMillis(5),
-            Value::Time(5000),
-        ),
-        (
-            logical("long", "time-micros"),
-            Avro::TimeMicros(5),
-            Value::Time(5),
-        ),
-        (
-            logical("long", "timestamp-millis"),
+            "long",
+            "timestamp-millis",
             Avro::TimestampMillis(-5),
             Value::Timestamp(-5000),
         ),
         (
-            logical("long", "timestamp-micros"),
+            "long",
+            "timestamp-micros",
             Avro::TimestampMicros(5),
             Value::Timestamp(5),
         ),
         (
-            logical("long", "local-timestamp-millis"),
+            "long",
+            "local-timestamp-millis",
             Avro::LocalTimestampMillis(5),
             Value::Timestamp(5000),
         ),
         (
-            logical("long", "local-timestamp-micros"),
+            "long",
+            "local-timestamp-micros",
             Avro::LocalTimestampMicros(5),
             Value::Timestamp(5),
         ),
         (
-            logical("long", "timestamp-nanos"),
+            "long",
+            "timestamp-nanos",
             Avro::TimestampNanos(5),
             Value::Int(5),
         ),
-        (
-            r#"{"type":"enum","name":"Suit","symbols":["A","B"]}"#.into(),
-            Avro::Enum(1, "B".into()),
-            Value::from("B"),
-        ),
-        (
-            r#"{"type":"fixed","name":"Two","size":2}"#.into(),
-            Avro::Fixed(2, vec![1, 2]),
-            Value::Bytes(vec![1, 2].into()),
-        ),
-        (
-            r#"{"type":"fixed","name":"Span","size":12,"logicalType":"duration"}"#.into(),
-            Avro::Duration([1; 12].into()),
-            Value::Bytes(vec![1; 12].into()),
-        ),
     ] {
+        let schema = format!(r#"{{"type":"{of}","logicalType":"{name}"}}"#);
         check(&schema, value, expect);
     }
+}
+
+#[test]
+fn named_types_are_read() {
+    check(
+        r#"{"type":"enum","name":"Suit","symbols":["A","B"]}"#,
+        Avro::Enum(1, "B".into()),
+        Value::from("B"),
+    );
+    check(
+        r#"{"type":"fixed","name":"Two","size":2}"#,
+        Avro::Fixed(2, vec![1, 2]),
+        Value::Bytes(vec![1, 2].into()),
+    );
+    check(
+        r#"{"type":"fixed","name":"Span","size":12,"logicalType":"duration"}"#,
+        Avro::Duration([1; 12].into()),
+        Value::Bytes(vec![1; 12].into()),
+    );
 }
 
 #[test]
@@ -197,75 +190,72 @@ fn unions_arrays_and_maps_are_read() {
     assert_eq!(map, Value::Map(vec![(Value::Int(1), "x".into())]));
 }
 
+const LONGS: &str = r#"{"type":"array","items":"long"}"#;
+const NULLS: &str = r#"{"type":"array","items":"null"}"#;
+const ROW: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"array",
+    "items":{"type":"record","name":"S","fields":[{"name":"b","type":"boolean"}]}}}]}"#;
+/// The smallest long.
+const HUGE: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
+/// The largest, as the length of something.
+const MANY: &[u8] = &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
+
+const TOO_SHORT: &str = "a length beyond the end of the bytes";
+const TOO_MANY: &str = "a block of more items than its bytes can hold";
+const NO_BRANCH: &str = "a union branch that the schema does not have";
+
+/// A schema, bytes that are not of it, and what is wrong with them.
+const HOSTILE: &[(&str, &[u8], &str)] = &[
+    (r#""string""#, &[1], TOO_SHORT),
+    (r#""string""#, MANY, TOO_SHORT),
+    (r#""string""#, &[2, 0xff], "a string that is no UTF-8"),
+    (r#""boolean""#, &[2], "a boolean that is neither 0 nor 1"),
+    (r#""int""#, HUGE, "an int beyond 32 bits"),
+    (r#""long""#, &[0xff; 11], "a number beyond 64 bits"),
+    (r#""long""#, &[0xff; 3], "the bytes end within the value"),
+    (
+        r#"{"type":"int","connect.type":"int8"}"#,
+        &[0x80, 2],
+        "an integer out of the range of its Connect type",
+    ),
+    (r#"["null","int"]"#, &[4], NO_BRANCH),
+    (r#"["null","int","string"]"#, &[1], NO_BRANCH),
+    (
+        r#"{"type":"enum","name":"E","symbols":["A"]}"#,
+        &[2],
+        "an enum symbol that the schema does not have",
+    ),
+    (LONGS, MANY, TOO_MANY),
+    (LONGS, &[3, 100, 2], TOO_SHORT),
+    (
+        LONGS,
+        &[3, 2, 2, 2, 0],
+        "a block of another size than it says",
+    ),
+    (NULLS, MANY, TOO_MANY),
+    (
+        ROW,
+        &[2, 7, 0],
+        "field a.[].b: a boolean that is neither 0 nor 1",
+    ),
+    (
+        r#"{"type":"long","logicalType":"timestamp-millis"}"#,
+        HUGE,
+        "a timestamp beyond 64 bits of microseconds",
+    ),
+];
+
 #[test]
 fn hostile_bytes_are_refused() {
-    let longs = r#"{"type":"array","items":"long"}"#;
-    let nulls = r#"{"type":"array","items":"null"}"#;
-    let row = r#"{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"array",
-        "items":{"type":"record","name":"S","fields":[{"name":"b","type":"boolean"}]}}}]}"#;
-    let huge = &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1][..];
-    let many = &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1][..];
-    for (schema, bytes, expect) in [
-        (
-            r#""string""#,
-            &[1][..],
-            "a length beyond the end of the bytes",
-        ),
-        (r#""string""#, many, "a length beyond the end of the bytes"),
-        (r#""string""#, &[2, 0xff], "a string that is no UTF-8"),
-        (r#""boolean""#, &[2], "a boolean that is neither 0 nor 1"),
-        (r#""int""#, huge, "an int beyond 32 bits"),
-        (r#""long""#, &[0xff; 11], "a number beyond 64 bits"),
-        (r#""long""#, &[0xff; 3], "the bytes end within the value"),
-        (
-            r#"{"type":"int","connect.type":"int8"}"#,
-            &[0x80, 2],
-            "an integer out of the range of its Connect type",
-        ),
-        (
-            r#"["null","int"]"#,
-            &[4],
-            "a union branch that the schema does not have",
-        ),
-        (
-            r#"["null","int","string"]"#,
-            &[1],
-            "a union branch that the schema does not have",
-        ),
-        (
-            r#"{"type":"enum","name":"E","symbols":["A"]}"#,
-            &[2],
-            "an enum symbol that the schema does not have",
-        ),
-        (longs, many, "a block of more items than its bytes can hold"),
-        (longs, &[3, 100, 2], "a length beyond the end of the bytes"),
-        (
-            longs,
-            &[3, 2, 2, 2, 0],
-            "a block of another size than it says",
-        ),
-        (nulls, many, "a block of more items than its bytes can hold"),
-        (nulls, &[0x80, 0xfa, 1, 0x80, 0xfa, 1, 0], ""),
-        (
-            row,
-            &[2, 7, 0],
-            "field a.[].b: a boolean that is neither 0 nor 1",
-        ),
-        (
-            r#"{"type":"long","logicalType":"timestamp-millis"}"#,
-            huge,
-            "a timestamp beyond 64 bits of microseconds",
-        ),
-    ] {
-        match expect {
-            "" => assert!(decoded(schema, bytes).is_ok(), "{schema} {bytes:?}"),
-            _ => assert_eq!(
-                decoded(schema, bytes).unwrap_err(),
-                expect,
-                "{schema} {bytes:?}"
-            ),
-        }
+    for (schema, bytes, expect) in HOSTILE {
+        let error = decoded(schema, bytes).unwrap_err();
+        assert_eq!(error, *expect, "{schema} {bytes:?}");
     }
+}
+
+#[test]
+fn values_without_bytes_are_limited() {
+    let two_blocks = [0x80, 0xfa, 1, 0x80, 0xfa, 1, 0];
+    assert!(decoded(NULLS, &two_blocks).is_ok());
     // Few items, of many values each.
     let field = |i: usize| format!(r#"{{"name":"f{i}","type":"null"}}"#);
     let fields = (0..30).map(field).collect::<Vec<_>>().join(",");

@@ -78,109 +78,92 @@ fn a_null_schema_is_schemaless() {
     );
 }
 
+const DECIMAL: &str = r#"{"type":"bytes","name":"org.apache.kafka.connect.data.Decimal",
+    "parameters":{"scale":"2"}}"#;
+
+fn of_type(kind: &str) -> String {
+    format!(r#"{{"type":"{kind}"}}"#)
+}
+
 #[test]
 fn scalars_are_of_their_schema() {
-    let logical = |kind: &str, name: &str, more: &str| {
-        format!(r#"{{"type":"{kind}","name":"org.apache.kafka.connect.data.{name}"{more}}}"#)
-    };
-    let scale_2 = logical("bytes", "Decimal", r#","parameters":{"scale":"2"}"#);
-    let plain = |kind: &str| format!(r#"{{"type":"{kind}"}}"#);
-    for (schema, payload, expect) in [
-        (plain("boolean"), "true", Ok(Value::Boolean(true))),
-        (
-            plain("boolean"),
-            "0",
-            Err("expected BOOLEAN, found a number"),
-        ),
-        (plain("int8"), "-128", Ok(Value::Int(-128))),
-        (
-            plain("int8"),
-            "128",
-            Err("a number out of the range of INT8"),
-        ),
-        (
-            plain("int16"),
-            "40000",
-            Err("a number out of the range of INT16"),
-        ),
-        (plain("int32"), "3.0", Ok(Value::Int(3))),
-        (
-            plain("int32"),
-            "3.5",
-            Err("expected INT32, found a number with a fraction"),
-        ),
-        (
-            plain("int32"),
-            r#""3""#,
-            Err("expected INT32, found a string"),
-        ),
-        (plain("int32"), "{}", Err("expected INT32, found an object")),
-        (plain("int32"), "[1]", Err("expected INT32, found an array")),
-        (
-            plain("int32"),
-            "null",
-            Err("Invalid null value for required INT32 field"),
-        ),
-        (
-            plain("int64"),
-            "9223372036854775807",
-            Ok(Value::Int(i64::MAX)),
-        ),
-        (
-            plain("int64"),
-            "9223372036854775808",
-            Err("a number out of the range of INT64"),
-        ),
-        (plain("float"), "0.1", Ok(Value::Float(0.1_f32.into()))),
-        (
-            plain("float"),
-            "1e39",
-            Err("a number out of the range of FLOAT32"),
-        ),
-        (plain("double"), "7", Ok(Value::Float(7.0))),
-        (
-            plain("double"),
-            r#""-Infinity""#,
-            Ok(Value::Float(f64::NEG_INFINITY)),
-        ),
-        (
-            plain("string"),
-            r#""a\n\u00e9""#,
-            Ok(Value::from("a\n\u{e9}")),
-        ),
-        (
-            plain("bytes"),
-            r#""AP8=""#,
-            Ok(Value::Bytes(vec![0, 255].into())),
-        ),
-        (
-            plain("bytes"),
-            r#""?""#,
-            Err("expected BYTES, found a string that is no base64"),
-        ),
-        (scale_2.clone(), r#""MDk=""#, Ok(decimal("123.45"))),
-        (scale_2.clone(), "123.4", Ok(decimal("123.40"))),
-        (scale_2.clone(), "1e2", Ok(decimal("100.00"))),
-        (
-            scale_2,
-            "1.234",
-            Err("a decimal with more than 2 digits of fraction"),
-        ),
-        (logical("int32", "Date", ""), "-1", Ok(Value::Date(-1))),
-        (
-            logical("int32", "Time", ""),
-            "86399999",
-            Ok(Value::Time(86_399_999_000)),
-        ),
-        (
-            logical("int64", "Timestamp", ""),
-            "1500",
-            Ok(Value::Timestamp(1_500_000)),
-        ),
+    for (kind, payload, expect) in [
+        ("boolean", "true", Value::Boolean(true)),
+        ("int8", "-128", Value::Int(-128)),
+        ("int32", "3.0", Value::Int(3)),
+        ("int64", "9223372036854775807", Value::Int(i64::MAX)),
+        ("float", "0.1", Value::Float(0.1_f32.into())),
+        ("double", "7", Value::Float(7.0)),
+        ("double", r#""-Infinity""#, Value::Float(f64::NEG_INFINITY)),
+        ("string", r#""a\n\u00e9""#, Value::from("a\n\u{e9}")),
+        ("bytes", r#""AP8=""#, Value::Bytes(vec![0, 255].into())),
     ] {
-        let found = typed(&schema, payload);
-        assert_eq!(found, expect.map_err(str::to_owned), "{schema} {payload}");
+        let found = typed(&of_type(kind), payload);
+        assert_eq!(found, Ok(expect), "{kind} {payload}");
     }
+}
+
+#[test]
+fn logical_types_are_read() {
+    for (payload, expect) in [
+        (r#""MDk=""#, "123.45"),
+        ("123.4", "123.40"),
+        ("1e2", "100.00"),
+    ] {
+        assert_eq!(typed(DECIMAL, payload), Ok(decimal(expect)), "{payload}");
+    }
+    for (kind, name, payload, expect) in [
+        ("int32", "Date", "-1", Value::Date(-1)),
+        ("int32", "Time", "86399999", Value::Time(86_399_999_000)),
+        ("int64", "Timestamp", "1500", Value::Timestamp(1_500_000)),
+    ] {
+        let name = format!("org.apache.kafka.connect.data.{name}");
+        let schema = format!(r#"{{"type":"{kind}","name":"{name}"}}"#);
+        assert_eq!(typed(&schema, payload), Ok(expect), "{schema} {payload}");
+    }
+}
+
+/// A type, a payload that is not of it, and what is wrong with it.
+const MISTYPED: &[(&str, &str, &str)] = &[
+    ("boolean", "0", "expected BOOLEAN, found a number"),
+    ("int8", "128", "a number out of the range of INT8"),
+    ("int16", "40000", "a number out of the range of INT16"),
+    (
+        "int32",
+        "3.5",
+        "expected INT32, found a number with a fraction",
+    ),
+    ("int32", r#""3""#, "expected INT32, found a string"),
+    ("int32", "{}", "expected INT32, found an object"),
+    ("int32", "[1]", "expected INT32, found an array"),
+    (
+        "int32",
+        "null",
+        "Invalid null value for required INT32 field",
+    ),
+    (
+        "int64",
+        "9223372036854775808",
+        "a number out of the range of INT64",
+    ),
+    ("float", "1e39", "a number out of the range of FLOAT32"),
+    (
+        "bytes",
+        r#""?""#,
+        "expected BYTES, found a string that is no base64",
+    ),
+];
+
+#[test]
+fn what_is_not_of_its_schema_is_refused() {
+    for (kind, payload, expect) in MISTYPED {
+        let error = typed(&of_type(kind), payload).unwrap_err();
+        assert_eq!(error, *expect, "{kind} {payload}");
+    }
+    assert_eq!(
+        typed(DECIMAL, "1.234"),
+        Err("a decimal with more than 2 digits of fraction".to_owned())
+    );
 }
 
 #[test]

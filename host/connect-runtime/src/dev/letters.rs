@@ -11,8 +11,9 @@ use rdkafka::message::{Headers, Message};
 
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The reasons of a dead letter topic's records, with how many there are of each, most first. A batch
-/// that was given up in a rebalance leaves its letters, and is reported anew: each record counts once.
+/// The reasons of a dead letter topic's records, with how many there are of each, most first. A
+/// batch that was given up in a rebalance leaves its letters, and is reported anew: each record
+/// counts once.
 pub fn read(bootstrap: &str, topic: &str) -> Result<Vec<(String, usize)>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)

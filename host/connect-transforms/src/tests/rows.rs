@@ -233,76 +233,83 @@ fn mask_field() {
     }
 }
 
+type Options = &'static [(&'static str, &'static str)];
+
+const fn unix(precision: &'static str) -> [(&'static str, &'static str); 3] {
+    [
+        ("field", "t"),
+        ("target.type", "Timestamp"),
+        ("unix.precision", precision),
+    ]
+}
+
+const TEXT: Options = &[
+    ("field", "t"),
+    ("target.type", "string"),
+    ("format", "yyyy-MM-dd HH:mm"),
+];
+const PARSE: Options = &[
+    ("field", "t"),
+    ("target.type", "unix"),
+    ("format", "yyyy-MM-dd"),
+];
+const DATE: Options = &[("field", "t"), ("target.type", "Date")];
+const TIME: Options = &[("field", "t"), ("target.type", "Time")];
+
+/// Options, a value, and what becomes of it.
+const TIMESTAMPS: &[(Options, &str, &str)] = &[
+    (
+        &unix("seconds"),
+        r#"{"t":1}"#,
+        r#"{"t":"1970-01-01T00:00:01Z"}"#,
+    ),
+    (
+        &unix("milliseconds"),
+        r#"{"t":1}"#,
+        r#"{"t":"1970-01-01T00:00:00.001Z"}"#,
+    ),
+    (
+        &unix("microseconds"),
+        r#"{"t":1999}"#,
+        r#"{"t":"1970-01-01T00:00:00.001Z"}"#,
+    ),
+    (
+        &unix("nanoseconds"),
+        r#"{"t":1999999}"#,
+        r#"{"t":"1970-01-01T00:00:00.001Z"}"#,
+    ),
+    (&unix("seconds"), r#"{"a":1}"#, r#"{"a":1,"t":null}"#),
+    (&unix("seconds"), r#"{"t":null}"#, r#"{"t":null}"#),
+    (
+        &unix("seconds"),
+        r#"{"t":9223372036854775807}"#,
+        "error: field t: Unix timestamp out of range",
+    ),
+    (
+        &unix("seconds"),
+        r#"{"t":1.5}"#,
+        "error: field t: TimestampConverter does not support class java.lang.Double objects \
+             as timestamps",
+    ),
+    (TEXT, r#"{"t":86460000}"#, r#"{"t":"1970-01-02 00:01"}"#),
+    (PARSE, r#"{"t":"1970-01-02T10:00"}"#, r#"{"t":86400000}"#),
+    (
+        PARSE,
+        r#"{"t":"secret"}"#,
+        "error: field t: Could not parse timestamp: value does not match pattern",
+    ),
+    (DATE, r#"{"t":-1}"#, r#"{"t":"1969-12-31"}"#),
+    (TIME, r#"{"t":-1}"#, r#"{"t":"23:59:59.999"}"#),
+    (
+        DATE,
+        r#"{"t":"1970"}"#,
+        "error: field t: string timestamps need the option format",
+    ),
+];
+
 #[test]
 fn timestamp_converter() {
-    let unix = |precision| {
-        [
-            ("field", "t"),
-            ("target.type", "Timestamp"),
-            ("unix.precision", precision),
-        ]
-    };
-    let text = [
-        ("field", "t"),
-        ("target.type", "string"),
-        ("format", "yyyy-MM-dd HH:mm"),
-    ];
-    let parse = [
-        ("field", "t"),
-        ("target.type", "unix"),
-        ("format", "yyyy-MM-dd"),
-    ];
-    let date = [("field", "t"), ("target.type", "Date")];
-    let time = [("field", "t"), ("target.type", "Time")];
-    for (options, json, expect) in [
-        (
-            &unix("seconds") as &[_],
-            r#"{"t":1}"#,
-            r#"{"t":"1970-01-01T00:00:01Z"}"#,
-        ),
-        (
-            &unix("milliseconds"),
-            r#"{"t":1}"#,
-            r#"{"t":"1970-01-01T00:00:00.001Z"}"#,
-        ),
-        (
-            &unix("microseconds"),
-            r#"{"t":1999}"#,
-            r#"{"t":"1970-01-01T00:00:00.001Z"}"#,
-        ),
-        (
-            &unix("nanoseconds"),
-            r#"{"t":1999999}"#,
-            r#"{"t":"1970-01-01T00:00:00.001Z"}"#,
-        ),
-        (&unix("seconds"), r#"{"a":1}"#, r#"{"a":1,"t":null}"#),
-        (&unix("seconds"), r#"{"t":null}"#, r#"{"t":null}"#),
-        (
-            &unix("seconds"),
-            r#"{"t":9223372036854775807}"#,
-            "error: field t: Unix timestamp out of range",
-        ),
-        (
-            &unix("seconds"),
-            r#"{"t":1.5}"#,
-            "error: field t: TimestampConverter does not support class java.lang.Double objects \
-             as timestamps",
-        ),
-        (&text, r#"{"t":86460000}"#, r#"{"t":"1970-01-02 00:01"}"#),
-        (&parse, r#"{"t":"1970-01-02T10:00"}"#, r#"{"t":86400000}"#),
-        (
-            &parse,
-            r#"{"t":"secret"}"#,
-            "error: field t: Could not parse timestamp: value does not match pattern",
-        ),
-        (&date, r#"{"t":-1}"#, r#"{"t":"1969-12-31"}"#),
-        (&time, r#"{"t":-1}"#, r#"{"t":"23:59:59.999"}"#),
-        (
-            &date,
-            r#"{"t":"1970"}"#,
-            "error: field t: string timestamps need the option format",
-        ),
-    ] {
+    for (options, json, expect) in TIMESTAMPS {
         check_value("TimestampConverter$Value", options, map(json), expect);
     }
     let whole = [("target.type", "Date")];

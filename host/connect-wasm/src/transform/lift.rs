@@ -63,7 +63,8 @@ impl<'a, T> Queue<'a, T> {
         Self { all, taken: 0 }
     }
 
-    /// So many from this place on; none, if it is before what has been taken, or they are not there.
+    /// So many from this place on; none, if it is before what has been taken, or they are not
+    /// there.
     fn take(&mut self, first: u32, count: usize) -> Option<&'a [T]> {
         if count == 0 {
             return Some(&[]);

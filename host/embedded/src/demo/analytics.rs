@@ -19,8 +19,8 @@ const WINDOW_MESSAGES: usize = 100;
 /// From one message to the next: a window's thirty seconds are not over before its messages are.
 const MESSAGE_MILLIS: i64 = 100;
 
-/// The first `n` activities, in JSON without a schema, keyed by `user_id`. The last one of a window is
-/// a row; the others are only counted.
+/// The first `n` activities, in JSON without a schema, keyed by `user_id`. The last one of a window
+/// is a row; the others are only counted.
 pub fn user_activity(n: usize) -> impl Iterator<Item = Sample> {
     (0..n).map(|index| {
         let kind = malformed(index, &KINDS);

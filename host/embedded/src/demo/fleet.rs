@@ -21,8 +21,8 @@ const BRAKES_EVERY: usize = 10;
 /// From one frame of a vehicle to the next.
 const FRAME_MILLIS: i64 = 250;
 
-/// The first `n` frames, in JSON without a schema, keyed by `vehicle_id`. Each braking is an anomaly;
-/// the other frames are only remembered.
+/// The first `n` frames, in JSON without a schema, keyed by `vehicle_id`. Each braking is an
+/// anomaly; the other frames are only remembered.
 pub fn raw_telemetry(n: usize) -> impl Iterator<Item = Sample> {
     (0..n).map(|index| {
         let kind = malformed(index, &KINDS);

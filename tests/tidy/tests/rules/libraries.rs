@@ -36,8 +36,8 @@ fn table() -> BTreeMap<String, Vec<(usize, String)>> {
 /// Where a package is used: the path of a file, and the line.
 type Uses = BTreeMap<String, BTreeSet<(String, usize)>>;
 
-/// Where each package is used: in lines of code, or, when no code of a package names what it depends
-/// on, in its manifest.
+/// Where each package is used: in lines of code, or, when no code of a package names what it
+/// depends on, in its manifest.
 fn uses(manifests: &[Manifest]) -> Uses {
     let mut uses = Uses::new();
     for file in sources() {

@@ -1,5 +1,5 @@
-//! What no code may hold: lints or tests that are turned off, what is not done yet, and panics on the
-//! way of data.
+//! What no code may hold: lints or tests that are turned off, what is not done yet, and panics on
+//! the way of data.
 
 use tidy::rust::Code;
 use tidy::{File, none, sources};

@@ -1,6 +1,6 @@
-//! Every kind of value against every type of column: `matrix.txt` says what each cell holds then, or
-//! why it cannot. `UPDATE_MATRIX=1 cargo test -p postgres-sink matrix` writes it anew; what changes
-//! is to be read before it is kept.
+//! Every kind of value against every type of column: `matrix.txt` says what each cell holds then,
+//! or why it cannot. `UPDATE_MATRIX=1 cargo test -p postgres-sink matrix` writes it anew; what
+//! changes is to be read before it is kept.
 
 use std::collections::BTreeMap;
 use std::path::Path;

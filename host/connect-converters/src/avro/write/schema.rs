@@ -69,23 +69,7 @@ impl<'a> Names<'a> {
             }
             _ => {}
         }
-        let (name, logical) = match &schema.kind {
-            Kind::Int8 | Kind::Int16 | Kind::Int32 => ("int", None),
-            Kind::Int64 => ("long", None),
-            Kind::Float32 => ("float", None),
-            Kind::Float64 => ("double", None),
-            Kind::Boolean => ("boolean", None),
-            Kind::Bytes => ("bytes", None),
-            // What has no schema, and a decimal of any scale, are text.
-            Kind::String | Kind::Any | Kind::Decimal(None) => ("string", None),
-            Kind::Decimal(Some(_)) => ("bytes", Some("decimal")),
-            Kind::Date => ("int", Some("date")),
-            Kind::Time => ("long", Some("time-micros")),
-            Kind::Timestamp => ("long", Some("timestamp-micros")),
-            Kind::Array(_) => ("array", None),
-            Kind::Map(..) => ("map", None),
-            Kind::Struct(_) => ("record", None),
-        };
+        let (name, logical) = avro_type(&schema.kind);
         let mut set = |key: &str, value: Option<Json>| {
             if let Some(value) = value {
                 all.insert(key.into(), value);
@@ -165,6 +149,27 @@ impl<'a> Names<'a> {
             all.insert("connect.version".into(), version.into());
         }
         Ok(Json::Object(all))
+    }
+}
+
+/// A type of Avro, and its logical type.
+fn avro_type(kind: &Kind) -> (&'static str, Option<&'static str>) {
+    match kind {
+        Kind::Int8 | Kind::Int16 | Kind::Int32 => ("int", None),
+        Kind::Int64 => ("long", None),
+        Kind::Float32 => ("float", None),
+        Kind::Float64 => ("double", None),
+        Kind::Boolean => ("boolean", None),
+        Kind::Bytes => ("bytes", None),
+        // What has no schema, and a decimal of any scale, are text.
+        Kind::String | Kind::Any | Kind::Decimal(None) => ("string", None),
+        Kind::Decimal(Some(_)) => ("bytes", Some("decimal")),
+        Kind::Date => ("int", Some("date")),
+        Kind::Time => ("long", Some("time-micros")),
+        Kind::Timestamp => ("long", Some("timestamp-micros")),
+        Kind::Array(_) => ("array", None),
+        Kind::Map(..) => ("map", None),
+        Kind::Struct(_) => ("record", None),
     }
 }
 

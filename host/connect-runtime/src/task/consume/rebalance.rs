@@ -17,8 +17,8 @@ use tracing::warn;
 pub enum Rebalance {
     /// These partitions are ours once [`super::Consumer::assign`] says where to start.
     Assign(Vec<TopicPartition>),
-    /// These partitions are to be given up with [`super::Consumer::unassign`]; `lost` when they already
-    /// have another owner.
+    /// These partitions are to be given up with [`super::Consumer::unassign`]; `lost` when they
+    /// already have another owner.
     Revoke {
         /// Which.
         partitions: Vec<TopicPartition>,

@@ -1,6 +1,7 @@
 //! The texts and bytes of a reply, and the values that are made of them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use connect_api::{Datum, Field, Kind, Schema, Str, Value};

@@ -1,5 +1,5 @@
-//! How much a reply comes to where it gives something twice, or takes something of its records again:
-//! some bytes of it can so become many, and they count as output (Invariant 8).
+//! How much a reply comes to where it gives something twice, or takes something of its records
+//! again: some bytes of it can so become many, and they count as output (Invariant 8).
 
 use connect_api::{Datum, Record, Struct, Value, ValueRef};
 
@@ -81,7 +81,8 @@ impl Weighing<'_> {
         Some(left)
     }
 
-    /// If it is the only record that takes the record's place, what stays where it is costs nothing.
+    /// If it is the only record that takes the record's place, what stays where it is costs
+    /// nothing.
     fn taken(&self, left: u64, record: &Record, made: &OutRecord, once: bool) -> Option<u64> {
         let part = |left: u64, own: &Datum, made: &Option<OutPayload>| match made {
             None if once => Some(left),
