@@ -240,6 +240,16 @@ impl<'a> Ledger<'a> {
         self.kafka.sink_offsets(&self.name).await
     }
 
+    /// Waits until another connector, made for this, has written records that are produced now.
+    /// What a connector of the worker would have done wrongly by now, it has done.
+    pub async fn outlast(rest: &ConnectClient) -> Result<()> {
+        let marker = Ledger::shared("marker", 1).await?;
+        marker.deploy(rest, &[]).await?;
+        marker.produce(1).await?;
+        marker.complete(rest).await?;
+        rest.delete(&marker.name).await
+    }
+
     /// How many sessions own partitions.
     pub async fn owners(&self) -> Result<i64> {
         let query = "SELECT count(DISTINCT owner) FROM ferrule.offsets WHERE connector = $1";

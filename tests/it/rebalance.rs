@@ -1,7 +1,7 @@
 //! Partitions move between workers: those of one connector on two workers that know nothing of
 //! each other are in one group, and write to one table.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use harness::kafka::TestKafka;
@@ -90,8 +90,8 @@ async fn a_worker_that_sleeps_through_its_session_cannot_write() -> Result<()> {
     };
     ledger.meanwhile(sleeping).await?;
     ledger.complete(first.rest()).await?;
-    // Whatever it had in hand would have come by now.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Whatever the sleeper had in hand has come by then.
+    Ledger::outlast(second.rest()).await?;
     ledger.audit().await?;
     ledger
         .trace(second.rest())
@@ -115,7 +115,6 @@ async fn new_partitions_are_noticed() -> Result<()> {
     {
         outcome.map_err(|(topic, code)| anyhow::anyhow!("cannot extend {topic}: {code}"))?;
     }
-    let begin = Instant::now();
     wait_until(LIMIT, "the new partitions", async || {
         Ok(kafka.partitions(&ledger.name).await?.len() == 3)
     })
@@ -136,8 +135,6 @@ async fn new_partitions_are_noticed() -> Result<()> {
         }
         ledger.count_in(partition, 20).await;
     }
-    ledger.complete(rest).await?;
-    let took = begin.elapsed();
-    ensure!(took < Duration::from_secs(15), "it took {took:?}");
-    Ok(())
+    // librdkafka's own interval, five minutes, would be too long for this.
+    ledger.complete(rest).await
 }

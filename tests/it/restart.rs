@@ -1,6 +1,6 @@
 //! What outlives a worker: connectors, configs, target states, offsets.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use harness::connect::ConnectClient;
@@ -124,7 +124,7 @@ async fn connectors_and_their_states_outlive_the_worker() -> Result<()> {
             if crash {
                 worker.kill()?;
             } else {
-                stop_in_time(&mut worker, &all.running).await?;
+                stop_in_order(&mut worker, &all.running).await?;
             }
             rows = all.produce().await?;
             worker.start_again().await?;
@@ -142,17 +142,11 @@ async fn connectors_and_their_states_outlive_the_worker() -> Result<()> {
     Ok(())
 }
 
-/// A stop in order, in the middle of a drain: soon, with success, and with all that is in the table
-/// told to the group.
-async fn stop_in_time(worker: &mut TestWorker, ledger: &Ledger<'_>) -> Result<()> {
-    let begin = Instant::now();
+/// A stop in order, in the middle of a drain: with success, and with all that is in the table told
+/// to the group. The harness kills a worker that takes too long, which is no success.
+async fn stop_in_order(worker: &mut TestWorker, ledger: &Ledger<'_>) -> Result<()> {
     let status = worker.stop().await?;
     ensure!(status.code() == Some(0), "the worker ended with {status}");
-    let took = begin.elapsed();
-    ensure!(
-        took < Duration::from_secs(10),
-        "the worker took {took:?} to stop"
-    );
     let (stored, committed) = (ledger.stored().await?, ledger.committed().await?);
     ensure!(
         stored == committed,

@@ -1,6 +1,6 @@
 //! A registry that is away, and one that asks who is there.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use harness::avro::Avro;
@@ -9,6 +9,7 @@ use harness::pipeline::Pipeline;
 use harness::proxy::FaultProxy;
 use harness::record::Record;
 use harness::registry::TestRegistry;
+use harness::wait::wait_until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -53,13 +54,17 @@ async fn a_registry_that_is_away_is_waited_for() -> Result<()> {
         .await?;
     pipeline.deploy(&settings(&url(proxy.port()))).await?;
 
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(3) {
+    // It has asked for the schema in vain, and says in the log and in its status that it waits.
+    let limit = Duration::from_secs(30);
+    wait_until(limit, "the task to wait for the registry", async || {
         let status = pipeline.rest().status(&pipeline.name).await?;
         assert_eq!(status["tasks"][0]["state"], "RUNNING", "{status}");
-        assert_eq!(pipeline.database.count("items").await?, 0);
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        let log = pipeline.log()?;
+        let waits = |line: &String| line.contains("WARN") && line.contains("wait");
+        Ok(log.iter().any(waits) && status["tasks"][0]["message"].is_string())
+    })
+    .await?;
+    assert_eq!(pipeline.database.count("items").await?, 0);
     assert_eq!(pipeline.stored().await?, [].into(), "nothing is done");
 
     proxy.restore();

@@ -7,6 +7,7 @@ use harness::kafka::TestKafka;
 use harness::wait::wait_until;
 use harness::worker::TestWorker;
 use reqwest::Method;
+use sqlx::PgExecutor;
 
 use harness::ledger::Ledger;
 
@@ -41,6 +42,13 @@ async fn stop(ledger: &Ledger<'_>) -> Result<()> {
     .await
 }
 
+/// How many rows there are, and the sum of the epochs, at one moment.
+async fn rows_and_epochs(database: impl PgExecutor<'_>) -> Result<(i64, i64)> {
+    let query = "SELECT (SELECT count(*) FROM ledger), \
+                 (SELECT sum(epoch)::bigint FROM ferrule.offsets)";
+    Ok(sqlx::query_as(query).fetch_one(database).await?)
+}
+
 async fn resume(ledger: &Ledger<'_>) -> Result<()> {
     let rest = TestWorker::shared().await?.rest();
     rest.request(
@@ -59,12 +67,21 @@ async fn a_task_that_is_fenced_opens_its_partitions_anew() -> Result<()> {
     ledger.deploy(worker.rest(), &[]).await?;
     let fencing = async {
         ledger.progress().await?;
-        offsets(&ledger, "epoch = epoch + 7").await?;
-        // What was under way when the row was changed may still land; then nothing does.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let rows = ledger.rows().await?;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        ensure!(ledger.rows().await? == rows, "a fenced task writes on");
+        // The change waits for the transactions that hold the rows of the offsets. No other lands
+        // before the task has taken the partitions over, which changes their epochs.
+        let pool = ledger.database.pool();
+        let mut change = pool.begin().await?;
+        let fence = sqlx::query("UPDATE ferrule.offsets SET epoch = epoch + 7");
+        fence.execute(&mut *change).await?;
+        let (rows, epochs) = rows_and_epochs(&mut *change).await?;
+        change.commit().await?;
+        wait_until(LIMIT, "the task to open its partitions", async || {
+            let now = rows_and_epochs(pool).await?;
+            let fenced = now.1 == epochs;
+            assert!(now.0 == rows || !fenced, "a fenced task writes on");
+            Ok(!fenced)
+        })
+        .await?;
         ledger.progress().await
     };
     ledger.meanwhile(fencing).await?;

@@ -30,6 +30,19 @@ async fn once_stopped(request: impl AsyncFn() -> Result<Answer>) -> Result<Answe
     last.ok_or_else(|| anyhow::anyhow!("no answer"))
 }
 
+/// Waits until a stopped connector's tasks have left its group, which then takes the offset that it
+/// has already.
+pub(super) async fn tasks_have_left(ledger: &Ledger<'_>, offset: i64) -> Result<()> {
+    let offset = json!({ "kafka_offset": offset });
+    let body = json!({ "offsets": [element(&ledger.name, 0, offset)] }).to_string();
+    let path = format!("/connectors/{}/offsets", ledger.name);
+    let rest = shared().await?;
+    let answer = once_stopped(async || send(rest, "PATCH", &path, &JSON, Some(&body)).await);
+    let answer = answer.await?;
+    ensure!(answer.code == 200, "{answer:?}");
+    Ok(())
+}
+
 async fn stop(ledger: &Ledger<'_>) -> Result<()> {
     let path = format!("/connectors/{}/stop", ledger.name);
     ensure!(plain(shared().await?, "PUT", &path).await?.code == 204);

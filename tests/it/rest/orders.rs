@@ -7,6 +7,7 @@ use harness::wait::wait_until;
 use reqwest::Method;
 use serde_json::json;
 
+use super::offsets::tasks_have_left;
 use super::shared;
 use crate::wire::{Answer, plain, send};
 use harness::ledger::Ledger;
@@ -53,7 +54,7 @@ async fn a_connector_pauses_stops_and_resumes() -> Result<()> {
     reach(&ledger, "PAUSED", &["PAUSED"]).await?;
     order(&ledger, "PUT", "pause", 202).await?;
     ledger.produce(5).await?;
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    Ledger::outlast(rest).await?;
     ensure!(ledger.rows().await? == 5, "a paused task wrote rows");
     order(&ledger, "PUT", "resume", 202).await?;
     reach(&ledger, "RUNNING", &["RUNNING"]).await?;
@@ -69,11 +70,12 @@ async fn a_connector_pauses_stops_and_resumes() -> Result<()> {
     let text = plain(rest, "POST", &path).await?.error(404)?;
     assert_eq!(text, format!("Unknown task: {}-0", ledger.name));
     // The answer does not wait for the tasks' end.
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    tasks_have_left(&ledger, 10).await?;
     ledger.produce(5).await?;
     // From stopped to paused, and on.
     order(&ledger, "PUT", "pause/", 202).await?;
     reach(&ledger, "PAUSED", &["PAUSED"]).await?;
+    Ledger::outlast(rest).await?;
     ensure!(ledger.rows().await? == 10, "a stopped connector wrote rows");
     order(&ledger, "PUT", "resume", 202).await?;
     ledger.complete(rest).await
