@@ -72,7 +72,7 @@ fn an_anomaly_opens_an_alert() {
     let alert_id = alert_id(id).to_string();
     assert_eq!(
         alert.key,
-        Some([("alert_id", alert_id.clone().into())].into())
+        Some([("alert_id", alert_id.into())].into())
     );
     let expected: Content = [
         ("alert_id", alert_id.clone().into()),
