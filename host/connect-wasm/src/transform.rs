@@ -6,6 +6,7 @@ mod lift;
 mod lower;
 mod nested;
 mod shapes;
+mod tick;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use connect_api::{
     TopicPartition, Transformation,
 };
 
-use crate::bindings::ferrule::transform::data::{Emission, Outcome as WitOutcome, Reply};
+use crate::bindings::ferrule::transform::data::{Outcome as WitOutcome, Reply};
 use crate::engine::TICK;
 use crate::fault::Fault;
 use crate::guest::Guest;
@@ -291,71 +292,6 @@ impl WasmTransform {
             self.limits.call_timeout.as_millis(),
             fault.kind(),
         ))
-    }
-
-    fn tick_at(&mut self, partition: &Arc<TopicPartition>, tick: Tick) -> Result<Vec<Record>> {
-        let clock = self
-            .guest
-            .host()
-            .and_then(|host| host.state.as_ref()?.clock());
-        let Some(now) = clock.max(tick.wall) else {
-            // No record of the partition has had a timestamp yet.
-            return Ok(Vec::new());
-        };
-        let mut emitted = self.call_tick(partition, now);
-        if let Ok(Err(fault)) = &emitted
-            && fault.is_worn()
-        {
-            self.meters.trapped(fault);
-            self.discard();
-            emitted = self.call_tick(partition, now);
-        }
-        let most = self.limits.output_bytes;
-        let emission = emitted.and_then(|emitted| {
-            let emitted =
-                emitted.and_then(|emission| match lift::emits_more_than(most, &emission) {
-                    true => Err(Fault::output(most)),
-                    false => Ok(emission),
-                });
-            emitted.map_err(|fault| {
-                self.meters.trapped(&fault);
-                let at = format!("{partition}@{}", tick.next_offset);
-                self.trace(&fault, &at);
-                Error::fatal(format!("{} {fault}, in its tick at {at}", self.plugin))
-            })
-        });
-        let records = emission.and_then(|emission| {
-            let says = (&*self.plugin as _, &*self.secrets);
-            let mut lift = Lift::new(says, &[], &mut self.shapes, &emission.pool, &[]);
-            let records = emission.records.iter();
-            records
-                .map(|record| lift.emitted(partition, now, record))
-                .collect()
-        });
-        match records {
-            Ok(records) => {
-                self.commit(tick.next_offset);
-                Ok(records)
-            }
-            Err(error) => {
-                self.discard();
-                Err(error.context(partition))
-            }
-        }
-    }
-
-    fn call_tick(
-        &mut self,
-        partition: &TopicPartition,
-        now: Timestamp,
-    ) -> Result<std::result::Result<Emission, Fault>> {
-        self.begin(None);
-        let started = Instant::now();
-        let emitted = self.guest.call(self.limits.call_timeout, |store, guest| {
-            guest.call_tick(store, &partition.topic, partition.partition, now.0)
-        });
-        self.meters.called(started.elapsed());
-        emitted
     }
 
     /// Shows what the instance and the state have come to.

@@ -72,7 +72,7 @@ fn an_anomaly_opens_an_alert() {
     let alert_id = alert_id(id).to_string();
     assert_eq!(
         alert.key,
-        Some([("alert_id", alert_id.into())].into())
+        Some([("alert_id", alert_id.clone().into())].into())
     );
     let expected: Content = [
         ("alert_id", alert_id.clone().into()),
@@ -88,7 +88,7 @@ fn an_anomaly_opens_an_alert() {
     assert_eq!(alert.value, expected, "the status is the table's default");
     assert_eq!(
         history.key,
-        Some([("entry_id", alert_id.clone().into())].into())
+        Some([("entry_id", alert_id.into())].into())
     );
     assert_eq!(history.field("alert_status"), &"OPEN".into());
     assert_eq!(history.field("action_id"), &Value::Null);

@@ -136,9 +136,9 @@ impl ErrorReporter {
         let (stage, class) = (errant.stage.name(), errant.class);
         let cause = errant.error.chain();
         if self.config.log_messages {
-            let (topic_partition, raw) = (errant.topic_partition, errant.raw);
+            let (of, raw) = (errant.topic_partition, errant.raw);
             error!(
-                stage, class, error = %cause, topic = %topic_partition.topic, partition = topic_partition.partition,
+                stage, class, error = %cause, topic = %of.topic, partition = of.partition,
                 offset = raw.offset.0, timestamp = raw.timestamp.map(|at| at.0), "errant record"
             );
         } else {

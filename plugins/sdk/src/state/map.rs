@@ -118,7 +118,7 @@ mod tests {
                 prop_assert_eq!(map.get(&key).unwrap(), model.get(&key).copied());
             }
             let all: Vec<_> = model.clone().into_iter().collect();
-            prop_assert_eq!(map.scan(None, 100).unwrap(), all);
+            prop_assert_eq!(&map.scan(None, 100).unwrap(), &all);
             let after = map.scan(Some(&[2]), 2).unwrap();
             let wanted = all.into_iter().filter(|(key, _)| *key > vec![2]).take(2);
             prop_assert_eq!(after, wanted.collect::<Vec<_>>());
