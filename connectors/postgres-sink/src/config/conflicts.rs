@@ -8,8 +8,8 @@ use super::primary_key::{PK_FIELDS, PK_MODE, PkMode};
 use super::writes::{self, InsertMode, Newer, UpsertNulls};
 use super::{config_def, filled};
 
-/// Adds to the values what is wrong between them. An option that is wrong by itself takes part in no
-/// rule, as in Confluent's sink.
+/// Adds to the values what is wrong between them. An option that is wrong by itself takes part in
+/// no rule, as in Confluent's sink.
 ///
 /// The properties are in this sink's own spelling.
 pub(crate) fn validate(properties: &Properties, values: &mut [ConfigValue]) {

@@ -64,8 +64,8 @@ pub(crate) fn normalise(properties: &Properties) -> Properties {
     own
 }
 
-/// Confluent's sink gives options `connection.<name>` that it does not know to the driver: here they
-/// become parameters of the URL, which refuses what it does not know. An option such as
+/// Confluent's sink gives options `connection.<name>` that it does not know to the driver: here
+/// they become parameters of the URL, which refuses what it does not know. An option such as
 /// `connection.sslmode` must not go unheard.
 fn pass_through(own: &mut Properties) {
     let def = super::config_def();
