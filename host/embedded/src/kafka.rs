@@ -1,31 +1,36 @@
-//! The Kafka broker of `ferrule dev`: tansu, with its log in memory.
+//! The Kafka broker of `ferrule dev`: one node, all in memory.
 //!
-//! It speaks Kafka's protocol on a port of one's choice, so any Kafka tool connects. Topics, groups
-//! and configs are tansu's; the records themselves are kept by [`log`], because tansu's memory
-//! store skips records when a consumer starts in the middle of a batch and names too low an end.
-//! What the broker does not do is listed in the README beside this crate and proved in
-//! `tests/kafka.rs`.
+//! It speaks Kafka's protocol on a port of one's choice, so that any Kafka tool connects. The
+//! way of a request: [`connection`] reads a frame, [`apis`] decodes it by [`wire`] and changes
+//! what [`broker`] holds: topics and their [`log`]s of record [`batch`]es, consumer groups
+//! ([`group`], [`offsets`]) and [`transactions`]. What the broker does not do is listed in the
+//! README beside this crate; `tests/kafka.rs` shows with a real client what it does.
 
+mod apis;
+mod batch;
+mod broker;
+mod connection;
+mod crc32c;
+mod error_code;
+mod group;
 mod log;
-mod storage;
+mod offsets;
+mod topics;
+mod transactions;
+mod wire;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use rama::{Context, Service};
-use tansu_broker::coordinator::group::administrator::Controller;
-use tansu_broker::service::services;
-use tansu_storage::{BrokerRegistrationRequest, Storage, StorageContainer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::task::{JoinHandle, JoinSet};
-use tracing::{debug, info, warn};
-use url::Url;
-use uuid::Uuid;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
 
-use self::storage::MemoryStorage;
+use self::broker::Broker;
 use crate::{Error, Result};
 
-const CLUSTER_ID: &str = "ferrule-dev";
+/// The id of the one broker.
 const NODE_ID: i32 = 1;
 
 /// A Kafka broker in this process. Its topics are gone when it stops.
@@ -56,10 +61,10 @@ impl Kafka {
             .enable_all()
             .build()
             .map_err(Error::io("starting the broker's threads"))?;
-        let broker = Broker::open(addr).await?;
+        let broker = Arc::new(Broker::new(addr));
         let serving = runtime.spawn(async move {
             match TcpListener::from_std(listener) {
-                Ok(listener) => broker.serve(listener).await,
+                Ok(listener) => connection::serve(broker, listener).await,
                 Err(error) => warn!(%error, "embedded Kafka does not listen"),
             }
         });
@@ -89,73 +94,6 @@ impl Drop for Kafka {
         // Dropping a runtime inside another one panics; this does not wait.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
-        }
-    }
-}
-
-/// tansu's services over our storage. Its own `Broker` is not used: it draws progress bars on the
-/// terminal and takes the signals that are the worker's.
-struct Broker {
-    storage: MemoryStorage,
-    groups: Controller<MemoryStorage>,
-}
-
-impl Broker {
-    async fn open(addr: SocketAddr) -> Result<Self> {
-        let fail = |error: &dyn std::fmt::Display| Error::Kafka(error.to_string());
-        let url = |text: String| Url::parse(&text).map_err(|error| fail(&error));
-        let tansu = StorageContainer::builder()
-            .node_id(NODE_ID)
-            .cluster_id(CLUSTER_ID)
-            .advertised_listener(url(format!("tcp://{addr}"))?)
-            .storage(url("memory://tansu/".to_owned())?)
-            .silent(true)
-            .build()
-            .await
-            .map_err(|error| fail(&error))?;
-        let registration = BrokerRegistrationRequest {
-            broker_id: NODE_ID,
-            cluster_id: CLUSTER_ID.to_owned(),
-            incarnation_id: Uuid::new_v4(),
-            rack: None,
-        };
-        tansu
-            .register_broker(registration)
-            .await
-            .map_err(|error| fail(&error))?;
-        let storage = MemoryStorage::over(tansu);
-        let groups = Controller::with_storage(storage.clone()).map_err(|error| fail(&error))?;
-        Ok(Self { storage, groups })
-    }
-
-    async fn serve(self, listener: TcpListener) {
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.connect(stream, peer, &mut connections),
-                    Err(error) => warn!(%error, "embedded Kafka lost a connection"),
-                },
-                Some(_) = connections.join_next() => {}
-            }
-        }
-    }
-
-    fn connect(&self, stream: TcpStream, peer: SocketAddr, connections: &mut JoinSet<()>) {
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%peer, %error, "connection already closed");
-            return;
-        }
-        match services(CLUSTER_ID, self.groups.clone(), self.storage.clone(), None) {
-            Ok(service) => {
-                connections.spawn(async move {
-                    // A client that hangs up is the usual end.
-                    if let Err(error) = service.serve(Context::default(), stream).await {
-                        debug!(%peer, %error, "connection ended");
-                    }
-                });
-            }
-            Err(error) => warn!(%peer, %error, "embedded Kafka cannot serve"),
         }
     }
 }

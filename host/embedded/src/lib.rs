@@ -1,6 +1,6 @@
 //! Kafka, Schema Registry and Postgres in one process tree, for ferrule dev.
 //!
-//! * `Kafka` (feature `broker`): a real broker, in memory.
+//! * [`Kafka`]: a broker, in memory.
 //! * [`Registry`]: a Schema Registry with the Confluent API, in memory.
 //! * [`Postgres`]: a server of its own, from the installed binaries.
 //! * [`demo`]: the sample records of three systems, good and malformed, with the expected split.
@@ -11,23 +11,20 @@
 mod database;
 pub mod demo;
 mod error;
-#[cfg(feature = "broker")]
 mod kafka;
 mod postgres;
 mod registry;
 
 pub use database::Database;
 pub use error::{Error, Result};
-#[cfg(feature = "broker")]
 pub use kafka::Kafka;
 pub use postgres::{Postgres, PostgresOptions};
 pub use registry::Registry;
 
 /// Chooses the TLS library's provider for this process, once; a choice already made stays.
 ///
-/// With feature `broker`, tansu's dependencies build the HTTP client with TLS and no provider,
-/// and then every client that is made before this call panics, also one for plain HTTP. Call it
-/// first in `main`.
+/// In one build with `connect-converters`, the HTTP client has TLS and no provider, and then every
+/// client that is made before this call panics, also one for plain HTTP. Call it first in `main`.
 pub fn install_tls_provider() {
     // Err is: there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
