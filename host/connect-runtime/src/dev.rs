@@ -1,7 +1,7 @@
 //! `ferrule dev`: Kafka, a Schema Registry, Postgres and a worker in one process, with no set-up.
 
 mod demo;
-mod letters;
+mod topics;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -25,14 +25,14 @@ const TABLES: &[&str] = &[
     include_str!("../../../sql/006_user_activity_metrics.sql"),
 ];
 
-/// What is logged: what is shown instead is for whoever watches. The broker's own log is of no use
-/// to them, and the clients complain when it ends before them.
-pub const LOG_LEVEL: &str = "warn,librdkafka=off,connect_runtime::storage=error,\
-                             tansu_broker=error,tansu_storage=error,rama=error";
+/// What is logged; the demo itself prints what there is to see. Clients complain when the broker
+/// ends before them, and tell of each end of a partition as of an error.
+pub const LOG_LEVEL: &str = "warn,librdkafka=off,rdkafka=off,connect_runtime::storage=error,\
+                             connect_runtime::kafka=error";
 
 #[derive(Args)]
 pub struct DevArgs {
-    /// Deploy five connectors, produce sample records, and show what lands.
+    /// Deploy six connectors, produce sample records, and show what lands.
     #[arg(long)]
     demo: bool,
     /// End when the demo is over: with status 1 if a row is missing or a refused record is not
@@ -171,8 +171,6 @@ fn worker_properties(args: &DevArgs, rest: SocketAddr, addresses: &Addresses) ->
             "org.apache.kafka.connect.json.JsonConverter".to_owned(),
         ),
         ("value.converter.schemas.enable", "false".to_owned()),
-        // The embedded broker waits this long even when it has records.
-        ("consumer.fetch.max.wait.ms", "20".to_owned()),
     ];
     pairs
         .into_iter()

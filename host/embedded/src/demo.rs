@@ -63,6 +63,11 @@ pub const TELEMETRY: System = System {
     partitions: 6,
     table: "anomalies",
 };
+/// Where the anomalies of [`TELEMETRY`] go when they go to Kafka.
+pub const ANOMALIES_TOPIC: &str = "anomalies";
+/// The partitions of that topic.
+pub const ANOMALIES_PARTITIONS: i32 = 6;
+
 /// What users do, in JSON, keyed by user. One partition, so that it is known which messages are in
 /// a window.
 pub const USER_ACTIVITY: System = System {

@@ -1,23 +1,67 @@
-//! The demo: five connectors by HTTP, sample records, and what became of each.
+//! The demo: six connectors by HTTP, sample records, and what became of each.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use embedded::Database;
-use embedded::demo::{ACTIVITY, IOT, Split, System, TELEMETRY, TELESCOPE, USER_ACTIVITY, produce};
+use embedded::demo::{
+    ACTIVITY, ANOMALIES_PARTITIONS, ANOMALIES_TOPIC, IOT, Produced, Split, System, TELEMETRY,
+    TELESCOPE, USER_ACTIVITY, produce,
+};
 use serde_json::Value;
+use tokio::task::block_in_place;
 
-use super::{Addresses, letters, say};
+use super::topics::{GroupOffsets, Reader, committed_records, dead_letters};
+use super::{Addresses, say};
 
-/// The demo's connectors: the file that is POSTed, and its system. The anomalies go to Postgres, as
-/// the embedded broker has no transactions for a sink of Kafka.
-const CONNECTORS: [(&str, System); 5] = [
-    ("activity-events-sink.json", ACTIVITY),
-    ("postgres-telescope-data-sink.json", TELESCOPE),
-    ("iot-measurements-sink.json", IOT),
-    ("fleet-anomalies-sink.json", TELEMETRY),
-    ("user-activity-metrics-sink.json", USER_ACTIVITY),
+/// Where a connector of the demo writes.
+#[derive(Clone, Copy)]
+enum Target {
+    /// A table of Postgres.
+    Table(&'static str),
+    /// A topic of so many partitions, by transactions of Kafka.
+    Topic(&'static str, i32),
+}
+
+/// A connector of the demo.
+#[derive(Clone, Copy)]
+struct Connector {
+    /// As its config names it.
+    name: &'static str,
+    system: System,
+    target: Target,
+}
+
+impl Connector {
+    const fn to_postgres(name: &'static str, system: System) -> Self {
+        Self {
+            name,
+            system,
+            target: Target::Table(system.table),
+        }
+    }
+
+    fn expected(&self, produced: &Produced) -> Split {
+        let mut systems = produced.systems.iter();
+        let found = systems.find(|(it, _)| it.topic == self.system.topic);
+        found.map_or(Split::default(), |(_, split)| *split)
+    }
+}
+
+/// The demo's connectors; the file that is POSTed has the connector's name. The anomalies of
+/// vehicles go both to Postgres and to Kafka.
+const CONNECTORS: [Connector; 6] = [
+    Connector::to_postgres("activity-events-sink", ACTIVITY),
+    Connector::to_postgres("postgres-telescope-data-sink", TELESCOPE),
+    Connector::to_postgres("iot-measurements-sink", IOT),
+    Connector::to_postgres("fleet-anomalies-sink", TELEMETRY),
+    Connector {
+        name: "fleet-anomalies",
+        system: TELEMETRY,
+        target: Target::Topic(ANOMALIES_TOPIC, ANOMALIES_PARTITIONS),
+    },
+    Connector::to_postgres("user-activity-metrics-sink", USER_ACTIVITY),
 ];
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -74,57 +118,125 @@ pub async fn run(
         produced.elapsed.as_secs_f64()
     ));
     let started = Instant::now();
-    for (file, _) in CONNECTORS {
-        deploy(&client, &connectors.join(file), addresses).await?;
+    for connector in CONNECTORS {
+        let file = connectors.join(format!("{}.json", connector.name));
+        deploy(&client, &file, addresses).await?;
     }
-    let expected = |system: &System| {
-        let found = produced
-            .systems
-            .iter()
-            .find(|(produced, _)| produced.topic == system.topic);
-        found.map_or(Split::default(), |(_, split)| *split)
-    };
-    let mut last = None;
-    loop {
-        let mut rows = Vec::new();
-        let mut done = true;
-        for (_, system) in CONNECTORS {
-            rows.push(database.count(system.table).await?.unwrap_or(0));
-            done &= database.done(system.topic).await? >= expected(&system).records() as u64;
-        }
-        if last.as_ref() != Some(&rows) {
-            progress(started.elapsed(), &rows);
-            last = Some(rows.clone());
-        }
-        if done {
-            break;
-        }
-        if started.elapsed() > LIMIT {
-            bail!("not all is done after {} s: {rows:?} rows", LIMIT.as_secs());
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    watch(&produced, addresses, &mut database, started).await?;
     let elapsed = started.elapsed();
-    let total: usize = CONNECTORS.iter().map(|(_, s)| expected(s).landed).sum();
+    let landed = CONNECTORS.map(|connector| connector.expected(&produced).landed);
+    let total: usize = landed.iter().sum();
     say(&format!(
-        "{total} rows landed within {:.2} s of the first POST ({:.0} rows/s, start-up included)",
+        "{total} rows and records landed within {:.2} s of the first POST ({:.0}/s, start-up \
+         included)",
         elapsed.as_secs_f64(),
         total as f64 / elapsed.as_secs_f64()
     ));
     let mut complete = true;
-    for (_, system) in CONNECTORS {
-        complete &= account(&system, expected(&system), addresses, &mut database).await?;
+    for connector in CONNECTORS {
+        let expected = connector.expected(&produced);
+        complete &= account(&connector, expected, addresses, &mut database).await?;
     }
     ensure!(complete, "not every record is accounted for");
     say("every record is accounted for");
     Ok(())
 }
 
-fn progress(elapsed: Duration, rows: &[u64]) {
-    let counts = CONNECTORS
-        .iter()
-        .zip(rows)
-        .map(|((_, system), n)| format!("{} {n}", system.table));
+/// How far a connector is.
+#[derive(Clone, Copy, Eq, PartialEq)]
+struct Progress {
+    /// Rows or records in its target.
+    landed: u64,
+    /// Records of its topic that it has done with, the refused ones among them.
+    done: u64,
+}
+
+/// Tells how far the connector is that writes to a topic.
+struct OutputTopic {
+    output: Reader,
+    offsets: GroupOffsets,
+    landed: u64,
+}
+
+impl OutputTopic {
+    fn open(addresses: &Addresses) -> Result<Vec<Option<Self>>> {
+        let open = |connector: &Connector| match connector.target {
+            Target::Table(_) => Ok(None),
+            Target::Topic(topic, partitions) => {
+                let group = format!("connect-{}", connector.name);
+                let System {
+                    topic: from,
+                    partitions: of,
+                    ..
+                } = connector.system;
+                Ok(Some(Self {
+                    output: Reader::open(&addresses.kafka, topic, partitions)?,
+                    offsets: GroupOffsets::of(&addresses.kafka, &group, from, of)?,
+                    landed: 0,
+                }))
+            }
+        };
+        CONNECTORS.iter().map(open).collect()
+    }
+
+    fn progress(&mut self) -> Result<Progress> {
+        let done = self.offsets.done()?;
+        let landed = &mut self.landed;
+        self.output.read(Duration::ZERO, |_| *landed += 1)?;
+        Ok(Progress {
+            landed: *landed,
+            done,
+        })
+    }
+}
+
+/// Shows how far all are, until all are done.
+async fn watch(
+    produced: &Produced,
+    addresses: &Addresses,
+    database: &mut Database,
+    started: Instant,
+) -> Result<()> {
+    let mut outputs = OutputTopic::open(addresses)?;
+    let mut last = Vec::new();
+    loop {
+        let mut landed = Vec::new();
+        let mut done = true;
+        for (connector, output) in CONNECTORS.iter().zip(&mut outputs) {
+            let progress = match output {
+                // The client of Kafka waits for answers on the thread that it is called on.
+                Some(output) => block_in_place(|| output.progress())?,
+                None => Progress {
+                    landed: database.count(connector.system.table).await?.unwrap_or(0),
+                    done: database.done(connector.system.topic).await?,
+                },
+            };
+            landed.push(progress.landed);
+            done &= progress.done >= connector.expected(produced).records() as u64;
+        }
+        if last != landed {
+            show(started.elapsed(), &landed);
+            last.clone_from(&landed);
+        }
+        if done {
+            return Ok(());
+        }
+        if started.elapsed() > LIMIT {
+            bail!(
+                "not all is done after {} s: {landed:?} rows",
+                LIMIT.as_secs()
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn show(elapsed: Duration, landed: &[u64]) {
+    let counts = CONNECTORS.iter().zip(landed);
+    let counts = counts.map(|(connector, n)| match connector.target {
+        Target::Table(name) => format!("{name} {n}"),
+        Target::Topic(name, _) => format!("topic {name} {n}"),
+    });
     say(&format!(
         "{:5.2} s  {}",
         elapsed.as_secs_f64(),
@@ -132,33 +244,42 @@ fn progress(elapsed: Duration, rows: &[u64]) {
     ));
 }
 
-/// Compares the rows and the refused records of a system with what was produced.
+/// Compares what landed and what was refused with what was produced.
 async fn account(
-    system: &System,
+    connector: &Connector,
     expected: Split,
     addresses: &Addresses,
     database: &mut Database,
 ) -> Result<bool> {
-    let rows = database.count(system.table).await?.unwrap_or(0);
-    let topic = format!("{}-dlq", system.topic);
-    let bootstrap = addresses.kafka.clone();
-    let read = tokio::task::spawn_blocking(move || letters::read(&bootstrap, &topic));
-    let letters = read.await.context("reading the dead letters")??;
-    let refused: usize = letters.iter().map(|(_, n)| n).sum();
-    let complete = rows == expected.landed as u64 && refused == expected.refused;
+    let bootstrap = &addresses.kafka;
+    let (target, unit, landed) = match connector.target {
+        Target::Table(name) => (
+            name.to_owned(),
+            "rows",
+            database.count(name).await?.unwrap_or(0),
+        ),
+        Target::Topic(name, partitions) => {
+            let landed = block_in_place(|| committed_records(bootstrap, name, partitions))?;
+            (format!("topic {name}"), "committed records", landed as u64)
+        }
+    };
+    let topic = format!("{}-dlq", connector.system.topic);
+    let reasons = block_in_place(|| dead_letters(bootstrap, &topic, connector.name))
+        .with_context(|| format!("reading the dead letters of {}", connector.name))?;
+    let refused: usize = reasons.iter().map(|(_, n)| n).sum();
+    let complete = landed == expected.landed as u64 && refused == expected.refused;
     println!();
     let remembered = match expected.remembered {
         0 => String::new(),
         records => format!(", made of {records} more that the plugin remembers"),
     };
     println!(
-        "  {}  ({rows} of {} rows{remembered}; {refused} of {} refused){}",
-        system.table,
+        "  {target}  ({landed} of {} {unit}{remembered}; {refused} of {} refused){}",
         expected.landed,
         expected.refused,
         if complete { "" } else { "  <- WRONG" }
     );
-    for (reason, count) in letters {
+    for (reason, count) in reasons {
         println!("    {count:>5} × {reason}");
     }
     Ok(complete)

@@ -11,8 +11,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use serde_json::{Value, json};
 
 use super::{
-    SYSTEMS, Sample, Split, System, TELESCOPE_SCHEMA, TELESCOPE_SUBJECT, activity_events,
-    iot_measurements, raw_telemetry, telescope_data, user_activity,
+    ANOMALIES_PARTITIONS, ANOMALIES_TOPIC, SYSTEMS, Sample, Split, System, TELESCOPE_SCHEMA,
+    TELESCOPE_SUBJECT, activity_events, iot_measurements, raw_telemetry, telescope_data,
+    user_activity,
 };
 use crate::{Error, Result};
 
@@ -49,8 +50,12 @@ async fn create_topics(bootstrap: &str) -> Result<()> {
         .set("bootstrap.servers", bootstrap)
         .create()
         .map_err(kafka)?;
-    let topics = SYSTEMS
-        .map(|system| NewTopic::new(system.topic, system.partitions, TopicReplication::Fixed(1)));
+    let input = SYSTEMS
+        .iter()
+        .map(|system| (system.topic, system.partitions));
+    let topics = input.chain([(ANOMALIES_TOPIC, ANOMALIES_PARTITIONS)]);
+    let new = |(topic, partitions)| NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let topics: Vec<_> = topics.map(new).collect();
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
     for made in admin
         .create_topics(&topics, &options)
