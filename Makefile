@@ -21,22 +21,23 @@ help: ## Print this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 	@echo
-	@echo 'Start with `make demo`: it deploys five connectors and shows what lands in Postgres.'
+	@echo 'Start with `make demo`: it deploys six connectors and shows what lands in Postgres.'
 	@echo '  make demo DEMO_ARGS=--exit     the same, checked, and ends by itself'
 	@echo '  make bench BENCH_ARGS=…        see tests/bench/README.md'
 	@echo '  make chaos CHAOS_ARGS=…        --faults N, --seed N'
 	@echo 'Debian packages are installed by root or through sudo; jars go to ~/.cache/ferrule'
 	@echo '(or $$FERRULE_CACHE); builds go to $$CARGO_TARGET_DIR (now: $(TARGET)).'
 
+# The same profile and features as the tests': what is built here, `make test` need not build.
 demo: cargo ## Build, start Kafka, registry, Postgres and a worker in one, deploy, show rows
 	@$(INSTALL) build wasm postgres
 	@$(MAKE) plugins
-	$(CARGO) build --locked --profile quick -p connect-runtime --features dev
-	@$(TARGET)/quick/ferrule dev --demo $(DEMO_ARGS)
+	$(CARGO) build --locked -p connect-runtime
+	@$(TARGET)/debug/ferrule dev --demo $(DEMO_ARGS)
 
 release: cargo ## Build the worker, target/release/ferrule
 	@$(INSTALL) build
-	$(CARGO) build --locked --release -p connect-runtime
+	$(CARGO) build --locked --release --no-default-features -p connect-runtime
 
 # The worker is built with the tests' own selection of packages: any other would choose other
 # features of the dependencies and build half of them twice.

@@ -8,7 +8,7 @@ target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$PWD/$target ;; esac
 # One selection for all builds: another would choose other features of the dependencies, and build
 # most of them again.
-packages=(--locked -p connect-runtime -p connect-tests -p connect-wasm)
+packages=(--locked --no-default-features -p connect-runtime -p connect-tests -p connect-wasm)
 if [ "$1" = host ]; then
     exec cargo bench "${packages[@]}" --bench host --bench fleet
 fi

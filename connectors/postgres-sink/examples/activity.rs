@@ -1,6 +1,6 @@
 //! How fast one task of the sink writes activity events, and what it costs its process.
 //!
-//! `cargo run --profile quick -p postgres-sink --example activity -- URL [TABLE [upsert]]`, where
+//! `cargo run --release -p postgres-sink --example activity -- URL [TABLE [upsert]]`, where
 //! the table is one of `sql/002_track_activity_log.sql`, or like it; an upsert's has its key on
 //! `kb_object_id`.
 
