@@ -5,7 +5,7 @@
 //! in place of the plugin's key holds the partition's clock.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -13,16 +13,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use connect_api::{
-    Error, Result, StateDelta, StateEntry, StateStore, StoredState, Timestamp, TopicPartition,
+    Error, PartitionStates, Result, StateDelta, StateEntry, StateStore, StoredState, Timestamp,
+    TopicPartition,
 };
+use connect_kafka::{IgnorePartitionEof, TopicSpec};
 use rdkafka::TopicPartitionList;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::{ClientContext, DefaultClientContext};
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::admin::AdminClient;
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
 use serde::{Deserialize, Serialize};
-use tracing::warn;
 
 mod inspect;
 
@@ -42,19 +43,6 @@ pub(crate) struct ChangelogConfig {
     /// -1: the broker's default.
     pub replication: i32,
 }
-
-/// Keeps out of the log that the end of a partition was reached, which is what is read for.
-struct Reader;
-
-impl ClientContext for Reader {
-    fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            warn!(%error, reason, "the reader of the state topic");
-        }
-    }
-}
-
-impl ConsumerContext for Reader {}
 
 /// The changelog of one task.
 pub(crate) struct Changelog {
@@ -90,8 +78,12 @@ impl Changelog {
         }
     }
 
-    /// Makes the topic if it is absent, and counts its partitions.
+    /// Creates the topic if it is absent, and counts its partitions. Does nothing once they are
+    /// known.
     pub(crate) async fn start(&self) -> Result<()> {
+        if self.partitions.get().is_some() {
+            return Ok(());
+        }
         let ChangelogConfig {
             topic,
             partitions,
@@ -105,19 +97,14 @@ impl Changelog {
             .admin
             .create()
             .map_err(|e| Error::config(format!("admin client: {e}")))?;
-        let wanted = NewTopic::new(topic, *partitions, TopicReplication::Fixed(*replication))
-            .set("cleanup.policy", "compact");
-        let options = AdminOptions::new().request_timeout(Some(LIMIT));
-        let answers = client
-            .create_topics([&wanted], &options)
-            .await
-            .map_err(|e| failed(&e))?;
-        for answer in answers {
-            match answer {
-                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((_, code)) => return Err(failed(&code)),
-            }
-        }
+        let spec = TopicSpec {
+            name: topic,
+            purpose: "the state topic",
+            partitions: *partitions,
+            replication: *replication,
+            settings: vec![("cleanup.policy", "compact")],
+        };
+        spec.create(&client, LIMIT).await?;
         let metadata = client.inner().fetch_metadata(Some(topic), LIMIT);
         let metadata = metadata.map_err(|e| failed(&e))?;
         let found = metadata
@@ -221,10 +208,7 @@ impl Changelog {
 
     /// The state of the partitions. The group's offsets must be stable: nobody else writes their
     /// state any more then, and what was written is at least on its way to be committed.
-    pub(crate) fn read(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<HashMap<TopicPartition, Vec<StoredState>>> {
+    pub(crate) fn read(&self, partitions: &[TopicPartition]) -> Result<PartitionStates> {
         let homes: Result<BTreeSet<i32>> = partitions.iter().map(|p| self.home(p)).collect();
         let wanted = |transform: &str, topic: &str, partition| {
             let at = |p: &&TopicPartition| p.partition == partition && *p.topic == *topic;
@@ -239,7 +223,7 @@ impl Changelog {
             Some((topic_partition.clone(), name))
         };
         let states = self.states(homes?, &wanted)?;
-        let mut found: HashMap<TopicPartition, Vec<StoredState>> = HashMap::new();
+        let mut found = PartitionStates::new();
         for ((topic_partition, transform), (clock, entries)) in states {
             found.entry(topic_partition).or_default().push(StoredState {
                 transform,
@@ -273,8 +257,8 @@ impl Changelog {
 
     /// A consumer at the beginning of the partitions, which sees all that was written so far: it
     /// waits until no transaction is open on it.
-    fn reader(&self, homes: &BTreeSet<i32>) -> Result<BaseConsumer<Reader>> {
-        let client = |isolation: &str| -> Result<BaseConsumer<Reader>> {
+    fn reader(&self, homes: &BTreeSet<i32>) -> Result<BaseConsumer<IgnorePartitionEof>> {
+        let client = |isolation: &str| -> Result<BaseConsumer<IgnorePartitionEof>> {
             let mut config = self.clients.consumer.clone();
             config
                 .set("isolation.level", isolation)
@@ -282,11 +266,13 @@ impl Changelog {
                 .set("auto.offset.reset", "earliest")
                 .set("enable.auto.commit", "false");
             config
-                .create_with_context(Reader)
+                .create_with_context(IgnorePartitionEof {
+                    reader: "the state topic",
+                })
                 .map_err(|e| Error::config(format!("consumer: {e}")))
         };
         let topic = &self.config.topic;
-        let end = |consumer: &BaseConsumer<Reader>, home: i32| {
+        let end = |consumer: &BaseConsumer<IgnorePartitionEof>, home: i32| {
             let marks = consumer.fetch_watermarks(topic, home, LIMIT);
             marks.map(|(_, end)| end).map_err(|e| unread(&e))
         };

@@ -19,8 +19,10 @@ use connect_api::{
     SinkConnector, SinkTask, StateQuery, StateRow, TaskContext,
 };
 
+use connect_kafka::{TransactionalSinkConnector, TransactionalSinkTask};
+
 use changelog::Changelog;
-pub use clients::Clients;
+use clients::Clients;
 use config::KafkaSinkConfig;
 use task::KafkaSinkTask;
 
@@ -67,9 +69,7 @@ impl Connector for KafkaSinkConnector {
 #[async_trait]
 impl SinkConnector for KafkaSinkConnector {
     fn task(&self, config: &Config, context: &TaskContext) -> Result<Box<dyn SinkTask>> {
-        let clients = lent(context)?;
-        let config = KafkaSinkConfig::resolve(config, &context.connector);
-        Ok(Box::new(KafkaSinkTask::new(config, context, clients)))
+        Ok(self.transactional_task(config, context)?)
     }
 
     async fn state(
@@ -78,7 +78,7 @@ impl SinkConnector for KafkaSinkConnector {
         context: &TaskContext,
         query: &StateQuery,
     ) -> Result<Vec<StateRow>> {
-        let clients = lent(context)?;
+        let clients = Arc::new(Clients::new(&context.clients)?);
         let config = KafkaSinkConfig::resolve(config, &context.connector);
         let query = query.clone();
         let changelog = Changelog::new(config.changelog, clients, Vec::new());
@@ -91,22 +91,28 @@ impl SinkConnector for KafkaSinkConnector {
         config: &Config,
         context: &TaskContext,
         change: &OffsetChange,
-    ) -> Result<bool> {
-        let clients = lent(context)?;
+    ) -> Result<()> {
+        let clients = Arc::new(Clients::new(&context.clients)?);
         let connector = context.connector.clone();
         let config = KafkaSinkConfig::resolve(config, &connector);
         let change = change.clone();
         if config.exactly_once {
             apart(move || alter::alter(config.changelog, &clients, &connector, &change)).await?;
         }
-        Ok(false)
+        Ok(())
     }
 }
 
-fn lent(context: &TaskContext) -> Result<Arc<Clients>> {
-    let clients = context.clients.as_ref();
-    let clients = clients.and_then(|c| Arc::clone(c).downcast::<Clients>().ok());
-    clients.ok_or_else(|| Error::fatal("the worker lends no Kafka clients"))
+impl TransactionalSinkConnector for KafkaSinkConnector {
+    fn transactional_task(
+        &self,
+        config: &Config,
+        context: &TaskContext,
+    ) -> Result<Box<dyn TransactionalSinkTask>> {
+        let clients = Arc::new(Clients::new(&context.clients)?);
+        let config = KafkaSinkConfig::resolve(config, &context.connector);
+        Ok(Box::new(KafkaSinkTask::new(config, context, clients)))
+    }
 }
 
 /// Work that blocks, on a thread of its own.

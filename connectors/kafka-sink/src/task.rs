@@ -1,18 +1,19 @@
 //! The task: batches become one transaction, with the offsets that they lead to.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use connect_api::{
-    ErrantRecordReporter, Error, GroupMembership, Offset, OpenedPartition, RecordBatch, Result,
-    SinkRecord, SinkTask, StateStore, StoredState, TaskContext, TopicPartition,
+    ErrantRecordReporter, Error, ErrorKind, Offset, PartitionStates, RecordBatch, Result,
+    SinkRecord, SinkState, SinkTask, StateStore, TaskContext, TopicPartition,
 };
+use connect_kafka::{GroupMembership, GroupTransaction, TransactionalSinkTask};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use tokio::runtime::Handle;
@@ -30,7 +31,7 @@ type Place = (usize, usize);
 
 pub(crate) struct KafkaSinkTask {
     config: KafkaSinkConfig,
-    /// Made when the task starts, on the runtime.
+    /// Made with the first call, on the runtime.
     converters: Option<Converters>,
     clients: Arc<Clients>,
     /// Of the producer.
@@ -38,10 +39,8 @@ pub(crate) struct KafkaSinkTask {
     producer: Option<Producer>,
     /// Where the state of transforms is kept, if there is any.
     changelog: Option<Arc<Changelog>>,
+    /// That under which the batches of the next put were read.
     membership: Option<GroupMembership>,
-    /// What was reported of batches that are not durable yet: a repeated put does not report it
-    /// again.
-    reported: HashSet<(Arc<TopicPartition>, Offset, usize)>,
 }
 
 impl KafkaSinkTask {
@@ -70,7 +69,6 @@ impl KafkaSinkTask {
             producer: None,
             changelog: None,
             membership: None,
-            reported: HashSet::new(),
         }
     }
 
@@ -89,44 +87,35 @@ impl KafkaSinkTask {
         }
     }
 
-    fn key_of(batch: &RecordBatch, at: usize) -> (Arc<TopicPartition>, Offset, usize) {
-        (Arc::clone(&batch.topic_partition), batch.first_offset, at)
-    }
-
-    async fn report(
-        &mut self,
-        batch: &RecordBatch,
-        at: usize,
-        error: Error,
-        reporter: &mut dyn ErrantRecordReporter,
-    ) -> Result<()> {
-        let record = &batch.records[at];
-        let error = error.context(record.origin.to_string());
-        reporter.report(record, error).await?;
-        self.reported.insert(Self::key_of(batch, at));
+    fn make_converters(&mut self) -> Result<()> {
+        if self.converters.is_none() {
+            self.converters = Some(self.config.converters(&Handle::current())?);
+        }
         Ok(())
     }
 
-    /// What is to be written of the batches. What cannot be is reported.
+    /// What is to be written of the batches, but for what was reported. What cannot be written is
+    /// reported now.
     async fn messages<'a>(
         &mut self,
         batches: &'a [RecordBatch],
-        reporter: &mut dyn ErrantRecordReporter,
+        reporting: &mut Reporting<'_>,
     ) -> Result<Vec<(Place, Message<'a>)>> {
         let mut messages = Vec::new();
         for (number, batch) in batches.iter().enumerate() {
             for (at, record) in batch.records.iter().enumerate() {
-                if self.reported.contains(&Self::key_of(batch, at)) {
+                let place = (number, at);
+                if reporting.reported.contains(&place) {
                     continue;
                 }
                 let message = match &mut self.converters {
                     Some(converters) => message(&self.config.topic, converters, record),
-                    None => Err(Error::fatal("the task was not started")),
+                    None => Err(Error::fatal("there are no converters")),
                 };
                 match message {
-                    Ok(message) => messages.push(((number, at), message)),
-                    Err(error) if error.kind() == connect_api::ErrorKind::Data => {
-                        self.report(batch, at, error, reporter).await?;
+                    Ok(message) => messages.push((place, message)),
+                    Err(error) if error.kind() == ErrorKind::Data => {
+                        reporting.report(batches, place, error).await?;
                     }
                     Err(error) => return Err(error),
                 }
@@ -161,36 +150,6 @@ impl KafkaSinkTask {
         Ok(partitions.iter().map(offset).collect())
     }
 
-    /// The state of the partitions. It belongs to the group's offsets: where there is none, a state
-    /// that is there all the same is of a connector that was, and is deleted.
-    fn stored(
-        &mut self,
-        partitions: &[TopicPartition],
-    ) -> Result<HashMap<TopicPartition, Vec<StoredState>>> {
-        let Some(changelog) = &self.changelog else {
-            return Ok(HashMap::new());
-        };
-        let offsets = self.committed(partitions)?;
-        let mut states = changelog.read(partitions)?;
-        let mut deletions = Vec::new();
-        for (topic_partition, offset) in partitions.iter().zip(offsets) {
-            if offset.is_none()
-                && let Some(old) = states.remove(topic_partition)
-            {
-                changelog.deletions(topic_partition, &old, &mut deletions)?;
-            }
-        }
-        if !deletions.is_empty() {
-            let producer = self.producer.as_ref();
-            let producer = producer.ok_or_else(|| Error::retriable("there is no producer"))?;
-            if let Err(failure) = producer.transaction(&deletions, &HashSet::new(), None) {
-                self.producer = None;
-                return Err(Error::retriable(failure.into_error().chain()));
-            }
-        }
-        Ok(states)
-    }
-
     fn write(
         &mut self,
         messages: &[Message<'_>],
@@ -203,10 +162,7 @@ impl KafkaSinkTask {
         if !exactly_once {
             return producer.write(messages, suspects);
         }
-        let membership = membership
-            .as_deref()
-            .and_then(|m| m.downcast_ref::<ConsumerGroupMetadata>());
-        let Some(membership) = membership else {
+        let Some(membership) = &membership else {
             return Err(Failure::Never(Error::fatal("the task is in no group")));
         };
         let mut positions = TopicPartitionList::with_capacity(batches.len());
@@ -226,19 +182,84 @@ impl KafkaSinkTask {
     }
 }
 
+/// The reports of one put.
+struct Reporting<'a> {
+    reporter: &'a mut dyn ErrantRecordReporter,
+    reported: HashSet<Place>,
+}
+
+impl Reporting<'_> {
+    async fn report(&mut self, batches: &[RecordBatch], place: Place, error: Error) -> Result<()> {
+        let (number, at) = place;
+        let record = &batches[number].records[at];
+        let error = error.context(record.origin.to_string());
+        self.reporter.report(record, error).await?;
+        self.reported.insert(place);
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl SinkTask for KafkaSinkTask {
-    /// A producer ends the transactions of this task's former life, whichever task has their
-    /// partitions now.
-    async fn start(&mut self) -> Result<()> {
-        self.converters = Some(self.config.converters(&Handle::current())?);
-        if let Some(changelog) = &self.changelog {
-            changelog.start().await?;
+    async fn put(
+        &mut self,
+        batches: &[RecordBatch],
+        reporter: &mut dyn ErrantRecordReporter,
+    ) -> Result<()> {
+        self.make_converters()?;
+        let changelog = self.changelog.clone();
+        let mut suspects = HashSet::new();
+        let mut reporting = Reporting {
+            reporter,
+            reported: HashSet::new(),
+        };
+        loop {
+            let messages = self.messages(batches, &mut reporting).await?;
+            let (places, mut messages): (Vec<Place>, Vec<Message<'_>>) =
+                messages.into_iter().unzip();
+            if let Some(changelog) = &changelog {
+                for batch in batches {
+                    changelog.messages(&batch.topic_partition, &batch.state, &mut messages)?;
+                }
+            }
+            match self.write(&messages, &suspects, batches) {
+                Ok(()) => return Ok(()),
+                // After a refusal librdkafka goes on with sequence numbers that the broker has not
+                // seen, and the next transaction would fail too: another producer starts afresh.
+                Err(Failure::Suspects(found)) => {
+                    self.producer = None;
+                    suspects = found;
+                }
+                Err(Failure::Message(at, error)) => {
+                    self.producer = None;
+                    // The places of the others change.
+                    suspects.clear();
+                    let Some(&place) = places.get(at) else {
+                        return Err(error.context("an entry of the state cannot be kept"));
+                    };
+                    reporting.report(batches, place, error).await?;
+                }
+                Err(Failure::Later(error) | Failure::Never(error)) => return Err(error),
+                Err(Failure::Unknown(error)) => {
+                    self.producer = None;
+                    return Err(Error::fenced(error.chain()));
+                }
+            }
         }
-        self.producer().map(drop)
     }
 
-    fn keep_state(&mut self, stores: Vec<StateStore>) -> Result<()> {
+    async fn stop(&mut self) {
+        self.producer = None;
+    }
+
+    fn state(&mut self) -> Option<&mut dyn SinkState> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl SinkState for KafkaSinkTask {
+    fn keep(&mut self, stores: Vec<StateStore>) -> Result<()> {
         if !self.config.exactly_once {
             return Err(Error::config(
                 "delivery.guarantee=at_least_once keeps no state of plugins; use exactly_once",
@@ -250,86 +271,59 @@ impl SinkTask for KafkaSinkTask {
         Ok(())
     }
 
-    /// Kafka's own group has the offsets, and says them once no transaction is open on them.
-    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
-        self.reported.clear();
-        let mut states = HashMap::new();
-        if !partitions.is_empty() {
-            self.producer()?;
-            states = self.stored(partitions)?;
+    /// The state belongs to the group's offsets: where there is none, a state that is there all the
+    /// same is of a connector that was, and is deleted.
+    async fn load(&mut self, partitions: &[TopicPartition]) -> Result<PartitionStates> {
+        let changelog = match &self.changelog {
+            Some(changelog) if !partitions.is_empty() => Arc::clone(changelog),
+            _ => return Ok(PartitionStates::new()),
+        };
+        let offsets = self.committed(partitions)?;
+        let mut states = changelog.read(partitions)?;
+        let mut deletions = Vec::new();
+        for (topic_partition, offset) in partitions.iter().zip(offsets) {
+            if offset.is_none()
+                && let Some(old) = states.remove(topic_partition)
+            {
+                changelog.deletions(topic_partition, &old, &mut deletions)?;
+            }
         }
-        let opened = partitions.iter().map(|topic_partition| OpenedPartition {
-            topic_partition: topic_partition.clone(),
-            next_offset: None,
-            last_timestamp: None,
-            state: states.remove(topic_partition).unwrap_or_default(),
-        });
-        Ok(opened.collect())
+        if !deletions.is_empty() {
+            let deleted = self
+                .producer()?
+                .transaction(&deletions, &HashSet::new(), None);
+            if let Err(failure) = deleted {
+                self.producer = None;
+                return Err(Error::retriable(failure.into_error().chain()));
+            }
+        }
+        Ok(states)
+    }
+}
+
+impl TransactionalSinkTask for KafkaSinkTask {
+    fn group_transaction(&mut self) -> Option<&mut dyn GroupTransaction> {
+        match self.config.exactly_once {
+            true => Some(self),
+            false => None,
+        }
+    }
+}
+
+#[async_trait]
+impl GroupTransaction for KafkaSinkTask {
+    /// A producer ends the transactions of its predecessor as it starts.
+    async fn end_open_transactions(&mut self) -> Result<()> {
+        // That one cannot be made is better known now than with the first record.
+        self.make_converters()?;
+        if let Some(changelog) = &self.changelog {
+            changelog.start().await?;
+        }
+        self.producer().map(drop)
     }
 
-    async fn start_at(&mut self, _: &[(TopicPartition, Offset)]) -> Result<()> {
-        Ok(())
-    }
-
-    fn commits_offsets(&self) -> bool {
-        self.config.exactly_once
-    }
-
-    fn joined(&mut self, membership: GroupMembership) {
+    fn read_under(&mut self, membership: GroupMembership) {
         self.membership = Some(membership);
-    }
-
-    async fn put(
-        &mut self,
-        batches: &[RecordBatch],
-        reporter: &mut dyn ErrantRecordReporter,
-    ) -> Result<()> {
-        let changelog = self.changelog.clone();
-        let mut suspects = HashSet::new();
-        loop {
-            let messages = self.messages(batches, reporter).await?;
-            let (places, mut messages): (Vec<Place>, Vec<Message<'_>>) =
-                messages.into_iter().unzip();
-            if let Some(changelog) = &changelog {
-                for batch in batches {
-                    changelog.messages(&batch.topic_partition, &batch.state, &mut messages)?;
-                }
-            }
-            match self.write(&messages, &suspects, batches) {
-                Ok(()) => {
-                    self.reported.clear();
-                    return Ok(());
-                }
-                // After a refusal librdkafka goes on with sequence numbers that the broker has not
-                // seen, and the next transaction would fail too: another producer starts afresh.
-                Err(Failure::Suspects(found)) => {
-                    self.producer = None;
-                    suspects = found;
-                }
-                Err(Failure::Message(at, error)) => {
-                    self.producer = None;
-                    // The places of the others change.
-                    suspects.clear();
-                    let Some(&(number, at)) = places.get(at) else {
-                        return Err(error.context("an entry of the state cannot be kept"));
-                    };
-                    self.report(&batches[number], at, error, reporter).await?;
-                }
-                Err(Failure::Later(error) | Failure::Never(error)) => return Err(error),
-                Err(Failure::Unknown(error)) => {
-                    self.producer = None;
-                    return Err(Error::fenced(error.chain()));
-                }
-            }
-        }
-    }
-
-    async fn close(&mut self, _: &[TopicPartition]) {
-        self.reported.clear();
-    }
-
-    async fn stop(&mut self) {
-        self.producer = None;
     }
 }
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use async_trait::async_trait;
 use connect_api::{
     Connector as _, Datum, DeadLetter, ErrantRecordReporter, Error, Offset, Origin, Properties,
@@ -91,14 +92,15 @@ async fn main() -> anyhow::Result<()> {
     let connector = PostgresSinkConnector::new();
     let config = connector.config_def().parse(&properties)?;
     let context = TaskContext {
-        clients: None,
         connector: format!("activity-{}", std::process::id()),
-        task: 0,
+        ..TaskContext::default()
     };
     let mut task = connector.task(&config, &context)?;
     let topic_partition = Arc::new(TopicPartition::new("activity-events", 0));
-    task.open(&[(*topic_partition).clone()]).await?;
-    task.start_at(&[((*topic_partition).clone(), Offset(0))])
+    let offsets = task.offsets().context("the sink keeps offsets")?;
+    offsets.open(&[(*topic_partition).clone()]).await?;
+    offsets
+        .start_at(&[((*topic_partition).clone(), Offset(0))])
         .await?;
     let mut shapes = Shapes::default();
     let (mut wall, mut user, mut system) = (0.0, 0.0, 0.0);

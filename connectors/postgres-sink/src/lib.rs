@@ -95,10 +95,10 @@ impl SinkConnector for PostgresSinkConnector {
         config: &Config,
         context: &TaskContext,
         change: &OffsetChange,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         let config = PostgresSinkConfig::resolve(config)?;
         if config.delivery != Delivery::ExactlyOnce {
-            return Ok(false);
+            return Ok(());
         }
         let servers = config
             .servers
@@ -108,7 +108,6 @@ impl SinkConnector for PostgresSinkConnector {
             state: false,
         };
         let mut session = Session::connect(&servers, keeps, false).await?;
-        offsets::alter(&mut session, &context.connector, change).await?;
-        Ok(true)
+        offsets::alter(&mut session, &context.connector, change).await
     }
 }

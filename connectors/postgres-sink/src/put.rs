@@ -60,10 +60,6 @@ pub(crate) struct Writer {
     config: Arc<PostgresSinkConfig>,
     catalog: Catalog,
     batcher: Batcher,
-    /// Records that were reported before their batch became durable: a repetition passes them
-    /// over. By partition and position in the batch, with the offset. Their dead letters are
-    /// written with their offsets.
-    reported: BTreeMap<RecordPlace, Option<DeadLetter>>,
     letter_box: Option<LetterBox>,
     /// The versions that partitions stood at when a batch was begun that moves no offset: by another
     /// version it is known to be durable.
@@ -79,7 +75,6 @@ impl Writer {
             batcher: Batcher::new(Arc::clone(&config)),
             config,
             catalog: Catalog::default(),
-            reported: BTreeMap::new(),
             begun: BTreeMap::new(),
             saw_pooler: false,
         }
@@ -98,8 +93,6 @@ impl Writer {
 
     /// Forgets what was begun for the partitions.
     pub fn forget(&mut self, partitions: &[TopicPartition]) {
-        self.reported
-            .retain(|(topic_partition, ..), _| !partitions.contains(topic_partition));
         self.begun
             .retain(|topic_partition, _| !partitions.contains(topic_partition));
     }
@@ -112,6 +105,8 @@ pub(crate) struct Put<'a> {
     pub offsets: &'a mut Offsets,
     pub stores: &'a Stores,
     pub reporter: &'a mut dyn ErrantRecordReporter,
+    /// What this put has reported. The dead letters are written with their offsets.
+    pub reported: Reported,
 }
 
 impl Put<'_> {
@@ -237,7 +232,7 @@ impl Put<'_> {
 
     fn is_reported(&self, batch: &RecordBatch, at: usize) -> bool {
         // Nearly always nothing was reported: then no key is made.
-        !self.writer.reported.is_empty() && self.writer.reported.contains_key(&key(batch, at))
+        !self.reported.is_empty() && self.reported.contains_key(&key(batch, at))
     }
 
     async fn report(&mut self, batch: &RecordBatch, at: usize, error: Error) -> Result<()> {
@@ -247,7 +242,7 @@ impl Put<'_> {
             _ => Error::data(error.chain()),
         };
         let letter = self.reporter.report(record, error).await?;
-        self.writer.reported.insert(key(batch, at), letter);
+        self.reported.insert(key(batch, at), letter);
         Ok(())
     }
 
@@ -366,14 +361,14 @@ impl Put<'_> {
 
     /// The dead letters of the records that the steps pass over.
     async fn letters(&mut self, parts: &[Part<'_>], steps: &[Step<'_>]) -> Result<Option<Letters>> {
-        let nothing_failed = self.writer.reported.is_empty()
-            && parts.iter().all(|part| part.batch.dead_letters.is_empty());
+        let nothing_failed =
+            self.reported.is_empty() && parts.iter().all(|part| part.batch.dead_letters.is_empty());
         if nothing_failed || self.writer.letter_box.is_none() {
             return Ok(None);
         }
         self.writer.prepare_letters(self.session).await?;
+        let reported = &self.reported;
         let Writer {
-            reported,
             letter_box,
             catalog,
             ..
@@ -439,6 +434,9 @@ async fn timed<T>(
         Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
     }
 }
+
+/// Records that were reported, with the dead letters that the sink keeps.
+pub(crate) type Reported = BTreeMap<RecordPlace, Option<DeadLetter>>;
 
 /// A record of a batch: the partition, the offset that the batch starts from, and the place in it.
 type RecordPlace = (TopicPartition, Offset, usize);

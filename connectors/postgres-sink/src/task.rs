@@ -1,19 +1,19 @@
 //! The task: holds the connection, and says what became of each call.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use connect_api::{
-    ErrantRecordReporter, Error, ErrorKind, Offset, OpenedPartition, RecordBatch, Result, SinkTask,
-    StateStore, StoredState, TaskContext, TopicPartition,
+    DeadLetterStorage, ErrantRecordReporter, Error, ErrorKind, Offset, OpenedPartition,
+    PartitionStates, RecordBatch, Result, SinkOffsets, SinkState, SinkTask, StateStore,
+    TaskContext, TopicPartition,
 };
 use sqlx::Connection;
 use tokio::time::timeout;
 
 use crate::config::{Delivery, PostgresSinkConfig};
 use crate::offsets::Offsets;
-use crate::put::{Put, Writer};
+use crate::put::{Put, Reported, Writer};
 use crate::session::{Keeps, Servers, Session};
 use crate::stores::Stores;
 
@@ -78,29 +78,32 @@ impl PostgresSinkTask {
         Ok(session)
     }
 
-    async fn try_open(
-        &mut self,
-        partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, Vec<StoredState>>> {
+    async fn try_open(&mut self, partitions: &[TopicPartition]) -> Result<()> {
         let mut session = self.resolved().await?;
         if self.is_fenced() {
             self.offsets.open(&mut session, partitions).await?;
         } else {
             self.offsets.open_unfenced(partitions);
         }
-        let fresh: Vec<_> = if self.is_fenced() {
-            let known = |s: &&TopicPartition| {
-                self.offsets
-                    .position(s)
-                    .is_some_and(|p| p.next_offset.is_some())
-            };
-            partitions.iter().filter(|s| !known(s)).cloned().collect()
-        } else {
-            Vec::new()
-        };
-        let stored = self.stores.open(&mut session, partitions, &fresh).await?;
         // What keeps dead letters away is better known now than with the first of them.
         self.writer.prepare_letters(&mut session).await?;
+        self.session = Some(session);
+        Ok(())
+    }
+
+    async fn try_load(&mut self, partitions: &[TopicPartition]) -> Result<PartitionStates> {
+        let mut session = self.resolved().await?;
+        let mut fresh = Vec::new();
+        for topic_partition in partitions {
+            // Without a position it went to another task on the way here, and its state with it.
+            let position = self.offsets.position(topic_partition).ok_or_else(|| {
+                Error::fenced(format!("{topic_partition} was taken over by another task"))
+            })?;
+            if self.is_fenced() && position.next_offset.is_none() {
+                fresh.push(topic_partition.clone());
+            }
+        }
+        let stored = self.stores.open(&mut session, partitions, &fresh).await?;
         self.session = Some(session);
         Ok(stored)
     }
@@ -124,6 +127,7 @@ impl PostgresSinkTask {
             offsets: &mut self.offsets,
             stores: &self.stores,
             reporter,
+            reported: Reported::default(),
         };
         put.run(batches).await?;
         self.session = Some(session);
@@ -138,54 +142,6 @@ impl PostgresSinkTask {
 
 #[async_trait]
 impl SinkTask for PostgresSinkTask {
-    fn keeps_dead_letters(&self) -> bool {
-        self.config.letters.is_some()
-    }
-
-    fn keep_state(&mut self, stores: Vec<StateStore>) -> Result<()> {
-        if !self.is_fenced() {
-            tracing::warn!(
-                "with delivery.guarantee=at_least_once a batch that is delivered again changes the \
-                 state of plugins again"
-            );
-        }
-        self.stores.keep(stores);
-        Ok(())
-    }
-
-    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
-        self.writer.forget(partitions);
-        // They may belong to another owner by now, so they are not resolved first.
-        self.offsets.forget(partitions);
-        self.stores.forget(partitions);
-        let mut stored = BTreeMap::new();
-        if !partitions.is_empty() {
-            let limit = self.config.socket_timeout;
-            let opened = timeout(limit, self.try_open(partitions)).await;
-            stored = opened.unwrap_or_else(|_| Err(self.late()))?;
-        }
-        let opened = partitions.iter().map(|topic_partition| {
-            let position = self.offsets.position(topic_partition);
-            OpenedPartition {
-                topic_partition: topic_partition.clone(),
-                next_offset: position.and_then(|p| p.next_offset),
-                last_timestamp: position.and_then(|p| p.last_timestamp),
-                state: stored.remove(topic_partition).unwrap_or_default(),
-            }
-        });
-        Ok(opened.collect())
-    }
-
-    async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {
-        if !self.is_fenced() {
-            self.offsets.remember_starts(starts);
-            return Ok(());
-        }
-        let limit = self.config.socket_timeout;
-        let started = timeout(limit, self.try_start_at(starts)).await;
-        started.unwrap_or_else(|_| Err(self.late()))
-    }
-
     async fn put(
         &mut self,
         batches: &[RecordBatch],
@@ -210,17 +166,90 @@ impl SinkTask for PostgresSinkTask {
         }
     }
 
-    async fn close(&mut self, partitions: &[TopicPartition]) {
-        self.offsets.forget(partitions);
-        self.stores.forget(partitions);
-        self.writer.forget(partitions);
-    }
-
     async fn stop(&mut self) {
         if let Some(session) = self.session.take()
             && let Err(error) = session.connection.close().await
         {
             tracing::debug!(%error, "the connection was lost before it was closed");
         }
+    }
+
+    fn offsets(&mut self) -> Option<&mut dyn SinkOffsets> {
+        Some(self)
+    }
+
+    fn state(&mut self) -> Option<&mut dyn SinkState> {
+        Some(self)
+    }
+
+    fn dead_letters(&self) -> DeadLetterStorage {
+        match self.config.letters {
+            Some(_) => DeadLetterStorage::Sink,
+            None => DeadLetterStorage::Worker,
+        }
+    }
+}
+
+/// With `delivery.guarantee=at_least_once` the offsets are kept for as long as the task runs.
+#[async_trait]
+impl SinkOffsets for PostgresSinkTask {
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
+        self.writer.forget(partitions);
+        // They may belong to another owner by now, so they are not resolved first.
+        self.offsets.forget(partitions);
+        self.stores.forget(partitions);
+        if !partitions.is_empty() {
+            let limit = self.config.socket_timeout;
+            let opened = timeout(limit, self.try_open(partitions)).await;
+            opened.unwrap_or_else(|_| Err(self.late()))?;
+        }
+        let opened = partitions.iter().map(|topic_partition| {
+            let position = self.offsets.position(topic_partition);
+            OpenedPartition {
+                topic_partition: topic_partition.clone(),
+                next_offset: position.and_then(|p| p.next_offset),
+                last_timestamp: position.and_then(|p| p.last_timestamp),
+            }
+        });
+        Ok(opened.collect())
+    }
+
+    async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {
+        if !self.is_fenced() {
+            self.offsets.remember_starts(starts);
+            return Ok(());
+        }
+        let limit = self.config.socket_timeout;
+        let started = timeout(limit, self.try_start_at(starts)).await;
+        started.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    async fn close(&mut self, partitions: &[TopicPartition]) {
+        self.offsets.forget(partitions);
+        self.stores.forget(partitions);
+        self.writer.forget(partitions);
+    }
+}
+
+#[async_trait]
+impl SinkState for PostgresSinkTask {
+    fn keep(&mut self, stores: Vec<StateStore>) -> Result<()> {
+        if !self.is_fenced() {
+            tracing::warn!(
+                "with delivery.guarantee=at_least_once a batch that is delivered again changes the \
+                 state of plugins again"
+            );
+        }
+        self.stores.keep(stores);
+        Ok(())
+    }
+
+    async fn load(&mut self, partitions: &[TopicPartition]) -> Result<PartitionStates> {
+        if partitions.is_empty() {
+            return Ok(PartitionStates::new());
+        }
+        let limit = self.config.socket_timeout;
+        let loaded = timeout(limit, self.try_load(partitions)).await;
+        loaded.unwrap_or_else(|_| Err(self.late()))
     }
 }

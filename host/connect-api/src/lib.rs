@@ -33,8 +33,8 @@ pub use record::{
 };
 pub use schema::{Field, Kind, Schema};
 pub use sink::{
-    ErrantRecordReporter, GroupMembership, OffsetChange, OpenedPartition, SinkConnector, SinkTask,
-    TaskContext,
+    ClientProperties, DeadLetterStorage, ErrantRecordReporter, OffsetChange, OpenedPartition,
+    PartitionStates, SinkConnector, SinkOffsets, SinkState, SinkTask, TaskContext,
 };
 pub use state::{
     StateChanges, StateDelta, StateEntry, StateQuery, StateRow, StateStore, StoredState,

@@ -1,5 +1,6 @@
 //! Records, and the batches that carry them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -230,11 +231,142 @@ pub struct RecordBatch {
     /// sink that keeps it beside the offset lets the worker see whether the topic is still the one
     /// that was read.
     pub last_timestamp: Option<Timestamp>,
-    /// Records of these offsets that failed before the sink, in the order of their offsets; only
-    /// for a sink that [keeps dead letters](crate::SinkTask::keeps_dead_letters).
+    /// Records of these offsets that failed before the sink, or in an earlier try of the same put, in
+    /// the order of their offsets; only for a sink that [keeps dead letters](crate::SinkTask::dead_letters).
     pub dead_letters: Vec<DeadLetter>,
     /// What the transforms that made it changed of their state. A batch with changes becomes
     /// durable as a whole or not at all (Invariant 2): the state belongs to all of it. It may then
     /// have no records, and not move the offset.
     pub state: Vec<StateDelta>,
+}
+
+impl RecordBatch {
+    /// Where in [`RecordBatch::records`] a record stands that a sink names: this very record, or the
+    /// one that it is a copy of. None: it is not of this batch.
+    pub fn position_of(&self, record: &SinkRecord) -> Option<usize> {
+        let Origin {
+            topic_partition,
+            offset,
+        } = &record.origin;
+        if *topic_partition != self.topic_partition {
+            return None;
+        }
+        let start = self
+            .records
+            .partition_point(|known| known.origin.offset < *offset);
+        let end = self
+            .records
+            .partition_point(|known| known.origin.offset <= *offset);
+        let same = &self.records[start..end];
+        let found = match same {
+            // A copy need not be equal: NaN never is.
+            [_] => Some(0),
+            _ => same
+                .iter()
+                .position(|known| std::ptr::eq(known, record))
+                .or_else(|| same.iter().position(|known| known == record)),
+        };
+        found.map(|at| start + at)
+    }
+
+    /// Takes out records that a put has reported, by their positions, so that the batch can be put
+    /// again: they count as done (Invariant 3). Their dead letters, where the sink keeps them, join
+    /// those of the batch. The offsets stay as they are.
+    pub fn take_out_reported(&mut self, reported: BTreeMap<usize, Option<DeadLetter>>) {
+        let mut position = 0;
+        self.records.retain(|_| {
+            position += 1;
+            !reported.contains_key(&(position - 1))
+        });
+        self.dead_letters.extend(reported.into_values().flatten());
+        self.dead_letters
+            .sort_by_key(|dead_letter| dead_letter.record.offset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Value;
+
+    fn batch(records: &[(i64, Value)]) -> RecordBatch {
+        let topic_partition = Arc::new(TopicPartition::new("t", 0));
+        let record = |(offset, value): &(i64, Value)| SinkRecord {
+            record: Record {
+                topic: "t".into(),
+                partition: Some(0),
+                key: Datum::NULL,
+                value: Datum::schemaless(value.clone()),
+                headers: Vec::new(),
+                timestamp: None,
+            },
+            origin: Origin::new(&topic_partition, Offset(*offset)),
+            timestamp_type: TimestampType::None,
+        };
+        RecordBatch {
+            records: records.iter().map(record).collect(),
+            topic_partition: Arc::clone(&topic_partition),
+            first_offset: Offset(0),
+            next_offset: Offset(9),
+            last_timestamp: None,
+            dead_letters: Vec::new(),
+            state: Vec::new(),
+        }
+    }
+
+    fn dead_letter(offset: i64) -> DeadLetter {
+        DeadLetter {
+            topic_partition: Arc::new(TopicPartition::new("t", 0)),
+            record: RawRecord {
+                offset: Offset(offset),
+                key: None,
+                value: None,
+                headers: Vec::new(),
+                timestamp: None,
+                timestamp_type: TimestampType::None,
+            },
+            stage: "TASK_PUT",
+            class: "Test".into(),
+            exception: "DataException",
+            error: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_record_is_found_among_those_of_its_offset() {
+        let nan = Value::Float(f64::NAN);
+        let given = batch(&[
+            (1, Value::Int(7)),
+            (3, Value::Int(8)),
+            (3, Value::Int(8)),
+            (3, Value::Int(9)),
+            (4, nan),
+        ]);
+        for (position, record) in given.records.iter().enumerate() {
+            assert_eq!(given.position_of(record), Some(position));
+        }
+        assert_eq!(given.position_of(&given.records[3].clone()), Some(3));
+        assert_eq!(given.position_of(&given.records[4].clone()), Some(4));
+        let mut other = given.records[0].clone();
+        other.origin.offset = Offset(2);
+        assert_eq!(given.position_of(&other), None);
+        other.origin = Origin::new(&Arc::new(TopicPartition::new("t", 1)), Offset(1));
+        assert_eq!(given.position_of(&other), None);
+    }
+
+    #[test]
+    fn reported_records_leave_and_their_dead_letters_join() {
+        let mut given = batch(&[(1, Value::Int(7)), (3, Value::Int(8)), (3, Value::Int(9))]);
+        given.dead_letters = vec![dead_letter(2), dead_letter(5)];
+        given.take_out_reported([(0, None), (2, Some(dead_letter(3)))].into());
+        let left: Vec<_> = given
+            .records
+            .iter()
+            .map(|r| &r.record.value.value)
+            .collect();
+        assert_eq!(left, [&Value::Int(8)]);
+        let offsets = given.dead_letters.iter().map(|l| l.record.offset.0);
+        assert_eq!(offsets.collect::<Vec<_>>(), [2, 3, 5]);
+        assert_eq!(given.next_offset, Offset(9));
+    }
 }

@@ -2,32 +2,69 @@
 
 use std::sync::Arc;
 
-use connect_api::{Connector, SinkConnector};
+use connect_api::{Config, Connector, Result, SinkConnector, TaskContext};
+use connect_kafka::{TaskSink, TransactionalSinkConnector};
 
 /// A connector, and which way its records go.
 #[derive(Clone)]
 pub enum RegisteredConnector {
     /// From Kafka to a target.
-    Sink(Arc<dyn SinkConnector>),
+    Sink(RegisteredSink),
+}
+
+/// A sink connector, by what its tasks need of the worker.
+#[derive(Clone)]
+pub enum RegisteredSink {
+    /// The worker commits the offsets to the task's group.
+    Plain(Arc<dyn SinkConnector>),
+    /// Its tasks may move the offsets of their group in transactions of Kafka.
+    Transactional(Arc<dyn TransactionalSinkConnector>),
 }
 
 /// Every connector that a config may name.
 pub fn all() -> Vec<RegisteredConnector> {
     vec![
         sink(postgres_sink::PostgresSinkConnector::new()),
-        sink(kafka_sink::KafkaSinkConnector::new()),
+        transactional_sink(kafka_sink::KafkaSinkConnector::new()),
     ]
 }
 
 fn sink(connector: impl SinkConnector + 'static) -> RegisteredConnector {
-    RegisteredConnector::Sink(Arc::new(connector))
+    RegisteredConnector::Sink(RegisteredSink::Plain(Arc::new(connector)))
+}
+
+fn transactional_sink(connector: impl TransactionalSinkConnector + 'static) -> RegisteredConnector {
+    RegisteredConnector::Sink(RegisteredSink::Transactional(Arc::new(connector)))
+}
+
+impl RegisteredSink {
+    /// What it has in common with all other sinks.
+    pub fn connector(&self) -> &dyn SinkConnector {
+        match self {
+            Self::Plain(sink) => &**sink,
+            Self::Transactional(sink) => &**sink,
+        }
+    }
+
+    /// Makes a task.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] when the configuration cannot be used.
+    pub fn task(&self, config: &Config, context: &TaskContext) -> Result<TaskSink> {
+        Ok(match self {
+            Self::Plain(sink) => TaskSink::Plain(sink.task(config, context)?),
+            Self::Transactional(sink) => {
+                TaskSink::Transactional(sink.transactional_task(config, context)?)
+            }
+        })
+    }
 }
 
 impl RegisteredConnector {
     /// What it has in common with all others.
     pub fn connector(&self) -> &dyn Connector {
         match self {
-            Self::Sink(sink) => &**sink,
+            Self::Sink(sink) => sink.connector(),
         }
     }
 

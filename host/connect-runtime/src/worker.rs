@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{Error, Properties, Result, TaskContext};
+use connect_api::{
+    DeadLetterStorage, Error, Properties, Result, SinkTask, StateStore, TaskContext,
+};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, info_span, warn};
@@ -81,7 +83,7 @@ impl Worker {
             context: TaskContext {
                 connector: connector.to_owned(),
                 task,
-                clients: None,
+                ..TaskContext::default()
             },
             config,
             control: Arc::clone(&control),
@@ -198,7 +200,7 @@ impl TaskStart {
         };
         let metrics = Arc::new(TaskMetrics::new(connector, *task));
         let context = TaskContext {
-            clients: Some(Arc::new(settings.lent()?)),
+            clients: settings.for_connector(),
             ..context.clone()
         };
         let mut sink_task = sink.task(&config.own, &context)?;
@@ -207,16 +209,18 @@ impl TaskStart {
         let provenance = chain.plugins();
         self.reports.built(provenance.clone());
         let stores = chain.stores();
-        if !stores.is_empty() {
-            sink_task.keep_state(stores)?;
+        let keeps_state = !stores.is_empty();
+        if keeps_state {
+            keep_state(sink_task.task(), stores)?;
         }
-        let sink_keeps = sink_task.keeps_dead_letters();
+        let sink_keeps = sink_task.task().dead_letters() == DeadLetterStorage::Sink;
         let errors = self.error_reporter(&config.errors, &settings, (sink_keeps, &metrics))?;
         let errors = Arc::new(errors);
         let consumer = Consumer::new(settings.consumer()?, &config.subscription)?;
         let writer = Writer::start(
             WriterParts {
                 sink: sink_task,
+                keeps_state,
                 class: config.connector.class().to_owned(),
                 errors: Arc::clone(&errors),
                 metrics: Arc::clone(&metrics),
@@ -278,6 +282,21 @@ impl TaskStart {
             bytes: self.worker.task_buffer_bytes() / 4,
         })
     }
+}
+
+/// Asks the sink to keep the state of these transforms.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Config`] when it cannot.
+fn keep_state(sink: &mut dyn SinkTask, stores: Vec<StateStore>) -> Result<()> {
+    if let Some(state) = sink.state() {
+        return state.keep(stores);
+    }
+    let transforms = stores.iter().map(|store| &*store.transform);
+    let transforms = transforms.collect::<Vec<_>>().join(", ");
+    Err(Error::config(format!(
+        "the sink keeps no state, and these transforms need it: {transforms}"
+    )))
 }
 
 /// Records of one transaction, unless `consumer.override.max.poll.records` says otherwise.

@@ -8,7 +8,7 @@
 mod fixture;
 
 use anyhow::{Result, ensure};
-use connect_api::{Datum, ErrorKind, Field, Kind, RecordBatch, Schema, SinkTask, Struct, Value};
+use connect_api::{Datum, Field, Kind, RecordBatch, Schema, SinkTask, Struct, Value};
 use harness_postgres::postgres::TestDatabase;
 
 use fixture::{Maker, Reports, batch, opened, put, row, rows, stored, task};
@@ -46,20 +46,11 @@ async fn all(database: &TestDatabase) -> Result<Vec<String>> {
     rows(database, query).await
 }
 
-/// Puts as the worker does: again and again while the error is one that passes.
+/// The offsets that were reported of a batch, once it has landed.
 async fn put_until(task: &mut dyn SinkTask, given: RecordBatch) -> Result<Vec<i64>> {
     let mut reports = Reports::default();
-    let given = [given];
-    for _ in 0..50 {
-        match task.put(&given, &mut reports).await {
-            Err(error) if error.kind() == ErrorKind::Retriable => {}
-            other => {
-                other?;
-                return Ok(reports.offsets());
-            }
-        }
-    }
-    anyhow::bail!("it does not pass")
+    fixture::put_until(task, &[given], &mut reports).await?;
+    Ok(reports.offsets())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use harness_postgres::pgbouncer::PgBouncer;
 use harness_postgres::postgres::{PASSWORD, TestDatabase, TestPostgres, USER};
 
 use crate::fixture::{
-    Maker, Reports, database, opened, partition, put, rows, stored, task, task_at,
+    Maker, Reports, database, open, opened, partition, put, rows, stored, task, task_at,
 };
 
 const TABLE: &str = "CREATE TABLE events (id bigserial, n int)";
@@ -24,7 +24,7 @@ async fn reach(
     let mut given = vec![("connection.user", USER), ("connection.password", PASSWORD)];
     given.extend_from_slice(options);
     let mut task = task_at(&url, &given)?;
-    if let Err(error) = task.open(&[partition(0)]).await {
+    if let Err(error) = open(&mut *task, &[partition(0)]).await {
         return Ok(Err(error));
     }
     let sessions = "SELECT ssl::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
@@ -130,14 +130,18 @@ async fn of_several_hosts_the_primary_is_found() -> Result<()> {
         format!("postgres://{USER}:{PASSWORD}@{hosts}/{name}?target_session_attrs=read-write")
     };
     let mut replica = task_at(&address(&[standby.port()]), &[])?;
-    let error = replica.open(&[partition(0)]).await.expect_err("a replica");
+    let error = open(&mut *replica, &[partition(0)])
+        .await
+        .expect_err("a replica");
     assert_eq!(error.kind(), ErrorKind::Retriable);
     ensure!(
         error.to_string().contains("the server is a replica"),
         "{error}"
     );
     let mut lost = task_at(&address(&[dead, standby.port()]), &[])?;
-    let error = lost.open(&[partition(0)]).await.expect_err("no primary");
+    let error = open(&mut *lost, &[partition(0)])
+        .await
+        .expect_err("no primary");
     assert_eq!(error.kind(), ErrorKind::Retriable);
     let text = error.to_string();
     ensure!(
@@ -165,7 +169,9 @@ async fn a_read_only_server_is_waited_for() -> Result<()> {
     let read_only = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
     database.execute(&read_only).await?;
     let mut task = task(&database, &[])?;
-    let error = task.open(&[partition(0)]).await.expect_err("read-only");
+    let error = open(&mut *task, &[partition(0)])
+        .await
+        .expect_err("read-only");
     assert_eq!(error.kind(), ErrorKind::Retriable);
     ensure!(
         error.to_string().contains("the server is read-only"),

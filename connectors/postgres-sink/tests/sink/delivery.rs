@@ -2,14 +2,15 @@
 
 use anyhow::Result;
 use connect_api::{
-    Connector as _, ErrorKind, Offset, OffsetChange, RecordBatch, Result as ConnectResult,
-    SinkConnector, SinkTask, TaskContext, Timestamp,
+    Connector as _, ErrorKind, Offset, OffsetChange, RecordBatch, SinkConnector, SinkTask,
+    Timestamp,
 };
 use harness_postgres::postgres::TestDatabase;
 use postgres_sink::PostgresSinkConnector;
 
 use crate::fixture::{
-    Maker, Reports, batch, database, end_sessions, opened, partition, put, rows, stored, task,
+    Maker, Reports, batch, context, database, end_sessions, open, opened, partition, put,
+    put_until, rows, start_at, stored, task,
 };
 
 const TABLE: &str = "CREATE TABLE events (id bigserial, n int CHECK (n <> 13))";
@@ -26,33 +27,21 @@ fn counted(maker: &mut Maker, numbers: std::ops::Range<i64>) -> Result<RecordBat
     batch(0, first, records?)
 }
 
-/// Puts as the worker does: again and again while the error is one that passes.
-async fn put_until(
-    task: &mut dyn SinkTask,
-    batches: &[RecordBatch],
-    reports: &mut Reports,
-) -> ConnectResult<u32> {
-    let mut retries = 0;
-    loop {
-        match task.put(batches, reports).await {
-            Err(error) if error.kind() == ErrorKind::Retriable && retries < 50 => retries += 1,
-            other => return other.map(|()| retries),
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_task_goes_on_where_the_database_says() -> Result<()> {
     let database = database(TABLE).await?;
     let mut maker = Maker::default();
     let mut first = task(&database, &[])?;
-    assert_eq!(first.open(&[partition(0)]).await?[0].next_offset, None);
-    first.start_at(&[(partition(0), Offset(5))]).await?;
+    assert_eq!(
+        open(&mut *first, &[partition(0)]).await?[0].next_offset,
+        None
+    );
+    start_at(&mut *first, &[(partition(0), Offset(5))]).await?;
     put(&mut *first, &[counted(&mut maker, 5..8)?]).await?;
     first.stop().await;
     let mut second = task(&database, &[])?;
     assert_eq!(
-        second.open(&[partition(0)]).await?[0].next_offset,
+        open(&mut *second, &[partition(0)]).await?[0].next_offset,
         Some(Offset(8))
     );
     assert_eq!(numbers(&database).await?, ["5", "6", "7"]);
@@ -155,7 +144,7 @@ async fn an_offset_that_was_moved_by_hand_is_noticed() -> Result<()> {
         assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
     }
     assert_eq!(
-        task.open(&[partition(0)]).await?[0].next_offset,
+        open(&mut *task, &[partition(0)]).await?[0].next_offset,
         Some(Offset(1))
     );
     put(&mut *task, &[counted(&mut maker, 1..4)?]).await?;
@@ -220,13 +209,7 @@ async fn sessions_that_end_at_any_moment_lose_and_double_nothing() -> Result<()>
         // Where all is over before a session has ended, there is more to put.
         while count < 2_000 || (retries == 0 && count < 200_000) {
             let given = [counted(&mut maker, count..count + 50)?];
-            loop {
-                match task.put(&given, &mut reports).await {
-                    Ok(()) => break,
-                    Err(error) if error.kind() == ErrorKind::Retriable => retries += 1,
-                    Err(error) => return Err(error.into()),
-                }
-            }
+            retries += put_until(&mut *task, &given, &mut reports).await?;
             count += 50;
         }
         let _ = done.send(());
@@ -264,7 +247,7 @@ async fn two_tasks_may_create_the_table_of_offsets_at_once() -> Result<()> {
     for number in 0..6 {
         let mut task = task(&database, &[])?;
         tasks.push(tokio::spawn(async move {
-            task.open(&[partition(number)]).await
+            open(&mut *task, &[partition(number)]).await
         }));
     }
     for task in tasks {
@@ -278,8 +261,7 @@ async fn an_absent_server_is_waited_for_up_to_the_limit() -> Result<()> {
     let port = harness_postgres::names::free_port()?;
     let url = format!("postgres://nobody:canary@127.0.0.1:{port}/none");
     let mut task = crate::fixture::task_at(&url, &[("max.retries", "2")])?;
-    let error = task
-        .open(&[partition(0)])
+    let error = open(&mut *task, &[partition(0)])
         .await
         .expect_err("nobody listens");
     assert_eq!(error.kind(), ErrorKind::Retriable);
@@ -361,7 +343,7 @@ async fn the_record_in_front_of_the_offset_is_known_by_its_timestamp() -> Result
     };
     put(&mut *task, &[given(0..2)?]).await?;
     let known = async |task: &mut dyn SinkTask| {
-        let opened = task.open(&[partition(0)]).await?;
+        let opened = open(task, &[partition(0)]).await?;
         anyhow::Ok((
             opened[0].next_offset.map(|at| at.0),
             opened[0].last_timestamp.map(|at| at.0),
@@ -390,12 +372,9 @@ async fn the_record_in_front_of_the_offset_is_known_by_its_timestamp() -> Result
     let properties = [("connection.url".to_owned(), database.url())];
     let config = connector.config_def().parse(&properties.into())?;
     let change = OffsetChange::Alter(vec![(partition(0), Some(Offset(9)))]);
-    let context = TaskContext {
-        connector: "test".into(),
-        task: 0,
-        clients: None,
-    };
-    connector.alter_offsets(&config, &context, &change).await?;
+    connector
+        .alter_offsets(&config, &context(), &change)
+        .await?;
     assert_eq!(known(&mut *task).await?, (Some(9), None));
     Ok(())
 }

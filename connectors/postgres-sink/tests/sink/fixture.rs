@@ -5,9 +5,10 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 use connect_api::{
-    Connector as _, Datum, DeadLetter, ErrantRecordReporter, Error, Header, Offset, Origin,
-    Properties, RawRecord, Record, RecordBatch, Result as ConnectResult, SinkConnector, SinkRecord,
-    SinkTask, Struct, TaskContext, Timestamp, TimestampType, TopicPartition, Value, json::Shapes,
+    Connector as _, Datum, DeadLetter, ErrantRecordReporter, Error, ErrorKind, Header, Offset,
+    OpenedPartition, Origin, Properties, RawRecord, Record, RecordBatch, Result as ConnectResult,
+    SinkConnector, SinkOffsets, SinkRecord, SinkTask, StateStore, StoredState, Struct, TaskContext,
+    Timestamp, TimestampType, TopicPartition, Value, json::Shapes,
 };
 use harness_postgres::postgres::{TestDatabase, TestPostgres};
 use postgres_sink::PostgresSinkConnector;
@@ -37,12 +38,70 @@ pub fn task_at(url: &str, options: &[(&str, &str)]) -> Result<Box<dyn SinkTask>>
     let config = connector
         .config_def()
         .parse(&connector.normalise(&properties))?;
-    let context = TaskContext {
-        clients: None,
+    Ok(connector.task(&config, &context())?)
+}
+
+/// The task 0 of a connector of the name `test`.
+pub fn context() -> TaskContext {
+    TaskContext {
         connector: "test".to_owned(),
-        task: 0,
-    };
-    Ok(connector.task(&config, &context)?)
+        ..TaskContext::default()
+    }
+}
+
+/// Takes partitions over.
+pub async fn open(
+    task: &mut dyn SinkTask,
+    partitions: &[TopicPartition],
+) -> ConnectResult<Vec<OpenedPartition>> {
+    offsets(task).open(partitions).await
+}
+
+/// Sets the offsets of partitions that had none.
+pub async fn start_at(
+    task: &mut dyn SinkTask,
+    starts: &[(TopicPartition, Offset)],
+) -> ConnectResult<()> {
+    offsets(task).start_at(starts).await
+}
+
+fn offsets(task: &mut dyn SinkTask) -> &mut dyn SinkOffsets {
+    task.offsets().expect("the sink keeps offsets")
+}
+
+/// Tells a task which state to keep.
+pub fn keep_state(task: &mut dyn SinkTask, stores: Vec<StateStore>) -> ConnectResult<()> {
+    let state = task.state().expect("the sink keeps state");
+    state.keep(stores)
+}
+
+/// Takes a partition over, and loads its state.
+pub async fn open_state(task: &mut dyn SinkTask, number: i32) -> ConnectResult<Vec<StoredState>> {
+    let partitions = [partition(number)];
+    open(task, &partitions).await?;
+    let state = task.state().expect("the sink keeps state");
+    let mut loaded = state.load(&partitions).await?;
+    Ok(loaded.remove(&partitions[0]).unwrap_or_default())
+}
+
+/// Puts as the worker does: again while the error is one that passes, and without the records that
+/// were reported. How often it was repeated.
+pub async fn put_until(
+    task: &mut dyn SinkTask,
+    batches: &[RecordBatch],
+    reports: &mut Reports,
+) -> ConnectResult<u32> {
+    let mut batches = batches.to_vec();
+    let mut retries = 0;
+    loop {
+        match task.put(&batches, reports).await {
+            Err(error) if error.kind() == ErrorKind::Retriable && retries < 50 => {
+                retries += 1;
+                reports.take_out_of(&mut batches);
+            }
+            other => return other.map(|()| retries),
+        }
+    }
 }
 
 pub fn partition(number: i32) -> TopicPartition {
@@ -52,7 +111,10 @@ pub fn partition(number: i32) -> TopicPartition {
 /// A task that has taken partitions over, from offset 0 where they are new.
 pub async fn opened(task: &mut dyn SinkTask, partitions: &[i32]) -> Result<()> {
     let partitions: Vec<_> = partitions.iter().map(|number| partition(*number)).collect();
-    let opened = task.open(&partitions).await?;
+    let opened = open(task, &partitions).await?;
+    if let Some(state) = task.state() {
+        state.load(&partitions).await?;
+    }
     let fresh = opened
         .into_iter()
         .filter(|partition| partition.next_offset.is_none());
@@ -60,7 +122,7 @@ pub async fn opened(task: &mut dyn SinkTask, partitions: &[i32]) -> Result<()> {
         .map(|partition| (partition.topic_partition, Offset(0)))
         .collect();
     if !starts.is_empty() {
-        task.start_at(&starts).await?;
+        start_at(task, &starts).await?;
     }
     Ok(())
 }
@@ -128,6 +190,8 @@ pub struct Reports {
     pub refuses: bool,
     /// Whether the task keeps dead letters, so that reports come with one.
     pub kept: bool,
+    /// The reports since the last repetition, by batch and record.
+    pub attempt: Vec<(SinkRecord, Option<DeadLetter>)>,
 }
 
 #[async_trait]
@@ -150,7 +214,9 @@ impl ErrantRecordReporter for Reports {
             error: error.chain(),
             ..letter(topic_partition.partition, offset.0, &value)
         };
-        Ok(self.kept.then(letter))
+        let kept = self.kept.then(letter);
+        self.attempt.push((record.clone(), kept.clone()));
+        Ok(kept)
     }
 }
 
@@ -174,6 +240,17 @@ pub fn letter(number: i32, offset: i64, value: &str) -> DeadLetter {
 }
 
 impl Reports {
+    /// Takes what was reported out of batches that are to be put again.
+    pub fn take_out_of(&mut self, batches: &mut [RecordBatch]) {
+        for (record, dead_letter) in self.attempt.drain(..) {
+            for batch in &mut *batches {
+                if let Some(position) = batch.position_of(&record) {
+                    batch.take_out_reported([(position, dead_letter.clone())].into());
+                }
+            }
+        }
+    }
+
     pub fn offsets(&self) -> Vec<i64> {
         self.errors.iter().map(|(offset, _)| *offset).collect()
     }

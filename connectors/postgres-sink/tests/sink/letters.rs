@@ -1,11 +1,13 @@
 //! The dead letter table: exactly once, as the rows.
 
 use anyhow::Result;
-use connect_api::{DeadLetter, ErrorKind, Offset, RawHeader, RecordBatch, SinkTask, Timestamp};
+use connect_api::{
+    DeadLetter, DeadLetterStorage, ErrorKind, Offset, RawHeader, RecordBatch, SinkTask, Timestamp,
+};
 use harness_postgres::postgres::TestDatabase;
 
 use crate::fixture::{
-    Maker, Reports, database, end_sessions, letter, opened, put, rows, stored, task,
+    Maker, Reports, database, end_sessions, letter, opened, put, put_until, rows, stored, task,
 };
 
 const TABLE: &str = "CREATE TABLE events (id bigserial, n int CHECK (n <> 13))";
@@ -45,7 +47,7 @@ async fn letters(database: &TestDatabase) -> Result<Vec<String>> {
 async fn letters_are_committed_with_their_offsets() -> Result<()> {
     let database = database(TABLE).await?;
     let mut task = task(&database, &OPTIONS)?;
-    assert!(task.keeps_dead_letters());
+    assert_eq!(task.dead_letters(), DeadLetterStorage::Sink);
     opened(&mut *task, &[0]).await?;
     assert_eq!(database.count("letters").await?, 0);
     let mut maker = Maker::default();
@@ -102,14 +104,8 @@ async fn a_letter_has_the_very_bytes_and_says_why() -> Result<()> {
 }
 
 async fn put_again(task: &mut dyn SinkTask, batch: &RecordBatch) -> Result<()> {
-    let mut reports = kept();
-    for _ in 0..50 {
-        match task.put(std::slice::from_ref(batch), &mut reports).await {
-            Err(error) if error.kind() == ErrorKind::Retriable => {}
-            other => return Ok(other?),
-        }
-    }
-    anyhow::bail!("fifty tries")
+    put_until(task, std::slice::from_ref(batch), &mut kept()).await?;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

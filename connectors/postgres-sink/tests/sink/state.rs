@@ -10,7 +10,8 @@ use connect_api::{
 use harness_postgres::postgres::TestDatabase;
 
 use crate::fixture::{
-    Maker, Reports, batch, database, end_sessions, opened, partition, put, rows, stored, task,
+    Maker, Reports, batch, database, end_sessions, keep_state, open, open_state, opened, partition,
+    put, rows, stored, task,
 };
 
 const TABLE: &str = "CREATE TABLE events (id bigserial, n numeric CHECK (n <> 13))";
@@ -22,7 +23,7 @@ fn keeping(database: &TestDatabase, options: &[(&str, &str)]) -> Result<Box<dyn 
         transform: transform.into(),
         limit: 10_000,
     };
-    task.keep_state(vec![store("a"), store("b")])?;
+    keep_state(&mut *task, vec![store("a"), store("b")])?;
     Ok(task)
 }
 
@@ -80,10 +81,10 @@ async fn numbers(database: &TestDatabase) -> Result<Vec<String>> {
 /// The state of a transform, as another task gets it.
 async fn kept(database: &TestDatabase, transform: &str) -> Result<StoredState> {
     let mut other = keeping(database, &[])?;
-    let mut opened = other.open(&[partition(0)]).await?.remove(0);
+    let mut states = open_state(&mut *other, 0).await?;
     other.stop().await;
-    opened.state.retain(|state| *state.transform == *transform);
-    Ok(opened.state.remove(0))
+    states.retain(|state| *state.transform == *transform);
+    Ok(states.remove(0))
 }
 
 fn texts(state: &StoredState) -> Vec<(String, String)> {
@@ -150,10 +151,11 @@ async fn what_batches_change_is_given_to_the_next_owner() -> Result<()> {
 async fn more_entries_than_one_statement_takes_are_kept() -> Result<()> {
     let database = database(TABLE).await?;
     let mut task = task(&database, &[])?;
-    task.keep_state(vec![StateStore {
+    let store = StateStore {
         transform: "a".into(),
         limit: 100 << 20,
-    }])?;
+    };
+    keep_state(&mut *task, vec![store])?;
     opened(&mut *task, &[0]).await?;
     let mut maker = Maker::default();
     let keys: Vec<String> = (0..25_000).map(|n| format!("{n:05}")).collect();
@@ -163,14 +165,14 @@ async fn more_entries_than_one_statement_takes_are_kept() -> Result<()> {
         .collect();
     let state = vec![delta("a", 1, &entries)];
     put(&mut *task, &[counted(&mut maker, 0..1, state)?]).await?;
-    let mut state = task.open(&[partition(0)]).await?.remove(0).state.remove(0);
+    let mut state = open_state(&mut *task, 0).await?.remove(0);
     assert_eq!(state.entries.len(), 25_000);
     state.entries.retain(|(key, entry)| *key != entry.value);
     assert_eq!(state.entries, []);
     let deleted: Vec<_> = keys.iter().map(|key| (key.as_str(), None)).collect();
     let state = vec![delta("a", 2, &deleted)];
     put(&mut *task, &[counted(&mut maker, 1..2, state)?]).await?;
-    let state = task.open(&[partition(0)]).await?.remove(0).state.remove(0);
+    let state = open_state(&mut *task, 0).await?.remove(0);
     assert_eq!((state.entries.len(), state.clock), (0, Some(Timestamp(2))));
     Ok(())
 }
@@ -334,10 +336,8 @@ async fn a_state_beyond_its_limit_is_not_held() -> Result<()> {
     let long = "v".repeat(6_000);
     let state = vec![delta("a", 1, &[("k", Some(&long)), ("l", Some(&long))])];
     put(&mut *task, &[counted(&mut maker, 0..2, state)?]).await?;
-    let error = keeping(&database, &[])?
-        .open(&[partition(0)])
-        .await
-        .unwrap_err();
+    let mut other = keeping(&database, &[])?;
+    let error = open_state(&mut *other, 0).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.chain();
     for part in [
@@ -364,7 +364,7 @@ async fn a_table_of_an_older_version_is_extended() -> Result<()> {
             .await?;
         let mut second = task(&database, &[])?;
         assert_eq!(
-            second.open(&[partition(0)]).await?[0].next_offset,
+            open(&mut *second, &[partition(0)]).await?[0].next_offset,
             Some(Offset(0))
         );
         let mut maker = Maker::default();
@@ -384,8 +384,9 @@ async fn without_offsets_the_state_is_kept_all_the_same() -> Result<()> {
     put(&mut *first, &[counted(&mut maker, 0..2, state)?]).await?;
     first.stop().await;
     let mut second = keeping(&database, &options)?;
-    let opened = second.open(&[partition(0)]).await?.remove(0);
-    assert_eq!(opened.next_offset, None);
-    assert_eq!(texts(&opened.state[0]), pairs(&[("k", "v")]));
+    let opened = open(&mut *second, &[partition(0)]).await?;
+    assert_eq!(opened[0].next_offset, None);
+    let states = open_state(&mut *second, 0).await?;
+    assert_eq!(texts(&states[0]), pairs(&[("k", "v")]));
     Ok(())
 }

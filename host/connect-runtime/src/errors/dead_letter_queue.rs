@@ -6,15 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::{Error, Result, TaskContext};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use connect_kafka::{Producer, TopicSpec};
 use rdkafka::config::ClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 
 use super::Errant;
-use crate::kafka::Producer;
 
 /// A dead letter on its way. `Ok` once all in-sync replicas have it.
 pub type Delivery = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
@@ -22,6 +19,9 @@ pub type Delivery = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 /// librdkafka's default is less than what brokers take by default, and a record that the topic has
 /// would get no dead letter. The broker alone is to say what is too large.
 const MESSAGE_SIZE: &str = "message.max.bytes";
+
+/// How long Kafka may take to create the topic.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Produces to the dead letter topic of one task.
 #[derive(Clone)]
@@ -46,25 +46,14 @@ impl DeadLetterQueue {
     /// # Errors
     /// When Kafka does not answer or refuses.
     pub async fn create_topic(topic: &str, replication: i32, admin: &ClientConfig) -> Result<()> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Error::retriable(format!("cannot create dead letter topic {topic}: {error}"))
+        let spec = TopicSpec {
+            name: topic,
+            purpose: "dead letter topic",
+            partitions: 1,
+            replication,
+            settings: Vec::new(),
         };
-        let client: AdminClient<DefaultClientContext> = admin
-            .create()
-            .map_err(|e| Error::config(format!("admin client: {e}")))?;
-        let wanted = NewTopic::new(topic, 1, TopicReplication::Fixed(replication));
-        let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(30)));
-        let answers = client
-            .create_topics([&wanted], &options)
-            .await
-            .map_err(|e| failed(&e))?;
-        for answer in answers {
-            match answer {
-                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((_, code)) => return Err(failed(&code)),
-            }
-        }
-        Ok(())
+        spec.create_by(admin, CREATE_TIMEOUT).await.map(drop)
     }
 
     /// The queue of a task.

@@ -187,8 +187,9 @@ impl HerderHandle {
         }
         let config = self.connector_config(name).await?;
         let RegisteredConnector::Sink(sink) = &config.connector;
-        let context = self.context(&config)?;
-        match tokio::time::timeout(REQUEST_LIMIT, sink.state(&config.own, &context, query)).await {
+        let context = self.context(&config);
+        let looking = sink.connector().state(&config.own, &context, query);
+        match tokio::time::timeout(REQUEST_LIMIT, looking).await {
             Ok(found) => Ok(found?),
             Err(_) => Err(HerderError::Timeout(REQUEST_LIMIT)),
         }
@@ -210,17 +211,17 @@ impl HerderHandle {
     }
 
     /// What a sink may know of a connector as a whole.
-    fn context(&self, config: &ConnectorConfig) -> Answer<TaskContext> {
+    fn context(&self, config: &ConnectorConfig) -> TaskContext {
         let settings = ClientSettings {
             worker: &self.shared.config,
             config,
             task: 0,
         };
-        Ok(TaskContext {
+        TaskContext {
             connector: config.name.clone(),
             task: 0,
-            clients: Some(Arc::new(settings.lent()?)),
-        })
+            clients: settings.for_connector(),
+        }
     }
 
     /// All that a config can name.

@@ -1,7 +1,6 @@
 //! Settings of the clients that a connector has: the worker's, with the connector's overrides.
 
-use connect_api::{Properties, Result};
-use kafka_sink::Clients;
+use connect_api::{ClientProperties, Properties, Result};
 use rdkafka::config::ClientConfig;
 
 use super::client_config;
@@ -49,24 +48,26 @@ pub struct ClientSettings<'a> {
 }
 
 impl ClientSettings<'_> {
-    /// What a sink that writes to this cluster may use.
-    ///
-    /// # Errors
-    /// [`connect_api::ErrorKind::Config`] when librdkafka rejects a setting.
-    pub fn lent(&self) -> Result<Clients> {
-        Ok(Clients {
-            producer: self.client(Client::Producer, "connector-producer")?,
-            consumer: self.consumer()?,
-            admin: self.client(Client::Admin, "connector-adminclient")?,
-        })
+    /// Settings for the clients that a connector makes itself, of the cluster that the worker reads
+    /// from.
+    pub fn for_connector(&self) -> ClientProperties {
+        ClientProperties {
+            producer: self.properties(Client::Producer, "connector-producer"),
+            consumer: self.consumer_properties(),
+            admin: self.properties(Client::Admin, "connector-adminclient"),
+        }
     }
 
     /// The worker's settings of a kind of client, with the connector's overrides. `id` is the start
     /// of its `client.id`.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] when librdkafka rejects a setting.
+    /// [`connect_api::ErrorKind::Config`] when a setting cannot be brought to librdkafka's.
     pub fn client(&self, client: Client, id: &str) -> Result<ClientConfig> {
+        client_config(&self.properties(client, id))
+    }
+
+    fn properties(&self, client: Client, id: &str) -> Properties {
         let (prefix, overrides) = match client {
             Client::Producer => ("producer.", &self.config.clients.producer),
             Client::Admin => ("admin.", &self.config.clients.admin),
@@ -79,8 +80,12 @@ impl ClientSettings<'_> {
     /// The settings of the task's consumer.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] when librdkafka rejects a setting.
+    /// [`connect_api::ErrorKind::Config`] when a setting cannot be brought to librdkafka's.
     pub fn consumer(&self) -> Result<ClientConfig> {
+        client_config(&self.consumer_properties())
+    }
+
+    fn consumer_properties(&self) -> Properties {
         let mut properties = self.worker.client_properties("consumer.");
         properties.extend(self.config.clients.consumer.clone());
         let new_protocol = properties
@@ -99,9 +104,9 @@ impl ClientSettings<'_> {
         self.named(properties, "connector-consumer")
     }
 
-    fn named(&self, mut properties: Properties, id: &str) -> Result<ClientConfig> {
+    fn named(&self, mut properties: Properties, id: &str) -> Properties {
         let id = format!("{id}-{}-{}", self.config.name, self.task);
         properties.entry("client.id".into()).or_insert(id);
-        client_config(&properties)
+        properties
     }
 }

@@ -10,8 +10,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Connector, ErrantRecordReporter, Offset,
-    OpenedPartition, RecordBatch, Result, SinkConnector, SinkTask, TaskContext, TopicPartition,
+    Config, ConfigDef, ConfigKey, ConfigType, Connector, ErrantRecordReporter, RecordBatch, Result,
+    SinkConnector, SinkTask, TaskContext,
 };
 use connect_wasm::{WasmOptions, WasmPlugins};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use tower::ServiceExt;
 use super::{Api, router};
 use crate::config::WorkerConfig;
 use crate::config::tests::minimal;
-use crate::connectors::RegisteredConnector;
+use crate::connectors::{RegisteredConnector, RegisteredSink};
 use crate::herder::{Herder, HerderHandle, Shared};
 use crate::logging::Loggers;
 use crate::plugins::Plugins;
@@ -61,21 +61,9 @@ struct TestTask;
 
 #[async_trait]
 impl SinkTask for TestTask {
-    async fn open(&mut self, _: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
-        Ok(Vec::new())
-    }
-
-    async fn start_at(&mut self, _: &[(TopicPartition, Offset)]) -> Result<()> {
-        Ok(())
-    }
-
     async fn put(&mut self, _: &[RecordBatch], _: &mut dyn ErrantRecordReporter) -> Result<()> {
         Ok(())
     }
-
-    async fn close(&mut self, _: &[TopicPartition]) {}
-
-    async fn stop(&mut self) {}
 }
 
 /// A worker without Kafka: its tasks fail or wait, its herder and REST are the real ones.
@@ -104,7 +92,9 @@ impl TestWorker {
         let config = Arc::new(WorkerConfig::new(&minimal(&all)).unwrap());
         let wasm = WasmPlugins::new(WasmOptions::default()).unwrap();
         let plugins = Arc::new(Plugins::new(
-            vec![RegisteredConnector::Sink(Arc::new(TestSink::new()))],
+            vec![RegisteredConnector::Sink(RegisteredSink::Plain(Arc::new(
+                TestSink::new(),
+            )))],
             wasm,
         ));
         let groups = Box::new(NoConsumerGroups);

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connect_api::{Error, Properties, Result};
-use rdkafka::ClientContext;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use connect_kafka::{IgnorePartitionEof, Producer, TopicCreation, TopicSpec, client_config};
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::producer::BaseRecord;
 use rdkafka::util::Timeout;
@@ -18,7 +18,6 @@ use tracing::{info, warn};
 use super::log_reader::{LogReader, Position};
 use super::{BackingStore, StoredRecord};
 use crate::config::{StorageTopic, WorkerConfig};
-use crate::kafka::{Producer, client_config};
 
 /// How long a write may take until it is read back.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
@@ -27,21 +26,8 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// How long Kafka may be away when the worker starts.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Keeps out of the log that the end of a partition was reached, which is no error here.
-pub(super) struct Quiet;
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            warn!(%error, reason, "a Kafka client has trouble");
-        }
-    }
-}
-
-impl ConsumerContext for Quiet {}
-
 /// The consumer of a log.
-pub(super) type LogConsumer = BaseConsumer<Quiet>;
+pub(super) type LogConsumer = BaseConsumer<IgnorePartitionEof>;
 
 /// A compacted topic that is read in full and then followed.
 pub struct KafkaBasedLog {
@@ -148,7 +134,10 @@ pub(super) fn consumer_of(properties: &Properties, group: &str) -> Result<LogCon
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
         .set("fetch.wait.max.ms", "100");
-    client.create_with_context(Quiet).map_err(invalid)
+    let context = IgnorePartitionEof {
+        reader: "a log of the worker",
+    };
+    client.create_with_context(context).map_err(invalid)
 }
 
 async fn ensure_topic(
@@ -204,20 +193,16 @@ async fn partitions(consumer: LogConsumer, topic: &str, deadline: Instant) -> Re
 }
 
 async fn create(admin: &AdminClient<DefaultClientContext>, topic: &StorageTopic) -> Result<()> {
-    let replication = TopicReplication::Fixed(topic.replication_factor);
-    let mut new = NewTopic::new(&topic.name, topic.partitions, replication);
-    for (key, value) in &topic.settings {
-        new = new.set(key, value);
-    }
-    let options = AdminOptions::new().operation_timeout(Some(Timeout::After(REQUEST_LIMIT)));
-    let failed = || Error::retriable(format!("could not create topic {}", topic.name));
-    let created = admin.create_topics([&new], &options).await;
-    for outcome in created.map_err(|cause| failed().with_source(cause))? {
-        match outcome {
-            Ok(name) => info!(topic = name, "created"),
-            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((_, code)) => return Err(failed().with_source(KafkaError::AdminOp(code))),
-        }
+    let settings = topic.settings.iter();
+    let spec = TopicSpec {
+        name: &topic.name,
+        purpose: "topic",
+        partitions: topic.partitions,
+        replication: topic.replication_factor,
+        settings: settings.map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+    };
+    if spec.create(admin, REQUEST_LIMIT).await? == TopicCreation::Created {
+        info!(topic = topic.name, "created");
     }
     Ok(())
 }

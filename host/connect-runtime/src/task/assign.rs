@@ -7,7 +7,7 @@ use connect_api::{Error, ErrorKind, Offset, OpenedPartition, Result, TopicPartit
 use tracing::{debug, warn};
 
 use super::consume::{Consumer, Rebalance};
-use super::write::{Request, Response};
+use super::write::{Opened, Request, Response};
 use super::{Held, IDLE, PATIENCE, WorkerSinkTask};
 
 /// How long a revoked partition's batches may take to become durable before they are given up.
@@ -93,23 +93,21 @@ impl WorkerSinkTask {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<Option<Vec<(TopicPartition, Offset)>>> {
-        let opened = match self.ask(Request::Open(partitions.to_vec()))? {
-            Some(Response::Opened(opened, durable)) => {
-                self.add_durable(&durable);
-                opened
-            }
-            _ => return Ok(None),
+        let Some(Response::Opened(opened)) = self.ask(Request::Open(partitions.to_vec()))? else {
+            return Ok(None);
         };
-        let mut opened = opened;
+        let Opened {
+            partitions: opened,
+            mut states,
+            durable,
+        } = opened;
+        self.add_durable(&durable);
         for OpenedPartition {
-            topic_partition,
-            state,
-            ..
-        } in &mut opened
+            topic_partition, ..
+        } in &opened
         {
-            self.parts
-                .chain
-                .restore(topic_partition, std::mem::take(state));
+            let state = states.remove(topic_partition).unwrap_or_default();
+            self.parts.chain.restore(topic_partition, state);
         }
         let stored = |o: &OpenedPartition| o.next_offset.map(|at| (o.topic_partition.clone(), at));
         let unknown = |o: &&OpenedPartition| o.next_offset.is_none();

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, GroupMembership, Offset, RawRecord, Result, Timestamp, TopicPartition};
+use connect_api::{Error, Offset, RawRecord, Result, Timestamp, TopicPartition};
+use connect_kafka::GroupMembership;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};

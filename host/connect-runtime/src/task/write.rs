@@ -1,19 +1,24 @@
 //! Stage 4: the sink, on a thread of its own, so that the next batches are converted and
 //! transformed while the target commits the last ones.
 
+mod reporter;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use connect_api::{
-    DeadLetter, ErrantRecordReporter, Error, ErrorKind, GroupMembership, Offset, OpenedPartition,
-    RawRecord, RecordBatch, Result, SinkRecord, SinkTask, StateDelta, TopicPartition,
+    Error, ErrorKind, Offset, OpenedPartition, PartitionStates, RawRecord, RecordBatch, Result,
+    StateDelta, TopicPartition,
 };
+use connect_kafka::{GroupMembership, TaskSink};
+use reporter::PutReporter;
 use tracing::{debug, info, warn};
 
-use crate::errors::{Delivery, Errant, ErrorReporter, Stage, delivered};
+use crate::errors::{Delivery, ErrorReporter, delivered};
 use crate::metrics::TaskMetrics;
 use crate::task_control::Reports;
 
@@ -87,8 +92,8 @@ pub enum Request {
 
 /// What the sink answers.
 pub enum Response {
-    /// To `Open`; with what the target has of them.
-    Opened(Vec<OpenedPartition>, Durable),
+    /// To `Open`.
+    Opened(Opened),
     /// To `StartAt`.
     Started,
     /// To `Put`.
@@ -106,10 +111,22 @@ pub enum Response {
     Failed(Error),
 }
 
+/// Partitions that were taken over, as the sink has them.
+pub struct Opened {
+    /// Where the sink says that they are to go on.
+    pub partitions: Vec<OpenedPartition>,
+    /// What it keeps of the state of transforms for them.
+    pub states: PartitionStates,
+    /// The offsets that the target has.
+    pub durable: Durable,
+}
+
 /// What the writing thread is made of.
 pub struct WriterParts {
     /// The sink.
-    pub sink: Box<dyn SinkTask>,
+    pub sink: TaskSink,
+    /// Whether the sink keeps the state of transforms.
+    pub keeps_state: bool,
     /// Its class, for reports.
     pub class: String,
     /// What happens to errant records.
@@ -135,13 +152,13 @@ impl Writer {
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(parts: WriterParts, runtime: tokio::runtime::Handle) -> Result<Self> {
+    pub fn start(mut parts: WriterParts, runtime: tokio::runtime::Handle) -> Result<Self> {
         // The loop hands over a transaction when nothing is being written, and makes the next one
         // meanwhile: what waits here is small.
         let (requests, inbox) = std::sync::mpsc::channel();
         let (outbox, responses) = std::sync::mpsc::channel();
         let generation = Arc::new(AtomicU64::new(0));
-        let commits_offsets = parts.sink.commits_offsets();
+        let commits_offsets = parts.sink.group_transaction().is_some();
         let mut thread = WriteThread {
             parts,
             generation: Arc::clone(&generation),
@@ -164,7 +181,7 @@ impl Writer {
                         break;
                     }
                 }
-                runtime.block_on(thread.parts.sink.stop());
+                runtime.block_on(thread.parts.sink.task().stop());
             })
             .map_err(|e| Error::retriable("cannot start a thread").with_source(e))?;
         let requests = Some(requests);
@@ -265,19 +282,20 @@ struct WriteThread {
 impl WriteThread {
     async fn serve(&mut self, request: Request) -> Response {
         let answer = match request {
-            Request::Open(partitions) => self.open(&partitions).await.map(|opened| {
-                let durable = Durable::stored(&opened);
-                Response::Opened(opened, durable)
-            }),
+            Request::Open(partitions) => self.open(&partitions).await.map(Response::Opened),
             Request::StartAt(starts) => self.start_at(&starts).await.map(|()| Response::Started),
             Request::Put(generation, batches, membership) => {
-                if let Some(membership) = membership {
-                    self.parts.sink.joined(membership);
+                if let Some(membership) = membership
+                    && let Some(group) = self.parts.sink.group_transaction()
+                {
+                    group.read_under(membership);
                 }
                 self.put(generation, batches).await
             }
             Request::Close(partitions) => {
-                self.parts.sink.close(&partitions).await;
+                if let Some(offsets) = self.parts.sink.task().offsets() {
+                    offsets.close(&partitions).await;
+                }
                 Ok(Response::Closed)
             }
         };
@@ -287,39 +305,68 @@ impl WriteThread {
         })
     }
 
+    /// Ends what a former life of the task has left open in Kafka, whichever task has its
+    /// partitions now.
     async fn start(&mut self) -> Result<()> {
-        let generation = self.generation.load(Ordering::Acquire);
-        let mut retry = Retry::default();
-        while let Err(error) = self.parts.sink.start().await {
-            self.again_in(error, generation, &mut retry).await?;
-        }
-        self.recovered();
-        Ok(())
+        self.repeat(async |parts| match parts.sink.group_transaction() {
+            Some(group) => group.end_open_transactions().await,
+            None => Ok(()),
+        })
+        .await
     }
 
-    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
-        let generation = self.generation.load(Ordering::Acquire);
-        let mut retry = Retry::default();
-        loop {
-            match self.parts.sink.open(partitions).await {
-                Err(error) => self.again_in(error, generation, &mut retry).await?,
-                Ok(opened) => {
-                    self.recovered();
-                    return Ok(opened);
-                }
+    /// Takes partitions over, by what the sink keeps of them.
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Opened> {
+        self.repeat(async |parts| {
+            // The group is asked where to go on next: its answer has to be final.
+            if let Some(group) = parts.sink.group_transaction() {
+                group.end_open_transactions().await?;
             }
-        }
+            let opened = match parts.sink.task().offsets() {
+                Some(offsets) => offsets.open(partitions).await?,
+                None => {
+                    let unknown = partitions.iter().cloned().map(OpenedPartition::unknown);
+                    unknown.collect()
+                }
+            };
+            let states = match parts.sink.task().state() {
+                Some(state) if parts.keeps_state => state.load(partitions).await?,
+                _ => PartitionStates::new(),
+            };
+            let durable = Durable::stored(&opened);
+            Ok(Opened {
+                partitions: opened,
+                states,
+                durable,
+            })
+        })
+        .await
     }
 
     async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {
+        self.repeat(async |parts| match parts.sink.task().offsets() {
+            Some(offsets) => offsets.start_at(starts).await,
+            None => Ok(()),
+        })
+        .await
+    }
+
+    /// Repeats a call until the target has taken it.
+    ///
+    /// # Errors
+    /// When it is not retriable, or the generation has ended meanwhile.
+    async fn repeat<T>(
+        &mut self,
+        mut call: impl AsyncFnMut(&mut WriterParts) -> Result<T>,
+    ) -> Result<T> {
         let generation = self.generation.load(Ordering::Acquire);
         let mut retry = Retry::default();
         loop {
-            match self.parts.sink.start_at(starts).await {
+            match call(&mut self.parts).await {
                 Err(error) => self.again_in(error, generation, &mut retry).await?,
-                Ok(()) => {
+                Ok(answer) => {
                     self.recovered();
-                    return Ok(());
+                    return Ok(answer);
                 }
             }
         }
@@ -334,20 +381,16 @@ impl WriteThread {
         for batch in &mut batches {
             delivered(std::mem::take(&mut batch.letters)).await?;
         }
-        let (written, raws): (Vec<RecordBatch>, Vec<Vec<RawRecord>>) =
+        let (mut written, raws): (Vec<RecordBatch>, Vec<Vec<RawRecord>>) =
             batches.into_iter().map(|b| (b.batch, b.raw)).unzip();
         let mut retry = Retry::default();
         let started = Instant::now();
         loop {
-            let errors = Arc::clone(&self.parts.errors);
-            let class = self.parts.class.clone();
-            let mut reporter = PutReporter {
-                errors,
-                class,
-                batches: &written,
-                raws: &raws,
-            };
-            match self.parts.sink.put(&written, &mut reporter).await {
+            let mut reporter =
+                PutReporter::new(&self.parts.errors, &self.parts.class, &written, &raws);
+            let outcome = self.parts.sink.task().put(&written, &mut reporter).await;
+            let reported = reporter.into_reported();
+            match outcome {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::Fenced => {
                     self.rewound = Some(generation);
@@ -357,6 +400,8 @@ impl WriteThread {
                     if !self.again(error, generation, &mut retry).await? {
                         return Ok(Response::Void);
                     }
+                    // Invariant 3: what was reported is done, and is not given to the sink again.
+                    reported.take_out_of(&mut written);
                 }
             }
         }
@@ -441,52 +486,5 @@ impl Retry {
         self.tries += 1;
         let chance = uuid::Uuid::new_v4().as_bytes()[0];
         full - full.mul_f64(f64::from(chance) / 1024.0)
-    }
-}
-
-struct PutReporter<'a> {
-    errors: Arc<ErrorReporter>,
-    class: String,
-    batches: &'a [RecordBatch],
-    raws: &'a [Vec<RawRecord>],
-}
-
-#[async_trait]
-impl ErrantRecordReporter for PutReporter<'_> {
-    async fn report(&mut self, record: &SinkRecord, error: Error) -> Result<Option<DeadLetter>> {
-        let raw = self
-            .batches
-            .iter()
-            .zip(self.raws)
-            .find_map(|(batch, raws)| {
-                let at = raws.binary_search_by_key(&record.origin.offset, |raw| raw.offset);
-                (batch.topic_partition == record.origin.topic_partition)
-                    .then(|| at.ok().map(|at| &raws[at]))?
-            });
-        let Some(raw) = raw else {
-            let Self { class, .. } = self;
-            return Err(Error::fatal(format!(
-                "{class} reports a record that it was not given"
-            )));
-        };
-        let stage = Stage::TaskPut;
-        let topic_partition = &record.origin.topic_partition;
-        let errant = Errant {
-            topic_partition,
-            raw,
-            stage,
-            class: &self.class,
-            error: &error,
-        };
-        match self.errors.report(&errant) {
-            Ok(reported) => {
-                delivered(reported.delivery.into_iter().collect()).await?;
-                Ok(reported.letter)
-            }
-            Err(intolerable) => {
-                delivered(intolerable.delivery.into_iter().collect()).await?;
-                Err(intolerable.error)
-            }
-        }
     }
 }

@@ -52,7 +52,8 @@ impl HerderHandle {
     async fn alter(&self, config: &ConnectorConfig, change: OffsetChange) -> Answer<()> {
         let name = &config.name;
         let RegisteredConnector::Sink(sink) = &config.connector;
-        let context = self.context(config)?;
+        let context = self.context(config);
+        let sink = sink.connector();
         sink.alter_offsets(&config.own, &context, &change).await?;
         let doing = match change {
             OffsetChange::Alter(_) => "alter",
