@@ -1,5 +1,6 @@
 //! The Kafka sink: Kafka to Kafka, each record once whatever stops in between.
 
+mod battery;
 mod offsets;
 mod schemas;
 

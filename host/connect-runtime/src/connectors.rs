@@ -24,6 +24,7 @@ pub enum RegisteredSink {
 /// Every connector that a config may name.
 pub fn all() -> Vec<RegisteredConnector> {
     vec![
+        sink(blackhole_sink::BlackholeSinkConnector::new()),
         sink(postgres_sink::PostgresSinkConnector::new()),
         transactional_sink(kafka_sink::KafkaSinkConnector::new()),
     ]

@@ -1,5 +1,6 @@
 //! The sink against a real Postgres.
 
+mod battery;
 mod connection;
 mod define;
 mod delivery;
