@@ -9,7 +9,7 @@ use connect_sink_tests::{Landed, SinkUnderTest};
 
 struct Blackhole;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl SinkUnderTest for Blackhole {
     async fn new() -> Result<Self> {
         Ok(Self)

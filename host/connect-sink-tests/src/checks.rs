@@ -10,7 +10,9 @@ use crate::{Landed, LandedRecord, SinkUnderTest, TestWorker, batch, record};
 
 /// Records of consecutive offsets, whose values are the numbers of their offsets.
 fn numbered<S: SinkUnderTest>(sink: &S, partition: i32, offsets: Range<i64>) -> RecordBatch {
-    let records = offsets.clone().map(|n| record(partition, n, sink.value(partition, n)));
+    let records = offsets
+        .clone()
+        .map(|n| record(partition, n, sink.value(partition, n)));
     batch(partition, offsets, records.collect())
 }
 

@@ -41,7 +41,7 @@
 //!
 //! struct List(Arc<Mutex<Vec<LandedRecord>>>);
 //!
-//! #[async_trait]
+//! #[async_trait(?Send)]
 //! impl SinkUnderTest for List {
 //!     async fn new() -> Result<Self> {
 //!         Ok(Self(Arc::default()))
@@ -88,7 +88,7 @@ pub use worker::TestWorker;
 pub const TOPIC: &str = "events";
 
 /// A sink, and a target of its own.
-#[async_trait]
+#[async_trait(?Send)]
 pub trait SinkUnderTest: Send + Sized {
     /// The sink with an empty target, which no other test writes to.
     ///

@@ -58,7 +58,7 @@ pub fn componentize(bytes: &[u8]) -> Result<Vec<u8>> {
         return Ok(bytes.to_vec());
     }
     let encode = || {
-        let mut encoder = ComponentEncoder::default();
+        let encoder = ComponentEncoder::default();
         encoder.validate(true).module(bytes)?.encode()
     };
     // It panics over sections that are malformed, and a file must not harm the worker.

@@ -93,7 +93,7 @@ pub fn identity(reads: &Reads) -> Result<Vec<u8>> {
         .replace("PAGES", &(1 + (fields.len() >> 16)).to_string());
     let mut module = wat::parse_str(&text).map_err(|e| broken(e.to_string()))?;
     let utf8 = StringEncoding::UTF8;
-    wit_component::embed_component_metadata(&mut module, &resolve, world, utf8, false)
+    wit_component::embed_component_metadata(&mut module, &resolve, world, utf8)
         .map_err(|e| invalid(&e))?;
     Ok(module)
 }

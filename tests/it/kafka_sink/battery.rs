@@ -56,7 +56,7 @@ async fn join(task: &mut dyn TransactionalSinkTask, context: &TaskContext) -> Re
     Ok(())
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl SinkUnderTest for KafkaToKafka {
     async fn new() -> Result<Self> {
         let (kafka, name) = (TestKafka::shared().await?, names::unique("battery"));
@@ -89,7 +89,9 @@ impl SinkUnderTest for KafkaToKafka {
     }
 
     fn errant_value(&self) -> Option<Datum> {
-        Some(Datum::schemaless(Value::from("x".repeat(TOO_LONG).as_str())))
+        Some(Datum::schemaless(Value::from(
+            "x".repeat(TOO_LONG).as_str(),
+        )))
     }
 
     async fn landed(&mut self) -> Result<Landed> {

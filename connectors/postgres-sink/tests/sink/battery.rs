@@ -61,7 +61,7 @@ macro_rules! under_test {
     ($name:ident, $errant:expr) => {
         struct $name(Target);
 
-        #[async_trait]
+        #[async_trait(?Send)]
         impl SinkUnderTest for $name {
             async fn new() -> Result<Self> {
                 Ok(Self(Target::new($errant).await?))
