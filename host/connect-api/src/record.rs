@@ -216,7 +216,41 @@ pub struct DeadLetter {
 
 /// Records of one partition for the sink, with the offset that they bring the partition to.
 ///
-/// The offset rides beside the records: those that were dropped or reported count as well.
+/// The offset rides beside the records: those that were dropped or reported count as well. A batch
+/// may have no records at all, and still move the offset. Batches of a partition follow each other
+/// without a gap: each starts where the one before it ended.
+///
+/// ```
+/// use std::sync::Arc;
+/// use connect_api::{Datum, Offset, Origin, Record, RecordBatch, SinkRecord, TimestampType};
+/// use connect_api::{TopicPartition, Value};
+///
+/// let orders = Arc::new(TopicPartition::new("orders", 3));
+/// let record = |offset| SinkRecord {
+///     record: Record {
+///         topic: Arc::clone(&orders.topic),
+///         partition: Some(orders.partition),
+///         key: Datum::NULL,
+///         value: Datum::schemaless(Value::Int(offset)),
+///         headers: Vec::new(),
+///         timestamp: None,
+///     },
+///     origin: Origin::new(&orders, Offset(offset)),
+///     timestamp_type: TimestampType::None,
+/// };
+/// // A transform has dropped the records at 18 and 20: once the batch is durable, reading goes on
+/// // at 21 all the same.
+/// let batch = RecordBatch {
+///     topic_partition: Arc::clone(&orders),
+///     records: vec![record(17), record(19)],
+///     first_offset: Offset(17),
+///     next_offset: Offset(21),
+///     last_timestamp: None,
+///     dead_letters: Vec::new(),
+///     state: Vec::new(),
+/// };
+/// assert_eq!(batch.position_of(&record(19)), Some(1));
+/// ```
 #[derive(Clone, Debug)]
 pub struct RecordBatch {
     /// The partition that all of them were read from.

@@ -78,10 +78,74 @@ pub enum OffsetChange {
     Reset,
 }
 
-/// A connector whose tasks take records out of Kafka.
+/// A connector whose tasks take records out of Kafka: a [`Connector`] that makes a [`SinkTask`] of
+/// its parsed options.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use connect_api::{
+///     Config, ConfigDef, ConfigKey, ConfigType, Connector, ErrantRecordReporter, Properties,
+///     RecordBatch, Result, SinkConnector, SinkTask, TaskContext,
+/// };
+///
+/// struct PrintSinkConnector(ConfigDef);
+///
+/// impl PrintSinkConnector {
+///     fn new() -> Self {
+///         let prefix = ConfigKey::new("prefix", ConfigType::String, "> ", "Begins each line.");
+///         Self(ConfigDef::new(vec![prefix]))
+///     }
+/// }
+///
+/// impl Connector for PrintSinkConnector {
+///     fn classes(&self) -> &'static [&'static str] {
+///         &["com.example.PrintSinkConnector"]
+///     }
+///
+///     fn version(&self) -> &'static str {
+///         "1.0.0"
+///     }
+///
+///     fn config_def(&self) -> &ConfigDef {
+///         &self.0
+///     }
+/// }
+///
+/// impl SinkConnector for PrintSinkConnector {
+///     fn task(&self, config: &Config, _: &TaskContext) -> Result<Box<dyn SinkTask>> {
+///         let prefix = config.text("prefix").to_owned();
+///         Ok(Box::new(PrintSinkTask { prefix }))
+///     }
+/// }
+///
+/// struct PrintSinkTask {
+///     prefix: String,
+/// }
+///
+/// #[async_trait]
+/// impl SinkTask for PrintSinkTask {
+///     async fn put(
+///         &mut self,
+///         batches: &[RecordBatch],
+///         _: &mut dyn ErrantRecordReporter,
+///     ) -> Result<()> {
+///         for record in batches.iter().flat_map(|batch| &batch.records) {
+///             println!("{}{}", self.prefix, record.origin);
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let connector = PrintSinkConnector::new();
+/// let config = connector.config_def().parse(&Properties::new())?;
+/// let task = connector.task(&config, &TaskContext::default());
+/// assert!(task.is_ok());
+/// # Ok::<(), connect_api::Error>(())
+/// ```
 #[async_trait]
 pub trait SinkConnector: Connector {
-    /// Makes a task. It connects only when it is first used.
+    /// Makes a task, on the task's thread. `config` was parsed by [`Connector::config_def`]. The task
+    /// connects only when it is first used: a target that is away does not fail it.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`] when the configuration cannot be used.

@@ -84,6 +84,8 @@ const ROOT: &str = "root";
 /// The loggers that are shown before any is changed: the crates of the worker that log, and the
 /// parts of the largest. `cargo test -p tidy` compares them with the crates.
 const KNOWN: &[&str] = &[
+    "blackhole_sink",
+    "connect_kafka",
     "connect_runtime",
     "connect_runtime::herder",
     "connect_runtime::rest",

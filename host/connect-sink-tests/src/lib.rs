@@ -89,7 +89,7 @@ pub const TOPIC: &str = "events";
 
 /// A sink, and a target of its own.
 #[async_trait(?Send)]
-pub trait SinkUnderTest: Send + Sized {
+pub trait SinkUnderTest: Sized {
     /// The sink with an empty target, which no other test writes to.
     ///
     /// # Errors
