@@ -11,7 +11,7 @@ use crate::connector_config::{
     Applies, ClassConfig, ConnectorConfig, ConverterConfigs, TransformConfig,
 };
 use crate::connectors::RegisteredConnector;
-use crate::task::{ChainStep, Converters, StepKind};
+use crate::sink_task::{ChainStep, Converters, StepKind};
 
 /// The version of Kafka Connect whose transforms, predicates and converters are built in.
 pub const KAFKA_VERSION: &str = "4.1.0";

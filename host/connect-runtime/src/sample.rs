@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use crate::connector_config::ConverterConfigs;
 use crate::kafka::client_config;
 use crate::plugins::converters;
-use crate::task::Converters;
+use crate::sink_task::Converters;
 
 /// How long Kafka may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);

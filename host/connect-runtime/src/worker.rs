@@ -17,7 +17,7 @@ use crate::errors::{DeadLetterQueue, ErrorConfig, ErrorReporter};
 use crate::kafka::settings::{Client, ClientSettings};
 use crate::metrics::TaskMetrics;
 use crate::plugins::{Plugins, converters};
-use crate::task::{
+use crate::sink_task::{
     Consumer, PollLimits, SinkTaskParts, TransformationChain, WorkerSinkTask, Writer, WriterParts,
 };
 use crate::task_control::{Control, Reports};

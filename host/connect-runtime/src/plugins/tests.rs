@@ -11,7 +11,7 @@ use connect_api::{
 use super::converters;
 use crate::connector_config::ConverterConfigs;
 use crate::errors::Stage;
-use crate::task::Converters;
+use crate::sink_task::Converters;
 
 fn build(given: &[(&str, &str)]) -> Result<Converters> {
     let runtime = tokio::runtime::Builder::new_current_thread()
