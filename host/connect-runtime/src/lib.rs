@@ -13,7 +13,11 @@ pub mod plugins;
 pub mod rest;
 pub mod sample;
 mod sink_task;
+mod sink_task_loop;
 pub mod storage;
 mod suggest;
 mod task_control;
 pub mod worker;
+
+pub use sink_task::consume::TaskConsumer;
+pub use sink_task::write::Durable;

@@ -5,23 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use connect_api::{
-    Error, Offset, Properties, RawHeader, RawRecord, Result, SinkRecord, Timestamp, TimestampType,
-    TopicPartition,
-};
+use connect_api::{Error, Properties, RawRecord, Result, SinkRecord, TopicPartition};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{BorrowedMessage, Headers, Timestamp as Kafka};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Message, TopicPartitionList};
 use tokio::runtime::Handle;
 
 use crate::connector_config::ConverterConfigs;
-use crate::kafka::client_config;
+use crate::kafka::{client_config, raw_record};
 use crate::plugins::converters;
 use crate::sink_task::Converters;
 
 /// How long Kafka may take to answer.
-const ANSWER: Duration = Duration::from_secs(10);
+const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The converters of a connector.
 pub struct SampleConverters(Converters);
@@ -73,7 +69,7 @@ pub fn read_topic(
     newest: bool,
 ) -> Result<Vec<PartitionSample>> {
     let consumer = consumer(client)?;
-    let metadata = consumer.fetch_metadata(Some(topic), ANSWER);
+    let metadata = consumer.fetch_metadata(Some(topic), KAFKA_REQUEST_TIMEOUT);
     let metadata =
         metadata.map_err(|e| Error::retriable("Kafka does not answer").with_source(e))?;
     let partitions = metadata.topics().first().map(MetadataTopic::partitions);
@@ -114,7 +110,11 @@ fn read_partition(
 ) -> Result<Vec<RawRecord>> {
     let failed = |e| Error::retriable("cannot be read").with_source(e);
     let (low, high) = consumer
-        .fetch_watermarks(&topic_partition.topic, topic_partition.partition, ANSWER)
+        .fetch_watermarks(
+            &topic_partition.topic,
+            topic_partition.partition,
+            KAFKA_REQUEST_TIMEOUT,
+        )
         .map_err(failed)?;
     let wanted = i64::try_from(limit).unwrap_or(i64::MAX);
     let start = if newest {
@@ -135,7 +135,7 @@ fn read_partition(
     let mut last = Instant::now();
     let mut position = start;
     // Markers of transactions and compacted records leave gaps: silence ends it, too.
-    while position < high && records.len() < limit && last.elapsed() < ANSWER {
+    while position < high && records.len() < limit && last.elapsed() < KAFKA_REQUEST_TIMEOUT {
         match consumer.poll(Duration::from_millis(100)) {
             None => position = reached(consumer, topic_partition).max(position),
             Some(Err(error)) => return Err(failed(error)),
@@ -143,7 +143,7 @@ fn read_partition(
                 last = Instant::now();
                 position = message.offset() + 1;
                 if message.offset() < high {
-                    records.push(copy(&message));
+                    records.push(raw_record(&message, Bytes::copy_from_slice));
                 }
             }
         }
@@ -159,28 +159,4 @@ fn reached(consumer: &BaseConsumer, topic_partition: &TopicPartition) -> i64 {
         partition.offset().to_raw()
     });
     found.unwrap_or(-1)
-}
-
-fn copy(message: &BorrowedMessage<'_>) -> RawRecord {
-    let bytes = |part: Option<&[u8]>| part.map(Bytes::copy_from_slice);
-    let headers = message.headers().map(|headers| {
-        let headers = headers.iter().map(|header| RawHeader {
-            name: header.key.into(),
-            value: bytes(header.value),
-        });
-        headers.collect()
-    });
-    let (timestamp, timestamp_type) = match message.timestamp() {
-        Kafka::NotAvailable => (None, TimestampType::None),
-        Kafka::CreateTime(ms) => (Some(Timestamp(ms)), TimestampType::CreateTime),
-        Kafka::LogAppendTime(ms) => (Some(Timestamp(ms)), TimestampType::LogAppendTime),
-    };
-    RawRecord {
-        offset: Offset(message.offset()),
-        key: bytes(message.key()),
-        value: bytes(message.payload()),
-        headers: headers.unwrap_or_default(),
-        timestamp,
-        timestamp_type,
-    }
 }

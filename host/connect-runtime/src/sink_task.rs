@@ -1,117 +1,55 @@
 //! A sink task: one turn of its loop is commit, consume, convert, transform, write.
 //!
-//! The loop has a thread of its own, and the sink another. What is between them is bounded by
-//! bytes (Invariant 8): the transaction that is being written, and the one that is being made.
+//! The modules are the stages, in this order. The loop has a thread of its own, and the sink
+//! another. What is between them is bounded by bytes (Invariant 8): the transaction that is being
+//! written, and the one that is being made.
 
-mod assign;
-mod commit;
-mod consume;
-mod convert;
-mod make;
-mod tick;
-mod transform;
-mod write;
+pub mod commit;
+pub mod consume;
+pub mod convert;
+pub mod transform;
+pub mod write;
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, Offset, Result, TopicPartition};
-use tracing::warn;
+use connect_api::{Error, Result, TopicPartition};
 
-pub use consume::{Consumer, PollLimits};
+pub use consume::KafkaConsumer;
 pub use convert::Converters;
 pub use transform::{ChainStep, StepKind, TransformationChain};
 pub use write::{Writer, WriterParts};
 
-use crate::errors::ErrorReporter;
-use crate::metrics::TaskMetrics;
-use crate::task_control::{Control, Reports};
-use commit::Commits;
-use consume::RawBatch;
-use make::Made;
-use tick::Quiet;
-use write::{Durable, Request, Response, TaskBatch};
+pub use crate::sink_task_loop::batch::PollLimits;
+pub use crate::sink_task_loop::state::SinkTaskParts;
 
-/// How long the loop sleeps when there is nothing to do, and so how soon it sees a stop.
-const IDLE: Duration = Duration::from_millis(100);
-/// How long the loop polls at a time while the sink is busy: it must see soon that it no longer is.
-const BUSY: Duration = Duration::from_millis(2);
-/// How long the loop waits for the sink before it pauses its partitions, so as to go on polling
-/// and stay in its group.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a task that ends tries to tell its group how far it came.
-const LEAVE: Duration = Duration::from_secs(2);
+use crate::sink_task_loop::batch::RawBatch;
+use crate::sink_task_loop::state::{AfterHold, SinkTaskState};
+use crate::sink_task_loop::timing::Timing;
+use consume::Fetching;
+use convert::ConvertedBatch;
+use transform::Transformed;
+use write::{Request, TaskBatch};
+
 /// Records that are converted and transformed at a time.
 const CHUNK: usize = 1000;
-/// How long the schema registry is left alone before it is asked again.
-const REGISTRY_RETRY: Duration = Duration::from_secs(1);
-
-/// Everything a task is made of.
-pub struct SinkTaskParts {
-    /// The consumer, subscribed.
-    pub consumer: Consumer,
-    /// Bytes to data.
-    pub converters: Converters,
-    /// The transforms.
-    pub chain: TransformationChain,
-    /// The sink's thread.
-    pub writer: Writer,
-    /// What happens to errant records.
-    pub errors: Arc<ErrorReporter>,
-    /// Where numbers go.
-    pub metrics: Arc<TaskMetrics>,
-    /// Where states go.
-    pub reports: Reports,
-    /// Where orders come from.
-    pub control: Arc<Control>,
-    /// What one transaction may hold.
-    pub limits: PollLimits,
-    /// How often Kafka is told of offsets.
-    pub commit_interval: Duration,
-}
 
 /// The loop of one sink task.
 pub struct WorkerSinkTask {
-    parts: SinkTaskParts,
-    commits: Commits,
-    /// Batches that wait for the sink, one for each partition.
-    pending: Vec<TaskBatch>,
-    /// Since when the sink has not taken `pending` although it is full.
-    stuck_since: Option<Instant>,
-    /// Reading is held until then, and whether the partitions are to be opened anew after it.
-    held: Option<(Instant, Held)>,
-    /// What the herder was told that the task waits for.
-    waiting_for: Option<Held>,
-    /// Whether the partitions are paused: by order, or because something is waited for.
-    paused: bool,
-    pause_reported: bool,
-    quiet: Quiet,
-}
-
-/// Why reading is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Held {
-    /// The schema registry is away; it is asked again.
-    Registry,
-    /// Another task has the partitions, or the target has lost offsets.
-    Rewind,
+    state: SinkTaskState,
 }
 
 impl WorkerSinkTask {
     /// A task that has not begun.
     pub fn new(parts: SinkTaskParts) -> Self {
-        let commits = Commits::new(parts.commit_interval);
-        Self {
-            parts,
-            commits,
-            pending: Vec::new(),
-            stuck_since: None,
-            held: None,
-            waiting_for: None,
-            paused: false,
-            pause_reported: false,
-            quiet: Quiet::default(),
-        }
+        Self::with_timing(parts, Timing::default())
+    }
+
+    fn with_timing(parts: SinkTaskParts, timing: Timing) -> Self {
+        let state = SinkTaskState::new(parts, timing);
+        Self { state }
     }
 
     /// Runs until it is told to stop. What is in hand then becomes durable, or is left to the next
@@ -121,36 +59,18 @@ impl WorkerSinkTask {
     /// What the task fails with.
     pub fn run(mut self) -> Result<()> {
         let outcome = self.turns().and_then(|()| self.drain());
-        self.take_leave();
-        self.parts.writer.abandon();
+        self.commit_final_offsets();
         let SinkTaskParts {
             consumer, writer, ..
-        } = self.parts;
+        } = self.state.parts;
+        writer.abandon();
         writer.stop();
         drop(consumer);
         outcome
     }
 
-    /// Tells the group how far the task has come. Between two of its generations the group does not
-    /// hear it.
-    fn take_leave(&mut self) {
-        let SinkTaskParts {
-            consumer,
-            control,
-            metrics,
-            ..
-        } = &mut self.parts;
-        let until = Instant::now() + LEAVE;
-        while !self.commits.flush(consumer, metrics) {
-            if Instant::now() > until || control.abandoned() {
-                break;
-            }
-            consumer.wait(IDLE);
-        }
-    }
-
     fn turns(&mut self) -> Result<()> {
-        while !self.parts.control.stopping() {
+        while !self.state.parts.control.stopping() {
             self.turn()?;
         }
         Ok(())
@@ -159,237 +79,211 @@ impl WorkerSinkTask {
     /// One turn: what became durable is committed, new records are consumed, converted and
     /// transformed, and what is ready is written.
     fn turn(&mut self) -> Result<()> {
-        self.settle(Duration::ZERO)?;
-        self.commits
-            .flush_due(&self.parts.consumer, &self.parts.metrics);
-        while let Some(change) = self.parts.consumer.rebalance() {
-            self.rebalance(change)?;
-        }
-        self.parts.consumer.nudge();
-        self.release()?;
-        self.pause_or_resume()?;
+        self.commit()?;
+        self.rebalance()?;
         for batch in self.consume()? {
-            self.quiet.disturbed(&batch.topic_partition);
-            match self.convert_and_transform(batch)? {
-                Made::Batch(batch) => self.append(batch),
-                Made::Nothing => {}
-                Made::Part(before, error) => return self.fail_behind(before, error),
-            }
+            let converted = self.convert(batch);
+            let transformed = self.transform(converted)?;
+            self.collect(transformed)?;
         }
-        self.tick_quiet()?;
+        self.state.tick_quiet_partitions()?;
         self.write()
     }
 
+    fn commit(&mut self) -> Result<()> {
+        self.state.take_responses(Duration::ZERO)?;
+        let SinkTaskState { commits, parts, .. } = &mut self.state;
+        commits.flush_due(&*parts.consumer, &parts.metrics);
+        Ok(())
+    }
+
+    fn rebalance(&mut self) -> Result<()> {
+        let state = &mut self.state;
+        while let Some(change) = state.parts.consumer.next_rebalance() {
+            state.rebalance(change)?;
+        }
+        state.parts.consumer.speed_up_rejoin();
+        if state.take_finished_hold() == Some(AfterHold::Reopen) {
+            state.restart_partitions()?;
+        }
+        state.pause_or_resume()
+    }
+
     fn consume(&mut self) -> Result<Vec<RawBatch>> {
-        let wait = if self.pending.is_empty() && self.parts.writer.is_idle() {
-            IDLE
-        } else {
-            BUSY
-        };
-        if self.paused {
-            self.settle(IDLE)?;
-            let wait = if self.parts.writer.is_idle() {
-                IDLE
-            } else {
-                BUSY
-            };
-            self.parts.consumer.idle(wait)?;
+        let Timing {
+            idle_wait,
+            busy_wait,
+            ..
+        } = self.state.timing;
+        let state = &mut self.state;
+        let wait = |is_idle: bool| if is_idle { idle_wait } else { busy_wait };
+        if state.fetching == Fetching::Paused {
+            state.take_responses(idle_wait)?;
+            let wait = wait(state.parts.writer.is_idle());
+            state.parts.consumer.poll_paused(wait)?;
             return Ok(Vec::new());
         }
-        if self.is_full() {
-            self.settle(IDLE)?;
+        if state.is_full() {
+            state.take_responses(idle_wait)?;
             return Ok(Vec::new());
         }
+        let wait = wait(state.pending.is_empty() && state.parts.writer.is_idle());
         let limits = PollLimits {
-            records: CHUNK.min(self.parts.limits.records),
-            ..self.parts.limits
+            records: CHUNK.min(state.parts.limits.records),
+            ..state.parts.limits
         };
-        let batches = self.parts.consumer.poll(limits, wait)?;
+        let batches = state.parts.consumer.poll(limits, wait)?;
         let records: usize = batches.iter().map(|b| b.records.len()).sum();
-        self.parts.metrics.read.increment(records as u64);
+        state.parts.metrics.read.increment(records as u64);
+        for batch in &batches {
+            state.quiet.interrupt(&batch.topic_partition);
+        }
         Ok(batches)
     }
 
-    fn is_full(&self) -> bool {
-        let limits = self.parts.limits;
-        let records: usize = self.pending.iter().map(|b| b.raw.len()).sum();
-        let bytes: usize = self.pending.iter().map(|b| b.bytes).sum();
-        records >= limits.records || bytes >= limits.bytes
+    fn convert(&mut self, batch: RawBatch) -> ConvertedBatch {
+        let SinkTaskState {
+            parts,
+            record_errors,
+            ..
+        } = &mut self.state;
+        parts.converters.convert_batch(batch, record_errors)
+    }
+
+    fn transform(&mut self, batch: ConvertedBatch) -> Result<Transformed> {
+        let SinkTaskState {
+            parts,
+            record_errors,
+            ..
+        } = &mut self.state;
+        parts.chain.transform_batch(batch, record_errors)
+    }
+
+    /// Takes what is ready for the sink. A batch that was cut is read again from there, or fails the
+    /// task once what is in front is durable.
+    fn collect(&mut self, transformed: Transformed) -> Result<()> {
+        match transformed {
+            Transformed::Whole(batch) => self.append(batch),
+            Transformed::Cut(front, cut) => {
+                if let Some(front) = front {
+                    self.append(front);
+                }
+                let error = cut.stopped.error;
+                match cut.stopped.retry_in {
+                    Some(delay) => {
+                        let partition = &cut.topic_partition;
+                        self.state
+                            .retry_record(partition, cut.resume_at, &error, delay)?;
+                    }
+                    None => {
+                        self.drain()?;
+                        return Err(error);
+                    }
+                }
+            }
+            Transformed::Stopped(front, stopped) => match stopped.retry_in {
+                Some(delay) => self.state.retry_from_durable(&stopped.error, delay),
+                None => return self.fail_behind(front, stopped.error),
+            },
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, batch: TaskBatch) {
+        let records = batch.batch.records.len();
+        self.state.parts.metrics.sent.increment(records as u64);
+        self.state.append(batch);
     }
 
     /// Makes what is in front of a record that may not be passed over durable, and fails with that
-    /// record. What the transforms made of it and of those behind it is void.
-    fn fail_behind(&mut self, mut before: RawBatch, mut error: Error) -> Result<()> {
+    /// record. The transforms have seen the record and those behind it: they forget what they made
+    /// of them, and see what is in front again.
+    fn fail_behind(&mut self, mut front: RawBatch, mut error: Error) -> Result<()> {
         self.drain()?;
-        while !before.records.is_empty() {
-            let topic_partition = TopicPartition::clone(&before.topic_partition);
-            self.parts.chain.reset(&topic_partition);
+        while !front.records.is_empty() {
+            let topic_partition = TopicPartition::clone(&front.topic_partition);
+            self.state.parts.chain.reset(&topic_partition);
             // The sink says where the partition stands; it may be another's by now.
-            let starts = self.open(std::slice::from_ref(&topic_partition))?;
-            if starts != Some(vec![(topic_partition, before.first_offset)]) {
+            let starts = self.state.open(std::slice::from_ref(&topic_partition))?;
+            if starts != Some(vec![(topic_partition, front.first_offset)]) {
                 break;
             }
-            match self.convert_and_transform(before)? {
-                Made::Batch(batch) => {
+            let converted = self.convert(front);
+            match self.transform(converted)? {
+                Transformed::Whole(batch) => {
                     self.append(batch);
                     self.drain()?;
                     break;
                 }
-                // The schema registry went away meanwhile: what is in front is read again.
-                Made::Nothing => break,
-                // A transform saw a later record first.
-                Made::Part(part, earlier) => (before, error) = (part, earlier),
+                // A transform failed on an earlier record this time.
+                Transformed::Stopped(earlier, stopped) if stopped.retry_in.is_none() => {
+                    (front, error) = (earlier, stopped.error);
+                }
+                // A service went away meanwhile: what is in front is read again by the next task.
+                Transformed::Cut(..) | Transformed::Stopped(..) => break,
             }
         }
         Err(error)
     }
 
-    /// The schema registry is away: these records are read again when it may be back. It says
-    /// nothing of the records, so none is reported.
-    fn hold(
-        &mut self,
-        topic_partition: &TopicPartition,
-        offset: Offset,
-        error: &Error,
-    ) -> Result<()> {
-        self.parts.metrics.retries.increment(1);
-        if self.waiting_for != Some(Held::Registry) {
-            warn!(error = %error.chain(), "waiting for the schema registry");
-            self.parts.reports.waiting(error);
-            self.waiting_for = Some(Held::Registry);
-        }
-        self.held = Some((Instant::now() + REGISTRY_RETRY, Held::Registry));
-        self.parts
-            .consumer
-            .seek(&[(topic_partition.clone(), offset)])
-    }
-
-    /// Goes on when it has waited long enough.
-    fn release(&mut self) -> Result<()> {
-        let Some((until, why)) = self.held else {
-            return Ok(());
-        };
-        if Instant::now() < until {
-            return Ok(());
-        }
-        self.held = None;
-        if why == Held::Rewind {
-            self.restart_partitions()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn append(&mut self, batch: TaskBatch) {
-        if self.waiting_for.take().is_some() {
-            self.parts.reports.going_on();
-        }
-        match self
-            .pending
-            .iter_mut()
-            .find(|p| p.batch.topic_partition == batch.batch.topic_partition)
-        {
-            Some(pending) => pending.append(batch),
-            None => self.pending.push(batch),
-        }
-    }
-
     /// Hands over what is ready. While the sink writes, the next transaction grows up to its limits
     /// and no further one is begun (Invariant 8); a lone record does not wait.
     fn write(&mut self) -> Result<()> {
-        if self.pending.is_empty() {
+        let state = &mut self.state;
+        if state.pending.is_empty() {
             return Ok(());
         }
-        if !self.parts.writer.is_idle() {
-            if self.is_full() {
-                self.stuck_since.get_or_insert_with(Instant::now);
+        if !state.parts.writer.is_idle() {
+            if state.is_full() {
+                state.full_since.get_or_insert_with(Instant::now);
             }
             return Ok(());
         }
-        let batches = std::mem::take(&mut self.pending);
+        let batches = std::mem::take(&mut state.pending);
         let active: usize = batches.iter().map(|b| b.raw.len()).sum();
-        let generation = self.parts.writer.generation();
+        let generation = state.parts.writer.generation();
         // Taken before the partitions of these batches can be given up: the group's coordinator
         // refuses it once they have another owner (Invariant 5).
-        let membership = if self.parts.writer.commits_offsets() {
-            self.parts.consumer.membership()
+        let membership = if state.parts.writer.commits_offsets() {
+            state.parts.consumer.group_membership()
         } else {
             None
         };
         let request = Request::Put(generation, batches, membership);
-        self.parts.writer.send(request)?;
-        self.parts.metrics.active.set(active as f64);
-        self.stuck_since = None;
-        Ok(())
-    }
-
-    /// Takes the sink's answers.
-    fn settle(&mut self, wait: Duration) -> Result<()> {
-        let mut wait = wait;
-        while let Some(response) = self.parts.writer.response(wait)? {
-            wait = Duration::ZERO;
-            self.answered(response)?;
-        }
-        Ok(())
-    }
-
-    fn answered(&mut self, response: Response) -> Result<()> {
-        match response {
-            Response::Durable(durable) => {
-                for (topic_partition, next_offset) in durable.positions() {
-                    self.parts.chain.durable(topic_partition, *next_offset);
-                }
-                self.add_durable(&durable);
-            }
-            Response::Rewind(error) => self.rewind(&error),
-            Response::Failed(error) | Response::Fenced(error) => return Err(error),
-            Response::Void | Response::Closed | Response::Started | Response::Opened(..) => {}
-        }
-        Ok(())
-    }
-
-    /// The group is told of it in time, unless the sink tells it itself.
-    fn add_durable(&mut self, durable: &Durable) {
-        if !self.parts.writer.commits_offsets() {
-            self.commits.add(durable);
-        }
-    }
-
-    fn pause_or_resume(&mut self) -> Result<()> {
-        let ordered = self.parts.control.pausing();
-        if ordered != self.pause_reported {
-            self.pause_reported = ordered;
-            if ordered {
-                self.parts.reports.paused();
-            } else {
-                self.parts.reports.running();
-            }
-        }
-        if self.pending.is_empty() {
-            // What the sink did not take was thrown away since: nothing waits for it any more.
-            self.stuck_since = None;
-        }
-        let stuck = self
-            .stuck_since
-            .is_some_and(|since| since.elapsed() > PATIENCE);
-        let wanted = ordered || stuck || self.held.is_some();
-        if wanted != self.paused {
-            self.parts.consumer.pause(wanted)?;
-            self.paused = wanted;
-        }
+        state.parts.writer.send(request)?;
+        state.parts.metrics.active.set(active as f64);
+        state.full_since = None;
         Ok(())
     }
 
     /// Writes what is in hand, for as long as the herder lets it.
     fn drain(&mut self) -> Result<()> {
-        while !self.parts.control.abandoned() {
-            self.settle(Duration::ZERO)?;
-            if self.pending.is_empty() && self.parts.writer.is_idle() {
+        while !self.state.parts.control.abandoned() {
+            self.state.take_responses(Duration::ZERO)?;
+            if self.state.pending.is_empty() && self.state.parts.writer.is_idle() {
                 break;
             }
             self.write()?;
-            self.settle(IDLE)?;
+            self.state.take_responses(self.state.timing.idle_wait)?;
         }
         Ok(())
+    }
+
+    /// Tells the group how far the task has come. Between two of its generations the group does not
+    /// take offsets, so that this is tried for a while.
+    fn commit_final_offsets(&mut self) {
+        let SinkTaskState {
+            parts,
+            commits,
+            timing,
+            ..
+        } = &mut self.state;
+        let until = Instant::now() + timing.final_commit_timeout;
+        while !commits.flush(&*parts.consumer, &parts.metrics) {
+            if Instant::now() > until || parts.control.abandoned() {
+                break;
+            }
+            parts.consumer.poll_leaving(timing.idle_wait);
+        }
     }
 }

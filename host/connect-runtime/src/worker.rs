@@ -18,7 +18,8 @@ use crate::kafka::settings::{Client, ClientSettings};
 use crate::metrics::TaskMetrics;
 use crate::plugins::{Plugins, converters};
 use crate::sink_task::{
-    Consumer, PollLimits, SinkTaskParts, TransformationChain, WorkerSinkTask, Writer, WriterParts,
+    KafkaConsumer, PollLimits, SinkTaskParts, TransformationChain, WorkerSinkTask, Writer,
+    WriterParts,
 };
 use crate::task_control::{Control, Reports};
 pub use crate::task_control::{TaskEvent, TaskState};
@@ -216,7 +217,7 @@ impl TaskStart {
         let sink_keeps = sink_task.task().dead_letters() == DeadLetterStorage::Sink;
         let errors = self.error_reporter(&config.errors, &settings, (sink_keeps, &metrics))?;
         let errors = Arc::new(errors);
-        let consumer = Consumer::new(settings.consumer()?, &config.subscription)?;
+        let consumer = KafkaConsumer::new(settings.consumer()?, &config.subscription)?;
         let writer = Writer::start(
             WriterParts {
                 sink: sink_task,
@@ -230,7 +231,7 @@ impl TaskStart {
         )?;
         info!(plugins = provenance, "started");
         Ok(WorkerSinkTask::new(SinkTaskParts {
-            consumer,
+            consumer: Box::new(consumer),
             converters,
             chain,
             writer,

@@ -165,8 +165,13 @@ fn errors() -> Vec<ConfigKey> {
                 "errors.retry.timeout",
                 T::Long,
                 "0",
-                "Milliseconds for which a failed conversion or transform is repeated; 0: not at \
-                 all, -1: without end.",
+                "Milliseconds for which a converter or transform that fails with a retriable error, \
+                 such as a Schema Registry that does not answer, is tried again with the same \
+                 record, counted from its first failure. When they are over, errors.tolerance \
+                 decides: the record is skipped and reported, or the task fails. -1 tries without \
+                 end. So does 0, at least once a second: a service that is away is waited for, and \
+                 no record is blamed (Kafka Connect does not retry at 0). Errors that are the \
+                 record's own are never retried.",
             ),
             Width::Medium,
             "Retry Timeout for Errors",
@@ -176,8 +181,10 @@ fn errors() -> Vec<ConfigKey> {
                 "errors.retry.delay.max.ms",
                 T::Long,
                 "60000",
-                "Most milliseconds between two such attempts.",
-            ),
+                "The longest delay in milliseconds between two such tries. The first is 300 ms, and \
+                 each one is twice as long as the one before.",
+            )
+            .validator(Validator::AtLeast(1)),
             Width::Medium,
             "Maximum Delay Between Retries for Errors",
         ),

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use connect_api::{DeadLetter, Error, Properties, Result, Tolerance};
 use tracing::error;
 
-use super::{DeadLetterQueue, Delivery, Errant};
+use super::{DeadLetterQueue, Delivery, Errant, RetryPolicy};
 use crate::metrics::TaskMetrics;
 
 /// The `errors.*` options of a connector.
 #[derive(Clone, Debug)]
 pub struct ErrorConfig {
+    /// `errors.retry.timeout` and `errors.retry.delay.max.ms`.
+    pub retry: RetryPolicy,
     /// `errors.tolerance`.
     pub tolerance: Tolerance,
     /// `errors.log.enable`.
@@ -35,6 +37,10 @@ impl ErrorConfig {
         let topic = config.text("errors.deadletterqueue.topic.name");
         let replication = config.integer("errors.deadletterqueue.topic.replication.factor");
         Ok(Self {
+            retry: RetryPolicy::new(
+                config.integer("errors.retry.timeout"),
+                config.integer("errors.retry.delay.max.ms"),
+            ),
             tolerance: config.choice(Tolerance::KEY),
             log: config.flag("errors.log.enable"),
             log_messages: config.flag("errors.log.include.messages"),
@@ -81,6 +87,16 @@ impl ErrorReporter {
             metrics,
             runtime,
         }
+    }
+
+    /// When records that may succeed later are tried again.
+    pub fn retry_policy(&self) -> RetryPolicy {
+        self.config.retry
+    }
+
+    /// Counts a call that is made again.
+    pub fn count_retry(&self) {
+        self.metrics.retries.increment(1);
     }
 
     /// Reports a record.

@@ -1,13 +1,14 @@
-//! Stage 2: bytes to data.
+//! Stage 3: bytes to data.
 
 use std::sync::Arc;
 
 use connect_api::{
-    Converter, Error, Header, HeaderConverter, Origin, RawHeader, RawRecord, Record, SinkRecord,
-    TopicPartition,
+    Converter, Error, ErrorKind, Header, HeaderConverter, Offset, Origin, RawHeader, RawRecord,
+    Record, SinkRecord, TopicPartition,
 };
 
-use crate::errors::Stage;
+use crate::errors::{DeadLetterRows, FailedRecord, RecordErrors, Reported, Stage, StoppedAt};
+use crate::sink_task_loop::batch::RawBatch;
 
 /// The converters of a task.
 pub struct Converters {
@@ -19,14 +20,37 @@ pub struct Converters {
     pub header: Box<dyn HeaderConverter>,
 }
 
-/// A conversion that failed, and where.
-pub struct Failed {
+/// A conversion that failed.
+pub struct ConversionError {
     /// Which converter.
     pub stage: Stage,
-    /// Its class.
+    /// The converter's class.
     pub class: &'static str,
-    /// Why.
+    /// What it failed with.
     pub error: Error,
+}
+
+/// A batch of which each record was converted or reported, up to its end or to a record that the
+/// task cannot get past.
+pub struct ConvertedBatch {
+    /// The records as Kafka has them, without those from where it stopped.
+    pub raw: RawBatch,
+    /// The records as data.
+    pub records: Vec<SinkRecord>,
+    /// Dead letters of those that were reported.
+    pub dead_letters: DeadLetterRows,
+    /// Where it stopped; none when the batch is whole.
+    pub cut: Option<Cut>,
+}
+
+/// Where a batch was cut, in front of a record that could not be converted.
+pub struct Cut {
+    /// The partition.
+    pub topic_partition: Arc<TopicPartition>,
+    /// The offset to read from again.
+    pub resume_at: Offset,
+    /// Why.
+    pub stopped: StoppedAt,
 }
 
 impl Converters {
@@ -35,11 +59,11 @@ impl Converters {
         &mut self,
         topic_partition: &Arc<TopicPartition>,
         raw: &RawRecord,
-    ) -> Result<SinkRecord, Failed> {
+    ) -> Result<SinkRecord, ConversionError> {
         let Self { key, value, header } = self;
         let part = |stage, converter: &mut Box<dyn Converter>, bytes: Option<&bytes::Bytes>| {
             let converted = converter.to_connect_data(&topic_partition.topic, bytes);
-            converted.map_err(|error| Failed {
+            converted.map_err(|error| ConversionError {
                 stage,
                 class: converter.class_name(),
                 error,
@@ -50,7 +74,7 @@ impl Converters {
         let headers = raw.headers.iter().map(|raw| {
             let RawHeader { name, value } = raw;
             let converted = header.to_connect_header(&topic_partition.topic, name, value.as_ref());
-            let value = converted.map_err(|error| Failed {
+            let value = converted.map_err(|error| ConversionError {
                 stage: Stage::HeaderConverter,
                 class: header.class_name(),
                 error: error.context(format!("header {name}")),
@@ -58,7 +82,7 @@ impl Converters {
             let name = name.clone();
             Ok(Header { name, value })
         });
-        let headers = headers.collect::<Result<_, Failed>>()?;
+        let headers = headers.collect::<Result<_, ConversionError>>()?;
         Ok(SinkRecord {
             record: Record {
                 topic: Arc::clone(&topic_partition.topic),
@@ -72,4 +96,78 @@ impl Converters {
             timestamp_type: raw.timestamp_type,
         })
     }
+
+    /// Converts a batch. Records that cannot be converted are reported; at one that cannot be
+    /// reported either the batch ends.
+    pub fn convert_batch(&mut self, raw: RawBatch, errors: &mut RecordErrors) -> ConvertedBatch {
+        let mut records = Vec::with_capacity(raw.records.len());
+        let mut dead_letters = DeadLetterRows::default();
+        let mut stopped = None;
+        for (at, record) in raw.records.iter().enumerate() {
+            let failed = match self.convert(&raw.topic_partition, record) {
+                Ok(converted) => {
+                    records.push(converted);
+                    continue;
+                }
+                Err(failed) => failed,
+            };
+            match report(&raw.topic_partition, record, failed, errors) {
+                Ok(reported) => dead_letters.add(reported),
+                Err(why) => {
+                    stopped = Some((at, why));
+                    break;
+                }
+            }
+        }
+        let (raw, cut) = match stopped {
+            None => (raw, None),
+            Some((at, stopped)) => {
+                let topic_partition = Arc::clone(&raw.topic_partition);
+                let first_offset = raw.first_offset;
+                let front = raw.before(at);
+                let resume_at = if at == 0 {
+                    first_offset
+                } else {
+                    front.next_offset
+                };
+                let cut = Cut {
+                    topic_partition,
+                    resume_at,
+                    stopped,
+                };
+                (front, Some(cut))
+            }
+        };
+        ConvertedBatch {
+            raw,
+            records,
+            dead_letters,
+            cut,
+        }
+    }
+}
+
+fn report(
+    topic_partition: &Arc<TopicPartition>,
+    raw: &RawRecord,
+    failed: ConversionError,
+    errors: &mut RecordErrors,
+) -> Result<Reported, StoppedAt> {
+    let ConversionError {
+        stage,
+        class,
+        error,
+    } = failed;
+    // Any other kind is not the record's own: wrong credentials for the registry, say.
+    if !matches!(error.kind(), ErrorKind::Data | ErrorKind::Retriable) {
+        let retry_in = None;
+        return Err(StoppedAt { error, retry_in });
+    }
+    errors.report(FailedRecord {
+        topic_partition,
+        raw,
+        stage,
+        class,
+        error,
+    })
 }

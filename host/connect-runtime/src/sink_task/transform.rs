@@ -1,13 +1,18 @@
-//! Stage 3: predicates, built-in transforms and WASM plugins.
+//! Stage 4: predicates, built-in transforms and WASM plugins.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::{
-    Disposition, Error, Offset, Origin, Outcome, Predicate, Record, RecordTransformation, Result,
-    SinkRecord, StateDelta, StateStore, StoredState, Tick, TimestampType, TopicPartition,
-    Transformation,
+    Disposition, Error, Offset, Origin, Outcome, Predicate, Record, RecordBatch,
+    RecordTransformation, Result, SinkRecord, StateDelta, StateStore, StoredState, Tick,
+    TimestampType, TopicPartition, Transformation,
 };
+
+use super::convert::{ConvertedBatch, Cut};
+use super::write::TaskBatch;
+use crate::errors::{FailedRecord, RecordErrors, Stage, StoppedAt};
+use crate::sink_task_loop::batch::RawBatch;
 
 /// The transforms of a task, in order.
 pub struct TransformationChain {
@@ -44,6 +49,19 @@ pub enum StepKind {
 /// batch.
 pub type OnFailure<'a> = &'a mut dyn FnMut(&str, Offset, Error) -> Result<()>;
 
+/// What became of a batch in the transforms.
+pub enum Transformed {
+    /// All that was read is in this batch for the sink.
+    Whole(TaskBatch),
+    /// The batch was cut when it was converted. What is in front is in the batch for the sink; none
+    /// when there is nothing.
+    Cut(Option<TaskBatch>, Cut),
+    /// The task cannot get past a record on which a transform failed. The transforms may have seen
+    /// records behind it, so that their state has to go back to what is durable before they see
+    /// those in front of it again.
+    Stopped(RawBatch, StoppedAt),
+}
+
 impl TransformationChain {
     /// A chain of the given steps.
     pub fn new(steps: Vec<ChainStep>) -> Self {
@@ -60,6 +78,82 @@ impl TransformationChain {
         };
         let plugins: Vec<String> = self.steps.iter().filter_map(plugin).collect();
         (!plugins.is_empty()).then(|| plugins.join(", "))
+    }
+
+    /// Transforms a batch. Records that a transform fails on are reported.
+    ///
+    /// # Errors
+    /// An error that no record is to blame for.
+    pub fn transform_batch(
+        &mut self,
+        converted: ConvertedBatch,
+        errors: &mut RecordErrors,
+    ) -> Result<Transformed> {
+        let ConvertedBatch {
+            raw,
+            records,
+            mut dead_letters,
+            cut,
+        } = converted;
+        let topic_partition = Arc::clone(&raw.topic_partition);
+        let mut stopped = None;
+        let mut failed = |class: &str, offset: Offset, error| {
+            let Ok(at) = raw.records.binary_search_by_key(&offset, |r| r.offset) else {
+                return Err(error);
+            };
+            let reported = errors.report(FailedRecord {
+                topic_partition: &topic_partition,
+                raw: &raw.records[at],
+                stage: Stage::Transformation,
+                class,
+                error,
+            });
+            let reported = reported.map_err(|why| {
+                stopped = Some((at, why.retry_in));
+                why.error
+            });
+            dead_letters.add(reported?);
+            Ok(())
+        };
+        let applied = self.apply(&topic_partition, records, &mut failed);
+        let records = match (applied, stopped) {
+            (Ok(records), _) => records,
+            (Err(error), Some((at, retry_in))) => {
+                let stopped = StoppedAt { error, retry_in };
+                return Ok(Transformed::Stopped(raw.before(at), stopped));
+            }
+            (Err(error), None) => {
+                let retry_in = errors.next_try(&topic_partition, raw.first_offset, &error);
+                if retry_in.is_none() {
+                    return Err(error);
+                }
+                let stopped = StoppedAt { error, retry_in };
+                return Ok(Transformed::Stopped(raw.before(0), stopped));
+            }
+        };
+        let state = self.state_changes(&topic_partition);
+        let last_timestamp = raw.last_timestamp();
+        let batch = TaskBatch {
+            batch: RecordBatch {
+                state,
+                topic_partition,
+                records,
+                first_offset: raw.first_offset,
+                next_offset: raw.next_offset,
+                last_timestamp,
+                dead_letters: dead_letters.take_rows(),
+            },
+            raw: raw.records,
+            letters: dead_letters.deliveries,
+            bytes: raw.bytes,
+        };
+        Ok(match cut {
+            None => {
+                errors.passed(&batch.batch.topic_partition);
+                Transformed::Whole(batch)
+            }
+            Some(cut) => Transformed::Cut((!batch.raw.is_empty()).then_some(batch), cut),
+        })
     }
 
     /// Transforms records of one partition.

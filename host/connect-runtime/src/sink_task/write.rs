@@ -1,10 +1,11 @@
-//! Stage 4: the sink, on a thread of its own, so that the next batches are converted and
+//! Stage 5: the sink, on a thread of its own, so that the next batches are converted and
 //! transformed while the target commits the last ones.
 
 mod reporter;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
@@ -28,9 +29,16 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// Offsets up to which everything is durable in the target.
 ///
 /// Invariant 1: it is made here alone, after a put has returned or of what the target says that it
-/// has, and it is all that a commit takes.
-#[derive(Debug)]
-pub struct Durable(Vec<(Arc<TopicPartition>, Offset)>);
+/// has, and it is all that a commit takes. Nobody else can make one:
+///
+/// ```compile_fail,E0423
+/// use std::collections::BTreeMap;
+/// use connect_runtime::Durable;
+///
+/// let durable = Durable(BTreeMap::new());
+/// ```
+#[derive(Debug, Default)]
+pub struct Durable(BTreeMap<Arc<TopicPartition>, Offset>);
 
 impl Durable {
     fn stored(opened: &[OpenedPartition]) -> Self {
@@ -42,8 +50,30 @@ impl Durable {
     }
 
     /// For each partition the offset to go on from.
-    pub fn positions(&self) -> &[(Arc<TopicPartition>, Offset)] {
-        &self.0
+    pub fn positions(&self) -> impl Iterator<Item = (&Arc<TopicPartition>, &Offset)> {
+        self.0.iter()
+    }
+
+    /// Whether there is no partition in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds what became durable later: it holds where both know a partition.
+    pub fn extend(&mut self, later: Self) {
+        self.0.extend(later.0);
+    }
+
+    /// Keeps the partitions of which this is true.
+    pub fn retain(&mut self, mut keep: impl FnMut(&TopicPartition, Offset) -> bool) {
+        self.0.retain(|partition, offset| keep(partition, *offset));
+    }
+
+    /// What a test says is durable.
+    #[cfg(test)]
+    pub fn scripted(positions: impl IntoIterator<Item = (TopicPartition, Offset)>) -> Self {
+        let positions = positions.into_iter();
+        Self(positions.map(|(p, at)| (Arc::new(p), at)).collect())
     }
 }
 
@@ -101,8 +131,8 @@ pub enum Response {
     /// To `Put`: another task owns a partition, or the target has lost offsets. Nothing of this
     /// generation is written any more.
     Rewind(Error),
-    /// To `Put`: its generation was over.
-    Void,
+    /// To `Put`: its generation had ended, and nothing was written.
+    Discarded,
     /// To `Close`.
     Closed,
     /// To `Open` and `StartAt`: another task took a partition over meanwhile.
@@ -375,7 +405,7 @@ impl WriteThread {
     async fn put(&mut self, generation: u64, mut batches: Vec<TaskBatch>) -> Result<Response> {
         let over = |thread: &Self| generation != thread.generation.load(Ordering::Acquire);
         if over(self) || self.rewound == Some(generation) {
-            return Ok(Response::Void);
+            return Ok(Response::Discarded);
         }
         // Invariant 3: what was reported counts as done, so the report has to be durable first.
         for batch in &mut batches {
@@ -398,7 +428,7 @@ impl WriteThread {
                 }
                 Err(error) => {
                     if !self.again(error, generation, &mut retry).await? {
-                        return Ok(Response::Void);
+                        return Ok(Response::Discarded);
                     }
                     // Invariant 3: what was reported is done, and is not given to the sink again.
                     reported.take_out_of(&mut written);

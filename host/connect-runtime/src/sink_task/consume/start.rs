@@ -4,35 +4,87 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
+use connect_api::{Choice, Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::record::timestamp;
-use super::{ANSWER, Consumer, KnownRecord, Owned, Reset};
+use super::kafka::{KAFKA_REQUEST_TIMEOUT, KafkaConsumer, Owned};
+use crate::kafka::timestamp;
 
-impl Consumer {
-    /// Where to start partitions that the sink has no offset for: at what the group has committed
-    /// (so that a connector moved here from Kafka Connect goes on where it was), else by
-    /// `auto.offset.reset`.
+/// `auto.offset.reset`: where to start partitions of which neither the sink nor the group knows an
+/// offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OffsetReset {
+    Earliest,
+    Latest,
+    /// The task fails.
+    None,
+}
+
+impl Choice for OffsetReset {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("earliest", Self::Earliest),
+        ("latest", Self::Latest),
+        ("none", Self::None),
+    ];
+    /// librdkafka's words.
+    const ALIASES: &'static [(&'static str, Self)] = &[
+        ("smallest", Self::Earliest),
+        ("beginning", Self::Earliest),
+        ("largest", Self::Latest),
+        ("end", Self::Latest),
+        ("error", Self::None),
+    ];
+}
+
+impl OffsetReset {
+    pub(super) const KEY: &'static str = "auto.offset.reset";
+
+    /// The value of the consumer's setting; Kafka Connect's default is `earliest`.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Retriable`] when Kafka does not answer.
-    pub fn starts(&self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, Offset)>> {
-        let committed = self
-            .committed(partitions.iter(), ANSWER)
-            .map_err(no_answer)?;
+    /// [`connect_api::ErrorKind::Config`] for any other word.
+    pub(super) fn new(setting: Option<&str>) -> Result<Self> {
+        let word = setting.unwrap_or("earliest");
+        Self::of_word(word).ok_or_else(|| {
+            let words: Vec<&str> = Self::WORDS.iter().map(|(word, _)| *word).collect();
+            Error::config(format!(
+                "consumer: {} is {word}, and must be one of {}",
+                Self::KEY,
+                words.join(", ")
+            ))
+        })
+    }
+}
+
+/// The record in front of the offset to go on from, as the sink remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KnownRecord {
+    /// The offset behind it.
+    pub(super) next_offset: Offset,
+    /// Its timestamp.
+    pub(super) timestamp: Timestamp,
+}
+
+impl KafkaConsumer {
+    /// What the group has committed of each partition, else what `auto.offset.reset` says.
+    pub(super) fn committed_or_reset(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, Offset)>> {
+        let asked: Vec<&TopicPartition> = partitions.iter().collect();
+        let committed = self.group_offsets(&asked, KAFKA_REQUEST_TIMEOUT)?;
         let start = |partition: &TopicPartition| {
             if let Some(offset) = committed.get(partition) {
                 return Ok((partition.clone(), *offset));
             }
             let (low, high) = self.watermarks(partition)?;
             match self.reset {
-                Reset::Earliest => Ok((partition.clone(), low)),
-                Reset::Latest => Ok((partition.clone(), high)),
-                Reset::None => Err(Error::fatal(format!(
+                OffsetReset::Earliest => Ok((partition.clone(), low)),
+                OffsetReset::Latest => Ok((partition.clone(), high)),
+                OffsetReset::None => Err(Error::fatal(format!(
                     "no offset is known for {partition}, and auto.offset.reset is none"
                 ))),
             }
@@ -40,20 +92,19 @@ impl Consumer {
         partitions.iter().map(start).collect()
     }
 
-    /// The offsets that the group has of these partitions.
-    ///
-    /// # Errors
-    /// When Kafka does not answer in time.
-    pub fn committed<'a>(
+    pub(super) fn group_offsets(
         &self,
-        partitions: impl Iterator<Item = &'a TopicPartition>,
-        wait: Duration,
-    ) -> std::result::Result<HashMap<TopicPartition, Offset>, KafkaError> {
+        partitions: &[&TopicPartition],
+        timeout: Duration,
+    ) -> Result<HashMap<TopicPartition, Offset>> {
         let mut asked = TopicPartitionList::new();
         for partition in partitions {
             asked.add_partition(&partition.topic, partition.partition);
         }
-        let found = self.inner.committed_offsets(asked, wait)?;
+        let found = self
+            .inner
+            .committed_offsets(asked, timeout)
+            .map_err(no_answer)?;
         let found = found.elements();
         let known = found.iter().filter_map(|p| match p.offset() {
             rdkafka::Offset::Offset(at) => {
@@ -65,12 +116,9 @@ impl Consumer {
         Ok(known.collect())
     }
 
-    /// Checks that the log still has what the sink goes on from. The partitions whose record in
-    /// front of that is there and known, with where to go on and its timestamp.
-    ///
-    /// # Errors
-    /// [`connect_api::ErrorKind::Fatal`] when it has not: going on would lose records in silence.
-    pub fn check_stored(
+    /// Checks that the logs still have the offsets that the sink goes on from. Gives the records in
+    /// front of them that are still there and whose timestamps the sink knows.
+    pub(super) fn check_stored(
         &self,
         opened: &[OpenedPartition],
     ) -> Result<Vec<(TopicPartition, KnownRecord)>> {
@@ -109,8 +157,8 @@ impl Consumer {
     }
 
     /// When the partitions are next read from there, they are read from one record in front of it,
-    /// which must have this timestamp: else it is another topic's of the same name.
-    pub fn expect(&mut self, known: Vec<(TopicPartition, KnownRecord)>) {
+    /// which must have this timestamp: else the topic is another one of the same name.
+    pub(super) fn verify_timestamps_at(&mut self, known: Vec<(TopicPartition, KnownRecord)>) {
         self.expected.extend(known);
     }
 
@@ -137,7 +185,7 @@ impl Consumer {
     fn watermarks(&self, partition: &TopicPartition) -> Result<(Offset, Offset)> {
         let TopicPartition { topic, partition } = partition;
         self.inner
-            .fetch_watermarks(topic, *partition, ANSWER)
+            .fetch_watermarks(topic, *partition, KAFKA_REQUEST_TIMEOUT)
             .map(|(low, high)| (Offset(low), Offset(high)))
             .map_err(no_answer)
     }

@@ -1,10 +1,12 @@
-//! A record as the client has it, copied out.
+//! Buffers that records are copied into, out of librdkafka's.
 
 use std::collections::VecDeque;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use connect_api::{Offset, RawHeader, RawRecord, Timestamp, TimestampType};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use connect_api::RawRecord;
+use rdkafka::message::BorrowedMessage;
+
+use crate::kafka::raw_record;
 
 /// Bytes of a buffer; what is larger has one of its own.
 const BUFFER: usize = 256 * 1024;
@@ -23,24 +25,7 @@ pub(super) struct Arena {
 impl Arena {
     /// Copies the record out of the client.
     pub(super) fn copy(&mut self, message: &BorrowedMessage<'_>) -> RawRecord {
-        let headers = message.headers().map(|headers| {
-            let headers = headers.iter();
-            headers
-                .map(|h| RawHeader {
-                    name: h.key.into(),
-                    value: h.value.map(|value| self.keep(value)),
-                })
-                .collect()
-        });
-        let (timestamp, timestamp_type) = timestamp(message);
-        RawRecord {
-            offset: Offset(message.offset()),
-            key: message.key().map(|key| self.keep(key)),
-            value: message.payload().map(|value| self.keep(value)),
-            headers: headers.unwrap_or_default(),
-            timestamp,
-            timestamp_type,
-        }
+        raw_record(message, |bytes| self.keep(bytes))
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Bytes {
@@ -77,16 +62,6 @@ pub(super) fn size(record: &RawRecord) -> usize {
         .map(|h| h.name.len() + len(&h.value))
         .sum();
     len(&record.key) + len(&record.value) + headers
-}
-
-/// When it was made or appended, in milliseconds since 1970.
-pub(super) fn timestamp(message: &BorrowedMessage<'_>) -> (Option<Timestamp>, TimestampType) {
-    use rdkafka::Timestamp as Kafka;
-    match message.timestamp() {
-        Kafka::NotAvailable => (None, TimestampType::None),
-        Kafka::CreateTime(ms) => (Some(Timestamp(ms)), TimestampType::CreateTime),
-        Kafka::LogAppendTime(ms) => (Some(Timestamp(ms)), TimestampType::LogAppendTime),
-    }
 }
 
 #[cfg(test)]

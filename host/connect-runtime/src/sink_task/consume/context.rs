@@ -1,4 +1,4 @@
-//! What the client calls back: changes of the assignment are put down for the task's loop.
+//! librdkafka's callbacks: changes of the assignment are queued for the task's loop.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,22 +13,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 use tracing::warn;
 
-/// A change of the assignment that Kafka asks for.
-#[derive(Debug)]
-pub enum Rebalance {
-    /// These partitions are ours once [`super::Consumer::assign`] says where to start.
-    Assign(Vec<TopicPartition>),
-    /// These partitions are to be given up with [`super::Consumer::unassign`]; `lost` when they
-    /// already have another owner.
-    Revoke {
-        /// Which.
-        partitions: Vec<TopicPartition>,
-        /// Too late for a commit.
-        lost: bool,
-    },
-}
+use super::{Ownership, Rebalance};
 
-/// What the client calls back.
+/// Takes librdkafka's callbacks.
 #[derive(Default)]
 pub(super) struct Context {
     rebalances: Mutex<VecDeque<Rebalance>>,
@@ -58,7 +45,7 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
-    /// Puts the change down for the task's loop, which first has to drain or to ask the sink for
+    /// Queues the change for the task's loop, which first has to drain or to ask the sink for
     /// offsets. The group waits for the answer; heartbeats go on meanwhile.
     fn rebalance(
         &self,
@@ -82,10 +69,12 @@ impl ConsumerContext for Context {
         let change = if assign {
             Rebalance::Assign(listed)
         } else {
-            Rebalance::Revoke {
-                partitions: listed,
-                lost: consumer.assignment_lost(),
-            }
+            let ownership = if consumer.assignment_lost() {
+                Ownership::Lost
+            } else {
+                Ownership::Kept
+            };
+            Rebalance::Revoke(listed, ownership)
         };
         self.rebalances
             .lock()

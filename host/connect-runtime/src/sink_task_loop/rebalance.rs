@@ -1,33 +1,31 @@
 //! Partitions come and go: taken over through the sink, which fences their former owners, given up
-//! after a drain, and taken back to what is durable.
+//! after a drain, and read again from what is durable.
 
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, ErrorKind, Offset, OpenedPartition, Result, TopicPartition};
+use connect_api::{ErrorKind, Offset, OpenedPartition, Result, TopicPartition};
 use tracing::{debug, warn};
 
-use super::consume::{Consumer, Rebalance};
-use super::write::{Opened, Request, Response};
-use super::{Held, IDLE, PATIENCE, WorkerSinkTask};
+use super::state::SinkTaskState;
+use crate::sink_task::consume::{Fetching, Ownership, Rebalance, TaskConsumer};
+use crate::sink_task::write::{Opened, Request, Response};
 
-/// How long a revoked partition's batches may take to become durable before they are given up.
-const DRAIN: Duration = Duration::from_secs(5);
-/// How long a fenced task waits for its group's word: a little more than a heartbeat.
-const REWIND_PAUSE: Duration = Duration::from_secs(4);
+/// Partitions, and from which offsets they are read.
+pub type Starts = Vec<(TopicPartition, Offset)>;
 
-impl WorkerSinkTask {
+impl SinkTaskState {
     /// Asks the sink, and waits for its answer; the group is kept alive meanwhile. None when the
     /// task is told to stop first.
     fn ask(&mut self, request: Request) -> Result<Option<Response>> {
         let asked = Instant::now();
         self.parts.writer.send(request)?;
         while !self.parts.control.stopping() {
-            match self.parts.writer.response(IDLE)? {
+            match self.parts.writer.response(self.timing.idle_wait)? {
                 Some(answer @ (Response::Opened(..) | Response::Started | Response::Closed)) => {
                     return Ok(Some(answer));
                 }
                 Some(Response::Fenced(error)) => return Err(error),
-                Some(other) => self.answered(other)?,
+                Some(other) => self.take(other)?,
                 None => self.keep_alive(asked)?,
             }
         }
@@ -37,48 +35,51 @@ impl WorkerSinkTask {
     /// Goes on polling, with nothing read, when an answer takes long: a member that does not poll
     /// is put out of its group.
     fn keep_alive(&mut self, since: Instant) -> Result<()> {
-        if since.elapsed() < PATIENCE {
+        if since.elapsed() < self.timing.pause_consumer_after {
             return Ok(());
         }
-        if !self.paused {
-            self.parts.consumer.pause(true)?;
-            self.paused = true;
-        }
-        self.parts.consumer.idle(Duration::ZERO)
+        self.set_fetching(Fetching::Paused)?;
+        self.parts.consumer.poll_paused(Duration::ZERO)
     }
 
-    pub(super) fn rebalance(&mut self, change: Rebalance) -> Result<()> {
+    /// Makes a change of the assignment.
+    ///
+    /// # Errors
+    /// What the sink, the client or Kafka failed with.
+    pub fn rebalance(&mut self, change: Rebalance) -> Result<()> {
         match change {
             Rebalance::Assign(partitions) => {
                 for partition in &partitions {
                     self.parts.chain.forget(partition);
                 }
                 if let Some(starts) = self.open(&partitions)? {
-                    self.parts.consumer.assign(&starts, self.paused)?;
+                    self.parts.consumer.assign(&starts, self.fetching)?;
                 }
             }
-            Rebalance::Revoke { partitions, lost } => self.revoke(&partitions, lost)?,
+            Rebalance::Revoke(partitions, ownership) => self.revoke(&partitions, ownership)?,
         }
         self.parts
             .metrics
             .partitions
-            .set(self.parts.consumer.owned().len() as f64);
+            .set(self.parts.consumer.assignment().len() as f64);
         Ok(())
     }
 
-    /// Takes partitions over, and again if another task does so meanwhile: the group has not told
-    /// that these are another's. None when the task is told to stop first.
-    pub(super) fn open(
-        &mut self,
-        partitions: &[TopicPartition],
-    ) -> Result<Option<Vec<(TopicPartition, Offset)>>> {
+    /// Takes partitions over, and again if another task does so meanwhile: the group has not said
+    /// that they are another task's. None when the task is told to stop first.
+    ///
+    /// # Errors
+    /// What the sink or Kafka failed with.
+    pub fn open(&mut self, partitions: &[TopicPartition]) -> Result<Option<Starts>> {
         loop {
             match self.take_over(partitions) {
                 Err(error) if error.kind() == ErrorKind::Fenced => {
-                    warn!(error = %error.chain(), "taking the partitions over anew");
+                    warn!(error = %error.chain(), "another task took the partitions over; opening them again");
                     let since = Instant::now();
-                    while since.elapsed() < REWIND_PAUSE && !self.parts.control.stopping() {
-                        std::thread::sleep(IDLE);
+                    while since.elapsed() < self.timing.rewind_pause
+                        && !self.parts.control.stopping()
+                    {
+                        std::thread::sleep(self.timing.idle_wait);
                         self.keep_alive(since)?;
                     }
                 }
@@ -89,10 +90,7 @@ impl WorkerSinkTask {
 
     /// The sink fences the former owner of partitions and says where to go on. None when the task
     /// is told to stop first.
-    fn take_over(
-        &mut self,
-        partitions: &[TopicPartition],
-    ) -> Result<Option<Vec<(TopicPartition, Offset)>>> {
+    fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<Option<Starts>> {
         let Some(Response::Opened(opened)) = self.ask(Request::Open(partitions.to_vec()))? else {
             return Ok(None);
         };
@@ -101,7 +99,7 @@ impl WorkerSinkTask {
             mut states,
             durable,
         } = opened;
-        self.add_durable(&durable);
+        self.add_durable(durable);
         for OpenedPartition {
             topic_partition, ..
         } in &opened
@@ -117,11 +115,9 @@ impl WorkerSinkTask {
             .map(|o| o.topic_partition.clone())
             .collect();
         let mut starts: Vec<_> = opened.iter().filter_map(stored).collect();
-        if let Some(known) = self.patiently(|consumer| consumer.check_stored(&opened))? {
-            self.parts.consumer.expect(known);
-        }
+        self.ask_kafka(|consumer| consumer.check_stored_offsets(&opened))?;
         if !new.is_empty() {
-            let Some(mut found) = self.patiently(|consumer| consumer.starts(&new))? else {
+            let Some(mut found) = self.ask_kafka(|consumer| consumer.start_offsets(&new))? else {
                 return Ok(None);
             };
             if self.ask(Request::StartAt(found.clone()))?.is_none() {
@@ -132,14 +128,17 @@ impl WorkerSinkTask {
         Ok(Some(starts))
     }
 
-    /// Repeats a question to Kafka until it is answered; none when the task is told to stop.
-    fn patiently<T>(&mut self, ask: impl Fn(&Consumer) -> Result<T>) -> Result<Option<T>> {
+    /// Repeats a request to Kafka until it is answered. None when the task is told to stop first.
+    fn ask_kafka<T>(
+        &mut self,
+        request: impl Fn(&mut dyn TaskConsumer) -> Result<T>,
+    ) -> Result<Option<T>> {
         while !self.parts.control.stopping() {
-            match ask(&self.parts.consumer) {
+            match request(&mut *self.parts.consumer) {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(error) if error.kind() == ErrorKind::Retriable => {
-                    warn!(error = %error.chain(), "asking again");
-                    std::thread::sleep(IDLE);
+                    warn!(error = %error.chain(), "Kafka did not answer; retrying");
+                    std::thread::sleep(self.timing.idle_wait);
                 }
                 Err(error) => return Err(error),
             }
@@ -149,24 +148,28 @@ impl WorkerSinkTask {
 
     /// Gives partitions up: what is being written becomes durable or is given up, what waits is
     /// dropped, and the group is told how far it came.
-    fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<()> {
+    fn revoke(&mut self, partitions: &[TopicPartition], ownership: Ownership) -> Result<()> {
         self.pending
             .retain(|p| !partitions.contains(&p.batch.topic_partition));
-        let until = Instant::now() + if lost { Duration::ZERO } else { DRAIN };
+        let drain = match ownership {
+            Ownership::Kept => self.timing.revoke_drain_timeout,
+            Ownership::Lost => Duration::ZERO,
+        };
+        let until = Instant::now() + drain;
         while !self.parts.writer.is_idle() && Instant::now() < until {
-            self.settle(IDLE)?;
+            self.take_responses(self.timing.idle_wait)?;
         }
         if self.parts.writer.is_idle() {
             self.ask(Request::Close(partitions.to_vec()))?;
         } else {
-            warn!("the sink is busy; what it has of revoked partitions is given up");
+            warn!("the sink is busy; batches of revoked partitions are given up");
             self.parts.writer.abandon();
         }
-        if !lost {
+        if ownership == Ownership::Kept {
             self.commits
-                .flush(&self.parts.consumer, &self.parts.metrics);
+                .flush(&*self.parts.consumer, &self.parts.metrics);
         }
-        // What Kafka would not hear, the next owner says when it takes the partition over.
+        // What Kafka did not take, the next owner commits when it takes the partition over.
         self.commits.forget(partitions);
         for partition in partitions {
             self.parts.chain.forget(partition);
@@ -180,21 +183,13 @@ impl WorkerSinkTask {
         }
     }
 
-    /// The sink says that it no longer owns what it was to write, or that the target has lost
-    /// offsets: everything ahead of it is void. If the group has given the partitions to another
-    /// task, it will say so before the pause is over; else they are opened anew. Without the
-    /// pause two tasks would fence each other in turns.
-    pub(super) fn rewind(&mut self, error: &Error) {
-        warn!(error = %error.chain(), "going back to what the target has");
-        self.parts.writer.abandon();
+    /// Opens all partitions again, and reads them from the offsets that the sink has.
+    ///
+    /// # Errors
+    /// As for `open`.
+    pub fn restart_partitions(&mut self) -> Result<()> {
         self.pending.clear();
-        self.held = Some((Instant::now() + REWIND_PAUSE, Held::Rewind));
-    }
-
-    /// Opens all partitions anew and reads from where the sink says.
-    pub(super) fn restart_partitions(&mut self) -> Result<()> {
-        self.pending.clear();
-        let owned = self.parts.consumer.owned();
+        let owned = self.parts.consumer.assignment();
         if owned.is_empty() {
             return Ok(());
         }
@@ -203,7 +198,7 @@ impl WorkerSinkTask {
         }
         if let Some(starts) = self.open(&owned)? {
             for (partition, offset) in &starts {
-                debug!(%partition, offset = offset.0, "reading again");
+                debug!(%partition, offset = offset.0, "reading from the stored offset");
             }
             self.parts.consumer.seek(&starts)?;
         }

@@ -8,27 +8,27 @@ use connect_api::{
     Offset, RawRecord, RecordBatch, Result, Tick, Timestamp, TimestampType, TopicPartition,
 };
 
-use super::WorkerSinkTask;
-use super::make::Letters;
-use super::write::TaskBatch;
-use crate::errors::{Errant, Stage};
+use super::state::SinkTaskState;
+use crate::errors::{DeadLetterRows, Errant, Stage};
+use crate::sink_task::consume::Fetching;
+use crate::sink_task::write::TaskBatch;
 
 /// How long partitions have been quiet.
 #[derive(Debug, Default)]
-pub(super) struct Quiet {
+pub struct QuietPartitions {
     /// Since the last record, or the last tick.
     since: HashMap<Arc<TopicPartition>, Instant>,
 }
 
-impl Quiet {
-    /// A record has come.
-    pub fn disturbed(&mut self, topic_partition: &Arc<TopicPartition>) {
+impl QuietPartitions {
+    /// The partition is not quiet: it has brought records.
+    pub fn interrupt(&mut self, topic_partition: &Arc<TopicPartition>) {
         self.since
             .insert(Arc::clone(topic_partition), Instant::now());
     }
 
-    /// Nothing was read: what has come meanwhile is still to be seen.
-    pub fn paused(&mut self) {
+    /// No partition is known to be quiet: none was read, and records may have come meanwhile.
+    pub fn interrupt_all(&mut self) {
         self.since.clear();
     }
 
@@ -44,16 +44,19 @@ impl Quiet {
     }
 }
 
-impl WorkerSinkTask {
+impl SinkTaskState {
     /// Ticks the transforms for partitions that are quiet. Only where nothing waits to be read, so
     /// that a backlog goes by record time, and only while the sink is idle, so that what a tick
-    /// makes goes by itself: it moves no offset.
-    pub(super) fn tick_quiet(&mut self) -> Result<()> {
+    /// makes is a batch of its own: it moves no offset.
+    ///
+    /// # Errors
+    /// What a transform failed with, or a record of its that may not be passed over.
+    pub fn tick_quiet_partitions(&mut self) -> Result<()> {
         let Some(interval) = self.parts.chain.tick_interval() else {
             return Ok(());
         };
-        if self.paused || self.held.is_some() {
-            self.quiet.paused();
+        if self.fetching == Fetching::Paused || self.hold.is_some() {
+            self.quiet.interrupt_all();
             return Ok(());
         }
         if !self.parts.writer.is_idle() {
@@ -91,7 +94,7 @@ impl WorkerSinkTask {
             timestamp: Some(wall),
             timestamp_type: TimestampType::None,
         };
-        let mut letters = Letters::default();
+        let mut dead_letters = DeadLetterRows::default();
         let errors = Arc::clone(&self.parts.errors);
         let mut failed = |class: &str, _: Offset, error| {
             let errant = Errant {
@@ -101,7 +104,7 @@ impl WorkerSinkTask {
                 class,
                 error: &error,
             };
-            letters.add(errors.report_or_fail(&errant)?);
+            dead_letters.add(errors.report_or_fail(&errant)?);
             Ok(())
         };
         let tick = Tick {
@@ -110,8 +113,8 @@ impl WorkerSinkTask {
         };
         let records = self.parts.chain.tick(&topic_partition, tick, &mut failed)?;
         let state = self.parts.chain.state_changes(&topic_partition);
-        let dead_letters = letters.kept();
-        if records.is_empty() && state.is_empty() && dead_letters.is_empty() {
+        let rows = dead_letters.take_rows();
+        if records.is_empty() && state.is_empty() && rows.is_empty() {
             return Ok(());
         }
         self.parts.metrics.sent.increment(records.len() as u64);
@@ -121,13 +124,13 @@ impl WorkerSinkTask {
             first_offset: position,
             next_offset: position,
             last_timestamp: None,
-            dead_letters,
+            dead_letters: rows,
             state,
         };
         self.append(TaskBatch {
             batch,
             raw: vec![place],
-            letters: letters.deliveries,
+            letters: dead_letters.deliveries,
             bytes: 0,
         });
         Ok(())

@@ -1,0 +1,438 @@
+//! The consumer of a worker's sink tasks: librdkafka's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use connect_api::{
+    Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition,
+};
+use rdkafka::TopicPartitionList;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use tracing::{debug, info, warn};
+
+use super::arena::{Arena, size};
+use super::context::{Context, release};
+use super::start::{KnownRecord, OffsetReset, verify};
+use super::{Fetching, Rebalance, TaskConsumer};
+use crate::connector_config::Subscription;
+use crate::sink_task::write::Durable;
+use crate::sink_task_loop::batch::{PollLimits, RawBatch};
+
+/// How long Kafka may take to answer a request that the task waits for.
+pub(super) const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long Kafka may take to say where a log ends, each time before a quiet partition is ticked.
+const WATERMARK_QUERY_TIMEOUT: Duration = Duration::from_millis(500);
+/// For so long after a step of a rebalance another step may follow.
+const REBALANCE_STEP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the client is helped to join its group again meanwhile.
+const REJOIN_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A partition of the assignment.
+pub(super) struct Owned {
+    pub(super) topic_partition: Arc<TopicPartition>,
+    /// The offset of the next record to hand out.
+    pub(super) position: Offset,
+    /// Whether the client has said that the log ends here. It names the number of the partition
+    /// only, so that it says nothing where topics share one.
+    ended: bool,
+    /// The timestamp that the record in front of the position has, until it was seen: it is read
+    /// again, and not handed out.
+    pub(super) before: Option<Timestamp>,
+}
+
+/// librdkafka's consumer, with the assignment as the task's loop has made it.
+pub struct KafkaConsumer {
+    pub(super) inner: BaseConsumer<Context>,
+    pub(super) owned: Vec<Owned>,
+    /// Where partitions are to go on, and the timestamps of the records in front of that.
+    pub(super) expected: HashMap<TopicPartition, KnownRecord>,
+    pub(super) reset: OffsetReset,
+    arena: Arena,
+    /// The topic that stands for the subscription; none for a pattern.
+    topic: Option<String>,
+    last_rebalance_step: Instant,
+    last_rejoin_help: Instant,
+}
+
+impl KafkaConsumer {
+    /// A consumer that joins its group.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] when a setting is refused.
+    pub fn new(mut config: ClientConfig, subscription: &Subscription) -> Result<Self> {
+        let reset = OffsetReset::new(config.get(OffsetReset::KEY))?;
+        // Where to start is decided here. That the log has lost an offset later on must be seen,
+        // not papered over (operations: retention passed, topic created anew).
+        config
+            .set(OffsetReset::KEY, "error")
+            .set("enable.partition.eof", "true")
+            .set("enable.auto.commit", "false");
+        let invalid = |e: KafkaError| Error::config(format!("consumer: {e}"));
+        let inner: BaseConsumer<Context> = config
+            .create_with_context(Context::default())
+            .map_err(invalid)?;
+        let topic = match subscription {
+            Subscription::Topics(topics) => {
+                let names: Vec<_> = topics.iter().map(String::as_str).collect();
+                inner.subscribe(&names).map_err(invalid)?;
+                topics.first().cloned()
+            }
+            Subscription::Pattern(pattern) => {
+                let pattern = format!("^({pattern})$");
+                inner.subscribe(&[&pattern]).map_err(invalid)?;
+                None
+            }
+        };
+        let now = Instant::now();
+        Ok(Self {
+            inner,
+            owned: Vec::new(),
+            expected: HashMap::new(),
+            reset,
+            arena: Arena::default(),
+            topic,
+            last_rebalance_step: now,
+            last_rejoin_help: now,
+        })
+    }
+
+    fn is_rebalancing(&self) -> bool {
+        self.last_rebalance_step.elapsed() < REBALANCE_STEP_TIMEOUT
+    }
+
+    /// The client names the number of a partition that was read to its end, and no topic. Where
+    /// topics share a number, Kafka is asked.
+    fn is_at_end(&self, own: &Owned) -> bool {
+        let TopicPartition { topic, partition } = &*own.topic_partition;
+        let numbers = self.owned.iter().map(|o| o.topic_partition.partition);
+        if numbers.filter(|number| number == partition).count() == 1 {
+            return own.ended;
+        }
+        let watermarks = self
+            .inner
+            .fetch_watermarks(topic, *partition, WATERMARK_QUERY_TIMEOUT);
+        watermarks.is_ok_and(|(_, high)| own.position >= Offset(high))
+    }
+
+    fn pause_or_resume(&self, list: &TopicPartitionList, fetching: Fetching) -> Result<()> {
+        if list.count() == 0 {
+            return Ok(());
+        }
+        match fetching {
+            Fetching::Paused => self.inner.pause(list),
+            Fetching::Active => self.inner.resume(list),
+        }
+        .map_err(|e| Error::fatal(format!("cannot pause or resume partitions: {e}")))
+    }
+
+    fn commit(&self, durable: &Durable, mode: CommitMode) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        for (topic_partition, offset) in durable.positions() {
+            let offset = rdkafka::Offset::Offset(offset.0);
+            list.add_partition_offset(&topic_partition.topic, topic_partition.partition, offset)
+                .map_err(|e| {
+                    Error::retriable(format!("offset {offset:?} of {topic_partition}: {e}"))
+                })?;
+        }
+        let committed = self.inner.commit(&list, mode);
+        committed.map_err(|e| Error::retriable("Kafka does not take the offsets").with_source(e))
+    }
+}
+
+impl TaskConsumer for KafkaConsumer {
+    fn poll(&mut self, limits: PollLimits, wait: Duration) -> Result<Vec<RawBatch>> {
+        let wait = if self.is_rebalancing() {
+            wait.min(REJOIN_INTERVAL)
+        } else {
+            wait
+        };
+        let Self {
+            inner,
+            owned,
+            arena,
+            ..
+        } = self;
+        let mut batches: Vec<RawBatch> = Vec::new();
+        let mut index: HashMap<(usize, i32), Option<usize>> = HashMap::new();
+        let mut last: Option<((usize, i32), Option<usize>)> = None;
+        let (mut records, mut bytes, mut timeout) = (0, 0, wait);
+        let mut ended: Vec<i32> = Vec::new();
+        while records < limits.records && bytes < limits.bytes {
+            let message = match inner.poll(timeout) {
+                None => break,
+                Some(Err(KafkaError::PartitionEOF(number))) => {
+                    ended.push(number);
+                    continue;
+                }
+                Some(Err(error)) => {
+                    check(error)?;
+                    continue;
+                }
+                Some(Ok(message)) => message,
+            };
+            timeout = Duration::ZERO;
+            // Records come in runs of one partition: only the first of a run is looked up.
+            let key = (message.topic_ptr() as usize, message.partition());
+            let at = match last {
+                Some((known, at)) if known == key => at,
+                _ => *index.entry(key).or_insert_with(|| {
+                    let owned = owned.iter().find(|o| {
+                        o.topic_partition.partition == key.1
+                            && *o.topic_partition.topic == *message.topic()
+                    })?;
+                    batches.push(RawBatch {
+                        topic_partition: Arc::clone(&owned.topic_partition),
+                        records: Vec::new(),
+                        first_offset: owned.position,
+                        next_offset: owned.position,
+                        bytes: 0,
+                    });
+                    Some(batches.len() - 1)
+                }),
+            };
+            last = Some((key, at));
+            // None: left over from a partition that was given up.
+            let Some(batch) = at.map(|at| &mut batches[at]) else {
+                continue;
+            };
+            if Offset(message.offset()) < batch.next_offset {
+                verify(owned, &batch.topic_partition, &message)?;
+                continue;
+            }
+            let record = arena.copy(&message);
+            let size = size(&record);
+            (batch.next_offset, batch.bytes) = (record.offset.next(), batch.bytes + size);
+            batch.records.push(record);
+            (records, bytes) = (records + 1, bytes + size);
+        }
+        note(owned, &batches, &ended);
+        batches.retain(|batch| !batch.records.is_empty());
+        Ok(batches)
+    }
+
+    fn poll_paused(&mut self, wait: Duration) -> Result<()> {
+        let one = PollLimits {
+            records: 1,
+            bytes: 1,
+        };
+        // A record that was on its way when its partition was paused is read again.
+        for batch in self.poll(one, wait)? {
+            let partition = TopicPartition::clone(&batch.topic_partition);
+            self.seek(&[(partition, batch.first_offset)])?;
+        }
+        Ok(())
+    }
+
+    fn poll_leaving(&self, wait: Duration) {
+        let _ = self.inner.poll(wait);
+    }
+
+    fn next_rebalance(&mut self) -> Option<Rebalance> {
+        let change = self.inner.client().context().next();
+        if change.is_some() {
+            self.last_rebalance_step = Instant::now();
+        }
+        change
+    }
+
+    /// librdkafka asks to join at most once a second, and looks only once a second whether it may:
+    /// members that start together can then miss each other for two. Any answer about topics
+    /// resets both timers.
+    fn speed_up_rejoin(&mut self) {
+        if !self.is_rebalancing() || self.last_rejoin_help.elapsed() < REJOIN_INTERVAL {
+            return;
+        }
+        let topic = self.topic.as_deref();
+        if let Err(error) = self.inner.fetch_metadata(topic, REJOIN_INTERVAL) {
+            debug!(%error, "no metadata in time; joining the group may take a second longer");
+        }
+        self.last_rejoin_help = Instant::now();
+    }
+
+    fn assignment(&self) -> Vec<TopicPartition> {
+        let owned = self.owned.iter();
+        owned
+            .map(|own| TopicPartition::clone(&own.topic_partition))
+            .collect()
+    }
+
+    fn caught_up(&self) -> Vec<(Arc<TopicPartition>, Offset)> {
+        let ended = self.owned.iter().filter(|own| self.is_at_end(own));
+        ended
+            .map(|own| (Arc::clone(&own.topic_partition), own.position))
+            .collect()
+    }
+
+    fn group_membership(&self) -> Option<GroupMembership> {
+        let membership = self.inner.group_metadata()?;
+        Some(Arc::new(membership))
+    }
+
+    fn assign(&mut self, starts: &[(TopicPartition, Offset)], fetching: Fetching) -> Result<()> {
+        let before = self.expecting(starts);
+        let list = offsets(starts, &before);
+        match self.inner.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.inner.incremental_assign(&list),
+            _ => self.inner.assign(&list),
+        }
+        .map_err(|e| Error::fatal(format!("cannot assign partitions: {e}")))?;
+        for ((partition, position), before) in starts.iter().zip(before) {
+            info!(%partition, offset = position.0, "assigned");
+            self.owned.retain(|o| *o.topic_partition != *partition);
+            let topic_partition = Arc::new(partition.clone());
+            self.owned.push(Owned {
+                topic_partition,
+                position: *position,
+                ended: false,
+                before,
+            });
+        }
+        // The client still knows of a partition that was paused when it was ours before.
+        self.pause_or_resume(&list, fetching)
+    }
+
+    fn unassign(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            info!(%partition, "revoked");
+            list.add_partition(&partition.topic, partition.partition);
+        }
+        self.owned
+            .retain(|o| !partitions.contains(&o.topic_partition));
+        release(&self.inner, &list)
+            .map_err(|e| Error::fatal(format!("cannot give partitions up: {e}")))
+    }
+
+    fn seek(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {
+        let before = self.expecting(starts);
+        self.inner
+            .seek_partitions(offsets(starts, &before), KAFKA_REQUEST_TIMEOUT)
+            .map_err(|e| Error::fatal(format!("cannot seek: {e}")))?;
+        for ((partition, position), before) in starts.iter().zip(before) {
+            if let Some(owned) = self
+                .owned
+                .iter_mut()
+                .find(|o| *o.topic_partition == *partition)
+            {
+                owned.position = *position;
+                owned.ended = false;
+                owned.before = before;
+            }
+        }
+        Ok(())
+    }
+
+    fn set_fetching(&mut self, fetching: Fetching) -> Result<()> {
+        let mut list = TopicPartitionList::with_capacity(self.owned.len());
+        for own in &self.owned {
+            list.add_partition(&own.topic_partition.topic, own.topic_partition.partition);
+        }
+        self.pause_or_resume(&list, fetching)
+    }
+
+    fn start_offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, Offset)>> {
+        self.committed_or_reset(partitions)
+    }
+
+    fn check_stored_offsets(&mut self, opened: &[OpenedPartition]) -> Result<()> {
+        let known = self.check_stored(opened)?;
+        self.verify_timestamps_at(known);
+        Ok(())
+    }
+
+    fn committed(
+        &self,
+        partitions: &[&TopicPartition],
+        timeout: Duration,
+    ) -> Result<HashMap<TopicPartition, Offset>> {
+        self.group_offsets(partitions, timeout)
+    }
+
+    fn commit_async(&self, durable: &Durable) -> Result<()> {
+        self.commit(durable, CommitMode::Async)
+    }
+
+    fn commit_sync(&self, durable: &Durable) -> Result<()> {
+        self.commit(durable, CommitMode::Sync)
+    }
+}
+
+impl Drop for KafkaConsumer {
+    fn drop(&mut self) {
+        self.inner.client().context().close();
+        // What was put down and not taken up would keep the client from closing.
+        while let Some(change) = self.next_rebalance() {
+            if let Rebalance::Revoke(partitions, _) = change {
+                let _ = self.unassign(&partitions);
+            }
+        }
+    }
+}
+
+/// Where to read from: from one record in front of the start, where it is to be seen again.
+fn offsets(
+    starts: &[(TopicPartition, Offset)],
+    before: &[Option<Timestamp>],
+) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(starts.len());
+    for ((partition, offset), before) in starts.iter().zip(before) {
+        let offset = offset.0 - i64::from(before.is_some());
+        // Only a negative offset is refused, and none is stored.
+        let offset = rdkafka::Offset::Offset(offset.max(0));
+        let _ = list.add_partition_offset(&partition.topic, partition.partition, offset);
+    }
+    list
+}
+
+/// Errors of the client: which of them end the task.
+fn check(error: KafkaError) -> Result<()> {
+    use RDKafkaErrorCode as Code;
+    let code = match &error {
+        KafkaError::MessageConsumptionFatal(_) => {
+            return Err(Error::fatal(format!("consumer: {error}")));
+        }
+        KafkaError::MessageConsumption(code) => *code,
+        _ => return Ok(()),
+    };
+    match code {
+        Code::AutoOffsetReset | Code::OffsetOutOfRange => Err(Error::fatal(format!(
+            "a partition's offset is outside its log ({error}): retention has passed it, or the \
+             topic was created anew; stop the connector and set or reset its offsets"
+        ))),
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::SaslAuthenticationFailed
+        | Code::InvalidTopic => Err(Error::config(format!("consumer: {error}"))),
+        _ => {
+            warn!(%error, "consumer");
+            Ok(())
+        }
+    }
+}
+
+/// Notes where the partitions have come to, and which numbers of them are at the end of a log.
+fn note(owned: &mut [Owned], batches: &[RawBatch], ended: &[i32]) {
+    for batch in batches {
+        if let Some(owned) = owned
+            .iter_mut()
+            .find(|o| Arc::ptr_eq(&o.topic_partition, &batch.topic_partition))
+        {
+            owned.position = batch.next_offset;
+            owned.ended &= batch.records.is_empty();
+        }
+    }
+    for owned in owned
+        .iter_mut()
+        .filter(|o| ended.contains(&o.topic_partition.partition))
+    {
+        owned.ended = true;
+    }
+}

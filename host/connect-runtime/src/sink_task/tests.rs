@@ -1,0 +1,1 @@
+//! Tests of the loop on a scripted consumer and a scripted sink.

@@ -1,0 +1,48 @@
+//! Batches on their way through a sink task, and what bounds them.
+
+use std::sync::Arc;
+
+use connect_api::{Offset, RawRecord, Timestamp, TopicPartition};
+
+/// Records of one partition as Kafka has them.
+#[derive(Debug)]
+pub struct RawBatch {
+    /// The partition that they were read from.
+    pub topic_partition: Arc<TopicPartition>,
+    /// The records in the order of their offsets; offsets may be missing between them.
+    pub records: Vec<RawRecord>,
+    /// The offset that the batch starts from: where the one before it ended.
+    pub first_offset: Offset,
+    /// The offset to read from once the batch is durable.
+    pub next_offset: Offset,
+    /// Bytes of keys, values and headers.
+    pub bytes: usize,
+}
+
+impl RawBatch {
+    /// The timestamp of the record in front of where to go on.
+    pub fn last_timestamp(&self) -> Option<Timestamp> {
+        let last = self.records.last();
+        last.filter(|record| record.offset.next() == self.next_offset)?
+            .timestamp
+    }
+
+    /// The part in front of the record at this index of `records`.
+    #[must_use]
+    pub fn before(mut self, at: usize) -> Self {
+        if let Some(record) = self.records.get(at) {
+            self.next_offset = record.offset;
+        }
+        self.records.truncate(at);
+        self
+    }
+}
+
+/// How much one poll may bring.
+#[derive(Clone, Copy, Debug)]
+pub struct PollLimits {
+    /// Records.
+    pub records: usize,
+    /// Bytes; the record that passes the limit still counts in.
+    pub bytes: usize,
+}

@@ -1,0 +1,263 @@
+//! What the loop of a sink task works on: its parts, what is in hand, and what it waits for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use connect_api::{Error, Offset, Result, TopicPartition};
+use tracing::warn;
+
+use super::batch::PollLimits;
+use super::tick::QuietPartitions;
+use super::timing::Timing;
+use crate::errors::{ErrorReporter, RecordErrors};
+use crate::metrics::TaskMetrics;
+use crate::sink_task::commit::Commits;
+use crate::sink_task::consume::{Fetching, TaskConsumer};
+use crate::sink_task::convert::Converters;
+use crate::sink_task::transform::TransformationChain;
+use crate::sink_task::write::{Durable, Response, TaskBatch, Writer};
+use crate::task_control::{Control, Reports};
+
+/// Everything a task is made of.
+pub struct SinkTaskParts {
+    /// The consumer, subscribed.
+    pub consumer: Box<dyn TaskConsumer>,
+    /// Bytes to data.
+    pub converters: Converters,
+    /// The transforms.
+    pub chain: TransformationChain,
+    /// The sink's thread.
+    pub writer: Writer,
+    /// What happens to errant records.
+    pub errors: Arc<ErrorReporter>,
+    /// The task's metrics.
+    pub metrics: Arc<TaskMetrics>,
+    /// Sends changes of the task's status to the herder.
+    pub reports: Reports,
+    /// Stop and pause, as the herder has set them.
+    pub control: Arc<Control>,
+    /// What one transaction may hold.
+    pub limits: PollLimits,
+    /// How often offsets are committed to Kafka.
+    pub commit_interval: Duration,
+}
+
+/// The state of a running task.
+pub struct SinkTaskState {
+    /// What it is made of.
+    pub parts: SinkTaskParts,
+    /// How long it waits for what.
+    pub timing: Timing,
+    /// Durable offsets for the group.
+    pub commits: Commits,
+    /// Decides on records that a converter or a transform fails on.
+    pub record_errors: RecordErrors,
+    /// Batches that wait for the sink, one for each partition.
+    pub pending: Vec<TaskBatch>,
+    /// Since when the sink has not taken `pending` although it is full.
+    pub full_since: Option<Instant>,
+    /// Reading is held for a while.
+    pub hold: Option<Hold>,
+    /// Whether the partitions are paused: by order, or because something is waited for.
+    pub fetching: Fetching,
+    /// Partitions that wait for a tick.
+    pub quiet: QuietPartitions,
+    /// Whether the status says what a record waits for.
+    waiting_reported: bool,
+    pause_reported: bool,
+}
+
+/// A time in which nothing is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// When it is over.
+    pub until: Instant,
+    /// What is done then.
+    pub then: AfterHold,
+}
+
+/// What is done after a [`Hold`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AfterHold {
+    /// Reading goes on where the partitions stand.
+    Resume,
+    /// The partitions are opened again, and read from the offsets that the sink has.
+    Reopen,
+}
+
+impl SinkTaskState {
+    /// A task that has not begun.
+    pub fn new(parts: SinkTaskParts, timing: Timing) -> Self {
+        Self {
+            commits: Commits::new(parts.commit_interval),
+            record_errors: RecordErrors::new(Arc::clone(&parts.errors)),
+            parts,
+            timing,
+            pending: Vec::new(),
+            full_since: None,
+            hold: None,
+            fetching: Fetching::Active,
+            quiet: QuietPartitions::default(),
+            waiting_reported: false,
+            pause_reported: false,
+        }
+    }
+
+    /// Whether one transaction cannot hold more than what waits for the sink.
+    pub fn is_full(&self) -> bool {
+        let limits = self.parts.limits;
+        let records: usize = self.pending.iter().map(|b| b.raw.len()).sum();
+        let bytes: usize = self.pending.iter().map(|b| b.bytes).sum();
+        records >= limits.records || bytes >= limits.bytes
+    }
+
+    /// Adds a batch to what waits for the sink.
+    pub fn append(&mut self, batch: TaskBatch) {
+        if std::mem::take(&mut self.waiting_reported) {
+            self.parts.reports.going_on();
+        }
+        let partition = &batch.batch.topic_partition;
+        let mut pending = self.pending.iter_mut();
+        match pending.find(|p| p.batch.topic_partition == *partition) {
+            Some(pending) => pending.append(batch),
+            None => self.pending.push(batch),
+        }
+    }
+
+    /// Takes the sink's answers; waits for the first one.
+    ///
+    /// # Errors
+    /// What the sink failed with.
+    pub fn take_responses(&mut self, wait: Duration) -> Result<()> {
+        let mut wait = wait;
+        while let Some(response) = self.parts.writer.response(wait)? {
+            wait = Duration::ZERO;
+            self.take(response)?;
+        }
+        Ok(())
+    }
+
+    /// Takes an answer that nobody waits for.
+    ///
+    /// # Errors
+    /// What the sink failed with.
+    pub fn take(&mut self, response: Response) -> Result<()> {
+        match response {
+            Response::Durable(durable) => {
+                for (topic_partition, next_offset) in durable.positions() {
+                    self.parts.chain.durable(topic_partition, *next_offset);
+                }
+                self.add_durable(durable);
+            }
+            Response::Rewind(error) => self.rewind(&error),
+            Response::Failed(error) | Response::Fenced(error) => return Err(error),
+            Response::Discarded | Response::Closed | Response::Started | Response::Opened(..) => {}
+        }
+        Ok(())
+    }
+
+    /// Notes durable offsets for the group, unless the sink commits them itself.
+    pub fn add_durable(&mut self, durable: Durable) {
+        if !self.parts.writer.commits_offsets() {
+            self.commits.add(durable);
+        }
+    }
+
+    /// The sink says that it no longer owns what it was to write, or that the target has lost
+    /// offsets: everything that was read ahead of it is thrown away. If the group has given the
+    /// partitions to another task, it says so before the pause is over; else they are opened again.
+    /// Without the pause two tasks would fence each other in turns.
+    fn rewind(&mut self, error: &Error) {
+        warn!(error = %error.chain(), "rewinding to the offsets stored in the sink");
+        self.parts.writer.abandon();
+        self.pending.clear();
+        self.hold_for(self.timing.rewind_pause, AfterHold::Reopen);
+    }
+
+    /// A record is tried again after a delay, in its turn: the partition is read from there.
+    ///
+    /// # Errors
+    /// When the client refuses.
+    pub fn retry_record(
+        &mut self,
+        topic_partition: &TopicPartition,
+        resume_at: Offset,
+        error: &Error,
+        delay: Duration,
+    ) -> Result<()> {
+        self.report_waiting(error);
+        self.hold_for(delay, AfterHold::Resume);
+        let start = (topic_partition.clone(), resume_at);
+        self.parts.consumer.seek(&[start])
+    }
+
+    /// A record is tried again after a delay, by transforms whose state is what is durable.
+    pub fn retry_from_durable(&mut self, error: &Error, delay: Duration) {
+        self.report_waiting(error);
+        self.hold_for(delay, AfterHold::Reopen);
+    }
+
+    fn report_waiting(&mut self, error: &Error) {
+        if !self.waiting_reported {
+            let error_text = error.chain();
+            warn!(error = %error_text, "a record cannot be converted or transformed yet; retrying");
+            self.parts.reports.waiting(error);
+            self.waiting_reported = true;
+        }
+    }
+
+    /// Holds reading; what several holds ask for is done after the longest.
+    fn hold_for(&mut self, delay: Duration, then: AfterHold) {
+        let until = Instant::now() + delay;
+        let hold = self.hold.get_or_insert(Hold { until, then });
+        hold.until = hold.until.max(until);
+        hold.then = hold.then.max(then);
+    }
+
+    /// The hold that is over, if one is.
+    pub fn take_finished_hold(&mut self) -> Option<AfterHold> {
+        let hold = self.hold.filter(|hold| Instant::now() >= hold.until)?;
+        self.hold = None;
+        Some(hold.then)
+    }
+
+    /// Pauses the partitions while that is ordered, or something is waited for.
+    ///
+    /// # Errors
+    /// When the client refuses.
+    pub fn pause_or_resume(&mut self) -> Result<()> {
+        let ordered = self.parts.control.pausing();
+        if ordered != self.pause_reported {
+            self.pause_reported = ordered;
+            if ordered {
+                self.parts.reports.paused();
+            } else {
+                self.parts.reports.running();
+            }
+        }
+        if self.pending.is_empty() {
+            // What the sink did not take was thrown away since: nothing waits for it any more.
+            self.full_since = None;
+        }
+        let stuck = self
+            .full_since
+            .is_some_and(|since| since.elapsed() > self.timing.pause_consumer_after);
+        if ordered || stuck || self.hold.is_some() {
+            self.set_fetching(Fetching::Paused)
+        } else {
+            self.set_fetching(Fetching::Active)
+        }
+    }
+
+    /// Pauses or resumes the partitions, unless they are so.
+    ///
+    /// # Errors
+    /// When the client refuses.
+    pub fn set_fetching(&mut self, fetching: Fetching) -> Result<()> {
+        if self.fetching != fetching {
+            self.parts.consumer.set_fetching(fetching)?;
+            self.fetching = fetching;
+        }
+        Ok(())
+    }
+}
