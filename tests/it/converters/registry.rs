@@ -81,6 +81,37 @@ async fn a_registry_that_is_away_is_waited_for() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_stays_away_is_given_up_after_the_retry_timeout() -> Result<()> {
+    let proxy = FaultProxy::to(TestRegistry::shared().await?.port()).await?;
+    let (pipeline, id) = prepared("registry_timeout").await?;
+    proxy.refuse();
+    pipeline
+        .produce([Record::of(Avro::framed(id).long(5))])
+        .await?;
+    let url = url(proxy.port());
+    let retries = [
+        ("errors.retry.timeout", "700"),
+        ("errors.retry.delay.max.ms", "200"),
+    ];
+    pipeline
+        .create(&[settings(&url).as_slice(), &retries].concat())
+        .await?;
+    pipeline
+        .rest()
+        .wait_for_state(&pipeline.name, "FAILED")
+        .await?;
+    let trace = pipeline.trace().await?.unwrap_or_default();
+    for part in [
+        "Tolerance exceeded in error handler: VALUE_CONVERTER",
+        "org.apache.kafka.connect.errors.RetriableException",
+    ] {
+        ensure!(trace.contains(part), "{trace}");
+    }
+    assert_eq!(pipeline.stored().await?, [].into(), "nothing is done");
+    pipeline.assert_refused(&[]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_registry_is_told_who_asks() -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", names::free_port()?)).await?;
     let port = listener.local_addr()?.port();

@@ -198,3 +198,23 @@ pub async fn delivered(letters: Vec<Delivery>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_retries_are_read() {
+        let options = |timeout: &str, delay: &str| {
+            let options = [
+                ("errors.retry.timeout", timeout),
+                ("errors.retry.delay.max.ms", delay),
+            ];
+            let options = options.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            ErrorConfig::new(&Properties::from(options)).map(|config| config.retry)
+        };
+        assert_eq!(options("2000", "500").unwrap(), RetryPolicy::new(2000, 500));
+        let refused = options("2000", "0").unwrap_err().chain();
+        assert!(refused.contains("errors.retry.delay.max.ms"), "{refused}");
+    }
+}

@@ -216,3 +216,19 @@ pub(super) fn verify(
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_words_of_auto_offset_reset_are_refused() {
+        let reset = |word| OffsetReset::new(word).map_err(|error| error.to_string());
+        assert_eq!(reset(None), Ok(OffsetReset::Earliest));
+        assert_eq!(reset(Some("none")), Ok(OffsetReset::None));
+        assert_eq!(reset(Some("largest")), Ok(OffsetReset::Latest));
+        let refused = "consumer: auto.offset.reset is by_duration:PT1H, and must be one of earliest, \
+                       latest, none";
+        assert_eq!(reset(Some("by_duration:PT1H")), Err(refused.to_owned()));
+    }
+}

@@ -1,0 +1,95 @@
+//! A sink that keeps its rows and offsets in memory, and compares offsets as Postgres's does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use connect_api::{
+    ErrantRecordReporter, Error, Offset, OpenedPartition, RecordBatch, Result, SinkTask,
+    TopicPartition,
+};
+
+use super::Shared;
+
+/// What the sink writes to.
+#[derive(Default)]
+pub(super) struct Target {
+    /// The values of each partition's records, in the order in which they were written.
+    pub(super) rows: BTreeMap<TopicPartition, Vec<String>>,
+    /// Where each partition is to go on.
+    pub(super) stored: BTreeMap<TopicPartition, Offset>,
+    /// Keys of the transforms' state, of which each put must be one more.
+    pub(super) state_changes: Vec<usize>,
+    /// Puts wait while it is closed.
+    pub(super) gate_is_closed: bool,
+    /// So many of the next puts are refused: another task has the partitions.
+    pub(super) fence_puts: usize,
+    /// Partitions that were opened, call by call.
+    pub(super) opened: Vec<Vec<TopicPartition>>,
+    /// A put has come and waits, or has gone on.
+    pub(super) puts: usize,
+}
+
+impl Target {
+    fn write(&mut self, batches: &[RecordBatch]) -> Result<()> {
+        if self.fence_puts > 0 {
+            self.fence_puts -= 1;
+            return Err(Error::fenced("another task has the partitions"));
+        }
+        let fits = |batch: &RecordBatch| {
+            self.stored.get(&*batch.topic_partition) == Some(&batch.first_offset)
+        };
+        if !batches.iter().all(fits) {
+            return Err(Error::fenced("the stored offset is another"));
+        }
+        for batch in batches {
+            let partition = TopicPartition::clone(&batch.topic_partition);
+            let rows = self.rows.entry(partition.clone()).or_default();
+            let values = batch.records.iter().map(|r| r.record.value.value.as_str());
+            rows.extend(values.map(|value| value.unwrap().to_owned()));
+            let changes = batch.state.iter().map(|d| d.changes.entries.len());
+            self.state_changes.extend(changes);
+            self.stored.insert(partition, batch.next_offset);
+        }
+        Ok(())
+    }
+}
+
+/// The task of the sink.
+pub(super) struct ScriptedSink(pub(super) Shared<Target>);
+
+#[async_trait]
+impl SinkTask for ScriptedSink {
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
+        let mut target = self.0.lock().unwrap();
+        target.opened.push(partitions.to_vec());
+        let opened = |partition: &TopicPartition| OpenedPartition {
+            topic_partition: partition.clone(),
+            next_offset: target.stored.get(partition).copied(),
+            last_timestamp: None,
+            state: Vec::new(),
+        };
+        Ok(partitions.iter().map(opened).collect())
+    }
+
+    async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {
+        self.0.lock().unwrap().stored.extend(starts.iter().cloned());
+        Ok(())
+    }
+
+    async fn put(
+        &mut self,
+        batches: &[RecordBatch],
+        _: &mut dyn ErrantRecordReporter,
+    ) -> Result<()> {
+        self.0.lock().unwrap().puts += 1;
+        while self.0.lock().unwrap().gate_is_closed {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.0.lock().unwrap().write(batches)
+    }
+
+    async fn close(&mut self, _: &[TopicPartition]) {}
+
+    async fn stop(&mut self) {}
+}
