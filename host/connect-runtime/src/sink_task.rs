@@ -25,13 +25,13 @@ pub use write::{Writer, WriterParts};
 pub use crate::sink_task_loop::batch::PollLimits;
 pub use crate::sink_task_loop::state::SinkTaskParts;
 
-use crate::sink_task_loop::batch::RawBatch;
+use crate::sink_task_loop::batch::{RawBatch, TaskBatch};
 use crate::sink_task_loop::state::{AfterHold, SinkTaskState};
 use crate::sink_task_loop::timing::Timing;
 use consume::Fetching;
 use convert::ConvertedBatch;
 use transform::Transformed;
-use write::{Request, TaskBatch};
+use write::Request;
 
 /// Records that are converted and transformed at a time.
 const CHUNK: usize = 1000;

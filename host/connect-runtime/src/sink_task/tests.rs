@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Offset, Result, Tolerance, TopicPartition};
+use connect_kafka::TaskSink;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -119,7 +120,8 @@ impl Setup {
         let target = Shared::<Target>::default();
         let services = Shared::<Services>::default();
         let writer = WriterParts {
-            sink: Box::new(ScriptedSink(Arc::clone(&target))),
+            sink: TaskSink::Plain(Box::new(ScriptedSink(Arc::clone(&target)))),
+            keeps_state: false,
             class: "ScriptedSink".to_owned(),
             errors: Arc::clone(&errors),
             metrics: Arc::clone(&metrics),

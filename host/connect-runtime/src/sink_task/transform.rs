@@ -10,9 +10,8 @@ use connect_api::{
 };
 
 use super::convert::{ConvertedBatch, Cut};
-use super::write::TaskBatch;
 use crate::errors::{FailedRecord, RecordErrors, Stage, StoppedAt};
-use crate::sink_task_loop::batch::RawBatch;
+use crate::sink_task_loop::batch::{RawBatch, TaskBatch};
 
 /// The transforms of a task, in order.
 pub struct TransformationChain {
@@ -144,7 +143,7 @@ impl TransformationChain {
                 dead_letters: dead_letters.take_rows(),
             },
             raw: raw.records,
-            letters: dead_letters.deliveries,
+            deliveries: dead_letters.deliveries,
             bytes: raw.bytes,
         };
         Ok(match cut {

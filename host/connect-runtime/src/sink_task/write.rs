@@ -1,11 +1,11 @@
 //! Stage 5: the sink, on a thread of its own, so that the next batches are converted and
 //! transformed while the target commits the last ones.
 
+mod durable;
 mod reporter;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
@@ -13,99 +13,20 @@ use std::time::{Duration, Instant};
 
 use connect_api::{
     Error, ErrorKind, Offset, OpenedPartition, PartitionStates, RawRecord, RecordBatch, Result,
-    StateDelta, TopicPartition,
+    TopicPartition,
 };
 use connect_kafka::{GroupMembership, TaskSink};
+pub use durable::Durable;
 use reporter::PutReporter;
 use tracing::{debug, info, warn};
 
-use crate::errors::{Delivery, ErrorReporter, delivered};
+use crate::errors::{ErrorReporter, delivered};
 use crate::metrics::TaskMetrics;
+use crate::sink_task_loop::batch::TaskBatch;
 use crate::task_control::Reports;
 
 /// The first and the longest pause between two tries of a call that may succeed later.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-
-/// Offsets up to which everything is durable in the target.
-///
-/// Invariant 1: it is made here alone, after a put has returned or of what the target says that it
-/// has, and it is all that a commit takes. Nobody else can make one:
-///
-/// ```compile_fail,E0423
-/// use std::collections::BTreeMap;
-/// use connect_runtime::Durable;
-///
-/// let durable = Durable(BTreeMap::new());
-/// ```
-#[derive(Debug, Default)]
-pub struct Durable(BTreeMap<Arc<TopicPartition>, Offset>);
-
-impl Durable {
-    fn stored(opened: &[OpenedPartition]) -> Self {
-        let stored = opened.iter().filter_map(|o| {
-            let next_offset = o.next_offset?;
-            Some((Arc::new(o.topic_partition.clone()), next_offset))
-        });
-        Self(stored.collect())
-    }
-
-    /// For each partition the offset to go on from.
-    pub fn positions(&self) -> impl Iterator<Item = (&Arc<TopicPartition>, &Offset)> {
-        self.0.iter()
-    }
-
-    /// Whether there is no partition in it.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Adds what became durable later: it holds where both know a partition.
-    pub fn extend(&mut self, later: Self) {
-        self.0.extend(later.0);
-    }
-
-    /// Keeps the partitions of which this is true.
-    pub fn retain(&mut self, mut keep: impl FnMut(&TopicPartition, Offset) -> bool) {
-        self.0.retain(|partition, offset| keep(partition, *offset));
-    }
-
-    /// What a test says is durable.
-    #[cfg(test)]
-    pub fn scripted(positions: impl IntoIterator<Item = (TopicPartition, Offset)>) -> Self {
-        let positions = positions.into_iter();
-        Self(positions.map(|(p, at)| (Arc::new(p), at)).collect())
-    }
-}
-
-/// A batch for the sink, with all that is owed for its records.
-pub struct TaskBatch {
-    /// What the sink gets.
-    pub batch: RecordBatch,
-    /// The records as Kafka has them, by offset.
-    pub raw: Vec<RawRecord>,
-    /// Dead letters to wait for before the batch is written.
-    pub letters: Vec<Delivery>,
-    /// Bytes of the raw records.
-    pub bytes: usize,
-}
-
-impl TaskBatch {
-    /// Adds the batch that follows this one.
-    pub fn append(&mut self, mut next: Self) {
-        debug_assert_eq!(self.batch.next_offset, next.batch.first_offset);
-        self.batch.records.append(&mut next.batch.records);
-        // A batch of the clock ends where this one does, and has no record there.
-        if next.batch.next_offset != self.batch.next_offset {
-            self.batch.last_timestamp = next.batch.last_timestamp;
-        }
-        self.batch.next_offset = next.batch.next_offset;
-        StateDelta::append_all(&mut self.batch.state, next.batch.state);
-        self.batch.dead_letters.append(&mut next.batch.dead_letters);
-        self.raw.append(&mut next.raw);
-        self.letters.append(&mut next.letters);
-        self.bytes += next.bytes;
-    }
-}
 
 /// What the task's loop asks of the sink. Served in order.
 pub enum Request {
@@ -409,7 +330,7 @@ impl WriteThread {
         }
         // Invariant 3: what was reported counts as done, so the report has to be durable first.
         for batch in &mut batches {
-            delivered(std::mem::take(&mut batch.letters)).await?;
+            delivered(std::mem::take(&mut batch.deliveries)).await?;
         }
         let (mut written, raws): (Vec<RecordBatch>, Vec<Vec<RawRecord>>) =
             batches.into_iter().map(|b| (b.batch, b.raw)).unzip();
@@ -443,12 +364,7 @@ impl WriteThread {
         let records: usize = written.iter().map(|b| b.records.len()).sum();
         debug!(records, batches = written.len(), "durable");
         // Invariant 1: the one place where offsets become durable.
-        Ok(Response::Durable(Durable(
-            written
-                .into_iter()
-                .map(|b| (b.topic_partition, b.next_offset))
-                .collect(),
-        )))
+        Ok(Response::Durable(Durable::written(written)))
     }
 
     async fn again_in(&mut self, error: Error, generation: u64, retry: &mut Retry) -> Result<()> {

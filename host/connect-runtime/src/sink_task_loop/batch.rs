@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use connect_api::{Offset, RawRecord, Timestamp, TopicPartition};
+use connect_api::{Offset, RawRecord, RecordBatch, StateDelta, Timestamp, TopicPartition};
+
+use crate::errors::Delivery;
 
 /// Records of one partition as Kafka has them.
 #[derive(Debug)]
@@ -45,4 +47,34 @@ pub struct PollLimits {
     pub records: usize,
     /// Bytes; the record that passes the limit still counts in.
     pub bytes: usize,
+}
+
+/// A batch for the sink, with all that is owed for its records.
+pub struct TaskBatch {
+    /// What the sink gets.
+    pub batch: RecordBatch,
+    /// The records as Kafka has them, by offset.
+    pub raw: Vec<RawRecord>,
+    /// Dead letters on their way to the dead letter topic, to wait for before the batch is written.
+    pub deliveries: Vec<Delivery>,
+    /// Bytes of the raw records.
+    pub bytes: usize,
+}
+
+impl TaskBatch {
+    /// Adds the batch that follows this one.
+    pub fn append(&mut self, mut next: Self) {
+        debug_assert_eq!(self.batch.next_offset, next.batch.first_offset);
+        self.batch.records.append(&mut next.batch.records);
+        // A batch of the clock ends where this one does, and has no record there.
+        if next.batch.next_offset != self.batch.next_offset {
+            self.batch.last_timestamp = next.batch.last_timestamp;
+        }
+        self.batch.next_offset = next.batch.next_offset;
+        StateDelta::append_all(&mut self.batch.state, next.batch.state);
+        self.batch.dead_letters.append(&mut next.batch.dead_letters);
+        self.raw.append(&mut next.raw);
+        self.deliveries.append(&mut next.deliveries);
+        self.bytes += next.bytes;
+    }
 }

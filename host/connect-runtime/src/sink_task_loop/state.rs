@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use connect_api::{Error, Offset, Result, TopicPartition};
 use tracing::warn;
 
-use super::batch::PollLimits;
+use super::batch::{PollLimits, TaskBatch};
 use super::tick::QuietPartitions;
 use super::timing::Timing;
 use crate::errors::{ErrorReporter, RecordErrors};
@@ -15,7 +15,7 @@ use crate::sink_task::commit::Commits;
 use crate::sink_task::consume::{Fetching, TaskConsumer};
 use crate::sink_task::convert::Converters;
 use crate::sink_task::transform::TransformationChain;
-use crate::sink_task::write::{Durable, Response, TaskBatch, Writer};
+use crate::sink_task::write::{Durable, Response, Writer};
 use crate::task_control::{Control, Reports};
 
 /// Everything a task is made of.

@@ -8,10 +8,10 @@ use connect_api::{
     Offset, RawRecord, RecordBatch, Result, Tick, Timestamp, TimestampType, TopicPartition,
 };
 
+use super::batch::TaskBatch;
 use super::state::SinkTaskState;
 use crate::errors::{DeadLetterRows, Errant, Stage};
 use crate::sink_task::consume::Fetching;
-use crate::sink_task::write::TaskBatch;
 
 /// How long partitions have been quiet.
 #[derive(Debug, Default)]
@@ -130,7 +130,7 @@ impl SinkTaskState {
         self.append(TaskBatch {
             batch,
             raw: vec![place],
-            letters: dead_letters.deliveries,
+            deliveries: dead_letters.deliveries,
             bytes: 0,
         });
         Ok(())

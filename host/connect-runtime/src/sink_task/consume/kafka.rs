@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{
-    Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition,
-};
+use connect_api::{Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connect_api::{
-    ErrantRecordReporter, Error, Offset, OpenedPartition, RecordBatch, Result, SinkTask,
-    TopicPartition,
+    ErrantRecordReporter, Error, Offset, OpenedPartition, RecordBatch, Result, SinkOffsets,
+    SinkTask, TopicPartition,
 };
 
 use super::Shared;
@@ -59,7 +59,7 @@ impl Target {
 pub(super) struct ScriptedSink(pub(super) Shared<Target>);
 
 #[async_trait]
-impl SinkTask for ScriptedSink {
+impl SinkOffsets for ScriptedSink {
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
         let mut target = self.0.lock().unwrap();
         target.opened.push(partitions.to_vec());
@@ -67,7 +67,6 @@ impl SinkTask for ScriptedSink {
             topic_partition: partition.clone(),
             next_offset: target.stored.get(partition).copied(),
             last_timestamp: None,
-            state: Vec::new(),
         };
         Ok(partitions.iter().map(opened).collect())
     }
@@ -77,6 +76,11 @@ impl SinkTask for ScriptedSink {
         Ok(())
     }
 
+    async fn close(&mut self, _: &[TopicPartition]) {}
+}
+
+#[async_trait]
+impl SinkTask for ScriptedSink {
     async fn put(
         &mut self,
         batches: &[RecordBatch],
@@ -89,7 +93,7 @@ impl SinkTask for ScriptedSink {
         self.0.lock().unwrap().write(batches)
     }
 
-    async fn close(&mut self, _: &[TopicPartition]) {}
-
-    async fn stop(&mut self) {}
+    fn offsets(&mut self) -> Option<&mut dyn SinkOffsets> {
+        Some(self)
+    }
 }

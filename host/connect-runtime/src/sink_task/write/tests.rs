@@ -93,11 +93,11 @@ fn three_records() -> TaskBatch {
             first_offset: Offset(0),
             next_offset: Offset(3),
             last_timestamp: None,
-            dead_letters: Vec::new(),
+            dead_deliveries: Vec::new(),
             state: Vec::new(),
         },
         raw: (0..3).map(raw).collect(),
-        letters: Vec::new(),
+        deliveries: Vec::new(),
         bytes: 0,
     }
 }
@@ -144,12 +144,13 @@ async fn a_repeated_put_has_no_record_that_was_reported() -> Result<()> {
     };
     let unknown = OpenedPartition::unknown(TopicPartition::new("t", 0));
     assert_eq!(opened.partitions, [unknown], "Kafka's group has the offset");
-    assert_eq!(opened.durable.positions(), []);
+    assert!(opened.durable.is_empty());
     let put = Request::Put(writer.generation(), vec![three_records()], None);
     let Response::Durable(durable) = ask(&mut writer, put)? else {
         return Err(Error::fatal("another answer"));
     };
-    assert_eq!(durable.positions(), [(topic_partition(), Offset(3))]);
+    let positions: Vec<_> = durable.positions().collect();
+    assert_eq!(positions, [(&topic_partition(), &Offset(3))]);
     let first = Given {
         records: vec![0, 1, 2],
         dead_letters: vec![],
