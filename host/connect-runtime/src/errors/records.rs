@@ -114,8 +114,13 @@ impl RecordErrors {
         Some(delay)
     }
 
-    /// Everything that was read of the partition has passed, or was reported.
-    pub fn passed(&mut self, topic_partition: &Arc<TopicPartition>) {
-        self.retries.passed(topic_partition);
+    /// The records in front of this offset have passed, or were reported.
+    pub fn passed(&mut self, topic_partition: &TopicPartition, next_offset: Offset) {
+        self.retries.passed(topic_partition, next_offset);
+    }
+
+    /// The partition was another task's meanwhile: what failed of it then has its whole time again.
+    pub fn forget(&mut self, topic_partition: &TopicPartition) {
+        self.retries.forget(topic_partition);
     }
 }

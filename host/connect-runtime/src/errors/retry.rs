@@ -1,7 +1,7 @@
 //! When a failed conversion or transform is tried again (KIP-298: `errors.retry.timeout` and
 //! `errors.retry.delay.max.ms`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,16 +50,16 @@ impl RetryPolicy {
 /// A record that has failed, and is tried again.
 #[derive(Debug)]
 struct Failing {
-    offset: Offset,
     since: Instant,
     failures: u32,
 }
 
-/// The records of a task that are tried again, at most one of each partition: those behind it wait.
+/// The records of a task that are tried again, or were until their time was over. The latter are
+/// remembered for as long as they may be read again because of one behind them.
 #[derive(Debug)]
 pub struct Retries {
     policy: RetryPolicy,
-    failing: HashMap<Arc<TopicPartition>, Failing>,
+    failing: HashMap<Arc<TopicPartition>, BTreeMap<Offset, Failing>>,
 }
 
 impl Retries {
@@ -78,16 +78,11 @@ impl Retries {
         topic_partition: &Arc<TopicPartition>,
         offset: Offset,
     ) -> Option<Duration> {
-        let first = || Failing {
-            offset,
+        let failing = self.failing.entry(Arc::clone(topic_partition));
+        let failing = failing.or_default().entry(offset).or_insert(Failing {
             since: Instant::now(),
             failures: 0,
-        };
-        let entry = self.failing.entry(Arc::clone(topic_partition));
-        let failing = entry.or_insert_with(first);
-        if failing.offset != offset {
-            *failing = first();
-        }
+        });
         failing.failures = failing.failures.saturating_add(1);
         let delay = self.policy.delay(failing.failures);
         match self.policy.timeout {
@@ -99,11 +94,19 @@ impl Retries {
         }
     }
 
-    /// All records that were read of the partition have passed, or were reported.
-    pub fn passed(&mut self, topic_partition: &Arc<TopicPartition>) {
-        if !self.failing.is_empty() {
-            self.failing.remove(topic_partition);
+    /// The records in front of this offset have passed, or were reported.
+    pub fn passed(&mut self, topic_partition: &TopicPartition, next_offset: Offset) {
+        if self.failing.is_empty() {
+            return;
         }
+        if let Some(failing) = self.failing.get_mut(topic_partition) {
+            failing.retain(|offset, _| *offset >= next_offset);
+        }
+    }
+
+    /// The partition was another task's meanwhile.
+    pub fn forget(&mut self, topic_partition: &TopicPartition) {
+        self.failing.remove(topic_partition);
     }
 }
 
@@ -146,7 +149,10 @@ mod tests {
         std::thread::sleep(Duration::from_millis(25));
         assert_eq!(retries.next_try(&at, Offset(3)), None);
         assert!(retries.next_try(&at, Offset(4)).is_some());
-        retries.passed(&at);
+        assert_eq!(retries.next_try(&at, Offset(3)), None, "it is read again");
+        retries.passed(&at, Offset(3));
+        assert_eq!(retries.next_try(&at, Offset(3)), None, "it has not passed");
+        retries.passed(&at, Offset(4));
         assert!(retries.next_try(&at, Offset(3)).is_some());
     }
 }

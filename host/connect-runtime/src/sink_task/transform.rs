@@ -10,7 +10,7 @@ use connect_api::{
 };
 
 use super::convert::{ConvertedBatch, Cut};
-use crate::errors::{FailedRecord, RecordErrors, Stage, StoppedAt};
+use crate::errors::{DeadLetterRows, FailedRecord, RecordErrors, Stage, StoppedAt};
 use crate::sink_task_loop::batch::{RawBatch, TaskBatch};
 
 /// The transforms of a task, in order.
@@ -130,27 +130,11 @@ impl TransformationChain {
                 return Ok(Transformed::Stopped(raw.before(0), stopped));
             }
         };
+        errors.passed(&topic_partition, raw.next_offset);
         let state = self.state_changes(&topic_partition);
-        let last_timestamp = raw.last_timestamp();
-        let batch = TaskBatch {
-            batch: RecordBatch {
-                state,
-                topic_partition,
-                records,
-                first_offset: raw.first_offset,
-                next_offset: raw.next_offset,
-                last_timestamp,
-                dead_letters: dead_letters.take_rows(),
-            },
-            raw: raw.records,
-            deliveries: dead_letters.deliveries,
-            bytes: raw.bytes,
-        };
+        let batch = task_batch(raw, records, state, dead_letters);
         Ok(match cut {
-            None => {
-                errors.passed(&batch.batch.topic_partition);
-                Transformed::Whole(batch)
-            }
+            None => Transformed::Whole(batch),
             Some(cut) => Transformed::Cut((!batch.raw.is_empty()).then_some(batch), cut),
         })
     }
@@ -275,6 +259,30 @@ impl TransformationChain {
                 each(transformation.as_mut());
             }
         }
+    }
+}
+
+/// The batch for the sink.
+fn task_batch(
+    raw: RawBatch,
+    records: Vec<SinkRecord>,
+    state: Vec<StateDelta>,
+    mut dead_letters: DeadLetterRows,
+) -> TaskBatch {
+    let last_timestamp = raw.last_timestamp();
+    TaskBatch {
+        batch: RecordBatch {
+            topic_partition: raw.topic_partition,
+            records,
+            first_offset: raw.first_offset,
+            next_offset: raw.next_offset,
+            last_timestamp,
+            dead_letters: dead_letters.take_rows(),
+            state,
+        },
+        raw: raw.records,
+        deliveries: dead_letters.deliveries,
+        bytes: raw.bytes,
     }
 }
 

@@ -51,6 +51,7 @@ impl SinkTaskState {
             Rebalance::Assign(partitions) => {
                 for partition in &partitions {
                     self.parts.chain.forget(partition);
+                    self.record_errors.forget(partition);
                 }
                 if let Some(starts) = self.open(&partitions)? {
                     self.parts.consumer.assign(&starts, self.fetching)?;

@@ -145,10 +145,10 @@ fn a_transform_is_given_up_after_the_timeout() {
     };
     let mut bench = setup.start(&[partition(0)]);
     let mut services = bench.services.lock().unwrap();
-    services.transform_fails_on = vec!["b".to_owned()];
+    services.transform_fails_on = vec!["b".to_owned(), "c".to_owned()];
     services.transform_is_away = true;
     drop(services);
-    bench.produce(0, &["a", "b", "c"]);
-    bench.until("rows", |b| b.stored(0) == Some(Offset(3)));
-    assert_eq!(bench.rows(0), ["a", "c"]);
+    bench.produce(0, &["a", "b", "c", "d"]);
+    bench.until("rows", |b| b.stored(0) == Some(Offset(4)));
+    assert_eq!(bench.rows(0), ["a", "d"]);
 }
