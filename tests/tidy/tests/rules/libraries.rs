@@ -100,8 +100,12 @@ fn libraries_are_named_only_where_they_belong() {
             ));
             continue;
         };
+        let mut told = None;
         for (path, line) in places.iter().filter(|(path, _)| path.ends_with(".rs")) {
-            if !allowed.iter().any(|(_, place)| is_within(path, place)) {
+            // Once for a file.
+            if told.replace(path) != Some(path)
+                && !allowed.iter().any(|(_, place)| is_within(path, place))
+            {
                 offences.push(format!(
                     "{path}:{line}: names {library}, which {TABLE} keeps to other places: move the \
                      code there, or add the place"

@@ -52,7 +52,8 @@ fn functions_are_short() {
     none(&offences);
 }
 
-/// rustfmt breaks what it can, but neither comments nor strings.
+/// rustfmt breaks what it can, but neither comments nor strings. Of these, strings, addresses and
+/// the rows of tables may be long.
 #[test]
 fn lines_are_short() {
     let mut offences = Vec::new();
@@ -60,7 +61,9 @@ fn lines_are_short() {
         let code = Code::new(&file.text);
         for (index, line) in file.text.lines().enumerate() {
             let width = line.chars().count();
-            if width > LINE_WIDTH && !code.has_string[index] && !line.contains("://") {
+            let is_row = line.trim_start_matches([' ', '/', '!']).starts_with('|');
+            let may_be_long = code.has_string[index] || line.contains("://") || is_row;
+            if width > LINE_WIDTH && !may_be_long {
                 offences.push(format!(
                     "{}:{}: {width} characters, more than {LINE_WIDTH}: break the line",
                     file.path,

@@ -65,12 +65,13 @@ fn is_of_the_worker(path: &str) -> bool {
 /// The lines, counted from one, that may panic, up to the tests at the end of the file.
 fn panics(file: &File) -> Vec<usize> {
     let code = Code::new(&file.text);
-    let tests = [
-        "\n#[cfg(test)]\nmod tests {",
-        "\n#[cfg(test)]\npub(crate) mod tests {",
-        "\n#[test]",
-    ];
-    let ends = tests.iter().filter_map(|test| code.text.find(test));
+    let modules = code.text.match_indices("\n#[cfg(test)]\n");
+    // A module in a file of its own, `mod tests;`, is no end.
+    let module = modules.map(|(at, _)| at).find(|at| {
+        let declared = code.text[*at..].lines().nth(2).unwrap_or_default();
+        declared.contains("mod ") && declared.ends_with('{')
+    });
+    let ends = module.into_iter().chain(code.text.find("\n#[test]"));
     let end = ends.min().map_or(usize::MAX, |end| code.line(end));
     let lines = code.text.lines().zip(file.text.lines()).enumerate();
     lines
