@@ -15,7 +15,8 @@ pub enum RecordPart {
     Value,
 }
 
-/// Reads and writes the keys or the values of records: `org.apache.kafka.connect.storage.Converter`.
+/// Reads and writes the keys or the values of records:
+/// `org.apache.kafka.connect.storage.Converter`.
 ///
 /// A sink task reads with it what Kafka has; a source task, and a sink that writes to Kafka, write
 /// with it. A converter belongs to one thread and is called record after record. Either direction

@@ -265,8 +265,9 @@ pub struct RecordBatch {
     /// sink that keeps it beside the offset lets the worker see whether the topic is still the one
     /// that was read.
     pub last_timestamp: Option<Timestamp>,
-    /// Records of these offsets that failed before the sink, or in an earlier try of the same put, in
-    /// the order of their offsets; only for a sink that [keeps dead letters](crate::SinkTask::dead_letters).
+    /// Records of these offsets that failed before the sink, or in an earlier try of the same put,
+    /// in the order of their offsets; only for a sink that
+    /// [keeps dead letters](crate::SinkTask::dead_letters).
     pub dead_letters: Vec<DeadLetter>,
     /// What the transforms that made it changed of their state. A batch with changes becomes
     /// durable as a whole or not at all (Invariant 2): the state belongs to all of it. It may then
@@ -275,8 +276,8 @@ pub struct RecordBatch {
 }
 
 impl RecordBatch {
-    /// Where in [`RecordBatch::records`] a record stands that a sink names: this very record, or the
-    /// one that it is a copy of. None: it is not of this batch.
+    /// Where in [`RecordBatch::records`] a record stands that a sink names: this very record, or
+    /// the one that it is a copy of. None: it is not of this batch.
     pub fn position_of(&self, record: &SinkRecord) -> Option<usize> {
         let Origin {
             topic_partition,

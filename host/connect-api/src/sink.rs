@@ -165,8 +165,8 @@ pub trait SinkConnector: Connector {
         Err(Error::config("the sink keeps no state of transforms"))
     }
 
-    /// Changes the offsets that the sink keeps for a stopped connector, and the state that goes with
-    /// them, and fences what may still write for it. The worker changes those of Kafka's group
+    /// Changes the offsets that the sink keeps for a stopped connector, and the state that goes
+    /// with them, and fences what may still write for it. The worker changes those of Kafka's group
     /// afterwards; for a sink that keeps nothing that is all.
     ///
     /// # Errors
@@ -217,8 +217,8 @@ pub trait SinkConnector: Connector {
 pub trait ErrantRecordReporter: Send {
     /// Reports a record of the batches that `put` was given, by `errors.tolerance`. `Ok` means that
     /// the report is durable and that the record counts as done. The one exception is a dead letter
-    /// that comes back: a sink that [keeps them](SinkTask::dead_letters) writes it together with the
-    /// record's offset. No other sink is given one.
+    /// that comes back: a sink that [keeps them](SinkTask::dead_letters) writes it together with
+    /// the record's offset. No other sink is given one.
     ///
     /// # Errors
     /// The record may not be passed over: `put` is to end with this error.
@@ -230,8 +230,8 @@ pub trait ErrantRecordReporter: Send {
 pub enum DeadLetterStorage {
     /// The worker, in the topic of `errors.deadletterqueue.topic.name`.
     Worker,
-    /// The sink, in the transaction of the rows and offsets, so that they too are there exactly once
-    /// (Invariant 2). Batches then bring [`RecordBatch::dead_letters`], and
+    /// The sink, in the transaction of the rows and offsets, so that they too are there exactly
+    /// once (Invariant 2). Batches then bring [`RecordBatch::dead_letters`], and
     /// [`ErrantRecordReporter::report`] gives one back.
     Sink,
 }
@@ -277,19 +277,19 @@ pub enum DeadLetterStorage {
 #[async_trait]
 pub trait SinkTask: Send {
     /// Writes the batches, at most one for a partition. `Ok` means that all of them are durable,
-    /// with the offsets, the state and the dead letters that the sink keeps, and that each record was
-    /// either written or reported (Invariants 1 to 4).
+    /// with the offsets, the state and the dead letters that the sink keeps, and that each record
+    /// was either written or reported (Invariants 1 to 4).
     ///
-    /// After [`crate::ErrorKind::Retriable`] the call is repeated with the same batches, but for the
-    /// records that were reported: they are taken out, and their dead letters, where the sink keeps
-    /// them, are in [`RecordBatch::dead_letters`]. A sink that keeps offsets does not write again
-    /// what had become durable of them, also when the answer to a COMMIT was lost.
+    /// After [`crate::ErrorKind::Retriable`] the call is repeated with the same batches, but for
+    /// the records that were reported: they are taken out, and their dead letters, where the sink
+    /// keeps them, are in [`RecordBatch::dead_letters`]. A sink that keeps offsets does not write
+    /// again what had become durable of them, also when the answer to a COMMIT was lost.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Retriable`] when the target is away: the call is repeated until it
     /// succeeds, or the task is stopped. [`crate::ErrorKind::Fenced`] when a partition has another
-    /// owner or its offset is no longer what this task knew: the task opens its partitions again and
-    /// reads from there. Any other kind fails the task.
+    /// owner or its offset is no longer what this task knew: the task opens its partitions again
+    /// and reads from there. Any other kind fails the task.
     async fn put(
         &mut self,
         batches: &[RecordBatch],
@@ -322,8 +322,8 @@ pub trait SinkTask: Send {
 #[async_trait]
 pub trait SinkOffsets: Send {
     /// Takes the partitions over: from now on no former owner can write them (Invariant 5). One
-    /// [`OpenedPartition`] for each, in the same order. A partition may be opened again that is open
-    /// already: all that the sink knew of it is void then.
+    /// [`OpenedPartition`] for each, in the same order. A partition may be opened again that is
+    /// open already: all that the sink knew of it is void then.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Retriable`] when the target is away; the call is repeated.

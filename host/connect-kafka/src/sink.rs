@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use connect_api::{Config, Result, SinkConnector, SinkTask, TaskContext};
 use rdkafka::consumer::ConsumerGroupMetadata;
 
-/// The membership of a task's consumer in its group: the group's id, its generation and the member's
-/// id, as the consumer has them and a transactional producer takes them (KIP-447).
+/// The membership of a task's consumer in its group: the group's id, its generation and the
+/// member's id, as the consumer has them and a transactional producer takes them (KIP-447).
 pub type GroupMembership = Arc<ConsumerGroupMetadata>;
 
 /// A sink connector whose tasks may move the offsets of their group.

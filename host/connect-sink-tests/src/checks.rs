@@ -1,4 +1,5 @@
-//! The checks of the battery, each with a target of its own. [`crate::battery!`] makes tests of them.
+//! The checks of the battery, each with a target of its own. [`crate::battery!`] makes tests of
+//! them.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -213,8 +214,8 @@ pub async fn offsets_without_records<S: SinkUnderTest>() -> Result<()> {
     Ok(())
 }
 
-/// A batch that is put again, as when the sink's answer was lost, loses nothing, and doubles nothing
-/// where the sink keeps offsets.
+/// A batch that is put again, as when the sink's answer was lost, loses nothing, and doubles
+/// nothing where the sink keeps offsets.
 ///
 /// # Errors
 /// When it does.

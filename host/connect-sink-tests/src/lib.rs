@@ -1,8 +1,8 @@
 //! The battery of tests that every sink passes: delivery, order, errant records, repetition,
 //! restarts and stops.
 //!
-//! The tests of a sink implement [`SinkUnderTest`], which makes a task and reads back what landed in
-//! the target, and name it in [`battery!`], which makes a test of each check. A sink that keeps
+//! The tests of a sink implement [`SinkUnderTest`], which makes a task and reads back what landed
+//! in the target, and name it in [`battery!`], which makes a test of each check. A sink that keeps
 //! offsets is held to exactly once, any other to at least once.
 //!
 //! ```

@@ -34,8 +34,8 @@ impl TestWorker {
         self.task.offsets().is_some()
     }
 
-    /// Takes partitions over. Those that the sink has no offset for begin at offset 0. Where they go
-    /// on.
+    /// Takes partitions over. Those that the sink has no offset for begin at offset 0. Where they
+    /// go on.
     ///
     /// # Errors
     /// What the sink says.

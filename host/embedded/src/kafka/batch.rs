@@ -97,8 +97,8 @@ impl Batch {
             Outcome::Commit => 1,
         };
         // Length, attributes, deltas of time and offset, the key's and the value's length; the
-        // lengths are zigzag numbers. Key: version 0 and the kind. Value: version 0 and the epoch of
-        // the coordinator, of which there is but one.
+        // lengths are zigzag numbers. Key: version 0 and the kind. Value: version 0 and the epoch
+        // of the coordinator, of which there is but one.
         let record = [32, 0, 0, 0, 8, 0, 0, 0, kind, 12, 0, 0, 0, 0, 0, 0, 0_u8];
         let attributes = TRANSACTIONAL | CONTROL;
         let mut checked = BytesMut::with_capacity(HEADER - CHECKED + record.len());

@@ -135,8 +135,9 @@ impl Log {
         self.batches.push_back(batch);
     }
 
-    /// The batches from the one that holds `offset` on, up to `max_bytes`; the first one comes whole
-    /// where `at_least_one` says so, as a batch larger than the limit could else never be read.
+    /// The batches from the one that holds `offset` on, up to `max_bytes`; the first one comes
+    /// whole where `at_least_one` says so, as a batch larger than the limit could else never be
+    /// read.
     pub(super) fn read(
         &self,
         offset: i64,

@@ -1,4 +1,5 @@
-//! Transactions: what is committed is seen, what is aborted is not, and offsets go with the records.
+//! Transactions: what is committed is seen, what is aborted is not, and offsets go with the
+//! records.
 
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::Producer;

@@ -1,4 +1,5 @@
-//! DescribeConfigs, AlterConfigs and IncrementalAlterConfigs: of topics, and the broker's own to read.
+//! DescribeConfigs, AlterConfigs and IncrementalAlterConfigs: of topics, and the broker's own to
+//! read.
 
 use std::collections::BTreeMap;
 
