@@ -144,8 +144,8 @@ pub enum OffsetChange {
 /// ```
 #[async_trait]
 pub trait SinkConnector: Connector {
-    /// Makes a task, on the task's thread. `config` was parsed by [`Connector::config_def`]. The task
-    /// connects only when it is first used: a target that is away does not fail it.
+    /// Makes a task, on the task's thread. `config` was parsed by [`Connector::config_def`]. The
+    /// task connects only when it is first used: a target that is away does not fail it.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`] when the configuration cannot be used.

@@ -89,7 +89,7 @@ const KNOWN: &[&str] = &[
     "connect_runtime",
     "connect_runtime::herder",
     "connect_runtime::rest",
-    "connect_runtime::task",
+    "connect_runtime::sink_task",
     "connect_wasm",
     "kafka_sink",
     "librdkafka",

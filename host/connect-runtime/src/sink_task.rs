@@ -159,8 +159,8 @@ impl WorkerSinkTask {
         parts.chain.transform_batch(batch, record_errors)
     }
 
-    /// Takes what is ready for the sink. A batch that was cut is read again from there, or fails the
-    /// task once what is in front is durable.
+    /// Takes what is ready for the sink. A batch that was cut is read again from there, or fails
+    /// the task once what is in front is durable.
     fn collect(&mut self, transformed: Transformed) -> Result<()> {
         match transformed {
             Transformed::Whole(batch) => self.append(batch),

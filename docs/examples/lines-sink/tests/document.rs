@@ -1,5 +1,5 @@
-//! `docs/write-a-sink.md` shows this crate as it is, and the lines that register a connector as they
-//! are for another one.
+//! `docs/write-a-sink.md` shows this crate as it is, and the lines that register a connector as
+//! they are for another one.
 
 use std::fs;
 use std::path::Path;

@@ -140,7 +140,8 @@ pub trait TaskConsumer {
     -> Result<Vec<(TopicPartition, Offset)>>;
 
     /// Checks that the logs still have the offsets that the sink goes on from. Where the sink knows
-    /// the timestamp of the record in front of one, that is checked too, when the partition is read.
+    /// the timestamp of the record in front of one, that is checked too, when the partition is
+    /// read.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Retriable`] when Kafka does not answer;

@@ -7,8 +7,8 @@ use connect_api::{Offset, OpenedPartition, RecordBatch, TopicPartition};
 
 /// Offsets up to which everything is durable in the target.
 ///
-/// Invariant 1: the stage `write` alone makes one, after a put has returned or of what the target says
-/// that it has, and it is all that a commit takes. Nobody else can:
+/// Invariant 1: the stage `write` alone makes one, after a put has returned or of what the target
+/// says that it has, and it is all that a commit takes. Nobody else can:
 ///
 /// ```compile_fail,E0423
 /// use std::collections::BTreeMap;
