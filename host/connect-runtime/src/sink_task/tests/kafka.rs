@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connect_api::{
-    Error, GroupMembership, Offset, OpenedPartition, RawRecord, Result, Timestamp, TimestampType,
-    TopicPartition,
+    Error, Offset, OpenedPartition, RawRecord, Result, Timestamp, TimestampType, TopicPartition,
 };
+use connect_kafka::GroupMembership;
 
 use super::Shared;
 use crate::sink_task::consume::{Fetching, Rebalance, TaskConsumer};

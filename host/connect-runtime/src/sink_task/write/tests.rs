@@ -93,7 +93,7 @@ fn three_records() -> TaskBatch {
             first_offset: Offset(0),
             next_offset: Offset(3),
             last_timestamp: None,
-            dead_deliveries: Vec::new(),
+            dead_letters: Vec::new(),
             state: Vec::new(),
         },
         raw: (0..3).map(raw).collect(),
