@@ -86,8 +86,8 @@ pub(crate) struct PostgresSinkConfig {
     /// The most records of a transaction.
     pub batch_size: usize,
     pub delivery: Delivery,
-    /// The table of dead letters.
-    pub letters: Option<String>,
+    /// The table of dead letters, as `errors.deadletterqueue.table.name` names it.
+    pub dead_letter_table: Option<String>,
 }
 
 impl PostgresSinkConfig {
@@ -118,7 +118,7 @@ impl PostgresSinkConfig {
             replace_nulls: config.flag("replace.null.with.default"),
             batch_size: writes::batch_size(config),
             delivery: config.choice("delivery.guarantee"),
-            letters: delivery::dead_letter_table(config),
+            dead_letter_table: delivery::dead_letter_table(config),
         })
     }
 }

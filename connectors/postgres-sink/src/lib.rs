@@ -1,14 +1,13 @@
 //! The Postgres sink: COPY, exactly once.
 
+mod bisect;
 mod config;
 mod error;
 mod inspect;
-mod letters;
-mod offsets;
 mod put;
+mod reported;
 mod session;
 mod sql;
-mod stores;
 mod task;
 mod url;
 
@@ -19,6 +18,7 @@ use connect_api::{
 };
 
 use config::{Delivery, PostgresSinkConfig};
+use put::offsets;
 use session::{Keeps, Session};
 use task::PostgresSinkTask;
 

@@ -1,81 +1,75 @@
-//! One `put`: its batches become one transaction; where Postgres refuses a row, the transaction is
-//! taken apart until that row is found, and the others land in their order.
+//! One `put`: its batches become transactions. Where Postgres refuses a transaction for its rows,
+//! `bisect.rs` finds the errant records, and the others land in their order.
+//!
+//! The files of `put/` are the stages of a put, in the order in which a batch passes them:
+//!
+//! 1. `batch` leaves out what is durable and cuts the batches into transactions.
+//! 2. `catalog` reads the columns of the tables.
+//! 3. `define` creates and extends tables where it may.
+//! 4. `encode` makes rows of the records.
+//! 5. `offsets` compares and sets the offsets: the transaction's first statement.
+//! 6. `write` runs the transaction: the offsets, the rows, dead letters, state, COMMIT.
+//!
+//! The nouns of these files:
+//!
+//! - batch: the records of one partition that the worker hands over ([`RecordBatch`]).
+//! - part: consecutive records of a batch that one transaction commits.
+//! - shape: the topic of a record and the schemas of its value and key.
+//! - plan: how the records of one shape become rows, as a list of cells. A cell is a column and the
+//!   part of the record that is its value.
+//! - row: a record as a tuple of COPY's binary format.
+//! - run: rows of one table and the same columns, which one COPY takes.
 
-mod alter;
 pub(crate) mod batch;
-mod blame;
 pub(crate) mod catalog;
+pub(crate) mod define;
 pub(crate) mod encode;
-mod part;
-mod sift;
+pub(crate) mod offsets;
 pub(crate) mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use connect_api::{
-    DeadLetter, ErrantRecordReporter, Error, ErrorKind, Offset, RecordBatch, Result, TaskContext,
+    DeadLetter, ErrantRecordReporter, Error, ErrorKind, RecordBatch, Result, TaskContext,
     TopicPartition,
 };
 
+use crate::bisect::describe_columns;
 use crate::config::{Delivery, PostgresSinkConfig};
 use crate::error::{Policy, policy_of, sqlstate, tells_of_pooler, to_error};
-use crate::letters::{LetterBox, Letters};
-use crate::offsets::{Offsets, Step};
-use crate::session::Session;
-use crate::stores::Stores;
-use batch::{Batcher, Run, position};
-use catalog::Catalog;
-use part::{Part, transactions};
+use crate::reported::ReportedRecords;
+use crate::session::{Session, within};
+use batch::{Part, Progress};
+use catalog::{Catalog, Columns};
+use define::Tables;
+use encode::{Encoded, Encoder, Run};
+use offsets::{Offsets, Step};
+use write::dead_letters::{DeadLetterRows, DeadLetterTable};
+use write::state::StateStores;
 use write::{Outcome, Transaction};
 
-/// What Postgres said to a transaction.
-enum Answer {
-    Durable,
-    /// A table has changed since the rows were encoded.
-    Stale,
-    /// Some row of it cannot be written, or all of them are too many at once, or none can be.
-    Refused(Policy, Error),
-}
-
-impl Answer {
-    /// None: the transaction is durable.
-    ///
-    /// # Errors
-    /// Where smaller parts cannot help.
-    fn refusal(self) -> Result<Option<(Policy, Error)>> {
-        match self {
-            Self::Durable => Ok(None),
-            Self::Stale => Err(Error::retriable("a table changes while it is written")),
-            Self::Refused(Policy::Config | Policy::Fatal, error) => Err(error),
-            Self::Refused(policy, error) => Ok(Some((policy, error))),
-        }
-    }
-}
-
-/// What lasts from one put to the next.
+/// What a task remembers from one put to the next.
 #[derive(Debug)]
-pub(crate) struct Writer {
-    config: Arc<PostgresSinkConfig>,
-    catalog: Catalog,
-    batcher: Batcher,
-    letter_box: Option<LetterBox>,
-    /// The versions that partitions stood at when a batch was begun that moves no offset: by another
-    /// version it is known to be durable.
-    begun: BTreeMap<TopicPartition, i64>,
+pub(crate) struct PutCache {
+    pub config: Arc<PostgresSinkConfig>,
+    pub catalog: Catalog,
+    pub encoder: Encoder,
+    dead_letter_table: Option<DeadLetterTable>,
+    /// As [`Progress::begun_versions`].
+    begun_versions: BTreeMap<TopicPartition, i64>,
     saw_pooler: bool,
 }
 
-impl Writer {
+impl PutCache {
     pub fn new(config: Arc<PostgresSinkConfig>, context: &TaskContext) -> Self {
-        let table = config.letters.as_ref();
+        let table = config.dead_letter_table.as_ref();
         Self {
-            letter_box: table.map(|table| LetterBox::new(table, context)),
-            batcher: Batcher::new(Arc::clone(&config)),
+            dead_letter_table: table.map(|table| DeadLetterTable::new(table, context)),
+            encoder: Encoder::new(Arc::clone(&config)),
             config,
             catalog: Catalog::default(),
-            begun: BTreeMap::new(),
+            begun_versions: BTreeMap::new(),
             saw_pooler: false,
         }
     }
@@ -85,270 +79,207 @@ impl Writer {
         self.saw_pooler
     }
 
-    /// Forgets what a lost connection has told.
-    pub fn reconnected(&mut self) {
+    /// Forgets what was read over a connection that is lost.
+    pub fn forget_connection(&mut self) {
         self.catalog.clear();
-        self.batcher.clear();
+        self.encoder.clear();
     }
 
     /// Forgets what was begun for the partitions.
     pub fn forget(&mut self, partitions: &[TopicPartition]) {
-        self.begun
+        self.begun_versions
             .retain(|topic_partition, _| !partitions.contains(topic_partition));
+    }
+
+    /// Makes the dead letter table known, and creates it if it is missing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it cannot be created.
+    pub async fn prepare_dead_letter_table(&mut self, session: &mut Session) -> Result<()> {
+        let Some(table) = &self.dead_letter_table else {
+            return Ok(());
+        };
+        let mut tables = Tables {
+            config: &self.config,
+            session,
+            catalog: &mut self.catalog,
+            encoder: &mut self.encoder,
+        };
+        tables.prepare_dead_letter_table(&table.name).await
     }
 }
 
-/// A put under way.
+/// A put that is being made.
 pub(crate) struct Put<'a> {
-    pub writer: &'a mut Writer,
+    pub cache: &'a mut PutCache,
     pub session: &'a mut Session,
     pub offsets: &'a mut Offsets,
-    pub stores: &'a Stores,
+    pub state: &'a StateStores,
     pub reporter: &'a mut dyn ErrantRecordReporter,
-    /// What this put has reported. The dead letters are written with their offsets.
-    pub reported: Reported,
+    /// The records that this put has reported.
+    pub reported: ReportedRecords,
+}
+
+/// Why Postgres refused a transaction, which has been rolled back.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub policy: Policy,
+    pub error: Error,
+}
+
+/// What became of parts that were to be committed.
+#[derive(Debug)]
+pub(crate) enum Commit {
+    Durable,
+    /// Some record of them cannot be written, or all of them are too many at once.
+    Refused(Refusal),
+}
+
+/// What became of one transaction.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    Durable,
+    /// A table has changed since the rows were encoded.
+    TableChanged,
+    Refused(Refusal),
+}
+
+impl Attempt {
+    /// # Errors
+    /// Where the transaction cannot succeed in smaller parts.
+    pub fn into_commit(self) -> Result<Commit> {
+        match self {
+            Self::Durable => Ok(Commit::Durable),
+            Self::TableChanged => Err(Error::retriable("a table changes while it is written")),
+            Self::Refused(refusal) => match refusal.policy {
+                Policy::Config | Policy::Fatal => Err(refusal.error),
+                _ => Ok(Commit::Refused(refusal)),
+            },
+        }
+    }
 }
 
 impl Put<'_> {
-    /// Writes what is not durable yet of the batches.
+    /// Makes durable what is not yet durable of the batches.
     ///
     /// # Errors
-    /// As [`connect_api::SinkTask::put`]. After one of kind Retriable or Fenced the session may
-    /// be in any state.
-    pub async fn run(&mut self, batches: &[RecordBatch]) -> Result<()> {
-        let mut parts = Vec::with_capacity(batches.len());
-        for batch in batches {
-            parts.extend(self.remaining(batch)?);
+    /// As [`connect_api::SinkTask::put`]. After an error of kind Retriable or Fenced the session
+    /// may be in any state.
+    pub async fn make_durable(&mut self, batches: &[RecordBatch]) -> Result<()> {
+        let progress = Progress {
+            offsets: self.offsets,
+            begun_versions: &mut self.cache.begun_versions,
+        };
+        let max_records = self.cache.config.batch_size;
+        for parts in batch::transactions(batches, progress, max_records)? {
+            self.commit_or_bisect(&parts).await?;
         }
-        // All transactions of all tasks lock the offsets in one order.
-        parts.sort_by_key(|part| &part.batch.topic_partition);
-        if !parts.is_empty() {
-            for parts in transactions(parts, self.writer.config.batch_size) {
-                self.write(&parts).await?;
-            }
-        }
-        let topic_partitions: Vec<_> = batches
-            .iter()
-            .map(|batch| (*batch.topic_partition).clone())
-            .collect();
-        self.writer.forget(&topic_partitions);
+        let partitions = batches.iter().map(|batch| &*batch.topic_partition);
+        let partitions: Vec<_> = partitions.cloned().collect();
+        self.cache.forget(&partitions);
         Ok(())
     }
 
-    /// What is not durable yet of a batch that may be a repetition.
-    fn remaining<'b>(&mut self, batch: &'b RecordBatch) -> Result<Option<Part<'b>>> {
-        if batch.first_offset != batch.next_offset {
-            return remaining(self.offsets, batch);
-        }
-        let topic_partition = &*batch.topic_partition;
-        let Some(position) = self.offsets.position(topic_partition) else {
-            return Err(Error::fenced(format!("{topic_partition} is not open")));
-        };
-        let begun = self.writer.begun.entry(topic_partition.clone());
-        if *begun.or_insert(position.version) != position.version {
-            return Ok(None);
-        }
-        Ok(Some(Part {
-            batch,
-            start: 0,
-            end: batch.records.len(),
-            next_offset: batch.next_offset,
-        }))
-    }
-
-    /// Commits the parts in one transaction, or apart where Postgres refuses that.
-    async fn write(&mut self, parts: &[Part<'_>]) -> Result<()> {
-        let Some((policy, error)) = self.commit(parts).await? else {
+    /// Commits the parts in one transaction. Where Postgres refuses that, each part is committed by
+    /// itself, and one that is refused again is bisected.
+    async fn commit_or_bisect(&mut self, parts: &[Part<'_>]) -> Result<()> {
+        let Commit::Refused(refusal) = self.commit(parts).await? else {
             return Ok(());
         };
         if let [part] = parts[..] {
-            return self.isolate(part, policy, error).await;
+            return self.bisect(part, refusal).await;
         }
         for &part in parts {
-            if let Some((policy, error)) = self.commit(&[part]).await? {
-                self.isolate(part, policy, error).await?;
+            if let Commit::Refused(refusal) = self.commit(&[part]).await? {
+                self.bisect(part, refusal).await?;
             }
         }
         Ok(())
     }
 
-    /// Commits a part that Postgres refused as a whole: halves it, in order, until the rows at
-    /// fault stand alone.
-    async fn isolate(&mut self, part: Part<'_>, policy: Policy, error: Error) -> Result<()> {
-        if part.is_whole() {
-            return self.sift(part, policy, error).await;
-        }
-        let mut refused = Some((policy, error));
-        let mut left = vec![part];
-        while let Some(part) = left.pop() {
-            if refused.is_none() {
-                refused = self.commit(&[part]).await?;
-            }
-            let Some((policy, error)) = refused.take() else {
-                continue;
-            };
-            match part.middle() {
-                Some(middle) => {
-                    let (head, tail) = part.split(middle);
-                    left.push(tail);
-                    left.push(head);
-                }
-                None => self.settle(part, policy, error).await?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Commits records that share one offset, without those at fault.
-    ///
-    /// A transform can make several records of one; they become durable together. Each that is
-    /// refused together with those before it is reported.
-    async fn settle(&mut self, part: Part<'_>, policy: Policy, error: Error) -> Result<()> {
-        if policy != Policy::Record {
-            // A single record is too much: smaller parts do not help.
-            return Err(Error::new(ErrorKind::Retriable, error.chain()));
-        }
-        let mut suspects: Vec<usize> = part.records().map(|(at, _)| at).collect();
-        suspects.retain(|&at| !self.is_reported(part.batch, at));
-        if let [only] = suspects[..] {
-            let error = error.context(position(&part.batch.records[only]));
-            self.report(part.batch, only, error).await?;
-        } else {
-            let mut good = Vec::new();
-            for at in suspects {
-                good.push(at);
-                if let Some((_, error)) = self.probe(part, &good).await? {
-                    good.pop();
-                    let error = error.context(position(&part.batch.records[at]));
-                    self.report(part.batch, at, error).await?;
-                }
-            }
-        }
-        match self.commit(&[part]).await? {
-            None => Ok(()),
-            Some((_, error)) => Err(Error::retriable(error.chain())),
-        }
-    }
-
-    fn is_reported(&self, batch: &RecordBatch, at: usize) -> bool {
-        // Nearly always nothing was reported: then no key is made.
-        !self.reported.is_empty() && self.reported.contains_key(&key(batch, at))
-    }
-
-    async fn report(&mut self, batch: &RecordBatch, at: usize, error: Error) -> Result<()> {
-        let record = &batch.records[at];
-        let error = match error.kind() {
-            ErrorKind::Data => error,
-            _ => Error::data(error.chain()),
-        };
-        let letter = self.reporter.report(record, error).await?;
-        self.reported.insert(key(batch, at), letter);
-        Ok(())
-    }
-
-    /// Tries records of a part in a transaction that is rolled back.
-    async fn probe(
-        &mut self,
-        part: Part<'_>,
-        records: &[usize],
-    ) -> Result<Option<(Policy, Error)>> {
-        let mut runs = Vec::new();
-        for &at in records {
-            let record = &part.batch.records[at];
-            let added = self
-                .writer
-                .batcher
-                .add(&self.writer.catalog, record, &mut runs);
-            added?;
-        }
-        runs.iter_mut().for_each(Run::finish);
-        let outcome = self.try_runs(&runs).await;
-        self.writer.batcher.recycle(runs);
-        outcome
-    }
-
-    /// Commits the parts in one transaction, unless rows of it are refused.
-    async fn commit(&mut self, parts: &[Part<'_>]) -> Result<Option<(Policy, Error)>> {
-        let answer = self.attempt(parts).await?;
-        let repeats = match answer {
-            // The rows were encoded for a table that is no more.
-            Answer::Stale => {
-                self.refresh().await?;
-                true
+    /// Commits the parts in one transaction, and once more where a table has changed meanwhile.
+    pub(crate) async fn commit(&mut self, parts: &[Part<'_>]) -> Result<Commit> {
+        let attempt = self.encode_and_commit(parts).await?;
+        let columns = match attempt {
+            Attempt::TableChanged => {
+                self.tables().refresh().await?;
+                Columns::Changed
             }
             // A column or the table may be gone.
-            Answer::Refused(Policy::Config, _) => self.refresh().await?,
-            _ => false,
+            Attempt::Refused(Refusal {
+                policy: Policy::Config,
+                ..
+            }) => self.tables().refresh().await?,
+            _ => Columns::Unchanged,
         };
-        if repeats {
-            self.attempt(parts).await?.refusal()
-        } else {
-            answer.refusal()
+        match columns {
+            Columns::Unchanged => attempt.into_commit(),
+            Columns::Changed => self.encode_and_commit(parts).await?.into_commit(),
         }
     }
 
-    /// Reads the tables again. True: one has changed, and what was derived from it is forgotten.
-    async fn refresh(&mut self) -> Result<bool> {
-        let catalog = &mut self.writer.catalog;
-        let changed = catalog.refresh(self.session).await?;
-        if changed {
-            self.writer.batcher.clear();
-            let dropped = write::drop_staging(self.session).await;
-            dropped.map_err(|error| to_error("cannot drop the staging tables", &error))?;
-            tracing::info!("a table has changed: its columns were read again");
+    async fn encode_and_commit(&mut self, parts: &[Part<'_>]) -> Result<Attempt> {
+        let mut encoded = self.define_and_encode(parts).await?;
+        // A column may be wider by now, an enum may have a new label.
+        if !encoded.errant.is_empty() && self.tables().refresh().await? == Columns::Changed {
+            self.cache.encoder.recycle(encoded.runs);
+            encoded = self.define_and_encode(parts).await?;
         }
-        Ok(changed)
+        let Encoded { mut runs, errant } = encoded;
+        // Before there is a transaction that would stay open for as long as the report takes.
+        for errant in errant {
+            self.report(errant.batch, errant.at, errant.error).await?;
+        }
+        runs.iter_mut().for_each(Run::finish);
+        let attempt = self.commit_runs(parts, &runs).await;
+        self.cache.encoder.recycle(runs);
+        attempt
     }
 
-    async fn attempt(&mut self, parts: &[Part<'_>]) -> Result<Answer> {
-        let runs = self.encode(parts).await?;
-        let answer = self.transact(parts, &runs).await;
-        self.writer.batcher.recycle(runs);
-        answer
+    async fn define_and_encode<'b>(&mut self, parts: &[Part<'b>]) -> Result<Encoded<'b>> {
+        self.tables().prepare(parts).await?;
+        let PutCache {
+            encoder, catalog, ..
+        } = &mut *self.cache;
+        encoder.encode(catalog, parts, &self.reported)
     }
 
-    /// Commits the parts, whose records are these runs.
-    async fn transact(&mut self, parts: &[Part<'_>], runs: &[Run]) -> Result<Answer> {
-        let steps: Vec<Step<'_>> = parts
-            .iter()
-            .map(|part| Step {
-                topic_partition: &part.batch.topic_partition,
-                from: stored(self.offsets, part.batch),
-                to: part.next_offset,
-                last_timestamp: (part.batch.last_timestamp)
-                    .filter(|_| part.next_offset == part.batch.next_offset),
-            })
-            .collect();
-        let letters = self.letters(parts, &steps).await?;
-        let fenced = self.writer.config.delivery == Delivery::ExactlyOnce;
+    /// Commits the parts, whose records are these runs, with their offsets, dead letters and state.
+    pub(crate) async fn commit_runs(
+        &mut self,
+        parts: &[Part<'_>],
+        runs: &[Run],
+    ) -> Result<Attempt> {
+        let steps: Vec<Step<'_>> = parts.iter().map(|part| part.step(self.offsets)).collect();
+        let dead_letters = self.dead_letters(parts, &steps).await?;
         let deltas = parts.iter().flat_map(|part| {
             let topic_partition = &*part.batch.topic_partition;
-            part.batch
-                .state
-                .iter()
-                .map(move |delta| (topic_partition, delta))
+            let state = part.batch.state.iter();
+            state.map(move |delta| (topic_partition, delta))
         });
-        let state = self.stores.changes(deltas)?;
+        let state = self.state.changes(deltas)?;
+        let is_exactly_once = self.cache.config.delivery == Delivery::ExactlyOnce;
         let transaction = Transaction {
-            fence: fenced.then_some(&*self.offsets),
+            offsets: is_exactly_once.then_some(&*self.offsets),
             steps: &steps,
             runs,
-            letters: letters.as_ref(),
+            dead_letters: dead_letters.as_ref(),
             state: state.as_ref(),
         };
-        let limit = self.writer.config.socket_timeout;
-        let outcome = timed(limit, write::transaction(self.session, &transaction)).await;
+        let limit = self.cache.config.socket_timeout;
+        let committing = write::commit_transaction(self.session, &transaction);
+        let outcome = within(limit, committing).await;
         match outcome {
             Ok(Outcome::Durable) => {
-                self.offsets.advanced(&steps);
-                Ok(Answer::Durable)
+                self.offsets.remember_steps(&steps);
+                Ok(Attempt::Durable)
             }
-            Ok(Outcome::Stale) => Ok(Answer::Stale),
-            Ok(Outcome::Unposted(error)) => {
+            Ok(Outcome::TableChanged) => Ok(Attempt::TableChanged),
+            Ok(Outcome::DeadLettersRefused(error)) => {
                 let text = to_error("cannot write to the dead letter table", &error);
                 Err(Error::config(text.chain()))
             }
-            Ok(Outcome::Unkept(error)) => {
+            Ok(Outcome::StateRefused(error)) => {
                 let text = to_error("cannot write the state of the transforms", &error);
                 Err(Error::config(text.chain()))
             }
@@ -360,123 +291,86 @@ impl Put<'_> {
     }
 
     /// The dead letters of the records that the steps pass over.
-    async fn letters(&mut self, parts: &[Part<'_>], steps: &[Step<'_>]) -> Result<Option<Letters>> {
+    async fn dead_letters(
+        &mut self,
+        parts: &[Part<'_>],
+        steps: &[Step<'_>],
+    ) -> Result<Option<DeadLetterRows>> {
         let nothing_failed =
             self.reported.is_empty() && parts.iter().all(|part| part.batch.dead_letters.is_empty());
-        if nothing_failed || self.writer.letter_box.is_none() {
+        if nothing_failed || self.cache.dead_letter_table.is_none() {
             return Ok(None);
         }
-        self.writer.prepare_letters(self.session).await?;
-        let reported = &self.reported;
-        let Writer {
-            letter_box,
+        self.cache.prepare_dead_letter_table(self.session).await?;
+        let PutCache {
+            dead_letter_table,
             catalog,
             ..
-        } = &*self.writer;
-        let mut letters: Vec<&DeadLetter> = Vec::new();
+        } = &*self.cache;
+        let mut dead_letters: Vec<&DeadLetter> = Vec::new();
         for (part, step) in parts.iter().zip(steps) {
             let passed = step.from..step.to;
-            let before = part.batch.dead_letters.iter();
             let moves = !passed.is_empty();
-            letters.extend(before.filter(|l| !moves || passed.contains(&l.record.offset)));
-            let here = (part.start..part.end).filter_map(|at| reported.get(&key(part.batch, at)));
-            letters.extend(here.flatten());
+            let failed_before = part.batch.dead_letters.iter();
+            dead_letters
+                .extend(failed_before.filter(|d| !moves || passed.contains(&d.record.offset)));
+            let failed_here = part.start..part.end;
+            dead_letters
+                .extend(failed_here.filter_map(|at| self.reported.dead_letter(part.batch, at)));
         }
-        let table = letter_box.as_ref().and_then(|to| catalog.get(&to.table));
-        match (letter_box, table) {
-            (Some(to), Some(table)) if !letters.is_empty() => to.rows(table, &letters).map(Some),
+        let Some(table) = dead_letter_table.as_ref() else {
+            return Ok(None);
+        };
+        match catalog.get(&table.name) {
+            Some(known) if !dead_letters.is_empty() => table.rows(known, &dead_letters).map(Some),
             _ => Ok(None),
         }
     }
 
-    /// What an error of the server means; a transaction that it left open is rolled back.
-    async fn refused(&mut self, error: &sqlx::Error, runs: &[Run]) -> Result<Answer> {
+    /// What an error of the server means for a transaction, which is rolled back if it is still
+    /// open.
+    ///
+    /// # Errors
+    /// Where the connection or the transaction has to be tried again as it is.
+    pub(crate) async fn refused(&mut self, error: &sqlx::Error, runs: &[Run]) -> Result<Attempt> {
         let policy = policy_of(error);
-        self.writer.saw_pooler |= sqlstate(error).is_some_and(tells_of_pooler);
-        let text = to_error(&blame::doing(error, runs), error);
+        self.cache.saw_pooler |= sqlstate(error).is_some_and(tells_of_pooler);
+        let text = to_error(&describe_columns(error, runs), error);
         match policy {
             Policy::Record | Policy::Shrink | Policy::Config | Policy::Fatal => {
                 if !self.session.roll_back().await {
                     return Err(Error::retriable(text.chain()));
                 }
-                Ok(Answer::Refused(policy, text))
+                let error = text;
+                Ok(Attempt::Refused(Refusal { policy, error }))
             }
             Policy::Reconnect | Policy::Retry => Err(text),
         }
     }
 
-    /// The records of the parts as rows. Those that cannot be are reported, before there is a
-    /// transaction that would have to wait for it.
-    async fn encode(&mut self, parts: &[Part<'_>]) -> Result<Vec<Run>> {
-        self.prepare_tables(parts).await?;
-        let (mut runs, mut errant) = self.rows(parts)?;
-        // A column may be wider by now, an enum may have a new label.
-        if !errant.is_empty() && self.refresh().await? {
-            self.writer.batcher.recycle(runs);
-            self.prepare_tables(parts).await?;
-            (runs, errant) = self.rows(parts)?;
+    /// Reports a record as errant; from then on it is left out.
+    pub(crate) async fn report(
+        &mut self,
+        batch: &RecordBatch,
+        at: usize,
+        error: Error,
+    ) -> Result<()> {
+        let record = &batch.records[at];
+        let error = match error.kind() {
+            ErrorKind::Data => error,
+            _ => Error::data(error.chain()),
+        };
+        let dead_letter = self.reporter.report(record, error).await?;
+        self.reported.insert(batch, at, dead_letter);
+        Ok(())
+    }
+
+    fn tables(&mut self) -> Tables<'_> {
+        Tables {
+            config: &self.cache.config,
+            session: self.session,
+            catalog: &mut self.cache.catalog,
+            encoder: &mut self.cache.encoder,
         }
-        for (batch, at, error) in errant {
-            self.report(batch, at, error).await?;
-        }
-        runs.iter_mut().for_each(Run::finish);
-        Ok(runs)
     }
-}
-
-/// A connection whose other side has vanished gives no error by itself.
-async fn timed<T>(
-    limit: Duration,
-    writing: impl Future<Output = sqlx::Result<T>>,
-) -> sqlx::Result<T> {
-    match tokio::time::timeout(limit, writing).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
-    }
-}
-
-/// Records that were reported, with the dead letters that the sink keeps.
-pub(crate) type Reported = BTreeMap<RecordPlace, Option<DeadLetter>>;
-
-/// A record of a batch: the partition, the offset that the batch starts from, and the place in it.
-type RecordPlace = (TopicPartition, Offset, usize);
-
-fn key(batch: &RecordBatch, at: usize) -> RecordPlace {
-    ((*batch.topic_partition).clone(), batch.first_offset, at)
-}
-
-/// The offset that the partition is known to stand at.
-fn stored(offsets: &Offsets, batch: &RecordBatch) -> Offset {
-    let position = offsets.position(&batch.topic_partition);
-    position
-        .and_then(|position| position.next_offset)
-        .unwrap_or(batch.first_offset)
-}
-
-/// What is not durable yet of a batch that may be a repetition.
-fn remaining<'a>(offsets: &Offsets, batch: &'a RecordBatch) -> Result<Option<Part<'a>>> {
-    let topic_partition = &batch.topic_partition;
-    let Some(position) = offsets.position(topic_partition) else {
-        return Err(Error::fenced(format!("{topic_partition} is not open")));
-    };
-    let stored = position.next_offset.unwrap_or(batch.first_offset);
-    if stored == batch.next_offset {
-        return Ok(None);
-    }
-    if stored < batch.first_offset || stored > batch.next_offset {
-        return Err(Error::fenced(format!(
-            "the stored offset of {topic_partition} moved to {stored}, which is not within the batch from \
-             {} to {}",
-            batch.first_offset, batch.next_offset
-        )));
-    }
-    let done = batch
-        .records
-        .partition_point(|record| record.origin.offset < stored);
-    Ok(Some(Part {
-        batch,
-        start: done,
-        end: batch.records.len(),
-        next_offset: batch.next_offset,
-    }))
 }

@@ -54,6 +54,20 @@ pub(crate) const CREATION_LOCK: i64 = 0x66_6572_7275_6c65;
 /// must not hold its rows for ever.
 pub(crate) const IDLE_LIMIT: &str = "30000";
 
+/// Gives a statement so much time: a server that vanished while it was waited for gives no error.
+///
+/// # Errors
+/// [`std::io::ErrorKind::TimedOut`], beside those of the statement.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    statement: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    match tokio::time::timeout(limit, statement).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
 /// Where a task connects to, and how its sessions are set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Servers {

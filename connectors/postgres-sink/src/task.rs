@@ -12,19 +12,20 @@ use sqlx::Connection;
 use tokio::time::timeout;
 
 use crate::config::{Delivery, PostgresSinkConfig};
-use crate::offsets::Offsets;
-use crate::put::{Put, Reported, Writer};
+use crate::put::offsets::Offsets;
+use crate::put::write::state::StateStores;
+use crate::put::{Put, PutCache};
+use crate::reported::ReportedRecords;
 use crate::session::{Keeps, Servers, Session};
-use crate::stores::Stores;
 
 pub(crate) struct PostgresSinkTask {
     config: Arc<PostgresSinkConfig>,
     servers: Servers,
     session: Option<Session>,
     offsets: Offsets,
-    stores: Stores,
-    writer: Writer,
-    /// Puts that have failed for want of the target, one after another.
+    state: StateStores,
+    cache: PutCache,
+    /// Consecutive puts that failed because Postgres was unreachable.
     failures: u64,
 }
 
@@ -42,8 +43,8 @@ impl PostgresSinkTask {
             servers: config.servers.named(&name),
             session: None,
             offsets: Offsets::new(&context.connector),
-            stores: Stores::new(&context.connector),
-            writer: Writer::new(Arc::clone(&config), context),
+            state: StateStores::new(&context.connector),
+            cache: PutCache::new(Arc::clone(&config), context),
             config,
             failures: 0,
         }
@@ -61,11 +62,11 @@ impl PostgresSinkTask {
         }
         let keeps = Keeps {
             offsets: self.is_fenced(),
-            state: !self.stores.is_empty(),
+            state: !self.state.is_empty(),
         };
-        let pooled = self.writer.saw_pooler();
+        let pooled = self.cache.saw_pooler();
         let session = Session::connect(&self.servers, keeps, pooled).await?;
-        self.writer.reconnected();
+        self.cache.forget_connection();
         Ok((session, true))
     }
 
@@ -85,8 +86,8 @@ impl PostgresSinkTask {
         } else {
             self.offsets.open_unfenced(partitions);
         }
-        // What keeps dead letters away is better known now than with the first of them.
-        self.writer.prepare_letters(&mut session).await?;
+        // An error of the dead letter table is better known now than with the first dead letter.
+        self.cache.prepare_dead_letter_table(&mut session).await?;
         self.session = Some(session);
         Ok(())
     }
@@ -103,7 +104,7 @@ impl PostgresSinkTask {
                 fresh.push(topic_partition.clone());
             }
         }
-        let stored = self.stores.open(&mut session, partitions, &fresh).await?;
+        let stored = self.state.open(&mut session, partitions, &fresh).await?;
         self.session = Some(session);
         Ok(stored)
     }
@@ -122,14 +123,14 @@ impl PostgresSinkTask {
     ) -> Result<()> {
         let mut session = self.resolved().await?;
         let mut put = Put {
-            writer: &mut self.writer,
+            cache: &mut self.cache,
             session: &mut session,
             offsets: &mut self.offsets,
-            stores: &self.stores,
+            state: &self.state,
             reporter,
-            reported: Reported::default(),
+            reported: ReportedRecords::default(),
         };
-        put.run(batches).await?;
+        put.make_durable(batches).await?;
         self.session = Some(session);
         Ok(())
     }
@@ -183,7 +184,7 @@ impl SinkTask for PostgresSinkTask {
     }
 
     fn dead_letters(&self) -> DeadLetterStorage {
-        match self.config.letters {
+        match self.config.dead_letter_table {
             Some(_) => DeadLetterStorage::Sink,
             None => DeadLetterStorage::Worker,
         }
@@ -194,10 +195,10 @@ impl SinkTask for PostgresSinkTask {
 #[async_trait]
 impl SinkOffsets for PostgresSinkTask {
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
-        self.writer.forget(partitions);
+        self.cache.forget(partitions);
         // They may belong to another owner by now, so they are not resolved first.
         self.offsets.forget(partitions);
-        self.stores.forget(partitions);
+        self.state.forget(partitions);
         if !partitions.is_empty() {
             let limit = self.config.socket_timeout;
             let opened = timeout(limit, self.try_open(partitions)).await;
@@ -226,8 +227,8 @@ impl SinkOffsets for PostgresSinkTask {
 
     async fn close(&mut self, partitions: &[TopicPartition]) {
         self.offsets.forget(partitions);
-        self.stores.forget(partitions);
-        self.writer.forget(partitions);
+        self.state.forget(partitions);
+        self.cache.forget(partitions);
     }
 }
 
@@ -240,7 +241,7 @@ impl SinkState for PostgresSinkTask {
                  state of plugins again"
             );
         }
-        self.stores.keep(stores);
+        self.state.keep(stores);
         Ok(())
     }
 

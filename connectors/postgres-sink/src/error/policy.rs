@@ -3,25 +3,25 @@
 /// What to do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
-    /// The connection is of no more use: connect anew, find out what became durable, repeat.
+    /// The connection is lost or broken: reconnect, find out what became durable, repeat.
     Reconnect,
     /// The transaction was rolled back; the same one may succeed later.
     Retry,
     /// The transaction was too big: commit it in parts.
     Shrink,
-    /// A record is at fault: find it.
+    /// A record is errant: find it.
     Record,
-    /// The configuration or the schema of the target is at fault.
+    /// The configuration or the schema of the target is wrong.
     Config,
     /// An error of this sink, or of the server's files.
     Fatal,
 }
 
 /// Every class of the manual's Appendix A, and one of an extension that is often there. A session
-/// is cheap, so where it is not certain that it is still good the policy is to connect anew, which
+/// is cheap, so where it is not certain that it is still good the policy is to reconnect, which
 /// also finds out what became durable.
 const CLASSES: &[(&str, Policy)] = &[
-    // States of transactions, cursors and statements that only this sink can have got wrong.
+    // States of transactions, cursors and statements: an error of this sink.
     ("00", Policy::Fatal),
     ("01", Policy::Fatal),
     ("02", Policy::Fatal),
@@ -43,9 +43,9 @@ const CLASSES: &[(&str, Policy)] = &[
     ("58", Policy::Reconnect),
     // Resources, which come back: disk, memory, connections.
     ("53", Policy::Reconnect),
-    // The server gave the transaction up for another.
+    // The server rolled the transaction back in favour of another.
     ("40", Policy::Retry),
-    // What a value, a constraint, or a trigger that looks at a row can raise.
+    // Raised for a value, by a constraint, or by a trigger that looks at a row.
     ("09", Policy::Record),
     ("10", Policy::Record),
     ("20", Policy::Record),
@@ -76,16 +76,16 @@ const CLASSES: &[(&str, Policy)] = &[
     ("TS", Policy::Config),
 ];
 
-/// The codes that mean another thing than the rest of their class.
+/// The codes whose policy is not that of their class.
 const CODES: &[(&str, Policy)] = &[
     ("08P01", Policy::Fatal),
-    // Two rows of one transaction hit one key although their bytes differ, as 1.0 and 1.00 do: in
-    // parts, each lands.
+    // Two rows of one transaction have the same key in different bytes, as 1.0 and 1.00: in parts,
+    // each lands.
     ("21000", Policy::Record),
     // A server that turned out to be a replica.
     ("25006", Policy::Reconnect),
     ("25P02", Policy::Reconnect),
-    // Sessions that were ended for idling, or for a transaction that took too long.
+    // Sessions that the server ended because they idled, or a transaction took too long.
     ("25P03", Policy::Reconnect),
     ("25P04", Policy::Reconnect),
     // A prepared statement is missing: something between here and the server swaps sessions.
@@ -109,8 +109,8 @@ const CODES: &[(&str, Policy)] = &[
 ];
 
 /// The policy for an SQLSTATE. A class that is in no manual comes from an extension, which speaks
-/// of its own objects, or from a trigger's `RAISE … USING ERRCODE`: neither blames a record by
-/// itself, so the task fails rather than passing records over.
+/// of its own objects, or from a trigger's `RAISE … USING ERRCODE`. Neither shows that a record is
+/// errant, so the task fails rather than leaving records out.
 pub(crate) fn policy(code: &str) -> Policy {
     find(CODES, code)
         .or_else(|| find(CLASSES, code.get(..2)?))
@@ -185,7 +185,7 @@ TS (none of the manual's but TimescaleDB's)";
     }
 
     #[test]
-    fn a_code_stands_apart_only_where_it_differs() {
+    fn a_code_has_a_row_only_where_its_policy_differs() {
         for (index, (code, own)) in CODES.iter().enumerate() {
             let class = find(CLASSES, &code[..2]);
             assert!(class.is_some(), "{code} is of no known class");

@@ -1,4 +1,5 @@
-//! The tables of the target as Postgres's catalog has them: their types decide the encoding.
+//! The tables of the target as Postgres's catalog describes them: the types of their columns decide
+//! how values are encoded.
 
 mod types;
 
@@ -14,18 +15,17 @@ use crate::session::Session;
 use crate::sql;
 use types::Named;
 
-pub(crate) use types::{Form, Type};
+pub(crate) use types::{Form, NumericLimits, Type};
 
-/// Ferrule's own tables are not a topic's, whatever it is called.
+/// No topic is written to Ferrule's own tables, whatever its name is.
 const TABLE: &str = r"SELECT c.oid::int8 AS oid, c.relkind::text AS kind,
         c.relpersistence::text AS persistence, c.relhastriggers AS triggers
     FROM pg_class c WHERE c.oid = to_regclass($1)
         AND NOT (c.relnamespace::regnamespace::text = 'ferrule'
             AND c.relname IN ('offsets', 'state', 'stores'))";
 
-/// Domains are followed down to the type that they are made of, and arrays to that of their
-/// elements. The length of a domain over varchar(10) stands in the domain, that of a column in the
-/// column.
+/// Domains are followed down to their base type, and arrays to the type of their elements. The
+/// length of a domain over varchar(10) is in the domain, the length of a column in the column.
 const COLUMNS: &str = r"WITH RECURSIVE types AS (
         SELECT a.attnum, a.atttypid AS type, a.atttypmod AS typmod, false AS domain_default,
             0::oid AS element
@@ -55,9 +55,10 @@ const COLUMNS: &str = r"WITH RECURSIVE types AS (
 const LABELS: &str = r"SELECT enumtypid::int8 AS type, enumlabel::text AS label
     FROM pg_enum WHERE enumtypid::int8 = ANY($1) ORDER BY enumtypid, enumsortorder";
 
-/// Whatever the encoding of rows depends on, as one text for some tables; and whether one of them
-/// would lose its rows in a crash. No join: it takes three times as long to plan.
-const SHAPE: &str = r"SELECT coalesce(string_agg(
+/// The columns of some tables, as far as the encoding of rows depends on them, as one text; and
+/// whether one of the tables would lose its rows in a crash. No join: it takes three times as long
+/// to plan.
+const FINGERPRINT: &str = r"SELECT coalesce(string_agg(
         concat_ws(':', attrelid, attnum, atttypid, atttypmod, attname), ','
         ORDER BY attrelid, attnum
     ), ''), EXISTS (SELECT FROM pg_class
@@ -69,22 +70,22 @@ const SHAPE: &str = r"SELECT coalesce(string_agg(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Column {
     pub name: String,
-    /// The name as statements have it.
+    /// The name as it stands in statements.
     pub quoted: String,
     pub data_type: Type,
     /// The type as a person writes it.
     pub shown: String,
     pub required: bool,
     pub generated: bool,
-    /// Whether only an insert may set it: GENERATED ALWAYS AS IDENTITY.
+    /// Whether only an INSERT may set it: GENERATED ALWAYS AS IDENTITY.
     pub fixed: bool,
-    /// Whether the table's primary key has it.
+    /// Whether it is in the table's primary key.
     pub in_key: bool,
     pub has_default: bool,
 }
 
 impl Column {
-    /// Whether only Postgres can read its values, from texts.
+    /// Whether its values go to Postgres as text, because their binary form is not known here.
     pub fn is_input(&self) -> bool {
         matches!(self.data_type, Type::Input(_) | Type::Vector)
     }
@@ -93,18 +94,19 @@ impl Column {
 /// A table that rows can be copied into.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Table {
-    /// The name as statements have it.
+    /// The name as it stands in statements.
     pub quoted: String,
     pub columns: Vec<Column>,
     /// Triggers may fill in what a record leaves out.
     pub has_triggers: bool,
     oid: i64,
-    shape: String,
+    /// What [`FINGERPRINT`] gave for this table.
+    fingerprint: String,
 }
 
 impl Table {
-    /// The position of the column for a field: of that very name, or else of the only name that
-    /// differs from it in case alone.
+    /// The position of the column for a field: the column of the same name, or else the only one
+    /// whose name differs in case alone.
     pub fn column_for(&self, field: &str) -> Option<usize> {
         let mut columns = self.columns.iter();
         if let Some(exact) = columns.position(|column| column.name == field) {
@@ -116,6 +118,21 @@ impl Table {
         let found = similar.next()?;
         similar.next().is_none().then_some(found)
     }
+}
+
+/// Whether a table is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Present,
+    Missing,
+}
+
+/// Whether the columns of tables are still those that were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Columns {
+    Unchanged,
+    /// A column of a table has changed, or the table is gone.
+    Changed,
 }
 
 /// The tables that were read, by the name that the configuration gives them.
@@ -130,36 +147,36 @@ impl Catalog {
         self.tables.get(name)
     }
 
-    /// Reads a table unless it was read before. False: there is none.
-    pub async fn load(&mut self, session: &mut Session, name: &str) -> Result<bool> {
+    /// Reads a table unless it was read before.
+    pub async fn load(&mut self, session: &mut Session, name: &str) -> Result<Presence> {
         if !self.tables.contains_key(name) {
             let Some(table) = read(session, name).await? else {
-                return Ok(false);
+                return Ok(Presence::Missing);
             };
             self.tables.insert(name.to_owned(), Arc::new(table));
         }
-        Ok(true)
+        Ok(Presence::Present)
     }
 
-    /// Reads all tables again, and forgets those that are gone. True: one of them has changed.
-    pub async fn refresh(&mut self, session: &mut Session) -> Result<bool> {
-        let mut changed = false;
+    /// Reads all tables again, and forgets those that are gone.
+    pub async fn refresh(&mut self, session: &mut Session) -> Result<Columns> {
+        let mut columns = Columns::Unchanged;
         let mut gone = Vec::new();
         for (name, table) in &mut self.tables {
             match read(session, name).await? {
                 Some(now) if **table == now => {}
                 Some(now) => {
                     *table = Arc::new(now);
-                    changed = true;
+                    columns = Columns::Changed;
                 }
                 None => gone.push(name.clone()),
             }
         }
-        changed |= !gone.is_empty();
         for name in gone {
+            columns = Columns::Changed;
             self.tables.remove(&name);
         }
-        Ok(changed)
+        Ok(columns)
     }
 
     /// Forgets all tables: they may have changed while the server was away.
@@ -193,8 +210,11 @@ async fn read_with(connection: &mut PgConnection, name: &str) -> Result<Option<T
     let persistence: String = row.try_get("persistence").map_err(failed)?;
     check(name, &kind, &persistence)?;
     let oid: i64 = row.try_get("oid").map_err(failed)?;
-    // Read first: a change in between is noticed, as the columns are then newer than the shape.
-    let (shape, _) = shape(connection, &[oid], false).await.map_err(failed)?;
+    // Read first: a change in between is noticed, as the columns are then newer than the
+    // fingerprint.
+    let (fingerprint, _) = fingerprint(connection, &[oid], false)
+        .await
+        .map_err(failed)?;
     let rows = sqlx::query(COLUMNS)
         .persistent(false)
         .bind(oid)
@@ -214,35 +234,46 @@ async fn read_with(connection: &mut PgConnection, name: &str) -> Result<Option<T
         columns: columns?,
         has_triggers: row.try_get("triggers").map_err(failed)?,
         oid,
-        shape,
+        fingerprint,
     }))
 }
 
-/// Whether tables that are locked by now still have the columns that their rows were encoded for,
-/// and keep them.
-/// A type that changed to another of the same width would take the bytes without a word.
-pub(crate) async fn is_current(session: &mut Session, tables: &[&Table]) -> sqlx::Result<bool> {
+/// Compares tables with their columns in the catalog. The caller has locked the tables, so that the
+/// answer holds until its transaction ends.
+///
+/// Without this, a column whose type changed to another of the same width would take the bytes of
+/// the old type silently.
+///
+/// # Errors
+/// Whatever the server or the connection says.
+pub(crate) async fn compare(session: &mut Session, tables: &[&Table]) -> sqlx::Result<Columns> {
     let mut tables = tables.to_vec();
     tables.sort_by_key(|table| table.oid);
     let oids: Vec<_> = tables.iter().map(|table| table.oid).collect();
-    let known: Vec<_> = tables.iter().map(|table| table.shape.as_str()).collect();
+    let known: Vec<_> = tables
+        .iter()
+        .map(|table| table.fingerprint.as_str())
+        .collect();
     let (connection, persistent) = (&mut session.connection, !session.is_pooled);
-    let (shape, is_unlogged) = shape(connection, &oids, persistent).await?;
-    Ok(!is_unlogged && shape == known.join(","))
+    let (fingerprint, is_unlogged) = fingerprint(connection, &oids, persistent).await?;
+    Ok(match !is_unlogged && fingerprint == known.join(",") {
+        true => Columns::Unchanged,
+        false => Columns::Changed,
+    })
 }
 
-async fn shape(
+async fn fingerprint(
     connection: &mut PgConnection,
     oids: &[i64],
     persistent: bool,
 ) -> sqlx::Result<(String, bool)> {
-    let query = sqlx::query_as(SHAPE).persistent(persistent);
+    let query = sqlx::query_as(FINGERPRINT).persistent(persistent);
     query.bind(oids).fetch_one(connection).await
 }
 
 fn check(name: &str, kind: &str, persistence: &str) -> Result<()> {
     if persistence == "u" {
-        // A crash empties it, while the offsets that say that its rows are there remain.
+        // A crash empties it, but keeps the offsets, which say that its rows are there.
         return Err(Error::config(format!(
             "table {name} is UNLOGGED: its rows would not outlive a crash of the server, run ALTER \
              TABLE {name} SET LOGGED"
@@ -276,8 +307,8 @@ async fn labels(connection: &mut PgConnection, columns: &[PgRow]) -> sqlx::Resul
             .bind(&types)
             .fetch_all(connection);
         for row in rows.await? {
-            let of = labels.entry(row.try_get("type")?).or_default();
-            of.push(row.try_get("label")?);
+            let own = labels.entry(row.try_get("type")?).or_default();
+            own.push(row.try_get("label")?);
         }
     }
     let labels = labels.into_iter();
@@ -298,7 +329,7 @@ fn column(row: &PgRow, labels: &Labels) -> sqlx::Result<std::result::Result<Colu
     let of = Type::of(&named, labels.get(&number));
     let data_type = match (of, u32::try_from(element)) {
         (of, Ok(0)) => of,
-        // An array's text would have to be made of those of its elements.
+        // The text of such an array would have to be made of the texts of its elements.
         (Type::Unsupported | Type::Input(_) | Type::Vector, _) | (_, Err(_)) => Type::Unsupported,
         (of, Ok(number)) => Type::Array(Box::new(of), number),
     };

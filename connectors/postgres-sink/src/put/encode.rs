@@ -1,322 +1,239 @@
-//! A value as the binary form of a column's type. Pure; what does not fit is an error.
+//! Turns records into the bytes of COPY: sorts them by table and by the columns that they fill, and
+//! keeps the last write of a key.
 
-mod array;
-mod bits;
-mod hstore;
-mod input;
-mod interval;
-mod json;
-mod meaning;
-mod net;
-mod numeric;
-mod text;
-mod time;
+mod columns;
+mod plan;
+mod run;
+pub(crate) mod value;
 
-use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use connect_api::{Value, ValueRef};
+use connect_api::{Error, ErrorKind, RecordBatch, Result, Schema, SinkRecord, Value};
 
-use super::catalog::Type;
-use crate::config::{NulCharacters, Rules};
+use super::batch::{Part, describe_origin};
+use super::catalog::Catalog;
+use crate::config::{InsertMode, PkMode, PostgresSinkConfig};
+use crate::reported::ReportedRecords;
+use plan::Plan;
+use run::Added;
 
-pub(crate) use meaning::Meaning;
+pub(crate) use columns::{WantedColumn, wanted_columns};
+pub(crate) use run::{COPY_HEADER, COPY_TRAILER, Run};
 
-/// Why a value does not fit a column; never the value (Invariant 6).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Misfit(pub Cow<'static, str>);
+/// Plans that are kept. A topic with more shapes pays for a new plan each time.
+const MAX_PLANS: usize = 4096;
 
-impl Misfit {
-    fn new(why: impl Into<Cow<'static, str>>) -> Self {
-        Self(why.into())
-    }
+/// Buffers of written runs that are kept.
+const MAX_SPARE_BUFFERS: usize = 4;
 
-    fn out_of_range() -> Self {
-        Self::new("cannot hold a number of that size")
-    }
-
-    fn of_type(value: &Value) -> Self {
-        Self::new(format!("cannot take a value of type {}", value.type_name()))
-    }
+/// The shape of a record: its topic, and the identities of the schemas of its value and its key. A
+/// plan holds on to its schemas, so that no other schema can come to have their addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Shape {
+    topic: Arc<str>,
+    schemas: SchemaIds,
 }
 
-type Fit = Result<(), Misfit>;
+/// The addresses of the schemas of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct SchemaIds {
+    /// 0 for a record without a value, which deletes.
+    value: usize,
+    /// 0 for a record without a key, 1 for a key that is not a struct.
+    key: usize,
+}
 
-impl Rules {
-    /// The same for values that are no points in time: they stay what they are.
-    fn local(self) -> Self {
+/// The records of some parts as rows.
+#[derive(Debug)]
+pub(crate) struct Encoded<'a> {
+    pub runs: Vec<Run>,
+    /// The records that cannot be rows.
+    pub errant: Vec<Errant<'a>>,
+}
+
+/// A record that cannot be a row.
+#[derive(Debug)]
+pub(crate) struct Errant<'a> {
+    pub batch: &'a RecordBatch,
+    /// The record's position in the batch.
+    pub at: usize,
+    pub error: Error,
+}
+
+/// Turns records into runs, by plans that it keeps.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    config: Arc<PostgresSinkConfig>,
+    plans: HashMap<Shape, Arc<Plan>>,
+    /// The plan of the record before: records of one shape come one after another.
+    last: Option<(Shape, Arc<Plan>)>,
+    /// Buffers of runs that were written, for the next runs.
+    spare: Vec<Vec<u8>>,
+}
+
+impl Encoder {
+    pub fn new(config: Arc<PostgresSinkConfig>) -> Self {
         Self {
-            zone: None,
-            date_zone: None,
-            ..self
+            config,
+            plans: HashMap::new(),
+            last: None,
+            spare: Vec::new(),
         }
     }
-}
 
-/// The length that stands for null.
-const NULL: [u8; 4] = (-1_i32).to_be_bytes();
-
-/// Appends a null.
-pub(crate) fn null(out: &mut Vec<u8>) {
-    out.extend_from_slice(&NULL);
-}
-
-/// Appends the length of the value and the value.
-///
-/// Nothing is coerced silently: a type takes the values that it can give back as they were, and
-/// texts of types that JSON has no values for. What a failed call has appended is of no use.
-///
-/// # Errors
-/// Why the column cannot take the value.
-pub(crate) fn value(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec<u8>) -> Fit {
-    match (data_type, value) {
-        (_, Value::Null) => null(out),
-        (Type::Text(limit), Value::String(text)) => {
-            return text::text(text, *limit, rules.nul_characters, out);
-        }
-        (Type::Int8, Value::Int(number)) => fixed(out, number.to_be_bytes()),
-        (Type::Int4, Value::Int(number)) => fixed(out, narrow::<i32>(*number)?.to_be_bytes()),
-        (Type::Int2, Value::Int(number)) => fixed(out, narrow::<i16>(*number)?.to_be_bytes()),
-        (Type::Int2 | Type::Int4 | Type::Int8, Value::Decimal(decimal)) => {
-            let number = Value::Int(numeric::integer(decimal)?);
-            return self::value(data_type, &number, rules, out);
-        }
-        (Type::Bool, Value::Boolean(flag)) => fixed(out, [u8::from(*flag)]),
-        (Type::Float8 | Type::Float4, _) => return numeric::float(data_type, value, out),
-        (Type::Numeric(limits), _) => {
-            return numeric::numeric(value, *limits, rules.rounds_decimals, out);
-        }
-        (Type::Bytea, Value::Bytes(bytes)) => return sized(out, bytes),
-        (Type::Json | Type::Jsonb, _) => {
-            let nul_characters = (*data_type == Type::Jsonb).then_some(rules.nul_characters);
-            return json::value(nul_characters, value, out);
-        }
-        (Type::Array(of, number), _) => {
-            let of = array::Of {
-                data_type: of,
-                number: *number,
-                meaning: None,
-                rules,
-            };
-            return array::value(of, value, out);
-        }
-        (
-            Type::Timestamptz(_)
-            | Type::Timestamp(_)
-            | Type::Date
-            | Type::Time(_)
-            | Type::Timetz(_)
-            | Type::Interval(_),
-            _,
-        ) => return temporal(data_type, value, rules, out),
-        _ => return less_common(data_type, value, rules, out),
+    /// Forgets what was derived from the catalog.
+    pub fn clear(&mut self) {
+        self.plans.clear();
+        self.last = None;
     }
-    Ok(())
-}
 
-/// A date or a time as a column without a time zone shows it, for a default; any other as it is.
-///
-/// # Errors
-/// When it is out of range.
-pub(crate) fn shown(value: &Value, rules: Rules) -> Result<Value, Misfit> {
-    match value {
-        Value::Date(days) => {
-            let days = time::shown_date(i64::from(*days), rules.date_zone);
-            let days = i32::try_from(days).map_err(|_| time::out_of_range());
-            days.map(Value::Date)
+    /// Encodes the records of the parts, but for those that were reported before.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] when no record of a shape can be written.
+    pub fn encode<'a>(
+        &mut self,
+        catalog: &Catalog,
+        parts: &[Part<'a>],
+        reported: &ReportedRecords,
+    ) -> Result<Encoded<'a>> {
+        let mut runs = Vec::new();
+        let mut errant = Vec::new();
+        for part in parts {
+            let batch = part.batch;
+            for (at, record) in part.records() {
+                if reported.contains(batch, at) {
+                    continue;
+                }
+                match self.add(catalog, record, &mut runs) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::Data => {
+                        errant.push(Errant { batch, at, error });
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
         }
-        Value::Time(micros) => time::shown_time(*micros, rules.zone).map(Value::Time),
-        other => Ok(other.clone()),
+        Ok(Encoded { runs, errant })
     }
-}
 
-/// The same for a value that may still be JSON text: most need not become values first.
-///
-/// # Errors
-/// As [`value`].
-pub(crate) fn value_ref(
-    data_type: &Type,
-    value: ValueRef<'_>,
-    rules: Rules,
-    out: &mut Vec<u8>,
-) -> Fit {
-    match (data_type, value) {
-        (_, ValueRef::Null) => null(out),
-        (_, ValueRef::Value(value)) => return self::value(data_type, value, rules, out),
-        (Type::Text(limit), ValueRef::String(text)) => {
-            return text::text(text, *limit, rules.nul_characters, out);
+    /// Adds a record to the runs.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Data`] when the record cannot be written; the runs are then as
+    /// they were. [`connect_api::ErrorKind::Config`] when no record of its shape can.
+    pub fn add(
+        &mut self,
+        catalog: &Catalog,
+        record: &SinkRecord,
+        runs: &mut Vec<Run>,
+    ) -> Result<()> {
+        if record.record.value.value.is_null()
+            && self.deletes_from_missing_table(catalog, record)?
+        {
+            return Ok(());
         }
-        (Type::Int8, ValueRef::Int(number)) => fixed(out, number.to_be_bytes()),
-        (Type::Numeric(limits), ValueRef::Literal(number)) => {
-            return numeric::literal(number, *limits, rules.rounds_decimals, out);
+        let plan = self.plan(catalog, record)?;
+        let spare = &mut self.spare;
+        let located = |error: Error| error.context(describe_origin(record));
+        let run = Run::for_plan(runs, &plan, spare);
+        if let Added::Repeated = run.add(&plan, record).map_err(located)? {
+            let run = Run::begin(runs, &plan, spare);
+            run.add(&plan, record).map_err(located)?;
         }
-        (Type::Timestamptz(digits) | Type::Timestamp(digits), ValueRef::String(text)) => {
-            let point = time::parse_timestamp(text, rules)?;
-            fixed(
-                out,
-                timestamp(data_type, point, *digits, rules)?.to_be_bytes(),
-            );
-        }
-        (Type::Json | Type::Jsonb, ValueRef::Json(text)) => {
-            let nul_characters = (*data_type == Type::Jsonb).then_some(rules.nul_characters);
-            return json::text(nul_characters, text, out);
-        }
-        (Type::Array(of, number), ValueRef::Json(text)) => {
-            let of = array::Of {
-                data_type: of,
-                number: *number,
-                meaning: None,
-                rules,
-            };
-            return array::text(of, text, out);
-        }
-        _ => return self::value(data_type, &value.to_value(), rules, out),
+        Ok(())
     }
-    Ok(())
-}
 
-/// Appends a value whose schema tells more of it than its type.
-///
-/// # Errors
-/// As [`value`].
-pub(crate) fn meant(
-    meaning: Meaning,
-    data_type: &Type,
-    value: &Value,
-    rules: Rules,
-    out: &mut Vec<u8>,
-) -> Fit {
-    if let Type::Array(of, number) = data_type {
-        let of = array::Of {
-            data_type: of,
-            number: *number,
-            meaning: Some(meaning),
-            rules,
+    /// Whether a record without a value would delete from a table that `auto.create` has yet to
+    /// create: then there is nothing to delete.
+    fn deletes_from_missing_table(&self, catalog: &Catalog, record: &SinkRecord) -> Result<bool> {
+        let (creates, deletes) = (self.config.auto_create, self.config.delete_enabled);
+        Ok(creates
+            && deletes
+            && catalog
+                .get(&self.config.tables.table(&record.record.topic)?)
+                .is_none())
+    }
+
+    /// Whether a record of that shape was added before.
+    pub fn has_plan(&self, record: &SinkRecord) -> bool {
+        let schemas = self.schema_ids(record);
+        schemas.is_ok_and(|schemas| {
+            let topic = Arc::clone(&record.record.topic);
+            self.plans.contains_key(&Shape { topic, schemas })
+        })
+    }
+
+    /// Takes the buffers of written runs back.
+    pub fn recycle(&mut self, runs: Vec<Run>) {
+        for run in runs {
+            for buffer in run.into_buffers() {
+                if self.spare.len() < MAX_SPARE_BUFFERS {
+                    self.spare.push(buffer);
+                }
+            }
+        }
+    }
+
+    fn plan(&mut self, catalog: &Catalog, record: &SinkRecord) -> Result<Arc<Plan>> {
+        let schemas = self.schema_ids(record)?;
+        let topic = &record.record.topic;
+        if let Some((last, plan)) = &self.last
+            && last.schemas == schemas
+            && (Arc::ptr_eq(&last.topic, topic) || last.topic == *topic)
+        {
+            return Ok(Arc::clone(plan));
+        }
+        let shape = Shape {
+            topic: Arc::clone(topic),
+            schemas,
         };
-        return match value {
-            Value::Null => self::value(data_type, value, rules, out),
-            _ => array::value(of, value, out),
+        let plan = match self.plans.get(&shape) {
+            Some(plan) => Arc::clone(plan),
+            None => {
+                let plan = Plan::new(&self.config, catalog, record);
+                let plan = Arc::new(plan.map_err(|error| error.context(describe_origin(record)))?);
+                if self.plans.len() >= MAX_PLANS {
+                    self.plans.clear();
+                }
+                self.plans.insert(shape.clone(), Arc::clone(&plan));
+                plan
+            }
         };
+        self.last = Some((shape, Arc::clone(&plan)));
+        Ok(plan)
     }
-    meaning::value(meaning, data_type, value, rules, out)
-}
 
-fn temporal(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec<u8>) -> Fit {
-    match (data_type, value) {
-        (Type::Timestamptz(digits) | Type::Timestamp(digits), _) => {
-            let point = match value {
-                Value::Timestamp(micros) => (*micros, true),
-                Value::String(text) => time::parse_timestamp(text, rules)?,
-                _ => return Err(Misfit::of_type(value)),
-            };
-            let micros = timestamp(data_type, point, *digits, rules)?;
-            fixed(out, micros.to_be_bytes());
-        }
-        (Type::Date, Value::Date(days)) => {
-            let days = time::shown_date(i64::from(*days), rules.date_zone);
-            fixed(out, time::date(days)?.to_be_bytes());
-        }
-        (Type::Date, Value::String(text)) => {
-            fixed(out, time::date(time::parse_date(text)?)?.to_be_bytes());
-        }
-        (Type::Time(digits), _) => {
-            let micros = match value {
-                Value::Time(micros) => time::shown_time(*micros, rules.zone)?,
-                Value::String(text) => time::parse_time(text, rules)?,
-                _ => return Err(Misfit::of_type(value)),
-            };
-            let micros = time::time(time::precise(micros, *digits, rules)?)?;
-            fixed(out, micros.to_be_bytes());
-        }
-        (Type::Timetz(digits), _) => {
-            let (micros, east) = match value {
-                Value::Time(micros) => (*micros, 0),
-                Value::String(text) => time::parse_timetz(text, rules)?,
-                _ => return Err(Misfit::of_type(value)),
-            };
-            let micros = time::time(time::precise(micros, *digits, rules)?)?;
-            fixed(out, time::timetz(micros, east));
-        }
-        (Type::Interval(digits), Value::String(text)) => {
-            let interval = interval::parse(text, rules)?;
-            fixed(out, interval.precise(*digits, rules)?.to_bytes()?);
-        }
-        _ => return Err(Misfit::of_type(value)),
-    }
-    Ok(())
-}
-
-/// Microseconds since 2000, with so many digits of a second. A point in time is shown in the zone
-/// of the rules where the column has none.
-fn timestamp(
-    data_type: &Type,
-    (micros, is_point): (i64, bool),
-    digits: u8,
-    rules: Rules,
-) -> Result<i64, Misfit> {
-    let has_zone = matches!(data_type, Type::Timestamptz(_));
-    let zone = rules.zone.filter(|_| is_point && !has_zone);
-    let micros = time::shown(micros, zone)?;
-    time::timestamp(time::precise(micros, digits, rules)?)
-}
-
-fn less_common(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec<u8>) -> Fit {
-    let nul_characters = rules.nul_characters;
-    match (data_type, value) {
-        (Type::Uuid, Value::String(text)) => fixed(out, text::uuid(text)?),
-        (Type::Uuid, Value::Bytes(bytes)) => match <[u8; 16]>::try_from(bytes.as_ref()) {
-            Ok(bytes) => fixed(out, bytes),
-            Err(_) => return Err(Misfit::new("cannot take bytes that are not 16")),
-        },
-        (Type::Name, Value::String(text)) => return text::name(text, nul_characters, out),
-        (Type::Enum(labels), Value::String(text)) => return text::label(text, labels, out),
-        (Type::Xml | Type::Input(_), Value::String(text)) => return text::input(text, out),
-        (Type::Versioned, Value::String(text)) => return text::versioned(text, out),
-        (Type::Vector, _) => return input::vector(value, out),
-        (Type::Inet, Value::String(text)) => return net::inet(text, out),
-        (Type::Cidr, Value::String(text)) => return net::cidr(text, out),
-        (Type::Macaddr, Value::String(text)) => fixed(out, net::macaddr(text)?),
-        (Type::Macaddr8, Value::String(text)) => fixed(out, net::macaddr8(text)?),
-        (Type::Bit(_) | Type::Varbit(_), _) => return bits::value(data_type, value, out),
-        (Type::Hstore, _) => return hstore::value(value, nul_characters, out),
-        _ => return Err(Misfit::of_type(value)),
-    }
-    Ok(())
-}
-
-fn fixed<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
-    out.extend_from_slice(&(N as i32).to_be_bytes());
-    out.extend_from_slice(&bytes);
-}
-
-/// The longest value that Postgres takes.
-const MAX_LENGTH: usize = 0x3fff_ffff;
-
-fn sized(out: &mut Vec<u8>, bytes: &[u8]) -> Fit {
-    out.extend_from_slice(&length(bytes.len())?);
-    out.extend_from_slice(bytes);
-    Ok(())
-}
-
-fn length(length: usize) -> Result<[u8; 4], Misfit> {
-    match i32::try_from(length) {
-        Ok(length) if length as usize <= MAX_LENGTH => Ok(length.to_be_bytes()),
-        _ => Err(Misfit::new("cannot take a value of 1 GiB or more")),
+    fn schema_ids(&self, record: &SinkRecord) -> Result<SchemaIds> {
+        let value = match &record.record.value.value {
+            Value::Struct(row) => address(row.schema()),
+            Value::Null if self.config.delete_enabled => 0,
+            other => {
+                return Err(Error::data(format!(
+                    "{}: the sink with delete.enabled={} takes a struct or an object, but the \
+                     value is {}",
+                    describe_origin(record),
+                    self.config.delete_enabled,
+                    other.type_name()
+                )));
+            }
+        };
+        let key = match (self.config.pk_mode, &record.record.key.value) {
+            (PkMode::RecordKey, Value::Struct(row)) => address(row.schema()),
+            (PkMode::RecordKey, Value::Null) => 0,
+            (PkMode::RecordKey, _) => 1,
+            _ => 0,
+        };
+        Ok(SchemaIds { value, key })
     }
 }
 
-/// Appends what `write` does, with its length before it.
-fn measured(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Fit) -> Fit {
-    let start = out.len();
-    out.extend_from_slice(&NULL);
-    write(out)?;
-    let length = length(out.len() - start - 4)?;
-    out[start..start + 4].copy_from_slice(&length);
-    Ok(())
+fn address(schema: &Arc<Schema>) -> usize {
+    Arc::as_ptr(schema).addr()
 }
 
-fn narrow<T: TryFrom<i64>>(number: i64) -> Result<T, Misfit> {
-    T::try_from(number).map_err(|_| Misfit::out_of_range())
+/// Whether a mode writes by way of a staging table.
+pub(crate) fn is_merge(mode: InsertMode) -> bool {
+    mode != InsertMode::Insert
 }
-
-#[cfg(test)]
-mod tests;

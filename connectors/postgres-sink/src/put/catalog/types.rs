@@ -1,8 +1,9 @@
-//! The types of columns, by what the catalog says of them.
+//! The types of columns that this sink can encode, and how they are told from the catalog.
 
 use std::sync::Arc;
 
-/// Numbers of types from here on are of extensions and users.
+/// The first object identifier that Postgres gives to types of extensions and users
+/// (`FirstNormalObjectId`).
 const FIRST_OWN: i64 = 16_384;
 
 /// A type that this sink can encode, domains resolved.
@@ -14,15 +15,15 @@ pub(crate) enum Type {
     Int8,
     Float4,
     Float8,
-    /// The digits in all and those after the point, where the column limits them.
-    Numeric(Option<(i32, i32)>),
+    /// numeric; its limits, where the column has them.
+    Numeric(Option<NumericLimits>),
     /// text, varchar, char and citext; the limit is in characters.
     Text(Option<usize>),
     Name,
     Bytea,
     Json,
     Jsonb,
-    /// How many digits of a second the column keeps.
+    /// timestamptz, with the digits of a second that the column keeps.
     Timestamptz(u8),
     /// As Timestamptz.
     Timestamp(u8),
@@ -47,22 +48,31 @@ pub(crate) enum Type {
     Hstore,
     /// Types whose binary form is the number of its version and their text: jsonpath, ltree.
     Versioned,
-    /// A type that only its own input function reads: the text goes through a staging table.
+    /// A type without a binary form that is known here: its text goes through a staging table.
     Input(Form),
     /// pgvector's types: as [`Type::Input`], and arrays of numbers.
     Vector,
-    /// The type of the elements and its number in the catalog.
+    /// The type of the elements and its object identifier.
     Array(Box<Type>, u32),
     Unsupported,
 }
 
-/// What a type that only its own input function reads takes besides texts.
+/// The limits of `numeric(precision, scale)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NumericLimits {
+    /// Digits in all.
+    pub precision: i32,
+    /// Digits after the point; Postgres also has negative ones.
+    pub scale: i32,
+}
+
+/// What a type of [`Type::Input`] takes besides texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Text,
     /// Debezium's points.
     Point,
-    /// Debezium's geometries, by PostGIS's bytes.
+    /// Debezium's geometries, which have PostGIS's bytes.
     Geometry,
     /// Debezium's vectors of which most dimensions are zero.
     Sparse,
@@ -103,7 +113,10 @@ impl Type {
                 let packed = typmod - 4;
                 // The scale is eleven bits and a sign.
                 let scale = ((packed & 0x7ff) ^ 1024) - 1024;
-                Self::Numeric(Some(((packed >> 16) & 0xffff, scale)))
+                Self::Numeric(Some(NumericLimits {
+                    precision: (packed >> 16) & 0xffff,
+                    scale,
+                }))
             }
             "varchar" | "bpchar" => Self::Text(usize::try_from(typmod - 4).ok()),
             "text" | "citext" => Self::Text(None),
@@ -143,8 +156,8 @@ impl Type {
         })
     }
 
-    /// Types that read a text without changing it. Others of the server are not for data, or, as
-    /// money does, round what they read.
+    /// Types whose input function reads a text without changing it. Other types of the server are
+    /// not for data, or round what they read, as `money` does.
     fn input(named: &Named<'_>) -> Self {
         let reads = matches!(
             named.name,
@@ -169,8 +182,8 @@ impl Type {
     }
 }
 
-/// An interval that keeps some fields only, such as `interval year to month`, would drop the others
-/// without a word.
+/// An interval with some fields only, such as `interval year to month`, is not supported: it drops
+/// the other fields silently.
 fn interval(typmod: i32) -> Type {
     const ALL_FIELDS: i32 = 0x7fff;
     const ALL_DIGITS: i32 = 0xffff;

@@ -1,5 +1,5 @@
-//! What a schema tells of values beyond their type: Debezium's semantic types, and the width of
-//! floats. Each is resolved once for a column, and costs a record no look at a name.
+//! What a schema says about values beyond their type: Debezium's semantic types, and the width of
+//! floats. A plan resolves it once for each column, so that no record is compared by names.
 
 use connect_api::{Decimal, Kind, Schema, Value, json};
 
@@ -64,7 +64,7 @@ impl Meaning {
                 Some(Self::Bits(length))
             }
             Kind::Struct(_) => Self::of_struct(schema, data()?),
-            Kind::Array(of) => Self::of(of),
+            Kind::Array(element) => Self::of(element),
             _ => None,
         }
     }
@@ -84,31 +84,34 @@ impl Meaning {
         }
     }
 
-    /// The same, where it matters for a column of the type: a `bigint` takes an integer as it is.
+    /// The meaning, if it matters for a column of the type: a `bigint` takes an integer as it is.
     pub(crate) fn for_column(self, data_type: &Type) -> Option<Self> {
-        let of = match data_type {
-            Type::Array(of, _) => &**of,
+        let element = match data_type {
+            Type::Array(element, _) => &**element,
             other => other,
         };
         let matters = match self {
             Self::Epoch(_) | Self::LocalEpoch(_) => {
-                matches!(of, Type::Timestamptz(_) | Type::Timestamp(_) | Type::Date)
+                matches!(
+                    element,
+                    Type::Timestamptz(_) | Type::Timestamp(_) | Type::Date
+                )
             }
-            Self::TimeOfDay(_) => matches!(of, Type::Time(_) | Type::Timetz(_)),
-            Self::Duration(_) => matches!(of, Type::Interval(_)),
-            Self::Bits(_) => matches!(of, Type::Bit(_) | Type::Varbit(_)),
-            Self::VariableScale(..) => !matches!(of, Type::Json | Type::Jsonb | Type::Hstore),
-            Self::Single => matches!(of, Type::Numeric(_)),
-            Self::Point(..) => *of == Type::Input(Form::Point),
-            Self::Geometry(..) => *of == Type::Input(Form::Geometry),
-            Self::SparseVector(..) => *of == Type::Input(Form::Sparse),
+            Self::TimeOfDay(_) => matches!(element, Type::Time(_) | Type::Timetz(_)),
+            Self::Duration(_) => matches!(element, Type::Interval(_)),
+            Self::Bits(_) => matches!(element, Type::Bit(_) | Type::Varbit(_)),
+            Self::VariableScale(..) => !matches!(element, Type::Json | Type::Jsonb | Type::Hstore),
+            Self::Single => matches!(element, Type::Numeric(_)),
+            Self::Point(..) => *element == Type::Input(Form::Point),
+            Self::Geometry(..) => *element == Type::Input(Form::Geometry),
+            Self::SparseVector(..) => *element == Type::Input(Form::Sparse),
         };
         matters.then_some(self)
     }
 }
 
 impl Meaning {
-    /// The value as a text that Postgres reads, for a default. None: as it is.
+    /// The value as a text that Postgres reads, for a default. `None`: the meaning does not matter.
     pub(crate) fn literal(self, value: &Value) -> Option<Result<String, Misfit>> {
         let rules = Rules::default();
         let micros = |number: &i64, unit| time::micros(*number, unit, rules);
@@ -147,7 +150,7 @@ fn plain(value: &Value) -> Result<String, Misfit> {
     Ok(text.trim_matches('"').to_owned())
 }
 
-/// Appends a value that has the meaning, and any other as it is.
+/// Appends a value that has the meaning. Values of other types are appended as they are.
 pub(super) fn value(
     meaning: Meaning,
     data_type: &Type,
@@ -158,7 +161,7 @@ pub(super) fn value(
     match (meaning, value) {
         (Meaning::Epoch(unit), Value::Int(number)) => {
             let read = epoch(data_type, *number, unit, rules)?;
-            // It was found to be a midnight where the date is; only a timestamp is yet to be shown.
+            // A date is already in its zone; only a timestamp is still to be shown in its zone.
             let rules = match read {
                 Value::Date(_) => rules.local(),
                 _ => rules,
@@ -176,8 +179,7 @@ pub(super) fn value(
         (Meaning::Duration(unit), Value::Int(number)) => {
             let interval = Interval::of_micros(time::micros(*number, unit, rules)?);
             if let Type::Interval(digits) = data_type {
-                fixed(out, interval.precise(*digits, rules)?.to_bytes()?);
-                return Ok(());
+                return fixed(out, interval.precise(*digits, rules)?.to_bytes()?);
             }
         }
         (Meaning::Bits(length), Value::Bytes(bytes)) => {
@@ -189,7 +191,8 @@ pub(super) fn value(
         }
         (Meaning::Single, Value::Float(number)) => {
             if let Type::Numeric(limits) = data_type {
-                return numeric::from_single(*number, *limits, out);
+                let column = numeric::Column::new(*limits, rules);
+                return numeric::from_single(*number, column, out);
             }
         }
         (Meaning::Point(x, y), Value::Struct(row)) => {
@@ -207,7 +210,7 @@ pub(super) fn value(
     super::value(data_type, value, rules, out)
 }
 
-/// What a count from 1970 on is, in a column of the type.
+/// A count from 1970 on, as a value for a column of the type.
 fn epoch(data_type: &Type, number: i64, unit: EpochUnit, rules: Rules) -> Result<Value, Misfit> {
     let days = match (data_type, unit) {
         // A date reaches further than a timestamp.

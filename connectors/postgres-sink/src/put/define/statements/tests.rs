@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn wanted(name: &str, is_key: bool, schema: Schema) -> Wanted {
-    Wanted {
+fn wanted(name: &str, is_key: bool, schema: Schema) -> WantedColumn {
+    WantedColumn {
         name: name.to_owned(),
         is_key,
         schema: Some(Arc::new(schema)),

@@ -1,4 +1,4 @@
-//! Types that only their own input function reads: their texts, for values that are none.
+//! Types without a binary form: the value as the text that the type's input function reads.
 
 use std::io::Write as _;
 

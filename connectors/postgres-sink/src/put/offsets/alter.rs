@@ -1,13 +1,13 @@
-//! Offsets that a person sets, for a connector that is stopped.
+//! Changes the stored offsets of a stopped connector, as its user asks over REST.
 
 use connect_api::{Offset, OffsetChange, Result, TopicPartition};
 
 use crate::error::to_error;
+use crate::put::write::state::drop_state;
 use crate::session::Session;
-use crate::stores::drop_state;
 
-/// The rows stay: a new epoch fences whoever may still hold the one before (Invariant 5), which a
-/// row that is made anew would not.
+/// The rows stay, with a new epoch: it fences a task that still holds the one before (Invariant 5).
+/// A row that was deleted and inserted again would not.
 const SET: &str = r#"INSERT INTO ferrule.offsets AS o (connector, topic, "partition", next_offset, epoch)
     SELECT $1, topic, "partition", next, 1
     FROM unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, "partition", next)
@@ -24,8 +24,9 @@ const RESET: &str = "UPDATE ferrule.offsets \
 /// The state of transforms, which goes with the offsets, may never have been kept.
 const KEEPS_STATE: &str = "SELECT to_regclass('ferrule.state') IS NOT NULL";
 
-/// Changes the stored offsets of a connector, all or none. State of transforms at other offsets is
-/// dropped; that of a partition without an offset is when it is opened.
+/// Changes the stored offsets of a connector, all or none. The transforms' state of the altered
+/// partitions is dropped with it; that of partitions without an offset is dropped when they are
+/// opened.
 pub(crate) async fn alter(
     session: &mut Session,
     connector: &str,
@@ -39,13 +40,13 @@ pub(crate) async fn alter(
                 reset.execute(&mut *transaction).await?;
             }
             OffsetChange::Alter(offsets) => {
-                let (topics, numbers, next) = columns(offsets);
+                let new = NewOffsets::new(offsets);
                 let set = sqlx::query(SET)
                     .persistent(false)
                     .bind(connector)
-                    .bind(topics)
-                    .bind(numbers)
-                    .bind(next);
+                    .bind(new.topics)
+                    .bind(new.partitions)
+                    .bind(new.next);
                 set.execute(&mut *transaction).await?;
                 let keeps = sqlx::query_scalar(KEEPS_STATE).persistent(false);
                 if keeps.fetch_one(&mut *transaction).await? {
@@ -64,16 +65,24 @@ pub(crate) async fn alter(
         .map_err(|error| to_error("cannot alter the offsets in ferrule.offsets", &error))
 }
 
-type Columns = (Vec<String>, Vec<i32>, Vec<Option<i64>>);
+/// Partitions and their new offsets, as the parameters of a statement.
+#[derive(Default)]
+struct NewOffsets {
+    topics: Vec<String>,
+    partitions: Vec<i32>,
+    next: Vec<Option<i64>>,
+}
 
-/// Of several offsets for a partition the last counts.
-fn columns(offsets: &[(TopicPartition, Option<Offset>)]) -> Columns {
-    let last: std::collections::BTreeMap<_, _> = offsets.iter().cloned().collect();
-    let mut columns = Columns::default();
-    for (topic_partition, next) in last {
-        columns.0.push(topic_partition.topic.to_string());
-        columns.1.push(topic_partition.partition);
-        columns.2.push(next.map(|next| next.0));
+impl NewOffsets {
+    /// Of several offsets for a partition the last counts.
+    fn new(offsets: &[(TopicPartition, Option<Offset>)]) -> Self {
+        let last: std::collections::BTreeMap<_, _> = offsets.iter().cloned().collect();
+        let mut new = Self::default();
+        for (topic_partition, next) in last {
+            new.topics.push(topic_partition.topic.to_string());
+            new.partitions.push(topic_partition.partition);
+            new.next.push(next.map(|next| next.0));
+        }
+        new
     }
-    columns
 }

@@ -1,15 +1,13 @@
-//! The dead letter table: errant records, written by the transaction that moves their offsets.
-//!
-//! So a dead letter is there exactly once, as the rows are (Invariant 2).
+//! The dead letter table: the transaction that moves the offset of an errant record also writes its
+//! dead letter, which is so there exactly once, as the rows are (Invariant 2).
 
 use std::sync::Arc;
 
 use connect_api::{DeadLetter, Error, Result, TaskContext, Value};
 
 use crate::config::Rules;
-use crate::put::batch::{COPY_HEADER, COPY_TRAILER};
 use crate::put::catalog::Table;
-use crate::put::encode;
+use crate::put::encode::{COPY_HEADER, COPY_TRAILER, value};
 
 /// The columns that are filled, with the types of a table that the sink creates.
 const COLUMNS: [(&str, &str); 14] = [
@@ -31,25 +29,27 @@ const COLUMNS: [(&str, &str); 14] = [
 
 /// Dead letters of a transaction, in COPY's binary format.
 #[derive(Debug)]
-pub(crate) struct Letters {
+pub(crate) struct DeadLetterRows {
     pub table: Arc<Table>,
-    /// Positions in the table.
+    /// The columns that are filled, by their positions in the table.
     pub columns: Vec<usize>,
-    pub rows: Vec<u8>,
+    /// The whole input of a COPY.
+    pub data: Vec<u8>,
 }
 
-/// Who writes dead letters, and where to.
+/// The table of `errors.deadletterqueue.table.name`, and the task that writes to it.
 #[derive(Debug)]
-pub(crate) struct LetterBox {
-    pub table: String,
+pub(crate) struct DeadLetterTable {
+    /// As the configuration names it.
+    pub name: String,
     connector: String,
     task: u32,
 }
 
-impl LetterBox {
-    pub fn new(table: &str, context: &TaskContext) -> Self {
+impl DeadLetterTable {
+    pub fn new(name: &str, context: &TaskContext) -> Self {
         Self {
-            table: table.to_owned(),
+            name: name.to_owned(),
             connector: context.connector.clone(),
             task: context.task,
         }
@@ -66,69 +66,69 @@ impl LetterBox {
         )
     }
 
-    /// The letters as rows of the table.
+    /// The dead letters as rows of the table.
     ///
     /// # Errors
-    /// When the table was made by someone else and cannot hold them.
-    pub fn rows(&self, table: &Arc<Table>, letters: &[&DeadLetter]) -> Result<Letters> {
+    /// [`connect_api::ErrorKind::Config`] when the table, which its user made, lacks a column or
+    /// cannot hold a value.
+    pub fn rows(&self, table: &Arc<Table>, dead_letters: &[&DeadLetter]) -> Result<DeadLetterRows> {
         let columns = COLUMNS.map(|(name, _)| {
             table.column_for(name).ok_or_else(|| {
-                let Self { table, .. } = self;
+                let Self { name: table, .. } = self;
                 Error::config(format!(
                     "the dead letter table {table} has no column {name}"
                 ))
             })
         });
         let columns: Vec<usize> = columns.into_iter().collect::<Result<_>>()?;
-        let mut rows = COPY_HEADER.to_vec();
-        for letter in letters {
-            rows.extend_from_slice(&(COLUMNS.len() as i16).to_be_bytes());
-            for (&at, value) in columns.iter().zip(self.values(letter)) {
+        let mut data = COPY_HEADER.to_vec();
+        for dead_letter in dead_letters {
+            data.extend_from_slice(&(COLUMNS.len() as i16).to_be_bytes());
+            for (&at, value) in columns.iter().zip(self.values(dead_letter)) {
                 let column = &table.columns[at];
-                let start = rows.len();
-                let Err(misfit) =
-                    encode::value(&column.data_type, &value, Rules::default(), &mut rows)
-                else {
+                let start = data.len();
+                let rules = Rules::default();
+                let Err(misfit) = value::value(&column.data_type, &value, rules, &mut data) else {
                     continue;
                 };
-                // A timestamp that Postgres does not know must not keep the letter away.
-                rows.truncate(start);
+                // A timestamp that Postgres cannot hold must not prevent the dead letter.
+                data.truncate(start);
                 if column.required {
                     let (name, shown, why) = (&column.name, &column.shown, misfit.0);
                     return Err(Error::config(format!(
                         "the dead letter table {}: column {name} of type {shown} {why}",
-                        self.table
+                        self.name
                     )));
                 }
-                encode::null(&mut rows);
+                value::null(&mut data);
             }
         }
-        rows.extend_from_slice(&COPY_TRAILER);
-        Ok(Letters {
+        data.extend_from_slice(&COPY_TRAILER);
+        Ok(DeadLetterRows {
             table: Arc::clone(table),
             columns,
-            rows,
+            data,
         })
     }
 
-    fn values(&self, letter: &DeadLetter) -> [Value; COLUMNS.len()] {
-        let record = &letter.record;
+    fn values(&self, dead_letter: &DeadLetter) -> [Value; COLUMNS.len()] {
+        let record = &dead_letter.record;
         let bytes = |bytes: &Option<_>| bytes.clone().map_or(Value::Null, Value::Bytes);
         let headers = record.headers.iter();
         [
             text(&self.connector),
             Value::Int(self.task.into()),
-            text(&letter.topic_partition.topic),
-            Value::Int(letter.topic_partition.partition.into()),
+            text(&dead_letter.topic_partition.topic),
+            Value::Int(dead_letter.topic_partition.partition.into()),
             Value::Int(record.offset.0),
             match record.timestamp.and_then(|at| at.0.checked_mul(1000)) {
                 Some(micros) => Value::Timestamp(micros),
                 None => Value::Null,
             },
-            text(letter.stage),
-            text(&letter.class),
-            text(letter.exception),
-            text(&letter.error),
+            text(dead_letter.stage),
+            text(&dead_letter.class),
+            text(dead_letter.exception),
+            text(&dead_letter.error),
             bytes(&record.key),
             bytes(&record.value),
             Value::Array(headers.clone().map(|header| text(&header.name)).collect()),

@@ -6,13 +6,13 @@ use crate::config::{EpochUnit, ExcessDigits, Zone};
 const DAY: i64 = 86_400_000_000;
 /// Days from 1970-01-01 to 2000-01-01.
 const EPOCH_DAYS: i64 = 10_957;
-/// Postgres's limits, counted from 1970-01-01: 4713-11-24 BC, and the days after 294276-12-31 and
+/// Postgres's limits, in days from 1970-01-01: 4713-11-24 BC, and the days after 294276-12-31 and
 /// 5874897-12-31.
 const MIN_DAY: i64 = -2_440_588;
 const END_TIMESTAMP_DAY: i64 = 106_762_940;
 const END_DAY: i64 = 2_145_042_906;
 
-/// Microseconds since 2000, from those since 1970. Postgres takes the smallest and the greatest
+/// Microseconds since 2000, from microseconds since 1970. Postgres takes the smallest and the greatest
 /// number for infinities; both are out of range here.
 pub(super) fn timestamp(micros: i64) -> Result<i64, Misfit> {
     let days = micros.div_euclid(DAY);
@@ -36,7 +36,7 @@ pub(super) fn micros(number: i64, unit: EpochUnit, rules: Rules) -> Result<i64, 
     number.checked_mul(micros).ok_or_else(out_of_range)
 }
 
-/// The same with so many digits of a second: Postgres would round the others without a word.
+/// The microseconds with so many digits of a second: Postgres would round the others silently.
 pub(super) fn precise(micros: i64, digits: u8, rules: Rules) -> Result<i64, Misfit> {
     if digits >= 6 {
         return Ok(micros);
@@ -69,7 +69,7 @@ fn excess_digits() -> Misfit {
     )
 }
 
-/// Days from microseconds, both since 1970. A time of the day would be lost without a word.
+/// Days from microseconds, both since 1970. A time of the day would be lost silently.
 pub(super) fn midnight(micros: i64, zone: Option<Zone>) -> Result<i64, Misfit> {
     let micros = shown(micros, zone)?;
     if micros.rem_euclid(DAY) != 0 {
@@ -90,7 +90,7 @@ pub(super) fn shown(micros: i64, zone: Option<Zone>) -> Result<i64, Misfit> {
     micros.checked_add(ahead).ok_or_else(out_of_range)
 }
 
-/// The date that the zone has at a midnight of UTC: west of Greenwich that of the day before.
+/// The date that the zone has at a midnight of UTC: west of Greenwich the day before.
 pub(super) fn shown_date(days: i64, zone: Option<Zone>) -> i64 {
     let Some(zone) = zone else {
         return days;
@@ -107,7 +107,7 @@ pub(super) fn shown_time(micros: i64, zone: Option<Zone>) -> Result<i64, Misfit>
     }
 }
 
-/// Days since 2000, from those since 1970.
+/// Days since 2000, from days since 1970.
 pub(super) fn date(days: i64) -> Result<i32, Misfit> {
     if !(MIN_DAY..END_DAY).contains(&days) {
         return Err(out_of_range());
@@ -135,10 +135,18 @@ pub(super) fn timetz(micros: i64, east: i32) -> [u8; 12] {
     bytes
 }
 
-/// Microseconds since 1970 of `2024-02-29T12:34:56.789+02:00`: a blank may stand for the T, seconds
-/// and fraction may be left out, and a text without an offset is as if it were UTC. Whether it has
-/// one, and so is a point in time.
-pub(super) fn parse_timestamp(text: &str, rules: Rules) -> Result<(i64, bool), Misfit> {
+/// A date and a time of the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// Microseconds since 1970, as if it were UTC where no offset is given.
+    pub micros: i64,
+    /// Whether its offset from UTC is known.
+    pub is_point_in_time: bool,
+}
+
+/// Reads `2024-02-29T12:34:56.789+02:00`: a blank may stand for the T, and seconds, fraction and
+/// offset may be left out.
+pub(super) fn parse_timestamp(text: &str, rules: Rules) -> Result<Moment, Misfit> {
     let mut rest = Cursor::new(text);
     let parsed = rest.timestamp();
     rest.checked(parsed, rules, "timestamp")
@@ -199,18 +207,24 @@ impl<'a> Cursor<'a> {
         self.is_empty()
     }
 
-    fn timestamp(&mut self) -> Option<(i64, bool)> {
+    fn timestamp(&mut self) -> Option<Moment> {
         let days = self.date()?;
         if self.is_empty() {
-            return Some((days.checked_mul(DAY)?, false));
+            return Some(Moment {
+                micros: days.checked_mul(DAY)?,
+                is_point_in_time: false,
+            });
         }
         self.any_of(b"Tt ")?;
         let micros = self.time()?;
-        let has_offset = !self.is_empty();
+        let is_point_in_time = !self.is_empty();
         let offset = self.offset()?;
         self.is_empty().then_some(())?;
         let seconds = micros.checked_sub(offset * 1_000_000)?;
-        Some((days.checked_mul(DAY)?.checked_add(seconds)?, has_offset))
+        Some(Moment {
+            micros: days.checked_mul(DAY)?.checked_add(seconds)?,
+            is_point_in_time,
+        })
     }
 
     fn is_empty(&self) -> bool {
@@ -315,7 +329,7 @@ impl<'a> Cursor<'a> {
         } else {
             0
         };
-        // Times of before the zones had offsets of seconds.
+        // Offsets from before the time zones may have seconds.
         let seconds = match self.any_of(b":") {
             Some(_) => self.fixed::<2>()?,
             None => 0,

@@ -1,19 +1,20 @@
-//! Where the columns' values come from, and what the record's schemas say about them.
+//! The columns that a record fills, the part of the record that each value is, and what the record's
+//! schemas say about it.
 
 use std::sync::Arc;
 
 use connect_api::{Error, Kind, Result, Schema, SinkRecord, Struct, Value};
 
 use crate::config::{EpochUnit, PkMode, PostgresSinkConfig};
-use crate::put::encode::Meaning;
+use crate::put::encode::value::Meaning;
 
 /// The columns that Confluent's sink gives `pk.mode=kafka`.
 const KAFKA_COLUMNS: [&str; 3] = ["__connect_topic", "__connect_partition", "__connect_offset"];
 
-/// Where the value of a column comes from.
+/// The part of a record that is the value of a column. Fields are by their positions in the struct.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The record has none: null, where that is what the column's default is.
+pub(crate) enum ValuePath {
+    /// None: null, where the column's default is null too.
     Absent,
     Field(usize),
     KeyField(usize),
@@ -24,7 +25,7 @@ pub(crate) enum Source {
     Offset,
 }
 
-impl Source {
+impl ValuePath {
     /// The schema of the value, where the record has one.
     pub fn schema(&self, record: &SinkRecord) -> Option<Arc<Schema>> {
         match self {
@@ -43,7 +44,7 @@ impl Source {
         }
     }
 
-    /// The schema of a field of a struct: the same for all records of a plan.
+    /// The schema of a field of a struct, which all records of a shape share.
     pub fn fixed_schema(&self, record: &SinkRecord) -> Option<Arc<Schema>> {
         match self {
             Self::Field(_) | Self::KeyField(_) => self.schema(record),
@@ -57,36 +58,39 @@ fn field(value: &Value, at: usize) -> Option<Arc<Schema>> {
     Some(Arc::clone(&field.schema))
 }
 
-/// What values of a schema mean; plain integers count by `timestamp.epoch.unit` where the column is
-/// a timestamp or a date.
+/// What values of a schema mean. Plain integers in a timestamp or date column count by
+/// `timestamp.epoch.unit`.
 pub(crate) fn meaning(schema: &Schema, configured: Option<EpochUnit>) -> Option<Meaning> {
     match (&schema.kind, schema.name.as_deref()) {
         (Kind::Any, _) | (Kind::Int64, None) => configured.map(Meaning::Epoch),
-        (Kind::Array(of), _) if schema.name.is_none() => meaning(of, configured),
+        (Kind::Array(element), _) if schema.name.is_none() => meaning(element, configured),
         _ => Meaning::of(schema),
     }
 }
 
 /// A column that a record would fill.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct WantedColumn {
     pub name: String,
     pub is_key: bool,
-    /// None: the record does not tell the type.
+    /// `None`: the record does not tell the type.
     pub schema: Option<Arc<Schema>>,
 }
 
 /// The columns that a record would fill: those of the primary key, then its other fields.
 ///
 /// # Errors
-/// When the record has no such key.
-pub(crate) fn wanted(config: &PostgresSinkConfig, record: &SinkRecord) -> Result<Vec<Wanted>> {
+/// When the record lacks a field of the primary key.
+pub(crate) fn wanted_columns(
+    config: &PostgresSinkConfig,
+    record: &SinkRecord,
+) -> Result<Vec<WantedColumn>> {
     let keys = keys(config, record)?.into_iter();
-    let mut wanted: Vec<Wanted> = keys
-        .map(|(name, source)| Wanted {
+    let mut wanted: Vec<WantedColumn> = keys
+        .map(|(name, path)| WantedColumn {
             name,
             is_key: true,
-            schema: source.schema(record),
+            schema: path.schema(record),
         })
         .collect();
     let keys = wanted.len();
@@ -98,7 +102,7 @@ pub(crate) fn wanted(config: &PostgresSinkConfig, record: &SinkRecord) -> Result
         let name = field.name.as_str();
         let is_chosen = config.fields.allow(&record.record.topic, name);
         if is_chosen && !wanted[..keys].iter().any(|key| key.name == name) {
-            wanted.push(Wanted {
+            wanted.push(WantedColumn {
                 name: name.to_owned(),
                 is_key: false,
                 schema: Some(Arc::clone(&field.schema)),
@@ -119,30 +123,30 @@ pub(super) fn header<'a>(record: &'a SinkRecord, name: &str) -> &'a Value {
     last.map_or(NULL, |header| &header.value.value)
 }
 
-/// The names of the key's columns and where their values come from.
+/// The names of the key's columns, and the part of the record that each value is.
 pub(super) fn keys(
     config: &PostgresSinkConfig,
     record: &SinkRecord,
-) -> Result<Vec<(String, Source)>> {
+) -> Result<Vec<(String, ValuePath)>> {
     let names = &config.pk_fields;
     let missing = |field: &str, part: &str| {
         let text = format!("the record's {part} has no field {field} of pk.fields");
-        // A schema is the same for all records; a schemaless record speaks for itself.
+        // With a schema no record of the topic has the field; without one another record may.
         match record.record.value.schema.is_some() {
             true => Error::config(text),
             false => Error::data(text),
         }
     };
-    let of_struct = |row: &Struct, part: &str, source: fn(usize) -> Source| {
+    let of_struct = |row: &Struct, part: &str, path: fn(usize) -> ValuePath| {
         let fields = row.schema().fields().unwrap_or_default();
         if names.is_empty() {
             let all = fields.iter().enumerate();
             return Ok(all
-                .map(|(at, field)| (field.name.to_string(), source(at)))
+                .map(|(at, field)| (field.name.to_string(), path(at)))
                 .collect());
         }
         let found = names.iter().map(|name| match row.schema().index_of(name) {
-            Some(at) => Ok((name.clone(), source(at))),
+            Some(at) => Ok((name.clone(), path(at))),
             None => Err(missing(name, part)),
         });
         found.collect()
@@ -158,23 +162,23 @@ pub(super) fn keys(
                     .map(|name| (*name).to_owned())
                     .collect(),
             };
-            let sources = [Source::Topic, Source::Partition, Source::Offset];
-            Ok(names.into_iter().zip(sources).collect())
+            let paths = [ValuePath::Topic, ValuePath::Partition, ValuePath::Offset];
+            Ok(names.into_iter().zip(paths).collect())
         }
         PkMode::RecordHeader => {
-            let sources = names
+            let paths = names
                 .iter()
-                .map(|name| (name.clone(), Source::Header(name.clone())));
-            Ok(sources.collect())
+                .map(|name| (name.clone(), ValuePath::Header(name.clone())));
+            Ok(paths.collect())
         }
         PkMode::RecordValue => match record.record.value.value.as_struct() {
-            Some(row) => of_struct(row, "value", Source::Field),
+            Some(row) => of_struct(row, "value", ValuePath::Field),
             None => Err(Error::data("a record without a value has no key in it")),
         },
         PkMode::RecordKey => match (&record.record.key.value, names.as_slice()) {
-            (Value::Struct(row), _) => of_struct(row, "key", Source::KeyField),
+            (Value::Struct(row), _) => of_struct(row, "key", ValuePath::KeyField),
             (Value::Null, _) => Err(Error::data("pk.mode=record_key takes a record with a key")),
-            (_, [name]) => Ok(vec![(name.clone(), Source::Key)]),
+            (_, [name]) => Ok(vec![(name.clone(), ValuePath::Key)]),
             _ => Err(Error::config(
                 "a primitive key takes exactly one column name in pk.fields",
             )),

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use connect_api::{Kind, Schema, Value, json};
 
 use crate::config::{PostgresSinkConfig, Rules};
-use crate::put::batch::Wanted;
 use crate::put::catalog::{Table, Type};
-use crate::put::encode::{self, Meaning};
+use crate::put::encode::WantedColumn;
+use crate::put::encode::value::{self, Meaning};
 use crate::sql;
 
 /// `CREATE TABLE` of a quoted name.
@@ -16,7 +16,7 @@ use crate::sql;
 /// Which column cannot be, and why.
 pub(super) fn create_table(
     table: &str,
-    columns: &[Wanted],
+    columns: &[WantedColumn],
     rules: Rules,
 ) -> Result<String, String> {
     if columns.is_empty() {
@@ -43,7 +43,11 @@ pub(super) fn create_table(
 ///
 /// # Errors
 /// As [`create_table`]; also when rows that are there could not have a value.
-pub(super) fn add_columns(table: &str, columns: &[Wanted], rules: Rules) -> Result<String, String> {
+pub(super) fn add_columns(
+    table: &str,
+    columns: &[WantedColumn],
+    rules: Rules,
+) -> Result<String, String> {
     let additions: Result<Vec<_>, String> = columns
         .iter()
         .map(|column| {
@@ -109,7 +113,7 @@ fn wider(column: &Type, schema: &Schema) -> Option<String> {
 /// Where Debezium says how long a text can be in the database that it comes from.
 const SOURCE_LENGTH: &str = "__debezium.source.column.length";
 
-fn definition(column: &Wanted, rules: Rules) -> Result<String, String> {
+fn definition(column: &WantedColumn, rules: Rules) -> Result<String, String> {
     let name = &column.name;
     let untyped = || format!("the field {name} has no schema that tells its type");
     let schema = column.schema.as_deref().ok_or_else(untyped)?;
@@ -216,7 +220,7 @@ fn default_of(
     rules: Rules,
 ) -> Result<String, String> {
     let literal = |value: &Value| {
-        let shown = encode::shown(value, rules).map_err(|misfit| misfit.0.into_owned())?;
+        let shown = value::shown(value, rules).map_err(|misfit| misfit.0.into_owned())?;
         literal(&shown)
     };
     let meant = Meaning::of(schema).map(|meaning| meaning.literal(default));

@@ -1,4 +1,4 @@
-//! Numbers: Postgres's numeric, in groups of four decimal digits, and what fits a float exactly.
+//! Numbers: Postgres's numeric, in groups of four decimal digits, and floats of 32 and 64 bits.
 
 mod shortest;
 
@@ -8,12 +8,31 @@ use connect_api::json::Literal;
 use connect_api::{Decimal, Value};
 use num_bigint::Sign;
 
-use super::{Fit, Misfit, fixed, measured};
-use crate::put::catalog::Type;
+use super::{Fit, Misfit, Rules, fixed, measured};
+use crate::put::catalog::NumericLimits;
 use shortest::{few_digits, rounded};
 
-/// Digits in all and after the point.
-type Limits = Option<(i32, i32)>;
+/// What becomes of digits after the point that a numeric column has no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ExcessDecimals {
+    Refused,
+    Rounded,
+}
+
+/// A numeric column.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    limits: Option<NumericLimits>,
+    excess: ExcessDecimals,
+}
+
+/// The number `±unscaled × 10^-scale`.
+#[derive(Clone, Copy, Debug)]
+struct Number {
+    is_negative: bool,
+    unscaled: u64,
+    scale: i64,
+}
 
 const POSITIVE: u16 = 0x0000;
 const NEGATIVE: u16 = 0x4000;
@@ -25,85 +44,112 @@ const NEGATIVE_INFINITY: u16 = 0xF000;
 const MAX_WHOLE: i64 = 131_072;
 const MAX_SCALE: i64 = 16_383;
 
-/// The most digits after the point.
-fn most_digits(limits: Limits) -> i64 {
-    limits.map_or(MAX_SCALE, |(_, most)| most.into())
-}
-
-/// The most digits before the point.
-fn widest(limits: Limits) -> i64 {
-    limits.map_or(MAX_WHOLE, |(all, most)| i64::from(all) - i64::from(most))
-}
-
-/// Appends a `real` or a `double precision`.
-pub(super) fn float(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
-    match (data_type, value) {
-        (Type::Float8, Value::Float(number)) => fixed(out, number.to_be_bytes()),
-        (Type::Float8, Value::Int(number)) => {
-            fixed(out, exact(*number, f64::MANTISSA_DIGITS)?.to_be_bytes());
-        }
-        (Type::Float8, Value::Decimal(decimal)) => {
-            fixed(out, nearest(decimal)?.to_be_bytes());
-        }
-        (_, Value::Float(number)) => fixed(out, single(*number)?.to_be_bytes()),
-        (_, Value::Int(number)) => {
-            let exact = exact(*number, f32::MANTISSA_DIGITS)?;
-            fixed(out, (exact as f32).to_be_bytes());
-        }
-        (_, Value::Decimal(decimal)) => {
-            fixed(out, single(nearest(decimal)?)?.to_be_bytes());
-        }
-        _ => return Err(Misfit::of_type(value)),
+impl Column {
+    pub fn new(limits: Option<NumericLimits>, rules: Rules) -> Self {
+        let excess = match rules.rounds_decimals {
+            true => ExcessDecimals::Rounded,
+            false => ExcessDecimals::Refused,
+        };
+        Self { limits, excess }
     }
-    Ok(())
+
+    /// The most digits after the point.
+    fn max_scale(self) -> i64 {
+        self.limits.map_or(MAX_SCALE, |limits| limits.scale.into())
+    }
+
+    /// The most digits before the point.
+    fn max_whole(self) -> i64 {
+        self.limits.map_or(MAX_WHOLE, |limits| {
+            i64::from(limits.precision) - i64::from(limits.scale)
+        })
+    }
+
+    /// The same column for a float, whose last digits are not exact.
+    fn for_float(self) -> Self {
+        Self {
+            excess: ExcessDecimals::Rounded,
+            ..self
+        }
+    }
 }
 
-/// Appends a `numeric`, and rounds to its scale what may be rounded.
-pub(super) fn numeric(value: &Value, limits: Limits, may_round: bool, out: &mut Vec<u8>) -> Fit {
-    let scaled = (limits, may_round);
+/// Appends a `double precision`.
+pub(super) fn float8(value: &Value, out: &mut Vec<u8>) -> Fit {
+    let number = match value {
+        Value::Float(number) => *number,
+        Value::Int(number) => exact(*number, f64::MANTISSA_DIGITS)?,
+        Value::Decimal(decimal) => nearest(decimal)?,
+        _ => return Err(Misfit::of_type(value)),
+    };
+    fixed(out, number.to_be_bytes())
+}
+
+/// Appends a `real`.
+pub(super) fn float4(value: &Value, out: &mut Vec<u8>) -> Fit {
+    let number = match value {
+        Value::Float(number) => single(*number)?,
+        Value::Int(number) => exact(*number, f32::MANTISSA_DIGITS)? as f32,
+        Value::Decimal(decimal) => single(nearest(decimal)?)?,
+        _ => return Err(Misfit::of_type(value)),
+    };
+    fixed(out, number.to_be_bytes())
+}
+
+/// Appends a `numeric`.
+pub(super) fn numeric(value: &Value, column: Column, out: &mut Vec<u8>) -> Fit {
     match value {
-        Value::Int(number) => from_integer(*number, scaled, out),
-        Value::Float(number) => from_float(*number, limits, out),
-        Value::Decimal(decimal) => from_decimal(decimal, scaled, out),
-        Value::String(text) => from_text(text, scaled, out),
+        Value::Int(number) => {
+            let number = Number {
+                is_negative: *number < 0,
+                unscaled: number.unsigned_abs(),
+                scale: 0,
+            };
+            from_number(number, column, out)
+        }
+        Value::Float(number) => from_float(*number, column, out),
+        Value::Decimal(decimal) => from_decimal(decimal, column, out),
+        Value::String(text) => from_text(text, column, out),
         _ => Err(Misfit::of_type(value)),
     }
 }
 
 /// Appends a `numeric` of a number of JSON text: its own digits, where a column with a scale has
 /// room for them.
-pub(super) fn literal(number: Literal, limits: Limits, may_round: bool, out: &mut Vec<u8>) -> Fit {
-    let most = most_digits(limits);
+pub(super) fn literal(number: Literal, column: Column, out: &mut Vec<u8>) -> Fit {
     let (mut unscaled, mut scale) = (number.unscaled(), i64::from(number.scale()));
-    // As those of a float, zeros at the end say nothing; those of a decimal are kept.
+    // Zeros at the end of a float mean nothing; those of a decimal are kept.
     let ends_in_zero = unscaled.is_multiple_of(10);
     if unscaled == 0 || ends_in_zero && number.to_float().is_none() {
-        return numeric(&number.to_value(), limits, may_round, out);
+        return numeric(&number.to_value(), column, out);
     }
     while scale > 0 && unscaled.is_multiple_of(10) {
         unscaled /= 10;
         scale -= 1;
     }
-    if scale > most {
-        return numeric(&number.to_value(), limits, may_round, out);
+    if scale > column.max_scale() {
+        return numeric(&number.to_value(), column, out);
     }
-    let scaled = (limits, may_round);
-    from_digits(number.is_negative(), (unscaled, scale), scaled, out)
+    let number = Number {
+        is_negative: number.is_negative(),
+        unscaled,
+        scale,
+    };
+    from_number(number, column, out)
 }
 
-/// The digits of a decimal that is written as text, as some do to keep them.
-fn from_text(text: &str, scaled: (Limits, bool), out: &mut Vec<u8>) -> Fit {
-    let (limits, _) = scaled;
+/// A decimal that is written as text, as some producers do to keep its digits.
+fn from_text(text: &str, column: Column, out: &mut Vec<u8>) -> Fit {
     match text {
-        "NaN" => return from_float(f64::NAN, limits, out),
-        "Infinity" => return from_float(f64::INFINITY, limits, out),
-        "-Infinity" => return from_float(f64::NEG_INFINITY, limits, out),
+        "NaN" => return from_float(f64::NAN, column, out),
+        "Infinity" => return from_float(f64::INFINITY, column, out),
+        "-Infinity" => return from_float(f64::NEG_INFINITY, column, out),
         _ => {}
     }
     let decimal = text.parse::<Decimal>();
     let decimal =
         decimal.map_err(|_| Misfit::new("cannot take a text that is not a decimal number"))?;
-    from_decimal(&decimal, scaled, out)
+    from_decimal(&decimal, column, out)
 }
 
 /// The float that a decimal stands for: the one that, printed with as many digits, is the decimal.
@@ -131,7 +177,7 @@ fn nearest(decimal: &Decimal) -> Result<f64, Misfit> {
     is_same.then_some(number).ok_or_else(unknown)
 }
 
-/// The integer that a decimal is, where it is one.
+/// The integer that is equal to the decimal.
 pub(super) fn integer(decimal: &Decimal) -> Result<i64, Misfit> {
     let whole = if decimal.scale == 0 {
         Some(decimal.unscaled.clone())
@@ -145,7 +191,7 @@ pub(super) fn integer(decimal: &Decimal) -> Result<i64, Misfit> {
     i64::try_from(whole).map_err(|_| Misfit::out_of_range())
 }
 
-/// The float that an integer is, where a float of so many bits can hold it.
+/// The float that is equal to the integer, where so many bits of mantissa hold it.
 fn exact(number: i64, bits: u32) -> Result<f64, Misfit> {
     if number.unsigned_abs() <= 1 << bits {
         return Ok(number as f64);
@@ -153,7 +199,7 @@ fn exact(number: i64, bits: u32) -> Result<f64, Misfit> {
     Err(Misfit::new("cannot hold all digits of the number"))
 }
 
-/// The nearest float of 32 bits; none of them is infinite or zero unless the number was.
+/// The nearest float of 32 bits, unless that is infinite or zero and the number is not.
 fn single(number: f64) -> Result<f32, Misfit> {
     let single = number as f32;
     let vanished = single == 0.0 && number != 0.0;
@@ -163,34 +209,29 @@ fn single(number: f64) -> Result<f32, Misfit> {
     Ok(single)
 }
 
-fn from_integer(number: i64, scaled: (Limits, bool), out: &mut Vec<u8>) -> Fit {
-    from_digits(number < 0, (number.unsigned_abs(), 0), scaled, out)
-}
-
-/// Appends `±unscaled × 10^-scale`.
-fn from_digits(
-    negative: bool,
-    (unscaled, scale): (u64, i64),
-    scaled: (Limits, bool),
-    out: &mut Vec<u8>,
-) -> Fit {
+fn from_number(number: Number, column: Column, out: &mut Vec<u8>) -> Fit {
     /// As many zeros as a group may lack still fit behind it.
     const SHORT: u64 = u64::MAX / 1_000;
-    let (limits, _) = scaled;
-    if unscaled <= SHORT && (0..=most_digits(limits)).contains(&scale) {
-        return short(negative, (unscaled, scale), limits, out);
+    if number.unscaled <= SHORT && (0..=column.max_scale()).contains(&number.scale) {
+        return short(number, column, out);
     }
     let mut digits = [0_u8; 20];
-    let count = decimal_digits(unscaled, &mut digits);
-    write(negative, &digits[..count], scale, scaled, out)
+    let count = decimal_digits(number.unscaled, &mut digits);
+    let digits = &digits[..count];
+    write(number.is_negative, digits, number.scale, column, out)
 }
 
-/// Appends a number that keeps all its digits, group by group; most are of this kind.
-fn short(negative: bool, (unscaled, scale): (u64, i64), limits: Limits, out: &mut Vec<u8>) -> Fit {
+/// Appends a number that keeps all its digits, group by group. Most numbers are of this kind.
+fn short(number: Number, column: Column, out: &mut Vec<u8>) -> Fit {
+    let Number {
+        is_negative,
+        unscaled,
+        scale,
+    } = number;
     let digits = unscaled
         .checked_ilog10()
         .map_or(0, |log| i64::from(log) + 1);
-    if digits > 0 && digits - scale > widest(limits) {
+    if digits > 0 && digits - scale > column.max_whole() {
         return Err(Misfit::out_of_range());
     }
     let shown = i16::try_from(scale).map_err(|_| Misfit::out_of_range())?;
@@ -211,7 +252,7 @@ fn short(negative: bool, (unscaled, scale): (u64, i64), limits: Limits, out: &mu
         weight += 1;
     }
     let groups = groups[first..].as_flattened();
-    let (weight, sign) = match (groups, negative) {
+    let (weight, sign) = match (groups, is_negative) {
         ([], _) => (0, POSITIVE),
         (_, false) => (weight - 1, POSITIVE),
         (_, true) => (weight - 1, NEGATIVE),
@@ -225,26 +266,26 @@ fn short(negative: bool, (unscaled, scale): (u64, i64), limits: Limits, out: &mu
 
 /// A float is written as the shortest decimal that reads back as the same float. A column with a
 /// scale rounds it: its digits were never exact.
-fn from_float(number: f64, limits: Limits, out: &mut Vec<u8>) -> Fit {
-    from_shortest(number, number.abs(), limits, out)
+fn from_float(number: f64, column: Column, out: &mut Vec<u8>) -> Fit {
+    from_shortest(number, number.abs(), column, out)
 }
 
-/// As any float, but for the digits that it has only as one of 64 bits.
-pub(super) fn from_single(number: f64, limits: Limits, out: &mut Vec<u8>) -> Fit {
-    from_shortest(number, (number as f32).abs(), limits, out)
+/// Appends a float that had 32 bits: digits that it has only as a float of 64 bits are left out.
+pub(super) fn from_single(number: f64, column: Column, out: &mut Vec<u8>) -> Fit {
+    from_shortest(number, (number as f32).abs(), column, out)
 }
 
 fn from_shortest(
     number: f64,
     magnitude: impl std::fmt::LowerExp,
-    limits: Limits,
+    column: Column,
     out: &mut Vec<u8>,
 ) -> Fit {
     if number.is_nan() {
         return special(NAN, out);
     }
     if number.is_infinite() {
-        if limits.is_some() {
+        if column.limits.is_some() {
             return Err(Misfit::new("cannot hold an infinity"));
         }
         let sign = if number < 0.0 {
@@ -254,12 +295,18 @@ fn from_shortest(
         };
         return special(sign, out);
     }
-    let few = match limits {
-        Some((_, scale)) => rounded(number.abs(), scale),
+    let column = column.for_float();
+    let few = match column.limits {
+        Some(limits) => rounded(number.abs(), limits.scale),
         None => few_digits(number.abs()),
     };
     if let Some((unscaled, scale)) = few {
-        return from_digits(number < 0.0, (unscaled, scale), (limits, true), out);
+        let number = Number {
+            is_negative: number < 0.0,
+            unscaled,
+            scale,
+        };
+        return from_number(number, column, out);
     }
     // The longest is like -1.2345678901234567e-308.
     let mut text = [0_u8; 32];
@@ -283,21 +330,26 @@ fn from_shortest(
         count += 1;
     }
     let scale = count as i64 - 1 - exponent;
-    write(number < 0.0, &digits[..count], scale, (limits, true), out)
+    write(number < 0.0, &digits[..count], scale, column, out)
 }
 
-fn from_decimal(decimal: &Decimal, scaled: (Limits, bool), out: &mut Vec<u8>) -> Fit {
-    let negative = decimal.unscaled.sign() == Sign::Minus;
+fn from_decimal(decimal: &Decimal, column: Column, out: &mut Vec<u8>) -> Fit {
+    let is_negative = decimal.unscaled.sign() == Sign::Minus;
     let scale = i64::from(decimal.scale);
     let magnitude = decimal.unscaled.magnitude();
     if let Ok(small) = u64::try_from(magnitude) {
-        return from_digits(negative, (small, scale), scaled, out);
+        let number = Number {
+            is_negative,
+            unscaled: small,
+            scale,
+        };
+        return from_number(number, column, out);
     }
     let mut digits = magnitude.to_string().into_bytes();
     for digit in &mut digits {
         *digit -= b'0';
     }
-    write(negative, &digits, scale, scaled, out)
+    write(is_negative, &digits, scale, column, out)
 }
 
 fn special(sign: u16, out: &mut Vec<u8>) -> Fit {
@@ -326,23 +378,17 @@ fn decimal_digits(mut number: u64, digits: &mut [u8; 20]) -> usize {
 }
 
 /// Writes `±digits × 10^-scale`.
-fn write(
-    negative: bool,
-    digits: &[u8],
-    scale: i64,
-    (limits, may_round): (Limits, bool),
-    out: &mut Vec<u8>,
-) -> Fit {
+fn write(is_negative: bool, digits: &[u8], scale: i64, column: Column, out: &mut Vec<u8>) -> Fit {
     let leading = digits.iter().take_while(|&&digit| digit == 0).count();
     let mut digits = &digits[leading..];
     let mut scale = scale;
-    let most = most_digits(limits);
+    let most = column.max_scale();
     let mut rounded = Vec::new();
     if scale > most {
         let cut = usize::try_from(scale - most).unwrap_or(usize::MAX);
         let kept = digits.len().saturating_sub(cut);
         if digits[kept..].iter().any(|&digit| digit != 0) {
-            if !may_round {
+            if column.excess == ExcessDecimals::Refused {
                 return Err(Misfit::new(
                     "cannot hold all digits after the point: numeric.excess.digits=round rounds \
                      them",
@@ -361,11 +407,11 @@ fn write(
         scale = most;
     }
     let whole = digits.len() as i64 - scale;
-    if !digits.is_empty() && whole > widest(limits) {
+    if !digits.is_empty() && whole > column.max_whole() {
         return Err(Misfit::out_of_range());
     }
     measured(out, |out| {
-        groups(negative, digits, whole, scale.max(0), out)
+        groups(is_negative, digits, whole, scale.max(0), out)
     })
 }
 
@@ -382,7 +428,7 @@ fn increment(digits: &mut Vec<u8>) {
 }
 
 /// The groups are counted from the point, so the first and the last may have fewer digits.
-fn groups(negative: bool, digits: &[u8], whole: i64, scale: i64, out: &mut Vec<u8>) -> Fit {
+fn groups(is_negative: bool, digits: &[u8], whole: i64, scale: i64, out: &mut Vec<u8>) -> Fit {
     let scale = i16::try_from(scale).map_err(|_| Misfit::out_of_range())?;
     let trailing = digits.iter().rev().take_while(|&&digit| digit == 0).count();
     let digits = &digits[..digits.len() - trailing];
@@ -395,7 +441,7 @@ fn groups(negative: bool, digits: &[u8], whole: i64, scale: i64, out: &mut Vec<u
     let count = 1 + digits.len().saturating_sub(first).div_ceil(4);
     // Postgres reads it without a sign.
     let count = u16::try_from(count).map_err(|_| Misfit::out_of_range())?;
-    let sign = if negative { NEGATIVE } else { POSITIVE };
+    let sign = if is_negative { NEGATIVE } else { POSITIVE };
     header(out, count, weight, sign, scale);
     let (head, tail) = digits.split_at(first.min(digits.len()));
     push_group(head, first, out);
@@ -422,19 +468,23 @@ mod tests {
     proptest! {
         #[test]
         fn short_numbers_are_written_as_long_ones(
-            negative in any::<bool>(),
+            is_negative in any::<bool>(),
             unscaled in prop_oneof![0..20_000_u64, any::<u64>().prop_map(|any| any / 1_000)],
             zeros in 0..9_u32,
             scale in prop_oneof![0..24_i64, 16_370..=16_383_i64],
-            limits in prop_oneof![Just(None), (1..30_i32, 0..24_i32).prop_map(Some)],
+            limits in prop_oneof![Just(None), (1..30_i32, 0..24_i32).prop_map(|(precision, scale)| {
+                Some(NumericLimits { precision, scale })
+            })],
         ) {
             let unscaled = unscaled / 10_u64.pow(zeros) * 10_u64.pow(zeros);
-            prop_assume!(scale <= most_digits(limits));
+            let column = Column { limits, excess: ExcessDecimals::Refused };
+            prop_assume!(scale <= column.max_scale());
             let (mut by_group, mut by_digit) = (Vec::new(), Vec::new());
             let mut digits = [0; 20];
             let count = decimal_digits(unscaled, &mut digits);
-            let fits = short(negative, (unscaled, scale), limits, &mut by_group);
-            let expect = write(negative, &digits[..count], scale, (limits, false), &mut by_digit);
+            let number = Number { is_negative, unscaled, scale };
+            let fits = short(number, column, &mut by_group);
+            let expect = write(is_negative, &digits[..count], scale, column, &mut by_digit);
             prop_assert_eq!(&fits, &expect);
             if fits.is_ok() {
                 prop_assert_eq!(by_group, by_digit);

@@ -3,7 +3,7 @@
 use super::time::{self, digits_cut};
 use super::{Misfit, Rules};
 
-/// The parts that Postgres keeps apart: a month has no fixed length, nor has a day.
+/// An interval as Postgres has it, in three parts: neither a month nor a day has a fixed length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Interval {
     micros: i64,

@@ -18,15 +18,24 @@ const MAX_DIMENSIONS: usize = 6;
 
 /// The elements of an array's type.
 #[derive(Clone, Copy)]
-pub(super) struct Of<'a> {
+pub(super) struct Elements<'a> {
     pub data_type: &'a Type,
-    /// Their type's number in the catalog.
-    pub number: u32,
+    /// Their type's object identifier.
+    pub oid: u32,
     pub meaning: Option<Meaning>,
     pub rules: Rules,
 }
 
-impl Of<'_> {
+impl<'a> Elements<'a> {
+    pub fn new(data_type: &'a Type, oid: u32, rules: Rules) -> Self {
+        Self {
+            data_type,
+            oid,
+            meaning: None,
+            rules,
+        }
+    }
+
     /// Whether an array within the array is an element.
     fn is_json(&self) -> bool {
         matches!(self.data_type, Type::Json | Type::Jsonb)
@@ -56,28 +65,28 @@ impl Of<'_> {
     }
 }
 
-pub(super) fn value(of: Of<'_>, value: &Value, out: &mut Vec<u8>) -> Fit {
+pub(super) fn value(elements: Elements<'_>, value: &Value, out: &mut Vec<u8>) -> Fit {
     match value {
         Value::Array(items) => {
-            let dimensions = of.dimensions(value);
-            array(of, dimensions, out, |elements| elements.all(items))
+            let dimensions = elements.dimensions(value);
+            array(elements, dimensions, out, |filling| filling.all(items))
         }
-        Value::Json(text) => self::text(of, text, out),
+        Value::Json(text) => self::text(elements, text, out),
         _ => Err(Misfit::of_type(value)),
     }
 }
 
 /// Appends an array of JSON text.
-pub(super) fn text(of: Of<'_>, text: &str, out: &mut Vec<u8>) -> Fit {
-    let dimensions = of.dimensions_of(text);
-    array(of, dimensions, out, |elements| elements.read(text))
+pub(super) fn text(elements: Elements<'_>, text: &str, out: &mut Vec<u8>) -> Fit {
+    let dimensions = elements.dimensions_of(text);
+    array(elements, dimensions, out, |filling| filling.read(text))
 }
 
 fn array(
-    of: Of<'_>,
+    elements: Elements<'_>,
     dimensions: usize,
     out: &mut Vec<u8>,
-    fill: impl FnOnce(&mut Elements<'_>) -> Fit,
+    fill: impl FnOnce(&mut Filling<'_>) -> Fit,
 ) -> Fit {
     let dimensions = dimensions.max(1);
     if dimensions > MAX_DIMENSIONS {
@@ -88,8 +97,8 @@ fn array(
     measured(out, |out| {
         let start = out.len();
         out.resize(start + HEADER + DIMENSION * dimensions, 0);
-        let mut elements = Elements {
-            of,
+        let mut filling = Filling {
+            elements,
             dimensions,
             level: 0,
             lengths: [None; MAX_DIMENSIONS],
@@ -98,8 +107,8 @@ fn array(
             misfit: None,
             out,
         };
-        fill(&mut elements)?;
-        let (count, nulls, lengths) = (elements.count, elements.nulls, elements.lengths);
+        fill(&mut filling)?;
+        let (count, nulls, lengths) = (filling.count, filling.nulls, filling.lengths);
         if count == 0 && dimensions > 1 {
             return Err(Misfit::new("cannot take an empty array within an array"));
         }
@@ -111,7 +120,7 @@ fn array(
         // At most 6.
         put(if count > 0 { dimensions as i32 } else { 0 });
         put(i32::from(nulls));
-        put(of.number.cast_signed());
+        put(elements.oid.cast_signed());
         for length in lengths.iter().take(dimensions) {
             put(length.unwrap_or(0));
             put(1);
@@ -123,8 +132,8 @@ fn array(
     })
 }
 
-struct Elements<'a> {
-    of: Of<'a>,
+struct Filling<'a> {
+    elements: Elements<'a>,
     dimensions: usize,
     /// The dimension that is being read.
     level: usize,
@@ -135,7 +144,7 @@ struct Elements<'a> {
     out: &'a mut Vec<u8>,
 }
 
-impl Elements<'_> {
+impl Filling<'_> {
     fn all(&mut self, items: &[Value]) -> Fit {
         for item in items {
             match item {
@@ -145,7 +154,7 @@ impl Elements<'_> {
                     self.level -= 1;
                 }
                 _ if self.is_outer() => return Err(ragged()),
-                Value::Array(_) if !self.of.is_json() => return Err(ragged()),
+                Value::Array(_) if !self.elements.is_json() => return Err(ragged()),
                 _ => self.push(item)?,
             }
         }
@@ -169,17 +178,21 @@ impl Elements<'_> {
     fn push(&mut self, item: &Value) -> Fit {
         self.count += 1;
         self.nulls |= item.is_null();
-        match self.of.meaning {
-            Some(meaning) => {
-                super::meant(meaning, self.of.data_type, item, self.of.rules, self.out)
-            }
-            None => super::value(self.of.data_type, item, self.of.rules, self.out),
+        match self.elements.meaning {
+            Some(meaning) => super::meant(
+                meaning,
+                self.elements.data_type,
+                item,
+                self.elements.rules,
+                self.out,
+            ),
+            None => super::value(self.elements.data_type, item, self.elements.rules, self.out),
         }
     }
 
     fn read(&mut self, text: &str) -> Fit {
         // Elements that are JSON take their text as it stands, quotes and all.
-        if let (false, Some(elements)) = (self.of.is_json(), json::Elements::read(text)) {
+        if let (false, Some(elements)) = (self.elements.is_json(), json::Elements::read(text)) {
             return self.all_of(&elements);
         }
         let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -195,14 +208,19 @@ impl Elements<'_> {
         let elements = elements.iter();
         let length = elements.len();
         for element in elements {
-            match (element, self.of.meaning) {
+            match (element, self.elements.meaning) {
                 (ValueRef::Json(raw), _) => self.push_raw(raw)?,
                 _ if self.is_outer() => return Err(ragged()),
                 (_, Some(_)) => self.push(&element.to_value())?,
                 (_, None) => {
                     self.count += 1;
                     self.nulls |= element.is_null();
-                    super::value_ref(self.of.data_type, element, self.of.rules, self.out)?;
+                    super::value_ref(
+                        self.elements.data_type,
+                        element,
+                        self.elements.rules,
+                        self.out,
+                    )?;
                 }
             }
         }
@@ -211,7 +229,7 @@ impl Elements<'_> {
 
     /// An element as it stands in the JSON text.
     fn push_raw(&mut self, raw: &str) -> Fit {
-        match (self.of.data_type, raw.as_bytes()) {
+        match (self.elements.data_type, raw.as_bytes()) {
             (_, [b'[', ..]) if self.is_outer() => {
                 self.level += 1;
                 self.read(raw)?;
@@ -219,12 +237,14 @@ impl Elements<'_> {
                 Ok(())
             }
             _ if self.is_outer() => Err(ragged()),
-            (_, [b'{' | b'[', ..]) if self.of.is_json() => self.push(&Value::Json(raw.into())),
-            (_, [b'"', ..]) if self.of.is_json() => {
+            (_, [b'{' | b'[', ..]) if self.elements.is_json() => {
+                self.push(&Value::Json(raw.into()))
+            }
+            (_, [b'"', ..]) if self.elements.is_json() => {
                 // Within an array of JSON a string stands for itself.
                 self.push(&Value::Json(raw.into()))
             }
-            (_, [b'{', ..]) if self.of.data_type == &Type::Hstore => {
+            (_, [b'{', ..]) if self.elements.data_type == &Type::Hstore => {
                 self.push(&Value::Json(raw.into()))
             }
             (_, [b'[', ..]) => Err(ragged()),
@@ -240,7 +260,7 @@ fn ragged() -> Misfit {
     Misfit::new("cannot take arrays of different lengths or depths within an array")
 }
 
-impl<'de> Visitor<'de> for &mut Elements<'_> {
+impl<'de> Visitor<'de> for &mut Filling<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -55,7 +55,7 @@ pub(super) fn text(bytes: &[u8], length: Option<usize>) -> String {
     bits.collect()
 }
 
-/// Postgres's own order is that of reading.
+/// Writes the bits in the order in which Postgres reads and shows them.
 fn write(data_type: &Type, length: usize, bit: impl Fn(usize) -> bool, out: &mut Vec<u8>) -> Fit {
     let fits = match data_type {
         Type::Bit(exactly) => length == *exactly,

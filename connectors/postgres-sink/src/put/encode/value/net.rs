@@ -8,10 +8,16 @@ use super::{Fit, Misfit, fixed};
 const FAMILY_V4: u8 = 2;
 const FAMILY_V6: u8 = 3;
 
+/// The types, as the binary form numbers them.
+#[derive(Clone, Copy)]
+enum Kind {
+    Inet = 0,
+    Cidr = 1,
+}
+
 pub(super) fn inet(text: &str, out: &mut Vec<u8>) -> Fit {
     let (address, bits) = parse(text)?;
-    append(address, bits, 0, out);
-    Ok(())
+    append(address, bits, Kind::Inet, out)
 }
 
 pub(super) fn cidr(text: &str, out: &mut Vec<u8>) -> Fit {
@@ -31,8 +37,7 @@ pub(super) fn cidr(text: &str, out: &mut Vec<u8>) -> Fit {
             "cannot take a network with bits to the right of its mask",
         ));
     }
-    append(address, bits, 1, out);
-    Ok(())
+    append(address, bits, Kind::Cidr, out)
 }
 
 fn parse(text: &str) -> Result<(IpAddr, u8), Misfit> {
@@ -54,18 +59,18 @@ fn bits_signed(text: &str) -> bool {
     text.contains("/+")
 }
 
-fn append(address: IpAddr, bits: u8, is_cidr: u8, out: &mut Vec<u8>) {
+fn append(address: IpAddr, bits: u8, kind: Kind, out: &mut Vec<u8>) -> Fit {
     match address {
         IpAddr::V4(address) => {
-            let mut bytes = [FAMILY_V4, bits, is_cidr, 4, 0, 0, 0, 0];
+            let mut bytes = [FAMILY_V4, bits, kind as u8, 4, 0, 0, 0, 0];
             bytes[4..].copy_from_slice(&address.octets());
-            fixed(out, bytes);
+            fixed(out, bytes)
         }
         IpAddr::V6(address) => {
             let mut bytes = [0; 20];
-            bytes[..4].copy_from_slice(&[FAMILY_V6, bits, is_cidr, 16]);
+            bytes[..4].copy_from_slice(&[FAMILY_V6, bits, kind as u8, 16]);
             bytes[4..].copy_from_slice(&address.octets());
-            fixed(out, bytes);
+            fixed(out, bytes)
         }
     }
 }

@@ -7,7 +7,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{EpochUnit, ExcessDigits, Zone};
-use crate::put::catalog::Form;
+use crate::put::catalog::{Form, NumericLimits};
+
+fn limits(precision: i32, scale: i32) -> NumericLimits {
+    NumericLimits { precision, scale }
+}
 
 fn types() -> Vec<Type> {
     let scalars = [
@@ -18,8 +22,8 @@ fn types() -> Vec<Type> {
         Type::Float4,
         Type::Float8,
         Type::Numeric(None),
-        Type::Numeric(Some((6, 2))),
-        Type::Numeric(Some((3, -2))),
+        Type::Numeric(Some(limits(6, 2))),
+        Type::Numeric(Some(limits(3, -2))),
         Type::Text(None),
         Type::Text(Some(3)),
         Type::Name,

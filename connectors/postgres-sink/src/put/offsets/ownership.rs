@@ -1,11 +1,5 @@
-//! Where each partition stands, in the target itself: the fence between owners, and the offsets
-//! that move with the rows.
-//!
-//! The row of a partition in `ferrule.offsets` counts its owners (`epoch`). A transaction first
-//! compares and sets the rows of its partitions, so one of a former owner fails before it has
-//! written anything, and a new owner waits for one that is under way (Invariants 1, 2 and 5).
-
-mod alter;
+//! How a task becomes the owner of partitions, stores their first offsets, and finds out what is
+//! durable after a lost connection.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +8,13 @@ use sqlx::Row;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgRow;
 
+use super::{Offsets, Position};
 use crate::error::to_error;
 use crate::session::Session;
 
-pub(crate) use alter::alter;
-
-/// How often a former owner that holds the row's lock is ended before the call is given back.
-const TAKEOVERS: usize = 3;
+/// How often the sessions of former owners that hold the rows' locks are ended before the call
+/// fails as retriable.
+const MAX_TAKEOVERS: usize = 3;
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 const INSERT: &str = r#"INSERT INTO ferrule.offsets (connector, topic, "partition", epoch)
@@ -33,14 +27,15 @@ const LOCK: &str = r#"SELECT 1 FROM ferrule.offsets o
     JOIN unnest($2::text[], $3::int[]) AS p(topic, "partition") USING (topic, "partition")
     WHERE o.connector = $1 ORDER BY o.topic, o."partition" FOR UPDATE OF o"#;
 
-const TAKE: &str = r#"UPDATE ferrule.offsets o
+const TAKE_OVER: &str = r#"UPDATE ferrule.offsets o
     SET epoch = o.epoch + 1, owner = $4, updated_at = now()
     FROM unnest($2::text[], $3::int[]) AS p(topic, "partition")
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
     RETURNING o.topic, o."partition", o.next_offset, o.epoch, o.version,
         CASE WHEN o.last_offset = o.next_offset - 1 THEN o.last_timestamp END AS last_timestamp"#;
 
-/// An owner since then is left to stand: it is whose session a new owner may have to end.
+/// The owner stays where another task has taken the partition since: a new owner may have to end
+/// that task's session.
 const KEEP: &str = r#"UPDATE ferrule.offsets o
     SET owner = CASE WHEN o.epoch = p.epoch THEN $4 ELSE o.owner END
     FROM unnest($2::text[], $3::int[], $5::bigint[]) AS p(topic, "partition", epoch)
@@ -54,17 +49,8 @@ const START: &str = r#"UPDATE ferrule.offsets o SET next_offset = p.next, update
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
         AND o.epoch = p.epoch AND o.next_offset IS NULL"#;
 
-const ADVANCE: &str = r#"UPDATE ferrule.offsets o
-    SET next_offset = p.next, version = o.version + 1, updated_at = now(),
-        last_offset = CASE WHEN p.last IS NULL THEN o.last_offset ELSE p.next - 1 END,
-        last_timestamp = coalesce(p.last, o.last_timestamp)
-    FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
-        AS p(topic, "partition", epoch, expected, next, last)
-    WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
-        AND o.epoch = p.epoch AND o.next_offset = p.expected"#;
-
-/// Where partitions are kept, only a session that had them in the same epoch is ended: this task's
-/// own, which was lost. Whoever has them since is not.
+/// With epochs, only sessions that own the partitions in these epochs are ended: this task's own lost
+/// session, but none of a later owner.
 const END_OWNERS: &str = r#"SELECT pg_terminate_backend(a.pid)
     FROM ferrule.offsets o
     JOIN unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, "partition", epoch)
@@ -75,53 +61,44 @@ const END_OWNERS: &str = r#"SELECT pg_terminate_backend(a.pid)
         AND (p.epoch IS NULL OR p.epoch = o.epoch)
     GROUP BY a.pid"#;
 
-/// What this task knows of a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
-    epoch: i64,
-    /// Counts the transactions.
-    pub version: i64,
-    /// None: nothing was ever stored.
-    pub next_offset: Option<Offset>,
-    /// The timestamp of the record in front of that.
-    pub last_timestamp: Option<Timestamp>,
+/// What a task does with the rows that it locks.
+enum Claim {
+    /// Takes the partitions over: a new epoch fences the former owner.
+    TakeOver,
+    /// Keeps the partitions that it owns, in these epochs; they are in the order of the partitions.
+    Keep { epochs: Vec<i64> },
 }
 
-/// A partition's step from one offset to another.
-#[derive(Clone, Debug)]
-pub(crate) struct Step<'a> {
-    pub topic_partition: &'a TopicPartition,
-    pub from: Offset,
-    pub to: Offset,
-    /// The timestamp of the record in front of that, where it is known.
-    pub last_timestamp: Option<Timestamp>,
+impl Claim {
+    /// The epochs of partitions that are kept.
+    fn epochs(&self) -> Option<&[i64]> {
+        match self {
+            Self::TakeOver => None,
+            Self::Keep { epochs } => Some(epochs),
+        }
+    }
 }
 
-/// The partitions of a task and their positions.
-#[derive(Debug)]
-pub(crate) struct Offsets {
-    connector: String,
-    positions: BTreeMap<TopicPartition, Position>,
+/// Partitions of a connector, as the parameters of a statement.
+struct Partitions<'a> {
+    connector: &'a str,
+    topics: Vec<String>,
+    numbers: Vec<i32>,
+}
+
+impl<'a> Partitions<'a> {
+    fn new<'b>(connector: &'a str, partitions: impl Iterator<Item = &'b TopicPartition>) -> Self {
+        let pairs = partitions.map(|tp| (tp.topic.to_string(), tp.partition));
+        let (topics, numbers) = pairs.unzip();
+        Self {
+            connector,
+            topics,
+            numbers,
+        }
+    }
 }
 
 impl Offsets {
-    pub fn new(connector: &str) -> Self {
-        Self {
-            connector: connector.to_owned(),
-            positions: BTreeMap::new(),
-        }
-    }
-
-    pub fn position(&self, topic_partition: &TopicPartition) -> Option<Position> {
-        self.positions.get(topic_partition).copied()
-    }
-
-    pub fn forget(&mut self, partitions: &[TopicPartition]) {
-        for topic_partition in partitions {
-            self.positions.remove(topic_partition);
-        }
-    }
-
     /// Remembers partitions whose offsets Kafka keeps.
     pub fn open_unfenced(&mut self, partitions: &[TopicPartition]) {
         for topic_partition in partitions {
@@ -135,25 +112,36 @@ impl Offsets {
         }
     }
 
-    /// Takes the partitions over: waits for their former owners, and ends those that hold on.
-    pub async fn open(&mut self, session: &mut Session, which: &[TopicPartition]) -> Result<()> {
-        let taken = self.locked(session, which, None).await?;
+    /// Takes the partitions over: waits for the transactions of their former owners, and ends the
+    /// sessions of those that do not let go.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Retriable`] when another session holds on to the rows.
+    pub async fn open(
+        &mut self,
+        session: &mut Session,
+        partitions: &[TopicPartition],
+    ) -> Result<()> {
+        let taken = self.claim(session, partitions, Claim::TakeOver).await?;
         self.positions.extend(taken);
         Ok(())
     }
 
-    /// Finds out what is durable after a connection was lost. Taking the rows' locks waits for the
+    /// Finds out what is durable after a connection was lost. Locking the rows waits for the
     /// transaction of the lost connection, so that what is read here is final.
     pub async fn resolve(&mut self, session: &mut Session) -> Result<()> {
-        let which: Vec<_> = self.positions.keys().cloned().collect();
-        if which.is_empty() {
+        let partitions: Vec<_> = self.positions.keys().cloned().collect();
+        if partitions.is_empty() {
             return Ok(());
         }
         let epochs = self.positions.values().map(|position| position.epoch);
-        let epochs = epochs.collect();
-        let stored = self.locked(session, &which, Some(epochs)).await?;
-        // What has another owner by now is forgotten. Only a put of it is fenced: it may have been
-        // lost and nobody told the sink yet, which is no concern of the other partitions.
+        let kept = Claim::Keep {
+            epochs: epochs.collect(),
+        };
+        let stored = self.claim(session, &partitions, kept).await?;
+        // A partition that has another owner by now is forgotten. Only a put of that partition is
+        // fenced: the worker may not have told the sink of its loss yet, and the other partitions
+        // go on.
         self.positions.retain(|topic_partition, position| {
             let now = stored
                 .get(topic_partition)
@@ -164,26 +152,19 @@ impl Offsets {
         Ok(())
     }
 
-    /// Takes the rows' locks, and the partitions too unless they are kept, in the epochs given for
-    /// them in their order.
-    async fn locked(
+    /// Locks the rows, in one order for all tasks, and takes them over or keeps them.
+    async fn claim(
         &self,
         session: &mut Session,
-        which: &[TopicPartition],
-        kept: Option<Vec<i64>>,
+        partitions: &[TopicPartition],
+        claim: Claim,
     ) -> Result<BTreeMap<TopicPartition, Position>> {
-        let mut which = which.to_vec();
-        which.sort();
-        let (topics, numbers) = columns(&which);
-        for _ in 0..TAKEOVERS {
-            let owner = session.owner.clone();
-            let attempt = take(
-                session,
-                kept.as_deref(),
-                (&self.connector, &topics, &numbers, &owner),
-            );
-            match attempt.await {
-                Ok(rows) if rows.len() == which.len() || kept.is_some() => {
+        let mut sorted = partitions.to_vec();
+        sorted.sort();
+        let partitions = Partitions::new(&self.connector, sorted.iter());
+        for _ in 0..MAX_TAKEOVERS {
+            match lock_and_update(session, &partitions, &claim).await {
+                Ok(rows) if rows.len() == sorted.len() || claim.epochs().is_some() => {
                     return Ok(rows.into_iter().collect());
                 }
                 Ok(_) => return Err(Error::fenced("a partition has no stored offset")),
@@ -192,19 +173,7 @@ impl Offsets {
                         connector = self.connector,
                         "ending the session of a former owner that holds on to its partitions"
                     );
-                    let ending = async {
-                        let mut transaction = session.begin().await?;
-                        sqlx::query(END_OWNERS)
-                            .persistent(false)
-                            .bind(&self.connector)
-                            .bind(&topics)
-                            .bind(&numbers)
-                            .bind(&kept)
-                            .execute(&mut *transaction)
-                            .await?;
-                        transaction.commit().await
-                    };
-                    ending
+                    end_owners(session, &partitions, &claim)
                         .await
                         .map_err(|e| to_error("cannot end the session of a former owner", &e))?;
                 }
@@ -217,25 +186,25 @@ impl Offsets {
     }
 
     /// Stores the first offsets of partitions that have none.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Fenced`] when a partition has a stored offset already.
     pub async fn start_at(
         &mut self,
         session: &mut Session,
         starts: &[(TopicPartition, Offset)],
     ) -> Result<()> {
-        let which: Vec<_> = starts
-            .iter()
-            .map(|(topic_partition, _)| topic_partition.clone())
-            .collect();
-        let (topics, numbers) = columns(&which);
-        let epochs = self.epochs(starts.iter().map(|(topic_partition, _)| topic_partition))?;
+        let partitions = starts.iter().map(|(topic_partition, _)| topic_partition);
+        let epochs = self.epochs(partitions.clone())?;
+        let partitions = Partitions::new(&self.connector, partitions);
         let next: Vec<_> = starts.iter().map(|(_, next)| next.0).collect();
         let starting = async {
             let mut transaction = session.begin().await?;
             let started = sqlx::query(START)
                 .persistent(false)
-                .bind(&self.connector)
-                .bind(topics)
-                .bind(numbers)
+                .bind(partitions.connector)
+                .bind(partitions.topics)
+                .bind(partitions.numbers)
                 .bind(epochs)
                 .bind(next)
                 .execute(&mut *transaction)
@@ -271,47 +240,6 @@ impl Offsets {
         }
     }
 
-    /// Makes the steps within the transaction of the rows. False: a partition has another owner,
-    /// or its offset is not what this task knew.
-    pub async fn advance(&self, session: &mut Session, steps: &[Step<'_>]) -> sqlx::Result<bool> {
-        let (mut topics, mut numbers, mut epochs) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut from, mut to, mut last) = (Vec::new(), Vec::new(), Vec::new());
-        for step in steps {
-            let Some(position) = self.position(step.topic_partition) else {
-                return Ok(false);
-            };
-            topics.push(step.topic_partition.topic.to_string());
-            numbers.push(step.topic_partition.partition);
-            epochs.push(position.epoch);
-            from.push(step.from.0);
-            to.push(step.to.0);
-            last.push(step.last_timestamp.map(|at| at.0));
-        }
-        let advanced = sqlx::query(ADVANCE)
-            .persistent(!session.is_pooled)
-            .bind(&self.connector)
-            .bind(topics)
-            .bind(numbers)
-            .bind(epochs)
-            .bind(from)
-            .bind(to)
-            .bind(last)
-            .execute(&mut session.connection)
-            .await?;
-        Ok(advanced.rows_affected() == steps.len() as u64)
-    }
-
-    /// Remembers steps that are durable.
-    pub fn advanced(&mut self, steps: &[Step<'_>]) {
-        for step in steps {
-            if let Some(position) = self.positions.get_mut(step.topic_partition) {
-                position.next_offset = Some(step.to);
-                position.last_timestamp = step.last_timestamp;
-                position.version += 1;
-            }
-        }
-    }
-
     fn epochs<'a>(
         &self,
         topic_partitions: impl Iterator<Item = &'a TopicPartition>,
@@ -331,45 +259,57 @@ fn is_locked(error: &sqlx::Error) -> bool {
     code.as_deref() == Some(LOCK_NOT_AVAILABLE)
 }
 
-fn columns(which: &[TopicPartition]) -> (Vec<String>, Vec<i32>) {
-    let pairs = which.iter().map(|s| (s.topic.to_string(), s.partition));
-    pairs.unzip()
-}
-
-type Which<'a> = (&'a str, &'a [String], &'a [i32], &'a str);
-
-async fn take(
+async fn lock_and_update(
     session: &mut Session,
-    kept: Option<&[i64]>,
-    (connector, topics, numbers, owner): Which<'_>,
+    partitions: &Partitions<'_>,
+    claim: &Claim,
 ) -> sqlx::Result<Vec<(TopicPartition, Position)>> {
+    let owner = session.owner.clone();
     let mut transaction = session.begin().await?;
-    for statement in [INSERT, LOCK] {
-        // Only a takeover may make rows; whoever keeps a partition must find its row.
-        if statement == INSERT && kept.is_some() {
-            continue;
-        }
+    // Only a takeover may insert rows: a partition that is kept must still have its row.
+    let (statements, update): (&[_], _) = match claim {
+        Claim::TakeOver => (&[INSERT, LOCK], TAKE_OVER),
+        Claim::Keep { .. } => (&[LOCK], KEEP),
+    };
+    for statement in statements {
         sqlx::query(statement)
             .persistent(false)
-            .bind(connector)
-            .bind(topics)
-            .bind(numbers)
+            .bind(partitions.connector)
+            .bind(&partitions.topics)
+            .bind(&partitions.numbers)
             .execute(&mut *transaction)
             .await?;
     }
-    let update = sqlx::query(if kept.is_some() { KEEP } else { TAKE })
+    let update = sqlx::query(update)
         .persistent(false)
-        .bind(connector)
-        .bind(topics)
-        .bind(numbers)
-        .bind(owner);
-    let update = match kept {
+        .bind(partitions.connector)
+        .bind(&partitions.topics)
+        .bind(&partitions.numbers)
+        .bind(&owner);
+    let update = match claim.epochs() {
         Some(epochs) => update.bind(epochs),
         None => update,
     };
     let rows = update.fetch_all(&mut *transaction).await?;
     transaction.commit().await?;
     rows.iter().map(position).collect()
+}
+
+async fn end_owners(
+    session: &mut Session,
+    partitions: &Partitions<'_>,
+    claim: &Claim,
+) -> sqlx::Result<()> {
+    let mut transaction = session.begin().await?;
+    sqlx::query(END_OWNERS)
+        .persistent(false)
+        .bind(partitions.connector)
+        .bind(&partitions.topics)
+        .bind(&partitions.numbers)
+        .bind(claim.epochs())
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await
 }
 
 fn position(row: &PgRow) -> sqlx::Result<(TopicPartition, Position)> {

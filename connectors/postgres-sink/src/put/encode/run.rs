@@ -1,4 +1,4 @@
-//! Rows of one table that one statement can take.
+//! Runs: rows of one table with the same columns, as the bytes of COPY.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -19,10 +19,10 @@ pub(crate) const COPY_TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     data: Vec<u8>,
-    /// Where each row of a merge stands; None: a later one took its place.
+    /// Where each row of a merge is in the data. `None`: a later row of its key replaced it.
     spans: Vec<Option<Range<usize>>>,
     count: u64,
-    dead: u64,
+    replaced: u64,
 }
 
 impl Rows {
@@ -35,18 +35,18 @@ impl Rows {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.count == self.dead
+        self.count == self.replaced
     }
 
     fn discard(&mut self, row: usize) {
         if self.spans[row].take().is_some() {
-            self.dead += 1;
+            self.replaced += 1;
         }
     }
 
-    /// Leaves out the rows that others took the place of, and ends the data.
+    /// Leaves out the rows that later rows replaced, and ends the data.
     fn finish(&mut self) {
-        if self.dead > 0 {
+        if self.replaced > 0 {
             let mut end = COPY_HEADER.len();
             for span in self.spans.iter().flatten() {
                 self.data.copy_within(span.clone(), end);
@@ -67,8 +67,16 @@ impl Rows {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Added {
     Done,
-    /// The run has a write of its key, and it must go behind that one.
+    /// It was not added: the run has a write of its key already, which must be made first.
     Repeated,
+}
+
+/// The rows of a run that have one key.
+#[derive(Debug, Default)]
+struct KeyRows {
+    /// The write that counts: its index in the spans.
+    write: Option<usize>,
+    is_deleted_first: bool,
 }
 
 /// Rows of one table: first the deletes, then the writes.
@@ -78,18 +86,19 @@ pub(crate) struct Run {
     pub merging: Merging,
     /// The columns of the writes, by their positions in the table.
     pub columns: Option<Arc<[usize]>>,
-    /// Those of the primary key.
+    /// The columns of the primary key, by their positions in the table.
     pub keys: Arc<[usize]>,
     pub deletes: Rows,
     pub writes: Rows,
-    /// By the bytes of the key: its live write, and whether it is deleted first.
-    by_key: HashMap<Box<[u8]>, (Option<usize>, bool)>,
+    /// What the run does with a key, by the key's bytes.
+    by_key: HashMap<Box<[u8]>, KeyRows>,
+    /// The key of the record that is being added.
     key: Vec<u8>,
 }
 
 impl Run {
-    /// The run that rows of the plan go to: the table's last one, unless its rows have other
-    /// columns, or a delete would overtake an insert.
+    /// The run that rows of the plan go to: the table's last run, unless its rows have other
+    /// columns, or a delete would then be made before an earlier insert.
     pub(super) fn for_plan<'a>(
         runs: &'a mut Vec<Self>,
         plan: &Plan,
@@ -141,7 +150,7 @@ impl Run {
         }
     }
 
-    /// Whether all writes of a key go to Postgres, which then sees which of them count.
+    /// Whether all writes of a key go to Postgres, which decides which of them count.
     fn keeps_all(&self) -> bool {
         let Merging {
             mode,
@@ -183,7 +192,7 @@ impl Run {
         } else if self.keeps_all() {
             self.writes.count += 1;
         } else if self.merging.keeps_nulls && self.has_write() {
-            // What a later null leaves as it is has to be there first.
+            // A null in the later write keeps the earlier write's value, which must be there first.
             self.writes.data.truncate(start);
             return Ok(Added::Repeated);
         } else {
@@ -194,7 +203,7 @@ impl Run {
 
     fn has_write(&self) -> bool {
         let entry = self.by_key.get(self.key.as_slice());
-        entry.is_some_and(|(write, _)| write.is_some())
+        entry.is_some_and(|rows| rows.write.is_some())
     }
 
     /// Of several writes of a key only the last counts.
@@ -203,30 +212,34 @@ impl Run {
         self.writes.spans.push(Some(start..self.writes.data.len()));
         self.writes.count += 1;
         match self.by_key.get_mut(self.key.as_slice()) {
-            Some((write, _)) => {
-                if let Some(before) = write.replace(row) {
+            Some(rows) => {
+                if let Some(before) = rows.write.replace(row) {
                     self.writes.discard(before);
                 }
             }
             None => {
                 let key = self.key.as_slice().into();
-                self.by_key.insert(key, (Some(row), false));
+                let rows = KeyRows {
+                    write: Some(row),
+                    is_deleted_first: false,
+                };
+                self.by_key.insert(key, rows);
             }
         }
     }
 
-    /// A delete undoes the writes before it. It stays when another write follows: that one must
-    /// not find the values of the row that was there.
+    /// A delete undoes the writes before it. It stays when another write follows: an upsert must
+    /// not keep values of the row that was there before.
     fn add_delete(&mut self, start: usize) {
-        let entry = self.by_key.entry(self.key.as_slice().into()).or_default();
-        if let Some(before) = entry.0.take() {
+        let rows = self.by_key.entry(self.key.as_slice().into()).or_default();
+        if let Some(before) = rows.write.take() {
             self.writes.discard(before);
         }
-        if entry.1 {
+        if rows.is_deleted_first {
             self.deletes.data.truncate(start);
             return;
         }
-        entry.1 = true;
+        rows.is_deleted_first = true;
         self.deletes
             .spans
             .push(Some(start..self.deletes.data.len()));
