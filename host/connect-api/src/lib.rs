@@ -13,6 +13,7 @@ pub mod json;
 mod record;
 mod schema;
 mod sink;
+mod source;
 mod state;
 mod transform;
 pub mod values;
@@ -35,6 +36,10 @@ pub use schema::{Field, Kind, Schema};
 pub use sink::{
     ClientProperties, DeadLetterStorage, ErrantRecordReporter, OffsetChange, OpenedPartition,
     PartitionStates, SinkConnector, SinkOffsets, SinkState, SinkTask, TaskContext,
+};
+pub use source::{
+    ExactlyOnceSupport, OffsetStorageReader, SourceConnector, SourceOffset, SourceOffsetChange,
+    SourcePartition, SourceRecord, SourceTask, SourceTaskContext,
 };
 pub use state::{
     StateChanges, StateDelta, StateEntry, StateQuery, StateRow, StateStore, StoredState,

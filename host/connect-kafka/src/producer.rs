@@ -10,7 +10,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _, ToBytes};
-use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -112,5 +112,38 @@ impl Producer {
             };
             std::thread::sleep(FULL);
         }
+    }
+
+    /// Takes over the `transactional.id` of the settings: what others with it have left open is
+    /// taken back.
+    ///
+    /// # Errors
+    /// When Kafka does not answer in time, or refuses.
+    pub fn init_transactions(&self, timeout: Duration) -> KafkaResult<()> {
+        self.0.client.init_transactions(timeout)
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// When the client cannot.
+    pub fn begin_transaction(&self) -> KafkaResult<()> {
+        self.0.client.begin_transaction()
+    }
+
+    /// Commits the transaction; may be repeated after a retriable error.
+    ///
+    /// # Errors
+    /// When Kafka does not answer in time, or refuses.
+    pub fn commit_transaction(&self, timeout: Duration) -> KafkaResult<()> {
+        self.0.client.commit_transaction(timeout)
+    }
+
+    /// Takes the transaction back.
+    ///
+    /// # Errors
+    /// When Kafka does not answer in time, or refuses.
+    pub fn abort_transaction(&self, timeout: Duration) -> KafkaResult<()> {
+        self.0.client.abort_transaction(timeout)
     }
 }

@@ -16,7 +16,7 @@ use crate::config_provider::ConfigProviders;
 use crate::suggest::closest;
 
 use definition::OverridePolicyName;
-pub use definition::config_def;
+pub use definition::{ExactlyOnceWorker, config_def};
 pub use environment::properties as environment_properties;
 pub use properties::parse as parse_properties;
 
@@ -122,6 +122,11 @@ impl WorkerConfig {
         self.storage_topic("status", self.small("status.storage.partitions"))
     }
 
+    /// The topic of the offsets of sources.
+    pub fn offset_topic(&self) -> StorageTopic {
+        self.storage_topic("offset", self.small("offset.storage.partitions"))
+    }
+
     fn small(&self, key: &str) -> i32 {
         i32::try_from(self.config.integer(key)).unwrap_or(i32::MAX)
     }
@@ -144,6 +149,16 @@ impl WorkerConfig {
     /// How often offsets are committed to Kafka, at least.
     pub fn offset_flush_interval(&self) -> Duration {
         self.millis("offset.flush.interval.ms")
+    }
+
+    /// Whether sources write transactions.
+    pub fn exactly_once_source(&self) -> ExactlyOnceWorker {
+        self.config.choice("exactly.once.source.support")
+    }
+
+    /// Whether topics are created where a source's config says how.
+    pub fn creates_topics(&self) -> bool {
+        self.config.flag("topic.creation.enable")
     }
 
     /// What all tasks together have to end.

@@ -4,6 +4,7 @@ mod chain;
 mod definition;
 mod plugin_version;
 mod resolved;
+mod source;
 
 use std::collections::BTreeMap;
 
@@ -16,11 +17,12 @@ use crate::plugins::{KAFKA_VERSION, Plugins};
 use crate::suggest::closest;
 use resolved::default_group_id;
 
-pub use definition::{error_config_def, sink_config_def};
+pub use definition::{error_config_def, sink_config_def, source_config_def};
 pub use resolved::{
     Applies, ClassConfig, ClientOverrides, ConnectorConfig, ConverterConfigs, PredicateConfig,
     Subscription, TransformConfig, class_of, task_configs,
 };
+pub use source::{SourceConfig, TopicDefaults};
 
 /// A config as given: JSON's null is a value too.
 pub type GivenConfig = BTreeMap<String, Option<String>>;
@@ -142,9 +144,16 @@ pub fn validate(
         .providers()
         .resolve(&plain)
         .map_err(|error| error.chain())?;
-    let mut framework = Section::new(sink_config_def().clone(), &config);
-    check_topics(&config, &mut framework.values);
-    check_group(worker, &config, &mut framework.values);
+    let mut framework = Section::new(framework_config_def(registered).clone(), &config);
+    match registered {
+        RegisteredConnector::Sink(_) => {
+            check_topics(&config, &mut framework.values);
+            check_group(worker, &config, &mut framework.values);
+        }
+        RegisteredConnector::Source(source) => {
+            source::check(worker, &**source, &config, &mut framework.values);
+        }
+    }
     let mut sections = chain::sections(plugins, &config, &mut framework.values);
     sections.extend(chain::converters(&config, &mut framework.values));
     let definition = registered.connector();
@@ -167,13 +176,21 @@ pub fn validate(
     Ok(infos)
 }
 
-/// The options of anything that a config can name, for a connector those of all sinks included.
+/// The options that the worker itself understands in the config of a connector.
+fn framework_config_def(connector: &RegisteredConnector) -> &'static ConfigDef {
+    match connector {
+        RegisteredConnector::Sink(_) => sink_config_def(),
+        RegisteredConnector::Source(_) => source_config_def(),
+    }
+}
+
+/// The options of anything that a config can name, for a connector those of its kind included.
 pub fn plugin_config_def(plugins: &Plugins, class: &str) -> Option<ConfigDef> {
     let Some(registered) = plugins.connector(class) else {
         return plugins.part_config_def(class);
     };
     let mut keys = registered.connector().config_def().keys().to_vec();
-    for key in sink_config_def().keys() {
+    for key in framework_config_def(registered).keys() {
         if !keys.iter().any(|known| known.name == key.name) {
             keys.push(key.clone());
         }
@@ -196,6 +213,7 @@ pub fn warn_of_unknown(plugins: &Plugins, config: &Properties, infos: &ConfigInf
         "consumer.override.",
         "producer.override.",
         "admin.override.",
+        "topic.creation.default.",
     ];
     for (key, value) in config {
         if known.contains(&key.as_str()) || free.iter().any(|prefix| key.starts_with(prefix)) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connect_api::{Config, Connector, Result, SinkConnector, TaskContext};
+use connect_api::{Config, Connector, Result, SinkConnector, SourceConnector, TaskContext};
 use connect_kafka::{TaskSink, TransactionalSinkConnector};
 
 /// A connector, and which way its records go.
@@ -10,6 +10,8 @@ use connect_kafka::{TaskSink, TransactionalSinkConnector};
 pub enum RegisteredConnector {
     /// From Kafka to a target.
     Sink(RegisteredSink),
+    /// From a system to Kafka.
+    Source(Arc<dyn SourceConnector>),
 }
 
 /// A sink connector, by what its tasks need of the worker.
@@ -27,6 +29,7 @@ pub fn all() -> Vec<RegisteredConnector> {
         sink(blackhole_sink::BlackholeSinkConnector::new()),
         sink(postgres_sink::PostgresSinkConnector::new()),
         transactional_sink(kafka_sink::KafkaSinkConnector::new()),
+        source(file_stream_source::FileStreamSourceConnector::new()),
     ]
 }
 
@@ -61,11 +64,16 @@ impl RegisteredSink {
     }
 }
 
+fn source(connector: impl SourceConnector + 'static) -> RegisteredConnector {
+    RegisteredConnector::Source(Arc::new(connector))
+}
+
 impl RegisteredConnector {
     /// What it has in common with all others.
     pub fn connector(&self) -> &dyn Connector {
         match self {
             Self::Sink(sink) => sink.connector(),
+            Self::Source(source) => &**source,
         }
     }
 
@@ -73,6 +81,7 @@ impl RegisteredConnector {
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Sink(_) => "sink",
+            Self::Source(_) => "source",
         }
     }
 

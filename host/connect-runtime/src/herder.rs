@@ -22,15 +22,15 @@ use tracing::{Instrument, error, info, info_span, warn};
 use crate::config::WorkerConfig;
 use crate::plugins::Plugins;
 use crate::storage::{
-    BackingStore, Change, ClusterConfigState, ConsumerGroups, StoredRecord, TargetState, keys,
-    records,
+    BackingStore, Change, ClusterConfigState, ConsumerGroups, SourceOffsets, StoredRecord,
+    TargetState, keys, records,
 };
 use crate::worker::{TaskEvent, Worker};
 
 use command::{Command, Reply};
 pub use command::{ConnectorView, Restart, TaskView};
 pub use error::HerderError;
-pub use handle::{HEALTH_LIMIT, HerderHandle, REQUEST_LIMIT};
+pub use handle::{HEALTH_LIMIT, HerderHandle, REQUEST_LIMIT, SourceOffsetsChange};
 use status_writer::StatusWriter;
 use tasks::{Ended, RunningConnector};
 
@@ -47,6 +47,8 @@ pub struct Shared {
     pub plugins: Arc<Plugins>,
     /// Where offsets are looked up.
     pub groups: Box<dyn ConsumerGroups>,
+    /// The offsets of sources.
+    pub source_offsets: Arc<SourceOffsets>,
     /// The id of the Kafka cluster.
     pub cluster_id: Option<String>,
 }
@@ -89,6 +91,7 @@ impl Herder {
         let worker = Worker::new(
             Arc::clone(&shared.config),
             Arc::clone(&shared.plugins),
+            Arc::clone(&shared.source_offsets),
             reports,
         );
         let run = async move {

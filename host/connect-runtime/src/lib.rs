@@ -14,6 +14,7 @@ pub mod rest;
 pub mod sample;
 mod sink_task;
 mod sink_task_loop;
+mod source_task;
 pub mod storage;
 mod suggest;
 mod task_control;

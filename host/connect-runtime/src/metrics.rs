@@ -14,6 +14,16 @@ pub const SINK_RECORD_ACTIVE_COUNT: &str = "kafka_connect_sink_task_sink_record_
 pub const OFFSET_COMMIT_TOTAL: &str = "kafka_connect_sink_task_offset_commit_completion_total";
 /// Seconds that a put took, with its COMMIT.
 pub const PUT_BATCH_SECONDS: &str = "kafka_connect_sink_task_put_batch_seconds";
+/// Records that a source's task gave.
+pub const SOURCE_RECORD_POLL_TOTAL: &str = "kafka_connect_source_task_source_record_poll_total";
+/// Records of a source that Kafka has acknowledged.
+pub const SOURCE_RECORD_WRITE_TOTAL: &str = "kafka_connect_source_task_source_record_write_total";
+/// Records of a source that wait for Kafka.
+pub const SOURCE_RECORD_ACTIVE_COUNT: &str = "kafka_connect_source_task_source_record_active_count";
+/// Seconds that a poll took that gave records.
+pub const POLL_BATCH_SECONDS: &str = "kafka_connect_source_task_poll_batch_seconds";
+/// Records of a source in one transaction.
+pub const TRANSACTION_SIZE: &str = "kafka_connect_source_task_transaction_size";
 /// Records that failed.
 pub const TOTAL_RECORD_FAILURES: &str = "kafka_connect_task_error_total_record_failures";
 /// Records that failed the task.
@@ -89,5 +99,58 @@ impl TaskMetrics {
 impl std::fmt::Debug for TaskMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("TaskMetrics")
+    }
+}
+
+/// The handles of the metrics of one source task, looked up once.
+pub struct SourceTaskMetrics {
+    /// [`SOURCE_RECORD_POLL_TOTAL`].
+    pub polled: Counter,
+    /// [`SOURCE_RECORD_WRITE_TOTAL`].
+    pub written: Counter,
+    /// [`SOURCE_RECORD_ACTIVE_COUNT`].
+    pub active: Gauge,
+    /// [`POLL_BATCH_SECONDS`].
+    pub poll_seconds: Histogram,
+    /// [`TRANSACTION_SIZE`].
+    pub transaction_size: Histogram,
+    /// [`TOTAL_RECORD_FAILURES`].
+    pub failures: Counter,
+    /// [`TOTAL_RECORD_ERRORS`].
+    pub errors: Counter,
+    /// [`TOTAL_RECORDS_SKIPPED`].
+    pub skipped: Counter,
+    /// [`TOTAL_RETRIES`].
+    pub retries: Counter,
+    /// [`TOTAL_ERRORS_LOGGED`].
+    pub logged: Counter,
+}
+
+impl SourceTaskMetrics {
+    /// The metrics of a task.
+    pub fn new(connector: &str, task: u32) -> Self {
+        let labels = [
+            ("connector", connector.to_owned()),
+            ("task", task.to_string()),
+        ];
+        let count = |name: &'static str| counter!(name, &labels);
+        Self {
+            polled: count(SOURCE_RECORD_POLL_TOTAL),
+            written: count(SOURCE_RECORD_WRITE_TOTAL),
+            active: gauge!(SOURCE_RECORD_ACTIVE_COUNT, &labels),
+            poll_seconds: histogram!(POLL_BATCH_SECONDS, &labels),
+            transaction_size: histogram!(TRANSACTION_SIZE, &labels),
+            failures: count(TOTAL_RECORD_FAILURES),
+            errors: count(TOTAL_RECORD_ERRORS),
+            skipped: count(TOTAL_RECORDS_SKIPPED),
+            retries: count(TOTAL_RETRIES),
+            logged: count(TOTAL_ERRORS_LOGGED),
+        }
+    }
+}
+
+impl std::fmt::Debug for SourceTaskMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SourceTaskMetrics")
     }
 }

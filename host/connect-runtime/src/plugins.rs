@@ -21,7 +21,7 @@ pub const KAFKA_VERSION: &str = "4.1.0";
 pub struct PluginDescription {
     /// Its class; a WASM plugin's name.
     pub class: String,
-    /// `sink`, `transformation`, `predicate`, `converter` or `header_converter`.
+    /// `sink`, `source`, `transformation`, `predicate`, `converter` or `header_converter`.
     pub kind: &'static str,
     /// Its version.
     pub version: String,

@@ -12,7 +12,7 @@ use connect_runtime::herder::{Herder, HerderHandle, Shared};
 use connect_runtime::logging::Loggers;
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
-use connect_runtime::storage::{KafkaBasedLog, KafkaConsumerGroups, cluster_id};
+use connect_runtime::storage::{KafkaBasedLog, KafkaConsumerGroups, SourceOffsets, cluster_id};
 use connect_wasm::meters::CALL_SECONDS;
 use connect_wasm::{WasmOptions, WasmPlugins};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
@@ -116,6 +116,7 @@ async fn start_herder(
         config: Arc::clone(config),
         plugins: Arc::new(Plugins::new(connectors::all(), wasm)),
         groups: Box::new(KafkaConsumerGroups),
+        source_offsets: Arc::new(SourceOffsets::new(config)),
         cluster_id: cluster_id(config).await,
     };
     Ok(Herder::spawn(shared, Box::new(configs), Box::new(statuses)))

@@ -6,6 +6,7 @@ mod kafka;
 mod log_reader;
 mod memory;
 mod offsets;
+mod source_offsets;
 mod status;
 
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ pub use config_state::{Change, ClusterConfigState, TargetState, keys, records};
 pub use kafka::{KafkaBasedLog, cluster_id};
 pub use memory::MemoryLog;
 pub use offsets::{ConsumerGroup, ConsumerGroups, KafkaConsumerGroups, NoConsumerGroups};
+pub use source_offsets::{ConnectorOffsets, SourceOffsetStore, SourceOffsets};
 pub use status::{State, Status, highest_generation, task_status_key};
 
 /// A record of a compacted topic. No value is a tombstone.

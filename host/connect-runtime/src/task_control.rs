@@ -94,12 +94,13 @@ impl Reports {
     }
 
     /// It ended with an error. Clients read the trace line by line, as Java prints one.
-    pub fn failed(&self, error: &Error) {
+    /// `worker_task` is Kafka Connect's class of the task: `WorkerSinkTask` or `WorkerSourceTask`.
+    pub fn failed(&self, worker_task: &str, error: &Error) {
         let Self {
             connector, task, ..
         } = self;
         let trace = format!(
-            "org.apache.kafka.connect.errors.ConnectException: Exiting WorkerSinkTask due to \
+            "org.apache.kafka.connect.errors.ConnectException: Exiting {worker_task} due to \
              unrecoverable exception.\n\tat ferrule.task({connector}-{task})\n\
              Caused by: {}: {}\n",
             error.class_name(),

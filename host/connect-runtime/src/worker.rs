@@ -1,5 +1,7 @@
 //! The worker: starts tasks, and gives handles to stop, pause and resume them.
 
+mod source;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, info_span, warn};
 
 use crate::config::WorkerConfig;
-use crate::connector_config::ConnectorConfig;
-use crate::connectors::RegisteredConnector;
+use crate::connector_config::{ConnectorConfig, class_of};
+use crate::connectors::{RegisteredConnector, RegisteredSink};
 use crate::errors::{DeadLetterQueue, ErrorConfig, ErrorReporter};
 use crate::kafka::settings::{Client, ClientSettings};
 use crate::metrics::TaskMetrics;
@@ -21,6 +23,8 @@ use crate::sink_task::{
     KafkaConsumer, PollLimits, SinkTaskParts, TransformationChain, WorkerSinkTask, Writer,
     WriterParts,
 };
+use crate::source_task::WorkerSourceTask;
+use crate::storage::SourceOffsets;
 use crate::task_control::{Control, Reports};
 pub use crate::task_control::{TaskEvent, TaskState};
 
@@ -40,6 +44,7 @@ pub struct TaskId<'a> {
 pub struct Worker {
     config: Arc<WorkerConfig>,
     plugins: Arc<Plugins>,
+    source_offsets: Arc<SourceOffsets>,
     events: mpsc::Sender<TaskEvent>,
 }
 
@@ -56,11 +61,13 @@ impl Worker {
     pub fn new(
         config: Arc<WorkerConfig>,
         plugins: Arc<Plugins>,
+        source_offsets: Arc<SourceOffsets>,
         events: mpsc::Sender<TaskEvent>,
     ) -> Self {
         Self {
             config,
             plugins,
+            source_offsets,
             events,
         }
     }
@@ -81,6 +88,7 @@ impl Worker {
         let start = TaskStart {
             worker: Arc::clone(&self.config),
             plugins: Arc::clone(&self.plugins),
+            source_offsets: Arc::clone(&self.source_offsets),
             context: TaskContext {
                 connector: connector.to_owned(),
                 task,
@@ -91,6 +99,7 @@ impl Worker {
             reports: reports.clone(),
             runtime: Handle::current(),
         };
+        let worker_task = start.worker_task();
         let span = info_span!("task", connector, task);
         let thread = std::thread::Builder::new()
             .name(format!("task-{name}"))
@@ -101,7 +110,8 @@ impl Worker {
                 let _ = finished.send(());
             });
         if let Err(cause) = thread {
-            reports.failed(&Error::fatal("cannot start a thread").with_source(cause));
+            let error = Error::fatal("cannot start a thread").with_source(cause);
+            reports.failed(worker_task, &error);
         }
         TaskHandle {
             name,
@@ -149,6 +159,7 @@ impl TaskHandle {
 struct TaskStart {
     worker: Arc<WorkerConfig>,
     plugins: Arc<Plugins>,
+    source_offsets: Arc<SourceOffsets>,
     context: TaskContext,
     /// As it is stored.
     config: Properties,
@@ -157,9 +168,24 @@ struct TaskStart {
     runtime: Handle,
 }
 
+/// A task that has not begun.
+enum BuiltTask {
+    Sink(Box<WorkerSinkTask>),
+    Source(Box<WorkerSourceTask>),
+}
+
+impl BuiltTask {
+    fn run(self) -> Result<()> {
+        match self {
+            Self::Sink(task) => task.run(),
+            Self::Source(task) => task.run(),
+        }
+    }
+}
+
 impl TaskStart {
     fn run(self) {
-        let reports = self.reports.clone();
+        let (reports, worker_task) = (self.reports.clone(), self.worker_task());
         let guarded = std::panic::AssertUnwindSafe(|| {
             let task = self.build()?;
             self.reports.running();
@@ -172,16 +198,49 @@ impl TaskStart {
             }
             Ok(Err(cause)) => {
                 error!(error = %cause.chain(), "the task failed");
-                reports.failed(&cause);
+                reports.failed(worker_task, &cause);
             }
             Err(_) => {
                 error!("the task panicked");
-                reports.failed(&Error::fatal("the task panicked; the log has the message"));
+                let error = Error::fatal("the task panicked; the log has the message");
+                reports.failed(worker_task, &error);
             }
         }
     }
 
-    fn build(&self) -> Result<WorkerSinkTask> {
+    /// Kafka Connect's class for such a task, which traces name.
+    fn worker_task(&self) -> &'static str {
+        match self.plugins.connector(class_of(&self.config)) {
+            Some(RegisteredConnector::Source(_)) => "WorkerSourceTask",
+            _ => "WorkerSinkTask",
+        }
+    }
+
+    fn build(&self) -> Result<BuiltTask> {
+        let Self {
+            worker,
+            plugins,
+            context,
+            ..
+        } = self;
+        let config = ConnectorConfig::resolve(plugins, worker, &context.connector, &self.config)?;
+        match &config.connector {
+            RegisteredConnector::Sink(sink) => {
+                let task = self.build_sink(&config, sink)?;
+                Ok(BuiltTask::Sink(Box::new(task)))
+            }
+            RegisteredConnector::Source(source) => {
+                let task = self.build_source(&config, source)?;
+                Ok(BuiltTask::Source(Box::new(task)))
+            }
+        }
+    }
+
+    fn build_sink(
+        &self,
+        config: &ConnectorConfig,
+        sink: &RegisteredSink,
+    ) -> Result<WorkerSinkTask> {
         let Self {
             worker,
             plugins,
@@ -192,11 +251,9 @@ impl TaskStart {
         let TaskContext {
             connector, task, ..
         } = context;
-        let config = ConnectorConfig::resolve(plugins, worker, connector, &self.config)?;
-        let RegisteredConnector::Sink(sink) = &config.connector;
         let settings = ClientSettings {
             worker,
-            config: &config,
+            config,
             task: *task,
         };
         let metrics = Arc::new(TaskMetrics::new(connector, *task));
@@ -206,7 +263,7 @@ impl TaskStart {
         };
         let mut sink_task = sink.task(&config.own, &context)?;
         let converters = converters(&config.converters, runtime)?;
-        let chain = TransformationChain::new(plugins.chain(&config, *task)?);
+        let chain = TransformationChain::new(plugins.chain(config, *task)?);
         let provenance = chain.plugins();
         self.reports.built(provenance.clone());
         let stores = chain.stores();

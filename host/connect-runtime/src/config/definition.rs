@@ -40,7 +40,6 @@ pub const WITHOUT_EFFECT: &[&str] = &[
     "auto.include.jmx.reporter",
     "client.id",
     "connect.protocol",
-    "exactly.once.source.support",
     "heartbeat.interval.ms",
     "inter.worker.key.generation.algorithm",
     "inter.worker.key.size",
@@ -64,7 +63,6 @@ pub const WITHOUT_EFFECT: &[&str] = &[
     "session.timeout.ms",
     "socket.connection.setup.timeout.max.ms",
     "socket.connection.setup.timeout.ms",
-    "topic.creation.enable",
     "worker.sync.timeout.ms",
     "worker.unsync.backoff.ms",
 ];
@@ -119,6 +117,25 @@ impl Choice for OverridePolicyName {
         ),
     ];
     const CASE: WordCase = WordCase::Exact;
+}
+
+/// `exactly.once.source.support` (KIP-618).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExactlyOnceWorker {
+    /// Sources deliver at least once.
+    Disabled,
+    /// The same: a step of an upgrade of several workers, in which all are prepared first.
+    Preparing,
+    /// Sources write records and offsets in transactions.
+    Enabled,
+}
+
+impl Choice for ExactlyOnceWorker {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("disabled", Self::Disabled),
+        ("preparing", Self::Preparing),
+        ("enabled", Self::Enabled),
+    ];
 }
 
 /// The options that the worker uses.
@@ -176,6 +193,18 @@ fn cluster() -> Vec<ConfigKey> {
             "Milliseconds between commits of offsets to Kafka, at most; sinks commit each second.",
         )
         .validator(Validator::AtLeast(1)),
+        ConfigKey::choice(
+            "exactly.once.source.support",
+            ExactlyOnceWorker::Disabled,
+            "Whether sources write records and offsets in transactions: disabled, preparing or \
+             enabled.",
+        ),
+        ConfigKey::new(
+            "topic.creation.enable",
+            T::Boolean,
+            "true",
+            "Whether topics are created by the topic.creation.default.* of sources.",
+        ),
         ConfigKey::new(
             "task.shutdown.graceful.timeout.ms",
             T::Long,

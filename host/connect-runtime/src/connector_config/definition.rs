@@ -8,6 +8,8 @@ use connect_api::{
 };
 use regex::Regex;
 
+use super::source::source_options;
+
 const COMMON: &str = "Common";
 const ERRORS: &str = "Error Handling";
 
@@ -33,6 +35,19 @@ pub fn sink_config_def() -> &'static ConfigDef {
         keys.extend(errors());
         keys.extend(topics());
         keys.extend(dead_letters());
+        ConfigDef::new(keys)
+    });
+    &DEF
+}
+
+/// The options that the worker itself understands in the config of a source.
+pub fn source_config_def() -> &'static ConfigDef {
+    static DEF: LazyLock<ConfigDef> = LazyLock::new(|| {
+        let mut keys = common();
+        keys.extend(converters());
+        keys.extend(chain());
+        keys.extend(errors());
+        keys.extend(source_options());
         ConfigDef::new(keys)
     });
     &DEF

@@ -3,6 +3,7 @@
 use connect_api::{Config, ConfigDef, Error, Properties, Result};
 
 use super::definition::sink_config_def;
+use super::source::SourceConfig;
 use crate::config::{WorkerConfig, with_prefix};
 use crate::config_provider::Provided;
 use crate::connectors::RegisteredConnector;
@@ -149,6 +150,8 @@ pub struct ConnectorConfig {
     pub errors: ErrorConfig,
     /// The settings of its Kafka clients.
     pub clients: ClientOverrides,
+    /// The options that only sources have; none for a sink.
+    pub source: Option<SourceConfig>,
 }
 
 impl ConnectorConfig {
@@ -186,6 +189,10 @@ impl ConnectorConfig {
             transforms: transforms(&properties, &provided)?,
             errors: ErrorConfig::new(&properties)?,
             clients,
+            source: match connector {
+                RegisteredConnector::Sink(_) => None,
+                RegisteredConnector::Source(_) => Some(SourceConfig::resolve(worker, &properties)?),
+            },
             connector: connector.clone(),
         })
     }

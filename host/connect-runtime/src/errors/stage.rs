@@ -17,6 +17,8 @@ pub enum Stage {
     Transformation,
     /// The sink was to write it.
     TaskPut,
+    /// A source's record was to be written to Kafka.
+    KafkaProduce,
 }
 
 impl Stage {
@@ -28,6 +30,7 @@ impl Stage {
             Self::HeaderConverter => "HEADER_CONVERTER",
             Self::Transformation => "TRANSFORMATION",
             Self::TaskPut => "TASK_PUT",
+            Self::KafkaProduce => "KAFKA_PRODUCE",
         }
     }
 }

@@ -1,21 +1,23 @@
 //! How the REST API talks to the herder.
 
 mod offsets;
+mod source_offsets;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use connect_api::{ConfigDef, StateQuery, StateRow, TaskContext};
+use connect_api::{ConfigDef, Properties, StateQuery, StateRow, TaskContext};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, ConfigChange, ConnectorView, Reply, Restart};
 use super::{HerderError, Shared};
-use crate::connector_config::{self, ConfigInfos, ConnectorConfig, GivenConfig};
+use crate::connector_config::{self, ConfigInfos, ConnectorConfig, GivenConfig, class_of};
 use crate::connectors::RegisteredConnector;
 use crate::kafka::settings::ClientSettings;
 use crate::plugins::PluginDescription;
 use crate::storage::TargetState;
+pub use source_offsets::SourceOffsetsChange;
 
 /// How long a request may take.
 pub const REQUEST_LIMIT: Duration = Duration::from_secs(90);
@@ -186,13 +188,22 @@ impl HerderHandle {
             return Err(HerderError::Forbidden(why));
         }
         let config = self.connector_config(name).await?;
-        let RegisteredConnector::Sink(sink) = &config.connector;
+        let RegisteredConnector::Sink(sink) = &config.connector else {
+            let why = format!("Connector {name} is a source: its plugins keep no state");
+            return Err(HerderError::BadRequest(why));
+        };
         let context = self.context(&config);
         let looking = sink.connector().state(&config.own, &context, query);
         match tokio::time::timeout(REQUEST_LIMIT, looking).await {
             Ok(found) => Ok(found?),
             Err(_) => Err(HerderError::Timeout(REQUEST_LIMIT)),
         }
+    }
+
+    /// `sink` or `source`, of a stored config.
+    pub fn connector_type(&self, config: &Properties) -> &'static str {
+        let connector = self.shared.plugins.connector(class_of(config));
+        connector.map_or("unknown", RegisteredConnector::type_name)
     }
 
     /// The config of a connector, resolved: its config providers are asked.

@@ -17,7 +17,7 @@ pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> A
     let plugins = api.herder.list_plugins().await?;
     let shown = plugins
         .iter()
-        .filter(|plugin| !connectors_only || plugin.kind == "sink");
+        .filter(|plugin| !connectors_only || matches!(plugin.kind, "sink" | "source"));
     let shown: Vec<Value> = shown
         .map(|plugin| {
             json!({ "class": plugin.class, "type": plugin.kind, "version": plugin.version })

@@ -28,8 +28,8 @@ pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> A
         let mut entry = Map::new();
         for expansion in &expansions {
             let value = match *expansion {
-                "status" => entities::connector_state(view),
-                "info" => entities::connector_info(view),
+                "status" => connector_state(&api, view),
+                "info" => connector_info(&api, view),
                 other => {
                     debug!(expansion = other, "unknown expansion");
                     continue;
@@ -50,7 +50,15 @@ pub(super) async fn create(State(api): State<Api>, headers: HeaderMap, given: By
     } = body::create(body::object(&headers, &given)?)?;
     name_config(&name, &mut config)?;
     let view = api.herder.create(&name, config, initial_state).await?;
-    Ok(created(&view))
+    Ok(created(&api, &view))
+}
+
+fn connector_info(api: &Api, view: &ConnectorView) -> Value {
+    entities::connector_info(view, api.herder.connector_type(&view.config))
+}
+
+fn connector_state(api: &Api, view: &ConnectorView) -> Value {
+    entities::connector_state(view, api.herder.connector_type(&view.config))
 }
 
 /// The name in the config, when there is one, must be the connector's.
@@ -66,8 +74,8 @@ fn name_config(name: &str, config: &mut GivenConfig) -> Result<(), RestError> {
     }
 }
 
-fn created(view: &ConnectorView) -> Response {
-    let body = Json(entities::connector_info(view));
+fn created(api: &Api, view: &ConnectorView) -> Response {
+    let body = Json(connector_info(api, view));
     let mut response = (StatusCode::CREATED, body).into_response();
     let location = format!("/connectors/{}", encode(&view.name));
     if let Ok(location) = HeaderValue::from_str(&location) {
@@ -88,7 +96,7 @@ fn encode(name: &str) -> String {
 
 pub(super) async fn get(State(api): State<Api>, Path(name): Path<String>) -> Answer {
     let view = api.herder.connector(&name).await?;
-    Ok(Json(entities::connector_info(&view)).into_response())
+    Ok(Json(connector_info(&api, &view)).into_response())
 }
 
 pub(super) async fn delete(State(api): State<Api>, Path(name): Path<String>) -> Answer {
@@ -111,9 +119,9 @@ pub(super) async fn put_config(
     name_config(&name, &mut config)?;
     let (is_new, view) = api.herder.put_config(&name, config).await?;
     if is_new {
-        return Ok(created(&view));
+        return Ok(created(&api, &view));
     }
-    Ok(Json(entities::connector_info(&view)).into_response())
+    Ok(Json(connector_info(&api, &view)).into_response())
 }
 
 pub(super) async fn patch_config(
@@ -130,7 +138,7 @@ pub(super) async fn patch_config(
         name_config(&name, &mut patch)?;
     }
     let view = api.herder.patch_config(&name, patch).await?;
-    Ok(Json(entities::connector_info(&view)).into_response())
+    Ok(Json(connector_info(&api, &view)).into_response())
 }
 
 pub(super) async fn status(State(api): State<Api>, Path(name): Path<String>) -> Answer {
@@ -144,7 +152,7 @@ pub(super) async fn status(State(api): State<Api>, Path(name): Path<String>) -> 
             }
             other => other.into(),
         })?;
-    Ok(Json(entities::connector_state(&view)).into_response())
+    Ok(Json(connector_state(&api, &view)).into_response())
 }
 
 pub(super) async fn tasks(State(api): State<Api>, Path(name): Path<String>) -> Answer {
@@ -198,7 +206,7 @@ pub(super) async fn restart(
     if plain {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let body = Json(entities::connector_state(&view));
+    let body = Json(connector_state(&api, &view));
     Ok((StatusCode::ACCEPTED, body).into_response())
 }
 

@@ -8,9 +8,9 @@ use crate::herder::{ConnectorView, TaskView};
 use crate::storage::Status;
 
 /// `ConnectorInfo`.
-pub fn connector_info(view: &ConnectorView) -> Value {
+pub fn connector_info(view: &ConnectorView, kind: &str) -> Value {
     let tasks: Vec<Value> = view.tasks.iter().map(|task| task_id(view, task)).collect();
-    json!({ "name": view.name, "config": view.config, "tasks": tasks, "type": "sink" })
+    json!({ "name": view.name, "config": view.config, "tasks": tasks, "type": kind })
 }
 
 fn task_id(view: &ConnectorView, task: &TaskView) -> Value {
@@ -23,10 +23,10 @@ pub fn task_info(view: &ConnectorView, task: &TaskView) -> Value {
 }
 
 /// `ConnectorStateInfo`.
-pub fn connector_state(view: &ConnectorView) -> Value {
+pub fn connector_state(view: &ConnectorView, kind: &str) -> Value {
     let tasks: Vec<Value> = view.tasks.iter().map(task_state).collect();
     let connector = state(json!({}), &view.status);
-    json!({ "name": view.name, "connector": connector, "tasks": tasks, "type": "sink" })
+    json!({ "name": view.name, "connector": connector, "tasks": tasks, "type": kind })
 }
 
 /// `TaskState`.

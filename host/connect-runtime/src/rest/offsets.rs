@@ -5,24 +5,40 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use connect_api::{Offset, OffsetChange, TopicPartition};
+use connect_api::{
+    Offset, OffsetChange, SourceOffset, SourceOffsetChange, SourcePartition, TopicPartition,
+};
 use serde_json::{Value, json};
 
 use super::connectors::Answer;
 use super::{Api, RestError, body};
+use crate::herder::SourceOffsetsChange;
 
 pub(super) async fn get(State(api): State<Api>, Path(name): Path<String>) -> Answer {
-    let committed = api.herder.offsets(&name).await?;
-    let offsets: Vec<Value> = committed
-        .into_iter()
-        .map(|(TopicPartition { topic, partition }, offset)| {
-            json!({
-                "partition": { "kafka_topic": &*topic, "kafka_partition": partition },
-                "offset": { "kafka_offset": offset.0 },
-            })
-        })
-        .collect();
+    let element =
+        |partition: Value, offset: Value| json!({ "partition": partition, "offset": offset });
+    let offsets: Vec<Value> = if is_source(&api, &name).await? {
+        let stored = api.herder.source_offsets(&name).await?.into_iter();
+        let stored = stored.map(|(partition, offset)| {
+            element(Value::Object(partition.0), Value::Object(offset.0))
+        });
+        stored.collect()
+    } else {
+        let committed = api.herder.offsets(&name).await?.into_iter();
+        let committed = committed.map(|(TopicPartition { topic, partition }, offset)| {
+            element(
+                json!({ "kafka_topic": &*topic, "kafka_partition": partition }),
+                json!({ "kafka_offset": offset.0 }),
+            )
+        });
+        committed.collect()
+    };
     Ok(Json(json!({ "offsets": offsets })).into_response())
+}
+
+async fn is_source(api: &Api, name: &str) -> Result<bool, RestError> {
+    let view = api.herder.connector(name).await?;
+    Ok(api.herder.connector_type(&view.config) == "source")
 }
 
 pub(super) async fn alter(
@@ -40,15 +56,43 @@ pub(super) async fn alter(
         let why = "Partitions / offsets need to be provided for an alter offsets request";
         RestError::bad_request(why)
     })?;
-    let offsets: Result<Vec<_>, RestError> = offsets.iter().map(element).collect();
-    let change = OffsetChange::Alter(offsets?);
-    api.herder.alter_offsets(&name, change).await?;
+    if is_source(&api, &name).await? {
+        let offsets: Result<Vec<_>, RestError> = offsets.iter().map(source_element).collect();
+        let change = SourceOffsetsChange::Alter(offsets?);
+        api.herder.alter_source_offsets(&name, change).await?;
+    } else {
+        let offsets: Result<Vec<_>, RestError> = offsets.iter().map(element).collect();
+        let change = OffsetChange::Alter(offsets?);
+        api.herder.alter_offsets(&name, change).await?;
+    }
     Ok(told("altered"))
 }
 
 pub(super) async fn reset(State(api): State<Api>, Path(name): Path<String>) -> Answer {
-    api.herder.alter_offsets(&name, OffsetChange::Reset).await?;
+    if is_source(&api, &name).await? {
+        let change = SourceOffsetsChange::Reset;
+        api.herder.alter_source_offsets(&name, change).await?;
+    } else {
+        api.herder.alter_offsets(&name, OffsetChange::Reset).await?;
+    }
     Ok(told("reset"))
+}
+
+/// A source's own partition, and the offset to go on from; none: as if it had never been read.
+fn source_element(element: &Value) -> Result<SourceOffsetChange, RestError> {
+    let bad = |why: &str| Err(RestError::bad_request(why));
+    let partition = match element.get("partition") {
+        Some(Value::Object(partition)) => SourcePartition(partition.clone()),
+        None | Some(Value::Null) => {
+            return bad("The partition for a source connector offset cannot be null or missing");
+        }
+        Some(_) => return bad("The partition for a source connector offset must be a JSON object"),
+    };
+    match element.get("offset") {
+        None | Some(Value::Null) => Ok((partition, None)),
+        Some(Value::Object(offset)) => Ok((partition, Some(SourceOffset(offset.clone())))),
+        Some(_) => bad("The offset for a source connector must be null or a JSON object"),
+    }
 }
 
 fn told(what: &str) -> Response {

@@ -24,7 +24,7 @@ use crate::connectors::{RegisteredConnector, RegisteredSink};
 use crate::herder::{Herder, HerderHandle, Shared};
 use crate::logging::Loggers;
 use crate::plugins::Plugins;
-use crate::storage::{MemoryLog, NoConsumerGroups, StoredRecord};
+use crate::storage::{MemoryLog, NoConsumerGroups, SourceOffsets, StoredRecord};
 
 /// A sink that takes everything; no test here gets as far as to give it a record.
 struct TestSink(ConfigDef);
@@ -98,11 +98,13 @@ impl TestWorker {
             wasm,
         ));
         let groups = Box::new(NoConsumerGroups);
+        let source_offsets = Arc::new(SourceOffsets::new(&config));
         let cluster_id = Some("cluster".to_owned());
         let shared = Shared {
             config,
             plugins,
             groups,
+            source_offsets,
             cluster_id,
         };
         let logs = (MemoryLog::new(stored), MemoryLog::default());

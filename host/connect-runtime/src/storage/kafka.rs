@@ -101,7 +101,7 @@ fn invalid(cause: KafkaError) -> Error {
     Error::config("the settings of the Kafka clients are not valid").with_source(cause)
 }
 
-fn producer(config: &WorkerConfig) -> Result<Producer> {
+pub(super) fn producer(config: &WorkerConfig) -> Result<Producer> {
     let mut client = client_config(&config.client_properties("producer."))?;
     client
         .set("acks", "all")
@@ -113,7 +113,7 @@ fn producer(config: &WorkerConfig) -> Result<Producer> {
     Producer::new(&client)
 }
 
-fn consumer(config: &WorkerConfig) -> Result<LogConsumer> {
+pub(super) fn consumer(config: &WorkerConfig) -> Result<LogConsumer> {
     consumer_of(&config.client_properties("consumer."), config.group_id())
 }
 
@@ -140,7 +140,8 @@ pub(super) fn consumer_of(properties: &Properties, group: &str) -> Result<LogCon
     client.create_with_context(context).map_err(invalid)
 }
 
-async fn ensure_topic(
+/// The partitions of a topic, which is created when it is not there.
+pub(super) async fn ensure_topic(
     config: &WorkerConfig,
     topic: &StorageTopic,
     most_partitions: Option<usize>,

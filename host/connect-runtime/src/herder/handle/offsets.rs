@@ -35,6 +35,14 @@ impl HerderHandle {
     /// # Errors
     /// [`HerderError::NotFound`], [`HerderError::BadRequest`] when the connector is not stopped.
     pub async fn alter_offsets(&self, name: &str, change: OffsetChange) -> Answer<()> {
+        self.must_be_stopped(name).await?;
+        let config = self.connector_config(name).await?;
+        let altering = self.alter(&config, change);
+        let altered = tokio::time::timeout(REQUEST_LIMIT, altering).await;
+        altered.unwrap_or(Err(HerderError::Timeout(REQUEST_LIMIT)))
+    }
+
+    pub(super) async fn must_be_stopped(&self, name: &str) -> Answer<()> {
         let view = self.connector(name).await?;
         if view.target_state != TargetState::Stopped || !view.tasks.is_empty() {
             return Err(HerderError::BadRequest(format!(
@@ -43,15 +51,16 @@ impl HerderHandle {
                  '/connectors/{name}/stop' endpoint"
             )));
         }
-        let config = self.connector_config(name).await?;
-        let altering = self.alter(&config, change);
-        let altered = tokio::time::timeout(REQUEST_LIMIT, altering).await;
-        altered.unwrap_or(Err(HerderError::Timeout(REQUEST_LIMIT)))
+        Ok(())
     }
 
     async fn alter(&self, config: &ConnectorConfig, change: OffsetChange) -> Answer<()> {
         let name = &config.name;
-        let RegisteredConnector::Sink(sink) = &config.connector;
+        let RegisteredConnector::Sink(sink) = &config.connector else {
+            return Err(HerderError::Internal(format!(
+                "Connector {name} is not a sink"
+            )));
+        };
         let context = self.context(config);
         let sink = sink.connector();
         sink.alter_offsets(&config.own, &context, &change).await?;

@@ -1,0 +1,258 @@
+//! The contract of sources: connectors whose tasks bring records into Kafka.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use crate::{Config, Connector, Error, Record, Result};
+
+/// A part of what a source reads that has an offset of its own: a file, a table, a shard. Kafka
+/// Connect's map of names to JSON values, such as `{"filename": "/var/log/app.log"}`.
+///
+/// Two partitions are the same when they have the same names and values, in any order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourcePartition(pub Map<String, Value>);
+
+/// How far a source has read a [`SourcePartition`], in a form that the source alone understands:
+/// Kafka Connect's map of names to JSON values, such as `{"position": 4096}`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceOffset(pub Map<String, Value>);
+
+macro_rules! json_object {
+    ($name:ident) => {
+        impl $name {
+            /// The value under a name.
+            pub fn get(&self, name: &str) -> Option<&Value> {
+                self.0.get(name)
+            }
+        }
+
+        impl<const N: usize> From<[(&str, Value); N]> for $name {
+            fn from(entries: [(&str, Value); N]) -> Self {
+                let entries = entries.into_iter();
+                Self(entries.map(|(name, value)| (name.into(), value)).collect())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&serde_json::to_string(&self.0).map_err(|_| fmt::Error)?)
+            }
+        }
+    };
+}
+
+json_object!(SourcePartition);
+json_object!(SourceOffset);
+
+/// A record on its way to Kafka, and where in the source it was read.
+///
+/// Transforms may change all of `record`. The partition and the offset stay: they are stored once
+/// Kafka has acknowledged the record, or once a transform has dropped it, so that a task that is
+/// started again goes on behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceRecord {
+    /// The record. Without a partition, Kafka's partitioner chooses one by the key; without a
+    /// timestamp, it gets the time at which it is sent.
+    pub record: Record,
+    /// What it was read from. The records of one poll share it.
+    pub source_partition: Arc<SourcePartition>,
+    /// Where to go on once this record is in Kafka.
+    pub source_offset: SourceOffset,
+}
+
+/// Tells a source task who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceTaskContext {
+    /// The connector's name.
+    pub connector: String,
+    /// The number of the task, from 0.
+    pub task: u32,
+}
+
+/// Whether a source delivers each record exactly once where the worker writes records and offsets
+/// in one transaction (KIP-618).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExactlyOnceSupport {
+    /// It does: from a stored offset it reads the same records again, and none before it.
+    Supported,
+    /// It cannot, or not with this configuration.
+    Unsupported,
+}
+
+/// A change of one stored offset that a user asks for: the offset to go on from, or none to read
+/// the partition as if it had never been read.
+pub type SourceOffsetChange = (SourcePartition, Option<SourceOffset>);
+
+/// A connector whose tasks bring records into Kafka.
+///
+/// ```
+/// use std::sync::{Arc, OnceLock};
+///
+/// use async_trait::async_trait;
+/// use connect_api::{
+///     Config, ConfigDef, ConfigKey, ConfigType, Connector, Datum, OffsetStorageReader, Properties,
+///     Record, Result, SourceConnector, SourceOffset, SourcePartition, SourceRecord, SourceTask,
+///     SourceTaskContext, Value,
+/// };
+/// use serde_json::json;
+///
+/// /// Counts: 0, 1, 2, …
+/// struct CounterSource;
+///
+/// impl Connector for CounterSource {
+///     fn classes(&self) -> &'static [&'static str] {
+///         &["com.example.CounterSourceConnector"]
+///     }
+///
+///     fn version(&self) -> &'static str {
+///         "1.0.0"
+///     }
+///
+///     fn config_def(&self) -> &ConfigDef {
+///         static DEF: OnceLock<ConfigDef> = OnceLock::new();
+///         DEF.get_or_init(|| {
+///             let topic = ConfigKey::required("topic", ConfigType::String, "Where numbers go.");
+///             ConfigDef::new(vec![topic])
+///         })
+///     }
+///
+///     /// There is one counter, so there is one task.
+///     fn task_configs(&self, properties: &Properties, _max: usize) -> Result<Vec<Properties>> {
+///         Ok(vec![properties.clone()])
+///     }
+/// }
+///
+/// impl SourceConnector for CounterSource {
+///     fn task(&self, config: &Config, _: &SourceTaskContext) -> Result<Box<dyn SourceTask>> {
+///         let topic = config.text("topic").into();
+///         let partition = Arc::new(SourcePartition::from([("counter", json!("main"))]));
+///         Ok(Box::new(CounterTask { topic, partition, next: 0 }))
+///     }
+/// }
+///
+/// struct CounterTask {
+///     topic: Arc<str>,
+///     partition: Arc<SourcePartition>,
+///     next: i64,
+/// }
+///
+/// #[async_trait]
+/// impl SourceTask for CounterTask {
+///     async fn start(&mut self, offsets: &dyn OffsetStorageReader) -> Result<()> {
+///         let stored = offsets.offset(&self.partition).await?;
+///         let next = stored.and_then(|offset| offset.get("next")?.as_i64());
+///         self.next = next.unwrap_or(0);
+///         Ok(())
+///     }
+///
+///     async fn poll(&mut self) -> Result<Vec<SourceRecord>> {
+///         let number = self.next;
+///         self.next += 1;
+///         Ok(vec![SourceRecord {
+///             record: Record {
+///                 topic: Arc::clone(&self.topic),
+///                 partition: None,
+///                 key: Datum::NULL,
+///                 value: Datum::schemaless(Value::Int(number)),
+///                 headers: Vec::new(),
+///                 timestamp: None,
+///             },
+///             source_partition: Arc::clone(&self.partition),
+///             source_offset: SourceOffset::from([("next", json!(self.next))]),
+///         }])
+///     }
+/// }
+/// ```
+pub trait SourceConnector: Connector {
+    /// Makes a task of one of the configs that [`Connector::task_configs`] gave. It connects to
+    /// nothing before [`SourceTask::start`].
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] when the configuration cannot be used.
+    fn task(&self, config: &Config, context: &SourceTaskContext) -> Result<Box<dyn SourceTask>>;
+
+    /// Whether records are delivered exactly once with this configuration. A user who sets
+    /// `exactly.once.support=required` is refused where they are not.
+    fn exactly_once_support(&self, _config: &Config) -> ExactlyOnceSupport {
+        ExactlyOnceSupport::Unsupported
+    }
+
+    /// Says whether a stopped connector could go on from the offsets that a user asks for
+    /// (KIP-875). Called before any of them is stored; a reset asks for every known partition
+    /// without an offset.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] with the text for the user. Without an answer of its own, a
+    /// source has no offsets that can be altered.
+    fn check_offsets(&self, _config: &Config, _changes: &[SourceOffsetChange]) -> Result<()> {
+        Err(Error::config(
+            "the connector doesn't support external modification of offsets",
+        ))
+    }
+}
+
+/// Looks up the offsets that the tasks of a connector have stored.
+#[async_trait]
+pub trait OffsetStorageReader: Send + Sync {
+    /// The stored offset of each partition, in their order; none for one that has no offset yet.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Retriable`] when Kafka does not answer.
+    async fn offsets(&self, partitions: &[SourcePartition]) -> Result<Vec<Option<SourceOffset>>>;
+
+    /// The stored offset of one partition.
+    ///
+    /// # Errors
+    /// As for [`OffsetStorageReader::offsets`].
+    async fn offset(&self, partition: &SourcePartition) -> Result<Option<SourceOffset>> {
+        let found = self.offsets(std::slice::from_ref(partition)).await?;
+        Ok(found.into_iter().next().flatten())
+    }
+}
+
+/// A task of a source. All calls come one after another, on a thread that the task has for itself,
+/// so that reading a file or a socket for a moment holds up no other task.
+///
+/// The worker makes a new task for each start, and also where records that it was given were not
+/// written after all: that one goes on from the stored offsets.
+#[async_trait]
+pub trait SourceTask: Send {
+    /// Begins the task, from the offsets that are stored. Called once, before any other call.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Retriable`] when the source is away: the call is repeated. Any other
+    /// error fails the task.
+    async fn start(&mut self, offsets: &dyn OffsetStorageReader) -> Result<()>;
+
+    /// The next records, in the order in which they are to be in Kafka. Without any it waits for
+    /// some, and returns an empty list after a second or so.
+    ///
+    /// The call may be dropped at any of its waits, when the task is to pause or to stop: what was
+    /// read by then must be given by the next call, so a record may leave the task's own fields
+    /// only when the call returns.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Retriable`] when the source is away: it is polled again after a moment,
+    /// and the task's status says what it waits for. Any other error fails the task.
+    async fn poll(&mut self) -> Result<Vec<SourceRecord>>;
+
+    /// Told which offsets are stored by now, one for each partition that has moved since the last
+    /// call. A source that keeps records until they are safe may let go of those.
+    ///
+    /// # Errors
+    /// Any error is logged: the offsets are stored all the same.
+    async fn commit(&mut self, _stored: &[(Arc<SourcePartition>, SourceOffset)]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Ends the task. No call comes after this one.
+    async fn stop(&mut self) {}
+}
+
+/// The code of the guide is compiled and run as a test of this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/write-a-source.md")]
+struct WriteASource;

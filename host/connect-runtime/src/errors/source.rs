@@ -1,0 +1,86 @@
+//! Errant records of sources: tolerance and logging. They have no dead letter queue, since their
+//! bytes are not in Kafka yet.
+
+use std::sync::Arc;
+
+use connect_api::{Error, Result, SourceOffset, SourcePartition, Tolerance};
+use tracing::error;
+
+use super::{ErrorConfig, Stage};
+use crate::metrics::SourceTaskMetrics;
+
+/// A record of a source that failed, and all that a report says of it.
+#[derive(Debug)]
+pub struct SourceErrant<'a> {
+    /// What it was read from.
+    pub source_partition: &'a SourcePartition,
+    /// Where the source goes on behind it.
+    pub source_offset: &'a SourceOffset,
+    /// Where it failed.
+    pub stage: Stage,
+    /// The class of the transform or the converter; for the producer, Kafka's.
+    pub class: &'a str,
+    /// Why.
+    pub error: &'a Error,
+}
+
+/// Reports errant records of one source task.
+#[derive(Debug)]
+pub struct SourceErrors {
+    config: ErrorConfig,
+    metrics: Arc<SourceTaskMetrics>,
+}
+
+impl SourceErrors {
+    /// A reporter with these options.
+    pub fn new(config: ErrorConfig, metrics: Arc<SourceTaskMetrics>) -> Self {
+        Self { config, metrics }
+    }
+
+    /// Whether a record that fails is passed over.
+    pub fn tolerates(&self) -> bool {
+        self.config.tolerance == Tolerance::All
+    }
+
+    /// Reports a record; then it is passed over (Invariant 3).
+    ///
+    /// # Errors
+    /// The record may not be passed over: the task is to fail with this error.
+    pub fn report(&self, errant: &SourceErrant<'_>) -> Result<()> {
+        self.metrics.failures.increment(1);
+        if self.config.log {
+            self.log(errant);
+        }
+        if self.tolerates() {
+            self.metrics.skipped.increment(1);
+            return Ok(());
+        }
+        self.metrics.errors.increment(1);
+        let SourceErrant {
+            source_partition,
+            source_offset,
+            stage,
+            class,
+            error,
+        } = errant;
+        let cause = format!("{}: {}", error.class_name(), error.chain());
+        let at = format!(
+            "{} (class {class}), source partition {source_partition}, in front of offset \
+             {source_offset}",
+            stage.name()
+        );
+        Err(Error::fatal(format!("Tolerance exceeded in error handler: {at}")).with_source(cause))
+    }
+
+    fn log(&self, errant: &SourceErrant<'_>) {
+        self.metrics.logged.increment(1);
+        let (stage, class) = (errant.stage.name(), errant.class);
+        let cause = errant.error.chain();
+        if self.config.log_messages {
+            let (partition, offset) = (errant.source_partition, errant.source_offset);
+            error!(stage, class, error = %cause, %partition, %offset, "errant record");
+        } else {
+            error!(stage, class, error = %cause, "errant record");
+        }
+    }
+}

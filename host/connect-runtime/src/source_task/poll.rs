@@ -1,0 +1,55 @@
+//! Stage 2: new records from the source.
+
+use std::time::Instant;
+
+use connect_api::{ErrorKind, Result, SourceRecord};
+
+use super::{IDLE, Session, WaitsFor};
+
+impl Session<'_> {
+    /// The next records; none when there are none yet, or something else is to be done first.
+    pub(super) fn poll(&mut self) -> Result<Option<Vec<SourceRecord>>> {
+        if !self.has_room() {
+            return Ok(None);
+        }
+        let wake = self.next_commit();
+        let Self { worker, task, .. } = self;
+        let parts = &worker.parts;
+        let begin = Instant::now();
+        let paused = parts.control.pausing();
+        // A poll that is dropped loses nothing: that is its contract.
+        let interrupted = async {
+            while !parts.control.stopping()
+                && parts.control.pausing() == paused
+                && wake.is_none_or(|wake| Instant::now() < wake)
+            {
+                tokio::time::sleep(IDLE).await;
+            }
+        };
+        let polled = parts.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                polled = task.poll() => Some(polled),
+                () = interrupted => None,
+            }
+        });
+        match polled {
+            None => Ok(None),
+            Some(Ok(records)) => {
+                worker.going_on(WaitsFor::Other);
+                if records.is_empty() {
+                    return Ok(None);
+                }
+                let metrics = &worker.parts.metrics;
+                metrics.poll_seconds.record(begin.elapsed().as_secs_f64());
+                metrics.polled.increment(records.len() as u64);
+                Ok(Some(records))
+            }
+            Some(Err(error)) if error.kind() == ErrorKind::Retriable => {
+                worker.wait_after(&error);
+                Ok(None)
+            }
+            Some(Err(error)) => Err(error),
+        }
+    }
+}

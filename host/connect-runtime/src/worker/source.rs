@@ -1,0 +1,117 @@
+//! Makes the tasks of sources.
+
+use std::sync::Arc;
+
+use connect_api::{Error, Result, SourceConnector, SourceTaskContext};
+use rdkafka::config::ClientConfig;
+use tracing::info;
+
+use super::TaskStart;
+use crate::connector_config::ConnectorConfig;
+use crate::errors::SourceErrors;
+use crate::kafka::settings::{Client, ClientSettings};
+use crate::metrics::SourceTaskMetrics;
+use crate::plugins::converters;
+use crate::source_task::{
+    KafkaRecordProducer, MakeProducer, MakeTask, RecordProducer, SourceChain, SourceDelivery,
+    SourceTaskParts, TopicCreation, Topics, WorkerSourceTask,
+};
+use crate::storage::ConnectorOffsets;
+
+impl TaskStart {
+    /// A task of a source, of its config.
+    pub(super) fn build_source(
+        &self,
+        config: &ConnectorConfig,
+        source: &Arc<dyn SourceConnector>,
+    ) -> Result<WorkerSourceTask> {
+        let options = config.source.as_ref();
+        let options = options.ok_or_else(|| Error::fatal("a source has no source options"))?;
+        let task = self.context.task;
+        let metrics = Arc::new(SourceTaskMetrics::new(&config.name, task));
+        let chain = SourceChain::new(self.plugins.chain(config, task)?)?;
+        let provenance = chain.plugins();
+        self.reports.built(provenance.clone());
+        let settings = ClientSettings {
+            worker: &self.worker,
+            config,
+            task,
+        };
+        let topics = match &options.topics {
+            None => None,
+            Some(defaults) => Some(TopicCreation {
+                admin: settings.client(Client::Admin, "connector-adminclient")?,
+                partitions: defaults.partitions,
+                replication_factor: defaults.replication_factor,
+                settings: defaults.settings.clone(),
+            }),
+        };
+        let parts = SourceTaskParts {
+            make_task: make_task(config, source, task),
+            make_producer: self.make_producer(&settings, options.delivery)?,
+            offsets: Arc::new(ConnectorOffsets::new(&self.source_offsets, &config.name)),
+            chain,
+            converters: converters(&config.converters, &self.runtime)?,
+            topics: Topics::new(topics),
+            errors: SourceErrors::new(config.errors.clone(), Arc::clone(&metrics)),
+            metrics,
+            reports: self.reports.clone(),
+            control: Arc::clone(&self.control),
+            delivery: options.delivery,
+            buffer_bytes: self.worker.task_buffer_bytes(),
+            runtime: self.runtime.clone(),
+        };
+        info!(plugins = provenance, delivery = ?options.delivery, "started");
+        Ok(WorkerSourceTask::new(parts))
+    }
+
+    fn make_producer(
+        &self,
+        settings: &ClientSettings<'_>,
+        delivery: SourceDelivery,
+    ) -> Result<MakeProducer> {
+        let mut client = settings.client(Client::Producer, "connector-producer")?;
+        default(&mut client, "acks", "all");
+        // Java's: a key goes to the partition that a JVM worker would have chosen.
+        default(&mut client, "partitioner", "murmur2_random");
+        match delivery {
+            SourceDelivery::AtLeastOnce(_) => {
+                // Kafka may be away for as long as it likes: the client goes on trying, and in order.
+                if client.get("delivery.timeout.ms").is_none() {
+                    default(&mut client, "message.timeout.ms", "0");
+                }
+                if matches!(client.get("acks"), Some("all" | "-1")) {
+                    default(&mut client, "enable.idempotence", "true");
+                }
+                Ok(Box::new(move || {
+                    let producer = KafkaRecordProducer::new(&client)?;
+                    Ok(Box::new(producer) as Box<dyn RecordProducer>)
+                }))
+            }
+            SourceDelivery::ExactlyOnce(_) => {
+                let group = self.worker.group_id();
+                let id = format!("{group}-{}-{}", settings.config.name, settings.task);
+                client.set("transactional.id", id);
+                Ok(Box::new(move || {
+                    let producer = KafkaRecordProducer::transactional(&client)?;
+                    Ok(Box::new(producer) as Box<dyn RecordProducer>)
+                }))
+            }
+        }
+    }
+}
+
+fn make_task(config: &ConnectorConfig, source: &Arc<dyn SourceConnector>, task: u32) -> MakeTask {
+    let context = SourceTaskContext {
+        connector: config.name.clone(),
+        task,
+    };
+    let (source, own) = (Arc::clone(source), config.own.clone());
+    Box::new(move || source.task(&own, &context))
+}
+
+fn default(client: &mut ClientConfig, key: &str, value: &str) {
+    if client.get(key).is_none() {
+        client.set(key, value);
+    }
+}
