@@ -1,38 +1,55 @@
-//! The herder: one task that owns the state of all connectors.
+//! The herder: one task that takes requests, and brings connectors and tasks to what is asked for.
 //!
-//! Every change goes one way: it is written to the config topic, read back, and then acted upon.
-//! So what another wrote is acted upon too.
+//! It is made of parts that know little of each other. [`cluster::ClusterState`] is what the config
+//! topic says. The [`leader::Leader`] decides which task configs connectors have, and writes them. A
+//! [`placement::Placement`] says which tasks are this worker's. [`tasks::Tasks`] starts and stops
+//! these. [`statuses::Statuses`] is what the status topic says of all connectors and tasks.
+//!
+//! Nothing on the loop waits for anything but Kafka: configs are validated by
+//! [`validator::Validator`], and config providers are asked by the tasks themselves.
 
+mod cluster;
 mod command;
+mod config_log;
 mod configure;
 mod error;
 mod handle;
-mod status_writer;
+mod leader;
+mod placement;
+mod statuses;
 mod tasks;
+mod validator;
+mod views;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use connect_api::Result;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
-use tracing::{Instrument, error, info, info_span, warn};
+use tokio::task::JoinHandle;
+use tracing::{Instrument, info, info_span, warn};
 
 use crate::config::WorkerConfig;
 use crate::plugins::Plugins;
 use crate::storage::{
-    BackingStore, Change, ClusterConfigState, ConsumerGroups, SourceOffsets, StoredRecord,
+    BackingStore, ConnectorTaskId, ConsumerGroups, Restart, RestartScope, SourceOffsets,
     TargetState, keys, records,
 };
 use crate::worker::{TaskEvent, Worker};
 
+use cluster::Change;
 use command::{Command, Reply};
-pub use command::{ConnectorView, Restart, TaskView};
+pub use command::{ConfigOutcome, Configured, ConnectorView, TaskView};
+use config_log::ConfigLog;
+use configure::ConfigChanges;
 pub use error::HerderError;
 pub use handle::{HEALTH_LIMIT, HerderHandle, REQUEST_LIMIT, SourceOffsetsChange};
-use status_writer::StatusWriter;
-use tasks::{Ended, RunningConnector};
+use leader::Leader;
+use placement::{AllHere, Placement};
+use statuses::Statuses;
+use tasks::Tasks;
+use validator::Validator;
 
 /// Requests that wait for the herder.
 const COMMANDS: usize = 64;
@@ -53,22 +70,26 @@ pub struct Shared {
     pub cluster_id: Option<String>,
 }
 
-/// Owns the state of all connectors.
+/// Takes requests, and brings connectors and tasks to what is asked for.
 pub struct Herder {
     shared: Arc<Shared>,
-    configs: Box<dyn BackingStore>,
-    state: ClusterConfigState,
-    /// Read back, and not yet acted upon.
-    pending: VecDeque<Change>,
-    connectors: BTreeMap<String, RunningConnector>,
-    statuses: StatusWriter,
-    worker: Worker,
+    log: ConfigLog,
+    leader: Leader,
+    placement: Box<dyn Placement>,
+    tasks: Tasks,
+    statuses: Statuses,
+    config_changes: ConfigChanges,
+    /// Connectors whose topics were reset, until they are configured again.
+    topics_reset: BTreeSet<String>,
     events: mpsc::Receiver<TaskEvent>,
-    /// Tasks that were told to stop.
-    ending: JoinSet<Ended>,
     commands: mpsc::Receiver<Command>,
-    started: Arc<AtomicBool>,
-    generation: u64,
+}
+
+/// Whether the herder's loop goes on.
+#[derive(PartialEq, Eq)]
+enum Loop {
+    GoOn,
+    End,
 }
 
 impl Herder {
@@ -80,12 +101,14 @@ impl Herder {
         statuses: Box<dyn BackingStore>,
     ) -> (HerderHandle, JoinHandle<Result<()>>) {
         let shared = Arc::new(shared);
+        let validator = Validator::new(Arc::clone(&shared));
         let (commands, requests) = mpsc::channel(COMMANDS);
         let (reports, events) = mpsc::channel(EVENTS);
         let started = Arc::new(AtomicBool::new(false));
         let handle = HerderHandle {
             commands,
             shared: Arc::clone(&shared),
+            validator: validator.clone(),
             started: Arc::clone(&started),
         };
         let worker = Worker::new(
@@ -95,84 +118,68 @@ impl Herder {
             reports,
         );
         let run = async move {
-            let (statuses, generation) = StatusWriter::start(statuses).await?;
             let herder = Self {
-                shared,
-                configs,
-                state: ClusterConfigState::default(),
-                pending: VecDeque::new(),
-                connectors: BTreeMap::new(),
-                statuses,
-                worker,
+                log: ConfigLog::new(configs),
+                leader: Leader::new(Arc::clone(&shared)),
+                placement: Box::new(AllHere),
+                tasks: Tasks::new(Arc::clone(&shared), worker),
+                statuses: Statuses::start(statuses).await?,
+                config_changes: ConfigChanges::new(validator),
+                topics_reset: BTreeSet::new(),
                 events,
-                ending: JoinSet::new(),
                 commands: requests,
-                started,
-                generation,
+                shared,
             };
-            herder.run().await
+            herder.run(&started).await
         };
         (handle, tokio::spawn(run.instrument(info_span!("herder"))))
     }
 
-    async fn run(mut self) -> Result<()> {
-        for record in self.configs.start().await? {
-            // What was asked for in a former life is not done again.
-            self.state.apply(record);
-        }
-        let names: Vec<String> = self.state.connectors().map(str::to_owned).collect();
+    async fn run(mut self, started: &AtomicBool) -> Result<()> {
+        self.log.start().await?;
         info!(
-            connectors = names.len(),
+            connectors = self.log.cluster.connectors().count(),
             "Joined group {}",
             self.shared.config.group_id()
         );
-        self.pending
-            .extend(names.into_iter().map(Change::Connector));
-        self.settle().await;
-        self.started.store(true, Ordering::Release);
-        loop {
-            tokio::select! {
-                command = self.commands.recv() => match command {
-                    None => {
-                        self.stop_all().await;
-                        return Ok(());
-                    }
-                    Some(Command::Shutdown(reply)) => {
-                        self.stop_all().await;
-                        // Whoever asked may have gone.
-                        let _ = reply.send(());
-                        return Ok(());
-                    }
-                    Some(command) => self.carry_out(command).await,
-                },
-                Some(event) = self.events.recv() => self.task_event(event),
-                Some(ended) = self.ending.join_next() => self.task_ended(ended),
-                record = self.configs.next() => self.pending.extend(self.state.apply(record)),
-            }
-            self.settle().await;
+        self.leader.start(&mut self.log, &self.statuses).await;
+        self.sync_tasks();
+        self.act().await;
+        started.store(true, Ordering::Release);
+        while self.turn().await == Loop::GoOn {
+            self.act().await;
         }
+        self.end().await;
+        Ok(())
     }
 
-    async fn carry_out(&mut self, command: Command) {
+    /// Does the next thing that there is to do.
+    async fn turn(&mut self) -> Loop {
+        tokio::select! {
+            command = self.commands.recv() => return match command {
+                None => Loop::End,
+                Some(command) => self.carry_out(command).await,
+            },
+            Some(event) = self.events.recv() => self.tasks.event(event, &self.statuses),
+            id = self.tasks.next_end() => {
+                self.tasks.ended(&id, &self.statuses);
+                self.sync_tasks();
+            }
+            validation = self.config_changes.next() => self.apply_config(validation).await,
+            () = self.log.read() => {}
+        }
+        Loop::GoOn
+    }
+
+    async fn carry_out(&mut self, command: Command) -> Loop {
         match command {
             Command::Ping(reply) => answer(reply, Ok(())),
-            Command::Connectors(reply) => {
-                let names = self
-                    .state
-                    .connectors()
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>();
-                let views = names.iter().filter_map(|name| self.view(name)).collect();
-                answer(reply, Ok(views));
-            }
+            Command::Connectors(reply) => answer(reply, Ok(self.views())),
             Command::Connector(name, reply) => {
                 let view = self.view(&name).ok_or_else(|| not_found(&name));
                 answer(reply, view);
             }
-            Command::Configure(name, change, reply) => {
-                let done = self.configure(&name, change).await;
-                answer(reply, done);
-            }
+            Command::Configure(name, change, reply) => self.configure(&name, change, reply),
             Command::Delete(name, reply) => {
                 let done = self.delete(&name).await;
                 answer(reply, done);
@@ -182,152 +189,133 @@ impl Herder {
                 answer(reply, done);
             }
             Command::Restart(restart, reply) => {
-                let done = self.restart(restart).await;
+                let done = self.restart(&restart).await;
                 answer(reply, done);
             }
-            Command::RestartTask(name, task, reply) => {
-                let done = self.restart_task(&name, task);
+            Command::RestartTask(id, reply) => {
+                let done = self.restart_task(&id);
                 answer(reply, done);
             }
             Command::ResetTopics(name, reply) => {
-                if let Some(connector) = self.connectors.get_mut(&name) {
-                    connector.topics.clear();
+                if self.log.cluster.config(&name).is_some() {
+                    self.topics_reset.insert(name);
                 }
                 answer(reply, Ok(()));
             }
-            Command::Shutdown(_) => {}
+            Command::Shutdown => return Loop::End,
         }
-    }
-
-    /// Writes a record and takes in what was read back.
-    async fn write(&mut self, record: StoredRecord) -> Result<()> {
-        for read in self.configs.write(record).await? {
-            self.pending.extend(self.state.apply(read));
-        }
-        Ok(())
+        Loop::GoOn
     }
 
     /// Acts upon all changes that were read.
-    async fn settle(&mut self) {
-        while let Some(change) = self.pending.pop_front() {
+    async fn act(&mut self) {
+        let mut changed = false;
+        while let Some(change) = self.log.next_change() {
+            changed = true;
             match change {
                 Change::Connector(name) => {
-                    if let Some(connector) = self.connectors.get_mut(&name) {
-                        connector.changed = true;
-                    }
+                    self.topics_reset.remove(&name);
                     self.reconcile(&name).await;
                 }
                 Change::TargetState(name) => self.reconcile(&name).await,
-                Change::Tasks(name) => self.tasks_changed(&name),
-                Change::Restart {
-                    name,
-                    include_tasks,
-                    only_failed,
-                } => {
-                    self.restart_now(&Restart {
-                        name,
-                        include_tasks,
-                        only_failed,
-                    });
+                Change::Tasks(_) => {}
+                Change::Restart(restart) => {
+                    self.reconcile(&restart.name).await;
+                    if restart.scope == RestartScope::ConnectorAndTasks {
+                        let Restart {
+                            name, instances, ..
+                        } = &restart;
+                        self.tasks.restart(name, *instances, &self.statuses);
+                    }
                 }
             }
         }
+        if changed {
+            self.sync_tasks();
+        }
     }
 
-    /// Brings a connector to what its config and target state say.
     async fn reconcile(&mut self, name: &str) {
-        let Some(config) = self.state.config(name).cloned() else {
-            self.remove(name);
-            return;
-        };
-        self.ensure_connector(name, &config);
-        let wanted = match self.state.target_state(name) {
-            TargetState::Stopped => Ok(Vec::new()),
-            _ => self.task_configs(&config),
-        };
-        let wanted = match wanted {
-            Ok(wanted) => wanted,
-            Err(cause) => {
-                error!(connector = name, error = %cause.chain(), "the config cannot be run");
-                self.connector_failed(name, &cause);
-                return;
-            }
-        };
-        if wanted == self.state.tasks(name) {
-            self.tasks_changed(name);
-            return;
-        }
-        for record in records::tasks(name, &wanted) {
-            if let Err(cause) = self.write(record).await {
-                error!(connector = name, error = %cause.chain(), "could not write the tasks");
-                self.connector_failed(name, &cause);
-                return;
-            }
-        }
+        let (log, statuses) = (&mut self.log, &self.statuses);
+        self.leader.reconcile(name, log, statuses).await;
     }
 
-    async fn delete(&mut self, name: &str) -> std::result::Result<(), HerderError> {
-        if self.state.config(name).is_none() {
+    /// Starts and stops tasks, so that those that are this worker's run.
+    fn sync_tasks(&mut self) {
+        let mine = self.placement.mine(&self.log.cluster);
+        self.tasks.sync(&self.log.cluster, &mine, &self.statuses);
+    }
+
+    async fn delete(&mut self, name: &str) -> Answer<()> {
+        if self.log.cluster.config(name).is_none() {
             return Err(not_found(name));
         }
-        self.write(records::tombstone(keys::connector(name)))
-            .await?;
-        self.write(records::tombstone(keys::target_state(name)))
-            .await?;
-        self.settle().await;
+        for key in [keys::connector(name), keys::target_state(name)] {
+            self.log.write(records::tombstone(key)).await?;
+        }
+        self.act().await;
+        info!(connector = name, "the connector is deleted");
         Ok(())
     }
 
-    async fn set_target_state(
-        &mut self,
-        name: &str,
-        state: TargetState,
-    ) -> std::result::Result<(), HerderError> {
-        if self.state.config(name).is_none() {
+    async fn set_target_state(&mut self, name: &str, state: TargetState) -> Answer<()> {
+        let cluster = &self.log.cluster;
+        if cluster.config(name).is_none() {
             let text = match state {
                 TargetState::Stopped => format!("Connector {name} not found"),
                 _ => format!("Unknown connector {name}"),
             };
             return Err(HerderError::NotFound(text));
         }
-        if self.state.target_state(name) == state {
-            return Ok(());
+        if cluster.target_state(name) != state {
+            let log = &mut self.log;
+            self.leader.set_target_state(name, state, log).await?;
+            self.act().await;
         }
-        if state == TargetState::Stopped {
-            // Kafka Connect's order: a worker that reads only half of it has no tasks.
-            for record in records::tasks(name, &[]) {
-                self.write(record).await?;
-            }
-        }
-        self.write(records::target_state(name, state)).await?;
-        self.settle().await;
         Ok(())
     }
 
-    async fn restart(
-        &mut self,
-        restart: Restart,
-    ) -> std::result::Result<ConnectorView, HerderError> {
-        let Restart {
-            name,
-            include_tasks,
-            only_failed,
-        } = &restart;
+    /// The connector as it is, with what is about to be restarted.
+    async fn restart(&mut self, restart: &Restart) -> Answer<ConnectorView> {
+        let name = &restart.name;
         let unknown = || HerderError::NotFound(format!("Unknown connector: {name}"));
         let mut view = self.view(name).ok_or_else(unknown)?;
-        self.mark_restarting(&mut view, &restart);
-        self.write(records::restart(name, *include_tasks, *only_failed))
-            .await?;
-        self.settle().await;
+        view.mark_restarting(restart);
+        self.log.write(records::restart(restart)).await?;
+        self.act().await;
         Ok(view)
     }
+
+    fn restart_task(&mut self, id: &ConnectorTaskId) -> Answer<()> {
+        let cluster = &self.log.cluster;
+        if cluster.config(&id.connector).is_none() {
+            let text = format!("Unknown connector: {}", id.connector);
+            return Err(HerderError::NotFound(text));
+        }
+        if cluster.task(id).is_none() {
+            return Err(HerderError::NotFound(format!("Unknown task: {id}")));
+        }
+        self.tasks.restart_task(id, &self.statuses);
+        self.sync_tasks();
+        Ok(())
+    }
+
+    /// Stops all tasks, and says so.
+    async fn end(self) {
+        self.tasks.stop_all(&self.statuses).await;
+        self.leader.end(&self.log.cluster, &self.statuses);
+        self.statuses.finish().await;
+    }
 }
+
+/// What the herder answers.
+type Answer<T> = std::result::Result<T, HerderError>;
 
 fn not_found(name: &str) -> HerderError {
     HerderError::NotFound(format!("Connector {name} not found"))
 }
 
-fn answer<T>(reply: Reply<T>, answer: std::result::Result<T, HerderError>) {
+fn answer<T>(reply: Reply<T>, answer: Answer<T>) {
     if reply.send(answer).is_err() {
         warn!("a request was carried out after its caller had gone");
     }

@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use connect_api::Properties;
 use connect_runtime::config::{environment_properties, parse_properties};
 use connect_runtime::logging::{LogFormat, Loggers};
+use tokio::runtime::Runtime;
 
 /// Kafka Connect without the JVM: topics into Postgres, exactly once, through WASM plugins.
 #[derive(Parser)]
@@ -106,10 +107,13 @@ impl WorkerArgs {
 
 fn main() -> Result<ExitCode> {
     allocator::few_arenas();
-    run(Cli::parse())
+    let runtime = Runtime::new().context("could not start the runtime")?;
+    let outcome = runtime.block_on(run(Cli::parse()));
+    // A validation whose config provider hangs must not keep the process from ending.
+    runtime.shutdown_background();
+    outcome
 }
 
-#[tokio::main]
 async fn run(cli: Cli) -> Result<ExitCode> {
     let Cli {
         command,

@@ -1,7 +1,7 @@
 //! Where connectors, their target states and statuses survive a restart: compacted topics, in
 //! Kafka Connect's record formats.
 
-mod config_state;
+mod config_records;
 mod kafka;
 mod log_reader;
 mod memory;
@@ -13,12 +13,12 @@ use async_trait::async_trait;
 use connect_api::Result;
 use serde_json::Value;
 
-pub use config_state::{Change, ClusterConfigState, TargetState, keys, records};
+pub use config_records::{Restart, RestartInstances, RestartScope, TargetState, keys, records};
 pub use kafka::{KafkaBasedLog, cluster_id};
 pub use memory::MemoryLog;
 pub use offsets::{ConsumerGroup, ConsumerGroups, KafkaConsumerGroups, NoConsumerGroups};
 pub use source_offsets::{ConnectorOffsets, SourceOffsetStore, SourceOffsets};
-pub use status::{State, Status, highest_generation, task_status_key};
+pub use status::{ConnectorTaskId, State, Status, StatusKey};
 
 /// A record of a compacted topic. No value is a tombstone.
 #[derive(Clone, Debug, PartialEq)]

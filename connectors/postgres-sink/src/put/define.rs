@@ -250,20 +250,18 @@ impl Tables<'_> {
             transaction.execute(&*statement).await?;
             transaction.commit().await
         };
-        within(limit, defining)
-            .await
-            .map_err(|error| {
-                let text = to_error(&format!("{option} cannot define table {table}"), &error);
-                let code = error.as_database_error().and_then(DatabaseError::code);
-                match policy_of(&error) {
-                    Policy::Record if code.as_deref() == Some(UNIQUE_VIOLATION) => {
-                        Error::retriable(text.chain())
-                    }
-                    // Postgres refuses a default of a schema, not a value of a record.
-                    Policy::Record => Error::config(text.chain()),
-                    _ => text,
+        within(limit, defining).await.map_err(|error| {
+            let text = to_error(&format!("{option} cannot define table {table}"), &error);
+            let code = error.as_database_error().and_then(DatabaseError::code);
+            match policy_of(&error) {
+                Policy::Record if code.as_deref() == Some(UNIQUE_VIOLATION) => {
+                    Error::retriable(text.chain())
                 }
-            })?;
+                // Postgres refuses a default of a schema, not a value of a record.
+                Policy::Record => Error::config(text.chain()),
+                _ => text,
+            }
+        })?;
         tracing::info!(table, statement, "{option} has defined a table");
         Ok(())
     }

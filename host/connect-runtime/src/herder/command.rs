@@ -5,7 +5,9 @@ use tokio::sync::oneshot;
 
 use super::HerderError;
 use crate::connector_config::GivenConfig;
-use crate::storage::{Status, TargetState};
+use crate::storage::{
+    ConnectorTaskId, Restart, RestartInstances, RestartScope, State, Status, TargetState,
+};
 
 /// Where an answer goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, HerderError>>;
@@ -38,6 +40,24 @@ pub struct ConnectorView {
     pub topics: Vec<String>,
 }
 
+impl ConnectorView {
+    /// Shows what a restart is about to restart.
+    pub(super) fn mark_restarting(&mut self, restart: &Restart) {
+        let mark = |status: &mut Status| {
+            if restart.instances == RestartInstances::All || status.state == State::Failed {
+                status.state = State::Restarting;
+                status.trace = None;
+            }
+        };
+        mark(&mut self.status);
+        if restart.scope == RestartScope::ConnectorAndTasks {
+            self.tasks
+                .iter_mut()
+                .for_each(|task| mark(&mut task.status));
+        }
+    }
+}
+
 /// How a connector's config is to change.
 #[derive(Debug)]
 pub(super) enum ConfigChange {
@@ -49,29 +69,35 @@ pub(super) enum ConfigChange {
     Patch(GivenConfig),
 }
 
+/// What a change of a connector's config has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigOutcome {
+    /// The connector is new.
+    Created,
+    /// The connector has another config.
+    Updated,
+}
+
+/// A connector whose config was changed.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    /// What was done.
+    pub outcome: ConfigOutcome,
+    /// The connector after it.
+    pub connector: ConnectorView,
+}
+
 /// One request to the herder.
 #[derive(Debug)]
 pub(super) enum Command {
     Ping(Reply<()>),
     Connectors(Reply<Vec<ConnectorView>>),
     Connector(String, Reply<ConnectorView>),
-    /// The answer tells whether the connector is new.
-    Configure(String, ConfigChange, Reply<(bool, ConnectorView)>),
+    Configure(String, ConfigChange, Reply<Configured>),
     Delete(String, Reply<()>),
     SetTargetState(String, TargetState, Reply<()>),
     Restart(Restart, Reply<ConnectorView>),
-    RestartTask(String, u32, Reply<()>),
+    RestartTask(ConnectorTaskId, Reply<()>),
     ResetTopics(String, Reply<()>),
-    Shutdown(oneshot::Sender<()>),
-}
-
-/// What of a connector is to be restarted.
-#[derive(Clone, Debug)]
-pub struct Restart {
-    /// The connector.
-    pub name: String,
-    /// Its tasks too.
-    pub include_tasks: bool,
-    /// Only what has failed.
-    pub only_failed: bool,
+    Shutdown,
 }

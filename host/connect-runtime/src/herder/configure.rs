@@ -1,70 +1,200 @@
-//! Changes of a connector's config.
+//! Changes of connectors' configs: each is validated away from the herder's loop, and applied by it
+//! when its valid config comes back.
+
+use std::collections::{BTreeMap, VecDeque};
 
 use connect_api::Properties;
+use tokio::task::JoinSet;
+use tracing::{error, warn};
 
-use super::command::{ConfigChange, ConnectorView};
-use super::{Herder, HerderError, not_found};
-use crate::connector_config::{self, GivenConfig};
+use super::command::{ConfigChange, ConfigOutcome, Configured, Reply};
+use super::validator::Validator;
+use super::{Herder, HerderError, answer, not_found};
+use crate::connector_config::GivenConfig;
 use crate::storage::records;
 
-impl Herder {
-    /// Validates and stores a config; true when the connector is new. A config that is refused
-    /// changes nothing.
-    pub(super) async fn configure(
-        &mut self,
-        name: &str,
-        change: ConfigChange,
-    ) -> Result<(bool, ConnectorView), HerderError> {
-        let old = self.state.config(name);
-        let is_new = old.is_none();
-        let (given, initial_state) = match (change, old) {
-            (ConfigChange::Create(..), Some(_)) => {
-                return Err(HerderError::AlreadyExists(name.to_owned()));
-            }
-            (ConfigChange::Create(config, state), None) => (config, state),
-            (ConfigChange::Put(config), _) => (config, None),
-            (ConfigChange::Patch(_), None) => return Err(not_found(name)),
-            (ConfigChange::Patch(patch), Some(old)) => (patched(old, patch), None),
-        };
-        let config = self.validated(name, given)?;
-        if let Some(state) = initial_state {
-            // First: a reader that stops in between must not start it.
-            self.write(records::target_state(name, state)).await?;
+/// The changes that are being validated, and those that wait. Those of one connector are validated
+/// and applied one after the other, in the order in which they came.
+pub(super) struct ConfigChanges {
+    validator: Validator,
+    /// Of each connector that has a change in validation: the changes behind it.
+    waiting: BTreeMap<String, VecDeque<Request>>,
+    validations: JoinSet<Validation>,
+}
+
+struct Request {
+    change: ConfigChange,
+    reply: Reply<Configured>,
+}
+
+/// What came of a validation.
+pub(super) struct Validation {
+    name: String,
+    request: Request,
+    /// The connector's config when the validation began.
+    based_on: Option<Properties>,
+    /// None: the caller does not wait for it any more.
+    outcome: Option<Result<Properties, HerderError>>,
+}
+
+impl ConfigChanges {
+    pub(super) fn new(validator: Validator) -> Self {
+        Self {
+            validator,
+            waiting: BTreeMap::new(),
+            validations: JoinSet::new(),
         }
-        self.write(records::connector(name, &config)).await?;
-        self.settle().await;
-        let view = self.view(name).ok_or_else(|| not_found(name))?;
-        Ok((is_new, view))
     }
 
-    fn validated(&self, name: &str, mut given: GivenConfig) -> Result<Properties, HerderError> {
-        given
-            .entry("name".into())
-            .or_insert_with(|| Some(name.to_owned()));
-        let plugins = &self.shared.plugins;
-        let infos = connector_config::validate(plugins, &self.shared.config, &given)
-            .map_err(HerderError::BadRequest)?;
-        if let Some(refusal) = infos.refusal() {
-            return Err(HerderError::BadRequest(refusal));
+    /// Waits for the end of a validation; for ever when there is none. It may be cancelled.
+    pub(super) async fn next(&mut self) -> Validation {
+        loop {
+            match self.validations.join_next().await {
+                Some(Ok(validation)) => return validation,
+                Some(Err(cause)) => error!(error = %cause, "a validation was lost"),
+                None => std::future::pending().await,
+            }
         }
-        let config = given
-            .into_iter()
-            .filter_map(|(key, value)| Some((key, value?)))
-            .collect();
-        connector_config::warn_of_unknown(plugins, &config, &infos);
-        Ok(config)
+    }
+
+    fn validate(
+        &mut self,
+        name: &str,
+        mut request: Request,
+        given: GivenConfig,
+        based_on: Option<Properties>,
+    ) {
+        let (name, validator) = (name.to_owned(), self.validator.clone());
+        self.validations.spawn(async move {
+            let outcome = tokio::select! {
+                outcome = validator.validated(&name, given) => Some(outcome),
+                () = request.reply.closed() => None,
+            };
+            Validation {
+                name,
+                request,
+                based_on,
+                outcome,
+            }
+        });
     }
 }
 
-fn patched(old: &Properties, patch: GivenConfig) -> GivenConfig {
+impl Herder {
+    /// Begins to change a connector's config.
+    pub(super) fn configure(&mut self, name: &str, change: ConfigChange, reply: Reply<Configured>) {
+        let request = Request { change, reply };
+        match self.config_changes.waiting.get_mut(name) {
+            Some(waiting) => waiting.push_back(request),
+            None => {
+                let waiting = VecDeque::from([request]);
+                self.config_changes.waiting.insert(name.to_owned(), waiting);
+                self.validate_next(name);
+            }
+        }
+    }
+
+    /// Begins to validate the connector's next change; those that cannot be done are answered.
+    fn validate_next(&mut self, name: &str) {
+        while let Some(waiting) = self.config_changes.waiting.get_mut(name) {
+            let Some(request) = waiting.pop_front() else {
+                self.config_changes.waiting.remove(name);
+                return;
+            };
+            if request.reply.is_closed() {
+                continue;
+            }
+            let old = self.log.cluster.config(name);
+            match wanted(name, &request.change, old) {
+                Ok(given) => {
+                    let old = old.cloned();
+                    self.config_changes.validate(name, request, given, old);
+                    return;
+                }
+                Err(refusal) => answer(request.reply, Err(refusal)),
+            }
+        }
+    }
+
+    /// Applies a change whose validation has ended. A config that is refused changes nothing.
+    pub(super) async fn apply_config(&mut self, validation: Validation) {
+        let Validation {
+            name,
+            request,
+            based_on,
+            outcome,
+        } = validation;
+        match outcome {
+            None => {
+                warn!(
+                    connector = name,
+                    "a config is not applied: its validation took longer than the caller waited"
+                );
+            }
+            Some(Err(refusal)) => answer(request.reply, Err(refusal)),
+            Some(Ok(config)) => {
+                let old = self.log.cluster.config(&name);
+                if old == based_on.as_ref() || matches!(request.change, ConfigChange::Put(_)) {
+                    let applied = self.apply_valid(&name, &request.change, &config).await;
+                    answer(request.reply, applied);
+                } else {
+                    // The connector was changed meanwhile, by another worker or by a deletion: the
+                    // change is computed and validated again.
+                    let waiting = self.config_changes.waiting.entry(name.clone());
+                    waiting.or_default().push_front(request);
+                }
+            }
+        }
+        self.validate_next(&name);
+    }
+
+    async fn apply_valid(
+        &mut self,
+        name: &str,
+        change: &ConfigChange,
+        config: &Properties,
+    ) -> Result<Configured, HerderError> {
+        let outcome = match self.log.cluster.config(name) {
+            None => ConfigOutcome::Created,
+            Some(_) => ConfigOutcome::Updated,
+        };
+        if let ConfigChange::Create(_, Some(state)) = change {
+            // First: a reader that stops in between must not start it.
+            self.log.write(records::target_state(name, *state)).await?;
+        }
+        self.log.write(records::connector(name, config)).await?;
+        self.act().await;
+        let connector = self.view(name).ok_or_else(|| not_found(name))?;
+        Ok(Configured { outcome, connector })
+    }
+}
+
+/// The config that a change makes of the old one.
+fn wanted(
+    name: &str,
+    change: &ConfigChange,
+    old: Option<&Properties>,
+) -> Result<GivenConfig, HerderError> {
+    match (change, old) {
+        (ConfigChange::Create(..), Some(_)) => Err(HerderError::AlreadyExists(name.to_owned())),
+        (ConfigChange::Create(config, _), None) | (ConfigChange::Put(config), _) => {
+            Ok(config.clone())
+        }
+        (ConfigChange::Patch(_), None) => Err(not_found(name)),
+        (ConfigChange::Patch(patch), Some(old)) => Ok(patched(old, patch)),
+    }
+}
+
+/// A null in a patch removes the key (KIP-477).
+fn patched(old: &Properties, patch: &GivenConfig) -> GivenConfig {
     let mut config: GivenConfig = old
         .iter()
         .map(|(key, value)| (key.clone(), Some(value.clone())))
         .collect();
     for (key, value) in patch {
         match value {
-            None => config.remove(&key),
-            value => config.insert(key, value),
+            None => config.remove(key),
+            Some(value) => config.insert(key.clone(), Some(value.clone())),
         };
     }
     config

@@ -10,13 +10,14 @@ use std::time::Duration;
 use connect_api::{ConfigDef, Properties, StateQuery, StateRow, TaskContext};
 use tokio::sync::{mpsc, oneshot};
 
-use super::command::{Command, ConfigChange, ConnectorView, Reply, Restart};
-use super::{HerderError, Shared};
+use super::command::{Command, ConfigChange, Configured, ConnectorView, Reply};
+use super::validator::{self, Validator};
+use super::{Answer, HerderError, Shared};
 use crate::connector_config::{self, ConfigInfos, ConnectorConfig, GivenConfig, class_of};
 use crate::connectors::RegisteredConnector;
 use crate::kafka::settings::ClientSettings;
 use crate::plugins::PluginDescription;
-use crate::storage::TargetState;
+use crate::storage::{ConnectorTaskId, Restart, TargetState};
 pub use source_offsets::SourceOffsetsChange;
 
 /// How long a request may take.
@@ -29,10 +30,9 @@ pub const HEALTH_LIMIT: Duration = Duration::from_secs(10);
 pub struct HerderHandle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) shared: Arc<Shared>,
+    pub(super) validator: Validator,
     pub(super) started: Arc<AtomicBool>,
 }
-
-type Answer<T> = Result<T, HerderError>;
 
 impl HerderHandle {
     /// Whether the herder has read its topics.
@@ -81,19 +81,15 @@ impl HerderHandle {
         initial_state: Option<TargetState>,
     ) -> Answer<ConnectorView> {
         let change = ConfigChange::Create(config, initial_state);
-        let (_, view) = self.configure(name, change).await?;
-        Ok(view)
+        let configured = self.configure(name, change).await?;
+        Ok(configured.connector)
     }
 
-    /// Creates a connector or replaces its config; true when it is new.
+    /// Creates a connector or replaces its config.
     ///
     /// # Errors
     /// [`HerderError::BadRequest`] when the config is not valid: then nothing has changed.
-    pub async fn put_config(
-        &self,
-        name: &str,
-        config: GivenConfig,
-    ) -> Answer<(bool, ConnectorView)> {
+    pub async fn put_config(&self, name: &str, config: GivenConfig) -> Answer<Configured> {
         self.configure(name, ConfigChange::Put(config)).await
     }
 
@@ -102,11 +98,11 @@ impl HerderHandle {
     /// # Errors
     /// As for [`HerderHandle::put_config`], or [`HerderError::NotFound`].
     pub async fn patch_config(&self, name: &str, patch: GivenConfig) -> Answer<ConnectorView> {
-        let (_, view) = self.configure(name, ConfigChange::Patch(patch)).await?;
-        Ok(view)
+        let configured = self.configure(name, ConfigChange::Patch(patch)).await?;
+        Ok(configured.connector)
     }
 
-    async fn configure(&self, name: &str, change: ConfigChange) -> Answer<(bool, ConnectorView)> {
+    async fn configure(&self, name: &str, change: ConfigChange) -> Answer<Configured> {
         self.ask(|reply| Command::Configure(name.to_owned(), change, reply))
             .await
     }
@@ -142,8 +138,8 @@ impl HerderHandle {
     /// # Errors
     /// [`HerderError::NotFound`].
     pub async fn restart_task(&self, name: &str, task: u32) -> Answer<()> {
-        self.ask(|reply| Command::RestartTask(name.to_owned(), task, reply))
-            .await
+        let id = ConnectorTaskId::new(name, task);
+        self.ask(|reply| Command::RestartTask(id, reply)).await
     }
 
     /// The topics of a connector; none when it is not there.
@@ -261,8 +257,15 @@ impl HerderHandle {
     /// # Errors
     /// [`HerderError::BadRequest`].
     pub async fn validate(&self, class: String, config: GivenConfig) -> Answer<ConfigInfos> {
-        self.blocking(move |handle| handle.validate_now(&class, &config))
-            .await
+        let work = move |shared: &Shared| {
+            check_class(shared, &class, &config)?;
+            validator::validate(shared, &config)
+        };
+        let validating = self.validator.run(work);
+        match tokio::time::timeout(REQUEST_LIMIT, validating).await {
+            Ok(done) => done,
+            Err(_) => Err(HerderError::Timeout(REQUEST_LIMIT)),
+        }
     }
 
     /// A plugin that is seen for the first time is compiled, which takes a while.
@@ -275,44 +278,11 @@ impl HerderHandle {
         done.unwrap_or_else(|cause| Err(HerderError::Internal(cause.to_string())))
     }
 
-    fn validate_now(&self, class: &str, config: &GivenConfig) -> Answer<ConfigInfos> {
-        let given = config
-            .get("connector.class")
-            .and_then(Option::as_deref)
-            .unwrap_or_default();
-        let cut = |name: &str| {
-            name.trim()
-                .strip_suffix("Connector")
-                .unwrap_or(name)
-                .to_owned()
-        };
-        if !given.is_empty() && !cut(given).ends_with(&cut(class)) && !self.same(given, class) {
-            return Err(HerderError::BadRequest(format!(
-                "Included connector type {given} does not match request type {class}"
-            )));
-        }
-        let Shared {
-            plugins,
-            config: worker,
-            ..
-        } = &*self.shared;
-        connector_config::validate(plugins, worker, config).map_err(HerderError::BadRequest)
-    }
-
-    fn same(&self, one: &str, other: &str) -> bool {
-        let plugins = &self.shared.plugins;
-        match (plugins.connector(one), plugins.connector(other)) {
-            (Some(one), Some(other)) => one.is(other),
-            _ => false,
-        }
-    }
-
     /// Stops all tasks and ends the herder.
     pub async fn shutdown(&self) {
-        let (reply, done) = oneshot::channel();
-        if self.commands.send(Command::Shutdown(reply)).await.is_ok() {
-            // An error means that the herder has ended already.
-            let _ = done.await;
+        if self.commands.send(Command::Shutdown).await.is_ok() {
+            // It ends by letting go of its end of the channel.
+            self.commands.closed().await;
         }
     }
 
@@ -335,4 +305,29 @@ impl HerderHandle {
             .await
             .unwrap_or(Err(HerderError::Timeout(limit)))
     }
+}
+
+/// The class that a config names must be the one that it is validated for.
+fn check_class(shared: &Shared, class: &str, config: &GivenConfig) -> Answer<()> {
+    let given = config
+        .get("connector.class")
+        .and_then(Option::as_deref)
+        .unwrap_or_default();
+    let cut = |name: &str| {
+        name.trim()
+            .strip_suffix("Connector")
+            .unwrap_or(name)
+            .to_owned()
+    };
+    let plugins = &shared.plugins;
+    let same = match (plugins.connector(given), plugins.connector(class)) {
+        (Some(one), Some(other)) => one.is(other),
+        _ => false,
+    };
+    if given.is_empty() || same || cut(given).ends_with(&cut(class)) {
+        return Ok(());
+    }
+    Err(HerderError::BadRequest(format!(
+        "Included connector type {given} does not match request type {class}"
+    )))
 }

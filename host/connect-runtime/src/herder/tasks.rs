@@ -1,269 +1,221 @@
-//! Starting and stopping tasks, and what becomes of them.
+//! Starts and stops the tasks that are this worker's, and takes in what they say of themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{Error, Properties};
-use tokio::task::JoinError;
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use super::command::{ConnectorView, Restart, TaskView};
-use super::{Herder, HerderError};
-use crate::connector_config::{self, Subscription, class_of};
-use crate::storage::{State, Status, TargetState, task_status_key};
-use crate::worker::{TaskEvent, TaskHandle, TaskId, TaskState};
+use super::Shared;
+use super::cluster::{ClusterState, Revision};
+use super::statuses::Statuses;
+use crate::storage::{ConnectorTaskId, RestartInstances, State, Status, StatusKey, TargetState};
+use crate::worker::{TaskEvent, TaskHandle, TaskId, TaskState, Worker};
 
-/// A task that has ended after it was told to.
-pub(super) struct Ended {
-    connector: String,
-    task: u32,
+/// What a task may take beyond the worker's shutdown timeout: it is given up within a second then.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The tasks that this worker runs.
+pub(super) struct Tasks {
+    shared: Arc<Shared>,
+    worker: Worker,
+    assigned: BTreeMap<ConnectorTaskId, AssignedTask>,
+    /// Tasks that were told to stop, and the generation of that run. A task is not started again
+    /// before its former run has ended.
+    stopping: BTreeMap<ConnectorTaskId, u64>,
+    ends: JoinSet<ConnectorTaskId>,
 }
 
-/// A connector and its tasks.
-pub(super) struct RunningConnector {
-    status: Status,
-    tasks: BTreeMap<u32, RunningTask>,
-    /// Tasks that are about to end; a number is not started again before its former task has.
-    ending: BTreeSet<u32>,
-    /// The config is another than that which the tasks were started with.
-    pub(super) changed: bool,
-    pub(super) topics: Vec<String>,
+/// A task that was started and not told to stop.
+struct AssignedTask {
+    generation: u64,
+    /// The task configs that it was started with.
+    revision: Option<Revision>,
+    run: Run,
 }
 
-struct RunningTask {
-    handle: Option<TaskHandle>,
-    status: Status,
+enum Run {
+    Started(TaskHandle),
+    /// It has failed, and stays failed until a restart is asked for.
+    Failed,
 }
 
-impl Herder {
-    fn status(&self, state: State, generation: u64, config: &Properties) -> Status {
-        let connector = self.shared.plugins.connector(class_of(config));
-        let version = connector.map(|found| found.connector().version().to_owned());
-        let worker_id = self.shared.config.worker_id().to_owned();
-        Status {
-            state,
-            trace: None,
-            message: None,
-            worker_id,
-            generation,
-            version,
-            plugins: None,
+/// What comes after the end of a task that is told to stop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// It is started again here.
+    Start,
+    /// It is not this worker's any more, or the worker ends.
+    Leave,
+}
+
+impl Tasks {
+    pub(super) fn new(shared: Arc<Shared>, worker: Worker) -> Self {
+        Self {
+            shared,
+            worker,
+            assigned: BTreeMap::new(),
+            stopping: BTreeMap::new(),
+            ends: JoinSet::new(),
         }
     }
 
-    /// The configs of a connector's tasks, as they are stored.
-    pub(super) fn task_configs(&self, config: &Properties) -> connect_api::Result<Vec<Properties>> {
-        connector_config::task_configs(&self.shared.plugins, config)
-    }
-
-    /// Makes the connector known, and sets its state by its target state.
-    pub(super) fn ensure_connector(&mut self, name: &str, config: &Properties) {
-        let target = self.state.target_state(name);
-        let state = match target {
-            TargetState::Started => State::Running,
-            TargetState::Paused => State::Paused,
-            TargetState::Stopped => State::Stopped,
+    /// Starts what is this worker's and does not run; stops what is not, or has other configs by
+    /// now; pauses and resumes the rest.
+    pub(super) fn sync(
+        &mut self,
+        cluster: &ClusterState,
+        mine: &BTreeSet<ConnectorTaskId>,
+        statuses: &Statuses,
+    ) {
+        let current = |id: &ConnectorTaskId, task: &AssignedTask| {
+            mine.contains(id) && task.revision == cluster.tasks_revision(&id.connector)
         };
-        let known = self.connectors.get(name);
-        let is_new = known.is_none();
-        if is_new || known.is_some_and(|c| c.changed || c.status.state == State::Failed) {
-            self.generation += 1;
-        }
-        let generation = known
-            .filter(|c| !c.changed)
-            .map_or(self.generation, |c| c.status.generation);
-        let status = self.status(state, generation, config);
-        let topics = Subscription::named_topics(config);
-        let connector =
-            self.connectors
-                .entry(name.to_owned())
-                .or_insert_with(|| RunningConnector {
-                    status: status.clone(),
-                    tasks: BTreeMap::new(),
-                    ending: BTreeSet::new(),
-                    changed: false,
-                    topics: topics.clone(),
-                });
-        if connector.changed {
-            connector.topics = topics;
-        }
-        if is_new || connector.status != status {
-            info!(
-                connector = name,
-                state = state.name(),
-                "the connector's state"
-            );
-            connector.status = status.clone();
-            self.statuses
-                .put(format!("status-connector-{name}"), Some(status.value()));
-        }
-        if std::mem::take(&mut connector.changed) {
-            let all: Vec<u32> = connector.tasks.keys().copied().collect();
-            self.stop_tasks(name, &all);
-        }
-    }
-
-    pub(super) fn connector_failed(&mut self, name: &str, cause: &Error) {
-        if let Some(connector) = self.connectors.get_mut(name) {
-            connector.status.state = State::Failed;
-            connector.status.trace = Some(trace(cause));
-            let value = connector.status.value();
-            self.statuses
-                .put(format!("status-connector-{name}"), Some(value));
-        }
-    }
-
-    /// Stops what a deleted connector has.
-    pub(super) fn remove(&mut self, name: &str) {
-        let Some(connector) = self.connectors.get(name) else {
-            return;
-        };
-        let all: Vec<u32> = connector.tasks.keys().copied().collect();
-        self.stop_tasks(name, &all);
-        info!(connector = name, "the connector is deleted");
-        self.statuses.put(format!("status-connector-{name}"), None);
-        for task in all {
-            self.statuses.put(task_status_key(name, task), None);
-        }
-        if let Some(connector) = self.connectors.get_mut(name) {
-            connector.tasks.clear();
-            if connector.ending.is_empty() {
-                self.connectors.remove(name);
-            }
-        }
-    }
-
-    /// Starts, pauses and stops tasks by their configs and the target state.
-    pub(super) fn tasks_changed(&mut self, name: &str) {
-        let configs = self.state.tasks(name).to_vec();
-        let paused = self.state.target_state(name) == TargetState::Paused;
-        let exists = self.state.config(name).is_some();
-        let Some(connector) = self.connectors.get(name).filter(|_| exists) else {
-            return;
-        };
-        let surplus: Vec<u32> = connector
-            .tasks
-            .keys()
-            .copied()
-            .filter(|n| *n as usize >= configs.len())
+        let outdated: Vec<_> = self
+            .assigned
+            .iter()
+            .filter(|(id, task)| !current(id, task))
+            .map(|(id, _)| id.clone())
             .collect();
-        self.stop_tasks(name, &surplus);
-        for task in surplus {
-            self.statuses.put(task_status_key(name, task), None);
-            if let Some(connector) = self.connectors.get_mut(name) {
-                connector.tasks.remove(&task);
-            }
-        }
-        for (task, config) in (0..).zip(&configs) {
-            let Some(connector) = self.connectors.get(name) else {
-                return;
+        for id in outdated {
+            let next = match mine.contains(&id) {
+                true => Next::Start,
+                false => Next::Leave,
             };
-            let running = connector.tasks.get(&task);
-            match running.and_then(|running| running.handle.as_ref()) {
-                Some(handle) => handle.pause(paused),
-                // A failed task stays failed until a restart is asked for.
-                None if running.is_some_and(|r| r.status.state == State::Failed) => {}
-                None if connector.ending.contains(&task) => {}
-                None => self.start_task(name, task, config, paused),
+            self.stop(&id, next, statuses);
+        }
+        for id in mine {
+            let paused = cluster.target_state(&id.connector) == TargetState::Paused;
+            match self.assigned.get(id) {
+                Some(AssignedTask {
+                    run: Run::Started(handle),
+                    ..
+                }) => handle.pause(paused),
+                Some(_) => {}
+                None if self.stopping.contains_key(id) => {}
+                None => self.start(id, cluster, statuses),
             }
         }
     }
 
-    fn start_task(&mut self, name: &str, task: u32, config: &Properties, paused: bool) {
-        self.generation += 1;
-        let generation = self.generation;
-        let status = self.status(State::Unassigned, generation, config);
-        let id = TaskId {
-            connector: name,
-            task,
-            generation,
-        };
-        let handle = Some(self.worker.start_task(id, config.clone(), paused));
-        self.statuses
-            .put(task_status_key(name, task), Some(status.value()));
-        if let Some(connector) = self.connectors.get_mut(name) {
-            connector.tasks.insert(task, RunningTask { handle, status });
-        }
-    }
-
-    /// Tells tasks to stop. Their end is waited for elsewhere, so that no slow task keeps the
-    /// herder from its other work.
-    fn stop_tasks(&mut self, name: &str, tasks: &[u32]) {
-        let limit = self.shared.config.shutdown_timeout();
-        let Some(connector) = self.connectors.get_mut(name) else {
+    fn start(&mut self, id: &ConnectorTaskId, cluster: &ClusterState, statuses: &Statuses) {
+        let Some(config) = cluster.task(id) else {
             return;
         };
-        for task in tasks.iter().copied() {
-            let Some(running) = connector.tasks.get_mut(&task) else {
-                continue;
-            };
-            running.status.state = State::Unassigned;
-            running.status.trace = None;
-            (running.status.message, running.status.plugins) = (None, None);
-            let Some(handle) = running.handle.take() else {
-                continue;
-            };
-            handle.stop();
-            connector.ending.insert(task);
-            let ended = Ended {
-                connector: name.to_owned(),
-                task,
-            };
-            self.ending.spawn(async move {
-                if !handle.join(limit).await {
-                    warn!(
-                        connector = ended.connector,
-                        task, "the task did not stop in time"
-                    );
-                }
-                ended
+        let generation = statuses.next_generation();
+        let status = self.shared.status(State::Unassigned, generation, config);
+        statuses.put(StatusKey::Task(id.clone()), status);
+        let paused = cluster.target_state(&id.connector) == TargetState::Paused;
+        let start = TaskId {
+            connector: &id.connector,
+            task: id.task,
+            generation,
+        };
+        let handle = self.worker.start_task(start, config.clone(), paused);
+        let task = AssignedTask {
+            generation,
+            revision: cluster.tasks_revision(&id.connector),
+            run: Run::Started(handle),
+        };
+        self.assigned.insert(id.clone(), task);
+    }
+
+    /// Tells a task to stop. Its end is waited for elsewhere, so that no slow task keeps the herder
+    /// from its other work.
+    fn stop(&mut self, id: &ConnectorTaskId, next: Next, statuses: &Statuses) {
+        let Some(AssignedTask {
+            generation, run, ..
+        }) = self.assigned.remove(id)
+        else {
+            return;
+        };
+        let Run::Started(handle) = run else {
+            statuses.update(id, generation, unassign);
+            return;
+        };
+        if next == Next::Start {
+            statuses.update(id, generation, |status| {
+                unassign(status);
+                status.state = State::Restarting;
             });
         }
-    }
-
-    /// What waited for the end of a former task may start now.
-    pub(super) fn task_ended(&mut self, ended: Result<Ended, JoinError>) {
-        let Ended {
-            connector: name,
-            task,
-        } = match ended {
-            Ok(ended) => ended,
-            Err(cause) => {
-                error!(error = %cause, "waiting for a task went wrong");
-                return;
+        handle.stop();
+        self.stopping.insert(id.clone(), generation);
+        let limit = self.shared.config.shutdown_timeout();
+        let id = id.clone();
+        self.ends.spawn(async move {
+            if !handle.join(limit).await {
+                warn!(task = %id, "the task did not stop in time");
             }
+            id
+        });
+    }
+
+    /// Restarts tasks of a connector that run here. Those that have to end first are started by a
+    /// later [`Tasks::sync`].
+    pub(super) fn restart(
+        &mut self,
+        connector: &str,
+        instances: RestartInstances,
+        statuses: &Statuses,
+    ) {
+        let failed = |id: &ConnectorTaskId| {
+            let status = statuses.get(&StatusKey::Task(id.clone()));
+            status.is_some_and(|status| status.state == State::Failed)
         };
-        let Some(connector) = self.connectors.get_mut(&name) else {
-            return;
-        };
-        connector.ending.remove(&task);
-        if connector.ending.is_empty() && self.state.config(&name).is_none() {
-            self.connectors.remove(&name);
-        } else {
-            self.tasks_changed(&name);
+        let due: Vec<_> = self
+            .assigned
+            .keys()
+            .filter(|id| id.connector == connector)
+            .filter(|id| instances == RestartInstances::All || failed(id))
+            .cloned()
+            .collect();
+        info!(connector, tasks = due.len(), "restarting tasks");
+        for id in due {
+            self.stop(&id, Next::Start, statuses);
         }
     }
 
-    /// Takes in the news of a task.
-    pub(super) fn task_event(&mut self, event: TaskEvent) {
-        let TaskEvent {
-            connector: name,
-            task,
-            generation,
-            state,
-        } = event;
-        let Some(connector) = self.connectors.get_mut(&name) else {
-            return;
-        };
-        let Some(running) = connector.tasks.get_mut(&task) else {
-            return;
-        };
-        if running.status.generation != generation || running.handle.is_none() {
-            return;
+    /// Restarts one task, if it runs here.
+    pub(super) fn restart_task(&mut self, id: &ConnectorTaskId, statuses: &Statuses) {
+        self.stop(id, Next::Start, statuses);
+    }
+
+    /// Waits for the end of a task that was told to stop; for ever when there is none. It may be
+    /// cancelled.
+    pub(super) async fn next_end(&mut self) -> ConnectorTaskId {
+        loop {
+            match self.ends.join_next().await {
+                Some(Ok(id)) => return id,
+                Some(Err(cause)) => error!(error = %cause, "could not wait for the end of a task"),
+                None => std::future::pending().await,
+            }
         }
-        let before = running.status.clone();
-        let status = &mut running.status;
-        match state {
+    }
+
+    /// Takes in that a task has ended: whoever runs it next may start it now.
+    pub(super) fn ended(&mut self, id: &ConnectorTaskId, statuses: &Statuses) {
+        if let Some(generation) = self.stopping.remove(id) {
+            statuses.update(id, generation, unassign);
+        }
+    }
+
+    /// Takes in what a task says of itself. Late news of a former run is ignored.
+    pub(super) fn event(&mut self, event: TaskEvent, statuses: &Statuses) {
+        let id = ConnectorTaskId::new(&event.connector, event.task);
+        let Some(task) = self
+            .assigned
+            .get_mut(&id)
+            .filter(|task| task.generation == event.generation)
+        else {
+            return;
+        };
+        if matches!(event.state, TaskState::Failed { .. }) {
+            // Its thread has ended or is about to.
+            task.run = Run::Failed;
+        }
+        statuses.update(&id, event.generation, |status| match event.state {
             TaskState::Built(plugins) => status.plugins = plugins,
             TaskState::Running => status.state = State::Running,
             TaskState::Paused => status.state = State::Paused,
@@ -275,142 +227,34 @@ impl Herder {
             TaskState::Failed { trace } => {
                 status.state = State::Failed;
                 (status.trace, status.message) = (Some(trace), None);
-                // Its thread has ended or is about to.
-                running.handle = None;
-            }
-        }
-        if running.status != before {
-            let state = running.status.state.name();
-            info!(connector = name, task, state, "the task's state");
-            self.statuses
-                .put(task_status_key(&name, task), Some(running.status.value()));
-        }
-    }
-
-    /// What a restart will begin anew.
-    fn restarted(connector: &RunningConnector, restart: &Restart) -> (bool, Vec<u32>) {
-        let due = |status: &Status| !restart.only_failed || status.state == State::Failed;
-        let tasks = connector.tasks.iter().filter(|_| restart.include_tasks);
-        let tasks = tasks
-            .filter(|(_, task)| due(&task.status))
-            .map(|(number, _)| *number);
-        (due(&connector.status), tasks.collect())
-    }
-
-    pub(super) fn mark_restarting(&self, view: &mut ConnectorView, restart: &Restart) {
-        let Some(connector) = self.connectors.get(&view.name) else {
-            return;
-        };
-        let (itself, tasks) = Self::restarted(connector, restart);
-        if itself {
-            view.status.state = State::Restarting;
-            view.status.trace = None;
-        }
-        for task in view
-            .tasks
-            .iter_mut()
-            .filter(|task| tasks.contains(&task.id))
-        {
-            task.status.state = State::Restarting;
-            task.status.trace = None;
-        }
-    }
-
-    /// A sink's connector does nothing by itself, so its restart only clears its state.
-    pub(super) fn restart_now(&mut self, restart: &Restart) {
-        let name = &restart.name;
-        let Some(connector) = self.connectors.get(name) else {
-            return;
-        };
-        let (itself, tasks) = Self::restarted(connector, restart);
-        info!(connector = name, itself, tasks = tasks.len(), "restarting");
-        if itself && let Some(config) = self.state.config(name).cloned() {
-            self.ensure_connector(name, &config);
-        }
-        self.stop_tasks(name, &tasks);
-        self.tasks_changed(name);
-    }
-
-    pub(super) fn restart_task(&mut self, name: &str, task: u32) -> Result<(), HerderError> {
-        if self.state.config(name).is_none() {
-            return Err(HerderError::NotFound(format!("Unknown connector: {name}")));
-        }
-        if self.state.tasks(name).get(task as usize).is_none() {
-            return Err(HerderError::NotFound(format!(
-                "Unknown task: {name}-{task}"
-            )));
-        }
-        self.stop_tasks(name, &[task]);
-        self.tasks_changed(name);
-        Ok(())
-    }
-
-    /// A connector as REST shows it.
-    pub(super) fn view(&self, name: &str) -> Option<ConnectorView> {
-        let config = self.state.config(name)?;
-        let connector = self.connectors.get(name)?;
-        let tasks = (0..).zip(self.state.tasks(name)).map(|(id, config)| {
-            let running = connector
-                .tasks
-                .get(&id)
-                .map(|running| running.status.clone());
-            let status = running.unwrap_or_else(|| self.status(State::Unassigned, 0, config));
-            TaskView {
-                id,
-                config: config.clone(),
-                status,
             }
         });
-        Some(ConnectorView {
-            name: name.to_owned(),
-            config: config.clone(),
-            target_state: self.state.target_state(name),
-            status: connector.status.clone(),
-            tasks: tasks.collect(),
-            topics: connector.topics.clone(),
-        })
     }
 
     /// Stops all tasks at once, within one deadline.
-    pub(super) async fn stop_all(mut self) {
-        let names: Vec<String> = self.connectors.keys().cloned().collect();
-        for name in &names {
-            let Some(connector) = self.connectors.get(name) else {
-                continue;
-            };
-            let all: Vec<u32> = connector.tasks.keys().copied().collect();
-            self.stop_tasks(name, &all);
+    pub(super) async fn stop_all(mut self, statuses: &Statuses) {
+        let all: Vec<_> = self.assigned.keys().cloned().collect();
+        for id in &all {
+            self.stop(id, Next::Leave, statuses);
         }
-        info!(tasks = self.ending.len(), "stopping all tasks");
-        // What a task is given after its deadline to give up is in its own hands.
-        let grace = self.shared.config.shutdown_timeout() + Duration::from_secs(2);
-        let all_ended = async { while self.ending.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace, all_ended).await.is_err() {
+        info!(tasks = self.ends.len(), "stopping all tasks");
+        let limit = self.shared.config.shutdown_timeout() + GIVE_UP_TIMEOUT;
+        let all_end = async {
+            while !self.stopping.is_empty() {
+                let id = self.next_end().await;
+                self.ended(&id, statuses);
+            }
+        };
+        if tokio::time::timeout(limit, all_end).await.is_err() {
             warn!("not all tasks have stopped in time");
         }
-        for (name, connector) in &mut self.connectors {
-            for (task, running) in &connector.tasks {
-                let status = Status {
-                    state: State::Unassigned,
-                    ..running.status.clone()
-                };
-                self.statuses
-                    .put(task_status_key(name, *task), Some(status.value()));
-            }
-            connector.status.state = State::Unassigned;
-            let value = connector.status.value();
-            self.statuses
-                .put(format!("status-connector-{name}"), Some(value));
+        for (id, generation) in &self.stopping {
+            statuses.update(id, *generation, unassign);
         }
-        self.statuses.finish().await;
     }
 }
 
-/// Clients read it line by line, as they would read Java's.
-fn trace(cause: &Error) -> String {
-    format!(
-        "{}: {}\n\tat ferrule.herder\n",
-        cause.class_name(),
-        cause.chain()
-    )
+fn unassign(status: &mut Status) {
+    status.state = State::Unassigned;
+    (status.trace, status.message, status.plugins) = (None, None, None);
 }

@@ -11,8 +11,8 @@ use tracing::debug;
 use super::query::Query;
 use super::{Api, RestError, body, entities};
 use crate::connector_config::GivenConfig;
-use crate::herder::{ConnectorView, HerderError, Restart};
-use crate::storage::TargetState;
+use crate::herder::{ConfigOutcome, Configured, ConnectorView, HerderError};
+use crate::storage::{Restart, RestartInstances, RestartScope, TargetState};
 
 pub(super) type Answer = Result<Response, RestError>;
 
@@ -117,11 +117,11 @@ pub(super) async fn put_config(
 ) -> Answer {
     let mut config = body::config(body::object(&headers, &given)?)?;
     name_config(&name, &mut config)?;
-    let (is_new, view) = api.herder.put_config(&name, config).await?;
-    if is_new {
-        return Ok(created(&api, &view));
-    }
-    Ok(Json(connector_info(&api, &view)).into_response())
+    let Configured { outcome, connector } = api.herder.put_config(&name, config).await?;
+    Ok(match outcome {
+        ConfigOutcome::Created => created(&api, &connector),
+        ConfigOutcome::Updated => Json(connector_info(&api, &connector)).into_response(),
+    })
 }
 
 pub(super) async fn patch_config(
@@ -196,14 +196,21 @@ pub(super) async fn restart(
     RawQuery(query): RawQuery,
 ) -> Answer {
     let query = Query::new(query.as_deref());
+    let scope = match query.flag("includeTasks", false) {
+        true => RestartScope::ConnectorAndTasks,
+        false => RestartScope::Connector,
+    };
+    let instances = match query.flag("onlyFailed", false) {
+        true => RestartInstances::OnlyFailed,
+        false => RestartInstances::All,
+    };
     let restart = Restart {
         name,
-        include_tasks: query.flag("includeTasks", false),
-        only_failed: query.flag("onlyFailed", false),
+        scope,
+        instances,
     };
-    let plain = !restart.include_tasks && !restart.only_failed;
     let view = api.herder.restart(restart).await?;
-    if plain {
+    if scope == RestartScope::Connector && instances == RestartInstances::All {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let body = Json(connector_state(&api, &view));

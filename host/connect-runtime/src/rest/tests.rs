@@ -1,7 +1,10 @@
 //! The REST API against a herder in memory.
 
+mod cluster;
 mod connectors;
+mod gate;
 mod plugins;
+mod slow;
 
 use std::sync::Arc;
 
@@ -10,11 +13,12 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Connector, ErrantRecordReporter, RecordBatch, Result,
-    SinkConnector, SinkTask, TaskContext,
+    Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Connector, ErrantRecordReporter,
+    Properties, RecordBatch, Result, SinkConnector, SinkTask, TaskContext,
 };
 use connect_wasm::{WasmOptions, WasmPlugins};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tower::ServiceExt;
 
 use super::{Api, router};
@@ -24,16 +28,22 @@ use crate::connectors::{RegisteredConnector, RegisteredSink};
 use crate::herder::{Herder, HerderHandle, Shared};
 use crate::logging::Loggers;
 use crate::plugins::Plugins;
-use crate::storage::{MemoryLog, NoConsumerGroups, SourceOffsets, StoredRecord};
+use crate::storage::{BackingStore, MemoryLog, NoConsumerGroups, SourceOffsets, StoredRecord};
+use gate::Gate;
 
-/// A sink that takes everything; no test here gets as far as to give it a record.
-struct TestSink(ConfigDef);
+/// A sink that takes everything; no test here gets as far as to give it a record. The validation of
+/// a config whose `url` is `gated` waits at the gate, and `panics` panics.
+struct TestSink {
+    def: ConfigDef,
+    gate: Arc<Gate>,
+}
 
 impl TestSink {
-    fn new() -> Self {
+    fn new(gate: Arc<Gate>) -> Self {
         let url = ConfigKey::required("url", ConfigType::String, "Where to.").group("Connection");
         let password = ConfigKey::nullable("password", ConfigType::Password, "The secret.");
-        Self(ConfigDef::new(vec![url, password.group("Connection")]))
+        let def = ConfigDef::new(vec![url, password.group("Connection")]);
+        Self { def, gate }
     }
 }
 
@@ -47,7 +57,18 @@ impl Connector for TestSink {
     }
 
     fn config_def(&self) -> &ConfigDef {
-        &self.0
+        &self.def
+    }
+
+    fn validate(&self, properties: &Properties, _: &mut Vec<ConfigValue>) {
+        if properties.get("url").is_some_and(|url| url == "gated") {
+            self.gate.pass();
+        }
+    }
+
+    fn task_configs(&self, properties: &Properties, max: usize) -> Result<Vec<Properties>> {
+        assert_ne!(properties["url"], "panics");
+        Ok(vec![properties.clone(); max])
     }
 }
 
@@ -70,6 +91,53 @@ impl SinkTask for TestTask {
 struct TestWorker {
     app: Router,
     herder: HerderHandle,
+    gate: Arc<Gate>,
+    others: OtherWorkers,
+}
+
+/// Writes to the topics of the worker as other workers do.
+struct OtherWorkers {
+    configs: mpsc::UnboundedSender<StoredRecord>,
+    statuses: mpsc::UnboundedSender<StoredRecord>,
+}
+
+/// A log in memory that others write to as well.
+struct SharedLog {
+    own: MemoryLog,
+    others: mpsc::UnboundedReceiver<StoredRecord>,
+}
+
+impl SharedLog {
+    fn new(stored: Vec<StoredRecord>) -> (Self, mpsc::UnboundedSender<StoredRecord>) {
+        let (sender, others) = mpsc::unbounded_channel();
+        let own = MemoryLog::new(stored);
+        (Self { own, others }, sender)
+    }
+}
+
+#[async_trait]
+impl BackingStore for SharedLog {
+    async fn start(&mut self) -> Result<Vec<StoredRecord>> {
+        self.own.start().await
+    }
+
+    async fn write(&mut self, record: StoredRecord) -> Result<Vec<StoredRecord>> {
+        self.own.write(record).await
+    }
+
+    async fn next(&mut self) -> StoredRecord {
+        match self.others.recv().await {
+            Some(record) => record,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for TestWorker {
+    /// A validation that is left at the gate would keep the test from ending.
+    fn drop(&mut self) {
+        self.gate.open();
+    }
 }
 
 /// An answer.
@@ -91,9 +159,10 @@ impl TestWorker {
         all.extend(settings);
         let config = Arc::new(WorkerConfig::new(&minimal(&all)).unwrap());
         let wasm = WasmPlugins::new(WasmOptions::default()).unwrap();
+        let gate = Arc::new(Gate::default());
         let plugins = Arc::new(Plugins::new(
             vec![RegisteredConnector::Sink(RegisteredSink::Plain(Arc::new(
-                TestSink::new(),
+                TestSink::new(Arc::clone(&gate)),
             )))],
             wasm,
         ));
@@ -107,8 +176,9 @@ impl TestWorker {
             source_offsets,
             cluster_id,
         };
-        let logs = (MemoryLog::new(stored), MemoryLog::default());
-        let (herder, _) = Herder::spawn(shared, Box::new(logs.0), Box::new(logs.1));
+        let (config_log, configs) = SharedLog::new(stored);
+        let (status_log, statuses) = SharedLog::new(Vec::new());
+        let (herder, _) = Herder::spawn(shared, Box::new(config_log), Box::new(status_log));
         let loggers = Arc::new(Loggers::detached());
         let metrics = Arc::new(|| "metric 1\n".to_owned());
         let app = router(Api {
@@ -116,7 +186,12 @@ impl TestWorker {
             loggers,
             metrics,
         });
-        Self { app, herder }
+        Self {
+            app,
+            herder,
+            gate,
+            others: OtherWorkers { configs, statuses },
+        }
     }
 
     async fn request(&self, method: Method, path: &str, body: impl Into<Body>) -> Answer {
@@ -129,17 +204,7 @@ impl TestWorker {
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.app.clone().oneshot(request).await.unwrap();
-        let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer {
-            status,
-            headers,
-            text,
-            json,
-        }
+        send(self.app.clone(), request).await
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -172,6 +237,20 @@ impl TestWorker {
     async fn create(&self, name: &str) -> Answer {
         let body = json!({ "name": name, "config": config(), "initial_state": "stopped" });
         self.post("/connectors", body).await
+    }
+}
+
+async fn send(app: Router, request: Request<Body>) -> Answer {
+    let response = app.oneshot(request).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+    Answer {
+        status,
+        headers,
+        text,
+        json,
     }
 }
 

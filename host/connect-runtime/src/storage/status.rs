@@ -1,8 +1,76 @@
-//! The records of the status topic.
+//! The records of the status topic: their keys and values, as Kafka Connect writes them.
+
+use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::StoredRecord;
+/// A task of the cluster: `<connector>-<task>` in logs and keys of records.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectorTaskId {
+    /// The connector's name.
+    pub connector: String,
+    /// The task's number, from 0.
+    pub task: u32,
+}
+
+impl ConnectorTaskId {
+    /// The task of a connector and a number.
+    pub fn new(connector: &str, task: u32) -> Self {
+        Self {
+            connector: connector.to_owned(),
+            task,
+        }
+    }
+
+    /// Reads `<connector>-<task>`; the connector's name may contain dashes.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let (connector, task) = key.rsplit_once('-')?;
+        Some(Self::new(connector, task.parse().ok()?))
+    }
+}
+
+impl fmt::Display for ConnectorTaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.connector, self.task)
+    }
+}
+
+/// What a status is about. As text it is the record's key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StatusKey {
+    /// A connector of this name.
+    Connector(String),
+    /// A task.
+    Task(ConnectorTaskId),
+}
+
+impl StatusKey {
+    /// Reads a record's key; none: the record is not about a connector's or a task's state.
+    pub fn from_key(key: &str) -> Option<Self> {
+        if let Some(name) = key.strip_prefix("status-connector-") {
+            return Some(Self::Connector(name.to_owned()));
+        }
+        let task = key.strip_prefix("status-task-")?;
+        ConnectorTaskId::from_key(task).map(Self::Task)
+    }
+
+    /// The name of the connector that it belongs to.
+    pub fn connector(&self) -> &str {
+        match self {
+            Self::Connector(name) => name,
+            Self::Task(id) => &id.connector,
+        }
+    }
+}
+
+impl fmt::Display for StatusKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connector(name) => write!(f, "status-connector-{name}"),
+            Self::Task(id) => write!(f, "status-task-{id}"),
+        }
+    }
+}
 
 /// The state of a connector or a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +85,7 @@ pub enum State {
     Stopped,
     /// Ended by an error.
     Failed,
-    /// About to be started anew.
+    /// About to be started again.
     Restarting,
 }
 
@@ -33,6 +101,18 @@ impl State {
             Self::Restarting => "RESTARTING",
         }
     }
+
+    fn from_name(name: &str) -> Option<Self> {
+        let all = [
+            Self::Unassigned,
+            Self::Running,
+            Self::Paused,
+            Self::Stopped,
+            Self::Failed,
+            Self::Restarting,
+        ];
+        all.into_iter().find(|state| state.name() == name)
+    }
 }
 
 /// The status of a connector or a task.
@@ -44,9 +124,9 @@ pub struct Status {
     pub trace: Option<String>,
     /// What it waits for. Kafka Connect knows no such field, and passes over it.
     pub message: Option<String>,
-    /// host:port of the worker.
+    /// host:port of the worker that wrote it.
     pub worker_id: String,
-    /// Which start this is about.
+    /// Which start of the connector or task this is about: greater than that of any start before.
     pub generation: u64,
     /// The plugin's version.
     pub version: Option<String>,
@@ -80,17 +160,27 @@ impl Status {
             ("plugins", self.plugins.as_ref()),
         ]
     }
-}
 
-/// The key of a task's status.
-pub fn task_status_key(connector: &str, task: u32) -> String {
-    format!("status-task-{connector}-{task}")
-}
+    /// Reads a record's value. None when it is not understood, or says that the connector or task
+    /// was destroyed, as Kafka Connect writes before a tombstone.
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let text = |field: &str| Some(value.get(field)?.as_str()?.to_owned());
+        Some(Self {
+            state: State::from_name(value.get("state")?.as_str()?)?,
+            trace: text("trace"),
+            message: text("message"),
+            worker_id: text("worker_id")?,
+            generation: value.get("generation")?.as_u64()?,
+            version: text("version"),
+            plugins: text("plugins"),
+        })
+    }
 
-/// The highest generation that any record names: those of this worker's life begin above it.
-pub fn highest_generation(records: &[StoredRecord]) -> u64 {
-    let generations = records
-        .iter()
-        .filter_map(|r| r.value.as_ref()?.get("generation")?.as_u64());
-    generations.max().unwrap_or(0)
+    /// Whether this status may take the place of another of the same connector or task: late news
+    /// of a worker that has lost a task must not hide what its new owner says. The rule is Kafka
+    /// Connect's (`KafkaStatusBackingStore.putSafe`): the same worker may always, another one only
+    /// with a generation that is not older.
+    pub fn may_replace(&self, old: &Self) -> bool {
+        self.worker_id == old.worker_id || self.generation >= old.generation
+    }
 }

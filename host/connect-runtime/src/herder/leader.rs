@@ -1,0 +1,199 @@
+//! The leader decides which task configs each connector has, and is the only one that writes them:
+//! records `task-…` and `commit-…` of the config topic. It also says what state connectors are in.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use connect_api::{Error, Properties, Result};
+use tracing::error;
+
+use super::Shared;
+use super::cluster::{ClusterState, Revision};
+use super::config_log::ConfigLog;
+use super::statuses::Statuses;
+use crate::connector_config;
+use crate::plugins::Plugins;
+use crate::storage::{State, StatusKey, TargetState, records};
+
+/// Decides for all connectors. This worker leads, as it is the only one.
+pub(super) struct Leader {
+    shared: Arc<Shared>,
+    connectors: BTreeMap<String, LedConnector>,
+}
+
+/// What was decided for a connector.
+struct LedConnector {
+    /// The config that it was started with.
+    config: Revision,
+    /// Which start of the connector its status is about.
+    generation: u64,
+    /// The config that its task configs were made from; none: it could not be done.
+    tasks_from: Option<Revision>,
+}
+
+impl Leader {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            connectors: BTreeMap::new(),
+        }
+    }
+
+    /// Starts to lead. Task configs that are stored already are kept where they are still right.
+    pub(super) async fn start(&mut self, log: &mut ConfigLog, statuses: &Statuses) {
+        let names: Vec<String> = log.cluster.connectors().map(str::to_owned).collect();
+        for name in &names {
+            let Some(config) = log.cluster.config_revision(name) else {
+                continue;
+            };
+            let led = LedConnector {
+                config,
+                generation: statuses.next_generation(),
+                tasks_from: Some(config),
+            };
+            self.connectors.insert(name.clone(), led);
+            self.reconcile(name, log, statuses).await;
+        }
+    }
+
+    /// Stops to lead, as the worker ends.
+    pub(super) fn end(self, cluster: &ClusterState, statuses: &Statuses) {
+        for (name, led) in &self.connectors {
+            if let Some(config) = cluster.config(name) {
+                let status = self
+                    .shared
+                    .status(State::Unassigned, led.generation, config);
+                statuses.put(StatusKey::Connector(name.clone()), status);
+            }
+        }
+    }
+
+    /// Brings the status and the task configs of a connector to what its config and target state
+    /// say. A config that cannot be run makes the connector FAILED; its tasks stay as they are.
+    pub(super) async fn reconcile(&mut self, name: &str, log: &mut ConfigLog, statuses: &Statuses) {
+        let Some(revision) = log.cluster.config_revision(name) else {
+            self.connectors.remove(name);
+            statuses.remove_connector(name);
+            return;
+        };
+        self.show_target_state(name, revision, &log.cluster, statuses);
+        let led = self.connectors.get(name);
+        let decided = led.and_then(|led| led.tasks_from) == Some(revision);
+        let written = match decide(&self.shared.plugins, &log.cluster, name) {
+            Ok(wanted) if decided && wanted == log.cluster.tasks(name) => Ok(()),
+            Ok(wanted) => write_tasks(name, &wanted, log).await,
+            Err(cause) => Err(cause),
+        };
+        if let Some(led) = self.connectors.get_mut(name) {
+            led.tasks_from = written.is_ok().then_some(revision);
+        }
+        match written {
+            Ok(()) => {
+                let count = u32::try_from(log.cluster.tasks(name).len()).unwrap_or(u32::MAX);
+                statuses.remove_tasks(name, count);
+            }
+            Err(cause) => self.failed(name, &cause, &log.cluster, statuses),
+        }
+    }
+
+    /// A new config, and a restart of a connector that has failed, are a new start of it.
+    fn show_target_state(
+        &mut self,
+        name: &str,
+        revision: Revision,
+        cluster: &ClusterState,
+        statuses: &Statuses,
+    ) {
+        let Some(config) = cluster.config(name) else {
+            return;
+        };
+        let key = StatusKey::Connector(name.to_owned());
+        let shown = statuses.get(&key);
+        let failed = shown.as_ref().is_some_and(|s| s.state == State::Failed);
+        let led = self.connectors.get(name);
+        let generation = match led.filter(|led| led.config == revision && !failed) {
+            Some(led) => led.generation,
+            None => statuses.next_generation(),
+        };
+        let led = LedConnector {
+            config: revision,
+            generation,
+            tasks_from: led.and_then(|led| led.tasks_from),
+        };
+        self.connectors.insert(name.to_owned(), led);
+        let state = match cluster.target_state(name) {
+            TargetState::Started => State::Running,
+            TargetState::Paused => State::Paused,
+            TargetState::Stopped => State::Stopped,
+        };
+        let status = self.shared.status(state, generation, config);
+        if shown.as_ref() != Some(&status) {
+            statuses.put(key, status);
+        }
+    }
+
+    fn failed(&self, name: &str, cause: &Error, cluster: &ClusterState, statuses: &Statuses) {
+        error!(
+            connector = name,
+            error = %cause.chain(),
+            "the connector has failed: its task configs could not be made"
+        );
+        let (Some(led), Some(config)) = (self.connectors.get(name), cluster.config(name)) else {
+            return;
+        };
+        let mut status = self.shared.status(State::Failed, led.generation, config);
+        status.trace = Some(trace(cause));
+        statuses.put(StatusKey::Connector(name.to_owned()), status);
+    }
+
+    /// Writes a target state.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub(super) async fn set_target_state(
+        &self,
+        name: &str,
+        state: TargetState,
+        log: &mut ConfigLog,
+    ) -> Result<()> {
+        if state == TargetState::Stopped {
+            // Kafka Connect's order: a worker that reads only half of it has no tasks.
+            write_tasks(name, &[], log).await?;
+        }
+        log.write(records::target_state(name, state)).await
+    }
+}
+
+/// The task configs that a connector is to have. It reads the stored config alone: config providers
+/// are asked by the tasks.
+fn decide(plugins: &Plugins, cluster: &ClusterState, name: &str) -> Result<Vec<Properties>> {
+    let config = match (cluster.target_state(name), cluster.config(name)) {
+        (TargetState::Stopped, _) | (_, None) => return Ok(Vec::new()),
+        (_, Some(config)) => config,
+    };
+    // A connector that panics on its config must not end the worker.
+    let made = AssertUnwindSafe(|| connector_config::task_configs(plugins, config));
+    let panicked = |_| {
+        Err(Error::fatal(
+            "the connector panicked; the log has the message",
+        ))
+    };
+    std::panic::catch_unwind(made).unwrap_or_else(panicked)
+}
+
+async fn write_tasks(name: &str, configs: &[Properties], log: &mut ConfigLog) -> Result<()> {
+    for record in records::tasks(name, configs) {
+        log.write(record).await?;
+    }
+    Ok(())
+}
+
+/// Clients read it line by line, as they would read Java's.
+fn trace(cause: &Error) -> String {
+    format!(
+        "{}: {}\n\tat ferrule.herder\n",
+        cause.class_name(),
+        cause.chain()
+    )
+}

@@ -1,0 +1,166 @@
+//! The statuses of all connectors and tasks of the cluster, as the status topic says them, and the
+//! task that writes those of this worker.
+
+mod view;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use connect_api::Result;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::{debug, info, warn};
+
+use crate::storage::{BackingStore, ConnectorTaskId, Status, StatusKey, StoredRecord};
+use view::{OwnWrite, StatusView};
+
+/// Statuses that wait to be written.
+const WAITING: usize = 10_000;
+/// How long the last statuses may take when the worker ends.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Answers what state connectors and tasks are in, and has this worker's own statuses written. What
+/// was put is seen at once; Kafka is not waited for.
+pub(super) struct Statuses {
+    view: Arc<Mutex<StatusView>>,
+    writes: mpsc::Sender<Write>,
+    writing: JoinHandle<()>,
+}
+
+/// A record to write.
+struct Write {
+    key: StatusKey,
+    status: Option<Status>,
+    own: OwnWrite,
+}
+
+impl Statuses {
+    /// Reads the topic, and follows it from now on.
+    ///
+    /// # Errors
+    /// When the topic cannot be read to its end.
+    pub(super) async fn start(mut store: Box<dyn BackingStore>) -> Result<Self> {
+        let mut view = StatusView::default();
+        for record in store.start().await? {
+            view.read(&record);
+        }
+        let view = Arc::new(Mutex::new(view));
+        let (writes, waiting) = mpsc::channel(WAITING);
+        let writing = tokio::spawn(follow(store, waiting, Arc::clone(&view)));
+        Ok(Self {
+            view,
+            writes,
+            writing,
+        })
+    }
+
+    /// The status of a connector or a task, whichever worker wrote it.
+    pub(super) fn get(&self, key: &StatusKey) -> Option<Status> {
+        lock(&self.view).get(key).cloned()
+    }
+
+    /// A generation for a start that is about to be made: greater than all that were read or given.
+    pub(super) fn next_generation(&self) -> u64 {
+        lock(&self.view).next_generation()
+    }
+
+    /// Writes a status, unless another worker has written a newer one.
+    pub(super) fn put(&self, key: StatusKey, status: Status) {
+        let put = lock(&self.view).put(&key, &status);
+        match put {
+            Some(own) => {
+                info!(%key, state = status.state.name(), generation = status.generation, "status");
+                self.write(key, Some(status), own);
+            }
+            None => debug!(%key, "the status is not written: another worker has a newer one"),
+        }
+    }
+
+    /// Changes the status of one start of a task, if that is the start that the status is about.
+    pub(super) fn update(
+        &self,
+        id: &ConnectorTaskId,
+        generation: u64,
+        change: impl FnOnce(&mut Status),
+    ) {
+        let key = StatusKey::Task(id.clone());
+        let Some(before) = self.get(&key).filter(|s| s.generation == generation) else {
+            return;
+        };
+        let mut status = before.clone();
+        change(&mut status);
+        if status != before {
+            self.put(key, status);
+        }
+    }
+
+    /// Forgets the statuses of a connector's tasks from the given number on.
+    pub(super) fn remove_tasks(&self, connector: &str, from: u32) {
+        let keys = lock(&self.view).tasks_of(connector, from);
+        keys.into_iter().for_each(|key| self.remove(key));
+    }
+
+    /// Forgets the status of a connector and those of its tasks.
+    pub(super) fn remove_connector(&self, connector: &str) {
+        self.remove(StatusKey::Connector(connector.to_owned()));
+        self.remove_tasks(connector, 0);
+    }
+
+    fn remove(&self, key: StatusKey) {
+        let own = lock(&self.view).remove(&key);
+        self.write(key, None, own);
+    }
+
+    fn write(&self, key: StatusKey, status: Option<Status>, own: OwnWrite) {
+        let write = Write { key, status, own };
+        if let Err(full) = self.writes.try_send(write) {
+            warn!(error = %full, "a status is not written: Kafka is too slow");
+        }
+    }
+
+    /// Waits until what was put is written.
+    pub(super) async fn finish(self) {
+        drop(self.writes);
+        if tokio::time::timeout(FINISH_TIMEOUT, self.writing)
+            .await
+            .is_err()
+        {
+            warn!("the last statuses were not written in time");
+        }
+    }
+}
+
+/// Writes what waits and reads what others write, until nobody can put a status any more.
+async fn follow(
+    mut store: Box<dyn BackingStore>,
+    mut waiting: mpsc::Receiver<Write>,
+    view: Arc<Mutex<StatusView>>,
+) {
+    loop {
+        tokio::select! {
+            write = waiting.recv() => {
+                let Some(Write { key, status, own }) = write else { return };
+                let record = StoredRecord {
+                    key: key.to_string(),
+                    value: status.map(|status| status.value()),
+                };
+                match store.write(record).await {
+                    Ok(read) => {
+                        let mut view = lock(&view);
+                        read.iter().for_each(|record| view.read(record));
+                        view.written(&key, own);
+                    }
+                    Err(cause) => {
+                        warn!(%key, error = %cause.chain(), "could not write a status");
+                    }
+                }
+            }
+            record = store.next() => lock(&view).read(&record),
+        }
+    }
+}
+
+/// A view is whole after each of its changes, so one that a panic left behind can be used.
+fn lock(view: &Mutex<StatusView>) -> MutexGuard<'_, StatusView> {
+    view.lock().unwrap_or_else(PoisonError::into_inner)
+}
