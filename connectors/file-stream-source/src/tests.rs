@@ -143,7 +143,7 @@ async fn a_poll_that_is_dropped_loses_no_line() {
 #[test]
 fn offsets_are_checked_as_kafka_does() {
     let connector = FileStreamSourceConnector::new();
-    let check = |file: &str, partition, offset: Option<serde_json::Value>| {
+    let check = |file: &str, partition, offset: Option<Value>| {
         let partition = SourcePartition::from([("filename", partition)]);
         let offset = offset.map(|at| SourceOffset::from([(POSITION, at)]));
         let checked = connector.check_offsets(&config(&[("file", file)]), &[(partition, offset)]);
