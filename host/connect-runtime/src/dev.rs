@@ -75,7 +75,7 @@ pub async fn run(args: DevArgs, loggers: Loggers) -> Result<()> {
         args.connectors.display()
     );
     say("starting Kafka, a Schema Registry and Postgres");
-    let kafka = Kafka::start(free(9092)?).await?;
+    let kafka = Kafka::start(free(9092)?)?;
     let registry = Registry::start(free(8081)?).await?;
     let postgres = Postgres::start(PostgresOptions {
         port: free(5432)?.port(),

@@ -46,7 +46,7 @@ impl Kafka {
     ///
     /// It runs on threads of its own: a Kafka client that blocks the caller's runtime must not
     /// wait for a broker that needs the same threads to answer.
-    pub async fn start(addr: SocketAddr) -> Result<Self> {
+    pub fn start(addr: SocketAddr) -> Result<Self> {
         let bind = |source| Error::Bind {
             service: "embedded Kafka",
             addr,

@@ -12,10 +12,9 @@ use rdkafka::{Offset, TopicPartitionList};
 
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The reasons why a connector refused records, with how many records there are of each, most
-/// first. They are read from its dead letter queue, `topic`, which others may share. A batch that
-/// was given up in a rebalance leaves its dead letters and is reported again: each record counts
-/// once.
+/// The reasons why a connector refused records, each with its number of records, most first. They
+/// are read from its dead letter queue, `topic`, which others may share. A batch that was given up
+/// in a rebalance leaves its dead letters and is reported again: each record counts once.
 pub fn dead_letters(bootstrap: &str, topic: &str, connector: &str) -> Result<Vec<(String, usize)>> {
     let mut reasons = BTreeMap::<String, usize>::new();
     let mut seen = HashSet::new();

@@ -96,9 +96,9 @@ impl Batch {
             Outcome::Abort => 0,
             Outcome::Commit => 1,
         };
-        // Length, attributes, deltas of time and offset, the key's and the value's length; the
-        // lengths are zigzag numbers. Key: version 0 and the kind. Value: version 0 and the epoch
-        // of the coordinator, of which there is but one.
+        // A record of 16 bytes: attributes, the deltas of time and offset; a key of 4 bytes with
+        // version 0 and the kind; a value of 6 bytes with version 0 and the epoch of the
+        // coordinator, which is always 0; no headers. Lengths are zigzag numbers.
         let record = [32, 0, 0, 0, 8, 0, 0, 0, kind, 12, 0, 0, 0, 0, 0, 0, 0_u8];
         let attributes = TRANSACTIONAL | CONTROL;
         let mut checked = BytesMut::with_capacity(HEADER - CHECKED + record.len());
@@ -198,49 +198,12 @@ fn varint(bytes: &mut &[u8]) -> Option<i64> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(super) mod sent;
+
+#[cfg(test)]
+mod tests {
+    use super::sent::sent;
     use super::*;
-
-    /// A batch of `count` records as a producer sends it, a millisecond apart, from 1000 on.
-    pub(in super::super) fn sent(count: i32, producer: Option<(Producer, i32)>) -> Bytes {
-        batch(count, producer, 0)
-    }
-
-    /// The same in a transaction.
-    pub(in super::super) fn sent_in_transaction(
-        count: i32,
-        producer: Producer,
-        sequence: i32,
-    ) -> Bytes {
-        batch(count, Some((producer, sequence)), TRANSACTIONAL)
-    }
-
-    fn batch(count: i32, producer: Option<(Producer, i32)>, attributes: i16) -> Bytes {
-        let none = Producer { id: -1, epoch: -1 };
-        let (producer, sequence) = producer.unwrap_or((none, -1));
-        let mut checked = BytesMut::new();
-        checked.put_i16(attributes);
-        checked.put_i32(count - 1);
-        checked.put_i64(1_000);
-        checked.put_i64(1_000 + i64::from(count - 1));
-        checked.put_i64(producer.id);
-        checked.put_i16(producer.epoch);
-        checked.put_i32(sequence);
-        checked.put_i32(count);
-        for delta in 0..count {
-            // Zigzag; no key, a value of one byte, no headers.
-            let delta = (delta * 2) as u8;
-            checked.put_slice(&[14, 0, delta, delta, 1, 2, delta, 0]);
-        }
-        let mut bytes = BytesMut::new();
-        bytes.put_i64(0);
-        bytes.put_i32((CHECKED - PREFIX + checked.len()) as i32);
-        bytes.put_i32(-1);
-        bytes.put_u8(MAGIC);
-        bytes.put_u32(crc32c(&checked));
-        bytes.put_slice(&checked);
-        bytes.freeze()
-    }
 
     #[test]
     fn the_header_is_read_and_the_offset_is_set() {

@@ -87,8 +87,8 @@ impl Broker {
         }
     }
 
-    /// The state, for as long as a request needs it. What a panic leaves behind is whole: each
-    /// change of a log or a group ends with its last step.
+    /// The state, for as long as a request needs it. A lock that a panic has poisoned is used all
+    /// the same: the broker is for trials, and going on is better than refusing each request.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,13 +22,13 @@ const CONNECTIONS: usize = 1_000;
 /// Accepts connections and keeps the broker's time, until it is aborted.
 pub(super) async fn serve(broker: Arc<Broker>, listener: TcpListener) {
     let mut connections = JoinSet::new();
-    let time = broker.clone();
+    let time = Arc::clone(&broker);
     connections.spawn(async move { time.keep_time().await });
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() <= CONNECTIONS => match accepted {
                 Ok((stream, peer)) => {
-                    let broker = broker.clone();
+                    let broker = Arc::clone(&broker);
                     connections.spawn(async move { connect(&broker, stream, peer).await });
                 }
                 Err(error) => warn!(%error, "embedded Kafka lost a connection"),

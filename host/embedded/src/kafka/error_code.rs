@@ -44,6 +44,6 @@ impl ErrorCode {
 
     /// The code of an outcome.
     pub(super) fn of<T>(outcome: &Result<T, Self>) -> i16 {
-        outcome.as_ref().err().map_or(0, |error| error.code())
+        outcome.as_ref().err().copied().map_or(0, Self::code)
     }
 }

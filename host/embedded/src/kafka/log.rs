@@ -20,6 +20,14 @@ pub(super) enum Isolation {
     ReadCommitted,
 }
 
+/// How much a reader takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub bytes: usize,
+    /// The first batch comes even if it is larger: else it could never be read.
+    pub first_batch_whole: bool,
+}
+
 /// An aborted transaction of one producer in one partition.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Aborted {
@@ -135,15 +143,12 @@ impl Log {
         self.batches.push_back(batch);
     }
 
-    /// The batches from the one that holds `offset` on, up to `max_bytes`; the first one comes
-    /// whole where `at_least_one` says so, as a batch larger than the limit could else never be
-    /// read.
+    /// The batches from the one that holds `offset` on, as many as there is room for.
     pub(super) fn read(
         &self,
         offset: i64,
         isolation: Isolation,
-        max_bytes: usize,
-        at_least_one: bool,
+        room: Room,
     ) -> Result<Found, ErrorCode> {
         if offset < self.start || offset > self.end {
             return Err(ErrorCode::OffsetOutOfRange);
@@ -155,8 +160,8 @@ impl Log {
         let mut upper = offset;
         for batch in self.batches.range(first..) {
             let length = batch.bytes().len();
-            let is_first = found.batches.is_empty() && at_least_one;
-            if batch.base_offset >= limit || (taken + length > max_bytes && !is_first) {
+            let is_first = found.batches.is_empty() && room.first_batch_whole;
+            if batch.base_offset >= limit || (taken + length > room.bytes && !is_first) {
                 break;
             }
             taken += length;
@@ -263,10 +268,15 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use super::super::batch::tests::{sent, sent_in_transaction};
+    use super::super::batch::sent::{sent, sent_in_transaction};
     use super::*;
 
     const ID: i64 = 7;
+
+    const ALL: Room = Room {
+        bytes: usize::MAX,
+        first_batch_whole: true,
+    };
 
     fn producer(epoch: i16) -> Producer {
         Producer { id: ID, epoch }
@@ -292,7 +302,7 @@ mod tests {
     }
 
     fn read(log: &Log, offset: i64, isolation: Isolation) -> Found {
-        log.read(offset, isolation, usize::MAX, true)
+        log.read(offset, isolation, ALL)
             .expect("an offset of the log")
     }
 
@@ -311,7 +321,7 @@ mod tests {
         assert!(from(10).is_empty());
         for outside in [-1, 11] {
             let found = log
-                .read(outside, Isolation::ReadUncommitted, 1, true)
+                .read(outside, Isolation::ReadUncommitted, ALL)
                 .map(|_| ());
             assert_eq!(found, Err(ErrorCode::OffsetOutOfRange));
         }
@@ -324,8 +334,12 @@ mod tests {
             log.append(plain(1)).expect("appended");
         }
         let one = log.bytes() / 3;
-        let read = |max_bytes, at_least_one| {
-            let found = log.read(0, Isolation::ReadUncommitted, max_bytes, at_least_one);
+        let read = |bytes, first_batch_whole| {
+            let room = Room {
+                bytes,
+                first_batch_whole,
+            };
+            let found = log.read(0, Isolation::ReadUncommitted, room);
             found.expect("an offset of the log").batches.len()
         };
         assert_eq!((read(1, true), read(1, false)), (1, 0));
@@ -410,7 +424,7 @@ mod tests {
         }
         log.keep(log.bytes() / 2);
         assert_eq!((log.start(), log.end()), (4, 8));
-        let gone = log.read(3, Isolation::ReadUncommitted, 1, true).map(|_| ());
+        let gone = log.read(3, Isolation::ReadUncommitted, ALL).map(|_| ());
         assert_eq!(gone, Err(ErrorCode::OffsetOutOfRange));
         assert_eq!(log.delete_before(5), Ok(5));
         assert_eq!(bases(&read(&log, 5, Isolation::ReadUncommitted)), [4, 6]);

@@ -232,7 +232,7 @@ impl Topics {
     fn keep(&mut self, bytes: usize) {
         while self.bytes > bytes {
             let logs = self.by_name.values_mut().flat_map(|it| &mut it.partitions);
-            let Some(largest) = logs.max_by_key(|log| log.bytes()) else {
+            let Some(largest) = logs.max_by_key(|log: &&mut Log| log.bytes()) else {
                 return;
             };
             let before = largest.bytes();
@@ -268,7 +268,7 @@ pub(super) fn alter(
 
 #[cfg(test)]
 mod tests {
-    use super::super::batch::tests::sent;
+    use super::super::batch::sent::sent;
     use super::*;
 
     fn new(name: &str, partitions: i32) -> NewTopic {

@@ -199,7 +199,7 @@ impl Transactions {
     pub(super) fn tick(&mut self, now: Instant) -> Vec<Ended> {
         let late = |it: &&mut Transactional| it.open.as_ref().is_some_and(|it| it.until <= now);
         let late = self.by_id.values_mut().filter(late);
-        late.filter_map(|it| it.abort()).collect()
+        late.filter_map(Transactional::abort).collect()
     }
 }
 
@@ -292,13 +292,13 @@ mod tests {
         let producer = init(&mut transactions);
         let mut end = |outcome| {
             let ended = transactions.end("id", producer, outcome);
-            ended.map(|it| it.is_some())
+            ended.as_ref().map(Option::is_some).map_err(|error| *error)
         };
         assert_eq!(end(Outcome::Commit), Err(ErrorCode::InvalidTxnState));
         begin(&mut transactions, producer);
         let mut end = |outcome| {
             let ended = transactions.end("id", producer, outcome);
-            ended.map(|it| it.is_some())
+            ended.as_ref().map(Option::is_some).map_err(|error| *error)
         };
         assert_eq!(end(Outcome::Commit), Ok(true));
         assert_eq!(end(Outcome::Commit), Ok(false));

@@ -8,7 +8,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_keep_their_partitions_and_configs() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "configs", 3).await?;
     let again = NewTopic::new("configs", 3, TopicReplication::Fixed(1));
     let again = admin(&kafka)?
@@ -30,7 +30,7 @@ async fn topics_keep_their_partitions_and_configs() -> TestResult {
         .into_iter()
         .next()
         .ok_or("a resource")?
-        .map_err(|e| e.to_string())?;
+        .map_err(|code: RDKafkaErrorCode| format!("{code}"))?;
     let policy = resource
         .get("cleanup.policy")
         .and_then(|entry| entry.value.as_deref());
@@ -62,7 +62,7 @@ async fn topics_keep_their_partitions_and_configs() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn partitions_are_added_and_records_are_deleted() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "grows", 1).await?;
     produce(&producer(&kafka, &[])?, "grows", 0, 10).await?;
     let admin = admin(&kafka)?;
@@ -86,7 +86,7 @@ async fn partitions_are_added_and_records_are_deleted() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn configs_are_altered() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "altered", 1).await?;
     let admin = admin(&kafka)?;
     let options = AdminOptions::new();
@@ -103,7 +103,7 @@ async fn configs_are_altered() -> TestResult {
 
     let described = admin.describe_configs([&specifier], &options).await?;
     let resource = described.into_iter().next().ok_or("a resource")?;
-    let resource = resource.map_err(|code| code.to_string())?;
+    let resource = resource.map_err(|code| format!("{code}"))?;
     let value = |key| resource.get(key).and_then(|entry| entry.value.as_deref());
     assert_eq!(value("retention.bytes"), Some("1000"));
     // AlterConfigs takes back what it does not name.
@@ -114,7 +114,7 @@ async fn configs_are_altered() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_topic_is_gone_with_its_records_and_offsets() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "again", 1).await?;
     produce(&producer(&kafka, &[])?, "again", 0, 3).await?;
     let settings = [("group.id", "keeps")];

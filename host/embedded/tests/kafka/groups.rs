@@ -7,7 +7,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_resumes_where_it_committed() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "resumed", 1).await?;
     produce(&producer(&kafka, &[])?, "resumed", 0, 10).await?;
     for strategy in ["range", "cooperative-sticky"] {
@@ -43,7 +43,7 @@ async fn a_group_resumes_where_it_committed() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_members_share_and_inherit_partitions() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "shared", 4).await?;
     let settings = [
         ("group.id", "sharing"),
@@ -89,7 +89,7 @@ fn wait_for_assignment(wanted: &[(&BaseConsumer, usize)]) -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_dies_is_missed_after_its_session() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "inherited", 4).await?;
     let settings = [
         ("group.id", "inheriting"),
@@ -110,7 +110,7 @@ async fn a_member_that_dies_is_missed_after_its_session() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_are_listed_and_deleted_when_they_are_empty() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "grouped", 1).await?;
     let consumer: BaseConsumer = client(&kafka, &[("group.id", "seen")]).create()?;
     consumer.subscribe(&["grouped"])?;
@@ -140,7 +140,7 @@ async fn groups_are_listed_and_deleted_when_they_are_empty() -> TestResult {
 /// A known gap: when it fails, say so in the README.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_new_group_protocol_is_refused() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "gaps", 1).await?;
     let settings = [("group.id", "new"), ("group.protocol", "consumer")];
     let consumer: BaseConsumer = client(&kafka, &settings).create()?;

@@ -21,8 +21,8 @@ type TestResult = Result<(), Box<dyn std::error::Error>>;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-async fn start() -> embedded::Result<Kafka> {
-    Kafka::start(([127, 0, 0, 1], 0).into()).await
+fn start() -> embedded::Result<Kafka> {
+    Kafka::start(([127, 0, 0, 1], 0).into())
 }
 
 fn client(kafka: &Kafka, settings: &[(&str, &str)]) -> ClientConfig {
@@ -120,7 +120,7 @@ fn from_beginning(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sample_records_are_produced_whole() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     let registry = Registry::start(([127, 0, 0, 1], 0).into()).await?;
     let n = 2_000;
     let produced = demo::produce(&kafka.bootstrap(), &registry.url(), n).await?;
@@ -139,11 +139,11 @@ async fn the_sample_records_are_produced_whole() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_broker_on_the_port_is_refused() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     let addr = kafka.bootstrap().parse()?;
-    let second = Kafka::start(addr).await;
+    let second = Kafka::start(addr);
     assert!(matches!(second, Err(Error::Bind { .. })), "{second:?}");
     kafka.stop().await;
-    Kafka::start(addr).await?.stop().await;
+    Kafka::start(addr)?.stop().await;
     Ok(())
 }

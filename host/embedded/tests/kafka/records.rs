@@ -11,7 +11,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_come_back_as_they_went() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     for codec in ["none", "snappy", "lz4", "gzip", "zstd"] {
         let topic = format!("codec-{codec}");
         create_topic(&kafka, &topic, 1).await?;
@@ -76,7 +76,7 @@ async fn records_come_back_as_they_went() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idempotent_producer_writes_once_and_in_order() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "idempotent", 3).await?;
     let producer = producer(&kafka, &[("enable.idempotence", "true"), ("acks", "all")])?;
     for partition in 0..3 {
@@ -100,7 +100,7 @@ async fn an_idempotent_producer_writes_once_and_in_order() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_starts_in_the_middle_of_a_batch() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     for codec in ["none", "snappy", "lz4", "gzip", "zstd"] {
         let topic = format!("middle-{codec}");
         create_topic(&kafka, &topic, 1).await?;
@@ -125,7 +125,7 @@ async fn a_consumer_starts_in_the_middle_of_a_batch() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_time_is_a_place_to_start() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "times", 1).await?;
     let producer = producer(&kafka, &[("linger.ms", "100")])?;
     let sends: Vec<_> = (0..10)
@@ -155,7 +155,7 @@ async fn a_time_is_a_place_to_start() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_records_make_room() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     let topic =
         NewTopic::new("small", 1, TopicReplication::Fixed(1)).set("retention.bytes", "5000");
     let options = AdminOptions::new();
@@ -177,7 +177,7 @@ async fn the_oldest_records_make_room() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_waits_is_sent_at_once() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "quick", 1).await?;
     let consumer = from_beginning(&kafka, "quick", 1, &[("fetch.wait.max.ms", "10000")])?;
     assert!(consumer.poll(Duration::from_millis(500)).is_none());

@@ -1,5 +1,4 @@
-//! Transactions: what is committed is seen, what is aborted is not, and offsets go with the
-//! records.
+//! Transactions: committed records are seen, aborted ones are not, and offsets are part of them.
 
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::Producer;
@@ -37,7 +36,7 @@ fn until_the_end(consumer: &BaseConsumer) -> Result<Vec<i64>, Box<dyn std::error
 
 #[tokio::test(flavor = "multi_thread")]
 async fn committed_records_are_seen_and_aborted_ones_are_not() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "mixed", 1).await?;
     let producer = transactional(&kafka, "t")?;
     for commits in [true, false, true] {
@@ -60,7 +59,7 @@ async fn committed_records_are_seen_and_aborted_ones_are_not() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_transaction_holds_back_who_reads_committed() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "open", 1).await?;
     let transactional = transactional(&kafka, "t")?;
     transactional.begin_transaction()?;
@@ -98,7 +97,7 @@ fn records(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn offsets_are_part_of_the_transaction() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "in", 1).await?;
     create_topic(&kafka, "out", 1).await?;
     produce(&producer(&kafka, &[])?, "in", 0, 10).await?;
@@ -148,7 +147,7 @@ async fn offsets_are_part_of_the_transaction() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_producer_of_the_same_id_fences_the_first() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "fenced", 1).await?;
     let first = transactional(&kafka, "same")?;
     first.begin_transaction()?;
@@ -159,7 +158,7 @@ async fn a_second_producer_of_the_same_id_fences_the_first() -> TestResult {
     produce(&second, "fenced", 0, 1).await?;
     second.commit_transaction(LIMIT)?;
     let late = first.commit_transaction(LIMIT);
-    let code = late.err().and_then(|error| error.rdkafka_error_code());
+    let code = late.err().as_ref().and_then(KafkaError::rdkafka_error_code);
     let fenced = [
         RDKafkaErrorCode::Fenced,
         RDKafkaErrorCode::ProducerFenced,
@@ -176,7 +175,7 @@ async fn a_second_producer_of_the_same_id_fences_the_first() -> TestResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_without_an_end_is_aborted() -> TestResult {
-    let kafka = start().await?;
+    let kafka = start()?;
     create_topic(&kafka, "late", 1).await?;
     let settings = [
         ("transactional.id", "late"),

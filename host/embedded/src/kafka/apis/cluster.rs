@@ -4,7 +4,7 @@ use super::super::NODE_ID;
 use super::super::broker::{Broker, State};
 use super::super::error_code::ErrorCode;
 use super::super::topics::NewTopic;
-use super::super::wire::{Encoding, Read, Writer};
+use super::super::wire::{Encoding, Read, Reader, Writer};
 use super::{APIS, Request};
 
 const CLUSTER_ID: &str = "ferrule-dev";
@@ -51,8 +51,12 @@ fn write_broker(response: &mut Writer, broker: &Broker) {
 
 pub(super) fn metadata(broker: &Broker, request: &mut Request) -> Read<Writer> {
     let (body, version) = (&mut request.body, request.version);
-    let names = body.nullable_array(|it| it.string())?;
-    let may_create = version < 4 || body.bool()?;
+    let names = body.nullable_array(Reader::string)?;
+    let missing = if version < 4 || body.bool()? {
+        Missing::IsCreated
+    } else {
+        Missing::IsAnError
+    };
     let mut response = request.throttled_since(3);
     response.array([broker], |it, broker| {
         write_broker(it, broker);
@@ -68,7 +72,7 @@ pub(super) fn metadata(broker: &Broker, request: &mut Request) -> Read<Writer> {
         None => state.topics.iter().map(|(name, _)| name.clone()).collect(),
     };
     response.array(names, |it, name| {
-        let partitions = partitions(&mut state, &name, may_create);
+        let partitions = partitions(&mut state, &name, missing);
         it.i16(ErrorCode::of(&partitions));
         it.string(&name);
         it.bool(false);
@@ -95,9 +99,16 @@ pub(super) fn metadata(broker: &Broker, request: &mut Request) -> Read<Writer> {
     Ok(response)
 }
 
-/// How many partitions a topic has. One that is missing is made where the client may make it, as
-/// Kafka's `auto.create.topics.enable` has it by default.
-fn partitions(state: &mut State, name: &str, may_create: bool) -> Result<i32, ErrorCode> {
+/// What becomes of a topic that a client asks about and that is not there.
+#[derive(Clone, Copy)]
+enum Missing {
+    /// It is made, as by Kafka with its default of `auto.create.topics.enable`.
+    IsCreated,
+    IsAnError,
+}
+
+/// How many partitions a topic has.
+fn partitions(state: &mut State, name: &str, missing: Missing) -> Result<i32, ErrorCode> {
     if state.topics.get(name).is_none() {
         let new = NewTopic {
             name: name.to_owned(),
@@ -105,10 +116,9 @@ fn partitions(state: &mut State, name: &str, may_create: bool) -> Result<i32, Er
             replication_factor: -1,
             configs: Vec::new(),
         };
-        if may_create {
-            state.topics.create(new)?;
-        } else {
-            state.topics.check(&new)?;
+        match missing {
+            Missing::IsCreated => state.topics.create(new)?,
+            Missing::IsAnError => state.topics.check(&new)?,
         }
     }
     let topic = state.topics.get(name);

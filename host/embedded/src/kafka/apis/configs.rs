@@ -1,5 +1,4 @@
-//! DescribeConfigs, AlterConfigs and IncrementalAlterConfigs: of topics, and the broker's own to
-//! read.
+//! DescribeConfigs, AlterConfigs and IncrementalAlterConfigs: of topics; of the broker, to read.
 
 use std::collections::BTreeMap;
 
@@ -111,11 +110,29 @@ pub(super) fn describe(broker: &Broker, request: &mut Request) -> Read<Writer> {
     Ok(response)
 }
 
+/// Whether a request is to change something.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Kind {
+    Change,
+    Validate,
+}
+
+impl Kind {
+    /// The field `validate_only`.
+    fn read(body: &mut Reader) -> Read<Self> {
+        Ok(if body.bool()? {
+            Self::Validate
+        } else {
+            Self::Change
+        })
+    }
+}
+
 /// Alters a topic's configs, all that are named or none.
 fn change(
     state: &mut State,
     resource: &Resource,
-    only_validate: bool,
+    kind: Kind,
     change: impl FnOnce(&mut BTreeMap<String, String>) -> Result<(), ErrorCode>,
 ) -> Result<(), ErrorCode> {
     if resource.kind != TOPIC {
@@ -124,7 +141,7 @@ fn change(
     let configs = state.topics.configs_mut(&resource.name)?;
     let mut changed = configs.clone();
     change(&mut changed)?;
-    if !only_validate {
+    if kind == Kind::Change {
         *configs = changed;
     }
     Ok(())
@@ -138,11 +155,11 @@ pub(super) fn alter(broker: &Broker, request: &mut Request) -> Read<Writer> {
         let configs = it.array(|it| Ok((it.string()?, it.nullable_string()?)))?;
         Ok((resource, configs))
     })?;
-    let only_validate = body.bool()?;
+    let kind = Kind::read(body)?;
     let mut state = broker.state();
     let mut response = request.throttled_since(0);
     response.array(resources, |it, (resource, named)| {
-        let altered = change(&mut state, &resource, only_validate, |configs| {
+        let altered = change(&mut state, &resource, kind, |configs| {
             configs.clear();
             let mut named = named.into_iter();
             named.try_for_each(|(name, value)| alter_config(configs, &name, value))
@@ -159,11 +176,11 @@ pub(super) fn alter_incrementally(broker: &Broker, request: &mut Request) -> Rea
         let configs = it.array(|it| Ok((it.string()?, it.i8()?, it.nullable_string()?)))?;
         Ok((resource, configs))
     })?;
-    let only_validate = body.bool()?;
+    let kind = Kind::read(body)?;
     let mut state = broker.state();
     let mut response = request.throttled_since(0);
     response.array(resources, |it, (resource, named)| {
-        let altered = change(&mut state, &resource, only_validate, |configs| {
+        let altered = change(&mut state, &resource, kind, |configs| {
             let mut named = named.into_iter();
             named.try_for_each(|(name, operation, value)| match (operation, value) {
                 (SET, Some(value)) => alter_config(configs, &name, Some(value)),

@@ -184,7 +184,7 @@ pub(super) fn delete(broker: &Broker, request: &mut Request) -> Read<Writer> {
     let mut state = broker.state();
     let mut response = request.throttled_since(0);
     response.array(names, |it, name| {
-        let deleted = match state.group(&name).map(|group| group.phase()) {
+        let deleted = match state.groups.get(&name).map(Group::phase) {
             Some(Phase::Empty) => {
                 state.groups.remove(&name);
                 Ok(())

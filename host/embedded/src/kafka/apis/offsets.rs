@@ -2,7 +2,7 @@
 
 use super::super::broker::Broker;
 use super::super::error_code::ErrorCode;
-use super::super::offsets::Committed;
+use super::super::offsets::{Committed, Offsets};
 use super::super::wire::{Read, Reader, Writer};
 use super::{ByTopic, Request, by_topic, groups, map_by_topic, write_by_topic};
 
@@ -10,11 +10,32 @@ use super::{ByTopic, Request, by_topic, groups, map_by_topic, write_by_topic};
 const NONE: i64 = -1;
 const NO_EPOCH: i32 = -1;
 
+/// Whether a version of a request has the epoch of the leader beside the offset.
+#[derive(Clone, Copy)]
+pub(super) enum LeaderEpoch {
+    Sent,
+    NotSent,
+}
+
+impl LeaderEpoch {
+    /// What `version` has of an API that has the epoch since `since`.
+    pub(super) fn since(since: i16, version: i16) -> Self {
+        if version >= since {
+            Self::Sent
+        } else {
+            Self::NotSent
+        }
+    }
+}
+
 /// One partition's offset, as it stands in both requests that commit offsets.
-pub(super) fn committed(reader: &mut Reader, has_epoch: bool) -> Read<(i32, Committed)> {
+pub(super) fn committed(reader: &mut Reader, epoch: LeaderEpoch) -> Read<(i32, Committed)> {
     let partition = reader.i32()?;
     let offset = reader.i64()?;
-    let leader_epoch = if has_epoch { reader.i32()? } else { NO_EPOCH };
+    let leader_epoch = match epoch {
+        LeaderEpoch::Sent => reader.i32()?,
+        LeaderEpoch::NotSent => NO_EPOCH,
+    };
     let metadata = reader.nullable_string()?.unwrap_or_default();
     reader.tags()?;
     let committed = Committed {
@@ -46,7 +67,7 @@ pub(super) fn offset_commit(broker: &Broker, request: &mut Request) -> Read<Writ
     if version <= 4 {
         body.i64()?;
     }
-    let topics = by_topic(body, |it| committed(it, version >= 6))?;
+    let topics = by_topic(body, |it| committed(it, LeaderEpoch::since(6, version)))?;
     let mut state = broker.state();
     let allowed = match state.group(&name) {
         Some(group) => group.check_commit(&member, generation),
@@ -76,7 +97,7 @@ pub(super) fn offset_fetch(broker: &Broker, request: &mut Request) -> Read<Write
     let offsets = state.group(&name).map(|group| &group.offsets);
     // No list asks for all that there are.
     let topics = topics.unwrap_or_else(|| {
-        let known = offsets.into_iter().flat_map(|it| it.partitions());
+        let known = offsets.into_iter().flat_map(Offsets::partitions);
         known
             .map(|(topic, partition)| (topic.clone(), vec![*partition]))
             .collect()

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::super::batch::Batch;
 use super::super::broker::{Broker, State};
 use super::super::error_code::ErrorCode;
-use super::super::log::{Found, Isolation, Log};
+use super::super::log::{Found, Isolation, Log, Room};
 use super::super::wire::{Read, Reader, Writer};
 use super::{ByTopic, Request, by_topic, map_by_topic, write_by_topic};
 
@@ -37,7 +37,8 @@ pub(super) fn produce(broker: &Broker, request: &mut Request) -> Read<Option<Wri
             -1..=1 => append(
                 &mut state,
                 transactional_id.as_deref(),
-                (topic, partition),
+                topic,
+                partition,
                 records.unwrap_or_default(),
             ),
             _ => Err(ErrorCode::InvalidRequiredAcks),
@@ -68,7 +69,8 @@ pub(super) fn produce(broker: &Broker, request: &mut Request) -> Read<Option<Wri
 fn append(
     state: &mut State,
     transactional_id: Option<&str>,
-    (topic, partition): (&str, i32),
+    topic: &str,
+    partition: i32,
     records: Bytes,
 ) -> Result<i64, ErrorCode> {
     state.topics.log(topic, partition)?;
@@ -151,9 +153,12 @@ impl Fetch {
         let mut taken = 0;
         let mut failed = false;
         let available = map_by_topic(self.topics.clone(), |topic, wanted| {
-            let room = wanted.max_bytes.min(self.max_bytes.saturating_sub(taken));
+            let room = Room {
+                bytes: wanted.max_bytes.min(self.max_bytes.saturating_sub(taken)),
+                first_batch_whole: taken == 0,
+            };
             let log = state.topics.log(topic, wanted.partition);
-            let read = |log: &Log| log.read(wanted.offset, self.isolation, room, taken == 0);
+            let read = |log: &Log| log.read(wanted.offset, self.isolation, room);
             let found = log.and_then(read);
             match &found {
                 Ok(found) => taken += found.bytes(),

@@ -6,7 +6,8 @@ use super::super::batch::{Outcome, Producer};
 use super::super::broker::Broker;
 use super::super::error_code::ErrorCode;
 use super::super::wire::{Read, Reader, Writer};
-use super::{Request, by_topic, map_by_topic, offsets};
+use super::offsets::{self, LeaderEpoch};
+use super::{Request, by_topic, map_by_topic};
 
 /// The id and epoch of who has none.
 const NOBODY: Producer = Producer { id: -1, epoch: -1 };
@@ -136,7 +137,9 @@ pub(super) fn offset_commit(broker: &Broker, request: &mut Request) -> Read<Writ
         member = body.string()?;
         body.nullable_string()?;
     }
-    let topics = by_topic(body, |it| offsets::committed(it, version >= 2))?;
+    let topics = by_topic(body, |it| {
+        offsets::committed(it, LeaderEpoch::since(2, version))
+    })?;
     let mut state = broker.state();
     let allowed = state.transactions.check_group(&id, producer, &group_name);
     let allowed = allowed.and_then(|()| {
