@@ -32,7 +32,7 @@ pub use write::{KafkaRecordProducer, ProducerRecord, RecordProducer, TopicCreati
 
 /// How long the loop sleeps when there is nothing to do, and so how soon it sees a stop.
 const IDLE: Duration = Duration::from_millis(50);
-/// How long a source, a registry or Kafka is left alone after it did not answer.
+/// How long a source or Kafka is left alone after it did not answer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// When the records of a source become visible, with exactly-once support:
@@ -139,7 +139,9 @@ impl WorkerSourceTask {
     pub fn run(mut self) -> Result<()> {
         while !self.parts.control.stopping() {
             match self.session() {
-                Err(error) if error.kind() == ErrorKind::Retriable => self.wait_after(&error),
+                Err(error) if error.kind() == ErrorKind::Retriable => {
+                    self.wait_after(&error, RETRY_INTERVAL);
+                }
                 ended => return ended,
             }
         }
@@ -176,10 +178,10 @@ impl WorkerSourceTask {
     }
 
     /// Says what the task waits for, and waits for a moment.
-    fn wait_after(&mut self, error: &Error) {
+    fn wait_after(&mut self, error: &Error, interval: Duration) {
         self.parts.metrics.retries.increment(1);
         self.waiting(WaitsFor::Other, error);
-        let until = Instant::now() + RETRY_INTERVAL;
+        let until = Instant::now() + interval;
         while Instant::now() < until && !self.parts.control.stopping() {
             std::thread::sleep(IDLE);
         }

@@ -40,9 +40,11 @@ impl RetryPolicy {
         }
     }
 
-    /// The delay after a number of failures of one record.
-    fn delay(&self, failures: u32) -> Duration {
-        let doubled = 1_u32.checked_shl(failures - 1).unwrap_or(u32::MAX);
+    /// The delay after a number of failures of one record, at least one.
+    pub fn delay(&self, failures: u32) -> Duration {
+        let doubled = 1_u32
+            .checked_shl(failures.saturating_sub(1))
+            .unwrap_or(u32::MAX);
         self.first_delay.saturating_mul(doubled).min(self.max_delay)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use connect_api::{Error, Result, SourceOffset, SourcePartition, Tolerance};
 use tracing::error;
 
-use super::{ErrorConfig, Stage};
+use super::{ErrorConfig, RetryPolicy, Stage};
 use crate::metrics::SourceTaskMetrics;
 
 /// A record of a source that failed, and all that a report says of it.
@@ -35,6 +35,11 @@ impl SourceErrors {
     /// A reporter with these options.
     pub fn new(config: ErrorConfig, metrics: Arc<SourceTaskMetrics>) -> Self {
         Self { config, metrics }
+    }
+
+    /// When a record is tried again.
+    pub fn retry_policy(&self) -> RetryPolicy {
+        self.config.retry
     }
 
     /// Whether a record that fails is passed over.

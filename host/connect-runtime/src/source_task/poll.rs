@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use connect_api::{ErrorKind, Result, SourceRecord};
 
-use super::{IDLE, Session, WaitsFor};
+use super::{IDLE, RETRY_INTERVAL, Session, WaitsFor};
 
 impl Session<'_> {
     /// The next records; none when there are none yet, or something else is to be done first.
@@ -46,7 +46,7 @@ impl Session<'_> {
                 Ok(Some(records))
             }
             Some(Err(error)) if error.kind() == ErrorKind::Retriable => {
-                worker.wait_after(&error);
+                worker.wait_after(&error, RETRY_INTERVAL);
                 Ok(None)
             }
             Some(Err(error)) => Err(error),

@@ -60,12 +60,15 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The bytes of a record; none when it was passed over. A registry that is away is waited for.
+    /// The bytes of a record; none when it was passed over. A registry that is away is waited for,
+    /// as `errors.retry.timeout` says.
     fn convert(
         &mut self,
         record: &connect_api::Record,
         from: &InFlight,
     ) -> Result<Option<ProducerRecord>> {
+        let policy = self.worker.parts.errors.retry_policy();
+        let (begin, mut failures) = (Instant::now(), 0);
         loop {
             let Unconverted {
                 stage,
@@ -78,7 +81,10 @@ impl Session<'_> {
                 }
                 Err(failed) => failed,
             };
-            if error.kind() != ErrorKind::Retriable {
+            let is_over = policy
+                .timeout
+                .is_some_and(|timeout| begin.elapsed() >= timeout);
+            if error.kind() != ErrorKind::Retriable || is_over {
                 self.worker.parts.errors.report(&SourceErrant {
                     source_partition: &from.source_partition,
                     source_offset: &from.source_offset,
@@ -92,7 +98,8 @@ impl Session<'_> {
                 // Its offset is not stored: it is read again.
                 return Err(error);
             }
-            self.worker.wait_after(&error);
+            failures += 1;
+            self.worker.wait_after(&error, policy.delay(failures));
         }
     }
 
