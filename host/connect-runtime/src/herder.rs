@@ -1,8 +1,8 @@
 //! The herder: one task that takes requests, and brings connectors and tasks to what is asked for.
 //!
 //! It is made of parts that know little of each other. [`cluster::ClusterState`] is what the config
-//! topic says. The [`leader::Leader`] decides which task configs connectors have, and writes them. A
-//! [`placement::Placement`] says which tasks are this worker's. [`tasks::Tasks`] starts and stops
+//! topic says. The [`leader::Leader`] decides which task configs connectors have, and writes them.
+//! A [`placement::Placement`] says which tasks are this worker's. [`tasks::Tasks`] starts and stops
 //! these. [`statuses::Statuses`] is what the status topic says of all connectors and tasks.
 //!
 //! Nothing on the loop waits for anything but Kafka: configs are validated by

@@ -48,8 +48,8 @@ pub enum TransactionBoundary {
 /// How records and offsets are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceDelivery {
-    /// Offsets are written at this interval, for records that Kafka has acknowledged: after a crash,
-    /// records since then are sent again.
+    /// Offsets are written at this interval, for records that Kafka has acknowledged: after a
+    /// crash, records since then are sent again.
     AtLeastOnce(Duration),
     /// In transactions.
     ExactlyOnce(TransactionBoundary),
@@ -57,8 +57,8 @@ pub enum SourceDelivery {
 
 /// Makes a source task that has not begun.
 pub type MakeTask = Box<dyn Fn() -> Result<Box<dyn SourceTask>> + Send>;
-/// Makes a producer. A transactional one has ended what its predecessors had left open, and they can
-/// write no more (Invariant 5).
+/// Makes a producer. A transactional one has ended what its predecessors had left open, and they
+/// can write no more (Invariant 5).
 pub type MakeProducer = Box<dyn Fn() -> Result<Box<dyn RecordProducer>> + Send>;
 
 /// Everything a source task is made of.

@@ -1,5 +1,5 @@
-//! The columns that a record fills, the part of the record that each value is, and what the record's
-//! schemas say about it.
+//! The columns that a record fills, the part of the record that each value is, and what the
+//! record's schemas say about it.
 
 use std::sync::Arc;
 

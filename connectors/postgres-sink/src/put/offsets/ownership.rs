@@ -49,8 +49,8 @@ const START: &str = r#"UPDATE ferrule.offsets o SET next_offset = p.next, update
     WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
         AND o.epoch = p.epoch AND o.next_offset IS NULL"#;
 
-/// With epochs, only sessions that own the partitions in these epochs are ended: this task's own lost
-/// session, but none of a later owner.
+/// With epochs, only sessions that own the partitions in these epochs are ended: this task's own
+/// lost session, but none of a later owner.
 const END_OWNERS: &str = r#"SELECT pg_terminate_backend(a.pid)
     FROM ferrule.offsets o
     JOIN unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, "partition", epoch)

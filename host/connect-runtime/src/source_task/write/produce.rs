@@ -1,4 +1,5 @@
-//! The second half: bytes go to Kafka, into topics that are created where the connector asks for it.
+//! The second half: bytes go to Kafka, into topics that are created where the connector asks for
+//! it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

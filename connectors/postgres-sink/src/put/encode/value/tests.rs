@@ -175,7 +175,8 @@ proptest! {
     }
 }
 
-/// What a `numeric` has for the digits of JSON text. A float that prints as they are may have fewer.
+/// What a `numeric` has for the digits of JSON text. A float that prints as they are may have
+/// fewer.
 fn digits(data_type: &Type, value: ValueRef<'_>) -> Option<Vec<u8>> {
     let (Type::Numeric(_), ValueRef::Literal(number)) = (data_type, value) else {
         return None;

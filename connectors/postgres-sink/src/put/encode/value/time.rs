@@ -12,8 +12,8 @@ const MIN_DAY: i64 = -2_440_588;
 const END_TIMESTAMP_DAY: i64 = 106_762_940;
 const END_DAY: i64 = 2_145_042_906;
 
-/// Microseconds since 2000, from microseconds since 1970. Postgres takes the smallest and the greatest
-/// number for infinities; both are out of range here.
+/// Microseconds since 2000, from microseconds since 1970. Postgres takes the smallest and the
+/// greatest number for infinities; both are out of range here.
 pub(super) fn timestamp(micros: i64) -> Result<i64, Misfit> {
     let days = micros.div_euclid(DAY);
     if !(MIN_DAY..END_TIMESTAMP_DAY).contains(&days) {
