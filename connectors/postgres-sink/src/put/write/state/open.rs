@@ -178,8 +178,8 @@ async fn read(connection: &mut PgConnection, store: &Store) -> sqlx::Result<Opti
 fn too_large(topic_partition: &TopicPartition, kept: &StateStore) -> Error {
     let StateStore { transform, limit } = kept;
     Error::config(format!(
-        "the stored state of transform {transform} for {topic_partition} is larger than its limit of \
-         {limit} bytes: raise transforms.{transform}.state.max.bytes, or reset the connector's \
+        "the stored state of transform {transform} for {topic_partition} is larger than its limit \
+         of {limit} bytes: raise transforms.{transform}.state.max.bytes, or reset the connector's \
          offsets, which drops the state"
     ))
 }
