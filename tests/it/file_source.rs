@@ -242,7 +242,7 @@ async fn a_topic_is_created_as_the_config_says() -> Result<()> {
         ("topic", topic.as_str()),
         ("topic.creation.default.partitions", "3"),
         ("topic.creation.default.replication.factor", "1"),
-        ("topic.creation.default.cleanup.policy", "compact"),
+        ("topic.creation.default.retention.ms", "-1"),
         ("key.converter", STRINGS),
     ];
     lines.deploy(rest, &settings).await?;

@@ -37,7 +37,10 @@ async fn a_plugin_changes_and_refuses_records_of_a_source() -> Result<()> {
         .await?;
     let status = rest.status(&lines.name).await?;
     let plugins = status["tasks"][0]["plugins"].as_str().unwrap_or_default();
-    ensure!(plugins.starts_with("check: activity-event"), "{status}");
+    ensure!(
+        plugins.starts_with("check: plugin activity-event"),
+        "{status}"
+    );
     let skipped = "kafka_connect_task_error_total_records_skipped";
     ensure!(metric(rest, skipped, &lines.name).await? == 1.0);
     // What was passed over is not read again, and no partition was made up.

@@ -185,3 +185,54 @@ fn a_source_is_not_polled_while_kafka_has_too_much_to_acknowledge() {
     stage.control.abandon();
     stage.end().unwrap();
 }
+
+/// Writes texts once its registry is back.
+struct AwayConverter {
+    failures: usize,
+}
+
+impl connect_api::Converter for AwayConverter {
+    fn class_name(&self) -> &'static str {
+        "com.example.AwayConverter"
+    }
+
+    fn to_connect_data(&mut self, _: &str, _: Option<&bytes::Bytes>) -> Result<Datum> {
+        Err(Error::data("it only writes"))
+    }
+
+    fn from_connect_data<'a>(
+        &mut self,
+        _: &str,
+        datum: &'a Datum,
+    ) -> Result<Option<std::borrow::Cow<'a, [u8]>>> {
+        if self.failures > 0 {
+            self.failures -= 1;
+            return Err(Error::retriable("the registry is away"));
+        }
+        let text = datum.value.as_str().unwrap_or_default();
+        Ok(Some(text.as_bytes().into()))
+    }
+}
+
+#[test]
+fn a_registry_that_is_away_is_asked_for_as_long_as_the_config_says() {
+    for (timeout, failures, arrives) in [("0", 2, true), ("50", 1000, false)] {
+        let mut stage = Stage::new(&["a"], at_least_once(), "none");
+        let parts = stage.parts.as_mut().unwrap();
+        parts.converters.value = Box::new(AwayConverter { failures });
+        let options = [("errors.retry.timeout".to_owned(), timeout.to_owned())];
+        let errors = ErrorConfig::new(&Properties::from(options)).unwrap();
+        parts.errors = SourceErrors::new(errors, Arc::clone(&parts.metrics));
+        stage = stage.run();
+        if arrives {
+            stage.until("the record", |_, kafka| kafka.written.len() == 1);
+            stage.stop().unwrap();
+            let waiting = TaskState::Waiting(Some("the registry is away".into()));
+            assert_eq!(stage.states(), [waiting, TaskState::Waiting(None)]);
+        } else {
+            let text = stage.end().unwrap_err().chain();
+            assert!(text.contains("VALUE_CONVERTER"), "{text}");
+            assert_eq!(stage.stored(), None);
+        }
+    }
+}
