@@ -143,10 +143,14 @@ impl SinkTaskState {
     /// What the sink failed with.
     pub fn take(&mut self, response: Response) -> Result<()> {
         match response {
-            Response::Durable(durable) => {
+            Response::Durable(mut durable) => {
                 for (topic_partition, next_offset) in durable.positions() {
                     self.parts.chain.durable(topic_partition, *next_offset);
                 }
+                // A partition that was given up while it was written is for its next owner to
+                // commit: from here the group could go back behind that one.
+                let owned = self.parts.consumer.assignment();
+                durable.retain(|topic_partition, _| owned.contains(topic_partition));
                 self.add_durable(durable);
             }
             Response::Rewind(error) => self.rewind(&error),
