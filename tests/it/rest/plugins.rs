@@ -17,9 +17,10 @@ async fn the_plugins_are_listed() -> Result<()> {
         "/connector-plugins/?connectorsOnly=true",
     ] {
         let list = plain(rest, "GET", path).await?.json()?;
-        let sinks = list.as_array().context("no array")?;
-        ensure!(sinks.iter().all(|it| it["type"] == "sink"), "{list}");
-        let own = sinks
+        let connectors = list.as_array().context("no array")?;
+        let is_connector = |it: &Value| it["type"] == "sink" || it["type"] == "source";
+        ensure!(connectors.iter().all(is_connector), "{list}");
+        let own = connectors
             .iter()
             .find(|it| it["class"] == CLASS)
             .context("no sink")?;

@@ -36,7 +36,9 @@ async fn plugins_are_listed_with_their_versions() -> Result<()> {
     let connectors = connectors.as_array().context("the list is none")?;
     ensure!(!connectors.is_empty());
     assert!(
-        connectors.iter().all(|entry| entry["type"] == "sink"),
+        connectors
+            .iter()
+            .all(|entry| entry["type"] == "sink" || entry["type"] == "source"),
         "{connectors:?}"
     );
     Ok(())

@@ -204,7 +204,7 @@ impl SinkTaskState {
     fn report_waiting(&mut self, error: &Error) {
         if !self.waiting_reported {
             let error_text = error.chain();
-            warn!(error = %error_text, "a record cannot be converted or transformed yet; retrying");
+            warn!(error = %error_text, "a record cannot be converted or transformed yet; the task waits and retries");
             self.parts.reports.waiting(error);
             self.waiting_reported = true;
         }
