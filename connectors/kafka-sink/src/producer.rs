@@ -205,7 +205,7 @@ impl Producer {
         if timed_out(&error) {
             return Failure::Unknown(error_of(&error));
         }
-        if let Err(aborting) = repeat(|| self.inner.abort_transaction(LIMIT)) {
+        if let Err(aborting) = self.abort() {
             return Failure::Unknown(error_of(&aborting));
         }
         // What became of each message is told only to who asks.
@@ -220,6 +220,19 @@ impl Producer {
                 Failure::Unknown(error_of(&error))
             }
             _ => Failure::Later(error_of(&error)),
+        }
+    }
+
+    /// Takes the transaction back. librdkafka waits until each purged message has been reported,
+    /// and reports come by polling alone: a single long call would wait for itself.
+    fn abort(&self) -> Result<(), KafkaError> {
+        let until = Instant::now() + LIMIT;
+        loop {
+            self.inner.poll(Duration::ZERO);
+            match self.inner.abort_transaction(PAUSE) {
+                Err(error) if is_retriable(&error) && Instant::now() < until => {}
+                answer => return answer,
+            }
         }
     }
 
