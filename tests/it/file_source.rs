@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use harness::connect::ConnectClient;
 use harness::kafka::TestKafka;
+use harness::record::Received;
 use harness::wait::wait_until;
 use harness::worker::{TestWorker, WorkerConfig};
 use harness::{names, run};
@@ -90,7 +91,7 @@ impl Lines {
     /// What committed transactions have written, in order.
     async fn read(&self) -> Result<Vec<String>> {
         let records = self.kafka.read(&self.name).await?;
-        Ok(records.iter().map(|record| record.text()).collect())
+        Ok(records.iter().map(Received::text).collect())
     }
 
     /// Waits until the topic holds exactly these lines.

@@ -133,7 +133,10 @@ pub fn validate(
         return Err("Connector config contains no connector type".into());
     }
     let registered = plugins.connector(class).ok_or_else(|| {
-        let known: Vec<&str> = plugins.connectors().map(|known| known.class()).collect();
+        let known: Vec<&str> = plugins
+            .connectors()
+            .map(RegisteredConnector::class)
+            .collect();
         format!(
             "Failed to find any class that implements Connector and which name matches {class}, \
              available connectors are: {}",
@@ -391,7 +394,7 @@ fn check_versions(
         };
         let available = match plugin.split_once('.') {
             None if plugin == "connector" => Some(registered.connector().version().to_owned()),
-            Some(("key" | "value" | "header", "converter")) | Some(("predicates", _)) => {
+            Some(("key" | "value" | "header", "converter") | ("predicates", _)) => {
                 Some(KAFKA_VERSION.to_owned())
             }
             Some(("transforms", _)) => config

@@ -1,5 +1,7 @@
 //! The reporter of errant records that the battery gives to a sink.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use connect_api::{
     DeadLetter, DeadLetterStorage, ErrantRecordReporter, Error, RawRecord, RecordBatch, Result,
@@ -59,7 +61,7 @@ impl ErrantRecordReporter for Reports {
 
 fn dead_letter(record: &SinkRecord, error: &Error) -> DeadLetter {
     DeadLetter {
-        topic_partition: record.origin.topic_partition.clone(),
+        topic_partition: Arc::clone(&record.origin.topic_partition),
         record: RawRecord {
             offset: record.origin.offset,
             key: None,

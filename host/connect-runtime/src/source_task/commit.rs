@@ -253,10 +253,7 @@ impl Session<'_> {
     pub(super) fn acknowledge(&mut self, wait: Duration) -> Result<()> {
         let runtime = self.worker.parts.runtime.clone();
         let mut wait = wait;
-        loop {
-            let Some(head) = self.commits.in_flight.front_mut() else {
-                break;
-            };
+        while let Some(head) = self.commits.in_flight.front_mut() {
             if let Some(sent) = &mut head.sent
                 && !sent.answer.arrives(&runtime, wait)
             {

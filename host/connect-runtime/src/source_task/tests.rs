@@ -121,11 +121,13 @@ enum Verdict {
     Fail(Code),
 }
 
+/// What Kafka does with a value that is sent for the nth time.
+type Decide = Box<dyn Fn(&str, usize) -> Verdict + Send>;
+
 /// The scripted Kafka: topics, and the stored offsets.
 #[derive(Default)]
 struct Kafka {
-    /// Decides for a value, and for how many times it was sent.
-    verdict: Option<Box<dyn Fn(&str, usize) -> Verdict + Send>>,
+    verdict: Option<Decide>,
     sent: Vec<String>,
     /// Acknowledged, and where there are transactions, committed.
     written: Vec<String>,

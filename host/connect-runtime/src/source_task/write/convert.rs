@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use connect_api::{Converter, Error, RawHeader, Record, Timestamp};
 
 use crate::errors::Stage;
@@ -29,7 +30,7 @@ impl ProducerRecord {
     pub fn bytes(&self) -> usize {
         let part = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
         let header =
-            |header: &RawHeader| header.name.len() + header.value.as_ref().map_or(0, |v| v.len());
+            |header: &RawHeader| header.name.len() + header.value.as_ref().map_or(0, Bytes::len);
         let headers: usize = self.headers.iter().map(header).sum();
         2 * (part(&self.key) + part(&self.value) + headers)
     }
