@@ -1,12 +1,12 @@
 //! The herder: one task that takes requests, and brings connectors and tasks to what is asked for.
 //!
-//! It is made of parts that know little of each other. [`cluster::ClusterState`] is what the config
-//! topic says. The [`leader::Leader`] decides which task configs connectors have, and writes them.
-//! A [`placement::Placement`] says which tasks are this worker's. [`tasks::Tasks`] starts and stops
-//! these. [`statuses::Statuses`] is what the status topic says of all connectors and tasks.
+//! It is made of parts that know little of each other. `cluster::ClusterState` is what the config
+//! topic says. The `leader::Leader` decides which task configs connectors have, and writes them.
+//! A `placement::Placement` says which tasks are this worker's. `tasks::Tasks` starts and stops
+//! these. `statuses::Statuses` is what the status topic says of all connectors and tasks.
 //!
 //! Nothing on the loop waits for anything but Kafka: configs are validated by
-//! [`validator::Validator`], and config providers are asked by the tasks themselves.
+//! `validator::Validator`, and config providers are asked by the tasks themselves.
 
 mod cluster;
 mod command;

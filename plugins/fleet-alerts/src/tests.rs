@@ -86,10 +86,7 @@ fn an_anomaly_opens_an_alert() {
     ]
     .into();
     assert_eq!(alert.value, expected, "the status is the table's default");
-    assert_eq!(
-        history.key,
-        Some([("entry_id", alert_id.into())].into())
-    );
+    assert_eq!(history.key, Some([("entry_id", alert_id.into())].into()));
     assert_eq!(history.field("alert_status"), &"OPEN".into());
     assert_eq!(history.field("action_id"), &Value::Null);
     assert_eq!(
