@@ -76,7 +76,7 @@ impl TaskStart {
         default(&mut client, "partitioner", "murmur2_random");
         match delivery {
             SourceDelivery::AtLeastOnce(_) => {
-                // Kafka may be away for as long as it likes: the client retries, and keeps the order.
+                // However long Kafka is away, the client retries, and keeps the order.
                 if client.get("delivery.timeout.ms").is_none() {
                     default(&mut client, "message.timeout.ms", "0");
                 }
