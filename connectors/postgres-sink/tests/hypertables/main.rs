@@ -7,6 +7,8 @@
 #[path = "../sink/fixture.rs"]
 mod fixture;
 
+use std::sync::Arc;
+
 use anyhow::{Result, ensure};
 use connect_api::{Datum, Field, Kind, RecordBatch, Schema, SinkTask, Struct, Value};
 use harness_postgres::postgres::TestDatabase;
@@ -103,7 +105,7 @@ async fn a_row_that_was_compressed_is_deleted() -> Result<()> {
     let values = vec![Value::Int(1), Value::Timestamp(1_704_067_200_000_000)];
     let key = Struct::new(Schema::new(Kind::Struct(fields)).into(), values);
     let mut record = fixture::record(0, 0, Datum::NULL);
-    record.key = Datum::row(key);
+    record.record.key = Datum::row(key);
     put(&mut *task, &[batch(0, 0, vec![record])?]).await?;
     assert_eq!(all(&database).await?, ["2 1 old"]);
     Ok(())
@@ -168,10 +170,10 @@ async fn auto_evolve_changes_what_timescaledb_lets_it() -> Result<()> {
         Field::new("extra", Schema::optional(Kind::Int32)),
         Field::new("tag", with_default),
     ];
-    let schema = std::sync::Arc::new(Schema::new(Kind::Struct(fields)));
+    let schema = Arc::new(Schema::new(Kind::Struct(fields)));
     let row = |offset: i64, n: i64, at: Value| {
         let values = vec![Value::Int(n), at, Value::Int(7), Value::from("t")];
-        row(0, offset, Struct::new(schema.clone(), values))
+        row(0, offset, Struct::new(Arc::clone(&schema), values))
     };
     let at = Value::Timestamp(1_704_067_200_000_000);
     let records = vec![
