@@ -25,7 +25,7 @@ const HARM: &[(&str, &str)] = &[
         "needed more memory than its limit of 16777216 bytes",
     ),
     ("recurse", "trapped"),
-    ("trap", "panicked at test-guest/src/lib.rs:"),
+    ("trap", "panicked at test-guest/src/answer.rs:"),
     (
         "huge:6000000",
         "gave more output at once than its limit of 4194304 bytes",
@@ -150,7 +150,7 @@ async fn each_outcome_of_a_plugin_is_obeyed() -> Result<()> {
         count("2"),
     ];
     assert_eq!(rows, expected);
-    let reason = Reason::transform("test-guest", "panicked at test-guest/src/lib.rs:");
+    let reason = Reason::transform("test-guest", "panicked at test-guest/src/answer.rs:");
     pipeline
         .assert_refused(&[Refused {
             record: record(6, "trap"),

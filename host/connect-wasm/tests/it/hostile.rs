@@ -59,7 +59,7 @@ fn a_recursion_ends_with_the_stack() {
 
 #[test]
 fn a_panic_tells_its_place_and_its_functions_but_not_its_message() {
-    only_it_suffers("trap", "panicked at test-guest/src/lib.rs:");
+    only_it_suffers("trap", "panicked at test-guest/src/answer.rs:");
     only_it_suffers("trap", " < ferrule:transform/plugin@0.4.0#apply");
     let outcomes = apply(&mut guest(&[]), &commands(&["trap"]));
     let message = failure(&outcomes[0]).to_string();
