@@ -19,9 +19,13 @@ pub struct File {
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
-    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // As cargo says while the test runs: the binary may have been built for another clone that
+    // shares the target directory.
+    let built_in = || env!("CARGO_MANIFEST_DIR").into();
+    let crate_folder: PathBuf =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(built_in, Into::into);
     let root = crate_folder.ancestors().nth(2);
-    root.unwrap_or(crate_folder).to_path_buf()
+    root.unwrap_or(&crate_folder).to_path_buf()
 }
 
 /// The paths of all files, sorted, without what is built: `target`, `plugins/dist` and `.git`.
