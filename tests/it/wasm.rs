@@ -3,5 +3,6 @@
 mod hostile;
 mod listing;
 mod outage;
+mod slow;
 pub mod state;
 mod versions;

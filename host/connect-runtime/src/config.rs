@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use connect_api::{Config, Error, Properties, Result};
-use connect_wasm::WasmLimits;
+use connect_wasm::{CompileLimits, WasmLimits};
 use tracing::warn;
 
 use crate::config_provider::ConfigProviders;
@@ -202,6 +202,19 @@ impl WorkerConfig {
     /// Whether the topics that a connector uses may be reset.
     pub fn topic_tracking_reset(&self) -> bool {
         self.config.flag("topic.tracking.allow.reset")
+    }
+
+    /// What compiling one plugin may take.
+    pub fn plugin_compile_limits(&self) -> CompileLimits {
+        let limit = |name: &str| {
+            let key = format!("ferrule.plugin.compile.{name}");
+            self.config.integer(&key).unsigned_abs()
+        };
+        CompileLimits {
+            memory_bytes: limit("memory.max.bytes"),
+            timeout: Duration::from_millis(limit("timeout.ms")),
+            ..CompileLimits::default()
+        }
     }
 
     /// What a plugin may use up at most.

@@ -8,12 +8,14 @@ mod process;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use connect_api::Properties;
 use connect_runtime::config::{environment_properties, parse_properties};
 use connect_runtime::logging::{LogFormat, Loggers};
+use connect_wasm::{COMPILE_COMMAND, CompileLimits, compile_stdin};
 use tokio::runtime::Runtime;
 
 /// Kafka Connect without the JVM: topics into Postgres, exactly once, through WASM plugins.
@@ -60,6 +62,9 @@ key.converter, value.converter. SIGTERM and SIGINT stop the tasks, then the work
     Worker(WorkerArgs),
     /// Make, build, check, test and measure WASM plugins.
     Plugin(plugin::PluginArgs),
+    /// Compile a plugin from standard input to standard output: for the worker itself.
+    #[command(name = COMPILE_COMMAND, hide = true)]
+    CompilePlugin(CompileArgs),
     /// Run Kafka, a Schema Registry, Postgres and a worker in one process, with no set-up.
     #[cfg(feature = "dev")]
     Dev(dev::DevArgs),
@@ -71,6 +76,7 @@ impl Command {
         match self {
             Self::Worker(_) => "info",
             Self::Plugin(_) => plugin::LOG_LEVEL,
+            Self::CompilePlugin(_) => "off",
             #[cfg(feature = "dev")]
             Self::Dev(_) => dev::LOG_LEVEL,
         }
@@ -84,6 +90,32 @@ struct WorkerArgs {
     /// Set a property.
     #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = property)]
     properties: Vec<(String, String)>,
+}
+
+#[derive(Args)]
+struct CompileArgs {
+    /// Bytes of address space.
+    memory_bytes: u64,
+    /// Milliseconds.
+    timeout_ms: u64,
+}
+
+impl CompileArgs {
+    /// A failure is told on standard error alone, in one line: the worker reads it.
+    fn run(&self) -> ExitCode {
+        let limits = CompileLimits {
+            memory_bytes: self.memory_bytes,
+            timeout: Duration::from_millis(self.timeout_ms),
+            ..CompileLimits::default()
+        };
+        match compile_stdin(&limits) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
 }
 
 fn property(text: &str) -> Result<(String, String), String> {
@@ -106,9 +138,12 @@ impl WorkerArgs {
 }
 
 fn main() -> Result<ExitCode> {
-    allocator::few_arenas();
+    let cli = Cli::parse();
+    if let Command::CompilePlugin(args) = &cli.command {
+        return Ok(args.run());
+    }
     let runtime = Runtime::new().context("could not start the runtime")?;
-    let outcome = runtime.block_on(run(Cli::parse()));
+    let outcome = runtime.block_on(run(cli));
     // A validation whose config provider hangs must not keep the process from ending.
     runtime.shutdown_background();
     outcome
@@ -127,6 +162,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             process::run_worker(&properties, loggers, process::signalled()?).await?;
         }
         Command::Plugin(args) => return Ok(plugin::run(args).await),
+        Command::CompilePlugin(args) => return Ok(args.run()),
         #[cfg(feature = "dev")]
         Command::Dev(args) => dev::run(args, loggers).await?,
     }

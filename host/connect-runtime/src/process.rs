@@ -14,7 +14,7 @@ use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
 use connect_runtime::storage::{KafkaBasedLog, KafkaConsumerGroups, SourceOffsets, cluster_id};
 use connect_wasm::meters::CALL_SECONDS;
-use connect_wasm::{WasmOptions, WasmPlugins};
+use connect_wasm::{Compiler, WasmOptions, WasmPlugins, check_cache};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -106,9 +106,11 @@ async fn start_herder(
     let options = WasmOptions {
         plugin_path: config.plugin_path(),
         cache_dir: config.plugin_cache().or_else(user_cache),
+        compiler: compiler(),
+        compile_limits: config.plugin_compile_limits(),
         limits: config.plugin_limits(),
     };
-    // Compiling a plugin takes a while.
+    // It reads folders, which may be slow.
     let wasm = tokio::task::spawn_blocking(move || WasmPlugins::new(options)).await??;
     let configs = KafkaBasedLog::open(config, config.config_topic(), Some(1)).await?;
     let statuses = KafkaBasedLog::open(config, config.status_topic(), None).await?;
@@ -131,8 +133,19 @@ pub fn user_cache() -> Option<PathBuf> {
     };
     let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
     let folder = cache.join("ferrule").join("plugins");
-    // Without a folder that can be written, plugins are compiled at each start.
-    std::fs::create_dir_all(&folder).ok().map(|()| folder)
+    // Without a folder that only this user can write, plugins are compiled at each start.
+    match check_cache(&folder) {
+        Ok(()) => Some(folder),
+        Err(error) => {
+            warn!(%error, "compiled plugins are not kept; ferrule.plugin.cache.path names a folder");
+            None
+        }
+    }
+}
+
+/// Plugins are compiled by this program, in a process of its own.
+pub fn compiler() -> Compiler {
+    std::env::current_exe().map_or(Compiler::InProcess, Compiler::Program)
 }
 
 /// Waits for SIGTERM or SIGINT.

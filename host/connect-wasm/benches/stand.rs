@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use connect_api::{ConfigDef, Properties, Transformation};
-use connect_wasm::{TransformContext, WasmLimits, WasmOptions, WasmPlugins, host_config_def};
+use connect_wasm::{TransformContext, WasmOptions, WasmPlugins, host_config_def};
 
 /// The plugin of this name in `plugins/dist`.
 pub fn transform(name: &str) -> Result<Box<dyn Transformation>, Box<dyn Error>> {
@@ -18,11 +18,7 @@ pub fn transform(name: &str) -> Result<Box<dyn Transformation>, Box<dyn Error>> 
 
 /// The plugin of this file, with the defaults of its keys.
 pub fn build(file: &Path) -> Result<Box<dyn Transformation>, Box<dyn Error>> {
-    let plugins = WasmPlugins::new(WasmOptions {
-        plugin_path: Vec::new(),
-        cache_dir: None,
-        limits: WasmLimits::default(),
-    })?;
+    let plugins = WasmPlugins::new(WasmOptions::default())?;
     let info = plugins.load(file)?;
     let mut keys = info.config_def.keys().to_vec();
     keys.extend_from_slice(host_config_def().keys());

@@ -1,23 +1,21 @@
 //! The engine: one compiler and one clock for all plugins of a worker.
 
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use connect_api::{Error, Result};
-use wasmtime::{Cache, CacheConfig, Config, Engine, OptLevel};
+use wasmtime::{Config, Engine, OptLevel};
 
 use crate::fault::plain;
 
 /// How often the clock ticks that deadlines are counted in.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
-/// An engine that keeps compiled code in `cache_dir`, and the thread that makes its clock tick for
-/// as long as the engine lives.
+/// An engine. What one has compiled runs in every other one of the same build.
 ///
 /// # Errors
-/// [`connect_api::ErrorKind::Config`] when the directory cannot be used.
-pub(crate) fn start(cache_dir: Option<&Path>) -> Result<Engine> {
+/// [`connect_api::ErrorKind::Fatal`] when this machine cannot run WASM.
+pub(crate) fn new() -> Result<Engine> {
     let mut config = Config::new();
     config
         .cranelift_opt_level(OptLevel::Speed)
@@ -25,19 +23,16 @@ pub(crate) fn start(cache_dir: Option<&Path>) -> Result<Engine> {
         // Replays and every kind of CPU must give the same result.
         .cranelift_nan_canonicalization(true)
         .wasm_relaxed_simd(false);
-    if let Some(directory) = cache_dir {
-        // Its files are named by a hash of the code and of all that the compiler depends on.
-        let mut cache = CacheConfig::new();
-        cache.with_directory(directory);
-        let cache = Cache::new(cache).map_err(|e| {
-            let directory = directory.display();
-            Error::config(format!("cannot keep compiled plugins in {directory}"))
-                .with_source(plain(&e))
-        })?;
-        config.cache(Some(cache));
-    }
-    let engine = Engine::new(&config)
-        .map_err(|e| Error::fatal("cannot start the WASM engine").with_source(plain(&e)))?;
+    Engine::new(&config)
+        .map_err(|e| Error::fatal("cannot start the WASM engine").with_source(plain(&e)))
+}
+
+/// An engine, and the thread that makes its clock tick for as long as the engine lives.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Fatal`] when it cannot be started.
+pub(crate) fn start() -> Result<Engine> {
+    let engine = new()?;
     let clock = engine.weak();
     thread::Builder::new()
         .name("ferrule-epoch".into())

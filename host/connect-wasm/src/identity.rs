@@ -123,15 +123,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{WasmLimits, WasmOptions, WasmPlugins};
+    use crate::{WasmOptions, WasmPlugins};
 
     #[test]
     fn it_says_what_it_is_told_to_read() {
-        let options = WasmOptions {
-            plugin_path: Vec::new(),
-            cache_dir: None,
-            limits: WasmLimits::default(),
-        };
+        let options = WasmOptions::default();
         let plugins = WasmPlugins::new(options).unwrap();
         let path = tempfile::tempdir().unwrap();
         let many = (0..5000).map(|at| format!("a field of number {at}"));

@@ -6,6 +6,8 @@
 //! the batch. State is served from memory; the sink keeps it.
 
 mod bindings;
+mod cache;
+mod compile;
 mod component;
 mod engine;
 mod fault;
@@ -18,6 +20,8 @@ mod plugins;
 mod state;
 mod transform;
 
+pub use cache::check as check_cache;
+pub use compile::{COMPILE_COMMAND, CompileLimits, Compiler, compile_stdin};
 pub use component::{Inspection, componentize, inspect};
 pub use identity::identity;
 pub use limits::{WasmLimits, host_config_def};

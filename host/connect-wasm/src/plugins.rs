@@ -3,31 +3,38 @@
 mod describe;
 mod load;
 mod registry;
+mod shelf;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::{Config, ConfigDef, ConfigType, Error, Result, Transformation};
 
 pub(crate) use load::{Code, Loaded};
 
+use crate::compile::{CompileLimits, Compiler};
 use crate::engine;
 use crate::host::{Host, Identity, Secrets};
 use crate::limits::{SHA256, TICK_INTERVAL, WasmLimits, limited_config_def};
 use crate::transform::WasmTransform;
 use load::Loader;
-use registry::Registry;
+use shelf::Shelf;
 
 /// Where plugins are, and what they may use up.
 #[derive(Clone, Debug, Default)]
 pub struct WasmOptions {
     /// Directories; `*.wasm` in them and one level below is a plugin.
     pub plugin_path: Vec<PathBuf>,
-    /// Where compiled code is kept from one start to the next. None: nowhere.
+    /// Where compiled code is kept from one start to the next. None: nowhere. Nobody but the
+    /// worker's user may be able to write there.
     pub cache_dir: Option<PathBuf>,
+    /// Where files are compiled.
+    pub compiler: Compiler,
+    /// What compiling one of them may take.
+    pub compile_limits: CompileLimits,
     /// What a transform may use up at most, and does unless its keys say less.
     pub limits: WasmLimits,
 }
@@ -94,9 +101,8 @@ pub struct TransformContext {
 pub struct WasmPlugins(Arc<Inner>);
 
 struct Inner {
-    loader: Loader,
     options: WasmOptions,
-    registry: Mutex<Registry>,
+    shelf: Shelf,
 }
 
 impl fmt::Debug for WasmPlugins {
@@ -108,32 +114,21 @@ impl fmt::Debug for WasmPlugins {
 }
 
 impl WasmPlugins {
-    /// Starts the engine and loads what is on the plugin path. A file that cannot be loaded is
-    /// logged and left out.
+    /// Starts the engine, and begins to load what is on the plugin path: nothing waits for a file
+    /// but who asks for it. A file that cannot be loaded is logged and left out.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] when the cache directory cannot be used.
     pub fn new(options: WasmOptions) -> Result<Self> {
-        let engine = engine::start(options.cache_dir.as_deref())?;
-        let loader = Loader::new(engine, options.limits)?;
-        let mut registry = Registry::default();
-        registry.scan(&options.plugin_path, &loader);
-        Ok(Self(Arc::new(Inner {
-            loader,
-            options,
-            registry: Mutex::new(registry),
-        })))
+        let loader = Loader::new(engine::start()?, &options)?;
+        let shelf = Shelf::new(options.plugin_path.clone(), loader);
+        Ok(Self(Arc::new(Inner { options, shelf })))
     }
 
-    /// Every plugin, by name. Looks at the plugin path again; blocks while a new file compiles.
+    /// Every plugin, by name. Looks at the plugin path again; blocks some seconds while a new file
+    /// is compiled, and leaves out one that takes longer until it is.
     pub fn list(&self) -> Vec<Arc<PluginInfo>> {
-        self.with_registry(|registry| {
-            registry.scan(&self.0.options.plugin_path, &self.0.loader);
-            registry
-                .list()
-                .map(|plugin| Arc::clone(&plugin.info))
-                .collect()
-        })
+        self.0.shelf.list(|plugin| Arc::clone(&plugin.info))
     }
 
     /// Loads one file, whether or not it lies on the plugin path. Until the file changes, its name
@@ -142,15 +137,14 @@ impl WasmPlugins {
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] saying why the file is no plugin.
     pub fn load(&self, file: &Path) -> Result<Arc<PluginInfo>> {
-        let loaded = self.with_registry(|registry| registry.add(file, &self.0.loader))?;
-        Ok(Arc::clone(&loaded.info))
+        Ok(Arc::clone(&self.0.shelf.add(file)?.info))
     }
 
     /// The plugin of this name. Looks at the plugin path again when the name is unknown or its file
-    /// has changed.
+    /// has changed, and blocks while a file is compiled that may be it.
     pub fn find(&self, name: &str) -> Option<Arc<PluginInfo>> {
-        self.lookup(name, None)
-            .map(|plugin| Arc::clone(&plugin.info))
+        let plugin = self.0.shelf.find(name, None)?;
+        Some(Arc::clone(&plugin.info))
     }
 
     /// Makes a transform. `config` has the plugin's keys and those of [`crate::host_config_def`].
@@ -167,10 +161,9 @@ impl WasmPlugins {
         let limits = self.0.options.limits.lowered(config)?;
         let pin = config.optional_text(SHA256).map(str::to_ascii_lowercase);
         // A task that starts takes what is on disk.
-        self.with_registry(|registry| registry.compare(name));
-        let plugin = self
-            .lookup(name, pin.as_deref())
-            .ok_or_else(|| self.missing(name, pin.as_deref()))?;
+        self.0.shelf.compare(name);
+        let found = self.0.shelf.find(name, pin.as_deref());
+        let plugin = found.ok_or_else(|| self.missing(name, pin.as_deref()))?;
         let interval = config.optional_integer(TICK_INTERVAL);
         if interval.is_some() && !plugin.ticks {
             return Err(Error::config(format!(
@@ -213,22 +206,6 @@ impl WasmPlugins {
 
     /// Why there is no plugin of this name: what is wrong with its file, where one is on the path.
     pub fn missing(&self, name: &str, pin: Option<&str>) -> Error {
-        self.with_registry(|registry| Error::config(registry.missing(name, pin)))
-    }
-
-    fn lookup(&self, name: &str, pin: Option<&str>) -> Option<Arc<Loaded>> {
-        self.with_registry(|registry| {
-            if let Some(found) = registry.fresh(name, pin) {
-                return Some(found);
-            }
-            registry.scan(&self.0.options.plugin_path, &self.0.loader);
-            registry.find(name, pin)
-        })
-    }
-
-    fn with_registry<R>(&self, work: impl FnOnce(&mut Registry) -> R) -> R {
-        // What a panic leaves behind is at worst a file that is loaded again.
-        let registry = self.0.registry.lock();
-        work(&mut registry.unwrap_or_else(PoisonError::into_inner))
+        Error::config(self.0.shelf.missing(name, pin))
     }
 }

@@ -1,7 +1,7 @@
 //! The worker's options, declared once.
 
 use connect_api::{Choice, ConfigDef, ConfigKey, ConfigType as T, Importance, Validator, WordCase};
-use connect_wasm::WasmLimits;
+use connect_wasm::{CompileLimits, WasmLimits};
 
 /// Prefixes whose keys belong to clients, converters, providers or topics.
 pub const OPEN_PREFIXES: &[&str] = &[
@@ -301,6 +301,7 @@ fn plugins() -> Vec<ConfigKey> {
 
 fn own() -> Vec<ConfigKey> {
     let most = WasmLimits::default();
+    let compiling = CompileLimits::default();
     let limit = |name: &'static str, least: i64, default: u64, doc: &'static str| {
         ConfigKey::new(name, T::Long, default.to_string(), doc).validator(Validator::AtLeast(least))
     };
@@ -341,7 +342,20 @@ fn own() -> Vec<ConfigKey> {
         ConfigKey::nullable(
             "ferrule.plugin.cache.path",
             T::String,
-            "A folder for compiled WASM plugins; without it, ferrule/plugins in the user's cache folder.",
+            "A folder for compiled WASM plugins, which nobody but the worker's user may be able to \
+             write; without it, ferrule/plugins in the user's cache folder.",
+        ),
+        limit(
+            "ferrule.plugin.compile.timeout.ms",
+            100,
+            u64::try_from(compiling.timeout.as_millis()).unwrap_or(u64::MAX),
+            "Milliseconds that compiling one WASM plugin may take; the worker goes on meanwhile.",
+        ),
+        limit(
+            "ferrule.plugin.compile.memory.max.bytes",
+            64 << 20,
+            compiling.memory_bytes,
+            "Bytes of address space that compiling one WASM plugin may take, in a process of its own.",
         ),
     ]
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use connect_api::{Config, ConfigDef, Properties, Transformation};
 use connect_wasm::{
-    PluginInfo, Reads, TransformContext, WasmLimits, WasmOptions, WasmPlugins, host_config_def,
+    PluginInfo, Reads, TransformContext, WasmOptions, WasmPlugins, host_config_def,
 };
 
 use tempfile::NamedTempFile;
 
-use crate::process::user_cache;
+use crate::process::{compiler, user_cache};
 
 /// A plugin that has been loaded from a file.
 pub struct Host {
@@ -32,9 +32,9 @@ impl Host {
     /// Loads the plugin, with compiled code kept in the given folder.
     pub fn open_with_cache(file: &Path, cache_dir: Option<PathBuf>) -> Result<Self> {
         let plugins = WasmPlugins::new(WasmOptions {
-            plugin_path: Vec::new(),
             cache_dir,
-            limits: WasmLimits::default(),
+            compiler: compiler(),
+            ..WasmOptions::default()
         })?;
         let info = plugins.load(file)?;
         Ok(Self {

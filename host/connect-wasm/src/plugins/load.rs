@@ -1,24 +1,29 @@
 //! From a file to compiled code.
 
 use std::fmt::{self, Write as _};
-use std::fs;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use connect_api::Error;
+use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Engine, Module, Store};
+use wasmtime::{Engine, Store};
 
 use super::PluginInfo;
 use super::describe::info;
 use crate::bindings::{Transform, TransformPre};
-use crate::component::{CORE_MODULE, PLUGIN, componentize};
+use crate::cache::CodeCache;
+use crate::compile::{CompileLimits, Compiler};
+use crate::component::PLUGIN;
 use crate::fault::plain;
 use crate::guest::{enter, instantiate};
 use crate::host::{Host, Identity};
 use crate::limits::WasmLimits;
+use crate::plugins::WasmOptions;
 
 /// The interfaces that plugins may import.
 const CONTRACT: &str = "ferrule:transform/";
@@ -28,10 +33,12 @@ const VERSION: &str = "0.4.0";
 /// Why a file is no plugin.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {
+    #[error("it cannot be read: {0}")]
+    Read(io::Error),
+    #[error("it has {0} bytes, and a plugin may have {1}")]
+    Size(u64, u64),
     #[error("{0}")]
-    Componentize(Error),
-    #[error("it cannot be compiled: {0}")]
-    Compile(String),
+    Compile(Error),
     #[error("it imports {0}, which the worker does not give")]
     Imports(String),
     #[error(
@@ -45,15 +52,42 @@ pub(super) enum LoadError {
     Describe(String),
 }
 
-/// The bytes of a file and their SHA-256 in hex.
-pub(super) fn read(path: &Path) -> io::Result<(Vec<u8>, String)> {
-    let bytes = fs::read(path)?;
-    let mut hex = String::with_capacity(64);
+/// A file of the plugin path, in memory.
+pub(super) struct Content {
+    pub(super) bytes: Vec<u8>,
+    /// In hex.
+    pub(super) sha256: String,
+}
+
+/// Reads a regular file of no more than `most` bytes.
+pub(super) fn read(path: &Path, most: u64) -> Result<Content, LoadError> {
+    // Opening a pipe would wait for somebody who writes into it.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = file.map_err(LoadError::Read)?;
+    let metadata = file.metadata().map_err(LoadError::Read)?;
+    if !metadata.is_file() {
+        return Err(LoadError::Read(io::Error::other(
+            "it is not a regular file",
+        )));
+    }
+    let mut bytes = Vec::new();
+    let size = metadata.len();
+    if size <= most {
+        file.take(most + 1)
+            .read_to_end(&mut bytes)
+            .map_err(LoadError::Read)?;
+    }
+    let size = size.max(bytes.len() as u64);
+    if size > most {
+        return Err(LoadError::Size(size, most));
+    }
+    let mut sha256 = String::with_capacity(64);
     for byte in Sha256::digest(&bytes) {
         // Writing to a String never fails.
-        let _ = write!(hex, "{byte:02x}");
+        let _ = write!(sha256, "{byte:02x}");
     }
-    Ok((bytes, hex))
+    Ok(Content { bytes, sha256 })
 }
 
 /// A plugin, compiled.
@@ -90,27 +124,42 @@ pub(super) struct Loader {
     engine: Engine,
     linker: Linker<Host>,
     limits: WasmLimits,
+    compiler: Compiler,
+    compile_limits: CompileLimits,
+    cache: Option<CodeCache>,
 }
 
 impl Loader {
-    pub(super) fn new(engine: Engine, limits: WasmLimits) -> connect_api::Result<Self> {
+    pub(super) fn new(engine: Engine, options: &WasmOptions) -> connect_api::Result<Self> {
         let mut linker = Linker::new(&engine);
         Transform::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)
             .map_err(|e| Error::fatal("cannot link the WASM host").with_source(plain(&e)))?;
+        let folder = options.cache_dir.as_deref();
+        let cache = folder.map(|folder| CodeCache::open(folder, &engine));
         Ok(Self {
+            cache: cache.transpose()?,
             engine,
             linker,
-            limits,
+            limits: options.limits,
+            compiler: options.compiler.clone(),
+            compile_limits: options.compile_limits,
         })
     }
 
+    /// The file, if it is no larger than a plugin may be.
+    pub(super) fn read(&self, path: &Path) -> Result<Content, LoadError> {
+        read(path, self.compile_limits.file_bytes)
+    }
+
+    /// Makes a plugin of a file: compiles it, unless its machine code is in the cache, and asks it
+    /// what it is. It takes as long as its limits allow.
     pub(super) fn load(
         &self,
         path: &Path,
-        bytes: &[u8],
-        sha256: String,
+        content: Content,
+        stopped: &(dyn Fn() -> bool + Sync),
     ) -> Result<Loaded, LoadError> {
-        let code = self.compile(bytes)?;
+        let code = self.link(&self.component(&content, stopped)?)?;
         let identity = Arc::new(Identity {
             connector: String::new(),
             task: 0,
@@ -127,7 +176,7 @@ impl Loader {
         })
         .map_err(fault)?;
         let (ticks, stateful) = (description.ticks, description.stateful);
-        let info = info(description, path, sha256).map_err(LoadError::Contract)?;
+        let info = info(description, path, content.sha256).map_err(LoadError::Contract)?;
         Ok(Loaded {
             info: Arc::new(info),
             ticks,
@@ -136,13 +185,47 @@ impl Loader {
         })
     }
 
-    fn compile(&self, bytes: &[u8]) -> Result<Code, LoadError> {
-        if bytes.starts_with(CORE_MODULE) {
-            Module::validate(&self.engine, bytes).map_err(|e| LoadError::Compile(plain(&e)))?;
+    fn component(
+        &self,
+        content: &Content,
+        stopped: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Component, LoadError> {
+        let cached = self.cache.as_ref().and_then(|c| c.get(&content.sha256));
+        // wasmtime refuses the code of another build of itself.
+        if let Some(Ok(component)) = cached.map(|code| self.component_of_own_code(&code)) {
+            return Ok(component);
         }
-        let bytes = componentize(bytes).map_err(LoadError::Componentize)?;
-        let component = Component::from_binary(&self.engine, &bytes)
-            .map_err(|e| LoadError::Compile(plain(&e)))?;
+        let code = self
+            .compiler
+            .compile(&self.engine, &content.bytes, &self.compile_limits, stopped)
+            .map_err(LoadError::Compile)?;
+        let component = self.component_of_own_code(&code).map_err(|e| {
+            LoadError::Compile(Error::config(format!(
+                "it cannot be compiled: {}",
+                plain(&e)
+            )))
+        })?;
+        if let Some(cache) = &self.cache {
+            cache.put(&content.sha256, &code);
+        }
+        Ok(component)
+    }
+
+    /// `code` must come from [`Compiler::compile`], by way of the [`CodeCache`] or directly.
+    #[expect(
+        unsafe_code,
+        reason = "wasmtime runs what it is given, and cannot know that it is a compiler's output: it                   comes from our own compiler through a pipe or from an authenticated entry"
+    )]
+    fn component_of_own_code(&self, code: &[u8]) -> wasmtime::Result<Component> {
+        // SAFETY: the bytes are what `Engine::precompile_component` gave: `Compiler::compile`
+        // returns nothing else, and `CodeCache::get` gives back only what `put` was given, by its
+        // HMAC.
+        unsafe { Component::deserialize(&self.engine, code) }
+    }
+
+    /// # Errors
+    /// The component asks for or offers something else than the contract.
+    fn link(&self, component: &Component) -> Result<Code, LoadError> {
         let component_type = component.component_type();
         let exports = component_type.exports(&self.engine);
         let built_for = exports.filter_map(|(name, _)| name.strip_prefix(PLUGIN));
@@ -158,7 +241,7 @@ impl Loader {
             return Err(LoadError::Imports(foreign.join(", ")));
         }
         let contract = |e: wasmtime::Error| LoadError::Contract(plain(&e));
-        let linked = self.linker.instantiate_pre(&component).map_err(contract)?;
+        let linked = self.linker.instantiate_pre(component).map_err(contract)?;
         TransformPre::new(linked).map(Code).map_err(contract)
     }
 }
@@ -172,10 +255,39 @@ fn minor(version: &str) -> &str {
 mod tests {
     use super::*;
 
+    #[test]
+    fn only_regular_files_of_a_bounded_size_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plugin.wasm");
+        let refusal = |path: &Path| read(path, 10).map(drop).unwrap_err().to_string();
+        std::fs::write(&path, [0; 10]).unwrap();
+        assert_eq!(read(&path, 10).unwrap().bytes.len(), 10);
+        std::fs::write(&path, [0; 11]).unwrap();
+        assert_eq!(refusal(&path), "it has 11 bytes, and a plugin may have 10");
+        for path in [Path::new("/dev/zero"), folder.path()] {
+            assert!(refusal(path).contains("not a regular file"));
+        }
+        let fifo = folder.path().join("fifo.wasm");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &fifo,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        assert!(refusal(&fifo).contains("not a regular file"));
+        // It says that it has no bytes, and has some.
+        assert!(refusal(Path::new("/proc/self/status")).contains("may have 10"));
+    }
+
     fn refusal(text: &str) -> String {
-        let loader = Loader::new(Engine::default(), WasmLimits::default()).unwrap();
-        let bytes = wat::parse_str(text).unwrap();
-        match loader.compile(&bytes) {
+        let loader = Loader::new(Engine::default(), &WasmOptions::default()).unwrap();
+        let content = Content {
+            bytes: wat::parse_str(text).unwrap(),
+            sha256: String::new(),
+        };
+        match loader.load(Path::new("test.wasm"), content, &|| false) {
             Ok(_) => panic!("{text} is a plugin"),
             Err(error) => error.to_string(),
         }

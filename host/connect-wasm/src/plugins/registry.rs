@@ -1,22 +1,28 @@
-//! What is on the plugin path.
+//! What is on the plugin path, and what became of each file. Nothing here reads or compiles a file:
+//! the registry is asked under a lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
-use connect_api::{Error, Result};
-
-use super::load::{Loaded, Loader, read};
+use super::load::Loaded;
 use crate::limits::SHA256;
+
+/// A plugin of a name waits so long for a file that comes before its own on the path, is still
+/// being compiled, and may have the same name. It is then taken without it.
+const EARLIER_FILE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// By which a changed file is told.
 type Stamp = (Option<SystemTime>, u64);
 
-fn stamp(metadata: &Metadata) -> Stamp {
+pub(super) fn stamp(metadata: &Metadata) -> Stamp {
     (metadata.modified().ok(), metadata.len())
 }
+
+/// The place of a file on the path: of two plugins with one name the first is used.
+pub(super) type Place = (usize, PathBuf);
 
 /// A file, and what became of it.
 struct File {
@@ -34,13 +40,18 @@ enum Content {
         /// The name of the plugin that the file was before.
         before: Option<String>,
     },
+    /// A thread is about it.
+    Loading {
+        since: Instant,
+        before: Option<String>,
+    },
 }
 
 impl File {
     fn plugin(&self) -> Option<&Arc<Loaded>> {
         match &self.content {
             Content::Plugin(plugin) => Some(plugin),
-            Content::Refused { .. } => None,
+            Content::Refused { .. } | Content::Loading { .. } => None,
         }
     }
 
@@ -48,110 +59,127 @@ impl File {
     fn name(&self) -> Option<&str> {
         match &self.content {
             Content::Plugin(plugin) => Some(&plugin.info.name),
-            Content::Refused { before, .. } => before.as_deref(),
+            Content::Refused { before, .. } | Content::Loading { before, .. } => before.as_deref(),
         }
     }
 }
 
-/// Files by their place on the path: of two plugins with one name the first is used.
+/// A file that has to be loaded.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) place: Place,
+    /// The file is loaded again when this is not its stamp any more.
+    pub(super) stamp: Stamp,
+}
+
+/// What the path has for a name.
+pub(super) enum Found {
+    Plugin(Arc<Loaded>),
+    /// A file that is being loaded may be it.
+    Loading,
+    Nothing,
+}
+
+/// The files of the path.
 #[derive(Default)]
 pub(super) struct Registry {
-    files: BTreeMap<(usize, PathBuf), File>,
+    files: BTreeMap<Place, File>,
+    /// The digests of what is being compiled.
+    compiling: BTreeSet<String>,
+    /// What was compiled, by digest, for as long as something uses it.
+    compiled: BTreeMap<String, Weak<Loaded>>,
 }
 
 impl Registry {
-    /// Brings the registry up to date with the path.
-    pub(super) fn scan(&mut self, path: &[PathBuf], loader: &Loader) {
+    /// Brings the registry up to date with the path. The files that are new or have changed are to
+    /// be loaded by the caller, who says what became of each by [`Self::loaded`].
+    pub(super) fn scan(&mut self, path: &[PathBuf]) -> Vec<Job> {
         let mut seen = BTreeMap::new();
-        for (place, directory) in path.iter().enumerate() {
+        let mut jobs = Vec::new();
+        for (number, directory) in path.iter().enumerate() {
             for file in wasm_files(directory) {
                 let Ok(metadata) = fs::metadata(&file) else {
                     continue;
                 };
                 let stamp = stamp(&metadata);
-                let key = (place, file);
-                let file = match self.files.remove(&key) {
+                let place = (number, file);
+                let file = match self.files.remove(&place) {
                     Some(known) if known.stamp == Some(stamp) => known,
                     other => {
-                        let before = other.as_ref().and_then(File::name);
-                        let content = match self.load(&key.1, &seen, loader) {
-                            Ok(plugin) => Content::Plugin(plugin),
-                            Err(why) => Content::Refused {
-                                why,
-                                before: before.map(str::to_owned),
+                        jobs.push(Job {
+                            place: place.clone(),
+                            stamp,
+                        });
+                        let before = other.as_ref().and_then(File::name).map(str::to_owned);
+                        File {
+                            stamp: Some(stamp),
+                            content: Content::Loading {
+                                since: Instant::now(),
+                                before,
                             },
-                        };
-                        let stamp = Some(stamp);
-                        File { stamp, content }
+                        }
                     }
                 };
-                seen.insert(key, file);
+                seen.insert(place, file);
             }
         }
         self.files = seen;
+        jobs
     }
 
-    /// Loads a file that need not be on the path.
-    pub(super) fn add(&mut self, path: &Path, loader: &Loader) -> Result<Arc<Loaded>> {
-        let wrong = |e: &dyn std::fmt::Display| Error::config(format!("{}: {e}", path.display()));
-        let metadata = fs::metadata(path).map_err(|e| wrong(&e))?;
-        let (bytes, sha256) = read(path).map_err(|e| wrong(&e))?;
-        let plugin = loader.load(path, &bytes, sha256).map_err(|e| wrong(&e))?;
-        let plugin = Arc::new(plugin);
+    /// What became of a file. A file that has changed or gone meanwhile stays what it is.
+    pub(super) fn loaded(&mut self, job: &Job, result: Result<Arc<Loaded>, String>) {
+        if let Ok(plugin) = &result {
+            self.compiled.retain(|_, plugin| plugin.strong_count() > 0);
+            let sha256 = plugin.info.sha256.clone();
+            self.compiled.insert(sha256, Arc::downgrade(plugin));
+        }
+        let Some(file) = self.files.get_mut(&job.place) else {
+            return;
+        };
+        if file.stamp != Some(job.stamp) || !matches!(file.content, Content::Loading { .. }) {
+            return;
+        }
+        let before = file.name().map(str::to_owned);
+        file.content = match result {
+            Ok(plugin) => Content::Plugin(plugin),
+            Err(why) => Content::Refused { why, before },
+        };
+    }
+
+    /// A plugin whose file need not be on the path.
+    pub(super) fn add(&mut self, path: &Path, metadata: &Metadata, plugin: Arc<Loaded>) {
         let file = File {
-            stamp: Some(stamp(&metadata)),
-            content: Content::Plugin(Arc::clone(&plugin)),
+            stamp: Some(stamp(metadata)),
+            content: Content::Plugin(plugin),
         };
         self.files.insert((0, path.to_owned()), file);
-        Ok(plugin)
     }
 
-    fn load(
-        &self,
-        path: &Path,
-        seen: &BTreeMap<(usize, PathBuf), File>,
-        loader: &Loader,
-    ) -> std::result::Result<Arc<Loaded>, String> {
-        let (bytes, sha256) = match read(path) {
-            Ok(read) => read,
-            Err(error) => {
-                tracing::error!(path = %path.display(), %error, "cannot read a WASM plugin");
-                return Err(format!("it cannot be read: {error}"));
-            }
-        };
-        let loaded = || seen.values().chain(self.files.values());
-        // One compiled copy for each digest, wherever its files lie.
-        if let Some(same) = loaded()
-            .filter_map(File::plugin)
-            .find(|plugin| plugin.info.sha256 == sha256)
-        {
-            return Ok(Arc::clone(same));
-        }
-        match loader.load(path, &bytes, sha256) {
-            Ok(plugin) => {
-                let others = || seen.values().filter_map(File::plugin);
-                if let Some(other) = others().find(|p| p.info.name == plugin.info.name) {
-                    tracing::warn!(
-                        path = %path.display(),
-                        used = %other.info.path.display(),
-                        "two files are the WASM plugin {}; the first is used",
-                        plugin.info.name
-                    );
-                }
-                tracing::info!(
-                    path = %path.display(),
-                    version = plugin.info.version,
-                    sha256 = plugin.info.sha256,
-                    "loaded the WASM plugin {}",
-                    plugin.info.name
-                );
-                Ok(Arc::new(plugin))
-            }
-            Err(error) => {
-                tracing::error!(path = %path.display(), %error, "cannot load a WASM plugin");
-                Err(error.to_string())
-            }
-        }
+    /// The compiled copy of a digest.
+    pub(super) fn compiled(&self, sha256: &str) -> Option<Arc<Loaded>> {
+        self.compiled.get(sha256)?.upgrade()
+    }
+
+    /// Marks a digest as being compiled. False when it is already.
+    pub(super) fn begin_compiling(&mut self, sha256: &str) -> bool {
+        self.compiling.insert(sha256.to_owned())
+    }
+
+    pub(super) fn end_compiling(&mut self, sha256: &str) {
+        self.compiling.remove(sha256);
+    }
+
+    /// Whether any file is being loaded.
+    pub(super) fn is_loading(&self) -> bool {
+        let mut files = self.files.values();
+        files.any(|file| matches!(file.content, Content::Loading { .. }))
+    }
+
+    /// The first other file of the path that is the plugin of this name.
+    pub(super) fn other_of_name(&self, place: &Place, name: &str) -> Option<&Path> {
+        let (other, _) = self.entry(name, None)?;
+        (other != place).then_some(other.1.as_path())
     }
 
     /// The plugin of a name, if its file is as it was.
@@ -163,21 +191,35 @@ impl Registry {
     }
 
     /// The first plugin of a name; with a pin, the one that has this digest.
-    pub(super) fn find(&self, name: &str, pin: Option<&str>) -> Option<Arc<Loaded>> {
-        self.entry(name, pin)?.1.plugin().map(Arc::clone)
+    pub(super) fn find(&self, name: &str, pin: Option<&str>) -> Found {
+        let found = self.entry(name, pin);
+        let is_earlier = |place: &Place| found.is_none_or(|(found, _)| place < found);
+        let may_be_it = self.files.iter().any(|(place, file)| match &file.content {
+            Content::Loading { since, .. } => {
+                is_earlier(place) && (found.is_none() || since.elapsed() < EARLIER_FILE_TIMEOUT)
+            }
+            _ => false,
+        });
+        match found.and_then(|(_, file)| file.plugin()) {
+            _ if may_be_it => Found::Loading,
+            Some(plugin) => Found::Plugin(Arc::clone(plugin)),
+            None => Found::Nothing,
+        }
     }
 
-    /// A file of the plugin whose bytes are no more what was loaded is to be loaded again, even if
-    /// its size and time are as they were.
-    pub(super) fn compare(&mut self, name: &str) {
-        for ((_, path), file) in &mut self.files {
-            let loaded = file.plugin().filter(|plugin| plugin.info.name == name);
-            let is_as_it_was = loaded.is_none_or(|plugin| {
-                read(path).is_ok_and(|(_, sha256)| sha256 == plugin.info.sha256)
-            });
-            if !is_as_it_was {
-                file.stamp = None;
-            }
+    /// The files that are the plugin of a name, with the digests of what was loaded.
+    pub(super) fn digests(&self, name: &str) -> Vec<(Place, String)> {
+        let of_name = |(place, file): (&Place, &File)| {
+            let plugin = file.plugin().filter(|plugin| plugin.info.name == name)?;
+            Some((place.clone(), plugin.info.sha256.clone()))
+        };
+        self.files.iter().filter_map(of_name).collect()
+    }
+
+    /// The file is to be loaded again at the next scan.
+    pub(super) fn forget(&mut self, place: &Place) {
+        if let Some(file) = self.files.get_mut(place) {
+            file.stamp = None;
         }
     }
 
@@ -190,7 +232,7 @@ impl Registry {
         };
         let refused = named().find_map(|((_, path), file)| match &file.content {
             Content::Refused { why, .. } => Some((path.display(), why)),
-            Content::Plugin(_) => None,
+            Content::Plugin(_) | Content::Loading { .. } => None,
         });
         if let Some((path, why)) = refused {
             return format!("{path} is no more the WASM plugin {name}: {why}");
@@ -206,7 +248,7 @@ impl Registry {
         }
     }
 
-    fn entry(&self, name: &str, pin: Option<&str>) -> Option<(&(usize, PathBuf), &File)> {
+    fn entry(&self, name: &str, pin: Option<&str>) -> Option<(&Place, &File)> {
         self.files.iter().find(|(_, file)| {
             file.plugin().is_some_and(|plugin| {
                 plugin.info.name == name && pin.is_none_or(|pin| plugin.info.sha256 == pin)

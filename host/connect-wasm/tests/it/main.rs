@@ -40,8 +40,8 @@ pub(crate) const LIMITS: WasmLimits = WasmLimits {
 pub(crate) fn plugins_in(path: &Path) -> WasmPlugins {
     WasmPlugins::new(WasmOptions {
         plugin_path: vec![path.to_owned()],
-        cache_dir: None,
         limits: LIMITS,
+        ..WasmOptions::default()
     })
     .unwrap()
 }
