@@ -35,9 +35,21 @@ demo: cargo ## Build, start Kafka, registry, Postgres and a worker in one, deplo
 	$(CARGO) build --locked -p connect-runtime
 	@$(TARGET)/debug/ferrule dev --demo $(DEMO_ARGS)
 
-release: cargo ## Build the worker, target/release/ferrule
-	@$(INSTALL) build
-	$(CARGO) build --locked --release --no-default-features -p connect-runtime
+# No path of this machine gets into the binary, so that two machines build the same bytes.
+release: cargo ## Build the worker, target/release/ferrule, and the list of what it is made of
+	@$(INSTALL) build sbom
+	@home=$${CARGO_HOME:-$$HOME/.cargo}; \
+	    CFLAGS="$${CFLAGS:-} -ffile-prefix-map=$$home=/cargo -ffile-prefix-map=$(CURDIR)=/ferrule \
+	        -ffile-prefix-map=$(abspath $(TARGET))=/target" \
+	    RUSTFLAGS="$${RUSTFLAGS:-} --remap-path-prefix=$$home=/cargo --remap-path-prefix=$(CURDIR)=/ferrule \
+	        --remap-path-prefix=$(abspath $(TARGET))=/target" \
+	    $(CARGO) build --locked --release --no-default-features -p connect-runtime
+	@PATH=$${FERRULE_CACHE:-$$HOME/.cache/ferrule}/tools/bin:$$PATH \
+	    $(CARGO) cyclonedx -q --format json --no-default-features --target x86_64-unknown-linux-gnu \
+	        --manifest-path host/connect-runtime/Cargo.toml --override-filename ferrule.cdx
+	@mv host/connect-runtime/ferrule.cdx.json $(TARGET)/release/
+	@find host connectors -name ferrule.cdx.json -delete
+	@ls -l $(TARGET)/release/ferrule $(TARGET)/release/ferrule.cdx.json
 
 # The worker is built with the tests' own selection of packages: any other would choose other
 # features of the dependencies and build half of them twice.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a bare Debian 12 machine lacks. It looks first, so a second run takes no time.
 #
-#   install.sh [build] [wasm] [postgres] [servers] [deny] [peers] [faucet] [c] [python]
+#   install.sh [build] [wasm] [postgres] [servers] [deny] [sbom] [peers] [faucet] [c] [python]
 #                                                          without a name: the first four
 #
 #   build     a C toolchain and OpenSSL's headers, for librdkafka and the crypto crates
@@ -9,6 +9,7 @@
 #   postgres  PostgreSQL 15, for `ferrule dev`, the tests and the benchmark
 #   servers   Apache Kafka and a Schema Registry as jars with a Java to run them, for the tests
 #   deny      cargo-deny, for `make lint`
+#   sbom      cargo-cyclonedx, for `make release`
 #   peers     what the benchmark runs beside Ferrule: the Debezium JDBC sink for Kafka Connect
 #   faucet    and faucet-cli, built from its crate
 #   c         clang, wasi-libc and wit-bindgen, for plugins in C
@@ -152,6 +153,17 @@ install_deny() {
     rm -rf "$cache/deny-build"
 }
 
+install_sbom() {
+    local cyclonedx=0.5.9
+    [ "$("$cache/tools/bin/cargo-cyclonedx" cyclonedx --version 2>/dev/null)" = \
+        "cargo-cyclonedx-cyclonedx $cyclonedx" ] && return
+    say "building cargo-cyclonedx $cyclonedx (a minute)"
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
+        CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_TARGET_DIR=$cache/sbom-build \
+        cargo install -q --locked --root "$cache/tools" --version "$cyclonedx" cargo-cyclonedx >&2
+    rm -rf "$cache/sbom-build"
+}
+
 # Kafka Connect itself is among Kafka's jars; the peers are the connector and its converter.
 install_peers() {
     install_servers
@@ -195,7 +207,7 @@ install_faucet() {
 [ $# -gt 0 ] || set -- build wasm postgres servers
 for part in "$@"; do
     case $part in
-        build | wasm | c | python | postgres | servers | deny | peers | faucet) "install_$part" ;;
+        build | wasm | c | python | postgres | servers | deny | sbom | peers | faucet) "install_$part" ;;
         *) die "unknown part '$part': see the top of $0" ;;
     esac
 done
