@@ -218,8 +218,10 @@ async fn accept_all(bound: Bound, shared: Shared, mut stopping: watch::Receiver<
             Ok((stream, address)) => {
                 outage.over();
                 let Some(admitted) = shared.connections.admit(address.ip()) else {
-                    // It was told to try again later; whether it hears it is its own matter.
-                    let _ = stream.try_write(BUSY).ok().filter(|_| bound.tls.is_none());
+                    if bound.tls.is_none() {
+                        // Whether the client hears it is its own matter.
+                        let _ = stream.try_write(BUSY);
+                    }
                     continue;
                 };
                 let client = Client {
