@@ -300,7 +300,7 @@ fn rest_security() -> Vec<ConfigKey> {
             "ferrule.rest.allowed.hosts",
             "",
             "Names that requests may call this worker by, besides addresses, loopback names and the \
-             advertised host, separated by commas; * for all.",
+             advertised host, separated by commas: *.example.com for all below, * for all.",
         ),
         file(
             "ferrule.rest.jaas.file",

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::error;
 
-use super::audit::{AuditEntry, AuditSink};
+use super::audit::{AuditEntry, AuditLog, AuditSink};
 use super::auth::Auth;
 use super::connections::{Connection, Phase};
 use super::cors::Cors;
@@ -50,7 +50,7 @@ pub(super) struct Answerer {
     headers: Vec<HeaderRule>,
     auth: Auth,
     gate: Gate,
-    audit: Option<AuditSink>,
+    audit: AuditLog,
     bodies: Arc<Semaphore>,
     working: Arc<Semaphore>,
 }
@@ -72,7 +72,7 @@ impl Answerer {
             headers: config.headers.clone(),
             auth,
             gate,
-            audit,
+            audit: AuditLog::new(audit),
             bodies: Arc::new(Semaphore::new(BODIES)),
             working: Arc::new(Semaphore::new(working)),
         }
@@ -254,7 +254,7 @@ struct Audited<'a> {
 impl Audited<'_> {
     fn tell(mut self, status: StatusCode) {
         self.told = true;
-        self.entry.tell(status, self.answerer.audit.as_ref());
+        self.entry.tell(status, &self.answerer.audit);
     }
 }
 
@@ -263,7 +263,7 @@ impl Drop for Audited<'_> {
         if !self.told
             && let Ok(gone) = StatusCode::from_u16(CLIENT_GONE)
         {
-            self.entry.tell(gone, self.answerer.audit.as_ref());
+            self.entry.tell(gone, &self.answerer.audit);
         }
     }
 }

@@ -3,12 +3,12 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use crate::logging::AUDIT;
 
@@ -19,8 +19,59 @@ const CHANGED_LIMIT: usize = 4096;
 /// Characters of a name in a line.
 const NAME_LIMIT: usize = 512;
 
+/// Lines of refused requests in a second: whoever is not known must not fill a disk.
+const REFUSALS: u32 = 50;
+
 /// Where the lines go besides the log.
 pub type AuditSink = mpsc::Sender<Value>;
+
+/// Where the lines go, and how many there may be.
+#[derive(Debug, Default)]
+pub(super) struct AuditLog {
+    topic: Option<AuditSink>,
+    refusals: Mutex<Refusals>,
+}
+
+/// The refusals of a second.
+#[derive(Debug, Default)]
+struct Refusals {
+    second: Option<Instant>,
+    told: u32,
+    untold: u64,
+}
+
+impl AuditLog {
+    /// The log, and a topic.
+    pub fn new(topic: Option<AuditSink>) -> Self {
+        Self {
+            topic,
+            refusals: Mutex::default(),
+        }
+    }
+
+    /// Whether another refusal is told in this second.
+    fn has_room(&self, now: Instant) -> bool {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let second = Duration::from_secs(1);
+        if refusals.second.is_none_or(|since| now - since >= second) {
+            if refusals.untold > 0 {
+                let requests = refusals.untold;
+                warn!(target: AUDIT, requests, "refused, and not told one by one");
+            }
+            *refusals = Refusals {
+                second: Some(now),
+                told: 0,
+                untold: 0,
+            };
+        }
+        if refusals.told < REFUSALS {
+            refusals.told += 1;
+            return true;
+        }
+        refusals.untold += 1;
+        false
+    }
+}
 
 /// A request, as the audit log tells of it.
 #[derive(Debug)]
@@ -74,7 +125,7 @@ impl AuditEntry {
     }
 
     /// Tells the outcome. What only reads is told where it was refused, or at level debug.
-    pub fn tell(&self, status: StatusCode, topic: Option<&AuditSink>) {
+    pub fn tell(&self, status: StatusCode, log: &AuditLog) {
         let details = self.details();
         let Self {
             method, path, peer, ..
@@ -89,8 +140,11 @@ impl AuditEntry {
             debug!(target: AUDIT, principal, %peer, %method, path, connector, status, "request");
             return;
         }
+        if principal.is_empty() && !log.has_room(Instant::now()) {
+            return;
+        }
         info!(target: AUDIT, principal, %peer, %method, path, connector, changed, status, "request");
-        if let Some(topic) = topic
+        if let Some(topic) = &log.topic
             && topic.try_send(self.record(&details, status)).is_err()
         {
             error!(target: AUDIT, "the audit topic takes no more: this line is in the log alone");
@@ -141,7 +195,7 @@ mod tests {
         let entry = entry(Method::POST);
         entry.connector("orders");
         entry.changed(["topics", "connection.password"]);
-        entry.tell(StatusCode::CREATED, Some(&topic));
+        entry.tell(StatusCode::CREATED, &AuditLog::new(Some(topic)));
         let mut line = lines.try_recv().unwrap();
         assert!(line["time"].as_u64().unwrap() > 1_600_000_000_000);
         line["time"] = json!(0);
@@ -158,10 +212,20 @@ mod tests {
     #[test]
     fn reads_are_told_only_where_they_are_refused() {
         let (topic, mut lines) = mpsc::channel(4);
-        entry(Method::GET).tell(StatusCode::OK, Some(&topic));
+        let log = AuditLog::new(Some(topic));
+        entry(Method::GET).tell(StatusCode::OK, &log);
         assert!(lines.try_recv().is_err());
-        entry(Method::GET).tell(StatusCode::FORBIDDEN, Some(&topic));
+        entry(Method::GET).tell(StatusCode::FORBIDDEN, &log);
         assert_eq!(lines.try_recv().unwrap()["status"], 403);
+    }
+
+    #[test]
+    fn who_is_not_known_cannot_fill_the_log() {
+        let log = AuditLog::default();
+        let now = Instant::now();
+        let told = (0..10_000).filter(|_| log.has_room(now)).count();
+        assert_eq!(told, 50);
+        assert!(log.has_room(now + Duration::from_secs(1)));
     }
 
     #[test]

@@ -100,6 +100,14 @@ fn is_browsers(headers: &HeaderMap) -> bool {
         .any(named)
 }
 
+/// Whether a host has a name, or is below one that begins with a star and a dot.
+fn is_named(host: &str, name: &str) -> bool {
+    match name.strip_prefix('*') {
+        Some(end) => end.starts_with('.') && host.ends_with(end),
+        None => name == host,
+    }
+}
+
 /// Checks the name that a request calls this worker by.
 ///
 /// # Errors
@@ -122,7 +130,7 @@ pub(super) fn check_host(
         || authority.is_address()
         || host == "localhost"
         || host.ends_with(".localhost")
-        || hosts.names.iter().any(|name| name == host)
+        || hosts.names.iter().any(|name| is_named(host, name))
         // A name without dots, as in a compose file or a cluster, is no name of the internet; and
         // programs are not led by pages.
         || (!hosts.loopback_only && (!host.contains('.') || !is_browsers(headers)));
@@ -243,7 +251,7 @@ mod tests {
     fn host(loopback_only: bool, pairs: &[(&'static str, &str)]) -> Result<(), RestError> {
         let hosts = AllowedHosts {
             all: false,
-            names: vec!["connect.example.com".into()],
+            names: vec!["connect.example.com".into(), "*.corp.example".into()],
             loopback_only,
         };
         let uri = Uri::from_static("/connectors");
@@ -261,6 +269,7 @@ mod tests {
             "192.0.2.1",
             "connect.example.com",
             "Connect.Example.com.:443",
+            "a.b.corp.example",
         ] {
             assert!(host(true, &[("host", name)]).is_ok(), "{name}");
         }
@@ -271,6 +280,8 @@ mod tests {
             "localhost.evil.example",
             "127.0.0.1.evil.example",
             "connect.example.com.evil.example",
+            "corp.example",
+            "evilcorp.example",
         ] {
             assert!(host(true, &[("host", name)]).is_err(), "{name}");
         }
