@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use connect_api::Properties;
 use connect_runtime::config::WorkerConfig;
 use connect_runtime::connectors;
+use connect_runtime::descriptors;
 use connect_runtime::herder::{Herder, HerderHandle, Shared};
 use connect_runtime::logging::Loggers;
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
@@ -50,7 +51,7 @@ pub async fn run_worker(
     // It listens from the first moment, so that a probe sees a worker that is starting.
     let gate = rest::Gate::default();
     let (stop_serving, stopping) = watch::channel(());
-    let descriptors = rest::raise_limit();
+    let descriptors = descriptors::raise_limit();
     let mut server = rest::Server::bind(config.rest(), gate.clone(), descriptors).await?;
     let audit_lines = server.audit_lines();
     let mut tasks = JoinSet::new();

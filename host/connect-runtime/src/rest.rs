@@ -8,7 +8,6 @@ mod connections;
 mod connector_plugins;
 mod connectors;
 mod cors;
-mod descriptors;
 mod entities;
 mod error;
 mod loggers;
@@ -38,7 +37,6 @@ use crate::logging::Loggers;
 
 pub use audit::AuditSink;
 pub use cors::OriginPattern;
-pub use descriptors::raise_limit;
 pub use error::RestError;
 pub use response_headers::HeaderRule;
 pub use routes::router;

@@ -25,10 +25,10 @@ use tracing::{debug, error, info, warn};
 use super::answer::{Answerer, Client};
 use super::auth::Auth;
 use super::connections::{Admitted, Connection, Connections, Phase};
-use super::descriptors::Reserve;
 use super::tls::{self, Tls};
 use super::{AuditSink, Gate, Surface};
 use crate::config::{AdminListeners, ConnectionLimits, Listener, RestConfig, Scheme};
+use crate::descriptors::{Reserve, are_out};
 
 /// Bytes of a request's head, and so of its path and query too.
 const HEAD_LIMIT: usize = 64 << 10;
@@ -236,11 +236,25 @@ async fn accept_all(bound: Bound, shared: Shared, mut stopping: watch::Receiver<
                     shared: shared.clone(),
                     stopping: stopping.clone(),
                 };
-                serving.spawn(one.serve(stream, tls));
+                let reserve = Arc::clone(&shared.reserve);
+                serving.spawn(async move {
+                    one.serve(stream, tls).await;
+                    // At once, before somebody else takes the descriptor that is free now.
+                    reserve.fill();
+                });
+            }
+            // Such as a client that has gone before it was accepted.
+            Err(cause) if !are_out(&cause) => {
+                debug!(error = %cause, "a connection was not accepted");
+                tokio::time::sleep(REST).await;
             }
             Err(cause) => {
-                outage.tell(&cause, &shared);
-                tokio::time::sleep(REST).await;
+                outage.tell(&cause);
+                // At once, too: what is given up here is for the next connection.
+                if !shared.reserve.give() {
+                    shared.connections.close_one();
+                    tokio::time::sleep(REST).await;
+                }
             }
         }
     }
@@ -256,8 +270,7 @@ struct Outage {
 }
 
 impl Outage {
-    /// Makes room where descriptors have run out: of those that are kept, or of a connection.
-    fn tell(&mut self, cause: &io::Error, shared: &Shared) {
+    fn tell(&mut self, cause: &io::Error) {
         let now = tokio::time::Instant::now();
         if self.last.is_none_or(|last| now - last > OUTAGE) {
             self.since = Some(now);
@@ -268,9 +281,6 @@ impl Outage {
             );
         }
         self.last = Some(now);
-        if !shared.reserve.give() {
-            shared.connections.close_one();
-        }
     }
 
     fn over(&mut self) {
