@@ -70,9 +70,9 @@ async fn with_few_descriptors_the_worker_answers_and_says_so() -> Result<()> {
         assert_eq!(health.code, 200, "turn {turn}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    wait_until(LIMIT, "a line about descriptors", async || {
+    wait_until(LIMIT, "a line about open files", async || {
         let log = worker.log()?;
-        ensure!(log.contains("Too many open files"), "no such line");
+        ensure!(log.contains("open files (ulimit -n)"), "no such line");
         Ok(true)
     })
     .await?;

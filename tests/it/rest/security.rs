@@ -297,7 +297,8 @@ async fn protection_that_is_not_there_keeps_the_worker_from_starting() -> Result
     ] {
         let config = WorkerConfig::new(&kafka)?
             .set("plugin.path", "")
-            .set(key, value);
+            .set(key, value)
+            .env("RUST_BACKTRACE", "0");
         let Err(error) = TestWorker::start(config).await else {
             anyhow::bail!("it starts with {key}={value}");
         };

@@ -39,7 +39,7 @@ const BACKSTOP: Duration = Duration::from_secs(120);
 /// How often connections are looked at.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long accepting rests after it has failed.
-const REST: Duration = Duration::from_millis(20);
+const REST: Duration = Duration::from_millis(5);
 /// How long accepting goes well before another failure is worth a line.
 const OUTAGE: Duration = Duration::from_secs(60);
 /// What is said where all connections are busy.
