@@ -97,14 +97,12 @@ fn curl(folder: &Path, url: &str, arguments: &[&str]) -> Result<(u16, Value)> {
     Ok((status.parse()?, body))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn https_with_client_certificates_users_and_roles() -> Result<()> {
-    let (files, kafka) = (Files::new()?, TestKafka::shared().await?);
+/// A worker with all of it, and the port of its HTTPS.
+async fn protected(files: &Files, audit: &str) -> Result<(TestWorker, u16)> {
     let (http, https) = (names::free_port()?, names::free_port()?);
-    let audit = names::unique("audit");
     let listeners = format!("http://127.0.0.1:{http},https://127.0.0.1:{https}");
     let own = |name: &str| format!("listeners.https.ssl.{name}");
-    let config = WorkerConfig::new(&kafka.bootstrap())?
+    let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?
         .set("plugin.path", "")
         .set("listeners", &listeners)
         .set(&own("keystore.type"), "PKCS12")
@@ -116,37 +114,44 @@ async fn https_with_client_certificates_users_and_roles() -> Result<()> {
         .set("rest.extension.classes", CLASS)
         .set("ferrule.rest.tokens.file", &files.path("tokens"))
         .set("ferrule.rest.roles.file", &files.path("roles"))
-        .set("ferrule.audit.topic", &audit)
+        .set("ferrule.audit.topic", audit)
         .env(
             "KAFKA_OPTS",
             &format!("-Djava.security.auth.login.config={}", files.path("jaas")),
         );
-    let worker = TestWorker::start(config).await?;
-    let base = format!("https://localhost:{https}");
-    let at = |path: &str| format!("{base}{path}");
-    let certificate = ["--cert", "ops.pem", "--key", "ops.key"];
+    Ok((TestWorker::start(config).await?, https))
+}
+
+const ANN: [&str; 2] = ["-u", "ann:sesame"];
+const BOB: [&str; 2] = ["-u", "bob:open"];
+const CI: [&str; 2] = ["-H", "Authorization: Bearer a-token-of-the-tests"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_with_client_certificates_users_and_roles() -> Result<()> {
+    let (files, audit) = (Files::new()?, names::unique("audit"));
+    let (worker, https) = protected(&files, &audit).await?;
+    let at = |path: &str| format!("https://localhost:{https}{path}");
     let ask = |path: &str, more: &[&str]| {
+        let certificate = ["--cert", "ops.pem", "--key", "ops.key"];
         let arguments: Vec<&str> = certificate.iter().chain(more).copied().collect();
         curl(&files.0, &at(path), &arguments)
     };
-    let (ann, bob) = (["-u", "ann:sesame"], ["-u", "bob:open"]);
     wait_until(LIMIT, "the worker to be healthy", async || {
-        Ok(ask("/health", &ann)?.0 == 200)
+        Ok(ask("/health", &ANN)?.0 == 200)
     })
     .await?;
     ensure!(
-        curl(&files.0, &at("/"), &ann).is_err(),
+        curl(&files.0, &at("/"), &ANN).is_err(),
         "without a certificate"
     );
     assert_eq!(ask("/", &[])?.0, 401);
     assert_eq!(ask("/", &["-u", "ann:open"])?.0, 401);
     // The other listener asks for a password too.
     assert_eq!(plain(worker.rest(), "GET", "/connectors").await?.code, 401);
-    let token = ["-H", "Authorization: Bearer a-token-of-the-tests"];
-    let config = json!({
-        "connector.class": "FerruleBlackholeSink", "topics": "none", "password": "canary",
-    });
-    let put = |name: &str, more: &[&str]| {
+    let put = |name: &str, who: [&str; 2]| {
+        let config = json!({
+            "connector.class": "FerruleBlackholeSink", "topics": "none", "password": "canary",
+        });
         let body = config.to_string();
         let json = [
             "-X",
@@ -156,42 +161,29 @@ async fn https_with_client_certificates_users_and_roles() -> Result<()> {
             "-d",
             &body,
         ];
-        let arguments: Vec<&str> = json.iter().chain(more).copied().collect();
+        let arguments: Vec<&str> = json.iter().chain(&who).copied().collect();
         ask(&format!("/connectors/{name}/config"), &arguments)
     };
-    let (status, body) = put("ci-1", &token)?;
-    assert_eq!(status, 201, "{body}");
-    let (status, body) = put("public-1", &token)?;
-    assert_eq!(
-        (status, &body["message"]),
-        (
-            403,
-            &json!("ci lacks the role edit on the connector public-1")
-        )
-    );
-    let (status, body) = put("public-1", &ann)?;
-    assert_eq!(status, 201, "{body}");
-    assert_eq!(ask("/connectors", &bob)?, (200, json!(["public-1"])));
-    assert_eq!(
-        ask("/connectors", &ann)?,
-        (200, json!(["ci-1", "public-1"]))
-    );
-    let restart = [bob[0], bob[1], "-X", "POST"];
-    let (status, body) = ask("/connectors/public-1/restart", &restart)?;
-    assert_eq!(
-        (status, &body["message"]),
-        (
-            403,
-            &json!("bob lacks the role operate on the connector public-1")
-        )
-    );
+    let refused = |answer: (u16, Value), why: &str| {
+        assert_eq!((answer.0, &answer.1["message"]), (403, &json!(why)));
+    };
+    assert_eq!(put("ci-1", CI)?.0, 201);
+    let why = "ci lacks the role edit on the connector public-1";
+    refused(put("public-1", CI)?, why);
+    assert_eq!(put("public-1", ANN)?.0, 201);
+    assert_eq!(ask("/connectors", &BOB)?, (200, json!(["public-1"])));
+    let all = json!(["ci-1", "public-1"]);
+    assert_eq!(ask("/connectors", &ANN)?, (200, all));
+    let restart = [BOB[0], BOB[1], "-X", "POST"];
+    let why = "bob lacks the role operate on the connector public-1";
+    refused(ask("/connectors/public-1/restart", &restart)?, why);
     // More rights while it runs.
     files.write("roles", "ann admin *\nbob operate public-*\n")?;
     wait_until(LIMIT, "the new roles", async || {
         Ok(ask("/connectors/public-1/restart", &restart)?.0 == 204)
     })
     .await?;
-    audited(kafka, &worker, &audit).await
+    audited(TestKafka::shared().await?, &worker, &audit).await
 }
 
 /// The topic and the log have the changes, with no value.

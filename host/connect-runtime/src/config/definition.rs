@@ -141,6 +141,7 @@ pub fn config_def() -> ConfigDef {
     let mut keys = cluster();
     keys.extend(rest());
     keys.extend(rest_security());
+    keys.extend(rest_limits());
     keys.extend(plugins());
     keys.extend(own());
     ConfigDef::new(keys)
@@ -260,15 +261,12 @@ fn rest() -> Vec<ConfigKey> {
     ]
 }
 
-/// Who may speak to the REST API, and how much of it at once.
+/// Who may speak to the REST API.
 fn rest_security() -> Vec<ConfigKey> {
     let text = |name: &'static str, default: &'static str, doc: &'static str| {
         ConfigKey::new(name, T::String, default, doc)
     };
     let file = |name: &'static str, doc: &'static str| ConfigKey::nullable(name, T::String, doc);
-    let count = |name: &'static str, default: &'static str, doc: &'static str| {
-        ConfigKey::new(name, T::Int, default, doc).validator(Validator::AtLeast(4))
-    };
     vec![
         file(
             "admin.listeners",
@@ -318,6 +316,19 @@ fn rest_security() -> Vec<ConfigKey> {
             "ferrule.rest.roles.file",
             "A file that says who may view, operate, edit and administer which connectors.",
         ),
+        file(
+            "ferrule.audit.topic",
+            "A topic that gets the lines of the audit log as JSON; it is created when it is absent.",
+        ),
+    ]
+}
+
+/// How much of the REST API there is at once.
+fn rest_limits() -> Vec<ConfigKey> {
+    let count = |name: &'static str, default: &'static str, doc: &'static str| {
+        ConfigKey::new(name, T::Int, default, doc).validator(Validator::AtLeast(4))
+    };
+    vec![
         count(
             "ferrule.rest.max.connections",
             "256",
@@ -327,10 +338,6 @@ fn rest_security() -> Vec<ConfigKey> {
             "ferrule.rest.max.connections.per.peer",
             "64",
             "Connections to the REST API from one address at once.",
-        ),
-        file(
-            "ferrule.audit.topic",
-            "A topic that gets the lines of the audit log as JSON; it is created when it is absent.",
         ),
     ]
 }

@@ -47,10 +47,10 @@ pub fn properties(variables: impl IntoIterator<Item = (String, String)>) -> Prop
 /// Where Java is told to look for the file of its logins; the last option counts.
 fn jaas_file(options: &str) -> Option<String> {
     let option = "-Djava.security.auth.login.config=";
-    let given = options.split_whitespace();
+    let mut given = options.split_whitespace().rev();
+    let found = given.find_map(|word| word.trim_matches(['"', '\'']).strip_prefix(option));
     // Two equals signs: this file alone.
-    let found = given.filter_map(|word| word.trim_matches(['"', '\'']).strip_prefix(option));
-    let file = found.last()?.trim_start_matches('=');
+    let file = found?.trim_start_matches('=');
     Some(file.trim_matches(['"', '\'']).to_owned())
 }
 

@@ -86,7 +86,7 @@ impl Auth {
         &self,
         headers: &HeaderMap,
         certificate: Option<&str>,
-    ) -> std::result::Result<String, Response> {
+    ) -> std::result::Result<String, Unauthorized> {
         if self.users.is_none() && self.tokens.is_none() {
             return Ok(certificate.unwrap_or(ANONYMOUS).to_owned());
         }
@@ -114,21 +114,14 @@ impl Auth {
         None
     }
 
-    /// The text is Kafka Connect's.
-    fn refused(&self) -> Response {
-        let why = "User cannot access the resource.";
-        let mut response = RestError::new(StatusCode::UNAUTHORIZED, why).into_response();
+    fn refused(&self) -> Unauthorized {
         let schemes = [
-            (self.users.is_some(), "Basic realm=\"Kafka Connect\""),
-            (self.tokens.is_some(), "Bearer realm=\"Kafka Connect\""),
+            self.users.as_ref().map(|_| "Basic realm=\"Kafka Connect\""),
+            self.tokens
+                .as_ref()
+                .map(|_| "Bearer realm=\"Kafka Connect\""),
         ];
-        for (_, scheme) in schemes.into_iter().filter(|(asked, _)| *asked) {
-            let scheme = HeaderValue::from_static(scheme);
-            response
-                .headers_mut()
-                .append(header::WWW_AUTHENTICATE, scheme);
-        }
-        response
+        Unauthorized(schemes)
     }
 
     /// What a principal may do.
@@ -138,6 +131,25 @@ impl Auth {
             roles: self.roles.as_ref().map(Watched::now),
             audit,
         }
+    }
+}
+
+/// 401, with the schemes that are taken.
+#[derive(Debug)]
+pub(super) struct Unauthorized([Option<&'static str>; 2]);
+
+impl From<Unauthorized> for Response {
+    fn from(Unauthorized(schemes): Unauthorized) -> Self {
+        // Kafka Connect's text.
+        let why = "User cannot access the resource.";
+        let mut response = RestError::new(StatusCode::UNAUTHORIZED, why).into_response();
+        for scheme in schemes.into_iter().flatten() {
+            let scheme = HeaderValue::from_static(scheme);
+            response
+                .headers_mut()
+                .append(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
     }
 }
 

@@ -348,7 +348,7 @@ async fn admin_has_listeners_of_its_own_or_none() {
         (1, "/connectors", 404),
         (1, "/", 404),
     ] {
-        let answer = serving.send_to(listener, "GET", path, &[], "").await;
+        let answer = serving.get_from(listener, path).await;
         assert_eq!(answer.status, status, "{listener} {path}");
     }
     let off = Serving::new(&[("admin.listeners", "")]).await;

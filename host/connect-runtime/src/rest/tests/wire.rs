@@ -98,22 +98,16 @@ impl Serving {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Reply {
-        self.send_to(0, method, path, headers, body).await
+        let stream = TcpStream::connect(self.address()).await.unwrap();
+        let host = self.address().to_string();
+        exchange(stream, &request(method, path, &host, headers, body)).await
     }
 
-    /// The same to another listener.
-    pub async fn send_to(
-        &self,
-        listener: usize,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Reply {
+    /// A request to another listener.
+    pub async fn get_from(&self, listener: usize, path: &str) -> Reply {
         let address = self.addresses[listener];
         let stream = TcpStream::connect(address).await.unwrap();
-        let host = address.to_string();
-        exchange(stream, &request(method, path, &host, headers, body)).await
+        exchange(stream, &request("GET", path, &address.to_string(), &[], "")).await
     }
 
     pub async fn get(&self, path: &str) -> Reply {

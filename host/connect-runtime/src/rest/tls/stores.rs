@@ -1,6 +1,6 @@
 //! Keystores and truststores: PEM and PKCS12.
 
-use connect_api::{Error, Result};
+use connect_api::{Error, Result, Secret};
 use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
@@ -24,7 +24,7 @@ pub fn identity(store: &Store, bytes: &[u8]) -> Result<Identity> {
     let (key, certificates) = match format(store, bytes)? {
         StoreFormat::Pem => {
             let password = store.key_password.as_ref().or(store.password.as_ref());
-            let password = password.map(|p| p.expose()).unwrap_or_default();
+            let password = password.map(Secret::expose).unwrap_or_default();
             let key = PKey::private_key_from_pem_passphrase(bytes, password.as_bytes());
             let key = key.map_err(|cause| {
                 invalid(store, "has no private key that the password opens").with_source(cause)
@@ -99,7 +99,7 @@ fn pem(store: &Store, bytes: &[u8]) -> Result<Vec<X509>> {
 }
 
 fn pkcs12(store: &Store, bytes: &[u8]) -> Result<ParsedPkcs12_2> {
-    let password = store.password.as_ref().map(|p| p.expose());
+    let password = store.password.as_ref().map(Secret::expose);
     let password = password.unwrap_or_default();
     if password.contains('\0') {
         return Err(invalid(store, "has a password with a NUL character in it"));
