@@ -88,7 +88,7 @@ impl RestConfig {
     /// [`connect_api::ErrorKind::Config`] for whatever was asked for and cannot be had.
     pub(super) fn new(config: &Config, properties: &Properties) -> Result<Self> {
         let listeners = parse_listeners("listeners", config.list("listeners"))?;
-        let admin_listeners = admin_listeners(properties)?;
+        let admin_listeners = admin_listeners(properties, &listeners)?;
         let (tls, admin_tls) = tls(properties, &listeners, &admin_listeners)?;
         let audit_topic = config.optional_text("ferrule.audit.topic");
         Ok(Self {
@@ -120,16 +120,18 @@ fn parse_listeners(option: &str, listeners: &[String]) -> Result<Vec<Listener>> 
     parsed.collect()
 }
 
-fn admin_listeners(properties: &Properties) -> Result<AdminListeners> {
+fn admin_listeners(properties: &Properties, listeners: &[Listener]) -> Result<AdminListeners> {
     let Some(given) = properties.get("admin.listeners") else {
         return Ok(AdminListeners::Shared);
     };
     let given = given.split(',').map(|text| text.trim().to_owned());
     let given: Vec<String> = given.filter(|text| !text.is_empty()).collect();
-    match given.is_empty() {
-        true => Ok(AdminListeners::Off),
-        false => parse_listeners("admin.listeners", &given).map(AdminListeners::Own),
-    }
+    let own = parse_listeners("admin.listeners", &given)?;
+    Ok(match own.is_empty() {
+        true => AdminListeners::Off,
+        false if own.iter().all(|one| listeners.contains(one)) => AdminListeners::Shared,
+        false => AdminListeners::Own(own),
+    })
 }
 
 /// The TLS of the listeners, and of the admin listeners.
@@ -324,6 +326,17 @@ mod tests {
         ] {
             let error = WorkerConfig::new(&minimal(settings)).unwrap_err();
             assert!(error.to_string().contains(part), "{settings:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn admin_listeners_may_be_the_listeners() {
+        for (given, expect) in [
+            ("http://127.0.0.1:8083", super::AdminListeners::Shared),
+            (" ", super::AdminListeners::Off),
+        ] {
+            let config = WorkerConfig::new(&minimal(&[("admin.listeners", given)]));
+            assert_eq!(config.unwrap().rest().admin_listeners, expect);
         }
     }
 

@@ -138,12 +138,6 @@ impl Answerer {
         let certificate = client.certificate.as_deref();
         let principal = self.auth.principal(headers, certificate)?;
         audit.principal(&principal);
-        // For whom only asks whether the worker is well there is always room.
-        let is_probe = *method == Method::GET && uri.path().trim_end_matches('/') == "/health";
-        let _working = match is_probe {
-            true => None,
-            false => Some(self.working_permit()?),
-        };
         let reading = tokio::time::timeout(BODY_TIME, self.read(body, headers));
         let late = |_| {
             let why = "The body of the request did not come in time";
@@ -152,6 +146,13 @@ impl Answerer {
         let (bytes, _held) = reading.await.map_err(late)??;
         connection.enter(Phase::Working);
         body::check_type(headers, &bytes)?;
+        // Only now: whoever sends half a body keeps nobody from being answered. And for whom only asks
+        // whether the worker is well there is always room.
+        let is_probe = *method == Method::GET && uri.path().trim_end_matches('/') == "/health";
+        let _working = match is_probe {
+            true => None,
+            false => Some(self.working_permit()?),
+        };
         let caller = self.auth.caller(principal, Arc::clone(audit));
         parts.extensions.insert(caller);
         let request = Request::from_parts(parts, Body::from(bytes));

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
+use super::auth::ANONYMOUS;
 use crate::logging::AUDIT;
 
 /// Lines that may wait for the topic.
@@ -140,7 +141,9 @@ impl AuditEntry {
             debug!(target: AUDIT, principal, %peer, %method, path, connector, status, "request");
             return;
         }
-        if principal.is_empty() && !log.has_room(Instant::now()) {
+        let known = !matches!(principal, "" | ANONYMOUS);
+        let failed = status >= StatusCode::BAD_REQUEST.as_u16();
+        if !known && failed && !log.has_room(Instant::now()) {
             return;
         }
         info!(target: AUDIT, principal, %peer, %method, path, connector, changed, status, "request");

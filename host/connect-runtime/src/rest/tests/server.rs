@@ -50,6 +50,21 @@ async fn half_and_idle_connections_leave_room_for_others() {
 }
 
 #[tokio::test]
+async fn half_bodies_do_not_keep_others_from_being_answered() {
+    let serving = Serving::new(&[]).await;
+    let half = "POST /connectors HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                Content-Length: 9\r\n\r\n{";
+    let mut held = Vec::new();
+    for _ in 0..60 {
+        held.push(begun(&serving, half).await);
+    }
+    for _ in 0..5 {
+        assert_eq!(serving.get("/connectors").await.status, 200);
+    }
+    drop(held);
+}
+
+#[tokio::test]
 async fn few_descriptors_mean_few_connections() {
     let serving = Serving::with_descriptors(&[], 64).await;
     let mut held = Vec::new();
