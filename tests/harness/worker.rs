@@ -113,8 +113,8 @@ impl TestWorker {
         Self::start(config.set("plugin.path", "")).await
     }
 
-    /// Starts a worker and waits until it is healthy; one that asks who is there is waited for until
-    /// it does. The first of its listeners speaks HTTP.
+    /// Starts a worker and waits until it is healthy; one that asks who is there is waited for
+    /// until it does. The first of its listeners speaks HTTP.
     pub async fn start(config: WorkerConfig) -> Result<Self> {
         let folder = run::folder("worker")?;
         let lines = config

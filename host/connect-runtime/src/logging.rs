@@ -174,7 +174,8 @@ impl Loggers {
     /// Sets the level of a logger and of those below it; the names of those that changed.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] when the name cannot be a logger's, or there are too many.
+    /// [`connect_api::ErrorKind::Config`] when the name cannot be a logger's, or there are too
+    /// many.
     pub fn set(&self, name: &str, level: Level) -> Result<Vec<String>> {
         check_name(name)?;
         let now = SystemTime::now()

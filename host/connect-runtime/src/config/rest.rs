@@ -256,74 +256,77 @@ mod tests {
     use crate::config::WorkerConfig;
     use crate::config::tests::minimal;
 
+    /// Settings, and a part of the reason why the worker does not start with them.
+    const REFUSED: &[(&[(&str, &str)], &str)] = &[
+        (
+            &[("rest.extension.classes", "com.example.Ldap")],
+            "com.example.Ldap is not supported",
+        ),
+        (
+            &[("rest.extension.classes", super::BASIC_AUTH)],
+            "name their JAAS file",
+        ),
+        (
+            &[("listeners", "https://:8443")],
+            "needs listeners.https.ssl.keystore.location",
+        ),
+        (
+            &[("listeners.https.ssl.keystore.location", "x")],
+            "no address in listeners begins with https://",
+        ),
+        (
+            &[("ssl.client.auth", "required")],
+            "no address in listeners begins with https://",
+        ),
+        (
+            &[("admin.listeners.https.ssl.keystore.location", "x")],
+            "no address in admin.listeners",
+        ),
+        (&[("admin.listeners", "ftp://x:1")], "admin.listeners: ftp"),
+        (
+            &[
+                ("listeners", "https://:1"),
+                ("listeners.https.ssl.keystore.location", "x"),
+                ("listeners.https.ssl.engine.factory.class", "x"),
+            ],
+            "ssl.engine.factory.class is not supported",
+        ),
+        (
+            &[
+                ("listeners", "https://:1"),
+                ("listeners.https.ssl.keystore.location", "x"),
+                ("ssl.client.auth", "required"),
+            ],
+            "set listeners.https.ssl.client.auth",
+        ),
+        (
+            &[
+                ("listeners", "https://:1"),
+                ("listeners.https.ssl.keystore.location", "x"),
+                ("listeners.https.ssl.client.auth", "maybe"),
+            ],
+            "none, requested or required",
+        ),
+        (
+            &[
+                ("listeners", "https://:1"),
+                ("listeners.https.ssl.keystore.location", "x"),
+                ("listeners.https.ssl.enabled.protocols", "TLSv1.1,TLSv1.2"),
+            ],
+            "TLSv1.1 is not supported",
+        ),
+        (&[("access.control.allow.origin", "ui")], "an origin"),
+        (&[("access.control.allow.methods", "STEAL")], "STEAL"),
+        (&[("response.http.headers.config", "deny")], "an action"),
+        (
+            &[("rest.advertised.listener", "https")],
+            "listeners has none",
+        ),
+    ];
+
     #[test]
     fn protection_that_cannot_be_had_keeps_the_worker_from_starting() {
-        for (settings, part) in [
-            (
-                &[("rest.extension.classes", "com.example.Ldap")][..],
-                "com.example.Ldap is not supported",
-            ),
-            (
-                &[("rest.extension.classes", super::BASIC_AUTH)],
-                "name their JAAS file",
-            ),
-            (
-                &[("listeners", "https://:8443")],
-                "needs listeners.https.ssl.keystore.location",
-            ),
-            (
-                &[("listeners.https.ssl.keystore.location", "x")],
-                "no address in listeners begins with https://",
-            ),
-            (
-                &[("ssl.client.auth", "required")],
-                "no address in listeners begins with https://",
-            ),
-            (
-                &[("admin.listeners.https.ssl.keystore.location", "x")],
-                "no address in admin.listeners",
-            ),
-            (&[("admin.listeners", "ftp://x:1")], "admin.listeners: ftp"),
-            (
-                &[
-                    ("listeners", "https://:1"),
-                    ("listeners.https.ssl.keystore.location", "x"),
-                    ("listeners.https.ssl.engine.factory.class", "x"),
-                ],
-                "ssl.engine.factory.class is not supported",
-            ),
-            (
-                &[
-                    ("listeners", "https://:1"),
-                    ("listeners.https.ssl.keystore.location", "x"),
-                    ("ssl.client.auth", "required"),
-                ],
-                "set listeners.https.ssl.client.auth",
-            ),
-            (
-                &[
-                    ("listeners", "https://:1"),
-                    ("listeners.https.ssl.keystore.location", "x"),
-                    ("listeners.https.ssl.client.auth", "maybe"),
-                ],
-                "none, requested or required",
-            ),
-            (
-                &[
-                    ("listeners", "https://:1"),
-                    ("listeners.https.ssl.keystore.location", "x"),
-                    ("listeners.https.ssl.enabled.protocols", "TLSv1.1,TLSv1.2"),
-                ],
-                "TLSv1.1 is not supported",
-            ),
-            (&[("access.control.allow.origin", "ui")], "an origin"),
-            (&[("access.control.allow.methods", "STEAL")], "STEAL"),
-            (&[("response.http.headers.config", "deny")], "an action"),
-            (
-                &[("rest.advertised.listener", "https")],
-                "listeners has none",
-            ),
-        ] {
+        for (settings, part) in REFUSED {
             let error = WorkerConfig::new(&minimal(settings)).unwrap_err();
             assert!(error.to_string().contains(part), "{settings:?}: {error}");
         }

@@ -95,8 +95,8 @@ impl TlsConfig {
     /// prefix, as Kafka Connect does.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] for what is missing, and for what is not known: a listener
-    /// that protects less than was asked for is worse than none.
+    /// [`connect_api::ErrorKind::Config`] for what is missing, and for what is not known: a
+    /// listener that protects less than was asked for is worse than none.
     pub fn new(properties: &Properties, prefix: &str) -> Result<Self> {
         let mut own = with_prefix(properties, prefix);
         let name = if own.is_empty() {

@@ -146,8 +146,8 @@ impl Answerer {
         let (bytes, _held) = reading.await.map_err(late)??;
         connection.enter(Phase::Working);
         body::check_type(headers, &bytes)?;
-        // Only now: whoever sends half a body keeps nobody from being answered. And for whom only asks
-        // whether the worker is well there is always room.
+        // Only now: whoever sends half a body keeps nobody from being answered. And for whom only
+        // asks whether the worker is well there is always room.
         let is_probe = *method == Method::GET && uri.path().trim_end_matches('/') == "/health";
         let _working = match is_probe {
             true => None,

@@ -16,8 +16,8 @@ pub struct CreateConnector {
     pub initial_state: Option<TargetState>,
 }
 
-/// Refuses a body that is not said to be JSON, as Kafka Connect does: a page may send one of no type,
-/// or of a form's, without being asked.
+/// Refuses a body that is not said to be JSON, as Kafka Connect does: a page may send one of no
+/// type, or of a form's, without being asked.
 ///
 /// # Errors
 /// 415.

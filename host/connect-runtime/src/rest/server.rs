@@ -70,12 +70,12 @@ struct Shared {
 }
 
 impl Server {
-    /// Binds the addresses, and reads the files that protect them. `descriptors` is the limit of the
-    /// process.
+    /// Binds the addresses, and reads the files that protect them. `descriptors` is the limit of
+    /// the process.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] when an address is taken, or protection that was asked for
-    /// cannot be had.
+    /// [`connect_api::ErrorKind::Config`] when an address is taken, or protection that was asked
+    /// for cannot be had.
     pub async fn bind(config: &RestConfig, gate: Gate, descriptors: u64) -> Result<Self> {
         let mut tasks = JoinSet::new();
         let auth = Auth::start(config, &mut tasks).await?;

@@ -22,8 +22,8 @@ const FLAGS: [&str; 4] = ["required", "requisite", "sufficient", "optional"];
 /// The file of users that a JAAS file names.
 ///
 /// # Errors
-/// [`connect_api::ErrorKind::Config`] that quotes no value of the file: entries of other programs may
-/// hold passwords.
+/// [`connect_api::ErrorKind::Config`] that quotes no value of the file: entries of other programs
+/// may hold passwords.
 pub fn password_file(jaas: &Path) -> Result<PathBuf> {
     let name = jaas.display().to_string();
     let bytes = read_file(jaas)?;

@@ -8,10 +8,10 @@
 //! *              view      public-*
 //! ```
 //!
-//! A principal is a user, the name of a token, the subject of a client certificate as Java prints it
-//! (RFC 2253), `ANONYMOUS` where nobody is asked who they are, or `*` for all of them. A star in the
-//! name of a connector stands for any characters. Each role has those in front of it: view, operate,
-//! edit, admin.
+//! A principal is a user, the name of a token, the subject of a client certificate as Java prints
+//! it (RFC 2253), `ANONYMOUS` where nobody is asked who they are, or `*` for all of them. A star in
+//! the name of a connector stands for any characters. Each role has those in front of it: view,
+//! operate, edit, admin.
 
 use connect_api::{Error, Result};
 
