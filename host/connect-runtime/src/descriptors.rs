@@ -18,7 +18,8 @@ const ENOUGH: u64 = 65_536;
 const RESERVE: usize = 8;
 /// Descriptors of a task with one broker and one connection to its target.
 const OF_A_TASK: u64 = 9;
-/// Descriptors that no task gets: for config providers, files of plugins, more connections of Kafka.
+/// Descriptors that no task gets: for config providers, files of plugins, more connections of
+/// Kafka.
 const KEPT: u64 = 6;
 
 /// Raises the limit of descriptors as far as the system lets it, and gives the limit that counts.

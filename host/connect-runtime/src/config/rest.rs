@@ -127,9 +127,11 @@ fn admin_listeners(properties: &Properties, listeners: &[Listener]) -> Result<Ad
     let given = given.split(',').map(|text| text.trim().to_owned());
     let given: Vec<String> = given.filter(|text| !text.is_empty()).collect();
     let own = parse_listeners("admin.listeners", &given)?;
+    // Port 0 is any free one, and another each time.
+    let is_shared = |one: &Listener| listeners.contains(one) && !one.address.ends_with(":0");
     Ok(match own.is_empty() {
         true => AdminListeners::Off,
-        false if own.iter().all(|one| listeners.contains(one)) => AdminListeners::Shared,
+        false if own.iter().all(is_shared) => AdminListeners::Shared,
         false => AdminListeners::Own(own),
     })
 }
