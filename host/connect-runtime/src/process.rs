@@ -57,16 +57,20 @@ pub async fn run_worker(
     let mut tasks = JoinSet::new();
     let mut serving = tokio::spawn(server.serve(stopping));
     tokio::pin!(stop);
+    let start = async {
+        // First, so that nothing is done that the topic would have to tell of.
+        if let (Some(topic), Some(lines)) = (&config.rest().audit_topic, audit_lines) {
+            write_audit(&config, topic, lines, &mut tasks).await?;
+        }
+        start_herder(&config).await
+    };
     let (herder, mut herding) = tokio::select! {
         reason = &mut stop => {
             info!(reason, "stopping before the worker has started");
             return Ok(());
         }
-        started = start_herder(&config) => started?,
+        started = start => started?,
     };
-    if let (Some(topic), Some(lines)) = (&config.rest().audit_topic, audit_lines) {
-        write_audit(&config, topic, lines, &mut tasks).await?;
-    }
     gate.open(Api {
         herder: herder.clone(),
         loggers: Arc::new(loggers),
@@ -85,6 +89,11 @@ pub async fn run_worker(
         warn!("requests were still being answered");
     }
     herder.shutdown().await;
+    // The last lines of the audit log: nobody sends more.
+    let written = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_REQUESTS, written).await.is_err() {
+        warn!("the audit topic has not taken the last lines; the log has them");
+    }
     info!("stopped");
     Ok(())
 }
