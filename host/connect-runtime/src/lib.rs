@@ -4,6 +4,7 @@ pub mod config;
 pub mod config_provider;
 pub mod connector_config;
 pub mod connectors;
+pub mod descriptors;
 mod errors;
 pub mod herder;
 mod kafka;

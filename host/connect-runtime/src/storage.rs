@@ -1,6 +1,7 @@
 //! Where connectors, their target states and statuses survive a restart: compacted topics, in
 //! Kafka Connect's record formats.
 
+mod audit_topic;
 mod config_records;
 mod kafka;
 mod log_reader;
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use connect_api::Result;
 use serde_json::Value;
 
+pub use audit_topic::write_audit;
 pub use config_records::{Restart, RestartInstances, RestartScope, TargetState, keys, records};
 pub use kafka::{KafkaBasedLog, cluster_id};
 pub use memory::MemoryLog;

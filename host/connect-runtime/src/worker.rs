@@ -15,6 +15,7 @@ use tracing::{error, info, info_span, warn};
 use crate::config::WorkerConfig;
 use crate::connector_config::{ConnectorConfig, class_of};
 use crate::connectors::{RegisteredConnector, RegisteredSink};
+use crate::descriptors::TaskDescriptors;
 use crate::errors::{DeadLetterQueue, ErrorConfig, ErrorReporter};
 use crate::kafka::settings::{Client, ClientSettings};
 use crate::metrics::TaskMetrics;
@@ -46,6 +47,7 @@ pub struct Worker {
     plugins: Arc<Plugins>,
     source_offsets: Arc<SourceOffsets>,
     events: mpsc::Sender<TaskEvent>,
+    descriptors: Arc<TaskDescriptors>,
 }
 
 /// A running task.
@@ -69,6 +71,7 @@ impl Worker {
             plugins,
             source_offsets,
             events,
+            descriptors: TaskDescriptors::new(),
         }
     }
 
@@ -98,6 +101,7 @@ impl Worker {
             control: Arc::clone(&control),
             reports: reports.clone(),
             runtime: Handle::current(),
+            descriptors: Arc::clone(&self.descriptors),
         };
         let worker_task = start.worker_task();
         let span = info_span!("task", connector, task);
@@ -166,6 +170,7 @@ struct TaskStart {
     control: Arc<Control>,
     reports: Reports,
     runtime: Handle,
+    descriptors: Arc<TaskDescriptors>,
 }
 
 /// A task that has not begun.
@@ -187,6 +192,7 @@ impl TaskStart {
     fn run(self) {
         let (reports, worker_task) = (self.reports.clone(), self.worker_task());
         let guarded = std::panic::AssertUnwindSafe(|| {
+            let _descriptors = self.descriptors.claim()?;
             let task = self.build()?;
             self.reports.running();
             task.run()
