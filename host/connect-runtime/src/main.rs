@@ -6,12 +6,13 @@ mod dev;
 mod plugin;
 mod process;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use connect_api::Properties;
+use connect_api::{Properties, mask};
 use connect_runtime::config::{environment_properties, parse_properties};
 use connect_runtime::logging::{LogFormat, Loggers};
 use tokio::runtime::Runtime;
@@ -108,10 +109,16 @@ impl WorkerArgs {
 fn main() -> Result<ExitCode> {
     allocator::few_arenas();
     let runtime = Runtime::new().context("could not start the runtime")?;
-    let outcome = runtime.block_on(run(Cli::parse()));
+    let outcome = runtime.block_on(run(Cli::parse())).unwrap_or_else(|error| {
+        // It may quote what a config provider gave (Invariant 9).
+        let told = mask(format!("Error: {error:?}"));
+        // There is nobody left to tell when it cannot be written.
+        let _ = writeln!(std::io::stderr(), "{told}");
+        ExitCode::FAILURE
+    });
     // A validation whose config provider hangs must not keep the process from ending.
     runtime.shutdown_background();
-    outcome
+    Ok(outcome)
 }
 
 async fn run(cli: Cli) -> Result<ExitCode> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::value::Parsed;
-use super::{Choice, ChoiceWords, WordCase};
+use super::{Choice, ChoiceWords, HIDDEN, WordCase};
 
 /// The type of an option, in Kafka Connect's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,8 +274,6 @@ impl ConfigKey {
         )
     }
 }
-
-const HIDDEN: &str = "[hidden]";
 
 /// An address without its user, its password, and the passwords among its parameters
 /// (Invariant 9): it may be malformed, so rather too much is hidden than too little.
