@@ -10,12 +10,12 @@ use connect_runtime::config::WorkerConfig;
 use connect_runtime::connectors;
 use connect_runtime::herder::{Herder, HerderHandle, Shared};
 use connect_runtime::logging::Loggers;
+use connect_runtime::metrics::{self, Buckets};
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
 use connect_runtime::storage::{KafkaBasedLog, KafkaConsumerGroups, SourceOffsets, cluster_id};
 use connect_wasm::meters::CALL_SECONDS;
 use connect_wasm::{WasmOptions, WasmPlugins};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -34,12 +34,11 @@ pub async fn run_worker(
     loggers: Loggers,
     stop: impl Future<Output = &'static str>,
 ) -> Result<()> {
-    let seconds = Matcher::Full(CALL_SECONDS.to_owned());
-    let metrics = PrometheusBuilder::new()
-        .set_buckets_for_metric(seconds, CALL_BUCKETS)
-        .context("could not start metrics")?
-        .install_recorder()
-        .context("could not start metrics")?;
+    metrics::install(Buckets {
+        metric: CALL_SECONDS,
+        bounds: CALL_BUCKETS,
+    })
+    .context("could not start metrics")?;
     let config = Arc::new(WorkerConfig::new(properties)?);
     info!(
         "Ferrule {}, Kafka version: {KAFKA_VERSION}",
@@ -60,7 +59,7 @@ pub async fn run_worker(
     gate.open(Api {
         herder: herder.clone(),
         loggers: Arc::new(loggers),
-        metrics: Arc::new(move || metrics.render()),
+        metrics: Arc::new(metrics::render),
     });
     tokio::select! {
         reason = &mut stop => info!(reason, "stopping"),
