@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use connect_api::{Config, Error, Properties, Result};
+use connect_kafka::client_config;
 use connect_wasm::WasmLimits;
 use tracing::warn;
 
@@ -31,6 +32,27 @@ pub enum OverridePolicy {
     Principal,
     /// These.
     Allowlist(BTreeSet<String>),
+}
+
+impl OverridePolicy {
+    /// Why a setting may not be overridden, in Kafka Connect's words; none: it may.
+    pub fn refusal(&self, setting: &str) -> Option<String> {
+        let (name, allowed) = match self {
+            Self::All => return None,
+            Self::None => ("None", false),
+            Self::Principal => (
+                "Principal",
+                ["sasl.jaas.config", "sasl.mechanism", "security.protocol"].contains(&setting),
+            ),
+            Self::Allowlist(settings) => ("Allowlist", settings.contains(setting)),
+        };
+        (!allowed).then(|| {
+            format!(
+                "The '{name}' policy does not allow '{setting}' to be overridden in the connector \
+                 configuration."
+            )
+        })
+    }
 }
 
 /// A topic in which the worker keeps something.
@@ -71,14 +93,16 @@ impl WorkerConfig {
         let listeners = listeners.collect::<Result<Vec<_>>>()?;
         let advertised = advertised(&config, &listeners)?;
         let policy = policy(&config);
-        Ok(Self {
+        let worker = Self {
             config,
             properties,
             providers,
             listeners,
             advertised,
             policy,
-        })
+        };
+        worker.check_clients()?;
+        Ok(worker)
     }
 
     /// The name of the group of workers.
@@ -125,6 +149,17 @@ impl WorkerConfig {
     /// The topic of the offsets of sources.
     pub fn offset_topic(&self) -> StorageTopic {
         self.storage_topic("offset", self.small("offset.storage.partitions"))
+    }
+
+    /// The names of the topics in which the worker keeps what it knows. Connectors do not write to
+    /// them.
+    pub fn internal_topics(&self) -> Vec<String> {
+        let topics = [
+            self.config_topic(),
+            self.status_topic(),
+            self.offset_topic(),
+        ];
+        topics.into_iter().map(|topic| topic.name).collect()
     }
 
     fn small(&self, key: &str) -> i32 {
@@ -223,6 +258,16 @@ impl WorkerConfig {
         self.config.flag("ferrule.rest.state.enable")
     }
 
+    /// A setting that no client may have is known before the first one is made.
+    fn check_clients(&self) -> Result<()> {
+        for prefix in ["producer.", "consumer.", "admin."] {
+            let properties = self.client_properties(prefix);
+            let checked = client_config(&properties).map(drop);
+            checked.map_err(|e| e.context(format!("{prefix}*")))?;
+        }
+        Ok(())
+    }
+
     /// The settings of a client, in Java's names: those that stand without a prefix, and over
     /// them those with the prefix (`consumer.`, `producer.`, `admin.`). Kafka Connect leaves the
     /// first out for the clients of connectors, which nobody expects.
@@ -242,6 +287,8 @@ impl WorkerConfig {
         properties.insert("bootstrap.servers".into(), servers);
         // Not `producer.override.…`: that is a connector's.
         properties.extend(with_prefix(&self.properties, prefix));
+        // `admin.listeners` is of the REST API, whatever it looks like.
+        properties.retain(|key, _| key != "listeners" && !key.starts_with("listeners."));
         properties
     }
 }
@@ -380,7 +427,7 @@ pub(crate) mod tests {
     fn clients_inherit_plain_settings_and_their_prefix_wins() {
         let given = minimal(&[
             ("security.protocol", "SASL_SSL"),
-            ("ssl.ca", "x"),
+            ("ssl.ca.pem", "x"),
             ("sasl.mechanism", "PLAIN"),
             ("consumer.sasl.mechanism", "SCRAM-SHA-256"),
             ("consumer.max.poll.records", "7"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use connect_api::{
     DeadLetterStorage, Error, Properties, Result, SinkTask, StateStore, TaskContext,
 };
+use connect_kafka::output_topic_refusal;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, info_span, warn};
@@ -102,7 +103,7 @@ impl Worker {
         let worker_task = start.worker_task();
         let span = info_span!("task", connector, task);
         let thread = std::thread::Builder::new()
-            .name(format!("task-{name}"))
+            .name(thread_name(&name))
             .spawn(move || {
                 let _span = span.entered();
                 start.run();
@@ -119,6 +120,13 @@ impl Worker {
             done,
         }
     }
+}
+
+/// The name of a task's thread. A NUL cannot be in one, and a connector of the config topic may be
+/// named by anything.
+fn thread_name(task: &str) -> String {
+    let name = task.chars().filter(|c| !c.is_control()).take(100);
+    format!("task-{}", name.collect::<String>())
 }
 
 impl TaskHandle {
@@ -263,7 +271,8 @@ impl TaskStart {
         };
         let mut sink_task = sink.task(&config.own, &context)?;
         let converters = converters(&config.converters, runtime)?;
-        let chain = TransformationChain::new(plugins.chain(config, *task)?);
+        let chain =
+            TransformationChain::new(plugins.chain(config, *task)?, config.output_topics.clone());
         let provenance = chain.plugins();
         self.reports.built(provenance.clone());
         let stores = chain.stores();
@@ -296,7 +305,7 @@ impl TaskStart {
             metrics,
             reports: self.reports.clone(),
             control: Arc::clone(&self.control),
-            limits: self.limits(&config.clients.consumer)?,
+            limits: self.limits(config.clients.consumer())?,
             commit_interval: worker.offset_flush_interval().min(COMMIT_INTERVAL),
         }))
     }
@@ -311,6 +320,11 @@ impl TaskStart {
         let queue = match &errors.dead_letter_topic {
             None => None,
             Some(topic) => {
+                let internal = self.worker.internal_topics();
+                if let Some(why) = output_topic_refusal(topic, &internal) {
+                    let key = "errors.deadletterqueue.topic.name";
+                    return Err(Error::config(format!("{key}: {why}")));
+                }
                 let admin = settings.client(Client::Admin, "connector-dlq-adminclient")?;
                 let producer = settings.client(Client::Producer, "connector-dlq-producer")?;
                 let replication = errors.dead_letter_replication;

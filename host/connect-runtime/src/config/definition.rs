@@ -67,6 +67,73 @@ pub const WITHOUT_EFFECT: &[&str] = &[
     "worker.unsync.backoff.ms",
 ];
 
+/// The client settings that a connector may override unless the worker says otherwise: those that
+/// tune a client, or say who it is. None of them leads a client to another cluster or to files of
+/// the worker.
+pub const OVERRIDE_ALLOWLIST: &[&str] = &[
+    "acks",
+    "auto.offset.reset",
+    "batch.num.messages",
+    "batch.size",
+    "check.crcs",
+    "client.id",
+    "client.rack",
+    "compression.codec",
+    "compression.level",
+    "compression.type",
+    "connections.max.idle.ms",
+    "delivery.timeout.ms",
+    "enable.auto.commit",
+    "enable.idempotence",
+    "fetch.error.backoff.ms",
+    "fetch.max.bytes",
+    "fetch.max.wait.ms",
+    "fetch.message.max.bytes",
+    "fetch.min.bytes",
+    "fetch.queue.backoff.ms",
+    "fetch.wait.max.ms",
+    "group.id",
+    "group.protocol",
+    "group.remote.assignor",
+    "heartbeat.interval.ms",
+    "isolation.level",
+    "linger.ms",
+    "max.in.flight.requests.per.connection",
+    "max.partition.fetch.bytes",
+    "max.poll.interval.ms",
+    "max.poll.records",
+    "max.request.size",
+    "message.max.bytes",
+    "message.timeout.ms",
+    "metadata.max.age.ms",
+    "partition.assignment.strategy",
+    "partitioner",
+    "queue.buffering.max.kbytes",
+    "queue.buffering.max.messages",
+    "queued.max.messages.kbytes",
+    "queued.min.messages",
+    "receive.buffer.bytes",
+    "reconnect.backoff.max.ms",
+    "reconnect.backoff.ms",
+    "request.timeout.ms",
+    "retries",
+    "retry.backoff.max.ms",
+    "retry.backoff.ms",
+    "sasl.jaas.config",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.password",
+    "sasl.username",
+    "security.protocol",
+    "send.buffer.bytes",
+    "session.timeout.ms",
+    "socket.keepalive.enable",
+    "socket.timeout.ms",
+    "topic.metadata.refresh.fast.interval.ms",
+    "topic.metadata.refresh.interval.ms",
+    "transaction.timeout.ms",
+];
+
 /// `connector.client.config.override.policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OverridePolicyName {
@@ -287,13 +354,15 @@ fn plugins() -> Vec<ConfigKey> {
         ),
         ConfigKey::choice(
             "connector.client.config.override.policy",
-            OverridePolicyName::All,
-            "Which client settings a connector may override: All, None, Principal or Allowlist.",
+            OverridePolicyName::Allowlist,
+            "Which client settings a connector may override: All, None, Principal or Allowlist. \
+             Whatever the policy, a setting that loads code, runs commands or breaks delivery is \
+             refused.",
         ),
         ConfigKey::new(
             "connector.client.config.override.allowlist",
             T::List,
-            "",
+            OVERRIDE_ALLOWLIST.join(","),
             "The client settings that the policy Allowlist lets a connector override.",
         ),
     ]

@@ -3,7 +3,9 @@
 mod cluster;
 mod connectors;
 mod gate;
+mod hostile;
 mod plugins;
+mod secrets;
 mod slow;
 
 use std::sync::Arc;
@@ -73,7 +75,10 @@ impl Connector for TestSink {
 }
 
 impl SinkConnector for TestSink {
-    fn task(&self, _: &Config, _: &TaskContext) -> Result<Box<dyn SinkTask>> {
+    fn task(&self, config: &Config, _: &TaskContext) -> Result<Box<dyn SinkTask>> {
+        if config.optional_text("url") == Some("gated") {
+            self.gate.pass();
+        }
         Ok(Box::new(TestTask))
     }
 }
