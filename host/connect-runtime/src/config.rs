@@ -2,9 +2,9 @@
 
 mod definition;
 mod environment;
+mod override_policy;
 mod properties;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,44 +16,10 @@ use tracing::warn;
 use crate::config_provider::ConfigProviders;
 use crate::suggest::closest;
 
-use definition::OverridePolicyName;
 pub use definition::{ExactlyOnceWorker, config_def};
 pub use environment::properties as environment_properties;
+pub use override_policy::OverridePolicy;
 pub use properties::parse as parse_properties;
-
-/// Which client settings a connector may override.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OverridePolicy {
-    /// Any.
-    All,
-    /// None.
-    None,
-    /// Those that say who the client is.
-    Principal,
-    /// These.
-    Allowlist(BTreeSet<String>),
-}
-
-impl OverridePolicy {
-    /// Why a setting may not be overridden, in Kafka Connect's words; none: it may.
-    pub fn refusal(&self, setting: &str) -> Option<String> {
-        let (name, allowed) = match self {
-            Self::All => return None,
-            Self::None => ("None", false),
-            Self::Principal => (
-                "Principal",
-                ["sasl.jaas.config", "sasl.mechanism", "security.protocol"].contains(&setting),
-            ),
-            Self::Allowlist(settings) => ("Allowlist", settings.contains(setting)),
-        };
-        (!allowed).then(|| {
-            format!(
-                "The '{name}' policy does not allow '{setting}' to be overridden in the connector \
-                 configuration."
-            )
-        })
-    }
-}
 
 /// A topic in which the worker keeps something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +58,7 @@ impl WorkerConfig {
         let listeners = config.list("listeners").iter().map(|l| address(l));
         let listeners = listeners.collect::<Result<Vec<_>>>()?;
         let advertised = advertised(&config, &listeners)?;
-        let policy = policy(&config);
+        let policy = OverridePolicy::new(&config);
         let worker = Self {
             config,
             properties,
@@ -370,18 +336,6 @@ fn host_name() -> String {
         Some(socket.local_addr().ok()?.ip().to_string())
     };
     routed().unwrap_or_else(|| "127.0.0.1".into())
-}
-
-fn policy(config: &Config) -> OverridePolicy {
-    match config.choice("connector.client.config.override.policy") {
-        OverridePolicyName::All => OverridePolicy::All,
-        OverridePolicyName::None => OverridePolicy::None,
-        OverridePolicyName::Principal => OverridePolicy::Principal,
-        OverridePolicyName::Allowlist => {
-            let keys = config.list("connector.client.config.override.allowlist");
-            OverridePolicy::Allowlist(keys.iter().cloned().collect())
-        }
-    }
 }
 
 #[cfg(test)]
