@@ -220,3 +220,48 @@ async fn absurd_counts_and_names_fail_their_own_connectors_also_at_the_next_star
     }
     Ok(())
 }
+
+/// Tasks that have no partition cost next to nothing, and those that have one work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_tasks_of_one_partition_leave_the_worker_room() -> Result<()> {
+    let (mut worker, _) = worker(&[]).await?;
+    let (kafka, name) = (TestKafka::shared().await?, names::unique("hostile-tasks"));
+    kafka.create_topic(&name, 1).await?;
+    let config = config(&name, "tasks.max", "1000");
+    let rest = worker.rest();
+    rest.create(&json!({ "name": name, "config": config }))
+        .await?;
+    let path = format!("/connectors/{name}/status");
+    wait_until(LIMIT, "all tasks to run", async || {
+        let (_, status) = rest.request(Method::GET, &path, None).await?;
+        let tasks = status["tasks"].as_array().context("no tasks")?;
+        let running = tasks.iter().filter(|task| task["state"] == "RUNNING");
+        Ok(running.count() == 1000)
+    })
+    .await?;
+    kafka.produce(&name, [Record::of("x")]).await?;
+    let group = format!("connect-{name}");
+    wait_until(LIMIT, "the record to be read", async || {
+        let committed = kafka.committed(&group, &name).await?;
+        Ok(committed.values().sum::<i64>() == 1)
+    })
+    .await?;
+    let pid = worker.pid().context("the worker is gone")?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let of = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number
+            .and_then(|number| number.parse::<u64>().ok())
+            .context("no number")
+    };
+    let (threads, memory) = (of("Threads:")?, of("VmRSS:")?);
+    ensure!(threads < 1200, "{threads} threads");
+    ensure!(memory < 150_000, "{memory} kB of memory");
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd"))?.count();
+    ensure!(files < 200, "{files} descriptors");
+    rest.get("/health").await?;
+    rest.delete(&name).await?;
+    ensure!(worker.stop().await?.success());
+    Ok(())
+}

@@ -14,7 +14,7 @@ pub use client::client_config;
 pub use output_topic::{output_topic_refusal, topic_name_refusal};
 pub use producer::{Producer, Receipt};
 pub use quiet::IgnorePartitionEof;
-pub use settings::{GivenBy, is_secret_setting, setting_refusal};
+pub use settings::{GivenBy, has_no_effect, is_secret_setting, setting_refusal};
 pub use sink::{
     GroupMembership, GroupTransaction, TaskSink, TransactionalSinkConnector, TransactionalSinkTask,
 };

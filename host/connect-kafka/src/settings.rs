@@ -224,6 +224,11 @@ pub fn setting_refusal(given_by: GivenBy, setting: &str, value: Option<&str>) ->
         .map(|error| error.chain())
 }
 
+/// Whether a setting is one of Java's clients that has no effect here.
+pub fn has_no_effect(setting: &str) -> bool {
+    NO_EFFECT.contains(&setting)
+}
+
 /// Whether the value of a setting is a secret.
 pub fn is_secret_setting(setting: &str) -> bool {
     SECRET.contains(&setting)

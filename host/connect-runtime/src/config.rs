@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use connect_api::{Config, Error, Properties, Result};
-use connect_kafka::client_config;
+use connect_kafka::{client_config, has_no_effect};
 use connect_wasm::WasmLimits;
 use tracing::warn;
 
@@ -230,6 +230,9 @@ impl WorkerConfig {
             let properties = self.client_properties(prefix);
             let checked = client_config(&properties).map(drop);
             checked.map_err(|e| e.context(format!("{prefix}*")))?;
+            for key in properties.keys().filter(|key| has_no_effect(key)) {
+                warn!(key = format!("{prefix}{key}"), "the setting has no effect");
+            }
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ mod source;
 use std::collections::BTreeMap;
 
 use connect_api::{ConfigDef, ConfigKey, ConfigValue, Properties};
+use connect_kafka::has_no_effect;
 use tracing::warn;
 
 use crate::config::WorkerConfig;
@@ -239,7 +240,11 @@ pub fn warn_of_unknown(plugins: &Plugins, config: &Properties, infos: &ConfigInf
     // Each is compared with all that are known.
     let mut told = 0;
     for (key, value) in config {
-        let free = setting_of(key).is_some() || key.starts_with("topic.creation.default.");
+        let setting = setting_of(key);
+        if setting.is_some_and(has_no_effect) {
+            warn!(key, "the setting has no effect");
+        }
+        let free = setting.is_some() || key.starts_with("topic.creation.default.");
         if free || known.contains(&key.as_str()) {
             continue;
         }
@@ -410,7 +415,7 @@ fn check_versions(
         // A class that could not be found is said elsewhere.
         let Some(available) = available else { continue };
         if let Some(why) = plugin_version::refusal(wanted, &available) {
-            values.add(key, invalid(&key, &why));
+            values.add(key, invalid(key, &why));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The worker: starts tasks, and gives handles to stop, pause and resume them.
 
+mod places;
 mod source;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::source_task::WorkerSourceTask;
 use crate::storage::SourceOffsets;
 use crate::task_control::{Control, Reports};
 pub use crate::task_control::{TaskEvent, TaskState};
+use places::{PartitionCounts, Place};
 
 /// One start of a task.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,7 @@ pub struct Worker {
     config: Arc<WorkerConfig>,
     plugins: Arc<Plugins>,
     source_offsets: Arc<SourceOffsets>,
+    counts: Arc<PartitionCounts>,
     events: mpsc::Sender<TaskEvent>,
 }
 
@@ -69,6 +72,7 @@ impl Worker {
             config,
             plugins,
             source_offsets,
+            counts: Arc::default(),
             events,
         }
     }
@@ -90,6 +94,7 @@ impl Worker {
             worker: Arc::clone(&self.config),
             plugins: Arc::clone(&self.plugins),
             source_offsets: Arc::clone(&self.source_offsets),
+            counts: Arc::clone(&self.counts),
             context: TaskContext {
                 connector: connector.to_owned(),
                 task,
@@ -168,6 +173,7 @@ struct TaskStart {
     worker: Arc<WorkerConfig>,
     plugins: Arc<Plugins>,
     source_offsets: Arc<SourceOffsets>,
+    counts: Arc<PartitionCounts>,
     context: TaskContext,
     /// As it is stored.
     config: Properties,
@@ -195,7 +201,9 @@ impl TaskStart {
     fn run(self) {
         let (reports, worker_task) = (self.reports.clone(), self.worker_task());
         let guarded = std::panic::AssertUnwindSafe(|| {
-            let task = self.build()?;
+            let Some(task) = self.build()? else {
+                return Ok(());
+            };
             self.reports.running();
             task.run()
         });
@@ -224,7 +232,8 @@ impl TaskStart {
         }
     }
 
-    fn build(&self) -> Result<BuiltTask> {
+    /// None: it was told to stop before there was anything for it to do.
+    fn build(&self) -> Result<Option<BuiltTask>> {
         let Self {
             worker,
             plugins,
@@ -233,13 +242,16 @@ impl TaskStart {
         } = self;
         let config = ConnectorConfig::resolve(plugins, worker, &context.connector, &self.config)?;
         match &config.connector {
+            RegisteredConnector::Sink(_) if self.wait_for_place(&config)? == Place::Stopped => {
+                Ok(None)
+            }
             RegisteredConnector::Sink(sink) => {
                 let task = self.build_sink(&config, sink)?;
-                Ok(BuiltTask::Sink(Box::new(task)))
+                Ok(Some(BuiltTask::Sink(Box::new(task))))
             }
             RegisteredConnector::Source(source) => {
                 let task = self.build_source(&config, source)?;
-                Ok(BuiltTask::Source(Box::new(task)))
+                Ok(Some(BuiltTask::Source(Box::new(task))))
             }
         }
     }

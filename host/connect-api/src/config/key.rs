@@ -266,13 +266,24 @@ impl ConfigKey {
     fn invalid(&self, value: &str, why: &str) -> String {
         let value = match self.kind {
             ConfigType::Password => HIDDEN.into(),
-            _ => without_credentials(value),
+            _ => shortened(without_credentials(value)),
         };
         format!(
             "Invalid value {value} for configuration {}: {why}",
             self.name
         )
     }
+}
+
+/// Most characters of a value that a text quotes.
+const QUOTED: usize = 1000;
+
+fn shortened(mut value: String) -> String {
+    if let Some((at, _)) = value.char_indices().nth(QUOTED) {
+        value.truncate(at);
+        value.push('…');
+    }
+    value
 }
 
 /// An address without its user, its password, and the passwords among its parameters

@@ -50,10 +50,8 @@ pub(super) fn check_masks(sections: &mut [&mut Section], given: &Properties) {
         .collect();
     let passwords: Vec<&str> = passwords.iter().map(String::as_str).collect();
     for Refusal { key, why } in naming::masks(given, &passwords) {
-        let declares = |section: &&mut &mut Section| section.keys.iter().any(|k| k.name == *key);
-        let at = sections
-            .iter_mut()
-            .position(|mut section| declares(&&mut section));
+        let declares = |section: &Section| section.keys.iter().any(|k| k.name == *key);
+        let at = sections.iter().position(|section| declares(section));
         let last = sections.len() - 1;
         if let Some(section) = sections.get_mut(at.unwrap_or(last)) {
             section.values.add(&key, invalid(&key, &why));

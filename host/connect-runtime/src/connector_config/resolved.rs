@@ -174,11 +174,17 @@ impl ConnectorConfig {
             .config_def()
             .parse(&definition.normalise(&properties))?;
         let clients = ClientOverrides::new(worker, &properties)?;
+        let group_id = group_id(worker, &clients, name);
+        if group_id == worker.group_id() {
+            return Err(Error::config(format!(
+                "consumer group {group_id} is that of the workers"
+            )));
+        }
         Ok(Self {
             name: name.to_owned(),
             own,
             subscription: Subscription::new(&properties),
-            group_id: group_id(worker, &clients, name),
+            group_id,
             converters: ConverterConfigs::new(&properties, |key| Ok(worker.converter(key)))?,
             transforms: transforms(&properties, &provided)?,
             output_topics: OutputTopics::new(connector, &properties)?,

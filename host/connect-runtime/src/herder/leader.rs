@@ -184,10 +184,8 @@ fn decide(shared: &Shared, cluster: &ClusterState, name: &str) -> Result<Vec<Pro
 }
 
 async fn write_tasks(name: &str, configs: &[Properties], log: &mut ConfigLog) -> Result<()> {
-    for record in records::tasks(name, configs) {
-        log.write(record).await?;
-    }
-    Ok(())
+    // A thousand of them must not take a thousand round trips of the herder's time.
+    log.write_all(records::tasks(name, configs)).await
 }
 
 /// Clients read it line by line, as they would read Java's.

@@ -67,10 +67,9 @@ impl Statuses {
     /// Writes a status, unless another worker has written a newer one.
     pub(super) fn put(&self, key: StatusKey, mut status: Status) {
         // Here statuses leave: for the topic and for all who ask (Invariant 9).
-        for text in [&mut status.trace, &mut status.message, &mut status.plugins] {
-            if let Some(text) = text {
-                *text = mask(std::mem::take(text)).into_owned();
-            }
+        let texts = [&mut status.trace, &mut status.message, &mut status.plugins];
+        for text in texts.into_iter().flatten() {
+            *text = mask(std::mem::take(text)).into_owned();
         }
         let put = lock(&self.view).put(&key, &status);
         match put {

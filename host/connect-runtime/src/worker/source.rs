@@ -95,6 +95,11 @@ impl TaskStart {
             SourceDelivery::ExactlyOnce(_) => {
                 let group = self.worker.group_id();
                 let id = format!("{group}-{}-{}", settings.config.name, settings.task);
+                if !matches!(client.get("acks"), Some("all" | "-1")) {
+                    return Err(Error::config(
+                        "producer.override.acks: transactions need acks=all",
+                    ));
+                }
                 client.set("transactional.id", id);
                 Ok(Box::new(move || {
                     let producer = KafkaRecordProducer::transactional(&client)?;
