@@ -239,7 +239,7 @@ async fn a_thousand_tasks_of_one_partition_leave_the_worker_room() -> Result<()>
         Ok(running.count() == 1000)
     })
     .await?;
-    kafka.produce(&name, [Record::of("x")]).await?;
+    kafka.produce(&name, [Record::json(&json!({}))]).await?;
     let group = format!("connect-{name}");
     wait_until(LIMIT, "the record to be read", async || {
         let committed = kafka.committed(&group, &name).await?;
