@@ -1,7 +1,7 @@
 //! The contract between the worker and its connectors, converters and transforms.
 //!
-//! No runtime here, and no I/O but the reading of a file that an option names: whoever writes a connector or a transform compiles against this
-//! crate alone. The words are Kafka Connect's.
+//! No runtime here, and no I/O but the reading of a file that an option names: whoever writes a
+//! connector or a transform compiles against this crate alone. The words are Kafka Connect's.
 
 mod config;
 mod connector;

@@ -10,9 +10,8 @@ use crate::settings::{GivenBy, Use, is_secret_setting, taken};
 
 /// A client's settings from Java's. Only what the closed list of `settings` has is taken.
 ///
-/// # Errors
-/// [`connect_api::ErrorKind::Config`] naming the setting that cannot be brought over. The value of a
-/// secret is not told.
+/// # Errors [`connect_api::ErrorKind::Config`] naming the setting that cannot be brought over. The
+/// value of a secret is not told.
 pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
     let mut config = ClientConfig::new();
     // librdkafka's own `debug` is of use only when its lines get through.

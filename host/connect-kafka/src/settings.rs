@@ -1,8 +1,8 @@
 //! The settings of Kafka clients that a config may give: a closed list.
 //!
-//! librdkafka has settings that load libraries, run commands, read files and URLs, take callbacks or
-//! break what the worker promises of delivery. None of these is reachable from a config, whichever
-//! way it came: what is not listed here is refused by its name.
+//! librdkafka has settings that load libraries, run commands, read files and URLs, take callbacks
+//! or break what the worker promises of delivery. None of these is reachable from a config,
+//! whichever way it came: what is not listed here is refused by its name.
 
 use std::path::Path;
 

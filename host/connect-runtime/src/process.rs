@@ -10,7 +10,7 @@ use connect_runtime::config::WorkerConfig;
 use connect_runtime::connectors;
 use connect_runtime::herder::{Herder, HerderHandle, Shared};
 use connect_runtime::logging::Loggers;
-use connect_runtime::metrics::{self, Buckets};
+use connect_runtime::metrics::{Buckets, install as record_metrics, render as render_metrics};
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
 use connect_runtime::storage::{KafkaBasedLog, KafkaConsumerGroups, SourceOffsets, cluster_id};
@@ -34,7 +34,7 @@ pub async fn run_worker(
     loggers: Loggers,
     stop: impl Future<Output = &'static str>,
 ) -> Result<()> {
-    metrics::install(Buckets {
+    record_metrics(Buckets {
         metric: CALL_SECONDS,
         bounds: CALL_BUCKETS,
     })
@@ -59,7 +59,7 @@ pub async fn run_worker(
     gate.open(Api {
         herder: herder.clone(),
         loggers: Arc::new(loggers),
-        metrics: Arc::new(metrics::render),
+        metrics: Arc::new(render_metrics),
     });
     tokio::select! {
         reason = &mut stop => info!(reason, "stopping"),

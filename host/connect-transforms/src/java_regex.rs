@@ -21,7 +21,8 @@ pub(crate) fn find(pattern: &str) -> Result<Regex, String> {
     compile(pattern)
 }
 
-/// Most bytes that a pattern is compiled to: a config may hold a hundred, and each task compiles them.
+/// Most bytes that a pattern is compiled to: a config may hold a hundred, and each task compiles
+/// them.
 const SIZE: usize = 2 << 20;
 
 fn compile(pattern: &str) -> Result<Regex, String> {

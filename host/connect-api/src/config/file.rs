@@ -105,7 +105,11 @@ mod tests {
             "/sys/kernel/uevent_seqnum",
             "/",
         ];
-        for path in own.iter().map(|p| p.as_path()).chain(others.map(Path::new)) {
+        for path in own
+            .iter()
+            .map(std::path::PathBuf::as_path)
+            .chain(others.map(Path::new))
+        {
             assert!(read_config_file(path).is_err(), "{}", path.display());
             assert!(check_config_file(path).is_err(), "{}", path.display());
         }

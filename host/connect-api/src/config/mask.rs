@@ -1,8 +1,8 @@
 //! The masker: what nothing that leaves the worker may tell (Invariant 9).
 //!
-//! What a config provider gave and what stands in an option of type PASSWORD is kept here, whole and
-//! in parts, from the moment at which the value is made. Whatever leaves the worker as text goes
-//! through [`mask`]: answers, statuses, log lines, headers of dead letters.
+//! What a config provider gave and what stands in an option of type PASSWORD is kept here, whole
+//! and in parts, from the moment at which the value is made. Whatever leaves the worker as text
+//! goes through [`mask`]: answers, statuses, log lines, headers of dead letters.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};

@@ -1,5 +1,6 @@
-//! How much a config may hold. It is looked at where a config comes in, and once more where one that
-//! is stored already is used: what would take the worker with it makes its connector FAILED instead.
+//! How much a config may hold. It is looked at where a config comes in, and once more where one
+//! that is stored already is used: what would take the worker with it makes its connector FAILED
+//! instead.
 
 use connect_api::{Error, Properties, Result};
 

@@ -14,8 +14,8 @@ use super::source::source_options;
 
 const COMMON: &str = "Common";
 const ERRORS: &str = "Error Handling";
-/// Most bytes of a regular expression, and of what it is compiled to: the client library compiles it
-/// too, with no limit of its own.
+/// Most bytes of a regular expression, and of what it is compiled to: the client library compiles
+/// it too, with no limit of its own.
 const PATTERN_BYTES: usize = 10_000;
 const PATTERN_SIZE: usize = 1 << 20;
 

@@ -1,4 +1,5 @@
-//! Lines of the log as they leave: without secrets, and one line for each event, whatever it quotes.
+//! Lines of the log as they leave: without secrets, and one line for each event, whatever it
+//! quotes.
 //!
 //! An event quotes what others wrote: names of fields and files, notices of a server, texts of
 //! plugins. In a line for people, no character of it ends the line or steers the terminal.

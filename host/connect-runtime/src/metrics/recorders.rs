@@ -51,8 +51,8 @@ pub fn render() -> String {
     INSTALLED.get().map(Recorders::render).unwrap_or_default()
 }
 
-/// Forgets what a task that is gone has counted. As with Kafka Connect, one that starts again begins
-/// to count anew.
+/// Forgets what a task that is gone has counted. As with Kafka Connect, one that starts again
+/// begins to count anew.
 pub(crate) fn forget_task(connector: &str, task: u32) {
     if let Some(recorders) = INSTALLED.get() {
         recorders.forget(connector, &task.to_string());
