@@ -19,7 +19,7 @@ use connect_api::{
     SinkConnector, SinkTask, StateQuery, StateRow, TaskContext,
 };
 
-use connect_kafka::{TransactionalSinkConnector, TransactionalSinkTask};
+use connect_kafka::{TransactionalSinkConnector, TransactionalSinkTask, output_topic_refusal};
 
 use changelog::Changelog;
 use clients::Clients;
@@ -111,6 +111,9 @@ impl TransactionalSinkConnector for KafkaSinkConnector {
     ) -> Result<Box<dyn TransactionalSinkTask>> {
         let clients = Arc::new(Clients::new(&context.clients)?);
         let config = KafkaSinkConfig::resolve(config, &context.connector);
+        if let Some(why) = output_topic_refusal(&config.changelog.topic, &clients.internal_topics) {
+            return Err(Error::config(format!("state.topic.name: {why}")));
+        }
         Ok(Box::new(KafkaSinkTask::new(config, context, clients)))
     }
 }

@@ -10,7 +10,9 @@ use connect_api::{
     ErrantRecordReporter, Error, ErrorKind, Offset, PartitionStates, RecordBatch, Result,
     SinkRecord, SinkState, SinkTask, StateStore, TaskContext, TopicPartition,
 };
-use connect_kafka::{GroupMembership, GroupTransaction, TransactionalSinkTask};
+use connect_kafka::{
+    GroupMembership, GroupTransaction, TransactionalSinkTask, output_topic_refusal,
+};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -109,7 +111,11 @@ impl KafkaSinkTask {
                     continue;
                 }
                 let message = match &mut self.converters {
-                    Some(converters) => message(&self.config.topic, converters, record),
+                    Some(converters) => {
+                        let internal = &self.clients.internal_topics;
+                        output_topic(&self.config, internal, record)
+                            .and_then(|topic| message(topic, converters, record))
+                    }
                     None => Err(Error::fatal("there are no converters")),
                 };
                 match message {
@@ -327,16 +333,37 @@ impl GroupTransaction for KafkaSinkTask {
     }
 }
 
+/// The topic that a record is to go to. It is looked at before the producer is handed the record: a
+/// transform, or who wrote the record, may have named any.
+///
+/// # Errors
+/// [`ErrorKind::Data`] for a topic that no connector writes to.
+fn output_topic<'a>(
+    config: &KafkaSinkConfig,
+    internal: &[String],
+    record: &'a SinkRecord,
+) -> Result<Cow<'a, str>> {
+    let topic = if config.topic == "${topic}" {
+        Cow::Borrowed(&*record.record.topic)
+    } else {
+        Cow::Owned(config.topic.replace("${topic}", &record.record.topic))
+    };
+    if let Some(why) = output_topic_refusal(&topic, internal) {
+        return Err(Error::data(why));
+    }
+    if topic == config.changelog.topic {
+        return Err(Error::data(format!(
+            "topic {topic} keeps the state of this connector's plugins: no record goes there"
+        )));
+    }
+    Ok(topic)
+}
+
 fn message<'a>(
-    topic: &str,
+    topic: Cow<'a, str>,
     converters: &mut Converters,
     record: &'a SinkRecord,
 ) -> Result<Message<'a>> {
-    let topic = if topic == "${topic}" {
-        Cow::Borrowed(&*record.record.topic)
-    } else {
-        Cow::Owned(topic.replace("${topic}", &record.record.topic))
-    };
     if *topic == *record.origin.topic_partition.topic {
         return Err(Error::config(format!(
             "a record of {} would go back to the topic that it was read from; name another one by \

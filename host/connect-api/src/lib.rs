@@ -1,7 +1,7 @@
 //! The contract between the worker and its connectors, converters and transforms.
 //!
-//! No I/O and no runtime here: whoever writes a connector or a transform compiles against this
-//! crate alone. The words are Kafka Connect's.
+//! No runtime here, and no I/O but the reading of a file that an option names: whoever writes a
+//! connector or a transform compiles against this crate alone. The words are Kafka Connect's.
 
 mod config;
 mod connector;
@@ -20,8 +20,9 @@ pub mod values;
 
 pub use compact_str::CompactString as Str;
 pub use config::{
-    Choice, ChoiceWords, Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Importance,
-    Properties, Secret, Tolerance, Validator, Width, WordCase,
+    Choice, ChoiceWords, Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, HIDDEN, Importance,
+    MOST_CONFIG_FILE_BYTES, Properties, Secret, Tolerance, Validator, Width, WordCase,
+    check_config_file, is_mask, keep_secrets, mask, read_config_file,
 };
 pub use connector::Connector;
 pub use converter::{Converter, HeaderConverter, RecordPart};

@@ -33,6 +33,8 @@ pub struct ClientProperties {
     pub consumer: Properties,
     /// Of an admin client.
     pub admin: Properties,
+    /// The topics in which the worker keeps what it knows: no connector writes to them.
+    pub internal_topics: Vec<String>,
 }
 
 impl fmt::Debug for ClientProperties {

@@ -3,41 +3,29 @@
 mod definition;
 mod environment;
 mod listeners;
+mod override_policy;
 mod properties;
 mod rest;
 mod tls;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use connect_api::{Config, Properties, Result};
+use connect_kafka::{client_config, has_no_effect};
 use connect_wasm::{CompileLimits, WasmLimits};
 use tracing::warn;
 
 use crate::config_provider::ConfigProviders;
 use crate::suggest::closest;
 
-use definition::OverridePolicyName;
 pub use definition::{ExactlyOnceWorker, config_def};
 pub use environment::properties as environment_properties;
 pub use listeners::{Listener, Scheme};
+pub use override_policy::OverridePolicy;
 pub use properties::parse as parse_properties;
 pub use rest::{AdminListeners, AllowedHosts, ConnectionLimits, CorsConfig, RestConfig};
 pub use tls::{ClientAuth, Store, StoreFormat, StoreSource, TlsConfig};
-
-/// Which client settings a connector may override.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OverridePolicy {
-    /// Any.
-    All,
-    /// None.
-    None,
-    /// Those that say who the client is.
-    Principal,
-    /// These.
-    Allowlist(BTreeSet<String>),
-}
 
 /// A topic in which the worker keeps something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,15 +63,17 @@ impl WorkerConfig {
         warn_of_unknown(&properties);
         let rest = RestConfig::new(&config, &properties)?;
         let advertised = listeners::advertised(&config, &rest.listeners)?;
-        let policy = policy(&config);
-        Ok(Self {
+        let policy = OverridePolicy::new(&config);
+        let worker = Self {
             config,
             properties,
             providers,
             rest,
             advertised,
             policy,
-        })
+        };
+        worker.check_clients()?;
+        Ok(worker)
     }
 
     /// The name of the group of workers.
@@ -130,6 +120,17 @@ impl WorkerConfig {
     /// The topic of the offsets of sources.
     pub fn offset_topic(&self) -> StorageTopic {
         self.storage_topic("offset", self.small("offset.storage.partitions"))
+    }
+
+    /// The names of the topics in which the worker keeps what it knows. Connectors do not write to
+    /// them.
+    pub fn internal_topics(&self) -> Vec<String> {
+        let topics = [
+            self.config_topic(),
+            self.status_topic(),
+            self.offset_topic(),
+        ];
+        topics.into_iter().map(|topic| topic.name).collect()
     }
 
     fn small(&self, key: &str) -> i32 {
@@ -241,6 +242,19 @@ impl WorkerConfig {
         self.config.flag("ferrule.rest.state.enable")
     }
 
+    /// A setting that no client may have is known before the first one is made.
+    fn check_clients(&self) -> Result<()> {
+        for prefix in ["producer.", "consumer.", "admin."] {
+            let properties = self.client_properties(prefix);
+            let checked = client_config(&properties).map(drop);
+            checked.map_err(|e| e.context(format!("{prefix}*")))?;
+            for key in properties.keys().filter(|key| has_no_effect(key)) {
+                warn!(key = format!("{prefix}{key}"), "the setting has no effect");
+            }
+        }
+        Ok(())
+    }
+
     /// The settings of a client, in Java's names: those that stand without a prefix, and over
     /// them those with the prefix (`consumer.`, `producer.`, `admin.`). Kafka Connect leaves the
     /// first out for the clients of connectors, which nobody expects.
@@ -302,18 +316,6 @@ fn warn_of_unknown(properties: &Properties) {
     }
 }
 
-fn policy(config: &Config) -> OverridePolicy {
-    match config.choice("connector.client.config.override.policy") {
-        OverridePolicyName::All => OverridePolicy::All,
-        OverridePolicyName::None => OverridePolicy::None,
-        OverridePolicyName::Principal => OverridePolicy::Principal,
-        OverridePolicyName::Allowlist => {
-            let keys = config.list("connector.client.config.override.allowlist");
-            OverridePolicy::Allowlist(keys.iter().cloned().collect())
-        }
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -357,7 +359,7 @@ pub(crate) mod tests {
     fn clients_inherit_plain_settings_and_their_prefix_wins() {
         let given = minimal(&[
             ("security.protocol", "SASL_SSL"),
-            ("ssl.ca", "x"),
+            ("ssl.ca.pem", "x"),
             ("sasl.mechanism", "PLAIN"),
             ("consumer.sasl.mechanism", "SCRAM-SHA-256"),
             ("consumer.max.poll.records", "7"),

@@ -9,7 +9,7 @@ mod errors;
 pub mod herder;
 mod kafka;
 pub mod logging;
-mod metrics;
+pub mod metrics;
 pub mod plugins;
 pub mod rest;
 pub mod sample;

@@ -1,5 +1,7 @@
 //! Logging: its format, and its levels, which `/admin/loggers` shows and changes.
 
+mod lines;
+
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::str::FromStr;
@@ -11,6 +13,8 @@ use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
+
+use lines::Lines;
 
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -145,11 +149,19 @@ impl Loggers {
         let registry = tracing_subscriber::registry().with(filter);
         let started = match format {
             LogFormat::Human => {
-                let colours = std::io::stdout().is_terminal();
-                registry.with(fmt::layer().with_ansi(colours)).try_init()
+                let lines = match std::io::stdout().is_terminal() {
+                    true => Lines::Painted,
+                    false => Lines::Plain,
+                };
+                let layer = fmt::layer().with_ansi(false).with_writer(lines);
+                registry.with(layer).try_init()
             }
-            LogFormat::Json => registry.with(fmt::layer().json()).try_init(),
+            LogFormat::Json => {
+                let layer = fmt::layer().json().with_writer(Lines::Json);
+                registry.with(layer).try_init()
+            }
         };
+        lines::tell_panics();
         started.map_err(|cause| Error::fatal("could not start logging").with_source(cause))?;
         Ok(Self::new(root, audit_level(directives, root), Some(handle)))
     }

@@ -11,6 +11,7 @@ use connect_runtime::connectors;
 use connect_runtime::descriptors;
 use connect_runtime::herder::{Herder, HerderHandle, Shared};
 use connect_runtime::logging::Loggers;
+use connect_runtime::metrics::{Buckets, install as record_metrics, render as render_metrics};
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
 use connect_runtime::storage::{
@@ -18,7 +19,6 @@ use connect_runtime::storage::{
 };
 use connect_wasm::meters::CALL_SECONDS;
 use connect_wasm::{Compiler, WasmOptions, WasmPlugins, check_cache};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -37,12 +37,11 @@ pub async fn run_worker(
     loggers: Loggers,
     stop: impl Future<Output = &'static str>,
 ) -> Result<()> {
-    let seconds = Matcher::Full(CALL_SECONDS.to_owned());
-    let metrics = PrometheusBuilder::new()
-        .set_buckets_for_metric(seconds, CALL_BUCKETS)
-        .context("could not start metrics")?
-        .install_recorder()
-        .context("could not start metrics")?;
+    record_metrics(Buckets {
+        metric: CALL_SECONDS,
+        bounds: CALL_BUCKETS,
+    })
+    .context("could not start metrics")?;
     let config = Arc::new(WorkerConfig::new(properties)?);
     info!(
         "Ferrule {}, Kafka version: {KAFKA_VERSION}",
@@ -74,7 +73,7 @@ pub async fn run_worker(
     gate.open(Api {
         herder: herder.clone(),
         loggers: Arc::new(loggers),
-        metrics: Arc::new(move || metrics.render()),
+        metrics: Arc::new(render_metrics),
     });
     tokio::select! {
         reason = &mut stop => info!(reason, "stopping"),

@@ -47,6 +47,19 @@ pub trait BackingStore: Send + 'static {
     /// When the record was not written, or not read back within 30 seconds.
     async fn write(&mut self, record: StoredRecord) -> Result<Vec<StoredRecord>>;
 
+    /// Writes records in their order, all before the last is waited for, and gives what was read up
+    /// to it.
+    ///
+    /// # Errors
+    /// As for `write`; some may be written all the same.
+    async fn write_all(&mut self, records: Vec<StoredRecord>) -> Result<Vec<StoredRecord>> {
+        let mut read = Vec::new();
+        for record in records {
+            read.extend(self.write(record).await?);
+        }
+        Ok(read)
+    }
+
     /// The next record that another has written. It may be cancelled.
     async fn next(&mut self) -> StoredRecord;
 }

@@ -1,7 +1,9 @@
 //! The worker's options, declared once.
 
-use connect_api::{Choice, ConfigDef, ConfigKey, ConfigType as T, Importance, Validator, WordCase};
+use connect_api::{Choice, ConfigDef, ConfigKey, ConfigType as T, Importance, Validator};
 use connect_wasm::{CompileLimits, WasmLimits};
+
+use super::override_policy::{OVERRIDE_ALLOWLIST, OverridePolicyName};
 
 /// Prefixes whose keys belong to clients, converters, providers or topics.
 pub const OPEN_PREFIXES: &[&str] = &[
@@ -64,58 +66,6 @@ pub const WITHOUT_EFFECT: &[&str] = &[
     "worker.sync.timeout.ms",
     "worker.unsync.backoff.ms",
 ];
-
-/// `connector.client.config.override.policy`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OverridePolicyName {
-    /// A connector may override any client setting.
-    All,
-    /// A connector may override none.
-    None,
-    /// A connector may override what says who the client is.
-    Principal,
-    /// A connector may override what `connector.client.config.override.allowlist` names.
-    Allowlist,
-}
-
-impl Choice for OverridePolicyName {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("All", Self::All),
-        ("None", Self::None),
-        ("Principal", Self::Principal),
-        ("Allowlist", Self::Allowlist),
-    ];
-    // Kafka Connect takes a policy's short name, its class name, and that with the package.
-    const ALIASES: &'static [(&'static str, Self)] = &[
-        ("AllConnectorClientConfigOverridePolicy", Self::All),
-        ("NoneConnectorClientConfigOverridePolicy", Self::None),
-        (
-            "PrincipalConnectorClientConfigOverridePolicy",
-            Self::Principal,
-        ),
-        (
-            "AllowlistConnectorClientConfigOverridePolicy",
-            Self::Allowlist,
-        ),
-        (
-            "org.apache.kafka.connect.connector.policy.AllConnectorClientConfigOverridePolicy",
-            Self::All,
-        ),
-        (
-            "org.apache.kafka.connect.connector.policy.NoneConnectorClientConfigOverridePolicy",
-            Self::None,
-        ),
-        (
-            "org.apache.kafka.connect.connector.policy.PrincipalConnectorClientConfigOverridePolicy",
-            Self::Principal,
-        ),
-        (
-            "org.apache.kafka.connect.connector.policy.AllowlistConnectorClientConfigOverridePolicy",
-            Self::Allowlist,
-        ),
-    ];
-    const CASE: WordCase = WordCase::Exact;
-}
 
 /// `exactly.once.source.support` (KIP-618).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -369,13 +319,15 @@ fn plugins() -> Vec<ConfigKey> {
         ),
         ConfigKey::choice(
             "connector.client.config.override.policy",
-            OverridePolicyName::All,
-            "Which client settings a connector may override: All, None, Principal or Allowlist.",
+            OverridePolicyName::Allowlist,
+            "Which client settings a connector may override: All, None, Principal or Allowlist. \
+             Whatever the policy, a setting that loads code, runs commands or breaks delivery is \
+             refused.",
         ),
         ConfigKey::new(
             "connector.client.config.override.allowlist",
             T::List,
-            "",
+            OVERRIDE_ALLOWLIST.join(","),
             "The client settings that the policy Allowlist lets a connector override.",
         ),
     ]

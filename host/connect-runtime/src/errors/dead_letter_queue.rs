@@ -124,7 +124,7 @@ impl DeadLetterQueue {
             error,
         } = errant;
         let exception = error.class_name();
-        let message = error.chain();
+        let message = errant.message();
         let trace = format!("{exception}: {message}\n");
         [
             ("__connect.errors.topic", topic_partition.topic.as_ref()),

@@ -55,6 +55,7 @@ impl ClientSettings<'_> {
             producer: self.properties(Client::Producer, "connector-producer"),
             consumer: self.consumer_properties(),
             admin: self.properties(Client::Admin, "connector-adminclient"),
+            internal_topics: self.worker.internal_topics(),
         }
     }
 
@@ -69,8 +70,8 @@ impl ClientSettings<'_> {
 
     fn properties(&self, client: Client, id: &str) -> Properties {
         let (prefix, overrides) = match client {
-            Client::Producer => ("producer.", &self.config.clients.producer),
-            Client::Admin => ("admin.", &self.config.clients.admin),
+            Client::Producer => ("producer.", self.config.clients.producer()),
+            Client::Admin => ("admin.", self.config.clients.admin()),
         };
         let mut properties = self.worker.client_properties(prefix);
         properties.extend(overrides.clone());
@@ -87,7 +88,7 @@ impl ClientSettings<'_> {
 
     fn consumer_properties(&self) -> Properties {
         let mut properties = self.worker.client_properties("consumer.");
-        properties.extend(self.config.clients.consumer.clone());
+        properties.extend(self.config.clients.consumer().clone());
         let new_protocol = properties
             .get("group.protocol")
             .is_some_and(|p| p == "consumer");

@@ -5,9 +5,11 @@ mod certificates;
 mod cluster;
 mod connectors;
 mod gate;
+mod hostile;
 mod https;
 mod plugins;
 mod protection;
+mod secrets;
 mod server;
 mod slow;
 mod wire;
@@ -80,7 +82,10 @@ impl Connector for TestSink {
 }
 
 impl SinkConnector for TestSink {
-    fn task(&self, _: &Config, _: &TaskContext) -> Result<Box<dyn SinkTask>> {
+    fn task(&self, config: &Config, _: &TaskContext) -> Result<Box<dyn SinkTask>> {
+        if config.optional_text("url") == Some("gated") {
+            self.gate.pass();
+        }
         Ok(Box::new(TestTask))
     }
 }

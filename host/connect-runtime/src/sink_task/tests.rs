@@ -20,6 +20,7 @@ use super::{
     ChainStep, Converters, PollLimits, SinkTaskParts, StepKind, TransformationChain,
     WorkerSinkTask, Writer, WriterParts,
 };
+use crate::connector_config::OutputTopics;
 use crate::errors::{ErrorConfig, ErrorReporter, RetryPolicy};
 use crate::metrics::TaskMetrics;
 use crate::sink_task_loop::timing::Timing;
@@ -142,7 +143,7 @@ impl Setup {
                 value: converter(),
                 header: converter(),
             },
-            chain: TransformationChain::new(step.into_iter().collect()),
+            chain: TransformationChain::new(step.into_iter().collect(), OutputTopics::Any),
             writer: Writer::start(writer, handle).unwrap(),
             errors,
             metrics,

@@ -10,12 +10,14 @@ use connect_api::{
 };
 
 use super::convert::{ConvertedBatch, Cut};
+use crate::connector_config::OutputTopics;
 use crate::errors::{DeadLetterRows, FailedRecord, RecordErrors, Stage, StoppedAt};
 use crate::sink_task_loop::batch::{RawBatch, TaskBatch};
 
 /// The transforms of a task, in order.
 pub struct TransformationChain {
     steps: Vec<ChainStep>,
+    output_topics: OutputTopics,
 }
 
 /// One transform of the chain.
@@ -62,9 +64,17 @@ pub enum Transformed {
 }
 
 impl TransformationChain {
-    /// A chain of the given steps.
-    pub fn new(steps: Vec<ChainStep>) -> Self {
-        Self { steps }
+    /// A chain of the given steps, whose plugins may route to these topics.
+    pub fn new(steps: Vec<ChainStep>, output_topics: OutputTopics) -> Self {
+        let plugins = steps.iter().any(ChainStep::is_plugin);
+        Self {
+            output_topics: if plugins {
+                output_topics
+            } else {
+                OutputTopics::Any
+            },
+            steps,
+        }
     }
 
     /// The plugins of the chain, each after its alias; none when all transforms are built in.
@@ -155,7 +165,34 @@ impl TransformationChain {
             }
             records = step.apply(topic_partition, records, failed)?;
         }
-        Ok(records)
+        self.routed(topic_partition, records, failed)
+    }
+
+    /// Takes out the records that are routed where the connector does not allow it.
+    fn routed(
+        &self,
+        topic_partition: &TopicPartition,
+        mut records: Vec<SinkRecord>,
+        failed: OnFailure<'_>,
+    ) -> Result<Vec<SinkRecord>> {
+        if let OutputTopics::Any = self.output_topics {
+            return Ok(records);
+        }
+        let plugin = self.steps.iter().find(|step| step.is_plugin());
+        let class = plugin.map_or("", |step| &*step.class);
+        let mut stopped = None;
+        records.retain(|record| {
+            let (from, to) = (&topic_partition.topic, &record.record.topic);
+            match self.output_topics.check(from, to) {
+                Ok(()) => true,
+                Err(_) if stopped.is_some() => false,
+                Err(error) => {
+                    stopped = failed(class, record.origin.offset, error).err();
+                    false
+                }
+            }
+        });
+        stopped.map_or(Ok(records), Err)
     }
 
     /// Ticks the transforms that ask for it, of a quiet partition that stands at an offset, by the
@@ -180,7 +217,7 @@ impl TransformationChain {
                 records.extend(ticked(transformation.as_mut(), topic_partition, tick)?);
             }
         }
-        Ok(records)
+        self.routed(topic_partition, records, failed)
     }
 
     /// The shortest time after which a transform is to be ticked in a quiet partition.
@@ -287,6 +324,10 @@ fn task_batch(
 }
 
 impl ChainStep {
+    pub(crate) fn is_plugin(&self) -> bool {
+        matches!(self.transformation, StepKind::Batch(_))
+    }
+
     fn apply(
         &mut self,
         topic_partition: &Arc<TopicPartition>,

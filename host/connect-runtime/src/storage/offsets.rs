@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connect_api::{Error, Offset, OffsetChange, Properties, Result, TopicPartition};
+use connect_kafka::topic_name_refusal;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -134,6 +135,10 @@ fn commit(group: &ConsumerGroup, offsets: &[(TopicPartition, Offset)]) -> Result
     let consumer = consumer_of(&group.client, name)?;
     let mut list = TopicPartitionList::new();
     for (topic_partition, offset) in offsets {
+        // The client library takes no other name.
+        if let Some(why) = topic_name_refusal(&topic_partition.topic) {
+            return Err(Error::config(format!("an offset: {why}")));
+        }
         list.add_partition_offset(
             &topic_partition.topic,
             topic_partition.partition,

@@ -98,7 +98,7 @@ impl HerderHandle {
 
     fn group(&self, config: &ConnectorConfig) -> ConsumerGroup {
         let mut client = self.shared.config.client_properties("consumer.");
-        client.extend(config.clients.consumer.clone());
+        client.extend(config.clients.consumer().clone());
         ConsumerGroup {
             client,
             group: config.group_id.clone(),
