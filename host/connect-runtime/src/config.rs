@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use connect_api::{Config, Error, Properties, Result};
+use connect_api::{Config, Error, MemoryLimit, Properties, Result};
 use connect_wasm::WasmLimits;
 use tracing::warn;
 
@@ -174,6 +174,12 @@ impl WorkerConfig {
     pub fn task_buffer_bytes(&self) -> usize {
         let bytes = self.config.integer("ferrule.task.buffer.bytes");
         usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// What the data of one record may take, of memory.
+    pub fn record_memory(&self) -> MemoryLimit {
+        let bytes = self.config.integer(MemoryLimit::OPTION);
+        MemoryLimit(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     /// The worker's converter and its options, for connectors that name none.

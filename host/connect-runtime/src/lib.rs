@@ -9,6 +9,7 @@ pub mod herder;
 mod kafka;
 pub mod logging;
 mod metrics;
+pub mod panic_log;
 pub mod plugins;
 pub mod rest;
 pub mod sample;

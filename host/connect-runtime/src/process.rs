@@ -10,6 +10,7 @@ use connect_runtime::config::WorkerConfig;
 use connect_runtime::connectors;
 use connect_runtime::herder::{Herder, HerderHandle, Shared};
 use connect_runtime::logging::Loggers;
+use connect_runtime::panic_log;
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
 use connect_runtime::storage::{KafkaBasedLog, KafkaConsumerGroups, SourceOffsets, cluster_id};
@@ -41,6 +42,8 @@ pub async fn run_worker(
         .install_recorder()
         .context("could not start metrics")?;
     let config = Arc::new(WorkerConfig::new(properties)?);
+    panic_log::install();
+    config.record_memory().set_of_record();
     info!(
         "Ferrule {}, Kafka version: {KAFKA_VERSION}",
         env!("CARGO_PKG_VERSION")
