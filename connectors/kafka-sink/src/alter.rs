@@ -61,7 +61,7 @@ pub(crate) fn alter(
         positions: &positions,
         membership: &membership,
     };
-    let done = producer.transaction(&deletions, &HashSet::new(), Some(&offsets));
+    let done = producer.transaction(&deletions, &HashSet::new(), Some(&offsets), &mut |_| None);
     done.map_err(|failure| match failure {
         Failure::Unknown(error) => Error::fenced(error.chain()),
         other => other.into_error(),

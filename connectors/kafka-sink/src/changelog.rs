@@ -182,6 +182,7 @@ impl Changelog {
             value: entry.map(|entry| Cow::Borrowed(&*entry.value)),
             headers,
             timestamp: None,
+            deferred: false,
         }
     }
 

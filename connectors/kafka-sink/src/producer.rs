@@ -29,6 +29,28 @@ pub(crate) struct Message<'a> {
     pub value: Option<Cow<'a, [u8]>>,
     pub headers: Option<OwnedHeaders>,
     pub timestamp: Option<i64>,
+    /// Whether its bytes are made again as it is sent: all at once they would take too much memory.
+    pub deferred: bool,
+}
+
+/// Makes a deferred message again; none when that fails.
+pub(crate) type Again<'f, 'a> = &'f mut dyn FnMut(usize) -> Option<Message<'a>>;
+
+impl Message<'_> {
+    /// Bytes that were made for it, beside those of the record.
+    pub(crate) fn owned_bytes(&self) -> usize {
+        let owned = |part: &Option<Cow<'_, [u8]>>| match part {
+            Some(Cow::Owned(bytes)) => bytes.len(),
+            _ => 0,
+        };
+        owned(&self.key) + owned(&self.value)
+    }
+
+    /// Lets go of its bytes until it is sent.
+    pub(crate) fn defer(&mut self) {
+        (self.key, self.value, self.headers) = (None, None, None);
+        self.deferred = true;
+    }
 }
 
 /// Why messages were not written.
@@ -111,11 +133,12 @@ impl Producer {
         messages: &[Message<'_>],
         suspects: &HashSet<usize>,
         offsets: Option<&Offsets<'_>>,
+        again: Again<'_, '_>,
     ) -> Result<(), Failure> {
         self.forget_failures();
         let begun = self.inner.begin_transaction();
         begun.map_err(|error| self.give_up(error, messages))?;
-        let sent = self.send(messages, suspects);
+        let sent = self.send(messages, suspects, again);
         let done = sent.and_then(|()| {
             if let Some(Offsets {
                 positions,
@@ -137,9 +160,10 @@ impl Producer {
         &self,
         messages: &[Message<'_>],
         suspects: &HashSet<usize>,
+        again: Again<'_, '_>,
     ) -> Result<(), Failure> {
         self.forget_failures();
-        let sent = self.send(messages, suspects);
+        let sent = self.send(messages, suspects, again);
         let sent = sent.and_then(|()| self.inner.flush(LIMIT));
         let refused = self.refused(messages);
         match sent {
@@ -148,8 +172,20 @@ impl Producer {
         }
     }
 
-    fn send(&self, messages: &[Message<'_>], suspects: &HashSet<usize>) -> Result<(), KafkaError> {
+    fn send(
+        &self,
+        messages: &[Message<'_>],
+        suspects: &HashSet<usize>,
+        again: Again<'_, '_>,
+    ) -> Result<(), KafkaError> {
         for (at, message) in messages.iter().enumerate() {
+            let made;
+            let message = if message.deferred {
+                made = again(at).ok_or(KafkaError::Canceled)?;
+                &made
+            } else {
+                message
+            };
             let alone = suspects.contains(&at);
             if alone {
                 self.inner.flush(LIMIT)?;

@@ -99,7 +99,8 @@ impl Error {
         }
     }
 
-    /// The message followed by those of its causes.
+    /// The message followed by those of its causes, cut after [`Error::MOST`] bytes: it may name a
+    /// field, and the name is as long as whoever sent the record likes.
     pub fn chain(&self) -> String {
         let mut text = self.message.clone();
         let mut cause = self.source();
@@ -108,8 +109,15 @@ impl Error {
             text.push_str(&error.to_string());
             cause = error.source();
         }
+        if text.len() > Self::MOST {
+            text.truncate(text.floor_char_boundary(Self::MOST));
+            text.push('…');
+        }
         text
     }
+
+    /// The most bytes that [`Error::chain`] tells.
+    pub const MOST: usize = 8 << 10;
 }
 
 impl fmt::Display for Error {

@@ -10,6 +10,8 @@ mod data;
 mod decimal;
 mod error;
 pub mod json;
+pub mod memory;
+pub mod panics;
 mod record;
 mod schema;
 mod sink;
@@ -27,8 +29,9 @@ pub use config::{
 pub use connector::Connector;
 pub use converter::{Converter, HeaderConverter, RecordPart};
 pub use data::{Datum, Struct, Value, ValueRef};
-pub use decimal::Decimal;
+pub use decimal::{Decimal, NoInteger};
 pub use error::{Error, ErrorKind, Result};
+pub use memory::{Measured, MemoryLimit};
 pub use record::{
     DeadLetter, Header, Offset, Origin, RawHeader, RawRecord, Record, RecordBatch, SinkRecord,
     Timestamp, TimestampType, TopicPartition,

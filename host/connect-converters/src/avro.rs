@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use connect_api::memory::{KeptBytes, Room};
 use connect_api::{
     Choice, Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, ErrorKind,
     Importance, Result, Validator, WordCase,
@@ -43,6 +44,8 @@ const BEARER_TOKEN: &str = "bearer.auth.token";
 const UNKNOWN_FOR: Duration = Duration::from_secs(30);
 /// Unknown ids that are kept: garbage may hold any number.
 const MAX_UNKNOWN: usize = 1024;
+/// Characters that are kept of why an id is unknown.
+const MAX_WHY: usize = 500;
 
 /// `basic.auth.credentials.source`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +108,7 @@ fn build(config: &Config, context: &ConverterContext) -> Result<Box<dyn Converte
         writer: Writer::new(config, context.part),
         last: None,
         known: HashMap::new(),
+        kept: KeptBytes::default(),
         unknown: HashMap::new(),
     }))
 }
@@ -116,6 +120,7 @@ struct AvroConverter {
     last: Option<(u32, Compiled)>,
     /// An id never gets another schema.
     known: HashMap<u32, Compiled>,
+    kept: KeptBytes,
     unknown: HashMap<u32, (Instant, String)>,
 }
 
@@ -148,6 +153,10 @@ impl AvroConverter {
         match compiled {
             Ok(compiled) => {
                 self.unknown.remove(&id);
+                // The schema, and the plan beside it.
+                if self.kept.add(2 * compiled.schema.memory()) == Room::AfterClearing {
+                    self.known.clear();
+                }
                 self.known.insert(id, compiled.clone());
                 Ok(compiled)
             }
@@ -156,7 +165,9 @@ impl AvroConverter {
                     if self.unknown.len() >= MAX_UNKNOWN {
                         self.unknown.clear();
                     }
-                    self.unknown.insert(id, (Instant::now(), error.to_string()));
+                    // It may quote a name, which may be as long as a schema.
+                    let why = error.to_string().chars().take(MAX_WHY).collect();
+                    self.unknown.insert(id, (Instant::now(), why));
                 }
                 Err(error)
             }

@@ -11,7 +11,7 @@ mod tls;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use connect_api::{Config, Properties, Result};
+use connect_api::{Config, MemoryLimit, Properties, Result};
 use connect_kafka::{client_config, has_no_effect};
 use connect_wasm::{CompileLimits, WasmLimits};
 use tracing::warn;
@@ -180,6 +180,12 @@ impl WorkerConfig {
     pub fn task_buffer_bytes(&self) -> usize {
         let bytes = self.config.integer("ferrule.task.buffer.bytes");
         usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// What the data of one record may take, of memory.
+    pub fn record_memory(&self) -> MemoryLimit {
+        let bytes = self.config.integer(MemoryLimit::OPTION);
+        MemoryLimit(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     /// The worker's converter and its options, for connectors that name none.

@@ -10,6 +10,7 @@ pub mod herder;
 mod kafka;
 pub mod logging;
 pub mod metrics;
+pub mod panic_log;
 pub mod plugins;
 pub mod rest;
 pub mod sample;

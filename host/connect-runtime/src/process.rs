@@ -12,6 +12,7 @@ use connect_runtime::descriptors;
 use connect_runtime::herder::{Herder, HerderHandle, Shared};
 use connect_runtime::logging::Loggers;
 use connect_runtime::metrics::{Buckets, install as record_metrics, render as render_metrics};
+use connect_runtime::panic_log;
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
 use connect_runtime::storage::{
@@ -43,6 +44,8 @@ pub async fn run_worker(
     })
     .context("could not start metrics")?;
     let config = Arc::new(WorkerConfig::new(properties)?);
+    panic_log::install();
+    config.record_memory().set_of_record();
     info!(
         "Ferrule {}, Kafka version: {KAFKA_VERSION}",
         env!("CARGO_PKG_VERSION")

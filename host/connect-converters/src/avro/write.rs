@@ -7,6 +7,7 @@ mod subject;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use connect_api::memory::{KeptBytes, Room};
 use connect_api::{
     Config, ConfigKey, ConfigType, Datum, Error, Kind, RecordPart, Result, Schema, Value,
 };
@@ -44,6 +45,7 @@ pub(super) struct Writer {
     ids: HashMap<(String, String), u32>,
     /// Entries that were made of `known`.
     remembered: usize,
+    kept: KeptBytes,
 }
 
 impl Writer {
@@ -58,6 +60,7 @@ impl Writer {
             known: BySchema::default(),
             ids: HashMap::new(),
             remembered: 0,
+            kept: KeptBytes::default(),
         }
     }
 
@@ -106,7 +109,9 @@ impl Writer {
                 id.map_err(|e| e.context(format!("subject {subject}")))?
             }
         };
-        if self.remembered >= MAX_IDS {
+        let texts = key.0.len() + key.1.len() + topic.len();
+        let full = self.kept.add(texts) == Room::AfterClearing;
+        if full || self.remembered >= MAX_IDS {
             self.known.clear();
             self.ids.clear();
             self.remembered = 0;

@@ -1,6 +1,8 @@
 //! The worker's options, declared once.
 
-use connect_api::{Choice, ConfigDef, ConfigKey, ConfigType as T, Importance, Validator};
+use connect_api::{
+    Choice, ConfigDef, ConfigKey, ConfigType as T, Importance, MemoryLimit, Validator,
+};
 use connect_wasm::{CompileLimits, WasmLimits};
 
 use super::override_policy::{OVERRIDE_ALLOWLIST, OverridePolicyName};
@@ -373,6 +375,15 @@ fn own() -> Vec<ConfigKey> {
             "Bytes of records that one task may hold; a quarter of them may go into one transaction.",
         )
         .validator(Validator::AtLeast(1 << 16)),
+        ConfigKey::new(
+            MemoryLimit::OPTION,
+            T::Long,
+            MemoryLimit::DEFAULT.0.to_string(),
+            "Bytes of memory that the data of one record may take in a converter, a transform or a \
+             sink, beside its own bytes: a record that would take more is errant. The records that \
+             wait for a sink together take no more either.",
+        )
+        .validator(Validator::AtLeast(1 << 20)),
         ConfigKey::nullable(
             "ferrule.plugin.cache.path",
             T::String,

@@ -1,5 +1,6 @@
 //! Tests of the loop on a scripted consumer and a scripted sink: each branch, without a broker.
 
+mod hostile;
 mod kafka;
 mod ownership;
 mod parts;
@@ -26,7 +27,7 @@ use crate::metrics::TaskMetrics;
 use crate::sink_task_loop::timing::Timing;
 use crate::task_control::{Control, Reports, TaskEvent, TaskState};
 use kafka::{Call, Kafka, ScriptedConsumer};
-use parts::{Counter, Services, TextConverter};
+use parts::{Counter, Fragile, Services, TextConverter};
 use sink::{ScriptedSink, Target};
 
 /// What a test and a thread of the task both see.
@@ -41,6 +42,8 @@ struct Setup {
     commit_interval: Duration,
     /// Whether there is a [`Counter`], and how often it is ticked.
     counter: Option<Option<Duration>>,
+    /// Whether there is a [`Fragile`].
+    fragile: bool,
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -70,6 +73,7 @@ impl Default for Setup {
             },
             commit_interval: Duration::ZERO,
             counter: None,
+            fragile: false,
         }
     }
 }
@@ -134,6 +138,12 @@ impl Setup {
             predicate: None,
             transformation: StepKind::Batch(Box::new(Counter::new(&services, tick_interval))),
         });
+        let fragile = self.fragile.then(|| ChainStep {
+            alias: "fragile".to_owned(),
+            class: "Fragile".to_owned(),
+            predicate: None,
+            transformation: StepKind::Record(Box::new(Fragile)),
+        });
         let converter = || Box::new(TextConverter(Arc::clone(&services)));
         let control = Arc::new(Control::default());
         let parts = SinkTaskParts {
@@ -143,7 +153,10 @@ impl Setup {
                 value: converter(),
                 header: converter(),
             },
-            chain: TransformationChain::new(step.into_iter().collect(), OutputTopics::Any),
+            chain: TransformationChain::new(
+                fragile.into_iter().chain(step).collect(),
+                OutputTopics::Any,
+            ),
             writer: Writer::start(writer, handle).unwrap(),
             errors,
             metrics,

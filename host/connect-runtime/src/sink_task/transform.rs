@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::{
-    Disposition, Error, Offset, Origin, Outcome, Predicate, Record, RecordBatch,
-    RecordTransformation, Result, SinkRecord, StateDelta, StateStore, StoredState, Tick,
-    TimestampType, TopicPartition, Transformation,
+    Disposition, Error, Measured, MemoryLimit, Offset, Origin, Outcome, Predicate, Record,
+    RecordBatch, RecordTransformation, Result, SinkRecord, StateDelta, StateStore, StoredState,
+    Tick, TimestampType, TopicPartition, Transformation, panics,
 };
 
 use super::convert::{ConvertedBatch, Cut};
@@ -103,6 +103,7 @@ impl TransformationChain {
             records,
             mut dead_letters,
             cut,
+            memory,
         } = converted;
         let topic_partition = Arc::clone(&raw.topic_partition);
         let mut stopped = None;
@@ -124,7 +125,10 @@ impl TransformationChain {
             dead_letters.add(reported?);
             Ok(())
         };
-        let applied = self.apply(&topic_partition, records, &mut failed);
+        let Measured {
+            made: applied,
+            bytes,
+        } = MemoryLimit::NONE.measure(|| self.apply(&topic_partition, records, &mut failed));
         let records = match (applied, stopped) {
             (Ok(records), _) => records,
             (Err(error), Some((at, retry_in))) => {
@@ -142,7 +146,8 @@ impl TransformationChain {
         };
         errors.passed(&topic_partition, raw.next_offset);
         let state = self.state_changes(&topic_partition);
-        let batch = task_batch(raw, records, state, dead_letters);
+        let mut batch = task_batch(raw, records, state, dead_letters);
+        batch.memory = memory.saturating_add(bytes);
         Ok(match cut {
             None => Transformed::Whole(batch),
             Some(cut) => Transformed::Cut((!batch.raw.is_empty()).then_some(batch), cut),
@@ -320,6 +325,7 @@ fn task_batch(
         raw: raw.records,
         deliveries: dead_letters.deliveries,
         bytes: raw.bytes,
+        memory: 0,
     }
 }
 
@@ -331,7 +337,7 @@ impl ChainStep {
     fn apply(
         &mut self,
         topic_partition: &Arc<TopicPartition>,
-        mut records: Vec<SinkRecord>,
+        records: Vec<SinkRecord>,
         failed: OnFailure<'_>,
     ) -> Result<Vec<SinkRecord>> {
         let Self {
@@ -347,22 +353,8 @@ impl ChainStep {
         };
         match transformation {
             StepKind::Record(transformation) => {
-                let mut fatal = None;
-                records.retain_mut(|record| {
-                    if fatal.is_some() || !applies(record) {
-                        return true;
-                    }
-                    let SinkRecord { record, origin, .. } = record;
-                    match transformation.apply_from(record, Some(origin)) {
-                        Ok(Disposition::Keep) => true,
-                        Ok(Disposition::Drop) => false,
-                        Err(error) => {
-                            fatal = failed(class, origin.offset, error).err();
-                            false
-                        }
-                    }
-                });
-                fatal.map_or(Ok(records), Err)
+                let one = transformation.as_mut();
+                apply_each(one, class, applies, records, failed)
             }
             StepKind::Batch(transformation) if predicate.is_none() => apply_batch(
                 transformation.as_mut(),
@@ -397,6 +389,33 @@ impl ChainStep {
             }
         }
     }
+}
+
+fn apply_each(
+    transformation: &mut dyn RecordTransformation,
+    class: &str,
+    applies: impl Fn(&SinkRecord) -> bool,
+    mut records: Vec<SinkRecord>,
+    failed: OnFailure<'_>,
+) -> Result<Vec<SinkRecord>> {
+    let mut fatal = None;
+    let limit = MemoryLimit::of_record();
+    records.retain_mut(|record| {
+        if fatal.is_some() || !applies(record) {
+            return true;
+        }
+        let SinkRecord { record, origin, .. } = record;
+        let apply = || transformation.apply_from(record, Some(origin));
+        match limit.measure(|| panics::caught(apply)).made {
+            Ok(Disposition::Keep) => true,
+            Ok(Disposition::Drop) => false,
+            Err(error) => {
+                fatal = failed(class, origin.offset, error).err();
+                false
+            }
+        }
+    });
+    fatal.map_or(Ok(records), Err)
 }
 
 fn apply_batch(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, Offset, Result, TopicPartition};
+use connect_api::{Error, MemoryLimit, Offset, Result, TopicPartition};
 use tracing::warn;
 
 use super::batch::{PollLimits, TaskBatch};
@@ -54,6 +54,8 @@ pub struct SinkTaskState {
     pub record_errors: RecordErrors,
     /// Batches that wait for the sink, one for each partition.
     pub pending: Vec<TaskBatch>,
+    /// Whether a record has found no memory left beside `pending`.
+    pub lacks_room: bool,
     /// Since when the sink has not taken `pending` although it is full.
     pub full_since: Option<Instant>,
     /// Reading is held for a while.
@@ -94,6 +96,7 @@ impl SinkTaskState {
             parts,
             timing,
             pending: Vec::new(),
+            lacks_room: false,
             full_since: None,
             hold: None,
             fetching: Fetching::Active,
@@ -108,7 +111,32 @@ impl SinkTaskState {
         let limits = self.parts.limits;
         let records: usize = self.pending.iter().map(|b| b.raw.len()).sum();
         let bytes: usize = self.pending.iter().map(|b| b.bytes).sum();
-        records >= limits.records || bytes >= limits.bytes
+        // Where a record had no room, the partition is read from it again once there is some.
+        let lacks_room = self.lacks_room && !self.pending.is_empty();
+        records >= limits.records
+            || bytes >= limits.bytes
+            || lacks_room
+            || self.pending_memory() >= MemoryLimit::of_record().0
+    }
+
+    /// Bytes of memory that the data takes that waits for the sink.
+    pub fn pending_memory(&self) -> usize {
+        let memory = self.pending.iter().map(|batch| batch.memory);
+        memory.fold(0, usize::saturating_add)
+    }
+
+    /// A record has no room beside what waits for the sink: the partition is read from there again.
+    ///
+    /// # Errors
+    /// When the client refuses.
+    pub fn read_again(
+        &mut self,
+        topic_partition: &TopicPartition,
+        resume_at: Offset,
+    ) -> Result<()> {
+        self.lacks_room = true;
+        let start = (topic_partition.clone(), resume_at);
+        self.parts.consumer.seek(&[start])
     }
 
     /// Adds a batch to what waits for the sink.

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use connect_api::{
-    Disposition, Error, Offset, Origin, Outcome, Predicate, Record, RecordTransformation, Result,
-    SinkRecord, SourceOffset, SourcePartition, SourceRecord, Tick, TimestampType, TopicPartition,
-    Transformation,
+    Disposition, Error, MemoryLimit, Offset, Origin, Outcome, Predicate, Record,
+    RecordTransformation, Result, SinkRecord, SourceOffset, SourcePartition, SourceRecord, Tick,
+    TimestampType, TopicPartition, Transformation, panics,
 };
 
 use super::Session;
@@ -176,7 +176,11 @@ fn each(
                 kept.push(record);
                 continue;
             }
-            match transformation.apply_from(&mut record, None) {
+            let apply = || transformation.apply_from(&mut record, None);
+            match MemoryLimit::of_record()
+                .measure(|| panics::caught(apply))
+                .made
+            {
                 Ok(Disposition::Keep) => kept.push(record),
                 Ok(Disposition::Drop) => {}
                 Err(error) => failed(from, class, error)?,

@@ -4,22 +4,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
+use connect_api::{Error, MemoryLimit, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
 use connect_kafka::GroupMembership;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
 use tracing::{debug, info, warn};
 
-use super::arena::{Arena, size};
+use super::arena::{Arena, message_size, size};
 use super::context::{Context, release};
 use super::start::{KnownRecord, OffsetReset, verify};
 use super::{Fetching, Rebalance, TaskConsumer};
 use crate::connector_config::Subscription;
 use crate::sink_task::write::Durable;
-use crate::sink_task_loop::batch::{PollLimits, RawBatch};
+use crate::sink_task_loop::batch::{LeftOut, PollLimits, RawBatch};
 
 /// How long Kafka may take to answer a request that the task waits for.
 pub(super) const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -189,6 +189,7 @@ impl TaskConsumer for KafkaConsumer {
                         first_offset: owned.position,
                         next_offset: owned.position,
                         bytes: 0,
+                        left_out: Vec::new(),
                     });
                     Some(batches.len() - 1)
                 }),
@@ -202,11 +203,7 @@ impl TaskConsumer for KafkaConsumer {
                 verify(owned, &batch.topic_partition, &message)?;
                 continue;
             }
-            let record = arena.copy(&message);
-            let size = size(&record);
-            (batch.next_offset, batch.bytes) = (record.offset.next(), batch.bytes + size);
-            batch.records.push(record);
-            (records, bytes) = (records + 1, bytes + size);
+            (records, bytes) = (records + 1, bytes + add(batch, &message, arena));
         }
         note(owned, &batches, &ended);
         batches.retain(|batch| !batch.records.is_empty());
@@ -373,6 +370,24 @@ impl Drop for KafkaConsumer {
             }
         }
     }
+}
+
+/// Copies a record into a batch, and says what it counts for. What the client has unpacked to more
+/// than a record may be is not copied.
+fn add(batch: &mut RawBatch, message: &BorrowedMessage<'_>, arena: &mut Arena) -> usize {
+    let (most, unpacked) = (MemoryLimit::of_record().0, message_size(message));
+    let record = arena.copy(message, most);
+    let size = size(&record);
+    if unpacked > most {
+        batch.left_out.push(LeftOut {
+            offset: record.offset,
+            bytes: unpacked,
+        });
+    }
+    batch.next_offset = record.offset.next();
+    batch.bytes += size;
+    batch.records.push(record);
+    size
 }
 
 /// Where to read from: from one record in front of the start, where it is to be seen again.

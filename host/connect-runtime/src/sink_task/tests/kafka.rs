@@ -99,6 +99,7 @@ impl Kafka {
                 first_offset: *position,
                 next_offset,
                 bytes: records.len(),
+                left_out: Vec::new(),
                 records,
             });
             *position = next_offset;
