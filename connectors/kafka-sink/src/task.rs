@@ -10,7 +10,9 @@ use connect_api::{
     ErrantRecordReporter, Error, ErrorKind, Offset, PartitionStates, RecordBatch, Result,
     SinkRecord, SinkState, SinkTask, StateStore, TaskContext, TopicPartition,
 };
-use connect_kafka::{GroupMembership, GroupTransaction, TransactionalSinkTask};
+use connect_kafka::{
+    CommitMark, GroupMembership, GroupTransaction, TransactionalSinkTask, add_marked,
+};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -158,6 +160,7 @@ impl KafkaSinkTask {
     ) -> std::result::Result<(), Failure> {
         let exactly_once = self.config.exactly_once;
         let membership = self.membership.clone();
+        let mark = CommitMark::default();
         let producer = self.producer().map_err(Failure::Later)?;
         if !exactly_once {
             return producer.write(messages, suspects);
@@ -167,9 +170,8 @@ impl KafkaSinkTask {
         };
         let mut positions = TopicPartitionList::with_capacity(batches.len());
         for batch in batches {
-            let TopicPartition { topic, partition } = &*batch.topic_partition;
-            let next = rdkafka::Offset::Offset(batch.next_offset.0);
-            let added = positions.add_partition_offset(topic, *partition, next);
+            let partition = &*batch.topic_partition;
+            let added = add_marked(&mut positions, partition, batch.next_offset, &mark);
             added.map_err(|e| {
                 Failure::Never(Error::fatal(format!("{}: {e}", batch.topic_partition)))
             })?;

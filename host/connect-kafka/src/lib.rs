@@ -3,12 +3,14 @@
 
 mod client;
 mod jaas;
+mod mark;
 mod producer;
 mod quiet;
 mod sink;
 mod topic;
 
 pub use client::client_config;
+pub use mark::{CommitMark, GroupOffset, add_marked};
 pub use producer::{Producer, Receipt};
 pub use quiet::IgnorePartitionEof;
 pub use sink::{

@@ -16,7 +16,9 @@ use serde_json::Value;
 pub use config_records::{Restart, RestartInstances, RestartScope, TargetState, keys, records};
 pub use kafka::{KafkaBasedLog, cluster_id};
 pub use memory::MemoryLog;
-pub use offsets::{ConsumerGroup, ConsumerGroups, KafkaConsumerGroups, NoConsumerGroups};
+pub use offsets::{
+    ConsumerGroup, ConsumerGroups, KafkaConsumerGroups, NoConsumerGroups, OffsetsRefusal,
+};
 pub use source_offsets::{ConnectorOffsets, SourceOffsetStore, SourceOffsets};
 pub use status::{ConnectorTaskId, State, Status, StatusKey};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
-use connect_kafka::GroupMembership;
+use connect_kafka::{CommitMark, GroupMembership, GroupOffset, add_marked};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
@@ -50,6 +50,8 @@ pub struct KafkaConsumer {
     /// Where partitions are to go on, and the timestamps of the records in front of that.
     pub(super) expected: HashMap<TopicPartition, KnownRecord>,
     pub(super) reset: OffsetReset,
+    /// What offsets are committed with.
+    marks: HashMap<TopicPartition, CommitMark>,
     arena: Arena,
     /// The topic that stands for the subscription; none for a pattern.
     topic: Option<String>,
@@ -92,6 +94,7 @@ impl KafkaConsumer {
             owned: Vec::new(),
             expected: HashMap::new(),
             reset,
+            marks: HashMap::new(),
             arena: Arena::default(),
             topic,
             last_rebalance_step: now,
@@ -130,12 +133,13 @@ impl KafkaConsumer {
 
     fn commit(&self, durable: &Durable, mode: CommitMode) -> Result<()> {
         let mut list = TopicPartitionList::new();
+        let plain = CommitMark::default();
         for (topic_partition, offset) in durable.positions() {
-            let offset = rdkafka::Offset::Offset(offset.0);
-            list.add_partition_offset(&topic_partition.topic, topic_partition.partition, offset)
-                .map_err(|e| {
-                    Error::retriable(format!("offset {offset:?} of {topic_partition}: {e}"))
-                })?;
+            let mark = self.marks.get(&**topic_partition).unwrap_or(&plain);
+            let added = add_marked(&mut list, topic_partition, *offset, mark);
+            added.map_err(|e| {
+                Error::retriable(format!("offset {offset} of {topic_partition}: {e}"))
+            })?;
         }
         let committed = self.inner.commit(&list, mode);
         committed.map_err(|e| Error::retriable("Kafka does not take the offsets").with_source(e))
@@ -333,11 +337,18 @@ impl TaskConsumer for KafkaConsumer {
         self.pause_or_resume(&list, fetching)
     }
 
-    fn start_offsets(
+    fn reset_offsets(
         &self,
         partitions: &[TopicPartition],
     ) -> Result<Vec<(TopicPartition, Offset)>> {
-        self.committed_or_reset(partitions)
+        self.by_reset(partitions, self.reset)
+    }
+
+    fn earliest_offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, Offset)>> {
+        self.by_reset(partitions, OffsetReset::Earliest)
     }
 
     fn check_stored_offsets(&mut self, opened: &[OpenedPartition]) -> Result<()> {
@@ -350,8 +361,12 @@ impl TaskConsumer for KafkaConsumer {
         &self,
         partitions: &[&TopicPartition],
         timeout: Duration,
-    ) -> Result<HashMap<TopicPartition, Offset>> {
+    ) -> Result<HashMap<TopicPartition, GroupOffset>> {
         self.group_offsets(partitions, timeout)
+    }
+
+    fn mark_commits(&mut self, marks: Vec<(TopicPartition, CommitMark)>) {
+        self.marks.extend(marks);
     }
 
     fn commit_async(&self, durable: &Durable) -> Result<()> {
