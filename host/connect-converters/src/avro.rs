@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use connect_api::{
@@ -17,10 +17,12 @@ mod plan;
 mod registry;
 mod schema;
 mod tls;
+mod unknown;
 mod write;
 
-use registry::BlockingRegistry;
+use registry::{BlockingRegistry, Lookup};
 use schema::Compiled;
+use unknown::Unknown;
 use write::Writer;
 
 /// `io.confluent.connect.avro.AvroConverter`.
@@ -38,11 +40,8 @@ const BASIC_USER_INFO_OLD: &str = "schema.registry.basic.auth.user.info";
 const BEARER_SOURCE: &str = "bearer.auth.credentials.source";
 const BEARER_TOKEN: &str = "bearer.auth.token";
 
-/// How long an id that the registry does not know is not asked for again. Someone may register it,
-/// and a topic of garbage must not become as many requests.
-const UNKNOWN_FOR: Duration = Duration::from_secs(30);
-/// Unknown ids that are kept: garbage may hold any number.
-const MAX_UNKNOWN: usize = 1024;
+/// Ids of schemas that cannot be read which are kept: garbage may hold any number.
+const MAX_UNUSABLE: usize = 1024;
 
 /// `basic.auth.credentials.source`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +104,8 @@ fn build(config: &Config, context: &ConverterContext) -> Result<Box<dyn Converte
         writer: Writer::new(config, context.part),
         last: None,
         known: HashMap::new(),
-        unknown: HashMap::new(),
+        unusable: HashMap::new(),
+        unknown: Unknown::default(),
     }))
 }
 
@@ -116,7 +116,9 @@ struct AvroConverter {
     last: Option<(u32, Compiled)>,
     /// An id never gets another schema.
     known: HashMap<u32, Compiled>,
-    unknown: HashMap<u32, (Instant, String)>,
+    /// Nor does one whose schema is no Avro become usable.
+    unusable: HashMap<u32, String>,
+    unknown: Unknown<u32>,
 }
 
 impl AvroConverter {
@@ -135,28 +137,32 @@ impl AvroConverter {
     }
 
     fn fetch(&mut self, id: u32) -> Result<Compiled> {
-        if let Some((since, why)) = self.unknown.get(&id)
-            && since.elapsed() < UNKNOWN_FOR
-        {
+        let named = |error: Error| error.context(format!("schema id {id}"));
+        if let Some(why) = self.unusable.get(&id) {
             return Err(Error::data(why.clone()));
         }
-        let compiled = self
-            .registry
-            .schema(id)
-            .and_then(|fetched| schema::compile(&fetched.references, &fetched.text))
-            .map_err(|error| error.context(format!("schema id {id}")));
-        match compiled {
+        if self.unknown.holds(&id, Instant::now()) {
+            return Err(named(registry::unknown()));
+        }
+        let fetched = match self.registry.schema(id).map_err(named)? {
+            Lookup::Found(fetched) => fetched,
+            Lookup::Unknown(why) => {
+                let error = self.unknown.missing(id, named(why), Instant::now());
+                return Err(error);
+            }
+        };
+        self.unknown.found(&id);
+        match schema::compile(&fetched.references, &fetched.text).map_err(named) {
             Ok(compiled) => {
-                self.unknown.remove(&id);
                 self.known.insert(id, compiled.clone());
                 Ok(compiled)
             }
             Err(error) => {
                 if error.kind() == ErrorKind::Data {
-                    if self.unknown.len() >= MAX_UNKNOWN {
-                        self.unknown.clear();
+                    if self.unusable.len() >= MAX_UNUSABLE {
+                        self.unusable.clear();
                     }
-                    self.unknown.insert(id, (Instant::now(), error.to_string()));
+                    self.unusable.insert(id, error.to_string());
                 }
                 Err(error)
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
-use connect_kafka::{CommitMark, GroupMembership, GroupOffset, add_marked};
+use connect_kafka::{CommitMark, GroupMembership, GroupOffset, add_marked, is_outage};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
@@ -148,6 +148,10 @@ impl KafkaConsumer {
 
 impl TaskConsumer for KafkaConsumer {
     fn poll(&mut self, limits: PollLimits, wait: Duration) -> Result<Vec<RawBatch>> {
+        let errors = &self.inner.client().context().errors;
+        if let Some(topic) = self.topic.as_deref() {
+            errors.probe(&self.inner, topic);
+        }
         let wait = if self.is_rebalancing() {
             wait.min(REJOIN_INTERVAL)
         } else {
@@ -171,12 +175,17 @@ impl TaskConsumer for KafkaConsumer {
                     ended.push(number);
                     continue;
                 }
+                Some(Err(error)) if is_outage(&error) => {
+                    inner.client().context().errors.log(&error, "");
+                    continue;
+                }
                 Some(Err(error)) => {
                     check(error)?;
                     continue;
                 }
                 Some(Ok(message)) => message,
             };
+            inner.client().context().errors.answered();
             timeout = Duration::ZERO;
             // Records come in runs of one partition: only the first of a run is looked up.
             let key = (message.topic_ptr() as usize, message.partition());
