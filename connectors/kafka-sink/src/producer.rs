@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use connect_api::Error;
-use connect_kafka::ClientErrors;
+use connect_kafka::{ClientErrors, log_line};
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::OwnedHeaders;
@@ -72,6 +72,10 @@ struct Deliveries {
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         self.errors.log(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log_line(level, facility, line);
     }
 }
 

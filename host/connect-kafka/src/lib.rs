@@ -12,7 +12,7 @@ mod topic;
 pub use client::client_config;
 pub use mark::{CommitMark, GroupOffset, add_marked};
 pub use producer::{Producer, Receipt};
-pub use quiet::{ClientErrors, IgnorePartitionEof, is_outage};
+pub use quiet::{ClientErrors, IgnorePartitionEof, is_outage, log_line};
 pub use sink::{
     GroupMembership, GroupTransaction, TaskSink, TransactionalSinkConnector, TransactionalSinkTask,
 };

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use connect_api::{Error, Result};
 use rdkafka::client::ClientContext;
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use tokio::sync::oneshot;
 
-use crate::quiet::ClientErrors;
+use crate::quiet::{ClientErrors, log_line};
 
 /// How long the thread sleeps when there is nothing to answer, and outlives its producer.
 const TURN: Duration = Duration::from_secs(1);
@@ -33,6 +33,10 @@ struct Receipts {
 impl ClientContext for Receipts {
     fn error(&self, error: KafkaError, reason: &str) {
         self.errors.log(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log_line(level, facility, line);
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 /// How often Kafka is asked whether it is back.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -148,6 +149,26 @@ impl ClientErrors {
     }
 }
 
+/// Logs a line of the library. Those of each connection that fails are for `debug`: what matters of
+/// them is told by [`ClientErrors`], once.
+pub fn log_line(level: RDKafkaLogLevel, facility: &str, line: &str) {
+    if facility == "FAIL" {
+        debug!(target: "librdkafka", "{facility} {line}");
+        return;
+    }
+    match level {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error => error!(target: "librdkafka", "{facility} {line}"),
+        RDKafkaLogLevel::Warning => warn!(target: "librdkafka", "{facility} {line}"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+            info!(target: "librdkafka", "{facility} {line}");
+        }
+        RDKafkaLogLevel::Debug => debug!(target: "librdkafka", "{facility} {line}"),
+    }
+}
+
 /// The callbacks of a consumer that reads partitions to their ends.
 #[derive(Debug)]
 pub struct IgnorePartitionEof {
@@ -168,6 +189,10 @@ impl IgnorePartitionEof {
 impl ClientContext for IgnorePartitionEof {
     fn error(&self, error: KafkaError, reason: &str) {
         self.errors.log(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log_line(level, facility, line);
     }
 }
 

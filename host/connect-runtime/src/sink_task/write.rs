@@ -59,8 +59,10 @@ pub enum Response {
     Rewind(Error),
     /// To `Put` and `Verify`: its generation had ended, and nothing was written.
     Discarded,
-    /// To `Verify`: the target has what was durable, or is away.
+    /// To `Verify`: the target has what was durable.
     Verified,
+    /// To `Verify`: the target is away.
+    NotVerified,
     /// To `Close`.
     Closed,
     /// To `Open` and `StartAt`: another task took a partition over meanwhile, or the target has lost
@@ -375,7 +377,7 @@ impl WriteThread {
                 }
                 ErrorKind::Retriable => {
                     self.report_away(&error);
-                    Ok(Response::Verified)
+                    Ok(Response::NotVerified)
                 }
                 _ => Err(error),
             },

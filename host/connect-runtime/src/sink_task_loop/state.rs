@@ -62,6 +62,8 @@ pub struct SinkTaskState {
     pub fetching: Fetching,
     /// When the target was last compared with what was durable.
     pub last_verified: Instant,
+    /// Whether it was away then.
+    pub target_is_away: bool,
     /// Partitions that wait for a tick.
     pub quiet: QuietPartitions,
     /// Whether the status says what a record waits for.
@@ -100,6 +102,7 @@ impl SinkTaskState {
             hold: None,
             fetching: Fetching::Active,
             last_verified: Instant::now(),
+            target_is_away: false,
             quiet: QuietPartitions::default(),
             waiting_reported: false,
             pause_reported: false,
@@ -157,6 +160,7 @@ impl SinkTaskState {
                 self.add_durable(durable);
             }
             Response::Rewind(error) => self.rewind(&error),
+            Response::NotVerified => self.target_is_away = true,
             Response::Failed(error) | Response::Fenced(error) => return Err(error),
             Response::Discarded
             | Response::Verified
