@@ -144,12 +144,12 @@ impl AvroConverter {
         if self.unknown.holds(&id, Instant::now()) {
             return Err(named(registry::unknown()));
         }
-        let fetched = match self.registry.schema(id).map_err(named)? {
-            Lookup::Found(fetched) => fetched,
-            Lookup::Unknown(why) => {
-                let error = self.unknown.missing(id, named(why), Instant::now());
-                return Err(error);
+        let fetched = match self.registry.schema(id).map_err(named) {
+            Ok(Lookup::Found(fetched)) => fetched,
+            Ok(Lookup::Unknown(why)) => {
+                return Err(self.unknown.missing(id, named(why), Instant::now()));
             }
+            Err(error) => return Err(self.remember_unusable(id, error)),
         };
         self.unknown.found(&id);
         match schema::compile(&fetched.references, &fetched.text).map_err(named) {
@@ -157,16 +157,19 @@ impl AvroConverter {
                 self.known.insert(id, compiled.clone());
                 Ok(compiled)
             }
-            Err(error) => {
-                if error.kind() == ErrorKind::Data {
-                    if self.unusable.len() >= MAX_UNUSABLE {
-                        self.unusable.clear();
-                    }
-                    self.unusable.insert(id, error.to_string());
-                }
-                Err(error)
-            }
+            Err(error) => Err(self.remember_unusable(id, error)),
         }
+    }
+
+    /// What is wrong with a schema stays so: it is not asked for again.
+    fn remember_unusable(&mut self, id: u32, error: Error) -> Error {
+        if error.kind() == ErrorKind::Data {
+            if self.unusable.len() >= MAX_UNUSABLE {
+                self.unusable.clear();
+            }
+            self.unusable.insert(id, error.to_string());
+        }
+        error
     }
 }
 

@@ -331,7 +331,7 @@ fn reason(error: &SRCError) -> String {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
             return io.kind().to_string();
         }
-        if let Some(http) = error.downcast_ref::<reqwest::Error>() {
+        if let Some(http) = bounded::client_error(error) {
             if http.is_timeout() {
                 return "timed out".into();
             }

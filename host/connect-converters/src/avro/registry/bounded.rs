@@ -56,12 +56,20 @@ impl Middleware for BoundedAnswers {
 pub(super) fn is_too_large(error: &SRCError) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if error.is::<TooLarge>() {
-            return true;
+        if let Some(Error::Middleware(error)) = error.downcast_ref() {
+            return error.is::<TooLarge>();
         }
         cause = error.source();
     }
     false
+}
+
+/// The client's own error, which the chain of middleware stands for.
+pub(super) fn client_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a reqwest::Error> {
+    match error.downcast_ref() {
+        Some(Error::Reqwest(error)) => Some(error),
+        _ => error.downcast_ref(),
+    }
 }
 
 /// Follows a redirect on the same server alone: credentials and a client's certificate are meant for
