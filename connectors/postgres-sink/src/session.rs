@@ -32,8 +32,8 @@ const OFFSETS: Tables = Tables {
               AND attrelid = to_regclass('ferrule.offsets')",
 };
 
-/// Where the write-ahead log stands, in bytes, and on which timeline; where recovery ended, which is
-/// where a timeline begins that a promotion or a restored backup has begun.
+/// Where the write-ahead log stands, in bytes, and on which timeline; where recovery ended: there
+/// begins a timeline that came of a promotion or a restored backup.
 const HISTORY: &str = "SELECT \
     ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint AS timeline, \
     pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint AS position, \

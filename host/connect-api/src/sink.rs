@@ -69,9 +69,9 @@ impl OpenedPartition {
     }
 }
 
-/// Where a partition goes on whose offset the target has lost: the consumer group has an offset that
-/// was committed for a target that kept one too, and the target has none. It was restored from a
-/// backup, a standby was promoted that was behind, its table of offsets was dropped, or it is
+/// Where a partition goes on whose offset the target has lost: the consumer group has an offset
+/// that was committed for a target that kept one too, and the target has none. It was restored from
+/// a backup, a standby was promoted that was behind, its table of offsets was dropped, or it is
 /// another database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LostOffsets {

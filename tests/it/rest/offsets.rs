@@ -1,5 +1,6 @@
 //! Offsets that a person sets: the sink's and the group's.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -164,10 +165,10 @@ async fn offsets_that_are_none_are_refused() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_is_refused_changes_nothing() -> Result<()> {
-    let (rest, ledger) = (shared().await?, Ledger::shared("refused", 2).await?);
-    let name = ledger.name.as_str();
+/// A connector that has written 50 records of each of two partitions through a proxy, and is
+/// stopped.
+async fn stopped_at_50(stem: &str) -> Result<(Ledger<'static>, FaultProxy)> {
+    let (rest, ledger) = (shared().await?, Ledger::shared(stem, 2).await?);
     let service = FaultProxy::to(TestPostgres::shared().await?.port()).await?;
     let url = ledger.database.jdbc_url_through(&service);
     ledger.deploy(rest, &[("connection.url", &url)]).await?;
@@ -175,12 +176,25 @@ async fn a_change_that_is_refused_changes_nothing() -> Result<()> {
     ledger.complete(rest).await?;
     stop(&ledger).await?;
     tasks_have_left(&ledger, 50).await?;
+    Ok((ledger, service))
+}
+
+/// The rows of the sink's offsets, and the group's offsets.
+async fn offsets(ledger: &Ledger<'_>) -> Result<(Vec<Option<String>>, BTreeMap<i32, i64>)> {
     let rows = "SELECT concat_ws(' ', topic, \"partition\", next_offset, epoch, version) \
                 FROM ferrule.offsets ORDER BY 1";
-    let before = (
+    Ok((
         ledger.database.texts(rows).await?,
         ledger.committed().await?,
-    );
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_refused_changes_nothing() -> Result<()> {
+    let rest = shared().await?;
+    let (ledger, _service) = stopped_at_50("refused").await?;
+    let name = ledger.name.as_str();
+    let before = offsets(&ledger).await?;
     let path = format!("/connectors/{name}/offsets");
     let to = |offset: i64| json!({ "kafka_offset": offset });
     let failed = format!("Failed to alter consumer group offsets for connector {name}");
@@ -218,23 +232,25 @@ async fn a_change_that_is_refused_changes_nothing() -> Result<()> {
         let answer = send(rest, "PATCH", &path, &JSON, Some(&body)).await?;
         let text = answer.error(code)?;
         ensure!(text.contains(why), "{text}");
-        let now = (
-            ledger.database.texts(rows).await?,
-            ledger.committed().await?,
-        );
+        let now = offsets(&ledger).await?;
         ensure!(now == before, "{bad}: {now:?}");
     }
+    Ok(())
+}
 
-    // The target is away, and comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_while_the_target_is_away_changes_nothing() -> Result<()> {
+    let rest = shared().await?;
+    let (ledger, service) = stopped_at_50("away").await?;
+    let name = ledger.name.as_str();
+    let path = format!("/connectors/{name}/offsets");
+    let before = offsets(&ledger).await?;
     service.refuse();
     service.cut();
-    let body = json!({ "offsets": [element(name, 0, to(10))] }).to_string();
+    let body = json!({ "offsets": [element(name, 0, json!({ "kafka_offset": 10 }))] }).to_string();
     ensure!(send(rest, "PATCH", &path, &JSON, Some(&body)).await?.code >= 500);
     ensure!(plain(rest, "DELETE", &path).await?.code >= 500);
-    let now = (
-        ledger.database.texts(rows).await?,
-        ledger.committed().await?,
-    );
+    let now = offsets(&ledger).await?;
     ensure!(now == before, "{now:?}");
     service.restore();
     read_on(&ledger, 100).await?;

@@ -295,8 +295,8 @@ fn explain(error: &SRCError) -> Refusal {
             "HTTP {status} from the Schema Registry: the credentials do not suffice"
         )),
         (Some(status @ 300..=399), _) => Error::config(format!(
-            "HTTP {status} from the Schema Registry: it leads to another server, and credentials are \
-             not sent there; let {URL} name that server"
+            "HTTP {status} from the Schema Registry: it leads to another server, and credentials \
+             are not sent there; let {URL} name that server"
         )),
         (Some(status), _) => Error::config(format!("HTTP {status} from the Schema Registry")),
         (None, _) if bounded::is_too_large(error) => Error::data(format!(

@@ -75,7 +75,7 @@ impl<K: Eq + Hash> Unknown<K> {
             last: now,
             is_blamed: false,
         });
-        // Each task waits for one record at a time, as long as it takes from one answer to the next.
+        // A task waits for one record at a time, from one answer to the next.
         if !asked.is_blamed {
             self.spent += now - asked.last;
         }

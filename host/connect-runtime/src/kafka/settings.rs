@@ -29,7 +29,7 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("topic.metadata.refresh.interval.ms", "10000"),
     // Once its queue is full the client would not look for a second whether it still is.
     ("fetch.queue.backoff.ms", "10"),
-    // Java's. A broker that was killed and is back is then found within a second, and not within ten.
+    // Java's. A broker that was killed and is back is then found within a second, not within ten.
     (RECONNECT_MAX.0, RECONNECT_MAX.1),
     // A member hears of a rebalance with its next heartbeat, and the others wait for it: with the
     // usual 3 s a connector of several tasks can take that long to write its first row.

@@ -129,8 +129,8 @@ pub trait TaskConsumer {
     /// As for `assign`.
     fn set_fetching(&mut self, fetching: Fetching) -> Result<()>;
 
-    /// Where to start partitions by `auto.offset.reset`: of which neither the sink nor the group has
-    /// an offset.
+    /// Where to start partitions by `auto.offset.reset`: neither the sink nor the group has an
+    /// offset of them.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Retriable`] when Kafka does not answer;

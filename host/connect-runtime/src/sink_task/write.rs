@@ -6,6 +6,7 @@ mod reporter;
 mod target;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,8 +55,8 @@ pub enum Response {
     Started(Durable),
     /// To `Put`.
     Durable(Durable),
-    /// To `Put` and `Verify`: another task owns a partition, or the target has lost offsets. Nothing
-    /// of this generation is written any more.
+    /// To `Put` and `Verify`: another task owns a partition, or the target has lost offsets.
+    /// Nothing of this generation is written any more.
     Rewind(Error),
     /// To `Put` and `Verify`: its generation had ended, and nothing was written.
     Discarded,
@@ -65,8 +66,8 @@ pub enum Response {
     NotVerified,
     /// To `Close`.
     Closed,
-    /// To `Open` and `StartAt`: another task took a partition over meanwhile, or the target has lost
-    /// it again.
+    /// To `Open` and `StartAt`: another task took a partition over meanwhile, or the target has
+    /// lost it again.
     Fenced(Error),
     /// To any: the task cannot go on.
     Failed(Error),
@@ -343,45 +344,6 @@ impl WriteThread {
             None => Ok(Durable::default()),
         })
         .await
-    }
-
-    /// Compares once what the target has with what was durable. A target that is away is asked again
-    /// by the next request.
-    async fn verify(&mut self, generation: u64) -> Result<Response> {
-        let current = Arc::clone(&self.generation);
-        let is_over = || generation != current.load(Ordering::Acquire);
-        if is_over() || self.rewound == Some(generation) {
-            return Ok(Response::Discarded);
-        }
-        let Some(offsets) = self.parts.sink.task().offsets() else {
-            return Ok(Response::Verified);
-        };
-        let given_up = async {
-            while !is_over() {
-                tokio::time::sleep(BACKOFF.0).await;
-            }
-        };
-        let verified = tokio::select! {
-            verified = offsets.verify() => verified,
-            () = given_up => return Ok(Response::Discarded),
-        };
-        match verified {
-            Ok(()) => {
-                self.recovered();
-                Ok(Response::Verified)
-            }
-            Err(error) => match error.kind() {
-                ErrorKind::Fenced | ErrorKind::OffsetsLost => {
-                    self.rewound = Some(generation);
-                    Ok(Response::Rewind(error))
-                }
-                ErrorKind::Retriable => {
-                    self.report_away(&error);
-                    Ok(Response::NotVerified)
-                }
-                _ => Err(error),
-            },
-        }
     }
 
     /// Repeats a call until the target has taken it.

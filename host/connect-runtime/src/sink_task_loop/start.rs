@@ -38,8 +38,8 @@ impl Known<'_> {
     /// Where the partition goes on.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Fatal`] when the target has lost its offset, and nothing says where
-    /// to go on.
+    /// [`connect_api::ErrorKind::Fatal`] when the target has lost its offset, and nothing says
+    /// where to go on.
     pub fn start(&self) -> Result<Start> {
         if let Some(stored) = self.opened.next_offset {
             return Ok(Start::Stored(stored));

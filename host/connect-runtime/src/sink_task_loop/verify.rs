@@ -9,8 +9,8 @@ use super::state::SinkTaskState;
 use crate::sink_task::write::Request;
 
 impl SinkTaskState {
-    /// Asks the sink for a comparison, when it is time for one and the sink is idle. A target that was
-    /// away is asked sooner: another one may have taken its place.
+    /// Asks the sink for a comparison, when it is time for one and the sink is idle. A target that
+    /// was away is asked sooner: another one may have taken its place.
     ///
     /// # Errors
     /// When the writing thread has died.

@@ -34,8 +34,8 @@ const RESET: &str = "UPDATE ferrule.offsets \
 /// The state of transforms, which goes with the offsets, may never have been kept.
 const KEEPS_STATE: &str = "SELECT to_regclass('ferrule.state') IS NOT NULL";
 
-/// A change that is made and not committed. The session is closed when it is dropped, which rolls it
-/// back.
+/// A change that is made and not committed. The session is closed when it is dropped, which rolls
+/// the change back.
 struct Pending {
     session: Session,
 }

@@ -1,5 +1,5 @@
-//! Answers of the registry are bounded, whoever it is that answers: in their size, and in where they
-//! lead to.
+//! Answers of the registry are bounded, whoever it is that answers: in their size, and in where
+//! they lead to.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -72,8 +72,8 @@ pub(super) fn client_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'
     }
 }
 
-/// Follows a redirect on the same server alone: credentials and a client's certificate are meant for
-/// no other.
+/// Follows a redirect on the same server alone: credentials and a client's certificate are meant
+/// for no other.
 pub(super) fn same_server() -> Policy {
     Policy::custom(|attempt| {
         let origin = |url: &reqwest::Url| {

@@ -55,9 +55,9 @@ impl HerderHandle {
         Ok(offsets.into_iter().collect())
     }
 
-    /// Changes the offsets of a stopped connector: those that its sink keeps and those of its consumer
-    /// group. A change that is refused leaves the sink's as they are, and so does a target that is
-    /// away.
+    /// Changes the offsets of a stopped connector: those that its sink keeps and those of its
+    /// consumer group. A change that is refused leaves the sink's as they are, and so does a target
+    /// that is away.
     ///
     /// # Errors
     /// [`HerderError::NotFound`], [`HerderError::BadRequest`] when the connector is not stopped.
@@ -169,7 +169,7 @@ fn has_members(name: &str, change: &OffsetChange) -> HerderError {
         "Failed to {doing} consumer group offsets for connector {name} either because its tasks \
          haven't stopped completely yet or the connector was resumed before the request to {doing} \
          its offsets could be successfully completed. If the connector is in a stopped state, this \
-         operation can be safely retried. If it doesn't eventually succeed, the Connect cluster may \
-         need to be restarted to get rid of the zombie sink tasks."
+         operation can be safely retried. If it doesn't eventually succeed, the Connect cluster \
+         may need to be restarted to get rid of the zombie sink tasks."
     ))
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
-use connect_kafka::{CommitMark, GroupMembership, GroupOffset, add_marked, is_outage};
+use connect_kafka::{
+    ClientErrors, CommitMark, GroupMembership, GroupOffset, add_marked, is_outage,
+};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
@@ -120,6 +122,19 @@ impl KafkaConsumer {
         watermarks.is_ok_and(|(_, high)| own.position >= Offset(high))
     }
 
+    /// How long a poll waits. During an outage Kafka is asked whether it is over.
+    fn poll_wait(&self, wait: Duration) -> Duration {
+        if let Some(topic) = &self.topic {
+            let errors = &self.inner.client().context().errors;
+            errors.probe(&self.inner, topic);
+        }
+        if self.is_rebalancing() {
+            wait.min(REJOIN_INTERVAL)
+        } else {
+            wait
+        }
+    }
+
     fn pause_or_resume(&self, list: &TopicPartitionList, fetching: Fetching) -> Result<()> {
         if list.count() == 0 {
             return Ok(());
@@ -148,15 +163,7 @@ impl KafkaConsumer {
 
 impl TaskConsumer for KafkaConsumer {
     fn poll(&mut self, limits: PollLimits, wait: Duration) -> Result<Vec<RawBatch>> {
-        let errors = &self.inner.client().context().errors;
-        if let Some(topic) = self.topic.as_deref() {
-            errors.probe(&self.inner, topic);
-        }
-        let wait = if self.is_rebalancing() {
-            wait.min(REJOIN_INTERVAL)
-        } else {
-            wait
-        };
+        let wait = self.poll_wait(wait);
         let Self {
             inner,
             owned,
@@ -175,12 +182,8 @@ impl TaskConsumer for KafkaConsumer {
                     ended.push(number);
                     continue;
                 }
-                Some(Err(error)) if is_outage(&error) => {
-                    inner.client().context().errors.log(&error, "");
-                    continue;
-                }
                 Some(Err(error)) => {
-                    check(error)?;
+                    check(error, &inner.client().context().errors)?;
                     continue;
                 }
                 Some(Ok(message)) => message,
@@ -415,8 +418,12 @@ fn offsets(
 }
 
 /// Errors of the client: which of them end the task.
-fn check(error: KafkaError) -> Result<()> {
+fn check(error: KafkaError, errors: &ClientErrors) -> Result<()> {
     use RDKafkaErrorCode as Code;
+    if is_outage(&error) {
+        errors.log(&error, "");
+        return Ok(());
+    }
     let code = match &error {
         KafkaError::MessageConsumptionFatal(_) => {
             return Err(Error::fatal(format!("consumer: {error}")));

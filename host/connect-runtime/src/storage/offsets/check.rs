@@ -1,4 +1,5 @@
-//! Whether the offsets of a group can be changed as they are asked to: looked up before anything is.
+//! Whether the offsets of a group can be changed as they are asked to: looked up before anything
+//! is.
 
 use std::collections::BTreeMap;
 
@@ -114,8 +115,8 @@ fn check_within_log<C: ClientContext + ConsumerContext>(
         "beyond the end"
     };
     Err(OffsetsRefusal::OutsideLog(format!(
-        "The offset {next} for {topic_partition} is {side} of its log, which has the offsets {low} to \
-         {high}. No offset was altered."
+        "The offset {next} for {topic_partition} is {side} of its log, which has the offsets {low} \
+         to {high}. No offset was altered."
     )))
 }
 
