@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connect_api::{
-    Config, ConfigDef, ConfigValue, Connector, Error, OffsetChange, Properties, Result,
-    SinkConnector, SinkTask, StateQuery, StateRow, TaskContext,
+    Config, ConfigDef, ConfigValue, Connector, Error, OffsetChange, PendingOffsets, Properties,
+    Result, SinkConnector, SinkTask, StateQuery, StateRow, TaskContext,
 };
 
 use connect_kafka::{TransactionalSinkConnector, TransactionalSinkTask, output_topic_refusal};
@@ -91,7 +91,7 @@ impl SinkConnector for KafkaSinkConnector {
         config: &Config,
         context: &TaskContext,
         change: &OffsetChange,
-    ) -> Result<()> {
+    ) -> Result<Option<Box<dyn PendingOffsets>>> {
         let clients = Arc::new(Clients::new(&context.clients)?);
         let connector = context.connector.clone();
         let config = KafkaSinkConfig::resolve(config, &connector);
@@ -99,7 +99,7 @@ impl SinkConnector for KafkaSinkConnector {
         if config.exactly_once {
             apart(move || alter::alter(config.changelog, &clients, &connector, &change)).await?;
         }
-        Ok(())
+        Ok(None)
     }
 }
 

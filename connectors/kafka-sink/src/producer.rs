@@ -6,14 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use connect_api::Error;
+use connect_kafka::{ClientErrors, log_line};
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
-use tracing::warn;
 
 /// How long Kafka may take for one step of a transaction.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -86,12 +86,18 @@ pub(crate) struct Offsets<'a> {
 }
 
 /// The deliveries that failed: the index of the message, and why.
-#[derive(Default)]
-struct Deliveries(Mutex<Vec<(usize, Code)>>);
+struct Deliveries {
+    failed: Mutex<Vec<(usize, Code)>>,
+    errors: ClientErrors,
+}
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
-        warn!(%error, reason, "producer");
+        self.errors.log(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log_line(level, facility, line);
     }
 }
 
@@ -101,8 +107,10 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, at: usize) {
         if let Err((error, _)) = result {
             let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
-            let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
             failed.push((at, code));
+        } else {
+            self.errors.answered();
         }
     }
 }
@@ -115,7 +123,10 @@ impl Producer {
     /// A producer; a transactional one first ends what its predecessor has left open.
     pub(crate) fn start(config: &ClientConfig, transactional: bool) -> Result<Self, Error> {
         let inner: BaseProducer<Deliveries> = config
-            .create_with_context(Deliveries::default())
+            .create_with_context(Deliveries {
+                failed: Mutex::default(),
+                errors: ClientErrors::new("the sink's producer"),
+            })
             .map_err(|e| Error::config(format!("producer: {e}")))?;
         if transactional {
             repeat(|| inner.init_transactions(LIMIT)).map_err(|error| {
@@ -219,7 +230,7 @@ impl Producer {
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, Vec<(usize, Code)>> {
-        let failed = &self.inner.context().0;
+        let failed = &self.inner.context().failed;
         failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,7 +11,8 @@ use connect_api::{
     Result, SinkRecord, SinkState, SinkTask, StateStore, TaskContext, TopicPartition, panics,
 };
 use connect_kafka::{
-    GroupMembership, GroupTransaction, TransactionalSinkTask, output_topic_refusal,
+    CommitMark, GroupMembership, GroupTransaction, TransactionalSinkTask, add_marked,
+    output_topic_refusal,
 };
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
@@ -221,6 +222,7 @@ impl KafkaSinkTask {
     ) -> std::result::Result<(), Failure> {
         let exactly_once = self.config.exactly_once;
         let membership = self.membership.clone();
+        let mark = CommitMark::default();
         let producer = self.producer().map_err(Failure::Later)?;
         if !exactly_once {
             return producer.write(messages, suspects, again);
@@ -230,9 +232,8 @@ impl KafkaSinkTask {
         };
         let mut positions = TopicPartitionList::with_capacity(batches.len());
         for batch in batches {
-            let TopicPartition { topic, partition } = &*batch.topic_partition;
-            let next = rdkafka::Offset::Offset(batch.next_offset.0);
-            let added = positions.add_partition_offset(topic, *partition, next);
+            let partition = &*batch.topic_partition;
+            let added = add_marked(&mut positions, partition, batch.next_offset, &mark);
             added.map_err(|e| {
                 Failure::Never(Error::fatal(format!("{}: {e}", batch.topic_partition)))
             })?;

@@ -38,8 +38,9 @@ pub use record::{
 };
 pub use schema::{Field, Kind, Schema};
 pub use sink::{
-    ClientProperties, DeadLetterStorage, ErrantRecordReporter, OffsetChange, OpenedPartition,
-    PartitionStates, SinkConnector, SinkOffsets, SinkState, SinkTask, TaskContext,
+    ClientProperties, DeadLetterStorage, ErrantRecordReporter, LostOffsets, OffsetChange,
+    OpenedPartition, PartitionStates, PendingOffsets, SinkConnector, SinkOffsets, SinkState,
+    SinkTask, TargetHistory, TaskContext,
 };
 pub use source::{
     ExactlyOnceSupport, OffsetStorageReader, SourceConnector, SourceOffset, SourceOffsetChange,

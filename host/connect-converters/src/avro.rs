@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use connect_api::memory::{KeptBytes, Room};
@@ -18,10 +18,12 @@ mod plan;
 mod registry;
 mod schema;
 mod tls;
+mod unknown;
 mod write;
 
-use registry::BlockingRegistry;
+use registry::{BlockingRegistry, Lookup};
 use schema::Compiled;
+use unknown::Unknown;
 use write::Writer;
 
 /// `io.confluent.connect.avro.AvroConverter`.
@@ -39,12 +41,9 @@ const BASIC_USER_INFO_OLD: &str = "schema.registry.basic.auth.user.info";
 const BEARER_SOURCE: &str = "bearer.auth.credentials.source";
 const BEARER_TOKEN: &str = "bearer.auth.token";
 
-/// How long an id that the registry does not know is not asked for again. Someone may register it,
-/// and a topic of garbage must not become as many requests.
-const UNKNOWN_FOR: Duration = Duration::from_secs(30);
-/// Unknown ids that are kept: garbage may hold any number.
-const MAX_UNKNOWN: usize = 1024;
-/// Characters that are kept of why an id is unknown.
+/// Ids of schemas that cannot be read which are kept: garbage may hold any number.
+const MAX_UNUSABLE: usize = 1024;
+/// Characters that are kept of what is wrong with one.
 const MAX_WHY: usize = 500;
 
 /// `basic.auth.credentials.source`.
@@ -109,7 +108,8 @@ fn build(config: &Config, context: &ConverterContext) -> Result<Box<dyn Converte
         last: None,
         known: HashMap::new(),
         kept: KeptBytes::default(),
-        unknown: HashMap::new(),
+        unusable: HashMap::new(),
+        unknown: Unknown::default(),
     }))
 }
 
@@ -121,7 +121,9 @@ struct AvroConverter {
     /// An id never gets another schema.
     known: HashMap<u32, Compiled>,
     kept: KeptBytes,
-    unknown: HashMap<u32, (Instant, String)>,
+    /// Nor does one whose schema is no Avro become usable.
+    unusable: HashMap<u32, String>,
+    unknown: Unknown<u32>,
 }
 
 impl AvroConverter {
@@ -140,19 +142,23 @@ impl AvroConverter {
     }
 
     fn fetch(&mut self, id: u32) -> Result<Compiled> {
-        if let Some((since, why)) = self.unknown.get(&id)
-            && since.elapsed() < UNKNOWN_FOR
-        {
+        let named = |error: Error| error.context(format!("schema id {id}"));
+        if let Some(why) = self.unusable.get(&id) {
             return Err(Error::data(why.clone()));
         }
-        let compiled = self
-            .registry
-            .schema(id)
-            .and_then(|fetched| schema::compile(&fetched.references, &fetched.text))
-            .map_err(|error| error.context(format!("schema id {id}")));
-        match compiled {
+        if self.unknown.holds(&id, Instant::now()) {
+            return Err(named(registry::unknown()));
+        }
+        let fetched = match self.registry.schema(id).map_err(named) {
+            Ok(Lookup::Found(fetched)) => fetched,
+            Ok(Lookup::Unknown(why)) => {
+                return Err(self.unknown.missing(id, named(why), Instant::now()));
+            }
+            Err(error) => return Err(self.remember_unusable(id, error)),
+        };
+        self.unknown.found(&id);
+        match schema::compile(&fetched.references, &fetched.text).map_err(named) {
             Ok(compiled) => {
-                self.unknown.remove(&id);
                 // The schema, and the plan beside it.
                 if self.kept.add(2 * compiled.schema.memory()) == Room::AfterClearing {
                     self.known.clear();
@@ -160,18 +166,21 @@ impl AvroConverter {
                 self.known.insert(id, compiled.clone());
                 Ok(compiled)
             }
-            Err(error) => {
-                if error.kind() == ErrorKind::Data {
-                    if self.unknown.len() >= MAX_UNKNOWN {
-                        self.unknown.clear();
-                    }
-                    // It may quote a name, which may be as long as a schema.
-                    let why = error.to_string().chars().take(MAX_WHY).collect();
-                    self.unknown.insert(id, (Instant::now(), why));
-                }
-                Err(error)
-            }
+            Err(error) => Err(self.remember_unusable(id, error)),
         }
+    }
+
+    /// What is wrong with a schema stays so: it is not asked for again.
+    fn remember_unusable(&mut self, id: u32, error: Error) -> Error {
+        if error.kind() == ErrorKind::Data {
+            if self.unusable.len() >= MAX_UNUSABLE {
+                self.unusable.clear();
+            }
+            // It may quote a name, which may be as long as a schema.
+            let why = error.to_string().chars().take(MAX_WHY).collect();
+            self.unusable.insert(id, why);
+        }
+        error
     }
 }
 

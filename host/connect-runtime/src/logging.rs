@@ -106,7 +106,6 @@ const KNOWN: &[&str] = &[
     "connect_runtime::source_task",
     "connect_wasm",
     "file_stream_source",
-    "kafka_sink",
     "librdkafka",
     "postgres_sink",
 ];

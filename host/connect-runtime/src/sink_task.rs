@@ -88,6 +88,7 @@ impl WorkerSinkTask {
             self.collect(transformed)?;
         }
         self.state.tick_quiet_partitions()?;
+        self.state.verify_target()?;
         self.write()
     }
 
@@ -266,6 +267,7 @@ impl WorkerSinkTask {
 
     /// Writes what is in hand, for as long as the herder lets it.
     fn drain(&mut self) -> Result<()> {
+        self.state.parts.writer.stop_verifying();
         while !self.state.parts.control.abandoned() {
             self.state.take_responses(Duration::ZERO)?;
             if self.state.pending.is_empty() && self.state.parts.writer.is_idle() {

@@ -18,7 +18,9 @@ pub use audit_topic::write_audit;
 pub use config_records::{Restart, RestartInstances, RestartScope, TargetState, keys, records};
 pub use kafka::{KafkaBasedLog, cluster_id};
 pub use memory::MemoryLog;
-pub use offsets::{ConsumerGroup, ConsumerGroups, KafkaConsumerGroups, NoConsumerGroups};
+pub use offsets::{
+    ConsumerGroup, ConsumerGroups, KafkaConsumerGroups, NoConsumerGroups, OffsetsRefusal,
+};
 pub use source_offsets::{ConnectorOffsets, SourceOffsetStore, SourceOffsets};
 pub use status::{ConnectorTaskId, State, Status, StatusKey};
 

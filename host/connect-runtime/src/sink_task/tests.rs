@@ -2,6 +2,7 @@
 
 mod hostile;
 mod kafka;
+mod lost;
 mod ownership;
 mod parts;
 mod retries;
@@ -60,6 +61,7 @@ impl Default for Setup {
                 final_commit_timeout: LONG,
                 revoke_drain_timeout: LONG,
                 rewind_pause: 5 * MILLISECOND,
+                verify_interval: 2 * MILLISECOND,
             },
             limits: PollLimits {
                 records: 100,
@@ -125,7 +127,7 @@ impl Setup {
         let target = Shared::<Target>::default();
         let services = Shared::<Services>::default();
         let writer = WriterParts {
-            sink: TaskSink::Plain(Box::new(ScriptedSink(Arc::clone(&target)))),
+            sink: TaskSink::Plain(Box::new(ScriptedSink::new(Arc::clone(&target)))),
             keeps_state: false,
             class: "ScriptedSink".to_owned(),
             errors: Arc::clone(&errors),

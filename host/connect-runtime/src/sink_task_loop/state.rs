@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, MemoryLimit, Offset, Result, TopicPartition};
+use connect_api::{Error, ErrorKind, MemoryLimit, Offset, Result, TopicPartition};
 use tracing::warn;
 
 use super::batch::{PollLimits, TaskBatch};
@@ -62,6 +62,10 @@ pub struct SinkTaskState {
     pub hold: Option<Hold>,
     /// Whether the partitions are paused: by order, or because something is waited for.
     pub fetching: Fetching,
+    /// When the target was last compared with what was durable.
+    pub last_verified: Instant,
+    /// Whether it was away then.
+    pub target_is_away: bool,
     /// Partitions that wait for a tick.
     pub quiet: QuietPartitions,
     /// Whether the status says what a record waits for.
@@ -100,6 +104,8 @@ impl SinkTaskState {
             full_since: None,
             hold: None,
             fetching: Fetching::Active,
+            last_verified: Instant::now(),
+            target_is_away: false,
             quiet: QuietPartitions::default(),
             waiting_reported: false,
             pause_reported: false,
@@ -182,8 +188,13 @@ impl SinkTaskState {
                 self.add_durable(durable);
             }
             Response::Rewind(error) => self.rewind(&error),
+            Response::NotVerified => self.target_is_away = true,
             Response::Failed(error) | Response::Fenced(error) => return Err(error),
-            Response::Discarded | Response::Closed | Response::Started | Response::Opened(..) => {}
+            Response::Discarded
+            | Response::Verified
+            | Response::Closed
+            | Response::Started(..)
+            | Response::Opened(..) => {}
         }
         Ok(())
     }
@@ -198,12 +209,17 @@ impl SinkTaskState {
     /// The sink says that it no longer owns what it was to write, or that the target has lost
     /// offsets: everything that was read ahead of it is thrown away. If the group has given the
     /// partitions to another task, it says so before the pause is over; else they are opened again.
-    /// Without the pause two tasks would fence each other in turns.
+    /// Without the pause two tasks would fence each other in turns. What the target has lost is
+    /// read again at once.
     fn rewind(&mut self, error: &Error) {
         warn!(error = %error.chain(), "rewinding to the offsets stored in the sink");
         self.parts.writer.abandon();
         self.pending.clear();
-        self.hold_for(self.timing.rewind_pause, AfterHold::Reopen);
+        let pause = match error.kind() {
+            ErrorKind::OffsetsLost => Duration::ZERO,
+            _ => self.timing.rewind_pause,
+        };
+        self.hold_for(pause, AfterHold::Reopen);
     }
 
     /// A record is tried again after a delay, in its turn: the partition is read from there.

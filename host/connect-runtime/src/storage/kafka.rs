@@ -147,9 +147,7 @@ pub(super) fn consumer_of(properties: &Properties, group: &str) -> Result<LogCon
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
         .set("fetch.wait.max.ms", "100");
-    let context = IgnorePartitionEof {
-        reader: "a log of the worker",
-    };
+    let context = IgnorePartitionEof::new("a log of the worker");
     client.create_with_context(context).map_err(invalid)
 }
 
