@@ -60,6 +60,9 @@ impl SinkTaskState {
 
     /// What is in hand does not kill the worker when the task waits, or has lived for long.
     pub fn end_survived_attempts(&mut self) {
+        if !self.may_commit_ended() {
+            return;
+        }
         let waits = match self.parts.reports.is_waiting() {
             true => Waits::Yes,
             false => Waits::No,
@@ -83,7 +86,16 @@ impl SinkTaskState {
         }
     }
 
+    /// A sink whose transactions hold the group's offsets may be about to commit later ones, which
+    /// a commit from here would take back.
+    fn may_commit_ended(&self) -> bool {
+        !self.parts.writer.commits_offsets() || self.parts.writer.is_idle()
+    }
+
     fn commit_ended(&mut self, commit: MarkedCommit) {
+        if !self.may_commit_ended() {
+            return;
+        }
         self.parts.consumer.mark_commits(commit.marks);
         if let Err(error) = self.parts.consumer.commit_async(&commit.offsets) {
             warn!(error = %error.chain(), "cannot tell Kafka that batches in hand did no harm");
