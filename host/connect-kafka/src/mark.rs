@@ -42,6 +42,8 @@ impl CommitMark {
     pub const START: &str = "start";
     /// How far the history of the target had come before that: timeline and position.
     pub const SINCE: &str = "since";
+    /// How many tasks have begun a batch from this offset, and have not ended in order since.
+    pub const ATTEMPTS: &str = "attempts";
 
     /// The mark that an offset's metadata holds. None: someone else has committed the offset.
     #[must_use]

@@ -44,6 +44,9 @@ pub const DEAD_LETTERS: &str = "kafka_connect_task_error_deadletterqueue_produce
 /// Whether the target is away: 1, else 0.
 pub const TARGET_UNAVAILABLE: &str = "ferrule_task_target_unavailable";
 
+/// Partitions that are held, because workers died over them.
+pub const HELD_PARTITIONS: &str = "ferrule_task_held_partition_count";
+
 /// The handles of one task's metrics, looked up once.
 pub struct TaskMetrics {
     /// [`SINK_RECORD_READ_TOTAL`].
@@ -72,6 +75,8 @@ pub struct TaskMetrics {
     pub dead_letters: Counter,
     /// [`TARGET_UNAVAILABLE`].
     pub target_unavailable: Gauge,
+    /// [`HELD_PARTITIONS`].
+    pub held_partitions: Gauge,
 }
 
 impl TaskMetrics {
@@ -97,6 +102,7 @@ impl TaskMetrics {
             logged: count(TOTAL_ERRORS_LOGGED),
             dead_letters: count(DEAD_LETTERS),
             target_unavailable: level(TARGET_UNAVAILABLE),
+            held_partitions: level(HELD_PARTITIONS),
         }
     }
 }

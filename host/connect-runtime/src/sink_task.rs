@@ -82,13 +82,16 @@ impl WorkerSinkTask {
     fn turn(&mut self) -> Result<()> {
         self.commit()?;
         self.rebalance()?;
-        for batch in self.consume()? {
+        let batches = self.consume()?;
+        self.state.begin_attempts(&batches);
+        for batch in batches {
             let converted = self.convert(batch);
             let transformed = self.transform(converted)?;
             self.collect(transformed)?;
         }
         self.state.tick_quiet_partitions()?;
         self.state.verify_target()?;
+        self.state.end_survived_attempts();
         self.write()
     }
 
@@ -282,6 +285,7 @@ impl WorkerSinkTask {
     /// Tells the group how far the task has come. Between two of its generations the group does not
     /// take offsets, so that this is tried for a while.
     fn commit_final_offsets(&mut self) {
+        self.state.end_all_attempts();
         let SinkTaskState {
             parts,
             commits,

@@ -1,6 +1,8 @@
 //! What the loop of a sink task needs beside its stages, which are in `sink_task/`.
 
+pub mod attempts;
 pub mod batch;
+mod in_hand;
 pub mod rebalance;
 pub mod start;
 pub mod state;

@@ -1,6 +1,7 @@
 //! What a task tells of itself, and what it is told.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use connect_api::Error;
 use tokio::sync::mpsc;
@@ -45,6 +46,21 @@ pub struct Reports {
     connector: String,
     task: u32,
     generation: u64,
+    standing: Arc<Standing>,
+}
+
+/// What holds until something else is said.
+#[derive(Debug, Default)]
+struct Standing {
+    waiting: AtomicBool,
+    /// What the user should know for as long as the task runs.
+    note: Mutex<Option<String>>,
+}
+
+impl Standing {
+    fn note(&self) -> MutexGuard<'_, Option<String>> {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Reports {
@@ -60,6 +76,7 @@ impl Reports {
             connector: connector.to_owned(),
             task,
             generation,
+            standing: Arc::default(),
         }
     }
 
@@ -75,17 +92,27 @@ impl Reports {
 
     /// It cannot go on for now: the target or another service is away.
     pub fn waiting(&self, error: &Error) {
+        self.standing.waiting.store(true, Ordering::Release);
         self.send(TaskState::Waiting(Some(error.chain())));
     }
 
-    /// It goes on, and its user should know this.
+    /// Whether it waits.
+    pub fn is_waiting(&self) -> bool {
+        self.standing.waiting.load(Ordering::Acquire)
+    }
+
+    /// It goes on, and its user should know this: it is said again when the task has waited for
+    /// something.
     pub fn note(&self, what: String) {
+        *self.standing.note() = Some(what.clone());
         self.send(TaskState::Waiting(Some(what)));
     }
 
     /// It waits no more.
     pub fn going_on(&self) {
-        self.send(TaskState::Waiting(None));
+        self.standing.waiting.store(false, Ordering::Release);
+        let note = self.standing.note().clone();
+        self.send(TaskState::Waiting(note));
     }
 
     /// It is paused.
@@ -120,6 +147,7 @@ impl Reports {
             connector,
             task,
             generation,
+            ..
         } = self;
         let event = TaskEvent {
             connector: connector.clone(),

@@ -1,5 +1,6 @@
 //! Tests of the loop on a scripted consumer and a scripted sink: each branch, without a broker.
 
+mod deaths;
 mod hostile;
 mod kafka;
 mod lost;

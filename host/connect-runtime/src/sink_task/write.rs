@@ -52,7 +52,7 @@ pub enum Response {
     /// To `Open`.
     Opened(Opened),
     /// To `StartAt`.
-    Started(Durable),
+    Started(Started),
     /// To `Put`.
     Durable(Durable),
     /// To `Put` and `Verify`: another task owns a partition, or the target has lost offsets.
@@ -83,6 +83,14 @@ pub struct Opened {
     pub durable: Durable,
     /// Which target it is, if it keeps the offsets.
     pub target: Option<Target>,
+}
+
+/// First offsets that were set. Nothing in front of them is the task's to write.
+pub struct Started {
+    /// Those that the target has.
+    pub in_target: Durable,
+    /// All of them.
+    pub starts: Durable,
 }
 
 /// What the writing thread is made of.
@@ -333,15 +341,19 @@ impl WriteThread {
 
     /// Stores first offsets. Where they are in the target, the group is told of them too: its mark
     /// then says that the target had them, whatever becomes of it.
-    async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<Durable> {
-        self.repeat(async |parts| match parts.sink.task().offsets() {
-            Some(offsets) => {
+    async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<Started> {
+        self.repeat(async |parts| {
+            let mut in_target = Durable::default();
+            if let Some(offsets) = parts.sink.task().offsets() {
                 offsets.start_at(starts).await?;
-                let in_target = offsets.target().is_some();
-                let started = starts.iter().filter(|_| in_target);
-                Ok(Durable::started(started))
+                if offsets.target().is_some() {
+                    in_target = Durable::started(starts.iter());
+                }
             }
-            None => Ok(Durable::default()),
+            Ok(Started {
+                in_target,
+                starts: Durable::started(starts.iter()),
+            })
         })
         .await
     }

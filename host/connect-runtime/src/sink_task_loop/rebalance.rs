@@ -131,7 +131,7 @@ impl SinkTaskState {
         });
         let known: Vec<_> = known.collect();
         self.tell_differences(&known);
-        let Some(starts) = self.starts(&known)? else {
+        let Some(mut starts) = self.starts(&known)? else {
             return Ok(None);
         };
         let marks = known.iter().filter_map(|known| {
@@ -140,6 +140,7 @@ impl SinkTaskState {
             Some((partition.clone(), known.mark(*start)))
         });
         self.parts.consumer.mark_commits(marks.collect());
+        let mut at_start = durable.clone();
         self.add_durable(durable);
         let is_new = |(partition, _): &&(TopicPartition, Offset)| {
             let mut opened = opened.iter();
@@ -147,11 +148,13 @@ impl SinkTaskState {
         };
         let new: Vec<_> = starts.iter().filter(is_new).cloned().collect();
         if !new.is_empty() {
-            let Some(Response::Started(durable)) = self.ask(Request::StartAt(new))? else {
+            let Some(Response::Started(started)) = self.ask(Request::StartAt(new))? else {
                 return Ok(None);
             };
-            self.add_durable(durable);
+            at_start.extend(started.starts);
+            self.add_durable(started.in_target);
         }
+        self.open_attempts(&known, &mut starts, &at_start);
         Ok(Some(starts))
     }
 
@@ -233,6 +236,7 @@ impl SinkTaskState {
             self.parts.writer.abandon();
         }
         if ownership == Ownership::Kept {
+            self.end_attempts(partitions);
             self.commits
                 .flush(&*self.parts.consumer, &self.parts.metrics);
         }

@@ -134,7 +134,7 @@ impl Known<'_> {
     /// How the partition's offsets are marked from now on.
     pub fn mark(&self, start: Offset) -> CommitMark {
         let former = self.group.and_then(|group| group.mark.clone());
-        let mark = former.unwrap_or_default();
+        let mark = former.unwrap_or_default().without(&[CommitMark::ATTEMPTS]);
         let of_target = [CommitMark::TARGET, CommitMark::START, CommitMark::SINCE];
         let Some(target) = self.target else {
             return mark.without(&of_target);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use connect_api::{Error, ErrorKind, MemoryLimit, Offset, Result, TopicPartition};
 use tracing::warn;
 
+use super::attempts::Attempts;
 use super::batch::{PollLimits, TaskBatch};
 use super::tick::QuietPartitions;
 use super::timing::Timing;
@@ -50,6 +51,8 @@ pub struct SinkTaskState {
     pub timing: Timing,
     /// Durable offsets for the group.
     pub commits: Commits,
+    /// What was in hand when a worker died.
+    pub attempts: Attempts,
     /// Decides on records that a converter or a transform fails on.
     pub record_errors: RecordErrors,
     /// Batches that wait for the sink, one for each partition.
@@ -96,6 +99,7 @@ impl SinkTaskState {
     pub fn new(parts: SinkTaskParts, timing: Timing) -> Self {
         Self {
             commits: Commits::new(parts.commit_interval),
+            attempts: Attempts::default(),
             record_errors: RecordErrors::new(Arc::clone(&parts.errors)),
             parts,
             timing,
@@ -185,6 +189,7 @@ impl SinkTaskState {
                 // commit: from here the group could go back behind that one.
                 let owned = self.parts.consumer.assignment();
                 durable.retain(|topic_partition, _| owned.contains(topic_partition));
+                self.end_durable_attempts(&durable);
                 self.add_durable(durable);
             }
             Response::Rewind(error) => self.rewind(&error),

@@ -311,7 +311,10 @@ impl TaskConsumer for KafkaConsumer {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
         for partition in partitions {
             info!(%partition, "revoked");
-            list.add_partition(&partition.topic, partition.partition);
+            // The client refuses to give up what it does not read: a partition that is held.
+            if self.owned.iter().any(|o| *o.topic_partition == *partition) {
+                list.add_partition(&partition.topic, partition.partition);
+            }
         }
         self.owned
             .retain(|o| !partitions.contains(&o.topic_partition));

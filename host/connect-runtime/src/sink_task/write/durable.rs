@@ -16,7 +16,7 @@ use connect_api::{Offset, OpenedPartition, RecordBatch, TopicPartition};
 ///
 /// let durable = Durable(BTreeMap::new());
 /// ```
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Durable(BTreeMap<Arc<TopicPartition>, Offset>);
 
 impl Durable {
@@ -49,6 +49,18 @@ impl Durable {
     /// Whether there is no partition in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The part about one partition.
+    #[must_use]
+    pub fn of(&self, partition: &TopicPartition) -> Self {
+        let known = self.0.get_key_value(partition);
+        Self(
+            known
+                .map(|(p, at)| (Arc::clone(p), *at))
+                .into_iter()
+                .collect(),
+        )
     }
 
     /// Adds what became durable later: it holds where both know a partition.
