@@ -130,7 +130,8 @@ impl WorkerConfig {
             self.status_topic(),
             self.offset_topic(),
         ];
-        topics.into_iter().map(|topic| topic.name).collect()
+        let topics = topics.into_iter().map(|topic| topic.name);
+        topics.chain(self.rest.audit_topic.clone()).collect()
     }
 
     fn small(&self, key: &str) -> i32 {
