@@ -5,6 +5,8 @@ pub mod config_provider;
 pub mod connector_config;
 pub mod connectors;
 mod errors;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod herder;
 mod kafka;
 pub mod logging;

@@ -5,6 +5,8 @@ mod connector_plugins;
 mod connectors;
 mod entities;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod loggers;
 mod offsets;
 mod query;

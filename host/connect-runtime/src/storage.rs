@@ -2,6 +2,8 @@
 //! Kafka Connect's record formats.
 
 mod config_records;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod kafka;
 mod log_reader;
 mod memory;

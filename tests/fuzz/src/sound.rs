@@ -1,0 +1,77 @@
+//! What whoever reads a value relies upon: that it is what its schema says.
+
+use connect_api::{Datum, Kind, Schema, Value, json};
+
+/// Checks a datum, and that what comes after can write it as text.
+///
+/// # Panics
+/// When it is not what its schema says.
+pub(crate) fn check(datum: &Datum) {
+    if let Some(schema) = &datum.schema {
+        assert!(agrees(&datum.value, schema), "{datum:?}");
+    }
+    // An error is allowed: NaN has no form in JSON.
+    let mut text = String::new();
+    let _ = json::write(&datum.value, &mut text);
+}
+
+/// Whether a value is what a schema says.
+pub(crate) fn agrees(value: &Value, schema: &Schema) -> bool {
+    match (&schema.kind, value) {
+        (Kind::Any, _) => true,
+        (_, Value::Null) => schema.optional,
+        (Kind::Int8, Value::Int(number)) => i8::try_from(*number).is_ok(),
+        (Kind::Int16, Value::Int(number)) => i16::try_from(*number).is_ok(),
+        (Kind::Int32, Value::Int(number)) => i32::try_from(*number).is_ok(),
+        (Kind::Decimal(scale), Value::Decimal(decimal)) => {
+            scale.is_none_or(|scale| scale == decimal.scale)
+        }
+        (Kind::Array(item), Value::Array(items)) => items.iter().all(|it| agrees(it, item)),
+        (Kind::Map(key, entry), Value::Map(entries)) => {
+            let agree = |(k, v): &(Value, Value)| agrees(k, key) && agrees(v, entry);
+            entries.iter().all(agree)
+        }
+        (Kind::Struct(fields), Value::Struct(row)) => {
+            let mut pairs = fields.iter().zip(row.values());
+            fields.len() == row.values().len()
+                && pairs.all(|(field, value)| agrees(value, &field.schema))
+        }
+        (kind, value) => is_scalar_of(kind, value),
+    }
+}
+
+fn is_scalar_of(kind: &Kind, value: &Value) -> bool {
+    matches!(
+        (kind, value),
+        (Kind::Int64, Value::Int(_))
+            | (Kind::Float32 | Kind::Float64, Value::Float(_))
+            | (Kind::Boolean, Value::Boolean(_))
+            | (Kind::String, Value::String(_))
+            | (Kind::Bytes, Value::Bytes(_))
+            | (Kind::Date, Value::Date(_))
+            | (Kind::Time, Value::Time(_))
+            | (Kind::Timestamp, Value::Timestamp(_))
+    )
+}
+
+/// Whether two values are the same, whatever their schemas are called; NaN is itself.
+pub(crate) fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Float(left), Value::Float(right)) => {
+            left == right || (left.is_nan() && right.is_nan())
+        }
+        (Value::Struct(left), Value::Struct(right)) => all_same(left.values(), right.values()),
+        (Value::Array(left), Value::Array(right)) => all_same(left, right),
+        (Value::Map(left), Value::Map(right)) => {
+            let same = |((a, b), (c, d)): (&(Value, Value), &(Value, Value))| {
+                same(a, c) && same(b, d)
+            };
+            left.len() == right.len() && left.iter().zip(right).all(same)
+        }
+        (left, right) => left == right,
+    }
+}
+
+fn all_same(left: &[Value], right: &[Value]) -> bool {
+    left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
+}

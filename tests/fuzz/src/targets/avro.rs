@@ -1,0 +1,67 @@
+//! Avro: schemas as texts, and values.
+
+use arbitrary::Unstructured;
+use connect_api::{Kind, Schema};
+use connect_converters::fuzzing::{read_avro, write_avro};
+
+use crate::{Parts, Precision, Target, generate, sound};
+
+pub(super) const READ: Target = Target {
+    name: "avro",
+    about: "The text of a schema, NUL, and bytes: a value is what the schema says; what is read can \
+            be written where Avro has a form for it, and read again is the same",
+    // 64 values for each byte, by the decoder's own rule.
+    memory: 64 * 64,
+    run: |data| {
+        let mut parts = Parts::new(data);
+        let Some(text) = parts.text() else { return };
+        let Ok(datum) = read_avro(&[], text, parts.rest()) else {
+            return;
+        };
+        sound::check(&datum);
+        let Some(schema) = datum.schema.as_deref().filter(|schema| !holds_any(schema)) else {
+            return;
+        };
+        let Ok((text, bytes)) = write_avro(schema, &datum.value) else {
+            return;
+        };
+        let again = read_avro(&[], &text, &bytes);
+        let again = again.unwrap_or_else(|error| panic!("{text}: {}", error.chain()));
+        assert!(
+            sound::same(&datum.value, &again.value),
+            "{datum:?} is read again as {again:?}"
+        );
+    },
+};
+
+pub(super) const WRITTEN: Target = Target {
+    name: "avro_written",
+    about: "Any value of any schema is written as Avro, and read again is the same",
+    memory: 4096,
+    run: |data| {
+        let Ok((schema, value)) = generate::datum(&mut Unstructured::new(data), Precision::Micros)
+        else {
+            return;
+        };
+        let (text, bytes) = write_avro(&schema, &value)
+            .unwrap_or_else(|error| panic!("it cannot be written: {}", error.chain()));
+        let again = read_avro(&[], &text, &bytes)
+            .unwrap_or_else(|error| panic!("{text}: {}", error.chain()));
+        sound::check(&again);
+        assert!(
+            sound::same(&value, &again.value),
+            "{value:?} is read again as {again:?}"
+        );
+    },
+};
+
+/// Records within themselves have no schema there, and are written as text.
+fn holds_any(schema: &Schema) -> bool {
+    match &schema.kind {
+        Kind::Any => true,
+        Kind::Array(item) => holds_any(item),
+        Kind::Map(key, item) => holds_any(key) || holds_any(item),
+        Kind::Struct(fields) => fields.iter().any(|field| holds_any(&field.schema)),
+        _ => false,
+    }
+}
