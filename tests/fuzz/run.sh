@@ -69,7 +69,7 @@ run() {
         return
     fi
     printf '%s does NOT hold:\n' "$target"
-    tail -n 40 "$log"
+    sed -n '/panicked at/,/stack backtrace/p; /ERROR: libFuzzer/p' "$log" | cut -c -2000
     sed -n "s|.*Test unit written to \(.*\)|again: FERRULE_FUZZ_TARGET=$target $fuzz \1|p" "$log"
     return 1
 }

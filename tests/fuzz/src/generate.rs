@@ -7,6 +7,8 @@ use connect_api::{Decimal, Field, Kind, Schema, Str, Struct, Value};
 
 /// How deep schemas go.
 const DEPTH: usize = 3;
+/// Of a decimal: texts are read up to such an exponent.
+const MAX_SCALE: i32 = 131_072;
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// What is kept of a time.
@@ -139,7 +141,7 @@ fn nested(u: &mut Unstructured<'_>, depth: usize) -> Result<Value> {
         5..=7 => Value::String(text(u)?),
         8 => Value::Bytes(u.arbitrary::<Vec<u8>>()?.into()),
         9 => {
-            let scale = u.arbitrary()?;
+            let scale = u.int_in_range(-MAX_SCALE..=MAX_SCALE)?;
             decimal(u, scale)?
         }
         10 => Value::Date(u.arbitrary()?),

@@ -54,9 +54,13 @@ fn is_scalar_of(kind: &Kind, value: &Value) -> bool {
     )
 }
 
-/// Whether two values are the same, whatever their schemas are called; NaN is itself.
+/// Whether two values are the same, whatever their schemas are called; NaN is itself, and a decimal
+/// is what it is printed as.
 pub(crate) fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
+        (Value::Decimal(left), Value::Decimal(right)) => {
+            left == right || left.to_string() == right.to_string()
+        }
         (Value::Float(left), Value::Float(right)) => {
             left == right || (left.is_nan() && right.is_nan())
         }
