@@ -8,8 +8,7 @@ mod targets;
 
 use peak_alloc::PeakAlloc;
 
-pub use generate::{Precision, any_value};
-pub use parts::Parts;
+pub use targets::CopyField;
 
 /// Counts what is allocated, so that targets can say how much may be.
 #[global_allocator]
@@ -54,6 +53,11 @@ impl Target {
 /// All targets.
 pub fn all() -> &'static [Target] {
     targets::ALL
+}
+
+/// The fields of COPY that an input of the target `copy` becomes.
+pub fn copy_fields(data: &[u8]) -> Vec<CopyField> {
+    targets::copy_fields(data)
 }
 
 /// The target of a name.

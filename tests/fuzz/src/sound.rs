@@ -67,9 +67,8 @@ pub(crate) fn same(left: &Value, right: &Value) -> bool {
         (Value::Struct(left), Value::Struct(right)) => all_same(left.values(), right.values()),
         (Value::Array(left), Value::Array(right)) => all_same(left, right),
         (Value::Map(left), Value::Map(right)) => {
-            let same = |((a, b), (c, d)): (&(Value, Value), &(Value, Value))| {
-                same(a, c) && same(b, d)
-            };
+            let same =
+                |((a, b), (c, d)): (&(Value, Value), &(Value, Value))| same(a, c) && same(b, d);
             left.len() == right.len() && left.iter().zip(right).all(same)
         }
         (left, right) => left == right,
@@ -77,5 +76,9 @@ pub(crate) fn same(left: &Value, right: &Value) -> bool {
 }
 
 fn all_same(left: &[Value], right: &[Value]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
+    left.len() == right.len()
+        && left
+            .iter()
+            .zip(right)
+            .all(|(left, right)| same(left, right))
 }

@@ -17,6 +17,9 @@ mod wasm;
 
 use crate::Target;
 
+pub use copy::CopyField;
+pub(crate) use copy::fields as copy_fields;
+
 /// All of them, in the order in which they are run.
 pub(crate) const ALL: &[Target] = &[
     json::PLAIN,

@@ -17,10 +17,22 @@ pub struct ChangelogRecord<'a> {
     pub expires: Option<&'a [u8]>,
 }
 
-/// The entries that a record leaves: the plugin's key and what is kept of it; and the clock. None:
-/// the record is malformed.
-pub fn read(record: ChangelogRecord<'_>) -> Option<(Vec<(Vec<u8>, StateEntry)>, Option<Timestamp>)> {
-    let ChangelogRecord { key, value, expires } = record;
+/// What a record leaves of a state that was empty.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangelogState {
+    /// The plugin's keys, and what is kept of them.
+    pub entries: Vec<(Vec<u8>, StateEntry)>,
+    /// The partition's clock.
+    pub clock: Option<Timestamp>,
+}
+
+/// Reads a record; none when it is malformed.
+pub fn read(record: ChangelogRecord<'_>) -> Option<ChangelogState> {
+    let ChangelogRecord {
+        key,
+        value,
+        expires,
+    } = record;
     let stored = Stored {
         key,
         value,
@@ -33,7 +45,10 @@ pub fn read(record: ChangelogRecord<'_>) -> Option<(Vec<(Vec<u8>, StateEntry)>, 
     stored.take(&wanted, &mut states)?;
     let (clock, entries) = states.into_values().next()?;
     let entries = entries.into_iter();
-    Some((entries.map(|(key, entry)| (key.to_vec(), entry)).collect(), clock))
+    Some(ChangelogState {
+        entries: entries.map(|(key, entry)| (key.to_vec(), entry)).collect(),
+        clock,
+    })
 }
 
 /// The key of an entry, or of a clock.

@@ -4,7 +4,9 @@ use arbitrary::Unstructured;
 use connect_api::{Kind, Schema};
 use connect_converters::fuzzing::{read_avro, write_avro};
 
-use crate::{Parts, Precision, Target, generate, sound};
+use crate::generate::Precision;
+use crate::parts::Parts;
+use crate::{Target, generate, sound};
 
 pub(super) const READ: Target = Target {
     name: "avro",

@@ -1,9 +1,10 @@
 //! The records of the Kafka sink's changelog.
 
 use connect_api::TopicPartition;
-use kafka_sink::fuzzing::{ChangelogRecord, key, read};
+use kafka_sink::fuzzing::{ChangelogRecord, ChangelogState, key, read};
 
-use crate::{Parts, Target};
+use crate::Target;
+use crate::parts::Parts;
 
 pub(super) const TARGET: Target = Target {
     name: "changelog",
@@ -20,7 +21,7 @@ pub(super) const TARGET: Target = Target {
             value: Some(value),
             expires,
         };
-        let Some((entries, clock)) = read(record) else {
+        let Some(ChangelogState { entries, clock }) = read(record) else {
             return;
         };
         assert_eq!(entries.len() + usize::from(clock.is_some()), 1);
@@ -32,7 +33,7 @@ pub(super) const TARGET: Target = Target {
                 key: written.as_deref(),
                 ..record
             };
-            let again = read(record).map(|(entries, _)| entries);
+            let again = read(record).map(|state| state.entries);
             assert_eq!(again, Some(vec![(plugin_key, entry)]));
         }
     },

@@ -3,24 +3,43 @@
 use arbitrary::Unstructured;
 use postgres_sink::fuzzing::{columns, field, rules};
 
-use crate::{Target, any_value};
+use crate::Target;
+use crate::generate::any_value;
 
 pub(super) const TARGET: Target = Target {
     name: "copy",
     about: "Any value for a column of any type is refused, or written with the length that it says; \
             `tests/server.rs` gives what is written to a server",
-    memory: 4096,
+    memory: 65_536,
     run: |data| {
-        let mut u = Unstructured::new(data);
-        let Ok(rules) = rules(&mut u) else { return };
-        let Ok(value) = any_value(&mut u) else { return };
-        for column in columns() {
-            if let Some(field) = field(&column, &value, rules) {
-                assert!(is_whole(&field), "{column:?} of {value:?}");
-            }
+        for CopyField { sql, bytes } in fields(data) {
+            assert!(is_whole(&bytes), "{sql:?}: {bytes:?}");
         }
     },
 };
+
+/// What a column takes of a value.
+#[derive(Clone, Debug)]
+pub struct CopyField {
+    /// The column's type; none for one whose texts go through a staging table.
+    pub sql: Option<&'static str>,
+    /// A field of COPY's binary format: its length, and the value.
+    pub bytes: Vec<u8>,
+}
+
+/// The fields of all columns that take the value that an input stands for.
+pub(crate) fn fields(data: &[u8]) -> Vec<CopyField> {
+    let mut u = Unstructured::new(data);
+    let (Ok(rules), Ok(value)) = (rules(&mut u), any_value(&mut u)) else {
+        return Vec::new();
+    };
+    let taken = columns().into_iter().filter_map(|column| {
+        let bytes = field(&column, &value, rules)?;
+        let sql = column.sql;
+        Some(CopyField { sql, bytes })
+    });
+    taken.collect()
+}
 
 fn is_whole(field: &[u8]) -> bool {
     let Some((length, value)) = field.split_first_chunk() else {

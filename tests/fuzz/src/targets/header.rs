@@ -1,5 +1,7 @@
 //! SimpleHeaderConverter, which guesses types from texts.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use connect_api::{Datum, HeaderConverter, Properties, Value};
 use connect_converters::build_header;
@@ -17,7 +19,7 @@ pub(super) const TARGET: Target = Target {
         let first = read(&mut *converter, data);
         sound::check(&first);
         let written = converter.from_connect_header("topic", "name", &first);
-        let Ok(Some(written)) = written.map(|bytes| bytes.map(|it| it.into_owned())) else {
+        let Ok(Some(written)) = written.map(|bytes| bytes.map(Cow::into_owned)) else {
             assert!(first.value.is_null(), "{first:?} cannot be written");
             return;
         };
@@ -38,7 +40,8 @@ fn read(converter: &mut dyn HeaderConverter, bytes: &[u8]) -> Datum {
 
 fn as_floats(value: &Value) -> Value {
     match value {
-        Value::Int(number) => Value::Float(*number as f64),
+        Value::Int(number) => Value::Float((*number as f32).into()),
+        Value::Float(number) => Value::Float((*number as f32).into()),
         Value::Array(items) => Value::Array(items.iter().map(as_floats).collect()),
         Value::Map(entries) => {
             let entries = entries.iter();

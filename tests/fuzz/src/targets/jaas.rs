@@ -3,7 +3,8 @@
 use connect_api::Properties;
 use connect_kafka::client_config;
 
-use crate::{Parts, Target};
+use crate::Target;
+use crate::parts::Parts;
 
 const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required";
 
@@ -23,7 +24,11 @@ pub(super) const TARGET: Target = Target {
             quoted(password)
         );
         let found = read(&login);
-        assert_eq!(found, Some((username.to_owned(), password.to_owned())), "{login}");
+        assert_eq!(
+            found,
+            Some((username.to_owned(), password.to_owned())),
+            "{login}"
+        );
     },
 };
 

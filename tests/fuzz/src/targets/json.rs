@@ -5,7 +5,8 @@ use bytes::Bytes;
 use connect_api::{Converter, Datum};
 
 use super::primitive::built;
-use crate::{Precision, Target, generate, sound};
+use crate::generate::Precision;
+use crate::{Target, generate, sound};
 
 pub(super) const PLAIN: Target = Target {
     name: "json",

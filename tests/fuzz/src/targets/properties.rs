@@ -39,7 +39,9 @@ pub(super) const WORKER: Target = Target {
         // They would read files of this machine.
         given.retain(|key, value| !key.starts_with("config.providers") && !value.contains("${"));
         for (key, value) in REQUIRED {
-            given.entry((*key).to_owned()).or_insert((*value).to_owned());
+            given
+                .entry((*key).to_owned())
+                .or_insert((*value).to_owned());
         }
         match WorkerConfig::new(&given) {
             Ok(config) => check(&config),
@@ -54,18 +56,34 @@ const REQUIRED: &[(&str, &str)] = &[
     ("config.storage.topic", "configs"),
     ("offset.storage.topic", "offsets"),
     ("status.storage.topic", "statuses"),
-    ("key.converter", "org.apache.kafka.connect.json.JsonConverter"),
-    ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+    (
+        "key.converter",
+        "org.apache.kafka.connect.json.JsonConverter",
+    ),
+    (
+        "value.converter",
+        "org.apache.kafka.connect.json.JsonConverter",
+    ),
 ];
 
 fn check(config: &WorkerConfig) {
     for listener in config.listeners() {
         let port = listener.rsplit_once(':').map(|(_, port)| port);
-        assert!(port.is_some_and(|it| it.parse::<u16>().is_ok()), "{listener}");
+        assert!(
+            port.is_some_and(|it| it.parse::<u16>().is_ok()),
+            "{listener}"
+        );
     }
-    let topics = [config.config_topic(), config.status_topic(), config.offset_topic()];
+    let topics = [
+        config.config_topic(),
+        config.status_topic(),
+        config.offset_topic(),
+    ];
     for topic in topics {
-        assert_eq!(topic.settings.get("cleanup.policy").map(String::as_str), Some("compact"));
+        assert_eq!(
+            topic.settings.get("cleanup.policy").map(String::as_str),
+            Some("compact")
+        );
     }
     for prefix in ["producer.", "consumer.", "admin."] {
         config.client_properties(prefix);

@@ -3,7 +3,8 @@
 use connect_runtime::fuzzing::{read_create, read_offsets};
 use serde_json::{Value, json};
 
-use crate::{Parts, Target};
+use crate::Target;
+use crate::parts::Parts;
 
 pub(super) const TARGET: Target = Target {
     name: "rest",

@@ -5,7 +5,8 @@ use connect_runtime::fuzzing::{ConfigTopic, source_offset_key, source_offsets};
 use connect_runtime::storage::{Status, StatusKey, StoredRecord};
 use serde_json::Value;
 
-use crate::{Parts, Target};
+use crate::Target;
+use crate::parts::Parts;
 
 pub(super) const TARGET: Target = Target {
     name: "topics",

@@ -8,7 +8,8 @@ use connect_runtime::config::parse_properties;
 use connect_transforms::{predicate, transformation};
 
 use super::primitive::built;
-use crate::{Parts, Target, sound};
+use crate::parts::Parts;
+use crate::{Target, sound};
 
 pub(super) const ANY: Target = Target {
     name: "transform",
@@ -69,7 +70,11 @@ pub(super) const DATES: Target = Target {
         let options = |target| properties(&[("target.type", target), ("format", pattern)]);
         let given = Datum::schemaless(Value::from(text));
         let class = "TimestampConverter$Value";
-        let read = apply(class, &options("Timestamp"), record("t", Datum::NULL, given));
+        let read = apply(
+            class,
+            &options("Timestamp"),
+            record("t", Datum::NULL, given),
+        );
         let Some(read) = read else { return };
         assert!(matches!(read.value.value, Value::Timestamp(_)), "{read:?}");
         let printed = apply(class, &options("string"), read);

@@ -42,5 +42,8 @@ fn check(record: &Record) {
     assert!(record.timestamp.is_some_and(|at| at >= Timestamp(0)));
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let topic = &*record.topic;
-    assert!((1..=249).contains(&topic.len()) && topic.bytes().all(good), "{topic}");
+    assert!(
+        (1..=249).contains(&topic.len()) && topic.bytes().all(good),
+        "{topic}"
+    );
 }

@@ -208,7 +208,7 @@ fn shape(u: &mut Unstructured<'_>) -> Result<ShapeResult> {
     let name = u.arbitrary()?;
     let fields = some(u, 4, |u| {
         Ok(FieldResult {
-            name: u.choose(&["a", "b", "c", "list", "inner"])?.to_string(),
+            name: (*u.choose(&["a", "b", "c", "list", "inner"])?).to_owned(),
             kind: *u.choose(&KINDS)?,
             optional: u.arbitrary()?,
         })

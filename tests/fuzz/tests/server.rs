@@ -1,0 +1,85 @@
+//! What the encoder of COPY writes, a real server takes: the fields of every input of the target
+//! `copy`, those of random bytes, and those of `FERRULE_FUZZ_CORPUS`, a folder of inputs that a
+//! fuzzer has found.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use fuzz_targets::copy_fields;
+use harness_postgres::dice::Dice;
+use harness_postgres::postgres::{TestDatabase, TestPostgres};
+
+/// The signature, no flags and no extension.
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+/// Inputs of random bytes.
+const RANDOM: usize = 5000;
+/// Bytes of one of them.
+const BYTES: usize = 96;
+
+/// The fields, by the type of their column.
+type Fields = BTreeMap<&'static str, Vec<Vec<u8>>>;
+
+fn add(input: &[u8], fields: &mut Fields) {
+    for field in copy_fields(input) {
+        if let Some(sql) = field.sql {
+            fields.entry(sql).or_default().push(field.bytes);
+        }
+    }
+}
+
+fn folders() -> Vec<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/copy");
+    let found = std::env::var_os("FERRULE_FUZZ_CORPUS").map(PathBuf::from);
+    found.into_iter().chain([own]).collect()
+}
+
+async fn copy(database: &TestDatabase, rows: &[Vec<u8>]) -> Result<()> {
+    let mut data = HEADER.to_vec();
+    for row in rows {
+        data.extend(1_i16.to_be_bytes());
+        data.extend(row);
+    }
+    data.extend(TRAILER);
+    let mut connection = database.pool().acquire().await?;
+    let statement = "COPY fields FROM STDIN WITH (FORMAT binary)";
+    let mut copy = connection.copy_in_raw(statement).await?;
+    copy.send(data).await?;
+    copy.finish().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_takes_what_the_encoder_writes() -> Result<()> {
+    let mut fields = Fields::new();
+    for folder in folders() {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            add(&fs::read(entry?.path())?, &mut fields);
+        }
+    }
+    let mut dice = Dice::new("server");
+    for _ in 0..RANDOM {
+        let input: Vec<u8> = (0..BYTES).map(|_| dice.below(256) as u8).collect();
+        add(&input, &mut fields);
+    }
+    let database = TestPostgres::shared().await?.database("fuzz").await?;
+    for (sql, rows) in &fields {
+        let create = format!("DROP TABLE IF EXISTS fields; CREATE TABLE fields (c {sql})");
+        database.execute(&create).await?;
+        copy(&database, rows)
+            .await
+            .with_context(|| format!("{} fields of {sql}", rows.len()))?;
+        assert_eq!(
+            database.count("fields").await?,
+            i64::try_from(rows.len())?,
+            "{sql}"
+        );
+        // The server reads them again.
+        database.texts("SELECT max(c::text) FROM fields").await?;
+    }
+    // Every type takes something of so many values, a null at least.
+    assert!(fields.len() > 30, "{:?}", fields.keys());
+    Ok(())
+}
