@@ -36,7 +36,7 @@ fn folders() -> Vec<PathBuf> {
     found.into_iter().chain([own]).collect()
 }
 
-async fn copy(database: &TestDatabase, rows: &[Vec<u8>]) -> Result<()> {
+async fn copy(database: &TestDatabase, table: &str, rows: &[Vec<u8>]) -> Result<()> {
     let mut data = HEADER.to_vec();
     for row in rows {
         data.extend(1_i16.to_be_bytes());
@@ -44,11 +44,31 @@ async fn copy(database: &TestDatabase, rows: &[Vec<u8>]) -> Result<()> {
     }
     data.extend(TRAILER);
     let mut connection = database.pool().acquire().await?;
-    let statement = "COPY fields FROM STDIN WITH (FORMAT binary)";
-    let mut copy = connection.copy_in_raw(statement).await?;
+    let statement = format!("COPY {table} FROM STDIN WITH (FORMAT binary)");
+    let mut copy = connection.copy_in_raw(&statement).await?;
     copy.send(data).await?;
     copy.finish().await?;
     Ok(())
+}
+
+/// Copies the rows, those that the server refuses each by itself: why it does.
+async fn refusals(database: &TestDatabase, table: &str, rows: &[Vec<u8>]) -> Vec<String> {
+    let mut refusals = Vec::new();
+    let mut parts = vec![rows];
+    while let Some(part) = parts.pop() {
+        match copy(database, table, part).await {
+            Ok(()) => {}
+            Err(why) if part.len() == 1 => refusals.push(format!("{why:#}: {:?}", part[0])),
+            Err(_) => parts.extend(part.chunks(part.len().div_ceil(2))),
+        }
+    }
+    refusals
+}
+
+/// The numbers of a JSON text are not looked at before the server does: the sink finds the record by
+/// halving, as for all that only the server can tell.
+fn is_known(sql: &str, why: &str) -> bool {
+    sql.starts_with("jsonb") && why.contains("value overflows numeric format")
 }
 
 #[tokio::test]
@@ -65,19 +85,18 @@ async fn a_server_takes_what_the_encoder_writes() -> Result<()> {
         add(&input, &mut fields);
     }
     let database = TestPostgres::shared().await?.database("fuzz").await?;
-    for (sql, rows) in &fields {
-        let create = format!("DROP TABLE IF EXISTS fields; CREATE TABLE fields (c {sql})");
+    for (at, (sql, rows)) in fields.iter().enumerate() {
+        let table = format!("fields_{at}");
+        let create = format!("CREATE TABLE {table} (c {sql})");
         database.execute(&create).await?;
-        copy(&database, rows)
-            .await
-            .with_context(|| format!("{} fields of {sql}", rows.len()))?;
-        assert_eq!(
-            database.count("fields").await?,
-            i64::try_from(rows.len())?,
-            "{sql}"
-        );
+        let refusals = refusals(&database, &table, rows).await;
+        let others: Vec<_> = refusals.iter().filter(|why| !is_known(sql, why)).collect();
+        assert!(others.is_empty(), "{sql}: {others:?}");
+        let there = usize::try_from(database.count(&table).await?)?;
+        assert_eq!(there + refusals.len(), rows.len(), "{sql}");
         // The server reads them again.
-        database.texts("SELECT max(c::text) FROM fields").await?;
+        let query = format!("SELECT max(c::text) FROM {table}");
+        database.texts(&query).await?;
     }
     // Every type takes something of so many values, a null at least.
     assert!(fields.len() > 30, "{:?}", fields.keys());
