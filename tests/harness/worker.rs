@@ -1,7 +1,7 @@
 //! The worker under test: the built binary `ferrule` as a process of its own.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 pub struct WorkerConfig {
     properties: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
+    /// The limit of open files of the process; none: the tests' own.
+    files: Option<u32>,
 }
 
 impl WorkerConfig {
@@ -33,6 +35,7 @@ impl WorkerConfig {
         let config = Self {
             properties: BTreeMap::new(),
             environment: BTreeMap::new(),
+            files: None,
         };
         Ok(config
             .set("bootstrap.servers", bootstrap)
@@ -63,6 +66,13 @@ impl WorkerConfig {
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.properties.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same with no more open files than these, as `ulimit -n` sets it.
+    #[must_use]
+    pub fn limit_files(mut self, files: u32) -> Self {
+        self.files = Some(files);
         self
     }
 
@@ -103,7 +113,8 @@ impl TestWorker {
         Self::start(config.set("plugin.path", "")).await
     }
 
-    /// Starts a worker and waits until it is healthy.
+    /// Starts a worker and waits until it is healthy; one that asks who is there is waited for
+    /// until it does. The first of its listeners speaks HTTP.
     pub async fn start(config: WorkerConfig) -> Result<Self> {
         let folder = run::folder("worker")?;
         let lines = config
@@ -115,7 +126,8 @@ impl TestWorker {
             .properties
             .get("listeners")
             .context("listeners is not set")?;
-        let client = ConnectClient::new(base.clone());
+        let first = base.split(',').next().unwrap_or(base);
+        let client = ConnectClient::new(first.to_owned());
         let mut worker = Self {
             config,
             folder,
@@ -156,7 +168,15 @@ impl TestWorker {
     /// Starts a stopped or killed worker with the same properties.
     pub async fn start_again(&mut self) -> Result<()> {
         ensure!(self.server.is_none(), "this worker is running");
-        let mut ferrule = guarded(&install::ferrule()?);
+        let mut ferrule = match self.config.files {
+            None => guarded(&install::ferrule()?),
+            Some(files) => {
+                let mut limited = guarded(Path::new("prlimit"));
+                limited.arg(format!("--nofile={files}:{files}"));
+                limited.arg(install::ferrule()?);
+                limited
+            }
+        };
         ferrule
             .arg("worker")
             .arg(self.folder.join("worker.properties"));
@@ -178,7 +198,7 @@ impl TestWorker {
             }
             let (status, body) = client.request(Method::GET, "/health", None).await?;
             ensure!(
-                status == StatusCode::OK,
+                matches!(status, StatusCode::OK | StatusCode::UNAUTHORIZED),
                 "/health answered {status}: {body}"
             );
             Ok(true)

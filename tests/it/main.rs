@@ -6,6 +6,8 @@ mod delivery;
 mod errors;
 mod file_source;
 mod harness_smoke;
+mod hostile;
+mod hostile_configs;
 mod kafka_sink;
 mod plugin;
 mod rebalance;

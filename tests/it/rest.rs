@@ -2,11 +2,13 @@
 //! Connect rely on them.
 
 mod configs;
+mod crowd;
 mod lists;
 mod offsets;
 mod orders;
 mod plugins;
 mod refusals;
+mod security;
 mod service;
 
 use anyhow::{Context, Result};

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use connect_api::{Error, Offset, OffsetChange, Result, TopicPartition};
+use connect_kafka::{CommitMark, add_marked};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
@@ -52,16 +53,20 @@ pub(crate) fn alter(
         .group_metadata()
         .ok_or_else(|| Error::fatal("the consumer is in no group"))?;
     let mut positions = TopicPartitionList::with_capacity(topic_partitions.len());
-    for (TopicPartition { topic, partition }, next) in topic_partitions.iter().zip(offsets) {
-        let added =
-            positions.add_partition_offset(topic, *partition, rdkafka::Offset::Offset(next.0));
-        added.map_err(|e| Error::fatal(format!("{topic}-{partition}: {e}")))?;
+    for (topic_partition, next) in topic_partitions.iter().zip(offsets) {
+        let added = add_marked(
+            &mut positions,
+            topic_partition,
+            next,
+            &CommitMark::default(),
+        );
+        added.map_err(|e| Error::fatal(format!("{topic_partition}: {e}")))?;
     }
     let offsets = Offsets {
         positions: &positions,
         membership: &membership,
     };
-    let done = producer.transaction(&deletions, &HashSet::new(), Some(&offsets));
+    let done = producer.transaction(&deletions, &HashSet::new(), Some(&offsets), &mut |_| None);
     done.map_err(|failure| match failure {
         Failure::Unknown(error) => Error::fenced(error.chain()),
         other => other.into_error(),

@@ -184,6 +184,7 @@ impl Changelog {
             value: entry.map(|entry| Cow::Borrowed(&*entry.value)),
             headers,
             timestamp: None,
+            deferred: false,
         }
     }
 
@@ -268,9 +269,7 @@ impl Changelog {
                 .set("auto.offset.reset", "earliest")
                 .set("enable.auto.commit", "false");
             config
-                .create_with_context(IgnorePartitionEof {
-                    reader: "the state topic",
-                })
+                .create_with_context(IgnorePartitionEof::new("the state topic"))
                 .map_err(|e| Error::config(format!("consumer: {e}")))
         };
         let topic = &self.config.topic;

@@ -13,6 +13,8 @@ pub(crate) struct Clients {
     pub consumer: ClientConfig,
     /// Of an admin client.
     pub admin: ClientConfig,
+    /// The worker's own topics.
+    pub internal_topics: Vec<String>,
 }
 
 impl Clients {
@@ -25,6 +27,7 @@ impl Clients {
             producer: client_config(&properties.producer)?,
             consumer: client_config(&properties.consumer)?,
             admin: client_config(&properties.admin)?,
+            internal_topics: properties.internal_topics.clone(),
         })
     }
 }

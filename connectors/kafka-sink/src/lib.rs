@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connect_api::{
-    Config, ConfigDef, ConfigValue, Connector, Error, OffsetChange, Properties, Result,
-    SinkConnector, SinkTask, StateQuery, StateRow, TaskContext,
+    Config, ConfigDef, ConfigValue, Connector, Error, OffsetChange, PendingOffsets, Properties,
+    Result, SinkConnector, SinkTask, StateQuery, StateRow, TaskContext,
 };
 
-use connect_kafka::{TransactionalSinkConnector, TransactionalSinkTask};
+use connect_kafka::{TransactionalSinkConnector, TransactionalSinkTask, output_topic_refusal};
 
 #[cfg(feature = "fuzzing")]
 pub use changelog::fuzzing;
@@ -94,7 +94,7 @@ impl SinkConnector for KafkaSinkConnector {
         config: &Config,
         context: &TaskContext,
         change: &OffsetChange,
-    ) -> Result<()> {
+    ) -> Result<Option<Box<dyn PendingOffsets>>> {
         let clients = Arc::new(Clients::new(&context.clients)?);
         let connector = context.connector.clone();
         let config = KafkaSinkConfig::resolve(config, &connector);
@@ -102,7 +102,7 @@ impl SinkConnector for KafkaSinkConnector {
         if config.exactly_once {
             apart(move || alter::alter(config.changelog, &clients, &connector, &change)).await?;
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -114,6 +114,9 @@ impl TransactionalSinkConnector for KafkaSinkConnector {
     ) -> Result<Box<dyn TransactionalSinkTask>> {
         let clients = Arc::new(Clients::new(&context.clients)?);
         let config = KafkaSinkConfig::resolve(config, &context.connector);
+        if let Some(why) = output_topic_refusal(&config.changelog.topic, &clients.internal_topics) {
+            return Err(Error::config(format!("state.topic.name: {why}")));
+        }
         Ok(Box::new(KafkaSinkTask::new(config, context, clients)))
     }
 }

@@ -6,14 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use connect_api::Error;
+use connect_kafka::{ClientErrors, log_line};
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
-use tracing::warn;
 
 /// How long Kafka may take for one step of a transaction.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -29,6 +29,28 @@ pub(crate) struct Message<'a> {
     pub value: Option<Cow<'a, [u8]>>,
     pub headers: Option<OwnedHeaders>,
     pub timestamp: Option<i64>,
+    /// Whether its bytes are made again as it is sent: all at once they would take too much memory.
+    pub deferred: bool,
+}
+
+/// Makes a deferred message again; none when that fails.
+pub(crate) type Again<'f, 'a> = &'f mut dyn FnMut(usize) -> Option<Message<'a>>;
+
+impl Message<'_> {
+    /// Bytes that were made for it, beside those of the record.
+    pub(crate) fn owned_bytes(&self) -> usize {
+        let owned = |part: &Option<Cow<'_, [u8]>>| match part {
+            Some(Cow::Owned(bytes)) => bytes.len(),
+            _ => 0,
+        };
+        owned(&self.key) + owned(&self.value)
+    }
+
+    /// Lets go of its bytes until it is sent.
+    pub(crate) fn defer(&mut self) {
+        (self.key, self.value, self.headers) = (None, None, None);
+        self.deferred = true;
+    }
 }
 
 /// Why messages were not written.
@@ -64,12 +86,18 @@ pub(crate) struct Offsets<'a> {
 }
 
 /// The deliveries that failed: the index of the message, and why.
-#[derive(Default)]
-struct Deliveries(Mutex<Vec<(usize, Code)>>);
+struct Deliveries {
+    failed: Mutex<Vec<(usize, Code)>>,
+    errors: ClientErrors,
+}
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
-        warn!(%error, reason, "producer");
+        self.errors.log(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log_line(level, facility, line);
     }
 }
 
@@ -79,8 +107,10 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, at: usize) {
         if let Err((error, _)) = result {
             let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
-            let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
             failed.push((at, code));
+        } else {
+            self.errors.answered();
         }
     }
 }
@@ -93,7 +123,10 @@ impl Producer {
     /// A producer; a transactional one first ends what its predecessor has left open.
     pub(crate) fn start(config: &ClientConfig, transactional: bool) -> Result<Self, Error> {
         let inner: BaseProducer<Deliveries> = config
-            .create_with_context(Deliveries::default())
+            .create_with_context(Deliveries {
+                failed: Mutex::default(),
+                errors: ClientErrors::new("the sink's producer"),
+            })
             .map_err(|e| Error::config(format!("producer: {e}")))?;
         if transactional {
             repeat(|| inner.init_transactions(LIMIT)).map_err(|error| {
@@ -111,11 +144,12 @@ impl Producer {
         messages: &[Message<'_>],
         suspects: &HashSet<usize>,
         offsets: Option<&Offsets<'_>>,
+        again: Again<'_, '_>,
     ) -> Result<(), Failure> {
         self.forget_failures();
         let begun = self.inner.begin_transaction();
         begun.map_err(|error| self.give_up(error, messages))?;
-        let sent = self.send(messages, suspects);
+        let sent = self.send(messages, suspects, again);
         let done = sent.and_then(|()| {
             if let Some(Offsets {
                 positions,
@@ -137,9 +171,10 @@ impl Producer {
         &self,
         messages: &[Message<'_>],
         suspects: &HashSet<usize>,
+        again: Again<'_, '_>,
     ) -> Result<(), Failure> {
         self.forget_failures();
-        let sent = self.send(messages, suspects);
+        let sent = self.send(messages, suspects, again);
         let sent = sent.and_then(|()| self.inner.flush(LIMIT));
         let refused = self.refused(messages);
         match sent {
@@ -148,8 +183,20 @@ impl Producer {
         }
     }
 
-    fn send(&self, messages: &[Message<'_>], suspects: &HashSet<usize>) -> Result<(), KafkaError> {
+    fn send(
+        &self,
+        messages: &[Message<'_>],
+        suspects: &HashSet<usize>,
+        again: Again<'_, '_>,
+    ) -> Result<(), KafkaError> {
         for (at, message) in messages.iter().enumerate() {
+            let made;
+            let message = if message.deferred {
+                made = again(at).ok_or(KafkaError::Canceled)?;
+                &made
+            } else {
+                message
+            };
             let alone = suspects.contains(&at);
             if alone {
                 self.inner.flush(LIMIT)?;
@@ -183,7 +230,7 @@ impl Producer {
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, Vec<(usize, Code)>> {
-        let failed = &self.inner.context().0;
+        let failed = &self.inner.context().failed;
         failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

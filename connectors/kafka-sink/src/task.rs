@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connect_api::{
-    ErrantRecordReporter, Error, ErrorKind, Offset, PartitionStates, RecordBatch, Result,
-    SinkRecord, SinkState, SinkTask, StateStore, TaskContext, TopicPartition,
+    ErrantRecordReporter, Error, ErrorKind, MemoryLimit, Offset, PartitionStates, RecordBatch,
+    Result, SinkRecord, SinkState, SinkTask, StateStore, TaskContext, TopicPartition, panics,
 };
-use connect_kafka::{GroupMembership, GroupTransaction, TransactionalSinkTask};
+use connect_kafka::{
+    CommitMark, GroupMembership, GroupTransaction, TransactionalSinkTask, add_marked,
+    output_topic_refusal,
+};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -21,10 +24,18 @@ use tokio::runtime::Handle;
 use crate::changelog::Changelog;
 use crate::clients::Clients;
 use crate::config::{Converters, KafkaSinkConfig};
-use crate::producer::{Failure, Message, Offsets, Producer};
+use crate::producer::{Again, Failure, Message, Offsets, Producer};
 
 /// How long Kafka may take for an answer.
 const ANSWER: Duration = Duration::from_secs(15);
+
+/// How much the producer's queue holds, and the setting of it.
+const QUEUE_SIZE: &str = "queue.buffering.max.kbytes";
+const QUEUE_KBYTES: &str = "65536";
+
+/// The most bytes of a message, as the producer is set, and librdkafka's default of that.
+const MESSAGE_SIZE: &str = "message.max.bytes";
+const MESSAGE_BYTES: usize = 1_000_000;
 
 /// A record of a batch: the batch, and the place in it.
 type Place = (usize, usize);
@@ -54,6 +65,10 @@ impl KafkaSinkTask {
         // Java's: a key then goes to the partition where other producers put it.
         if client.get("partitioner").is_none() {
             client.set("partitioner", "murmur2_random");
+        }
+        // Beside the records' own memory (Invariant 8); librdkafka's default is a gibibyte.
+        if client.get(QUEUE_SIZE).is_none() {
+            client.set(QUEUE_SIZE, QUEUE_KBYTES);
         }
         if config.exactly_once {
             let TaskContext {
@@ -102,6 +117,8 @@ impl KafkaSinkTask {
         reporting: &mut Reporting<'_>,
     ) -> Result<Vec<(Place, Message<'a>)>> {
         let mut messages = Vec::new();
+        let (limit, most) = (MemoryLimit::of_record(), self.message_size());
+        let mut bytes = 0;
         for (number, batch) in batches.iter().enumerate() {
             for (at, record) in batch.records.iter().enumerate() {
                 let place = (number, at);
@@ -109,11 +126,22 @@ impl KafkaSinkTask {
                     continue;
                 }
                 let message = match &mut self.converters {
-                    Some(converters) => message(&self.config.topic, converters, record),
+                    Some(converters) => {
+                        let internal = &self.clients.internal_topics;
+                        output_topic(&self.config, internal, record)
+                            .and_then(|topic| made(topic, converters, record))
+                            .and_then(|message| small_enough(message, most))
+                    }
                     None => Err(Error::fatal("there are no converters")),
                 };
                 match message {
-                    Ok(message) => messages.push((place, message)),
+                    Ok(mut message) => {
+                        bytes += message.owned_bytes();
+                        if bytes > limit.0 {
+                            message.defer();
+                        }
+                        messages.push((place, message));
+                    }
                     Err(error) if error.kind() == ErrorKind::Data => {
                         reporting.report(batches, place, error).await?;
                     }
@@ -122,6 +150,14 @@ impl KafkaSinkTask {
             }
         }
         Ok(messages)
+    }
+
+    /// The most bytes of a message.
+    fn message_size(&self) -> usize {
+        let given = self.client.get(MESSAGE_SIZE);
+        given
+            .and_then(|bytes| bytes.parse().ok())
+            .unwrap_or(MESSAGE_BYTES)
     }
 
     /// Where the group stands, once no transaction is open on it: who owned the partitions before
@@ -150,26 +186,54 @@ impl KafkaSinkTask {
         Ok(partitions.iter().map(offset).collect())
     }
 
+    /// Writes the messages; those that were deferred are made again as they are sent.
     fn write(
         &mut self,
         messages: &[Message<'_>],
+        places: &[Place],
         suspects: &HashSet<usize>,
         batches: &[RecordBatch],
     ) -> std::result::Result<(), Failure> {
+        let mut converters = self.converters.take();
+        let topic = self.config.topic.clone();
+        let mut unmade = None;
+        let written = self.write_with(messages, suspects, batches, &mut |at| {
+            let (number, at) = *places.get(at)?;
+            let record = batches.get(number)?.records.get(at)?;
+            let topic = topic_name(&topic, record);
+            let message = made(topic, converters.as_mut()?, record);
+            message.map_err(|error| unmade = Some(error)).ok()
+        });
+        self.converters = converters;
+        match (written, unmade) {
+            (Err(Failure::Later(_)), Some(error)) => {
+                Err(Failure::Later(Error::retriable(error.chain())))
+            }
+            (written, _) => written,
+        }
+    }
+
+    fn write_with<'a>(
+        &mut self,
+        messages: &[Message<'a>],
+        suspects: &HashSet<usize>,
+        batches: &[RecordBatch],
+        again: Again<'_, 'a>,
+    ) -> std::result::Result<(), Failure> {
         let exactly_once = self.config.exactly_once;
         let membership = self.membership.clone();
+        let mark = CommitMark::default();
         let producer = self.producer().map_err(Failure::Later)?;
         if !exactly_once {
-            return producer.write(messages, suspects);
+            return producer.write(messages, suspects, again);
         }
         let Some(membership) = &membership else {
             return Err(Failure::Never(Error::fatal("the task is in no group")));
         };
         let mut positions = TopicPartitionList::with_capacity(batches.len());
         for batch in batches {
-            let TopicPartition { topic, partition } = &*batch.topic_partition;
-            let next = rdkafka::Offset::Offset(batch.next_offset.0);
-            let added = positions.add_partition_offset(topic, *partition, next);
+            let partition = &*batch.topic_partition;
+            let added = add_marked(&mut positions, partition, batch.next_offset, &mark);
             added.map_err(|e| {
                 Failure::Never(Error::fatal(format!("{}: {e}", batch.topic_partition)))
             })?;
@@ -178,7 +242,7 @@ impl KafkaSinkTask {
             positions: &positions,
             membership,
         };
-        producer.transaction(messages, suspects, Some(&offsets))
+        producer.transaction(messages, suspects, Some(&offsets), again)
     }
 }
 
@@ -222,7 +286,7 @@ impl SinkTask for KafkaSinkTask {
                     changelog.messages(&batch.topic_partition, &batch.state, &mut messages)?;
                 }
             }
-            match self.write(&messages, &suspects, batches) {
+            match self.write(&messages, &places, &suspects, batches) {
                 Ok(()) => return Ok(()),
                 // After a refusal librdkafka goes on with sequence numbers that the broker has not
                 // seen, and the next transaction would fail too: another producer starts afresh.
@@ -289,9 +353,9 @@ impl SinkState for KafkaSinkTask {
             }
         }
         if !deletions.is_empty() {
-            let deleted = self
-                .producer()?
-                .transaction(&deletions, &HashSet::new(), None);
+            let deleted =
+                self.producer()?
+                    .transaction(&deletions, &HashSet::new(), None, &mut |_| None);
             if let Err(failure) = deleted {
                 self.producer = None;
                 return Err(Error::retriable(failure.into_error().chain()));
@@ -327,16 +391,67 @@ impl GroupTransaction for KafkaSinkTask {
     }
 }
 
-fn message<'a>(
-    topic: &str,
+/// What `topic.name.format` makes of a record's topic.
+fn topic_name<'a>(format: &str, record: &'a SinkRecord) -> Cow<'a, str> {
+    if format == "${topic}" {
+        Cow::Borrowed(&*record.record.topic)
+    } else {
+        Cow::Owned(format.replace("${topic}", &record.record.topic))
+    }
+}
+
+/// The topic that a record is to go to. It is looked at before the producer is handed the record: a
+/// transform, or who wrote the record, may have named any.
+///
+/// # Errors
+/// [`ErrorKind::Data`] for a topic that no connector writes to.
+fn output_topic<'a>(
+    config: &KafkaSinkConfig,
+    internal: &[String],
+    record: &'a SinkRecord,
+) -> Result<Cow<'a, str>> {
+    let topic = topic_name(&config.topic, record);
+    if let Some(why) = output_topic_refusal(&topic, internal) {
+        return Err(Error::data(why));
+    }
+    if topic == config.changelog.topic {
+        return Err(Error::data(format!(
+            "topic {topic} keeps the state of this connector's plugins: no record goes there"
+        )));
+    }
+    Ok(topic)
+}
+
+/// The message of a record, within the memory that a record may take.
+fn made<'a>(
+    topic: Cow<'a, str>,
     converters: &mut Converters,
     record: &'a SinkRecord,
 ) -> Result<Message<'a>> {
-    let topic = if topic == "${topic}" {
-        Cow::Borrowed(&*record.record.topic)
-    } else {
-        Cow::Owned(topic.replace("${topic}", &record.record.topic))
-    };
+    let make = || panics::caught(|| message(topic.clone(), converters, record));
+    MemoryLimit::of_record().measure(make).made
+}
+
+/// # Errors
+/// When the producer would refuse it, so that its bytes need not wait for that.
+fn small_enough(message: Message<'_>, most: usize) -> Result<Message<'_>> {
+    let part = |part: &Option<Cow<'_, [u8]>>| part.as_ref().map_or(0, |part| part.len());
+    let bytes = part(&message.key) + part(&message.value);
+    if bytes <= most {
+        return Ok(message);
+    }
+    Err(Error::data(format!(
+        "topic {} does not take the record: it has {bytes} bytes, more than {MESSAGE_SIZE} of the \
+         producer",
+        message.topic
+    )))
+}
+
+fn message<'a>(
+    topic: Cow<'a, str>,
+    converters: &mut Converters,
+    record: &'a SinkRecord,
+) -> Result<Message<'a>> {
     if *topic == *record.origin.topic_partition.topic {
         return Err(Error::config(format!(
             "a record of {} would go back to the topic that it was read from; name another one by \
@@ -365,5 +480,6 @@ fn message<'a>(
         topic,
         headers,
         timestamp: record.record.timestamp.map(|at| at.0),
+        deferred: false,
     })
 }

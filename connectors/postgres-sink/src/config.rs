@@ -22,7 +22,7 @@ mod zone;
 
 use std::time::Duration;
 
-use connect_api::{Config, ConfigDef, ConfigKey, Result};
+use connect_api::{Config, ConfigDef, ConfigKey, LostOffsets, Result};
 
 use crate::session::Servers;
 use writes::UpsertNulls;
@@ -86,6 +86,8 @@ pub(crate) struct PostgresSinkConfig {
     /// The most records of a transaction.
     pub batch_size: usize,
     pub delivery: Delivery,
+    /// Where a partition goes on whose offset the database has lost.
+    pub lost_offsets: LostOffsets,
     /// The table of dead letters, as `errors.deadletterqueue.table.name` names it.
     pub dead_letter_table: Option<String>,
 }
@@ -118,6 +120,7 @@ impl PostgresSinkConfig {
             replace_nulls: config.flag("replace.null.with.default"),
             batch_size: writes::batch_size(config),
             delivery: config.choice("delivery.guarantee"),
+            lost_offsets: config.choice(LostOffsets::KEY),
             dead_letter_table: delivery::dead_letter_table(config),
         })
     }

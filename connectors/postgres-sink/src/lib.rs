@@ -15,8 +15,8 @@ mod url;
 
 use async_trait::async_trait;
 use connect_api::{
-    Config, ConfigDef, ConfigValue, Connector, OffsetChange, Properties, Result, SinkConnector,
-    SinkTask, StateQuery, StateRow, TaskContext,
+    Config, ConfigDef, ConfigValue, Connector, Offset, OffsetChange, PendingOffsets, Properties,
+    Result, SinkConnector, SinkTask, StateQuery, StateRow, TaskContext, TopicPartition,
 };
 
 use config::{Delivery, PostgresSinkConfig};
@@ -92,24 +92,48 @@ impl SinkConnector for PostgresSinkConnector {
         inspect::state(&config, &context.connector, query).await
     }
 
+    async fn offsets(
+        &self,
+        config: &Config,
+        context: &TaskContext,
+    ) -> Result<Option<Vec<(TopicPartition, Offset)>>> {
+        let config = PostgresSinkConfig::resolve(config)?;
+        if config.delivery != Delivery::ExactlyOnce {
+            return Ok(None);
+        }
+        let mut session = session_of(&config, context, Keeps::NOTHING).await?;
+        offsets::stored(&mut session, &context.connector)
+            .await
+            .map(Some)
+    }
+
     async fn alter_offsets(
         &self,
         config: &Config,
         context: &TaskContext,
         change: &OffsetChange,
-    ) -> Result<()> {
+    ) -> Result<Option<Box<dyn PendingOffsets>>> {
         let config = PostgresSinkConfig::resolve(config)?;
         if config.delivery != Delivery::ExactlyOnce {
-            return Ok(());
+            return Ok(None);
         }
-        let servers = config
-            .servers
-            .named(&format!("ferrule:{}", context.connector));
         let keeps = Keeps {
             offsets: true,
-            state: false,
+            ..Keeps::NOTHING
         };
-        let mut session = Session::connect(&servers, keeps, false).await?;
-        offsets::alter(&mut session, &context.connector, change).await
+        let session = session_of(&config, context, keeps).await?;
+        offsets::alter(session, &context.connector, change)
+            .await
+            .map(Some)
     }
+}
+
+/// A session for what is asked of a connector as a whole.
+async fn session_of(
+    config: &PostgresSinkConfig,
+    context: &TaskContext,
+    keeps: Keeps,
+) -> Result<Session> {
+    let name = format!("ferrule:{}", context.connector);
+    Session::connect(&config.servers.named(&name), keeps, false).await
 }

@@ -225,7 +225,18 @@ impl Put<'_> {
             self.cache.encoder.recycle(encoded.runs);
             encoded = self.define_and_encode(parts).await?;
         }
-        let Encoded { mut runs, errant } = encoded;
+        let Encoded {
+            mut runs,
+            errant,
+            is_too_large,
+        } = encoded;
+        if is_too_large {
+            self.cache.encoder.recycle(runs);
+            return Ok(Attempt::Refused(Refusal {
+                policy: Policy::Shrink,
+                error: Error::data("the rows take too much memory to be written at once"),
+            }));
+        }
         // Before there is a transaction that would stay open for as long as the report takes.
         for errant in errant {
             self.report(errant.batch, errant.at, errant.error).await?;

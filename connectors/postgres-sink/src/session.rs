@@ -6,7 +6,7 @@ mod connect;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use connect_api::{Error, Result};
+use connect_api::{Error, Result, TargetHistory};
 use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
 use sqlx::{Connection, Executor as _, PgConnection, Postgres, Row};
 
@@ -32,6 +32,13 @@ const OFFSETS: Tables = Tables {
               AND attrelid = to_regclass('ferrule.offsets')",
 };
 
+/// Where the write-ahead log stands, in bytes, and on which timeline; where recovery ended: there
+/// begins a timeline that came of a promotion or a restored backup.
+const HISTORY: &str = "SELECT \
+    ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint AS timeline, \
+    pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint AS position, \
+    pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint AS begins_at";
+
 /// The state of transforms.
 const STATE: Tables = Tables {
     shown: "ferrule.state",
@@ -45,6 +52,14 @@ const STATE: Tables = Tables {
 pub(crate) struct Keeps {
     pub offsets: bool,
     pub state: bool,
+}
+
+impl Keeps {
+    /// Nothing is written.
+    pub const NOTHING: Self = Self {
+        offsets: false,
+        state: false,
+    };
 }
 
 /// Guards what creates and alters tables against other tasks: "ferrule" in ASCII.
@@ -105,6 +120,9 @@ pub(crate) struct Session {
     pub connection: PgConnection,
     /// Tells this connection from every other, also from a later one with the same process id.
     pub owner: String,
+    /// The database, told from every other: the system identifier of its cluster, which standbys
+    /// and restored backups share, and its oid.
+    pub target: String,
     /// The staging tables by the statement that made them.
     pub staging: HashMap<String, String>,
     /// Numbers the staging tables.
@@ -221,6 +239,34 @@ impl Session {
         };
         let left: sqlx::Result<()> = leaving.await;
         left.map_err(|error| to_error("cannot set the search path", &error))
+    }
+
+    /// How far the history of the database has come. None: it does not say.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn history(&mut self) -> Result<Option<TargetHistory>> {
+        let number = |row: &PgRow, column: &str| -> sqlx::Result<Option<u64>> {
+            let number: Option<i64> = row.try_get(column)?;
+            Ok(number.and_then(|number| u64::try_from(number).ok()))
+        };
+        let found = self.row(HISTORY).await.and_then(|row| {
+            Ok(TargetHistory {
+                timeline: number(&row, "timeline")?.unwrap_or_default(),
+                position: number(&row, "position")?.unwrap_or_default(),
+                begins_at: number(&row, "begins_at")?,
+            })
+        });
+        match found {
+            Ok(history) => Ok(Some(history)),
+            Err(error) => match policy_of(&error) {
+                Policy::Reconnect | Policy::Retry => Err(to_error(
+                    "cannot ask where the write-ahead log stands",
+                    &error,
+                )),
+                _ => Ok(None),
+            },
+        }
     }
 
     /// The row of a query without parameters, by the protocol that needs no prepared statement.

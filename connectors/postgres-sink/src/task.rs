@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connect_api::{
-    DeadLetterStorage, ErrantRecordReporter, Error, ErrorKind, Offset, OpenedPartition,
-    PartitionStates, RecordBatch, Result, SinkOffsets, SinkState, SinkTask, StateStore,
-    TaskContext, TopicPartition,
+    DeadLetterStorage, ErrantRecordReporter, Error, ErrorKind, LostOffsets, Offset,
+    OpenedPartition, PartitionStates, RecordBatch, Result, SinkOffsets, SinkState, SinkTask,
+    StateStore, TargetHistory, TaskContext, TopicPartition,
 };
 use sqlx::Connection;
 use tokio::time::timeout;
@@ -23,6 +23,10 @@ pub(crate) struct PostgresSinkTask {
     servers: Servers,
     session: Option<Session>,
     offsets: Offsets,
+    /// The database that partitions were last opened in.
+    target: Option<String>,
+    /// How far its history had come then.
+    history: Option<TargetHistory>,
     state: StateStores,
     cache: PutCache,
     /// Consecutive puts that failed because Postgres was unreachable.
@@ -43,6 +47,8 @@ impl PostgresSinkTask {
             servers: config.servers.named(&name),
             session: None,
             offsets: Offsets::new(&context.connector),
+            target: None,
+            history: None,
             state: StateStores::new(&context.connector),
             cache: PutCache::new(Arc::clone(&config), context),
             config,
@@ -82,6 +88,9 @@ impl PostgresSinkTask {
     async fn try_open(&mut self, partitions: &[TopicPartition]) -> Result<()> {
         let mut session = self.resolved().await?;
         if self.is_fenced() {
+            // Asked before the rows are made: they are lost together with this point of the log.
+            self.history = session.history().await?;
+            self.target = Some(session.target.clone());
             self.offsets.open(&mut session, partitions).await?;
         } else {
             self.offsets.open_unfenced(partitions);
@@ -97,9 +106,8 @@ impl PostgresSinkTask {
         let mut fresh = Vec::new();
         for topic_partition in partitions {
             // Without a position it went to another task on the way here, and its state with it.
-            let position = self.offsets.position(topic_partition).ok_or_else(|| {
-                Error::fenced(format!("{topic_partition} was taken over by another task"))
-            })?;
+            let position = self.offsets.position(topic_partition);
+            let position = position.ok_or_else(|| self.offsets.not_open(topic_partition))?;
             if self.is_fenced() && position.next_offset.is_none() {
                 fresh.push(topic_partition.clone());
             }
@@ -122,6 +130,9 @@ impl PostgresSinkTask {
         reporter: &mut dyn ErrantRecordReporter,
     ) -> Result<()> {
         let mut session = self.resolved().await?;
+        // Also where other partitions than those of the batches have lost something: all of them
+        // are opened again, and their transforms' state is read again.
+        self.offsets.check_lost()?;
         let mut put = Put {
             cache: &mut self.cache,
             session: &mut session,
@@ -133,6 +144,16 @@ impl PostgresSinkTask {
         put.make_durable(batches).await?;
         self.session = Some(session);
         Ok(())
+    }
+
+    async fn try_verify(&mut self) -> Result<()> {
+        let mut session = self.resolved().await?;
+        let verified = self.offsets.verify(&mut session).await;
+        let is_usable = |error: &Error| error.kind() != ErrorKind::Retriable;
+        if verified.as_ref().err().is_none_or(is_usable) {
+            self.session = Some(session);
+        }
+        verified
     }
 
     /// A server that has vanished without a word gives no error by itself.
@@ -229,6 +250,27 @@ impl SinkOffsets for PostgresSinkTask {
         self.offsets.forget(partitions);
         self.state.forget(partitions);
         self.cache.forget(partitions);
+    }
+
+    async fn verify(&mut self) -> Result<()> {
+        if !self.is_fenced() {
+            return Ok(());
+        }
+        let limit = self.config.socket_timeout;
+        let verified = timeout(limit, self.try_verify()).await;
+        verified.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    fn history(&self) -> Option<TargetHistory> {
+        self.history
+    }
+
+    fn lost_offsets(&self) -> LostOffsets {
+        self.config.lost_offsets
     }
 }
 

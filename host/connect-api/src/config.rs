@@ -2,7 +2,9 @@
 //! come from that declaration.
 
 mod choice;
+mod file;
 mod key;
+mod mask;
 mod tolerance;
 mod value;
 
@@ -12,7 +14,9 @@ use std::collections::BTreeMap;
 use crate::{Error, Result};
 
 pub use choice::{Choice, ChoiceWords, WordCase};
+pub use file::{MOST_CONFIG_FILE_BYTES, check_config_file, read_config_file};
 pub use key::{ConfigKey, ConfigType, Importance, Validator, Width};
+pub use mask::{HIDDEN, is_mask, keep_secrets, mask};
 pub use tolerance::Tolerance;
 use value::Parsed;
 pub use value::Secret;
@@ -54,6 +58,7 @@ impl ConfigDef {
 
     /// The value of every option, with what is wrong with it.
     pub fn validate(&self, properties: &Properties) -> Vec<ConfigValue> {
+        self.keep_secrets(properties);
         let values = self.keys.iter().map(|key| {
             let (parsed, errors) = key.check(properties.get(key.name.as_ref()).map(String::as_str));
             ConfigValue {
@@ -87,7 +92,31 @@ impl ConfigDef {
         self.check(properties).0
     }
 
+    /// From here on, no text tells what the options of type PASSWORD hold (Invariant 9).
+    fn keep_secrets(&self, properties: &Properties) {
+        let of_password = |key: &&ConfigKey| key.kind == ConfigType::Password;
+        let names: Vec<&str> = self
+            .keys
+            .iter()
+            .filter(of_password)
+            .map(|key| &*key.name)
+            .collect();
+        let secrets = names.iter().filter_map(|name| properties.get(*name));
+        let open = |text: &str| {
+            let mut others = properties
+                .iter()
+                .filter(|(key, _)| !names.contains(&key.as_str()));
+            others.any(|(_, value)| {
+                value
+                    .split([',', ';', '/', '&', '='])
+                    .any(|part| part == text)
+            })
+        };
+        keep_secrets(secrets.map(String::as_str), &open);
+    }
+
     fn check(&self, properties: &Properties) -> (Config, Vec<String>) {
+        self.keep_secrets(properties);
         let mut values = BTreeMap::new();
         let mut errors = Vec::new();
         for key in &self.keys {

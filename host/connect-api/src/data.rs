@@ -72,6 +72,29 @@ impl Value {
         }
     }
 
+    /// About how many bytes of memory it takes, with all that is in it but for its schema.
+    pub fn memory(&self) -> usize {
+        let all = |items: &[Self]| items.iter().map(Self::memory).sum::<usize>();
+        let within = match self {
+            Self::String(text) | Self::Json(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Decimal(decimal) => {
+                let digits = decimal.unscaled.bits() / 8;
+                size_of::<Decimal>() + usize::try_from(digits).unwrap_or(usize::MAX)
+            }
+            Self::Array(items) => all(items),
+            Self::Map(entries) => {
+                let entries = entries.iter();
+                entries
+                    .map(|(key, value)| key.memory() + value.memory())
+                    .sum()
+            }
+            Self::Struct(row) => size_of::<Struct>() + all(row.values()),
+            _ => 0,
+        };
+        size_of::<Self>().saturating_add(within)
+    }
+
     /// A word for the type of the value, for error messages.
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -17,6 +17,10 @@ pub enum ErrorKind {
     Config,
     /// Another task owns the partition now; whatever this one holds of it is void.
     Fenced,
+    /// The target no longer has what had become durable in it: a standby that was behind was
+    /// promoted, a backup restored, a crash took commits that were not on disk yet. What is lost is
+    /// written again.
+    OffsetsLost,
     /// Anything else; the task fails.
     Fatal,
 }
@@ -62,6 +66,11 @@ impl Error {
         Self::new(ErrorKind::Fenced, message)
     }
 
+    /// A [`ErrorKind::OffsetsLost`] error.
+    pub fn offsets_lost(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::OffsetsLost, message)
+    }
+
     /// A [`ErrorKind::Fatal`] error.
     pub fn fatal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Fatal, message)
@@ -93,13 +102,14 @@ impl Error {
             ErrorKind::Retriable => "org.apache.kafka.connect.errors.RetriableException",
             ErrorKind::Data => "org.apache.kafka.connect.errors.DataException",
             ErrorKind::Config => "org.apache.kafka.common.config.ConfigException",
-            ErrorKind::Fenced | ErrorKind::Fatal => {
+            ErrorKind::Fenced | ErrorKind::OffsetsLost | ErrorKind::Fatal => {
                 "org.apache.kafka.connect.errors.ConnectException"
             }
         }
     }
 
-    /// The message followed by those of its causes.
+    /// The message followed by those of its causes, cut after [`Error::MOST`] bytes: it may name a
+    /// field, and the name is as long as whoever sent the record likes.
     pub fn chain(&self) -> String {
         let mut text = self.message.clone();
         let mut cause = self.source();
@@ -108,8 +118,15 @@ impl Error {
             text.push_str(&error.to_string());
             cause = error.source();
         }
+        if text.len() > Self::MOST {
+            text.truncate(text.floor_char_boundary(Self::MOST));
+            text.push('…');
+        }
         text
     }
+
+    /// The most bytes that [`Error::chain`] tells.
+    pub const MOST: usize = 8 << 10;
 }
 
 impl fmt::Display for Error {

@@ -1,6 +1,7 @@
 //! JSON: the text of nested data, and rows from schemaless objects.
 
 mod literal;
+mod names;
 mod scan;
 mod shapes;
 mod text;
@@ -8,13 +9,14 @@ mod write;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::value::RawValue;
 
-use crate::{Decimal, Error, Field, Kind, Result, Schema, Str, Struct, Value};
+use crate::{Decimal, Error, Field, Kind, Result, Schema, Str, Struct, Value, memory};
 
 pub use literal::Literal;
+pub use names::FieldNames;
 pub use shapes::Shapes;
 pub use text::Elements;
 pub use write::{IsoTimestamp, write};
@@ -114,6 +116,14 @@ fn shallow(raw: &str) -> Result<Value> {
     }
 }
 
+/// The schema of every field of schemaless data.
+static ANY: LazyLock<Arc<Schema>> = LazyLock::new(|| Arc::new(Schema::any()));
+
+/// A field of schemaless data.
+fn any_field(name: Str) -> Field {
+    Field::new(name, Arc::clone(&ANY))
+}
+
 /// The value of JSON text, opened to the ground: objects become structs, arrays become arrays.
 ///
 /// # Errors
@@ -130,25 +140,10 @@ fn deep(raw: &str, depth: usize) -> Result<Value> {
         )));
     }
     match raw.as_bytes().first() {
-        Some(b'{') => {
-            let mut fields: Vec<Field> = Vec::new();
-            let mut values = Vec::new();
-            entries(raw.as_bytes(), |name, raw| {
-                let value = deep(raw, depth - 1)?;
-                match fields.iter().position(|f| f.name == *name) {
-                    Some(at) => values[at] = value,
-                    None => {
-                        fields.push(Field::new(name.as_ref(), Schema::any()));
-                        values.push(value);
-                    }
-                }
-                Ok(())
-            })?;
-            let schema = Arc::new(Schema::new(Kind::Struct(fields)));
-            Ok(Value::Struct(Box::new(Struct::new(schema, values))))
-        }
+        Some(b'{') => object(raw, depth),
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(|e| malformed(&e))?;
+            memory::charge_values(items.len())?;
             items
                 .iter()
                 .map(|item| deep(item.get(), depth - 1))
@@ -157,6 +152,28 @@ fn deep(raw: &str, depth: usize) -> Result<Value> {
         }
         _ => scalar(raw),
     }
+}
+
+fn object(raw: &str, depth: usize) -> Result<Value> {
+    let mut names = FieldNames::default();
+    let mut fields: Vec<Field> = Vec::new();
+    let mut values = Vec::new();
+    entries(raw.as_bytes(), |name, raw| {
+        let value = deep(raw, depth - 1)?;
+        // The last of two fields of one name wins, as in Kafka Connect.
+        match names.find_or_add(&name, |at| &fields[at].name) {
+            Some(at) => values[at] = value,
+            None => {
+                memory::charge(name.len())?;
+                memory::push(&mut fields, any_field(name.as_ref().into()))?;
+                memory::push(&mut values, value)?;
+            }
+        }
+        Ok(())
+    })?;
+    memory::charge(size_of::<Schema>() + size_of::<Struct>())?;
+    let schema = Arc::new(Schema::new(Kind::Struct(fields)));
+    Ok(Value::Struct(Box::new(Struct::new(schema, values))))
 }
 
 fn scalar(raw: &str) -> Result<Value> {
@@ -189,9 +206,15 @@ fn number(raw: &str) -> Result<Value> {
             return Ok(Value::Float(number));
         }
     }
-    let decimal: Decimal = raw.parse().map_err(|_| invalid())?;
+    let decimal: Decimal = raw.parse().map_err(|_| {
+        Error::data("a number of more digits than a decimal may have, or of a greater exponent")
+    })?;
+    memory::charge(size_of::<Decimal>())?;
     Ok(Value::Decimal(Box::new(decimal)))
 }
+
+/// The most digits that a float has when all of them are printed: those of the largest subnormal.
+pub const FLOAT_DIGITS: usize = 767;
 
 /// Whether the float, printed with as many digits as the text has, has the same digits. Many print
 /// more than it takes to tell it, as `%.17g` and `%.15f` do.
@@ -213,6 +236,10 @@ fn holds_digits(raw: &str, number: f64) -> bool {
     };
     if last < 15 && number.is_normal() {
         return true;
+    }
+    // No float has more digits, and none can be printed with more than 65,535.
+    if last >= FLOAT_DIGITS {
+        return false;
     }
     let is_printed = |printed: String| {
         let mantissa = printed.split('e').next().unwrap_or_default();
@@ -347,6 +374,58 @@ mod tests {
         }
         assert_eq!(text(&parse("1e400").unwrap()).len(), 401);
         assert!(parse("1e999999999").is_err());
+    }
+
+    #[test]
+    fn numbers_of_any_length_are_read_or_refused() {
+        for digits in [766, 767, 768, 65_535, 65_536, 70_000, 147_000] {
+            let number = format!("0.1{}", "3".repeat(digits));
+            assert_eq!(parse(&number).unwrap(), decimal(&number));
+            let read = Shapes::default().read(format!(r#"{{"a":{number}}}"#).as_bytes());
+            assert!(read.is_ok());
+        }
+        for number in ["9".repeat(200_000), format!("1e{}", "9".repeat(70_000))] {
+            let error = parse(&number).unwrap_err().chain();
+            assert!(!error.contains("999"), "{error}");
+        }
+        let exact = format!("{:.*e}", 766, f64::MIN_POSITIVE - 5e-324);
+        assert!(matches!(parse(&exact).unwrap(), Value::Float(_)));
+    }
+
+    #[test]
+    fn what_is_opened_is_paid_for() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        for text in [
+            format!("[{}0]", "0,".repeat(100_000)),
+            format!("[{}[]]", "[],".repeat(100_000)),
+            format!("[{}{{}}]", "{},".repeat(100_000)),
+            format!("[{}null]", format!("{},", nested(100)).repeat(1_000)),
+            format!(
+                "{{{}\"z\":0}}",
+                (0..100_000)
+                    .map(|n| format!("\"{n}\":0,"))
+                    .collect::<String>()
+            ),
+        ] {
+            let small = crate::MemoryLimit(1 << 20).measure(|| parse(&text));
+            assert_eq!(small.made.unwrap_err().to_string(), memory::EXCEEDED);
+            assert!(parse(&text).is_ok());
+        }
+    }
+
+    #[test]
+    fn objects_of_many_fields_are_read_in_one_pass() {
+        let fields =
+            |count: usize| -> String { (0..count).map(|n| format!("\"f{n}\":{n},")).collect() };
+        let text = format!(r#"{{{}"f7":null}}"#, fields(70_000));
+        for value in [
+            parse(&text).unwrap(),
+            Shapes::default().read(text.as_bytes()).unwrap(),
+        ] {
+            let row = value.as_struct().unwrap();
+            assert_eq!(row.values().len(), 70_000);
+            assert_eq!(row.get("f7"), Some(&Value::Null));
+        }
     }
 
     #[test]

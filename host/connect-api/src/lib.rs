@@ -1,7 +1,7 @@
 //! The contract between the worker and its connectors, converters and transforms.
 //!
-//! No I/O and no runtime here: whoever writes a connector or a transform compiles against this
-//! crate alone. The words are Kafka Connect's.
+//! No runtime here, and no I/O but the reading of a file that an option names: whoever writes a
+//! connector or a transform compiles against this crate alone. The words are Kafka Connect's.
 
 mod config;
 mod connector;
@@ -10,6 +10,8 @@ mod data;
 mod decimal;
 mod error;
 pub mod json;
+pub mod memory;
+pub mod panics;
 mod record;
 mod schema;
 mod sink;
@@ -20,22 +22,25 @@ pub mod values;
 
 pub use compact_str::CompactString as Str;
 pub use config::{
-    Choice, ChoiceWords, Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Importance,
-    Properties, Secret, Tolerance, Validator, Width, WordCase,
+    Choice, ChoiceWords, Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, HIDDEN, Importance,
+    MOST_CONFIG_FILE_BYTES, Properties, Secret, Tolerance, Validator, Width, WordCase,
+    check_config_file, is_mask, keep_secrets, mask, read_config_file,
 };
 pub use connector::Connector;
 pub use converter::{Converter, HeaderConverter, RecordPart};
 pub use data::{Datum, Struct, Value, ValueRef};
-pub use decimal::Decimal;
+pub use decimal::{Decimal, NoInteger};
 pub use error::{Error, ErrorKind, Result};
+pub use memory::{Measured, MemoryLimit};
 pub use record::{
     DeadLetter, Header, Offset, Origin, RawHeader, RawRecord, Record, RecordBatch, SinkRecord,
     Timestamp, TimestampType, TopicPartition,
 };
 pub use schema::{Field, Kind, Schema};
 pub use sink::{
-    ClientProperties, DeadLetterStorage, ErrantRecordReporter, OffsetChange, OpenedPartition,
-    PartitionStates, SinkConnector, SinkOffsets, SinkState, SinkTask, TaskContext,
+    ClientProperties, DeadLetterStorage, ErrantRecordReporter, LostOffsets, OffsetChange,
+    OpenedPartition, PartitionStates, PendingOffsets, SinkConnector, SinkOffsets, SinkState,
+    SinkTask, TargetHistory, TaskContext,
 };
 pub use source::{
     ExactlyOnceSupport, OffsetStorageReader, SourceConnector, SourceOffset, SourceOffsetChange,

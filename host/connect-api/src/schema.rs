@@ -129,6 +129,31 @@ impl Schema {
         self.fields()?.iter().position(|f| f.name == name)
     }
 
+    /// About how many bytes of memory it takes, with all that is in it. What several fields share
+    /// is counted for each.
+    pub fn memory(&self) -> usize {
+        let text = |text: &Option<Str>| text.as_ref().map_or(0, Str::len);
+        let parameters = self.parameters.iter();
+        let parameters = parameters.map(|(name, value)| 48 + name.len() + value.len());
+        let within = match &self.kind {
+            Kind::Array(item) => item.memory(),
+            Kind::Map(key, value) => key.memory() + value.memory(),
+            Kind::Struct(fields) => {
+                let fields = fields.iter();
+                let field = |f: &Field| size_of::<Field>() + f.name.len() + f.schema.memory();
+                fields.map(field).sum()
+            }
+            _ => 0,
+        };
+        let default = self.default.as_ref().map_or(0, Value::memory);
+        size_of::<Self>()
+            + text(&self.name)
+            + text(&self.doc)
+            + parameters.sum::<usize>()
+            + within
+            + default
+    }
+
     /// Kafka Connect's word for the type.
     pub fn type_name(&self) -> &'static str {
         match self.kind {

@@ -6,8 +6,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    Config, Connector, DeadLetter, Error, Offset, Properties, RecordBatch, Result, SinkRecord,
-    StateQuery, StateRow, StateStore, StoredState, Timestamp, TopicPartition,
+    Choice, Config, Connector, DeadLetter, Error, Offset, Properties, RecordBatch, Result,
+    SinkRecord, StateQuery, StateRow, StateStore, StoredState, Timestamp, TopicPartition,
 };
 
 /// Tells a task who it is, or a connector as a whole, which is task 0 then.
@@ -33,6 +33,8 @@ pub struct ClientProperties {
     pub consumer: Properties,
     /// Of an admin client.
     pub admin: Properties,
+    /// The topics in which the worker keeps what it knows: no connector writes to them.
+    pub internal_topics: Vec<String>,
 }
 
 impl fmt::Debug for ClientProperties {
@@ -67,6 +69,79 @@ impl OpenedPartition {
             last_timestamp: None,
         }
     }
+}
+
+/// Where a partition goes on whose offset the target has lost: the consumer group has an offset
+/// that was committed for a target that kept one too, and the target has none. It was restored from
+/// a backup, a standby was promoted that was behind, its table of offsets was dropped, or it is
+/// another database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LostOffsets {
+    /// The task fails, and says both offsets.
+    #[default]
+    Fail,
+    /// At the beginning of the log.
+    Earliest,
+    /// Where the connector began to write the partition to the target.
+    Start,
+    /// At the group's offset: what the target has lost stays lost.
+    Group,
+}
+
+impl Choice for LostOffsets {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("fail", Self::Fail),
+        ("earliest", Self::Earliest),
+        ("start", Self::Start),
+        ("group", Self::Group),
+    ];
+}
+
+impl LostOffsets {
+    /// The option of sinks that keep offsets.
+    pub const KEY: &'static str = "delivery.lost.offsets";
+}
+
+/// How far the history of a target has come. A target can be put back to an earlier point, from
+/// where it goes on with another history: in Postgres by promoting a standby that was behind, or by
+/// restoring a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetHistory {
+    /// Each history that branches off another has a greater number.
+    pub timeline: u64,
+    /// Where its log stands, in bytes.
+    pub position: u64,
+    /// Where this timeline branched off the one before, if the target knows.
+    pub begins_at: Option<u64>,
+}
+
+impl TargetHistory {
+    /// Whether the target has certainly lost what happened behind a point of its former history.
+    /// False says nothing.
+    ///
+    /// ```
+    /// use connect_api::TargetHistory;
+    ///
+    /// let created = TargetHistory { timeline: 1, position: 150, begins_at: None };
+    /// let promoted = TargetHistory { timeline: 2, position: 180, begins_at: Some(100) };
+    /// assert!(promoted.has_lost(created));
+    /// assert!(!TargetHistory { begins_at: Some(160), ..promoted }.has_lost(created));
+    /// ```
+    #[must_use]
+    pub fn has_lost(self, former: Self) -> bool {
+        former.timeline < self.timeline && self.begins_at.is_some_and(|at| at <= former.position)
+    }
+}
+
+/// A change of the offsets that a sink keeps which is made, but not yet committed: it is committed
+/// once Kafka's group has taken it too, and rolled back when it is dropped.
+#[async_trait]
+pub trait PendingOffsets: Send {
+    /// Commits the change.
+    ///
+    /// # Errors
+    /// When the target has gone away: then nothing has changed.
+    async fn commit(self: Box<Self>) -> Result<()>;
 }
 
 /// How offsets of a connector are to change.
@@ -165,9 +240,23 @@ pub trait SinkConnector: Connector {
         Err(Error::config("the sink keeps no state of transforms"))
     }
 
+    /// The offsets that the sink keeps for a connector: where its tasks go on when they are next
+    /// started. None: Kafka's group alone has them.
+    ///
+    /// # Errors
+    /// When the target is away or refuses.
+    async fn offsets(
+        &self,
+        _config: &Config,
+        _context: &TaskContext,
+    ) -> Result<Option<Vec<(TopicPartition, Offset)>>> {
+        Ok(None)
+    }
+
     /// Changes the offsets that the sink keeps for a stopped connector, and the state that goes
-    /// with them, and fences what may still write for it. The worker changes those of Kafka's group
-    /// afterwards; for a sink that keeps nothing that is all.
+    /// with them, and fences what may still write for it. The worker then changes those of Kafka's
+    /// group, and commits what is returned when the group has taken the change. None: there is
+    /// nothing left to commit.
     ///
     /// # Errors
     /// When the target is away or refuses: then nothing has changed.
@@ -176,8 +265,8 @@ pub trait SinkConnector: Connector {
         _config: &Config,
         _context: &TaskContext,
         _change: &OffsetChange,
-    ) -> Result<()> {
-        Ok(())
+    ) -> Result<Option<Box<dyn PendingOffsets>>> {
+        Ok(None)
     }
 }
 
@@ -288,8 +377,9 @@ pub trait SinkTask: Send {
     /// # Errors
     /// [`crate::ErrorKind::Retriable`] when the target is away: the call is repeated until it
     /// succeeds, or the task is stopped. [`crate::ErrorKind::Fenced`] when a partition has another
-    /// owner or its offset is no longer what this task knew: the task opens its partitions again
-    /// and reads from there. Any other kind fails the task.
+    /// owner or its offset is no longer what this task knew, and [`crate::ErrorKind::OffsetsLost`]
+    /// when the target has less than was durable: the task opens its partitions again and reads
+    /// from there. Any other kind fails the task.
     async fn put(
         &mut self,
         batches: &[RecordBatch],
@@ -338,6 +428,36 @@ pub trait SinkOffsets: Send {
 
     /// Gives the partitions up.
     async fn close(&mut self, partitions: &[TopicPartition]);
+
+    /// Compares what the target has of the open partitions with what this task knows. It is called
+    /// every few seconds, also while there is nothing to put: a target that has lost offsets is
+    /// noticed although no record comes.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::OffsetsLost`] when the target has less,
+    /// [`crate::ErrorKind::Fenced`] when a partition has another owner,
+    /// [`crate::ErrorKind::Retriable`] when the target is away.
+    async fn verify(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// A name of the target that no other one has, once partitions were opened. With it the worker
+    /// marks the offsets that it commits to Kafka's group: it does not believe one of them where
+    /// the target has none. None: the offsets are not in the target, and the group's are believed.
+    fn target(&self) -> Option<&str> {
+        None
+    }
+
+    /// How far the target's history had come when partitions were last opened, before it had a row
+    /// of theirs. None: the target does not say.
+    fn history(&self) -> Option<TargetHistory> {
+        None
+    }
+
+    /// Where a partition goes on whose offset the target has lost: [`LostOffsets::KEY`].
+    fn lost_offsets(&self) -> LostOffsets {
+        LostOffsets::Fail
+    }
 }
 
 /// The state of each partition that has one.

@@ -76,7 +76,8 @@ fn scalar(token: &str) -> Option<Typed> {
 
 fn number(token: &str) -> Option<Typed> {
     let decimal: Decimal = token.parse().ok()?;
-    if let Some(number) = literal::exact_long(&decimal) {
+    // `3.0` and `1e3` are integers too.
+    if let Ok(number) = decimal.to_i64() {
         let kind = if i8::try_from(number).is_ok() {
             Kind::Int8
         } else if i16::try_from(number).is_ok() {

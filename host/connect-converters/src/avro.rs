@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
+use connect_api::memory::{KeptBytes, Room};
 use connect_api::{
     Choice, Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, ErrorKind,
     Importance, Result, Validator, WordCase,
@@ -19,10 +20,12 @@ mod plan;
 mod registry;
 mod schema;
 mod tls;
+mod unknown;
 mod write;
 
-use registry::BlockingRegistry;
+use registry::{BlockingRegistry, Lookup};
 use schema::Compiled;
+use unknown::Unknown;
 use write::Writer;
 
 /// `io.confluent.connect.avro.AvroConverter`.
@@ -40,11 +43,10 @@ const BASIC_USER_INFO_OLD: &str = "schema.registry.basic.auth.user.info";
 const BEARER_SOURCE: &str = "bearer.auth.credentials.source";
 const BEARER_TOKEN: &str = "bearer.auth.token";
 
-/// How long an id that the registry does not know is not asked for again. Someone may register it,
-/// and a topic of garbage must not become as many requests.
-const UNKNOWN_FOR: Duration = Duration::from_secs(30);
-/// Unknown ids that are kept: garbage may hold any number.
-const MAX_UNKNOWN: usize = 1024;
+/// Ids of schemas that cannot be read which are kept: garbage may hold any number.
+const MAX_UNUSABLE: usize = 1024;
+/// Characters that are kept of what is wrong with one.
+const MAX_WHY: usize = 500;
 
 /// `basic.auth.credentials.source`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +109,9 @@ fn build(config: &Config, context: &ConverterContext) -> Result<Box<dyn Converte
         writer: Writer::new(config, context.part),
         last: None,
         known: HashMap::new(),
-        unknown: HashMap::new(),
+        kept: KeptBytes::default(),
+        unusable: HashMap::new(),
+        unknown: Unknown::default(),
     }))
 }
 
@@ -118,7 +122,10 @@ struct AvroConverter {
     last: Option<(u32, Compiled)>,
     /// An id never gets another schema.
     known: HashMap<u32, Compiled>,
-    unknown: HashMap<u32, (Instant, String)>,
+    kept: KeptBytes,
+    /// Nor does one whose schema is no Avro become usable.
+    unusable: HashMap<u32, String>,
+    unknown: Unknown<u32>,
 }
 
 impl AvroConverter {
@@ -137,32 +144,45 @@ impl AvroConverter {
     }
 
     fn fetch(&mut self, id: u32) -> Result<Compiled> {
-        if let Some((since, why)) = self.unknown.get(&id)
-            && since.elapsed() < UNKNOWN_FOR
-        {
+        let named = |error: Error| error.context(format!("schema id {id}"));
+        if let Some(why) = self.unusable.get(&id) {
             return Err(Error::data(why.clone()));
         }
-        let compiled = self
-            .registry
-            .schema(id)
-            .and_then(|fetched| schema::compile(&fetched.references, &fetched.text))
-            .map_err(|error| error.context(format!("schema id {id}")));
-        match compiled {
+        if self.unknown.holds(&id, Instant::now()) {
+            return Err(named(registry::unknown()));
+        }
+        let fetched = match self.registry.schema(id).map_err(named) {
+            Ok(Lookup::Found(fetched)) => fetched,
+            Ok(Lookup::Unknown(why)) => {
+                return Err(self.unknown.missing(id, named(why), Instant::now()));
+            }
+            Err(error) => return Err(self.remember_unusable(id, error)),
+        };
+        self.unknown.found(&id);
+        match schema::compile(&fetched.references, &fetched.text).map_err(named) {
             Ok(compiled) => {
-                self.unknown.remove(&id);
+                // The schema, and the plan beside it.
+                if self.kept.add(2 * compiled.schema.memory()) == Room::AfterClearing {
+                    self.known.clear();
+                }
                 self.known.insert(id, compiled.clone());
                 Ok(compiled)
             }
-            Err(error) => {
-                if error.kind() == ErrorKind::Data {
-                    if self.unknown.len() >= MAX_UNKNOWN {
-                        self.unknown.clear();
-                    }
-                    self.unknown.insert(id, (Instant::now(), error.to_string()));
-                }
-                Err(error)
-            }
+            Err(error) => Err(self.remember_unusable(id, error)),
         }
+    }
+
+    /// What is wrong with a schema stays so: it is not asked for again.
+    fn remember_unusable(&mut self, id: u32, error: Error) -> Error {
+        if error.kind() == ErrorKind::Data {
+            if self.unusable.len() >= MAX_UNUSABLE {
+                self.unusable.clear();
+            }
+            // It may quote a name, which may be as long as a schema.
+            let why = error.to_string().chars().take(MAX_WHY).collect();
+            self.unusable.insert(id, why);
+        }
+        error
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use connect_api::json::Shapes;
+use connect_api::memory::{KeptBytes, Room};
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, Importance, Result, Schema,
     Validator, Value,
@@ -194,6 +195,7 @@ impl Converter for JsonConverter {
 struct Schemas {
     limit: usize,
     known: HashMap<Box<str>, Option<Arc<Schema>>>,
+    kept: KeptBytes,
 }
 
 impl Schemas {
@@ -203,10 +205,12 @@ impl Schemas {
         }
         let schema = schema::parse(text, replace_null)?;
         // What a topic still uses comes back at once; nothing need be known about age.
-        if self.known.len() >= self.limit {
-            self.known.clear();
-        }
-        if self.limit > 0 {
+        let bytes = text.len() + schema.as_ref().map_or(0, |schema| schema.memory());
+        if self.limit > 0 && bytes <= KeptBytes::MOST {
+            let full = self.kept.add(bytes) == Room::AfterClearing;
+            if full || self.known.len() >= self.limit {
+                self.known.clear();
+            }
             self.known.insert(text.into(), schema.clone());
         }
         Ok(schema)
@@ -240,7 +244,8 @@ impl<'de> Visitor<'de> for Envelope<'_> {
                     match self.converter.schemas.get(raw.get(), replace_null) {
                         Ok(found) => {
                             let alone = early.is_none() && schema.is_none() && !extra;
-                            let head = if alone { head(self.bytes, raw) } else { None };
+                            let kept = alone && raw.get().len() <= KeptBytes::MOST;
+                            let head = if kept { head(self.bytes, raw) } else { None };
                             self.converter.head = head.zip(found.clone());
                             schema = Some(found);
                         }

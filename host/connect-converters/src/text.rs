@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use connect_api::{Kind, Result, Value, json};
+use connect_api::{Kind, Result, Value, json, memory};
 
 /// The text of a value of a kind, where that is known: a string as it is, a number as it is
 /// printed, a date or a time in ISO 8601, bytes in base64, nested data as JSON. NaN and infinities
@@ -45,6 +45,22 @@ fn as_json(value: &Value) -> Result<String> {
     Ok(text)
 }
 
+/// Counts the memory of the tree of a JSON text, and of what is made of it, before it is parsed: an
+/// object of one member takes a node for eleven, and becomes a schema.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Data`] when the record has not so much left.
+pub(crate) fn charge_tree(text: &str) -> Result<()> {
+    const OBJECT: usize = 1024;
+    const VALUE: usize = 128;
+    let bytes = text.bytes().map(|byte| match byte {
+        b'{' => OBJECT,
+        b',' | b'[' => VALUE,
+        _ => 1,
+    });
+    memory::charge(bytes.sum())
+}
+
 /// Appends items between brackets, with commas between them.
 ///
 /// # Errors
@@ -55,6 +71,7 @@ pub(crate) fn list<T>(
     items: &[T],
     mut write: impl FnMut(&T, &mut String) -> Result<()>,
 ) -> Result<()> {
+    memory::charge(items.len().saturating_mul(8))?;
     out.push(open);
     for (at, item) in items.iter().enumerate() {
         if at > 0 {

@@ -2,35 +2,16 @@
 
 use connect_api::{Error, Properties, Result};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use tracing::warn;
+use rdkafka::error::KafkaError;
+use tracing::debug;
 
 use crate::jaas;
+use crate::settings::{GivenBy, Use, is_secret_setting, taken};
 
-/// Settings of Java's clients that librdkafka has no use for.
-const IGNORED: &[&str] = &[
-    "key.deserializer",
-    "value.deserializer",
-    "key.serializer",
-    "value.serializer",
-    "max.poll.records",
-    "metric.reporters",
-    "metrics.num.samples",
-    "metrics.recording.level",
-    "metrics.sample.window.ms",
-    "interceptor.classes",
-    "buffer.memory",
-    "max.block.ms",
-    "default.api.timeout.ms",
-    "exclude.internal.topics",
-    "internal.leave.group.on.close",
-    "send.buffer.bytes",
-    "receive.buffer.bytes",
-];
-
-/// A client's settings from Java's.
+/// A client's settings from Java's. Only what the closed list of `settings` has is taken.
 ///
-/// # Errors
-/// [`connect_api::ErrorKind::Config`] when a setting cannot be brought over.
+/// # Errors [`connect_api::ErrorKind::Config`] naming the setting that cannot be brought over. The
+/// value of a secret is not told.
 pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
     let mut config = ClientConfig::new();
     // librdkafka's own `debug` is of use only when its lines get through.
@@ -40,45 +21,60 @@ pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
         RDKafkaLogLevel::Warning
     });
     for (key, value) in properties {
-        match key.as_str() {
-            _ if IGNORED.contains(&key.as_str()) => {}
-            "sasl.jaas.config" => {
-                let credentials = jaas::credentials(value)
-                    .map_err(|why| Error::config(format!("sasl.jaas.config: {why}")))?;
-                config
-                    .set("sasl.username", credentials.username)
-                    .set("sasl.password", credentials.password);
-            }
-            "sasl.mechanism" => {
-                config.set("sasl.mechanisms", value);
-            }
-            "partition.assignment.strategy" => {
-                config.set(key, assignors(value)?);
-            }
-            "isolation.level" | "auto.offset.reset" | "compression.type" | "acks" => {
-                config.set(key, value.to_ascii_lowercase());
-            }
-            "fetch.max.wait.ms" => {
-                config.set("fetch.wait.max.ms", value);
-            }
-            "max.request.size" => {
-                config.set("message.max.bytes", value);
-            }
-            "reconnect.backoff.max.ms" | "retry.backoff.max.ms" | "connections.max.idle.ms" => {
-                config.set(key, value);
-            }
-            _ if key.starts_with("ssl.truststore") || key.starts_with("ssl.keystore") => {
-                store(&mut config, key, value)?;
-            }
-            "ssl.endpoint.identification.algorithm" => {
-                config.set(key, if value.is_empty() { "none" } else { "https" });
-            }
-            _ => {
-                config.set(key, value);
-            }
+        match taken(GivenBy::Worker, key, Some(value)).map_err(|why| why.context(key))? {
+            Use::Client => bring_over(&mut config, key, value)?,
+            Use::Worker => {}
+            Use::None => debug!(key, "the setting has no effect on this client"),
         }
     }
-    Ok(config)
+    // librdkafka looks at the values now, so that no later error tells a secret.
+    match config.create_native_config() {
+        Ok(_) => Ok(config),
+        Err(KafkaError::ClientConfig(_, why, key, _)) if !is_secret_setting(&key) => {
+            Err(Error::config(format!("{key}: {why}")))
+        }
+        Err(KafkaError::ClientConfig(_, _, key, _)) => {
+            Err(Error::config(format!("{key}: the value is not valid")))
+        }
+        Err(_) => Err(Error::config("a setting of a Kafka client is not valid")),
+    }
+}
+
+fn bring_over(config: &mut ClientConfig, key: &str, value: &str) -> Result<()> {
+    match key {
+        "sasl.jaas.config" => {
+            let credentials = jaas::credentials(value)
+                .map_err(|why| Error::config(format!("sasl.jaas.config: {why}")))?;
+            config
+                .set("sasl.username", credentials.username)
+                .set("sasl.password", credentials.password);
+        }
+        "sasl.mechanism" => {
+            config.set("sasl.mechanisms", value);
+        }
+        "partition.assignment.strategy" => {
+            config.set(key, assignors(value)?);
+        }
+        "isolation.level" | "auto.offset.reset" | "compression.type" | "acks" => {
+            config.set(key, value.to_ascii_lowercase());
+        }
+        "fetch.max.wait.ms" => {
+            config.set("fetch.wait.max.ms", value);
+        }
+        "max.request.size" => {
+            config.set("message.max.bytes", value);
+        }
+        _ if key.starts_with("ssl.truststore") || key.starts_with("ssl.keystore") => {
+            store(config, key, value)?;
+        }
+        "ssl.endpoint.identification.algorithm" => {
+            config.set(key, if value.is_empty() { "none" } else { "https" });
+        }
+        _ => {
+            config.set(key, value);
+        }
+    }
+    Ok(())
 }
 
 /// Java's key stores are files of its own; librdkafka takes PEM and PKCS#12.
@@ -100,11 +96,7 @@ fn store(config: &mut ClientConfig, key: &str, value: &str) -> Result<()> {
         "ssl.keystore.password" => "ssl.keystore.password",
         "ssl.keystore.key" => "ssl.key.pem",
         "ssl.keystore.certificate.chain" => "ssl.certificate.pem",
-        "ssl.truststore.type" | "ssl.keystore.type" => return Ok(()),
-        _ => {
-            warn!(key, "the setting has no counterpart and is ignored");
-            return Ok(());
-        }
+        _ => return Err(Error::config(format!("{key}: it has no counterpart"))),
     };
     config.set(name, value);
     Ok(())
@@ -160,6 +152,25 @@ mod tests {
         assert_eq!(config.get("message.max.bytes"), Some("5000000"));
         assert_eq!(config.get("isolation.level"), Some("read_committed"));
         assert_eq!(config.get("partition.assignment.strategy"), Some("range"));
+    }
+
+    #[test]
+    fn a_refusal_names_the_setting_and_no_secret() {
+        for (key, value) in [
+            ("plugin.library.paths", "/tmp/canary.so"),
+            ("ssl.key.pem", "canary"),
+            ("sasl.password", "canary\0"),
+            ("sasl.jaas.config", "canary"),
+        ] {
+            let error = config(&[(key, value)]).map(drop);
+            let error = error.err().map(|e| e.chain()).unwrap_or_default();
+            assert!(!error.contains("canary"), "{error}");
+            assert!(error.contains(key) || key == "ssl.key.pem", "{error}");
+        }
+        for (key, value) in [("fetch.min.bytes", "x"), ("security.protocol", "x")] {
+            let error = config(&[(key, value)]).unwrap_err().chain();
+            assert!(error.contains(key), "{error}");
+        }
     }
 
     #[test]

@@ -3,14 +3,20 @@
 
 mod client;
 mod jaas;
+mod mark;
+mod output_topic;
 mod producer;
 mod quiet;
+mod settings;
 mod sink;
 mod topic;
 
 pub use client::client_config;
+pub use mark::{CommitMark, GroupOffset, add_marked};
+pub use output_topic::{output_topic_refusal, topic_name_refusal};
 pub use producer::{Producer, Receipt};
-pub use quiet::IgnorePartitionEof;
+pub use quiet::{ClientErrors, IgnorePartitionEof, is_outage, log_line};
+pub use settings::{GivenBy, has_no_effect, is_secret_setting, setting_refusal};
 pub use sink::{
     GroupMembership, GroupTransaction, TaskSink, TransactionalSinkConnector, TransactionalSinkTask,
 };

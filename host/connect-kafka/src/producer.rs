@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use connect_api::{Error, Result};
 use rdkafka::client::ClientContext;
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use tokio::sync::oneshot;
-use tracing::warn;
+
+use crate::quiet::{ClientErrors, log_line};
 
 /// How long the thread sleeps when there is nothing to answer, and outlives its producer.
 const TURN: Duration = Duration::from_secs(1);
@@ -25,11 +26,17 @@ type Written = KafkaResult<(i32, i64)>;
 /// An answer that is yet to come; an error of the channel means that the producer has gone.
 pub type Receipt = oneshot::Receiver<Written>;
 
-struct Receipts;
+struct Receipts {
+    errors: ClientErrors,
+}
 
 impl ClientContext for Receipts {
     fn error(&self, error: KafkaError, reason: &str) {
-        warn!(%error, reason, "producer");
+        self.errors.log(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log_line(level, facility, line);
     }
 }
 
@@ -38,7 +45,10 @@ impl ProducerContext for Receipts {
 
     fn delivery(&self, answer: &DeliveryResult<'_>, receipt: Self::DeliveryOpaque) {
         let written = match answer {
-            Ok(message) => Ok((message.partition(), message.offset())),
+            Ok(message) => {
+                self.errors.answered();
+                Ok((message.partition(), message.offset()))
+            }
             Err((error, _)) => Err(error.clone()),
         };
         // Nobody may wait for it any more.
@@ -67,8 +77,11 @@ impl Producer {
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] when a setting is refused.
     pub fn new(config: &ClientConfig) -> Result<Self> {
+        let receipts = Receipts {
+            errors: ClientErrors::new("a producer"),
+        };
         let client: BaseProducer<Receipts> = config
-            .create_with_context(Receipts)
+            .create_with_context(receipts)
             .map_err(|e| Error::config(format!("producer: {e}")))?;
         let client = Arc::new(client);
         let stop = Arc::new(AtomicBool::new(false));

@@ -2,36 +2,30 @@
 
 mod definition;
 mod environment;
+mod listeners;
+mod override_policy;
 mod properties;
+mod rest;
+mod tls;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use connect_api::{Config, Error, Properties, Result};
+use connect_api::{Config, MemoryLimit, Properties, Result};
+use connect_kafka::{client_config, has_no_effect};
 use connect_wasm::{CompileLimits, WasmLimits};
 use tracing::warn;
 
 use crate::config_provider::ConfigProviders;
 use crate::suggest::closest;
 
-use definition::OverridePolicyName;
 pub use definition::{ExactlyOnceWorker, config_def};
 pub use environment::properties as environment_properties;
+pub use listeners::{Listener, Scheme};
+pub use override_policy::OverridePolicy;
 pub use properties::parse as parse_properties;
-
-/// Which client settings a connector may override.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OverridePolicy {
-    /// Any.
-    All,
-    /// None.
-    None,
-    /// Those that say who the client is.
-    Principal,
-    /// These.
-    Allowlist(BTreeSet<String>),
-}
+pub use rest::{AdminListeners, AllowedHosts, ConnectionLimits, CorsConfig, RestConfig};
+pub use tls::{ClientAuth, Store, StoreFormat, StoreSource, TlsConfig};
 
 /// A topic in which the worker keeps something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +46,7 @@ pub struct WorkerConfig {
     config: Config,
     properties: Properties,
     providers: ConfigProviders,
-    listeners: Vec<String>,
+    rest: RestConfig,
     advertised: String,
     policy: OverridePolicy,
 }
@@ -67,18 +61,19 @@ impl WorkerConfig {
         let properties = providers.resolve(given)?;
         let config = config_def().parse(&properties)?;
         warn_of_unknown(&properties);
-        let listeners = config.list("listeners").iter().map(|l| address(l));
-        let listeners = listeners.collect::<Result<Vec<_>>>()?;
-        let advertised = advertised(&config, &listeners)?;
-        let policy = policy(&config);
-        Ok(Self {
+        let rest = RestConfig::new(&config, &properties)?;
+        let advertised = listeners::advertised(&config, &rest.listeners)?;
+        let policy = OverridePolicy::new(&config);
+        let worker = Self {
             config,
             properties,
             providers,
-            listeners,
+            rest,
             advertised,
             policy,
-        })
+        };
+        worker.check_clients()?;
+        Ok(worker)
     }
 
     /// The name of the group of workers.
@@ -86,9 +81,9 @@ impl WorkerConfig {
         self.config.text("group.id")
     }
 
-    /// The addresses to listen on, as host:port.
-    pub fn listeners(&self) -> &[String] {
-        &self.listeners
+    /// Where and how the REST API is served.
+    pub fn rest(&self) -> &RestConfig {
+        &self.rest
     }
 
     /// What statuses call this worker: host:port.
@@ -125,6 +120,17 @@ impl WorkerConfig {
     /// The topic of the offsets of sources.
     pub fn offset_topic(&self) -> StorageTopic {
         self.storage_topic("offset", self.small("offset.storage.partitions"))
+    }
+
+    /// The names of the topics in which the worker keeps what it knows. Connectors do not write to
+    /// them.
+    pub fn internal_topics(&self) -> Vec<String> {
+        let topics = [
+            self.config_topic(),
+            self.status_topic(),
+            self.offset_topic(),
+        ];
+        topics.into_iter().map(|topic| topic.name).collect()
     }
 
     fn small(&self, key: &str) -> i32 {
@@ -174,6 +180,12 @@ impl WorkerConfig {
     pub fn task_buffer_bytes(&self) -> usize {
         let bytes = self.config.integer("ferrule.task.buffer.bytes");
         usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// What the data of one record may take, of memory.
+    pub fn record_memory(&self) -> MemoryLimit {
+        let bytes = self.config.integer(MemoryLimit::OPTION);
+        MemoryLimit(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     /// The worker's converter and its options, for connectors that name none.
@@ -236,6 +248,19 @@ impl WorkerConfig {
         self.config.flag("ferrule.rest.state.enable")
     }
 
+    /// A setting that no client may have is known before the first one is made.
+    fn check_clients(&self) -> Result<()> {
+        for prefix in ["producer.", "consumer.", "admin."] {
+            let properties = self.client_properties(prefix);
+            let checked = client_config(&properties).map(drop);
+            checked.map_err(|e| e.context(format!("{prefix}*")))?;
+            for key in properties.keys().filter(|key| has_no_effect(key)) {
+                warn!(key = format!("{prefix}{key}"), "the setting has no effect");
+            }
+        }
+        Ok(())
+    }
+
     /// The settings of a client, in Java's names: those that stand without a prefix, and over
     /// them those with the prefix (`consumer.`, `producer.`, `admin.`). Kafka Connect leaves the
     /// first out for the clients of connectors, which nobody expects.
@@ -254,7 +279,12 @@ impl WorkerConfig {
         let servers = self.config.list("bootstrap.servers").join(",");
         properties.insert("bootstrap.servers".into(), servers);
         // Not `producer.override.…`: that is a connector's.
-        properties.extend(with_prefix(&self.properties, prefix));
+        let mut own = with_prefix(&self.properties, prefix);
+        // `admin.listeners` is the REST API's, and no setting of an admin client.
+        own.retain(|key, _| key != "listeners" && !key.starts_with("listeners."));
+        properties.extend(own);
+        // A server's, and so the REST API's.
+        properties.remove("ssl.client.auth");
         properties
     }
 }
@@ -270,6 +300,7 @@ pub fn with_prefix(properties: &Properties, prefix: &str) -> Properties {
 fn warn_of_unknown(properties: &Properties) {
     let def = config_def();
     let known: Vec<&str> = def.keys().iter().map(|key| key.name.as_ref()).collect();
+    let mut without_effect = Vec::new();
     for key in properties.keys().map(String::as_str) {
         let open = definition::OPEN_PREFIXES
             .iter()
@@ -278,75 +309,16 @@ fn warn_of_unknown(properties: &Properties) {
             continue;
         }
         if definition::WITHOUT_EFFECT.contains(&key) {
-            tracing::debug!(key, "the option has no effect");
+            without_effect.push(key);
         } else if let Some(meant) = closest(key, known.iter().copied()) {
             warn!(key, "unknown option; did you mean {meant}?");
         } else {
             warn!(key, "unknown option");
         }
     }
-}
-
-/// `http://host:port` as host:port. No host is all interfaces.
-fn address(listener: &str) -> Result<String> {
-    let invalid = |why: &str| Error::config(format!("listeners: {listener}: {why}"));
-    let (scheme, rest) = listener
-        .split_once("://")
-        .ok_or_else(|| invalid("no http:// in it"))?;
-    match scheme.to_ascii_lowercase().as_str() {
-        "http" => {}
-        "https" => {
-            return Err(invalid(
-                "https is not supported; put a proxy before the worker",
-            ));
-        }
-        _ => return Err(invalid("only http is known")),
-    }
-    let rest = rest.trim_end_matches('/');
-    let (host, port) = rest.rsplit_once(':').ok_or_else(|| invalid("no port"))?;
-    port.parse::<u16>().map_err(|_| invalid("not a port"))?;
-    Ok(match host {
-        "" => format!("0.0.0.0:{port}"),
-        host => format!("{host}:{port}"),
-    })
-}
-
-fn advertised(config: &Config, listeners: &[String]) -> Result<String> {
-    let first = listeners
-        .first()
-        .ok_or_else(|| Error::config("listeners is empty"))?;
-    let (host, port) = first.rsplit_once(':').unwrap_or((first, "8083"));
-    let host = match (config.optional_text("rest.advertised.host.name"), host) {
-        (Some(host), _) => host.to_owned(),
-        (None, "0.0.0.0" | "[::]") => host_name(),
-        (None, host) => host.to_owned(),
-    };
-    let port = match config.optional_integer("rest.advertised.port") {
-        Some(port) => port.to_string(),
-        None => port.to_owned(),
-    };
-    Ok(format!("{host}:{port}"))
-}
-
-/// The address that the machine's default route begins at. No packet is sent.
-fn host_name() -> String {
-    let routed = || {
-        let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
-        socket.connect("192.0.2.1:9").ok()?;
-        Some(socket.local_addr().ok()?.ip().to_string())
-    };
-    routed().unwrap_or_else(|| "127.0.0.1".into())
-}
-
-fn policy(config: &Config) -> OverridePolicy {
-    match config.choice("connector.client.config.override.policy") {
-        OverridePolicyName::All => OverridePolicy::All,
-        OverridePolicyName::None => OverridePolicy::None,
-        OverridePolicyName::Principal => OverridePolicy::Principal,
-        OverridePolicyName::Allowlist => {
-            let keys = config.list("connector.client.config.override.allowlist");
-            OverridePolicy::Allowlist(keys.iter().cloned().collect())
-        }
+    if !without_effect.is_empty() {
+        let keys = without_effect.join(", ");
+        warn!(keys, "these options of Kafka Connect have no effect here");
     }
 }
 
@@ -393,7 +365,7 @@ pub(crate) mod tests {
     fn clients_inherit_plain_settings_and_their_prefix_wins() {
         let given = minimal(&[
             ("security.protocol", "SASL_SSL"),
-            ("ssl.ca", "x"),
+            ("ssl.ca.pem", "x"),
             ("sasl.mechanism", "PLAIN"),
             ("consumer.sasl.mechanism", "SCRAM-SHA-256"),
             ("consumer.max.poll.records", "7"),
@@ -410,24 +382,6 @@ pub(crate) mod tests {
             config.client_properties("admin.")["sasl.mechanism"],
             "PLAIN"
         );
-    }
-
-    #[test]
-    fn listeners_are_addresses() {
-        for (listener, expect) in [
-            ("http://:8083", Ok("0.0.0.0:8083")),
-            ("HTTP://localhost:1/", Ok("localhost:1")),
-            ("http://[::1]:8083", Ok("[::1]:8083")),
-            ("https://:8443", Err("https is not supported")),
-            ("localhost:8083", Err("no http://")),
-            ("http://localhost", Err("no")),
-        ] {
-            match (address(listener), expect) {
-                (Ok(found), Ok(expect)) => assert_eq!(found, expect),
-                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
-                (found, _) => panic!("{listener}: {found:?}"),
-            }
-        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
-use connect_api::{Error, Properties, Result};
+use connect_api::{Error, Properties, Result, keep_secrets, read_config_file};
 use regex::{Captures, Regex};
 use tracing::warn;
 
@@ -56,7 +56,16 @@ impl ConfigProviders {
                     .filter(|p| !p.is_empty())
                     .map(PathBuf::from)
             };
-            let provider = match class.rsplit('.').next().unwrap_or(class) {
+            let simple = class.rsplit('.').next().unwrap_or(class);
+            let of_files = matches!(simple, "FileConfigProvider" | "DirectoryConfigProvider");
+            if of_files && allowed().next().is_none() {
+                let key = format!("config.providers.{name}.param.allowed.paths");
+                warn!(
+                    key,
+                    "not set: whoever may write a config may name any file of this machine"
+                );
+            }
+            let provider = match simple {
                 "FileConfigProvider" => Provider::File {
                     allowed: allowed().collect(),
                 },
@@ -77,6 +86,15 @@ impl ConfigProviders {
             Ok((name.to_owned(), provider))
         };
         names.map(provider).collect::<Result<_>>().map(Self)
+    }
+
+    /// Whether a value has a placeholder of one of the providers.
+    pub fn provides(&self, value: &str) -> bool {
+        let mut found = PLACEHOLDER.captures_iter(value);
+        found.any(|found| {
+            let named = found.get(1).map(|name| name.as_str());
+            self.0.iter().any(|(name, _)| Some(name.as_str()) == named)
+        })
     }
 
     /// The properties with their placeholders replaced. One that names an unknown provider or a
@@ -104,6 +122,15 @@ impl ConfigProviders {
             Ok((key.clone(), value))
         });
         let resolved = resolved.collect::<Result<_>>()?;
+        // What the config says openly elsewhere is no secret, such as the name of a topic.
+        let open = |text: &str| {
+            let others = properties
+                .iter()
+                .filter(|(key, _)| !provided.contains_key(*key));
+            let mut items = others.flat_map(|(_, value)| value.split(',').map(str::trim));
+            items.any(|item| item == text)
+        };
+        keep_secrets(provided.values().flatten().map(String::as_str), &open);
         Ok((resolved, provided))
     }
 
@@ -179,7 +206,10 @@ fn read(path: &Path, allowed: &[PathBuf]) -> Result<Option<String>> {
             return Ok(None);
         }
     }
-    std::fs::read_to_string(path).map(Some).map_err(failed)
+    let bytes = read_config_file(path).map_err(failed)?;
+    let text = String::from_utf8(bytes);
+    let invalid = |_| Error::config(format!("{} is not text in UTF-8", path.display()));
+    text.map(Some).map_err(invalid)
 }
 
 #[cfg(test)]

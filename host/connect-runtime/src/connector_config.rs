@@ -1,28 +1,42 @@
 //! The config of a sink connector: its framework options, and the validation of all of it.
 
+mod bounds;
 mod chain;
 mod definition;
+mod naming;
+mod overrides;
 mod plugin_version;
+mod provided;
 mod resolved;
+mod routing;
 mod source;
 
 use std::collections::BTreeMap;
 
 use connect_api::{ConfigDef, ConfigKey, ConfigValue, Properties};
+use connect_kafka::has_no_effect;
 use tracing::warn;
 
-use crate::config::{OverridePolicy, WorkerConfig};
+use crate::config::WorkerConfig;
 use crate::connectors::RegisteredConnector;
 use crate::plugins::{KAFKA_VERSION, Plugins};
 use crate::suggest::closest;
+use overrides::{Refusal, setting_of};
+use provided::{check_bounds, check_masks, hide_provided, resolved_values};
 use resolved::default_group_id;
 
+pub use bounds::MOST_TASKS;
 pub use definition::{error_config_def, sink_config_def, source_config_def};
+pub use overrides::ClientOverrides;
 pub use resolved::{
-    Applies, ClassConfig, ClientOverrides, ConnectorConfig, ConverterConfigs, PredicateConfig,
-    Subscription, TransformConfig, class_of, task_configs,
+    Applies, ClassConfig, ConnectorConfig, ConverterConfigs, PredicateConfig, Subscription,
+    TransformConfig, class_of, task_configs,
 };
+pub use routing::OutputTopics;
 pub use source::{SourceConfig, TopicDefaults};
+
+/// Unknown options of a config that are told in the log.
+const UNKNOWN_TOLD: usize = 50;
 
 /// A config as given: JSON's null is a value too.
 pub type GivenConfig = BTreeMap<String, Option<String>>;
@@ -128,6 +142,7 @@ pub fn validate(
         .iter()
         .filter_map(|(k, v)| Some((k.clone(), v.clone()?)))
         .collect();
+    check_bounds(given, &plain)?;
     let class = class_of(&plain);
     if class.is_empty() {
         return Err("Connector config contains no connector type".into());
@@ -143,10 +158,8 @@ pub fn validate(
             known.join(", ")
         )
     })?;
-    let config = worker
-        .providers()
-        .resolve(&plain)
-        .map_err(|error| error.chain())?;
+    let names = naming::provided_names(worker, &plain);
+    let config = resolved_values(worker, &plain, &names)?;
     let mut framework = Section::new(framework_config_def(registered).clone(), &config);
     match registered {
         RegisteredConnector::Sink(_) => {
@@ -158,12 +171,20 @@ pub fn validate(
         }
     }
     let mut sections = chain::sections(plugins, &config, &mut framework.values);
+    sections.extend(routing::section(&config));
     sections.extend(chain::converters(&config, &mut framework.values));
     let definition = registered.connector();
     let own = definition.normalise(&config);
     let mut connector = Section::new(definition.config_def().clone(), &own);
     definition.validate(&own, &mut connector.values.0);
-    check_overrides(worker.override_policy(), &config, &mut framework.values);
+    check_overrides(worker, &config, &mut framework.values);
+    naming::check(worker, &config, &mut framework.values);
+    for Refusal { key, why } in names {
+        framework.values.add(&key, invalid(&key, &why));
+    }
+    let mut all: Vec<&mut Section> = sections.iter_mut().collect();
+    all.extend([&mut connector, &mut framework]);
+    check_masks(&mut all, &plain);
     check_versions(plugins, registered, &config, &mut framework.values);
     for (key, _) in given.iter().filter(|(_, value)| value.is_none()) {
         let why = "Null value can not be supplied as the configuration value.";
@@ -177,6 +198,10 @@ pub fn validate(
     let mut infos = collect(class, sections);
     hide_provided(&mut infos, &plain, &config);
     Ok(infos)
+}
+
+fn invalid(key: &str, why: &str) -> String {
+    format!("Invalid value for configuration {key}: {why}")
 }
 
 /// The options that the worker itself understands in the config of a connector.
@@ -212,20 +237,26 @@ pub fn warn_of_unknown(plugins: &Plugins, config: &Properties, infos: &ConfigInf
         .filter(|c| c.definition.is_some())
         .map(|c| &*c.value.name)
         .collect();
-    let free = [
-        "consumer.override.",
-        "producer.override.",
-        "admin.override.",
-        "topic.creation.default.",
-    ];
+    // Each is compared with all that are known.
+    let mut told = 0;
     for (key, value) in config {
-        if known.contains(&key.as_str()) || free.iter().any(|prefix| key.starts_with(prefix)) {
+        let setting = setting_of(key);
+        if setting.is_some_and(has_no_effect) {
+            warn!(key, "the setting has no effect");
+        }
+        let free = setting.is_some() || key.starts_with("topic.creation.default.");
+        if free || known.contains(&key.as_str()) {
             continue;
         }
         // A key in another connector's spelling is turned into one of the sink's.
         let alone = Properties::from([(key.clone(), value.clone())]);
         if !registered.connector().normalise(&alone).contains_key(key) || key == "task.class" {
             continue;
+        }
+        told += 1;
+        if told > UNKNOWN_TOLD {
+            warn!("more unknown options of the connector are not told");
+            return;
         }
         match closest(key, known.iter().copied()) {
             Some(meant) => warn!(key, "unknown option of a connector; did you mean {meant}?"),
@@ -290,27 +321,6 @@ fn collect(class: &str, sections: Vec<Section>) -> ConfigInfos {
         name: class.to_owned(),
         groups,
         configs: undeclared,
-    }
-}
-
-/// Where a config provider gave the value, the placeholder is shown (Invariant 9).
-fn hide_provided(infos: &mut ConfigInfos, given: &Properties, resolved: &Properties) {
-    let provided = |(key, given): (&String, &String)| {
-        let resolved = resolved.get(key)?;
-        (resolved != given).then(|| (key.clone(), given.clone(), resolved.clone()))
-    };
-    let provided: Vec<_> = given.iter().filter_map(provided).collect();
-    for config in &mut infos.configs {
-        let value = &mut config.value;
-        for (key, given, resolved) in &provided {
-            if value.name == *key && value.value.as_deref() != Some("[hidden]") {
-                value.value = Some(given.clone());
-            }
-            let secret = resolved.trim();
-            for error in value.errors.iter_mut().filter(|_| !secret.is_empty()) {
-                *error = error.replace(secret, given);
-            }
-        }
     }
 }
 
@@ -405,36 +415,17 @@ fn check_versions(
         // A class that could not be found is said elsewhere.
         let Some(available) = available else { continue };
         if let Some(why) = plugin_version::refusal(wanted, &available) {
-            values.add(key, format!("Invalid value for configuration {key}: {why}"));
+            values.add(key, invalid(key, &why));
         }
     }
 }
 
-fn check_overrides(policy: &OverridePolicy, config: &Properties, values: &mut Values) {
-    let prefixes = [
-        "consumer.override.",
-        "producer.override.",
-        "admin.override.",
-    ];
-    for key in config.keys() {
-        let Some(setting) = prefixes.iter().find_map(|prefix| key.strip_prefix(prefix)) else {
-            continue;
+fn check_overrides(worker: &WorkerConfig, config: &Properties, values: &mut Values) {
+    for Refusal { key, why } in overrides::refusals(worker, config) {
+        let why = match why.contains("policy does not allow") {
+            true => why,
+            false => invalid(&key, &why),
         };
-        let (name, allowed) = match policy {
-            OverridePolicy::All => continue,
-            OverridePolicy::None => ("None", false),
-            OverridePolicy::Principal => (
-                "Principal",
-                ["sasl.jaas.config", "sasl.mechanism", "security.protocol"].contains(&setting),
-            ),
-            OverridePolicy::Allowlist(settings) => ("Allowlist", settings.contains(setting)),
-        };
-        if !allowed {
-            let why = format!(
-                "The '{name}' policy does not allow '{setting}' to be overridden in the connector \
-                 configuration."
-            );
-            values.add(key, why);
-        }
+        values.add(&key, why);
     }
 }

@@ -4,13 +4,15 @@ pub mod config;
 pub mod config_provider;
 pub mod connector_config;
 pub mod connectors;
+pub mod descriptors;
 mod errors;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod herder;
 mod kafka;
 pub mod logging;
-mod metrics;
+pub mod metrics;
+pub mod panic_log;
 pub mod plugins;
 pub mod rest;
 pub mod sample;

@@ -1,5 +1,7 @@
 //! Logging: its format, and its levels, which `/admin/loggers` shows and changes.
 
+mod lines;
+
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::str::FromStr;
@@ -11,6 +13,8 @@ use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
+
+use lines::Lines;
 
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -78,9 +82,18 @@ pub struct LoggerLevel {
 pub struct Loggers {
     levels: Mutex<BTreeMap<String, LoggerLevel>>,
     filter: Option<reload::Handle<EnvFilter, Registry>>,
+    /// The level of the audit log.
+    audit: Level,
 }
 
 const ROOT: &str = "root";
+/// The target of the audit log. It is logged at its level of the start: whoever may change levels
+/// over REST must not hide what they do there.
+pub(crate) const AUDIT: &str = "ferrule::audit";
+/// Bytes of a logger's name.
+const NAME_LIMIT: usize = 128;
+/// Loggers that are kept: those that are known, and some that were set.
+const MOST_LOGGERS: usize = 128;
 /// The loggers that are shown before any is changed: the crates of the worker that log, and the
 /// parts of the largest. `cargo test -p tidy` compares them with the crates.
 const KNOWN: &[&str] = &[
@@ -93,7 +106,6 @@ const KNOWN: &[&str] = &[
     "connect_runtime::source_task",
     "connect_wasm",
     "file_stream_source",
-    "kafka_sink",
     "librdkafka",
     "postgres_sink",
 ];
@@ -101,10 +113,10 @@ const KNOWN: &[&str] = &[
 impl Loggers {
     /// Loggers that nothing listens to.
     pub fn detached() -> Self {
-        Self::new(Level::Info, None)
+        Self::new(Level::Info, Level::Info, None)
     }
 
-    fn new(root: Level, filter: Option<reload::Handle<EnvFilter, Registry>>) -> Self {
+    fn new(root: Level, audit: Level, filter: Option<reload::Handle<EnvFilter, Registry>>) -> Self {
         let level = LoggerLevel {
             level: root,
             last_modified: None,
@@ -113,6 +125,7 @@ impl Loggers {
         Self {
             levels: Mutex::new(names.map(|name| (name, level)).collect()),
             filter,
+            audit,
         }
     }
 
@@ -135,13 +148,21 @@ impl Loggers {
         let registry = tracing_subscriber::registry().with(filter);
         let started = match format {
             LogFormat::Human => {
-                let colours = std::io::stdout().is_terminal();
-                registry.with(fmt::layer().with_ansi(colours)).try_init()
+                let lines = match std::io::stdout().is_terminal() {
+                    true => Lines::Painted,
+                    false => Lines::Plain,
+                };
+                let layer = fmt::layer().with_ansi(false).with_writer(lines);
+                registry.with(layer).try_init()
             }
-            LogFormat::Json => registry.with(fmt::layer().json()).try_init(),
+            LogFormat::Json => {
+                let layer = fmt::layer().json().with_writer(Lines::Json);
+                registry.with(layer).try_init()
+            }
         };
+        lines::tell_panics();
         started.map_err(|cause| Error::fatal("could not start logging").with_source(cause))?;
-        Ok(Self::new(root, Some(handle)))
+        Ok(Self::new(root, audit_level(directives, root), Some(handle)))
     }
 
     /// All loggers that are not off, by name.
@@ -164,13 +185,21 @@ impl Loggers {
     /// Sets the level of a logger and of those below it; the names of those that changed.
     ///
     /// # Errors
-    /// When the name cannot be a logger's.
+    /// [`connect_api::ErrorKind::Config`] when the name cannot be a logger's, or there are too
+    /// many.
     pub fn set(&self, name: &str, level: Level) -> Result<Vec<String>> {
+        check_name(name)?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        if !levels.contains_key(name) && levels.len() >= MOST_LOGGERS {
+            return Err(Error::config(format!(
+                "{MOST_LOGGERS} loggers are set already; set the level of a part that has {name}, or \
+                 of root"
+            )));
+        }
         let mut changed = levels.clone();
         changed.entry(name.to_owned()).or_insert(LoggerLevel {
             level,
@@ -195,7 +224,8 @@ impl Loggers {
                 ROOT => level.level.name().to_owned(),
                 logger => format!("{logger}={}", level.level.name()),
             });
-            let directives = directives.collect::<Vec<_>>().join(",");
+            let audit = format!("{AUDIT}={}", self.audit.name());
+            let directives = directives.chain([audit]).collect::<Vec<_>>().join(",");
             let invalid = |cause| Error::config(format!("logger {name}")).with_source(cause);
             let new = EnvFilter::from_str(&directives).map_err(invalid)?;
             let gone = |cause| Error::fatal("could not change the level").with_source(cause);
@@ -203,5 +233,74 @@ impl Loggers {
         }
         *levels = changed;
         Ok(affected)
+    }
+}
+
+/// The level that the directives give the audit log: its own, or that of everything.
+fn audit_level(directives: &str, root: Level) -> Level {
+    let own = directives.split(',').rev().find_map(|directive| {
+        let (target, level) = directive.trim().split_once('=')?;
+        (target == AUDIT).then(|| Level::from_name(level)).flatten()
+    });
+    own.unwrap_or(root)
+}
+
+/// A logger is a module's path.
+fn check_name(name: &str) -> Result<()> {
+    let is_segment = |segment: &str| {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        !segment.is_empty() && segment.chars().all(is_part)
+    };
+    if name.len() <= NAME_LIMIT && name.split("::").all(is_segment) && name != AUDIT {
+        return Ok(());
+    }
+    let start: String = name.chars().take(NAME_LIMIT).collect();
+    Err(Error::config(format!(
+        "{start:?} is no logger whose level can be set; a module's path is, such as \
+         connect_runtime::herder"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_audit_log_has_a_level_of_its_own_or_that_of_all() {
+        for (directives, expect) in [
+            ("warn", Level::Warn),
+            ("warn,ferrule::audit=info", Level::Info),
+            ("ferrule::audit=off, warn", Level::Off),
+        ] {
+            assert_eq!(audit_level(directives, Level::Warn), expect, "{directives}");
+        }
+    }
+
+    #[test]
+    fn only_names_of_modules_are_kept_and_not_for_ever() {
+        let loggers = Loggers::detached();
+        for name in [
+            "",
+            "a b",
+            "a=debug",
+            "a,b",
+            "[x]",
+            "a::",
+            "::a",
+            "a\u{1b}[31m",
+            "org.apache.kafka",
+            "ferrule::audit",
+        ] {
+            assert!(loggers.set(name, Level::Debug).is_err(), "{name}");
+        }
+        assert!(loggers.set(&"x".repeat(129), Level::Debug).is_err());
+        let before = loggers.all().len();
+        for number in 0..10_000 {
+            let _ = loggers.set(&format!("module{number}"), Level::Debug);
+        }
+        assert!(before < MOST_LOGGERS && loggers.all().len() == MOST_LOGGERS);
+        // Those that are there can be set still.
+        assert!(loggers.set("connect_wasm", Level::Debug).is_ok());
+        assert!(loggers.set("module1", Level::Warn).is_ok());
     }
 }

@@ -6,13 +6,14 @@ mod dev;
 mod plugin;
 mod process;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use connect_api::Properties;
+use connect_api::{Properties, mask};
 use connect_runtime::config::{environment_properties, parse_properties};
 use connect_runtime::logging::{LogFormat, Loggers};
 use connect_wasm::{COMPILE_COMMAND, CompileLimits, compile_stdin};
@@ -143,10 +144,16 @@ fn main() -> Result<ExitCode> {
         return Ok(args.run());
     }
     let runtime = Runtime::new().context("could not start the runtime")?;
-    let outcome = runtime.block_on(run(cli));
+    let outcome = runtime.block_on(run(cli)).unwrap_or_else(|error| {
+        // It may quote what a config provider gave (Invariant 9).
+        let told = mask(format!("Error: {error:?}"));
+        // There is nobody left to tell when it cannot be written.
+        let _ = writeln!(std::io::stderr(), "{told}");
+        ExitCode::FAILURE
+    });
     // A validation whose config provider hangs must not keep the process from ending.
     runtime.shutdown_background();
-    outcome
+    Ok(outcome)
 }
 
 async fn run(cli: Cli) -> Result<ExitCode> {

@@ -1,6 +1,11 @@
 //! The metrics: their names, as the JMX exporter's rules spell Kafka Connect's, and their handles.
 
+mod recorders;
+
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+pub(crate) use recorders::forget_task;
+pub use recorders::{Buckets, install, render};
 
 /// Records that the consumer handed to the task.
 pub const SINK_RECORD_READ_TOTAL: &str = "kafka_connect_sink_task_sink_record_read_total";

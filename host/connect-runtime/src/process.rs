@@ -8,14 +8,18 @@ use anyhow::{Context, Result};
 use connect_api::Properties;
 use connect_runtime::config::WorkerConfig;
 use connect_runtime::connectors;
+use connect_runtime::descriptors;
 use connect_runtime::herder::{Herder, HerderHandle, Shared};
 use connect_runtime::logging::Loggers;
+use connect_runtime::metrics::{Buckets, install as record_metrics, render as render_metrics};
+use connect_runtime::panic_log;
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
-use connect_runtime::storage::{KafkaBasedLog, KafkaConsumerGroups, SourceOffsets, cluster_id};
+use connect_runtime::storage::{
+    KafkaBasedLog, KafkaConsumerGroups, SourceOffsets, cluster_id, write_audit,
+};
 use connect_wasm::meters::CALL_SECONDS;
 use connect_wasm::{Compiler, WasmOptions, WasmPlugins, check_cache};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -34,13 +38,14 @@ pub async fn run_worker(
     loggers: Loggers,
     stop: impl Future<Output = &'static str>,
 ) -> Result<()> {
-    let seconds = Matcher::Full(CALL_SECONDS.to_owned());
-    let metrics = PrometheusBuilder::new()
-        .set_buckets_for_metric(seconds, CALL_BUCKETS)
-        .context("could not start metrics")?
-        .install_recorder()
-        .context("could not start metrics")?;
+    record_metrics(Buckets {
+        metric: CALL_SECONDS,
+        bounds: CALL_BUCKETS,
+    })
+    .context("could not start metrics")?;
     let config = Arc::new(WorkerConfig::new(properties)?);
+    panic_log::install();
+    config.record_memory().set_of_record();
     info!(
         "Ferrule {}, Kafka version: {KAFKA_VERSION}",
         env!("CARGO_PKG_VERSION")
@@ -48,55 +53,51 @@ pub async fn run_worker(
     // It listens from the first moment, so that a probe sees a worker that is starting.
     let gate = rest::Gate::default();
     let (stop_serving, stopping) = watch::channel(());
-    let mut servers = listen(&config, &gate, &stopping).await?;
+    let descriptors = descriptors::raise_limit();
+    let mut server = rest::Server::bind(config.rest(), gate.clone(), descriptors).await?;
+    let audit_lines = server.audit_lines();
+    let mut tasks = JoinSet::new();
+    let mut serving = tokio::spawn(server.serve(stopping));
     tokio::pin!(stop);
+    let start = async {
+        // First, so that nothing is done that the topic would have to tell of.
+        if let (Some(topic), Some(lines)) = (&config.rest().audit_topic, audit_lines) {
+            write_audit(&config, topic, lines, &mut tasks).await?;
+        }
+        start_herder(&config).await
+    };
     let (herder, mut herding) = tokio::select! {
         reason = &mut stop => {
             info!(reason, "stopping before the worker has started");
             return Ok(());
         }
-        started = start_herder(&config) => started?,
+        started = start => started?,
     };
     gate.open(Api {
         herder: herder.clone(),
         loggers: Arc::new(loggers),
-        metrics: Arc::new(move || metrics.render()),
+        metrics: Arc::new(render_metrics),
     });
     tokio::select! {
         reason = &mut stop => info!(reason, "stopping"),
         ended = &mut herding => ended?.context("the herder could not go on")?,
     }
     drop(stop_serving);
-    let answered = async { while servers.join_next().await.is_some() {} };
-    if tokio::time::timeout(LAST_REQUESTS, answered).await.is_err() {
+    if tokio::time::timeout(LAST_REQUESTS, &mut serving)
+        .await
+        .is_err()
+    {
+        serving.abort();
         warn!("requests were still being answered");
     }
     herder.shutdown().await;
+    // The last lines of the audit log: nobody sends more.
+    let written = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_REQUESTS, written).await.is_err() {
+        warn!("the audit topic has not taken the last lines; the log has them");
+    }
     info!("stopped");
     Ok(())
-}
-
-async fn listen(
-    config: &WorkerConfig,
-    gate: &rest::Gate,
-    stopping: &watch::Receiver<()>,
-) -> Result<JoinSet<std::io::Result<()>>> {
-    let mut servers = JoinSet::new();
-    for address in config.listeners() {
-        let listener = tokio::net::TcpListener::bind(address).await;
-        let listener = listener.with_context(|| format!("could not listen on {address}"))?;
-        info!(
-            "REST server listening at http://{}/",
-            listener.local_addr()?
-        );
-        let mut stopping = stopping.clone();
-        let stopped = async move {
-            // An error means that the sender is gone: the same.
-            let _ = stopping.changed().await;
-        };
-        servers.spawn(rest::serve(listener, gate.clone(), stopped));
-    }
-    Ok(servers)
 }
 
 /// Loads the plugins, reads the topics of configs and statuses, and starts what they say.

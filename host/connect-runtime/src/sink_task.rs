@@ -15,7 +15,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, Result, TopicPartition};
+use connect_api::{Error, MemoryLimit, Result, TopicPartition};
 
 pub use consume::KafkaConsumer;
 pub use convert::Converters;
@@ -25,11 +25,12 @@ pub use write::{Writer, WriterParts};
 pub use crate::sink_task_loop::batch::PollLimits;
 pub use crate::sink_task_loop::state::SinkTaskParts;
 
+use crate::errors::StoppedAt;
 use crate::sink_task_loop::batch::{RawBatch, TaskBatch};
 use crate::sink_task_loop::state::{AfterHold, SinkTaskState};
 use crate::sink_task_loop::timing::Timing;
 use consume::Fetching;
-use convert::ConvertedBatch;
+use convert::{ConvertedBatch, Room};
 use transform::Transformed;
 use write::Request;
 
@@ -87,6 +88,7 @@ impl WorkerSinkTask {
             self.collect(transformed)?;
         }
         self.state.tick_quiet_partitions()?;
+        self.state.verify_target()?;
         self.write()
     }
 
@@ -142,12 +144,16 @@ impl WorkerSinkTask {
     }
 
     fn convert(&mut self, batch: RawBatch) -> ConvertedBatch {
+        let room = Room {
+            limit: MemoryLimit::of_record(),
+            taken: self.state.pending_memory(),
+        };
         let SinkTaskState {
             parts,
             record_errors,
             ..
         } = &mut self.state;
-        parts.converters.convert_batch(batch, record_errors)
+        parts.converters.convert_batch(batch, room, record_errors)
     }
 
     fn transform(&mut self, batch: ConvertedBatch) -> Result<Transformed> {
@@ -168,10 +174,12 @@ impl WorkerSinkTask {
                 if let Some(front) = front {
                     self.append(front);
                 }
-                let error = cut.stopped.error;
-                match cut.stopped.retry_in {
+                let partition = &cut.topic_partition;
+                let Some(StoppedAt { error, retry_in }) = cut.stopped else {
+                    return self.state.read_again(partition, cut.resume_at);
+                };
+                match retry_in {
                     Some(delay) => {
-                        let partition = &cut.topic_partition;
                         self.state
                             .retry_record(partition, cut.resume_at, &error, delay)?;
                     }
@@ -240,6 +248,7 @@ impl WorkerSinkTask {
             return Ok(());
         }
         let batches = std::mem::take(&mut state.pending);
+        state.lacks_room = false;
         let active: usize = batches.iter().map(|b| b.raw.len()).sum();
         let generation = state.parts.writer.generation();
         // Taken before the partitions of these batches can be given up: the group's coordinator
@@ -258,6 +267,7 @@ impl WorkerSinkTask {
 
     /// Writes what is in hand, for as long as the herder lets it.
     fn drain(&mut self) -> Result<()> {
+        self.state.parts.writer.stop_verifying();
         while !self.state.parts.control.abandoned() {
             self.state.take_responses(Duration::ZERO)?;
             if self.state.pending.is_empty() && self.state.parts.writer.is_idle() {

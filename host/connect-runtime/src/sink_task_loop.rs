@@ -2,6 +2,8 @@
 
 pub mod batch;
 pub mod rebalance;
+pub mod start;
 pub mod state;
 pub mod tick;
 pub mod timing;
+pub mod verify;

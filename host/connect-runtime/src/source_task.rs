@@ -75,6 +75,8 @@ pub struct SourceTaskParts {
     pub converters: Converters,
     /// Creates topics where the connector asks for it.
     pub topics: Topics,
+    /// The worker's own topics: no record goes there.
+    pub internal_topics: Vec<String>,
     /// What happens to errant records.
     pub errors: SourceErrors,
     /// This task's metrics.

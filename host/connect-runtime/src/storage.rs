@@ -1,6 +1,7 @@
 //! Where connectors, their target states and statuses survive a restart: compacted topics, in
 //! Kafka Connect's record formats.
 
+mod audit_topic;
 mod config_records;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -15,10 +16,13 @@ use async_trait::async_trait;
 use connect_api::Result;
 use serde_json::Value;
 
+pub use audit_topic::write_audit;
 pub use config_records::{Restart, RestartInstances, RestartScope, TargetState, keys, records};
 pub use kafka::{KafkaBasedLog, cluster_id};
 pub use memory::MemoryLog;
-pub use offsets::{ConsumerGroup, ConsumerGroups, KafkaConsumerGroups, NoConsumerGroups};
+pub use offsets::{
+    ConsumerGroup, ConsumerGroups, KafkaConsumerGroups, NoConsumerGroups, OffsetsRefusal,
+};
 pub use source_offsets::{ConnectorOffsets, SourceOffsetStore, SourceOffsets};
 pub use status::{ConnectorTaskId, State, Status, StatusKey};
 
@@ -46,6 +50,19 @@ pub trait BackingStore: Send + 'static {
     /// # Errors
     /// When the record was not written, or not read back within 30 seconds.
     async fn write(&mut self, record: StoredRecord) -> Result<Vec<StoredRecord>>;
+
+    /// Writes records in their order, all before the last is waited for, and gives what was read up
+    /// to it.
+    ///
+    /// # Errors
+    /// As for `write`; some may be written all the same.
+    async fn write_all(&mut self, records: Vec<StoredRecord>) -> Result<Vec<StoredRecord>> {
+        let mut read = Vec::new();
+        for record in records {
+            read.extend(self.write(record).await?);
+        }
+        Ok(read)
+    }
 
     /// The next record that another has written. It may be cancelled.
     async fn next(&mut self) -> StoredRecord;

@@ -12,7 +12,7 @@ pub enum TaskState {
     Built(Option<String>),
     /// It polls.
     Running,
-    /// What it waits for, in whatever state it is; none: it waits no more.
+    /// What it waits for or what its user should know, in whatever state it is; none: nothing more.
     Waiting(Option<String>),
     /// It is paused.
     Paused,
@@ -76,6 +76,11 @@ impl Reports {
     /// It cannot go on for now: the target or another service is away.
     pub fn waiting(&self, error: &Error) {
         self.send(TaskState::Waiting(Some(error.chain())));
+    }
+
+    /// It goes on, and its user should know this.
+    pub fn note(&self, what: String) {
+        self.send(TaskState::Waiting(Some(what)));
     }
 
     /// It waits no more.

@@ -1,5 +1,6 @@
 //! The worker: starts tasks, and gives handles to stop, pause and resume them.
 
+mod places;
 mod source;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use connect_api::{
     DeadLetterStorage, Error, Properties, Result, SinkTask, StateStore, TaskContext,
 };
+use connect_kafka::output_topic_refusal;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, info_span, warn};
@@ -15,6 +17,7 @@ use tracing::{error, info, info_span, warn};
 use crate::config::WorkerConfig;
 use crate::connector_config::{ConnectorConfig, class_of};
 use crate::connectors::{RegisteredConnector, RegisteredSink};
+use crate::descriptors::{TaskClaim, TaskDescriptors};
 use crate::errors::{DeadLetterQueue, ErrorConfig, ErrorReporter};
 use crate::kafka::settings::{Client, ClientSettings};
 use crate::metrics::TaskMetrics;
@@ -27,6 +30,7 @@ use crate::source_task::WorkerSourceTask;
 use crate::storage::SourceOffsets;
 use crate::task_control::{Control, Reports};
 pub use crate::task_control::{TaskEvent, TaskState};
+use places::{PartitionCounts, Place};
 
 /// One start of a task.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +49,9 @@ pub struct Worker {
     config: Arc<WorkerConfig>,
     plugins: Arc<Plugins>,
     source_offsets: Arc<SourceOffsets>,
+    counts: Arc<PartitionCounts>,
     events: mpsc::Sender<TaskEvent>,
+    descriptors: Arc<TaskDescriptors>,
 }
 
 /// A running task.
@@ -68,7 +74,9 @@ impl Worker {
             config,
             plugins,
             source_offsets,
+            counts: Arc::default(),
             events,
+            descriptors: TaskDescriptors::new(),
         }
     }
 
@@ -89,6 +97,7 @@ impl Worker {
             worker: Arc::clone(&self.config),
             plugins: Arc::clone(&self.plugins),
             source_offsets: Arc::clone(&self.source_offsets),
+            counts: Arc::clone(&self.counts),
             context: TaskContext {
                 connector: connector.to_owned(),
                 task,
@@ -98,11 +107,12 @@ impl Worker {
             control: Arc::clone(&control),
             reports: reports.clone(),
             runtime: Handle::current(),
+            descriptors: Arc::clone(&self.descriptors),
         };
         let worker_task = start.worker_task();
         let span = info_span!("task", connector, task);
         let thread = std::thread::Builder::new()
-            .name(format!("task-{name}"))
+            .name(thread_name(&name))
             .spawn(move || {
                 let _span = span.entered();
                 start.run();
@@ -119,6 +129,13 @@ impl Worker {
             done,
         }
     }
+}
+
+/// The name of a task's thread. A NUL cannot be in one, and a connector of the config topic may be
+/// named by anything.
+fn thread_name(task: &str) -> String {
+    let name = task.chars().filter(|c| !c.is_control()).take(100);
+    format!("task-{}", name.collect::<String>())
 }
 
 impl TaskHandle {
@@ -160,25 +177,27 @@ struct TaskStart {
     worker: Arc<WorkerConfig>,
     plugins: Arc<Plugins>,
     source_offsets: Arc<SourceOffsets>,
+    counts: Arc<PartitionCounts>,
     context: TaskContext,
     /// As it is stored.
     config: Properties,
     control: Arc<Control>,
     reports: Reports,
     runtime: Handle,
+    descriptors: Arc<TaskDescriptors>,
 }
 
 /// A task that has not begun.
 enum BuiltTask {
-    Sink(Box<WorkerSinkTask>),
-    Source(Box<WorkerSourceTask>),
+    Sink(Box<WorkerSinkTask>, TaskClaim),
+    Source(Box<WorkerSourceTask>, TaskClaim),
 }
 
 impl BuiltTask {
     fn run(self) -> Result<()> {
         match self {
-            Self::Sink(task) => task.run(),
-            Self::Source(task) => task.run(),
+            Self::Sink(task, _descriptors) => task.run(),
+            Self::Source(task, _descriptors) => task.run(),
         }
     }
 }
@@ -187,7 +206,9 @@ impl TaskStart {
     fn run(self) {
         let (reports, worker_task) = (self.reports.clone(), self.worker_task());
         let guarded = std::panic::AssertUnwindSafe(|| {
-            let task = self.build()?;
+            let Some(task) = self.build()? else {
+                return Ok(());
+            };
             self.reports.running();
             task.run()
         });
@@ -216,7 +237,8 @@ impl TaskStart {
         }
     }
 
-    fn build(&self) -> Result<BuiltTask> {
+    /// None: it was told to stop before there was anything for it to do.
+    fn build(&self) -> Result<Option<BuiltTask>> {
         let Self {
             worker,
             plugins,
@@ -225,13 +247,18 @@ impl TaskStart {
         } = self;
         let config = ConnectorConfig::resolve(plugins, worker, &context.connector, &self.config)?;
         match &config.connector {
+            RegisteredConnector::Sink(_) if self.wait_for_place(&config)? == Place::Stopped => {
+                Ok(None)
+            }
             RegisteredConnector::Sink(sink) => {
+                let descriptors = self.descriptors.claim()?;
                 let task = self.build_sink(&config, sink)?;
-                Ok(BuiltTask::Sink(Box::new(task)))
+                Ok(Some(BuiltTask::Sink(Box::new(task), descriptors)))
             }
             RegisteredConnector::Source(source) => {
+                let descriptors = self.descriptors.claim()?;
                 let task = self.build_source(&config, source)?;
-                Ok(BuiltTask::Source(Box::new(task)))
+                Ok(Some(BuiltTask::Source(Box::new(task), descriptors)))
             }
         }
     }
@@ -263,7 +290,8 @@ impl TaskStart {
         };
         let mut sink_task = sink.task(&config.own, &context)?;
         let converters = converters(&config.converters, runtime)?;
-        let chain = TransformationChain::new(plugins.chain(config, *task)?);
+        let chain =
+            TransformationChain::new(plugins.chain(config, *task)?, config.output_topics.clone());
         let provenance = chain.plugins();
         self.reports.built(provenance.clone());
         let stores = chain.stores();
@@ -296,7 +324,7 @@ impl TaskStart {
             metrics,
             reports: self.reports.clone(),
             control: Arc::clone(&self.control),
-            limits: self.limits(&config.clients.consumer)?,
+            limits: self.limits(config.clients.consumer())?,
             commit_interval: worker.offset_flush_interval().min(COMMIT_INTERVAL),
         }))
     }
@@ -311,6 +339,11 @@ impl TaskStart {
         let queue = match &errors.dead_letter_topic {
             None => None,
             Some(topic) => {
+                let internal = self.worker.internal_topics();
+                if let Some(why) = output_topic_refusal(topic, &internal) {
+                    let key = "errors.deadletterqueue.topic.name";
+                    return Err(Error::config(format!("{key}: {why}")));
+                }
                 let admin = settings.client(Client::Admin, "connector-dlq-adminclient")?;
                 let producer = settings.client(Client::Producer, "connector-dlq-producer")?;
                 let replication = errors.dead_letter_replication;

@@ -168,7 +168,7 @@ impl RecordTransformation for Cast {
         let plan = self.plans.plan(&row.schema, |schema| {
             Plan::new(schema, fields, (schemaless, replace_null))
         })?;
-        plan.defaults.fill(&mut row.values);
+        plan.defaults.fill(&mut row.values)?;
         row.values
             .resize(rows::fields(&plan.schema).len(), Value::Null);
         for (at, source, target) in &plan.casts {

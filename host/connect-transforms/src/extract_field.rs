@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connect_api::json::{self, Shapes};
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Error, Importance, Record,
-    RecordPart, RecordTransformation, Result, Schema, Validator, Value,
+    RecordPart, RecordTransformation, Result, Schema, Validator, Value, memory,
 };
 
 use crate::field_path;
@@ -133,6 +133,7 @@ impl RecordTransformation for ExtractField {
         // A null of the row itself, or on the way, has no default.
         if value.is_null() && self.replace_null && parent {
             value = plan.schema.default.clone().unwrap_or_default();
+            memory::charge(value.memory())?;
         }
         *datum = Datum::new(Arc::clone(&plan.schema), value);
         Ok(Disposition::Keep)

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use connect_api::json::{self, Shapes};
+use connect_api::json::{self, FieldNames, Shapes};
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Kind, Record, RecordPart,
-    RecordTransformation, Result, Schema, Str, Struct, Value,
+    RecordTransformation, Result, Schema, Str, Struct, Value, memory,
 };
 
 use crate::plans::Plans;
@@ -66,6 +66,7 @@ impl Flatten {
             delimiter: &self.delimiter,
             expected,
             names: None,
+            places: FieldNames::default(),
             values: Vec::with_capacity(expected.len()),
             depth: 0,
         };
@@ -107,11 +108,14 @@ impl RecordTransformation for Flatten {
             .iter()
             .any(|step| matches!(step, Step::Nested { .. }))
         {
-            let mut out = Vec::with_capacity(rows::fields(&plan.schema).len());
+            // A null in place of a nested row becomes one for each of its fields.
+            let leaves = rows::fields(&plan.schema).len();
+            memory::charge_values(leaves)?;
+            let mut out = Vec::with_capacity(leaves);
             take_leaves(row.values, &plan.steps, &mut out)?;
             row.values = out;
         }
-        plan.defaults.fill(&mut row.values);
+        plan.defaults.fill(&mut row.values)?;
         row.put(datum, &plan.schema);
         Ok(Disposition::Keep)
     }
@@ -200,6 +204,7 @@ fn steps(
                     default: default.cloned(),
                     ..Schema::clone(&field.schema)
                 };
+                memory::charge(name.len() + size_of::<Field>() + schema.memory())?;
                 out.push(Field::new(name, schema));
                 Step::Leaf
             }
@@ -213,6 +218,7 @@ struct Flat<'a> {
     delimiter: &'a str,
     expected: &'a [Field],
     names: Option<Vec<Str>>,
+    places: FieldNames,
     values: Vec<Value>,
     depth: usize,
 }
@@ -245,7 +251,7 @@ impl Flat<'_> {
                     self.add(prefix, name, value)?;
                 }
             }
-            value => self.leaf(prefix, value),
+            value => self.leaf(prefix, value)?,
         }
         prefix.truncate(length);
         self.depth -= 1;
@@ -256,14 +262,18 @@ impl Flat<'_> {
     fn open(&mut self, prefix: &mut String, text: &str) -> Result<()> {
         json::entries(text.as_bytes(), |name: Cow<'_, str>, raw| {
             let value = match raw.as_bytes().first() {
-                Some(b'{' | b'[') => Value::Json(raw.into()),
+                Some(b'{' | b'[') => {
+                    // The text that it is a part of is still there.
+                    memory::charge(raw.len())?;
+                    Value::Json(raw.into())
+                }
                 _ => json::parse(raw)?,
             };
             self.add(prefix, &name, value)
         })
     }
 
-    fn leaf(&mut self, name: &str, value: Value) {
+    fn leaf(&mut self, name: &str, value: Value) -> Result<()> {
         let at = self.values.len();
         let Some(names) = &mut self.names else {
             if self
@@ -271,19 +281,24 @@ impl Flat<'_> {
                 .get(at)
                 .is_some_and(|field| field.name == name)
             {
-                self.values.push(value);
-                return;
+                return memory::push(&mut self.values, value);
             }
             let seen = self.expected[..at].iter().map(|f| f.name.clone());
-            self.names = Some(seen.collect());
+            let seen: Vec<Str> = seen.collect();
+            for name in &seen {
+                self.places.find_or_add(name, |at| &seen[at]);
+            }
+            self.names = Some(seen);
             return self.leaf(name, value);
         };
         // The last of two fields of one name wins, as in a map.
-        if let Some(known) = names.iter().position(|n| n == name) {
+        if let Some(known) = self.places.find_or_add(name, |at| &names[at]) {
             self.values[known] = value;
-        } else {
-            names.push(name.into());
-            self.values.push(value);
+            return Ok(());
         }
+        // Each leaf has the names of all that it is in, and the shape has them once more.
+        memory::charge(2 * (name.len() + size_of::<Str>() + size_of::<Field>()))?;
+        names.push(name.into());
+        memory::push(&mut self.values, value)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connect_api::json::Shapes;
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Error, Header, Importance,
-    Record, RecordPart, RecordTransformation, Result, Schema, Str, Validator,
+    Record, RecordPart, RecordTransformation, Result, Schema, Str, Validator, memory,
 };
 
 use crate::plans::Plans;
@@ -114,8 +114,11 @@ impl RecordTransformation for HeaderFrom {
         let schemaless = row.schemaless;
         let mut plans = std::mem::take(&mut self.plans);
         let plan = plans.plan(&row.schema, |schema| self.plan(schema, schemaless));
-        let headers = plan.map(|plan| {
-            plan.defaults.fill(&mut row.values);
+        let headers = plan.and_then(|plan| {
+            plan.defaults.fill(&mut row.values)?;
+            let copied = plan.from.iter().flatten();
+            let copied = copied.map(|(at, _)| row.values[*at].memory());
+            memory::charge(copied.fold(0, usize::saturating_add))?;
             let pairs = self.pairs.iter().zip(&plan.from);
             let headers = pairs.map(|((_, name), from)| Header {
                 name: name.clone(),
@@ -129,7 +132,7 @@ impl RecordTransformation for HeaderFrom {
             let mut keep = plan.keep.iter();
             row.values.retain(|_| keep.next() == Some(&true));
             row.put(datum, &plan.schema);
-            headers
+            Ok(headers)
         });
         self.plans = plans;
         record.headers.extend(headers?);

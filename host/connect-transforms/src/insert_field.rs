@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connect_api::json::Shapes;
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Kind, Origin, Record,
-    RecordPart, RecordTransformation, Result, Schema, Str, Value,
+    RecordPart, RecordTransformation, Result, Schema, Str, Value, memory,
 };
 
 use crate::plans::Plans;
@@ -179,7 +179,7 @@ impl RecordTransformation for InsertField {
         };
         let insertions = &self.insertions;
         let plan = plans.plan(&row.schema, |schema| Plan::new(schema, insertions, wants))?;
-        plan.defaults.fill(&mut row.values);
+        plan.defaults.fill(&mut row.values)?;
         row.values.reserve(insertions.len());
         for (insertion, at) in insertions.iter().zip(&plan.at) {
             let Some(at) = *at else { continue };
@@ -206,7 +206,10 @@ impl RecordTransformation for InsertField {
                         ));
                     }
                 },
-                What::Static(text) => Value::String(text.clone()),
+                What::Static(text) => {
+                    memory::charge(text.len())?;
+                    Value::String(text.clone())
+                }
                 What::Timestamp => match timestamp {
                     None => Value::Null,
                     Some(at) if wants.schemaless => Value::Int(at.0),

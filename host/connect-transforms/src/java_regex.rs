@@ -1,6 +1,6 @@
 //! Java's regular expressions and replacements, as far as they mean the same in the regex crate.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 /// What is wrong with a pattern, for the validators of options.
 pub(crate) fn check(pattern: &str) -> Result<(), String> {
@@ -21,8 +21,13 @@ pub(crate) fn find(pattern: &str) -> Result<Regex, String> {
     compile(pattern)
 }
 
+/// Most bytes that a pattern is compiled to: a config may hold a hundred, and each task compiles
+/// them.
+const SIZE: usize = 2 << 20;
+
 fn compile(pattern: &str) -> Result<Regex, String> {
-    Regex::new(pattern).map_err(|e| {
+    let compiled = RegexBuilder::new(pattern).size_limit(SIZE).build();
+    compiled.map_err(|e| {
         let text = e.to_string();
         // The last line of the crate's message says what is wrong, those before show where.
         let why = text.lines().last().unwrap_or_default();

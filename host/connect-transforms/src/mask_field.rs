@@ -80,7 +80,7 @@ impl RecordTransformation for MaskField {
                 },
             })
         })?;
-        plan.defaults.fill(&mut row.values);
+        plan.defaults.fill(&mut row.values)?;
         row.values
             .resize(rows::fields(&plan.schema).len(), Value::Null);
         for at in &plan.at {

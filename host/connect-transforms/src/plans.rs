@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use connect_api::memory::{KeptBytes, Room};
 use connect_api::{Result, Schema};
 
 /// Schemas that are kept; with more of them all are worked out anew.
@@ -13,6 +14,7 @@ pub(crate) struct Plans<P> {
     entries: Vec<(Arc<Schema>, P)>,
     by_pointer: HashMap<usize, usize>,
     last: usize,
+    kept: KeptBytes,
 }
 
 impl<P> Default for Plans<P> {
@@ -21,6 +23,7 @@ impl<P> Default for Plans<P> {
             entries: Vec::new(),
             by_pointer: HashMap::new(),
             last: 0,
+            kept: KeptBytes::default(),
         }
     }
 }
@@ -36,7 +39,9 @@ impl<P> Plans<P> {
             Some(at) => at,
             None => {
                 let plan = make(schema)?;
-                if self.entries.len() >= MAX_PLANS {
+                // What is worked out is mostly another schema.
+                let full = self.kept.add(2 * schema.memory()) == Room::AfterClearing;
+                if full || self.entries.len() >= MAX_PLANS {
                     self.entries.clear();
                     self.by_pointer.clear();
                 }
@@ -90,6 +95,16 @@ mod tests {
             assert_eq!(plan.unwrap(), &name);
         }
         assert_eq!(made, 2);
+    }
+
+    #[test]
+    fn plans_of_large_schemas_are_bounded_too() {
+        let mut plans = Plans::default();
+        for i in 0..100 {
+            let name = format!("{i}{}", "x".repeat(200_000));
+            plans.plan(&schema(&name), |_| Ok(i)).unwrap();
+            assert!(plans.entries.len() <= 10);
+        }
     }
 
     #[test]

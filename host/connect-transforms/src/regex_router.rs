@@ -11,6 +11,10 @@ use regex::Regex;
 
 use crate::java_regex::{self, Replacement};
 
+/// The most bytes of a topic's name: Kafka takes 249. Each group may stand in the replacement more
+/// than once, and one router may follow another.
+const MAX_NAME: usize = 1024;
+
 /// Topics whose new name is kept.
 const MAX_TOPICS: usize = 1024;
 
@@ -60,7 +64,14 @@ impl RecordTransformation for RegexRouter {
         }
         let topic = Arc::clone(&record.topic);
         if self.whole.is_match(&topic) {
-            record.topic = self.replacement.replace_first(&self.find, &topic).into();
+            let routed = self.replacement.replace_first(&self.find, &topic);
+            if routed.len() > MAX_NAME {
+                return Err(Error::data(format!(
+                    "the new topic's name would be {} bytes, and at most {MAX_NAME} are taken",
+                    routed.len()
+                )));
+            }
+            record.topic = routed.into();
         }
         if self.routes.len() < MAX_TOPICS {
             self.routes.insert(topic, Arc::clone(&record.topic));

@@ -100,8 +100,9 @@ impl RecordTransformation for ReplaceField {
             let renamed = |i: usize| renames.get(&fields[i].name).unwrap_or(&fields[i].name);
             if schemaless {
                 // The last of two fields of one name wins, as in a map.
-                for i in 0..keep.len() {
-                    keep[i] &= !(i + 1..keep.len()).any(|j| keep[j] && renamed(j) == renamed(i));
+                let mut names = HashSet::with_capacity(keep.len());
+                for i in (0..keep.len()).rev() {
+                    keep[i] = keep[i] && names.insert(renamed(i));
                 }
             }
             let kept = (0..keep.len()).filter(|i| keep[*i]);
@@ -112,7 +113,7 @@ impl RecordTransformation for ReplaceField {
                 keep: keep.contains(&false).then_some(keep),
             })
         })?;
-        plan.defaults.fill(&mut row.values);
+        plan.defaults.fill(&mut row.values)?;
         if let Some(keep) = &plan.keep {
             let mut keep = keep.iter();
             row.values.retain(|_| keep.next() == Some(&true));

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use connect_api::json::Shapes;
+use connect_api::json::{FieldNames, Shapes};
 use connect_api::{
-    Datum, Error, Field, Kind, Record, RecordPart, Result, Schema, Str, Struct, Value,
+    Datum, Error, Field, Kind, Record, RecordPart, Result, Schema, Str, Struct, Value, memory,
 };
 
 /// The part of a record that a transform is for.
@@ -106,8 +106,12 @@ pub(crate) fn java_class(value: &Value, schema: Option<&Schema>) -> &'static str
 /// A struct schema with other fields: name, version, documentation and parameters are kept;
 /// whether it is optional, and its default, are not.
 pub(crate) fn with_fields(source: &Schema, fields: Vec<Field>) -> Result<Arc<Schema>> {
-    for (i, field) in fields.iter().enumerate() {
-        if fields[..i].iter().any(|f| f.name == field.name) {
+    let mut names = FieldNames::default();
+    for field in &fields {
+        if names
+            .find_or_add(&field.name, |at| &fields[at].name)
+            .is_some()
+        {
             return Err(Error::data(format!(
                 "Cannot create field because of field name duplication {}",
                 field.name
@@ -131,26 +135,39 @@ pub(crate) fn fields(schema: &Schema) -> &[Field] {
 
 /// The fields that have a default, to be put where a row has null.
 #[derive(Default)]
-pub(crate) struct Defaults(Vec<(usize, Value)>);
+pub(crate) struct Defaults(Vec<FieldDefault>);
+
+struct FieldDefault {
+    at: usize,
+    value: Value,
+    /// Bytes of memory that each copy takes.
+    memory: usize,
+}
 
 impl Defaults {
     /// The defaults of the fields; none where `replace.null.with.default` is off.
     pub(crate) fn of(schema: &Schema, replace_null: bool) -> Self {
         let fields = fields(schema).iter().enumerate().filter(|_| replace_null);
-        Self(
-            fields
-                .filter_map(|(i, field)| Some((i, field.schema.default.clone()?)))
-                .collect(),
-        )
+        let defaults = fields.filter_map(|(at, field)| {
+            let value = field.schema.default.clone()?;
+            let memory = value.memory();
+            Some(FieldDefault { at, value, memory })
+        });
+        Self(defaults.collect())
     }
 
     /// Replaces nulls.
-    pub(crate) fn fill(&self, values: &mut [Value]) {
-        for (at, default) in &self.0 {
-            if values[*at].is_null() {
-                values[*at] = default.clone();
+    ///
+    /// # Errors
+    /// When the record has no memory left for a default.
+    pub(crate) fn fill(&self, values: &mut [Value]) -> Result<()> {
+        for default in &self.0 {
+            if values[default.at].is_null() {
+                memory::charge(default.memory)?;
+                values[default.at] = default.value.clone();
             }
         }
+        Ok(())
     }
 }
 

@@ -66,7 +66,7 @@ impl RecordTransformation for SetSchemaMetadata {
         datum.value = match std::mem::take(&mut datum.value) {
             Value::Struct(row) => {
                 let mut values = row.into_parts().1;
-                defaults.fill(&mut values);
+                defaults.fill(&mut values)?;
                 Value::Struct(Box::new(Struct::new(Arc::clone(updated), values)))
             }
             value => value,

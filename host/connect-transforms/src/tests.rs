@@ -1,5 +1,6 @@
 //! Cases for every class, as data: a config, a record, and what becomes of it.
 
+mod memory;
 mod rows;
 mod schemas;
 mod whole;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connect_api::json::Shapes;
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Importance, Kind, Record,
-    RecordPart, RecordTransformation, Result, Schema, Str, Validator, Value,
+    RecordPart, RecordTransformation, Result, Schema, Str, Validator, Value, memory,
 };
 
 use crate::plans::Plans;
@@ -172,7 +172,7 @@ impl RecordTransformation for TimestampConverter {
             datum.schema = Some(Arc::clone(&plan.schema));
             return Ok(Disposition::Keep);
         }
-        plan.defaults.fill(&mut row.values);
+        plan.defaults.fill(&mut row.values)?;
         if let Some(at) = plan.at {
             if at == row.values.len() {
                 row.values.push(Value::Null);
@@ -256,7 +256,11 @@ impl Conversion {
             Kind::Time => Value::Time(micros(millis.rem_euclid(DAY))?),
             Kind::Timestamp => Value::Timestamp(micros(millis)?),
             Kind::String => match &self.format {
-                Some(format) => Value::String(format.format(millis).into()),
+                Some(format) => {
+                    let text = format.format(millis);
+                    memory::charge(text.len())?;
+                    Value::String(text.into())
+                }
                 None => return Err(no_format()),
             },
             _ => Value::Int(match self.precision {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connect_api::json::Shapes;
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Error, Field, Importance, Kind,
-    Record, RecordTransformation, Result, Schema, Str, Struct, Validator, Value,
+    Record, RecordTransformation, Result, Schema, Str, Struct, Validator, Value, memory,
 };
 
 use crate::plans::Plans;
@@ -65,6 +65,9 @@ impl RecordTransformation for ValueToKey {
             let key = rows::with_fields(&Schema::new(Kind::Any), fields)?;
             Ok(Plan { key, from })
         })?;
+        let copied = plan.from.iter().flatten();
+        let copied = copied.map(|at| row.values[*at].memory());
+        memory::charge(copied.fold(0, usize::saturating_add))?;
         let values = plan.from.iter().zip(rows::fields(&plan.key));
         let values = values.map(|(at, field)| match at.map(|at| &row.values[at]) {
             Some(Value::Null) | None if self.replace_null => {

@@ -6,6 +6,7 @@ mod parts;
 mod sound;
 mod targets;
 
+use connect_api::MemoryLimit;
 use peak_alloc::PeakAlloc;
 
 pub use targets::CopyField;
@@ -25,7 +26,8 @@ pub struct Target {
     pub name: &'static str,
     /// What it takes, and what must hold of it.
     pub about: &'static str,
-    /// Bytes that may be allocated at once for each byte of the input.
+    /// Bytes that may be allocated at once for each byte of the input, beside what is charged to the
+    /// memory of a record.
     memory: usize,
     run: fn(&[u8]),
 }
@@ -38,9 +40,10 @@ impl Target {
     pub fn check(&self, data: &[u8]) {
         let before = MEMORY.current_usage();
         MEMORY.reset_peak_usage();
-        (self.run)(data);
+        // As in the worker, but for all stages together.
+        let charged = MemoryLimit::DEFAULT.measure(|| (self.run)(data)).bytes;
         let peak = MEMORY.peak_usage().saturating_sub(before);
-        let most = FREE_BYTES + self.memory * data.len();
+        let most = FREE_BYTES + charged + self.memory * data.len();
         assert!(
             peak <= most,
             "{}: {} bytes of input took {peak} bytes of memory, and may take {most}",

@@ -1,6 +1,7 @@
 //! What whoever reads a value relies upon: that it is what its schema says.
 
-use connect_api::{Datum, Kind, Schema, Value, json};
+use connect_api::memory::EXCEEDED;
+use connect_api::{Datum, Kind, Result, Schema, Value, json};
 
 /// Checks a datum, and that what comes after can write it as text.
 ///
@@ -13,6 +14,18 @@ pub(crate) fn check(datum: &Datum) {
     // An error is allowed: NaN has no form in JSON.
     let mut text = String::new();
     let _ = json::write(&datum.value, &mut text);
+}
+
+/// What must be possible; none, when it takes more memory than a record may.
+///
+/// # Panics
+/// When it is not possible for another reason.
+pub(crate) fn possible<T>(result: Result<T>) -> Option<T> {
+    match result {
+        Ok(made) => Some(made),
+        Err(error) if error.chain().contains(EXCEEDED) => None,
+        Err(error) => panic!("it is refused: {}", error.chain()),
+    }
 }
 
 /// Whether a value is what a schema says.

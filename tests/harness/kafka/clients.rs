@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 use rdkafka::producer::future_producer::DeliveryFuture;
@@ -147,6 +147,22 @@ impl TestKafka {
             Ok(offsets.collect())
         };
         tokio::task::spawn_blocking(ask).await?
+    }
+
+    /// Commits an offset for a group without members, as `kafka-consumer-groups --reset-offsets`
+    /// does.
+    pub async fn commit(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+        let consumer: BaseConsumer = self.client().set("group.id", group).create()?;
+        let commit = move || Ok(consumer.commit(&list, CommitMode::Sync)?);
+        tokio::task::spawn_blocking(commit).await?
     }
 
     /// The offsets that the group of a sink has committed for the topic of its name, of partitions

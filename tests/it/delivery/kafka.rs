@@ -1,6 +1,6 @@
 //! Kafka goes away in the middle of a drain; transactions of producers are aborted.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use harness::kafka::TestKafka;
@@ -13,6 +13,14 @@ use harness::ledger::Ledger;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// The figure is for a person to read: how long a machine takes is no matter of right and wrong.
+async fn rows_come_again(what: &str, ledger: &Ledger<'_>) -> Result<()> {
+    let since = Instant::now();
+    ledger.progress().await?;
+    println!("{what}: the next row came {:?} later", since.elapsed());
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_restarts_is_waited_for() -> Result<()> {
     let kafka = TestKafka::start().await?;
@@ -23,15 +31,29 @@ async fn a_broker_that_restarts_is_waited_for() -> Result<()> {
         ledger.progress().await?;
         kafka.stop().await?;
         kafka.start_again().await?;
-        ledger.progress().await?;
+        rows_come_again("the broker was stopped and is back", &ledger).await?;
         kafka.kill().await?;
         kafka.start_again().await?;
-        ledger.progress().await
+        rows_come_again("the broker was killed and is back", &ledger).await
     };
     ledger.meanwhile(restarts).await?;
     ledger.complete(worker.rest()).await?;
     let status = worker.rest().status(&ledger.name).await?;
     ensure!(status["tasks"][0]["state"] == "RUNNING", "{status}");
+    // Each client tells of each of the two outages once.
+    let log = worker.log()?;
+    let told = log.lines().filter(|line| {
+        line.contains(&ledger.name) && line.contains("no broker of Kafka can be reached")
+    });
+    let told = told.count();
+    ensure!(
+        (1..=2).contains(&told),
+        "the task's consumer told of two outages {told} times"
+    );
+    ensure!(
+        !log.contains("librdkafka: FAIL"),
+        "the library's lines are in the log"
+    );
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! The worker is killed in the middle of a drain.
 
+use std::time::Instant;
+
 use anyhow::{Result, ensure};
 use harness::kafka::TestKafka;
 use harness::record::Record;
@@ -47,6 +49,35 @@ async fn twenty_kills_lose_nothing_and_double_nothing() -> Result<()> {
     ensure!(
         mid_drain >= KILLS / 2,
         "only {mid_drain} kills were in the middle of a drain"
+    );
+    ledger.complete(worker.rest()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_come_again_within_the_default_session_after_a_kill() -> Result<()> {
+    let kafka = TestKafka::shared().await?;
+    let ledger = Ledger::shared("session", 1).await?;
+    let config = WorkerConfig::new(&kafka.bootstrap())?.set("plugin.path", "");
+    let mut worker = TestWorker::start(config).await?;
+    // Those of a test that does not wait for a session.
+    let mut config = ledger.config(&[]);
+    if let Some(config) = config.as_object_mut() {
+        config.retain(|key, _| !key.ends_with("session.timeout.ms"));
+        config.retain(|key, _| !key.ends_with("heartbeat.interval.ms"));
+    }
+    let connector = json!({ "name": ledger.name, "config": config });
+    worker.rest().create(&connector).await?;
+    ledger.produce(10).await?;
+    ledger.complete(worker.rest()).await?;
+    worker.kill()?;
+    let killed = Instant::now();
+    worker.start_again().await?;
+    ledger.produce(10).await?;
+    ledger.progress().await?;
+    // Kafka Connect's clients wait for 45 s.
+    println!(
+        "the next row came {:?} after the kill of the worker",
+        killed.elapsed()
     );
     ledger.complete(worker.rest()).await
 }

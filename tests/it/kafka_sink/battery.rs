@@ -40,6 +40,7 @@ impl KafkaToKafka {
                 producer: client(&[]),
                 consumer: client(&[("group.id", &self.name)]),
                 admin: client(&[]),
+                internal_topics: Vec::new(),
             },
         }
     }

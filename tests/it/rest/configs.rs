@@ -19,8 +19,11 @@ async fn a_connector_is_created_once() -> Result<()> {
         .and_then(|config| config.remove("name"));
     assert_eq!(own, Some(json!(name)));
     let body = json!({ "name": name, "config": config });
-    // Without a type, as some clients send it.
-    let created = send(rest, "POST", "/connectors/", &[], Some(&body.to_string())).await?;
+    // Without a type it may be a page's.
+    let untyped = send(rest, "POST", "/connectors/", &[], Some(&body.to_string())).await?;
+    let text = untyped.error(415)?;
+    assert_eq!(text, "HTTP 415 Unsupported Media Type");
+    let created = send_json(rest, "POST", "/connectors/", &body).await?;
     assert_eq!(created.code, 201, "{created:?}");
     assert_eq!(
         created.header("location"),

@@ -1,10 +1,15 @@
 //! Offsets that a person sets: the sink's and the group's.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use harness::kafka::TestKafka;
 use harness::ledger::Ledger;
+use harness::postgres::TestPostgres;
+use harness::proxy::FaultProxy;
 use harness::wait::wait_until;
+use harness::worker::TestWorker;
 use serde_json::{Value, json};
 
 use super::shared;
@@ -157,5 +162,135 @@ async fn offsets_that_are_none_are_refused() -> Result<()> {
         let answer = send(rest, "PATCH", &path, &JSON, Some(&body)).await?;
         assert_eq!(answer.error(400)?, why);
     }
+    Ok(())
+}
+
+/// A connector that has written 50 records of each of two partitions through a proxy, and is
+/// stopped.
+async fn stopped_at_50(stem: &str) -> Result<(Ledger<'static>, FaultProxy)> {
+    let (rest, ledger) = (shared().await?, Ledger::shared(stem, 2).await?);
+    let service = FaultProxy::to(TestPostgres::shared().await?.port()).await?;
+    let url = ledger.database.jdbc_url_through(&service);
+    ledger.deploy(rest, &[("connection.url", &url)]).await?;
+    ledger.produce(50).await?;
+    ledger.complete(rest).await?;
+    stop(&ledger).await?;
+    tasks_have_left(&ledger, 50).await?;
+    Ok((ledger, service))
+}
+
+/// The rows of the sink's offsets, and the group's offsets.
+async fn offsets(ledger: &Ledger<'_>) -> Result<(Vec<Option<String>>, BTreeMap<i32, i64>)> {
+    let rows = "SELECT concat_ws(' ', topic, \"partition\", next_offset, epoch, version) \
+                FROM ferrule.offsets ORDER BY 1";
+    Ok((
+        ledger.database.texts(rows).await?,
+        ledger.committed().await?,
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_refused_changes_nothing() -> Result<()> {
+    let rest = shared().await?;
+    let (ledger, _service) = stopped_at_50("refused").await?;
+    let name = ledger.name.as_str();
+    let before = offsets(&ledger).await?;
+    let path = format!("/connectors/{name}/offsets");
+    let to = |offset: i64| json!({ "kafka_offset": offset });
+    let failed = format!("Failed to alter consumer group offsets for connector {name}");
+    for (bad, code, why) in [
+        (element("no-such-topic", 0, to(0)), 500, failed.as_str()),
+        (element("no-such-topic", 0, Value::Null), 500, &failed),
+        (element("", 0, to(0)), 500, &failed),
+        (element(name, 2, to(0)), 500, &failed),
+        (element(name, -1, to(0)), 500, &failed),
+        (element(name, 1, to(51)), 400, "beyond the end of its log"),
+        (
+            element(name, 1, to(i64::MAX)),
+            400,
+            "beyond the end of its log",
+        ),
+        (
+            element(name, 1, to(-1)),
+            400,
+            "Failed to parse the following Kafka offset value",
+        ),
+        (
+            element(name, 0, to(11)),
+            400,
+            "given with two different offsets",
+        ),
+        (
+            element(name, 0, Value::Null),
+            400,
+            "given with two different offsets",
+        ),
+    ] {
+        // What is in front of it is right.
+        let good = element(name, 0, to(10));
+        let body = json!({ "offsets": [good, bad] }).to_string();
+        let answer = send(rest, "PATCH", &path, &JSON, Some(&body)).await?;
+        let text = answer.error(code)?;
+        ensure!(text.contains(why), "{text}");
+        let now = offsets(&ledger).await?;
+        ensure!(now == before, "{bad}: {now:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_while_the_target_is_away_changes_nothing() -> Result<()> {
+    let rest = shared().await?;
+    let (ledger, service) = stopped_at_50("away").await?;
+    let name = ledger.name.as_str();
+    let path = format!("/connectors/{name}/offsets");
+    let before = offsets(&ledger).await?;
+    service.refuse();
+    service.cut();
+    let body = json!({ "offsets": [element(name, 0, json!({ "kafka_offset": 10 }))] }).to_string();
+    ensure!(send(rest, "PATCH", &path, &JSON, Some(&body)).await?.code >= 500);
+    ensure!(plain(rest, "DELETE", &path).await?.code >= 500);
+    let now = offsets(&ledger).await?;
+    ensure!(now == before, "{now:?}");
+    service.restore();
+    read_on(&ledger, 100).await?;
+    ledger.audit().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_offsets_that_are_shown_are_where_the_tasks_go_on() -> Result<()> {
+    let (rest, ledger) = (shared().await?, Ledger::shared("shown_offsets", 2).await?);
+    let name = ledger.name.as_str();
+    ledger.deploy(rest, &[]).await?;
+    ledger.produce(50).await?;
+    ledger.complete(rest).await?;
+    stop(&ledger).await?;
+    tasks_have_left(&ledger, 50).await?;
+    // Whoever resets the group's offset has not moved the connector.
+    TestKafka::shared()
+        .await?
+        .commit(&format!("connect-{name}"), name, 0, 20)
+        .await?;
+    let shown = async || -> Result<Value> {
+        let mut shown = rest.get(&format!("/connectors/{name}/offsets")).await?;
+        Ok(shown["offsets"].take())
+    };
+    let at = |offset: i64| json!({ "kafka_offset": offset });
+    let expect = json!([element(name, 0, at(50)), element(name, 1, at(50))]);
+    ensure!(shown().await? == expect, "{}", shown().await?);
+    ledger
+        .database
+        .execute("UPDATE ferrule.offsets SET next_offset = 40 WHERE \"partition\" = 0")
+        .await?;
+    let expect = json!([element(name, 0, at(40)), element(name, 1, at(50))]);
+    ensure!(shown().await? == expect, "{}", shown().await?);
+    read_on(&ledger, 110).await?;
+    // The task's status told of the group's offset while it ran: the log keeps it.
+    let log = TestWorker::shared().await?.log()?;
+    let told = format!("the group's offset 20 of {name}-0 was not committed by Ferrule");
+    ensure!(
+        log.contains(&told),
+        "the log does not say that the group differs"
+    );
     Ok(())
 }

@@ -56,6 +56,7 @@ impl Chain {
         let settings = [
             ("topics", sources.telemetry.as_str()),
             ("transforms.anomalies.output.topic", &alerts.name),
+            ("output.topics.allow", &alerts.name),
             ("errors.deadletterqueue.topic.name", &letters),
         ];
         let body = connector(TELEMETRY, &finder, &[&settings[..], SHORT].concat())?;

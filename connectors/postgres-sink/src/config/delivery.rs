@@ -1,6 +1,6 @@
 //! Where offsets and dead letters are kept.
 
-use connect_api::{Choice, Config, ConfigKey, ConfigType};
+use connect_api::{Choice, Config, ConfigKey, ConfigType, LostOffsets};
 
 pub(super) const DEAD_LETTER_TABLE: &str = "errors.deadletterqueue.table.name";
 
@@ -28,6 +28,17 @@ pub(super) fn keys() -> Vec<ConfigKey> {
             Delivery::ExactlyOnce,
             "exactly_once keeps the offsets in the table ferrule.offsets of the same database; \
              at_least_once leaves them to Kafka, and a batch may be written twice after a failure.",
+        ),
+        ConfigKey::choice(
+            LostOffsets::KEY,
+            LostOffsets::Fail,
+            "Where a partition goes on whose offset Ferrule committed to Kafka's group while \
+             ferrule.offsets has none: the database lost it by a failover, a restored backup or a \
+             dropped table, or is another one. fail stops the task and says the offsets; earliest \
+             reads from the beginning of the log; start from where the connector began to write \
+             the partition to this database; group from the group's offset, so that what the \
+             database lost stays lost. What is still in the tables is written again by earliest \
+             and start.",
         ),
         ConfigKey::new(
             DEAD_LETTER_TABLE,

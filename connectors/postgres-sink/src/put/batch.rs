@@ -56,7 +56,7 @@ impl Progress<'_> {
     fn remaining<'b>(&mut self, batch: &'b RecordBatch) -> Result<Option<Part<'b>>> {
         let topic_partition = &*batch.topic_partition;
         let Some(position) = self.offsets.position(topic_partition) else {
-            return Err(Error::fenced(format!("{topic_partition} is not open")));
+            return Err(self.offsets.not_open(topic_partition));
         };
         let remaining_from = |start| {
             Some(Part {

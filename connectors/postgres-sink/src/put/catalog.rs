@@ -4,7 +4,7 @@
 mod types;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use connect_api::{Error, Result};
 use sqlx::postgres::PgRow;
@@ -99,6 +99,7 @@ pub(crate) struct Table {
     pub columns: Vec<Column>,
     /// Triggers may fill in what a record leaves out.
     pub has_triggers: bool,
+    names: Names,
     oid: i64,
     /// What [`FINGERPRINT`] gave for this table.
     fingerprint: String,
@@ -108,15 +109,44 @@ impl Table {
     /// The position of the column for a field: the column of the same name, or else the only one
     /// whose name differs in case alone.
     pub fn column_for(&self, field: &str) -> Option<usize> {
-        let mut columns = self.columns.iter();
-        if let Some(exact) = columns.position(|column| column.name == field) {
+        let names = self.names.0.get_or_init(|| ColumnNames::new(&self.columns));
+        if let Some(&exact) = names.exact.get(field) {
             return Some(exact);
         }
-        let folded = field.to_lowercase();
-        let mut similar = (0..self.columns.len())
-            .filter(|&index| self.columns[index].name.to_lowercase() == folded);
-        let found = similar.next()?;
-        similar.next().is_none().then_some(found)
+        names.folded.get(&field.to_lowercase()).copied().flatten()
+    }
+}
+
+/// The columns of a table by their names, made when one is looked for. They are as equal as the
+/// columns are.
+#[derive(Debug, Default)]
+struct Names(OnceLock<ColumnNames>);
+
+impl PartialEq for Names {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Names {}
+
+#[derive(Debug)]
+struct ColumnNames {
+    exact: HashMap<String, usize>,
+    /// In small letters; none where several are alike.
+    folded: HashMap<String, Option<usize>>,
+}
+
+impl ColumnNames {
+    fn new(columns: &[Column]) -> Self {
+        let mut exact = HashMap::with_capacity(columns.len());
+        let mut folded = HashMap::with_capacity(columns.len());
+        for (at, column) in columns.iter().enumerate() {
+            exact.entry(column.name.clone()).or_insert(at);
+            let alike = folded.entry(column.name.to_lowercase());
+            alike.and_modify(|at| *at = None).or_insert(Some(at));
+        }
+        Self { exact, folded }
     }
 }
 
@@ -230,6 +260,7 @@ async fn read_with(connection: &mut PgConnection, name: &str) -> Result<Option<T
         })
         .collect();
     Ok(Some(Table {
+        names: Names::default(),
         quoted,
         columns: columns?,
         has_triggers: row.try_get("triggers").map_err(failed)?,

@@ -9,7 +9,10 @@ pub(crate) mod value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use connect_api::{Error, ErrorKind, RecordBatch, Result, Schema, SinkRecord, Value};
+use connect_api::memory::{KeptBytes, Room};
+use connect_api::{
+    Error, ErrorKind, MemoryLimit, RecordBatch, Result, Schema, SinkRecord, Value, panics,
+};
 
 use super::batch::{Part, describe_origin};
 use super::catalog::Catalog;
@@ -26,6 +29,9 @@ const MAX_PLANS: usize = 4096;
 
 /// Buffers of written runs that are kept.
 const MAX_SPARE_BUFFERS: usize = 4;
+
+/// The most bytes of the buffers that are kept, all together: what is larger goes back.
+const MAX_SPARE_BYTES: usize = 8 << 20;
 
 /// The shape of a record: its topic, and the identities of the schemas of its value and its key. A
 /// plan holds on to its schemas, so that no other schema can come to have their addresses.
@@ -50,6 +56,9 @@ pub(crate) struct Encoded<'a> {
     pub runs: Vec<Run>,
     /// The records that cannot be rows.
     pub errant: Vec<Errant<'a>>,
+    /// Whether the rows of all parts together take more memory than they may. The runs then are of
+    /// those in front alone.
+    pub is_too_large: bool,
 }
 
 /// A record that cannot be a row.
@@ -66,6 +75,7 @@ pub(crate) struct Errant<'a> {
 pub(crate) struct Encoder {
     config: Arc<PostgresSinkConfig>,
     plans: HashMap<Shape, Arc<Plan>>,
+    kept: KeptBytes,
     /// The plan of the record before: records of one shape come one after another.
     last: Option<(Shape, Arc<Plan>)>,
     /// Buffers of runs that were written, for the next runs.
@@ -77,6 +87,7 @@ impl Encoder {
         Self {
             config,
             plans: HashMap::new(),
+            kept: KeptBytes::default(),
             last: None,
             spare: Vec::new(),
         }
@@ -85,10 +96,14 @@ impl Encoder {
     /// Forgets what was derived from the catalog.
     pub fn clear(&mut self) {
         self.plans.clear();
+        self.kept.clear();
         self.last = None;
     }
 
-    /// Encodes the records of the parts, but for those that were reported before.
+    /// Encodes the records of the parts, but for those that were reported before. Rows that take
+    /// more memory than one record may are not made for several records together, as long as the
+    /// parts can be committed one after another; of what cannot be divided, the records behind
+    /// such rows are errant.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] when no record of a shape can be written.
@@ -98,27 +113,41 @@ impl Encoder {
         parts: &[Part<'a>],
         reported: &ReportedRecords,
     ) -> Result<Encoded<'a>> {
-        let mut runs = Vec::new();
-        let mut errant = Vec::new();
+        let limit = MemoryLimit::of_record();
+        let mut encoded = Encoded {
+            runs: Vec::new(),
+            errant: Vec::new(),
+            is_too_large: false,
+        };
+        let mut bytes = 0;
         for part in parts {
             let batch = part.batch;
             for (at, record) in part.records() {
                 if reported.contains(batch, at) {
                     continue;
                 }
-                match self.add(catalog, record, &mut runs) {
-                    Ok(()) => {}
+                if bytes > limit.0 {
+                    encoded.is_too_large = is_divisible(parts);
+                    if encoded.is_too_large {
+                        return Ok(encoded);
+                    }
+                    let error = indivisible().context(describe_origin(record));
+                    encoded.errant.push(Errant { batch, at, error });
+                    continue;
+                }
+                match self.add(catalog, record, &mut encoded.runs) {
+                    Ok(added) => bytes += added,
                     Err(error) if error.kind() == ErrorKind::Data => {
-                        errant.push(Errant { batch, at, error });
+                        encoded.errant.push(Errant { batch, at, error });
                     }
                     Err(error) => return Err(error),
                 }
             }
         }
-        Ok(Encoded { runs, errant })
+        Ok(encoded)
     }
 
-    /// Adds a record to the runs.
+    /// Adds a record to the runs, and tells how many bytes that takes.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Data`] when the record cannot be written; the runs are then as
@@ -128,21 +157,23 @@ impl Encoder {
         catalog: &Catalog,
         record: &SinkRecord,
         runs: &mut Vec<Run>,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         if record.record.value.value.is_null()
             && self.deletes_from_missing_table(catalog, record)?
         {
-            return Ok(());
+            return Ok(0);
         }
-        let plan = self.plan(catalog, record)?;
-        let spare = &mut self.spare;
         let located = |error: Error| error.context(describe_origin(record));
-        let run = Run::for_plan(runs, &plan, spare);
+        let plan = panics::caught(|| self.plan(catalog, record))?;
+        let spare = &mut self.spare;
+        let mut run = Run::for_plan(runs, &plan, spare);
+        let mut before = run.bytes();
         if let Added::Repeated = run.add(&plan, record).map_err(located)? {
-            let run = Run::begin(runs, &plan, spare);
+            run = Run::begin(runs, &plan, spare);
+            before = run.bytes();
             run.add(&plan, record).map_err(located)?;
         }
-        Ok(())
+        Ok(run.bytes().saturating_sub(before))
     }
 
     /// Whether a record without a value would delete from a table that `auto.create` has yet to
@@ -169,7 +200,9 @@ impl Encoder {
     pub fn recycle(&mut self, runs: Vec<Run>) {
         for run in runs {
             for buffer in run.into_buffers() {
-                if self.spare.len() < MAX_SPARE_BUFFERS {
+                let kept: usize = self.spare.iter().map(Vec::capacity).sum();
+                let fits = kept + buffer.capacity() <= MAX_SPARE_BYTES;
+                if fits && self.spare.len() < MAX_SPARE_BUFFERS {
                     self.spare.push(buffer);
                 }
             }
@@ -194,7 +227,8 @@ impl Encoder {
             None => {
                 let plan = Plan::new(&self.config, catalog, record);
                 let plan = Arc::new(plan.map_err(|error| error.context(describe_origin(record)))?);
-                if self.plans.len() >= MAX_PLANS {
+                let full = self.kept.add(plan.memory()) == Room::AfterClearing;
+                if full || self.plans.len() >= MAX_PLANS {
                     self.plans.clear();
                 }
                 self.plans.insert(shape.clone(), Arc::clone(&plan));
@@ -227,6 +261,22 @@ impl Encoder {
         };
         Ok(SchemaIds { value, key })
     }
+}
+
+/// Whether the parts can become durable in smaller ones.
+fn is_divisible(parts: &[Part<'_>]) -> bool {
+    match parts {
+        [part] => !part.is_indivisible() && part.middle().is_some(),
+        _ => true,
+    }
+}
+
+fn indivisible() -> Error {
+    Error::data(format!(
+        "the rows in front of it, which have to become durable with it, take all the memory that \
+         one record may ({})",
+        MemoryLimit::OPTION
+    ))
 }
 
 fn address(schema: &Arc<Schema>) -> usize {

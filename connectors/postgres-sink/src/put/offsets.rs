@@ -7,15 +7,18 @@
 //! `offsets/ownership.rs`.
 
 mod alter;
+mod look;
 mod ownership;
+mod verify;
 
 use std::collections::BTreeMap;
 
-use connect_api::{Offset, Timestamp, TopicPartition};
+use connect_api::{Error, Offset, Result, Timestamp, TopicPartition};
 
 use crate::session::Session;
 
 pub(crate) use alter::alter;
+pub(crate) use look::stored;
 
 const ADVANCE: &str = r#"UPDATE ferrule.offsets o
     SET next_offset = p.next, version = o.version + 1, updated_at = now(),
@@ -62,6 +65,9 @@ pub(crate) enum Advance {
 pub(crate) struct Offsets {
     connector: String,
     positions: BTreeMap<TopicPartition, Position>,
+    /// Partitions of which the database has less than was durable, and what it has; until they are
+    /// opened again.
+    lost: BTreeMap<TopicPartition, String>,
 }
 
 impl Offsets {
@@ -69,6 +75,7 @@ impl Offsets {
         Self {
             connector: connector.to_owned(),
             positions: BTreeMap::new(),
+            lost: BTreeMap::new(),
         }
     }
 
@@ -79,7 +86,33 @@ impl Offsets {
     pub fn forget(&mut self, partitions: &[TopicPartition]) {
         for topic_partition in partitions {
             self.positions.remove(topic_partition);
+            self.lost.remove(topic_partition);
         }
+    }
+
+    /// Why a partition has no position: the database has lost its offset, or another task took it
+    /// over.
+    pub fn not_open(&self, topic_partition: &TopicPartition) -> Error {
+        match self.lost.get(topic_partition) {
+            Some(what) => Error::offsets_lost(what.clone()),
+            None => Error::fenced(format!(
+                "{topic_partition} is not open: another task took it over"
+            )),
+        }
+    }
+
+    /// # Errors
+    /// [`connect_api::ErrorKind::OffsetsLost`] when the database has less of a partition than was
+    /// durable.
+    pub fn check_lost(&self) -> Result<()> {
+        let mut lost = self.lost.values();
+        let Some(first) = lost.next() else {
+            return Ok(());
+        };
+        Err(Error::offsets_lost(match lost.len() {
+            0 => first.clone(),
+            others => format!("{first}, and so of {others} other partitions"),
+        }))
     }
 
     /// Compares and sets the stored offsets: the first statement of the transaction that writes

@@ -1,6 +1,7 @@
 //! The files of `sslrootcert`, `sslcert` and `sslkey`, read as libpq reads them: a file of
 //! authorities may hold many, and a key may have any of the forms that OpenSSL knows.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -77,7 +78,8 @@ fn authorities(path: &str) -> sqlx::Result<Vec<Vec<u8>>> {
 }
 
 fn read(parameter: &str, path: &str) -> sqlx::Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| unreadable(parameter, &format!("{path}: {e}")))
+    connect_api::read_config_file(Path::new(path))
+        .map_err(|e| unreadable(parameter, &format!("{path}: {e}")))
 }
 
 /// What OpenSSL says of a file, without the places in its source.

@@ -20,6 +20,15 @@ const IDENTIFY: &str = "SELECT pg_is_in_recovery() AS is_replica, \
     concat_ws('/', application_name, pid, extract(epoch FROM backend_start)) AS owner \
     FROM pg_stat_activity WHERE pid = pg_backend_pid()";
 
+/// Which database it is. A standby and a restored backup have the system identifier of the server
+/// that they were copied from.
+const TARGET: &str = "SELECT system_identifier || '/' || \
+    (SELECT oid FROM pg_database WHERE datname = current_database()) AS target \
+    FROM pg_control_system()";
+/// For a role that may not ask for the system identifier.
+const DATABASE: &str = "SELECT 'unknown/' || oid AS target FROM pg_database \
+    WHERE datname = current_database()";
+
 pub(super) fn late() -> Error {
     Error::retriable("cannot connect to Postgres within connection.timeout.ms")
 }
@@ -64,6 +73,7 @@ async fn open(servers: &Servers, host: &PgConnectOptions, is_pooled: bool) -> Re
     let session = Session {
         connection,
         owner: String::new(),
+        target: String::new(),
         staging: HashMap::new(),
         staged: 0,
         is_pooled: false,
@@ -97,6 +107,7 @@ async fn pooled(servers: &Servers, host: &PgConnectOptions) -> Result<Session> {
     let session = Session {
         connection,
         owner: String::new(),
+        target: String::new(),
         staging: HashMap::new(),
         staged: 0,
         is_pooled: true,
@@ -156,5 +167,11 @@ async fn identify(mut session: Session) -> Result<Option<Session>> {
     } else {
         session.owner = row.try_get("owner").map_err(failed)?;
     }
+    let target = match session.row(TARGET).await {
+        Err(error) if policy_of(&error) == Policy::Config => session.row(DATABASE).await,
+        target => target,
+    };
+    let target = target.and_then(|row| row.try_get("target"));
+    session.target = target.map_err(failed)?;
     Ok(Some(session))
 }

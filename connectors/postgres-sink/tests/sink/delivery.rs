@@ -10,7 +10,7 @@ use postgres_sink::PostgresSinkConnector;
 
 use crate::fixture::{
     Maker, Reports, batch, context, database, end_sessions, open, opened, partition, put,
-    put_until, rows, start_at, stored, task,
+    put_until, rows, start_at, stored, task, verify,
 };
 
 const TABLE: &str = "CREATE TABLE events (id bigserial, n int CHECK (n <> 13))";
@@ -139,9 +139,14 @@ async fn an_offset_that_was_moved_by_hand_is_noticed() -> Result<()> {
         .await?;
     let given = [counted(&mut maker, 2..4)?];
     let mut reports = Reports::default();
-    for _ in 0..2 {
+    // The connection that was fenced is given up; a new one is compared with what was durable.
+    for expect in [
+        ErrorKind::Fenced,
+        ErrorKind::OffsetsLost,
+        ErrorKind::OffsetsLost,
+    ] {
         let error = task.put(&given, &mut reports).await.expect_err("moved");
-        assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
+        assert_eq!(error.kind(), expect, "{error}");
     }
     assert_eq!(
         open(&mut *task, &[partition(0)]).await?[0].next_offset,
@@ -372,9 +377,100 @@ async fn the_record_in_front_of_the_offset_is_known_by_its_timestamp() -> Result
     let properties = [("connection.url".to_owned(), database.url())];
     let config = connector.config_def().parse(&properties.into())?;
     let change = OffsetChange::Alter(vec![(partition(0), Some(Offset(9)))]);
-    connector
+    // What is not committed is rolled back.
+    drop(
+        connector
+            .alter_offsets(&config, &context(), &change)
+            .await?,
+    );
+    assert_eq!(known(&mut *task).await?, (Some(9), Some(1008)));
+    let pending = connector
         .alter_offsets(&config, &context(), &change)
         .await?;
+    pending.expect("a change to commit").commit().await?;
     assert_eq!(known(&mut *task).await?, (Some(9), None));
+    let stored = connector.offsets(&config, &context()).await?;
+    assert_eq!(stored, Some(vec![(partition(0), Offset(9))]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_has_lost_is_noticed_while_nothing_is_put() -> Result<()> {
+    let database = database(TABLE).await?;
+    let mut maker = Maker::default();
+    let mut task = task(&database, &[])?;
+    opened(&mut *task, &[0, 1]).await?;
+    put(&mut *task, &[counted(&mut maker, 0..4)?]).await?;
+    verify(&mut *task).await?;
+    let lost = [
+        "UPDATE ferrule.offsets SET next_offset = 2 WHERE \"partition\" = 0",
+        // A transaction that moved no offset.
+        "UPDATE ferrule.offsets SET version = version - 1 WHERE \"partition\" = 0",
+        // The row of a partition that has brought nothing.
+        "DELETE FROM ferrule.offsets WHERE \"partition\" = 1",
+        "UPDATE ferrule.offsets SET next_offset = NULL WHERE \"partition\" = 1",
+        "UPDATE ferrule.offsets SET epoch = epoch - 1",
+    ];
+    for statement in lost {
+        for reconnects in [false, true] {
+            database
+                .execute("UPDATE ferrule.offsets SET version = 5, next_offset = 4")
+                .await?;
+            opened(&mut *task, &[0, 1]).await?;
+            verify(&mut *task).await?;
+            database.execute(statement).await?;
+            if reconnects {
+                end_sessions(&database).await?;
+                let away = verify(&mut *task)
+                    .await
+                    .expect_err("the connection is gone");
+                assert_eq!(away.kind(), ErrorKind::Retriable, "{away}");
+            }
+            for _ in 0..2 {
+                let error = verify(&mut *task).await.expect_err("lost");
+                assert_eq!(error.kind(), ErrorKind::OffsetsLost, "{statement}: {error}");
+            }
+            // Batches of a partition that lost nothing wait for the others to be opened again.
+            let given = counted(&mut maker, 2..4)?;
+            let error = task.put(&[given], &mut Reports::default()).await;
+            assert_eq!(error.expect_err("lost").kind(), ErrorKind::OffsetsLost);
+        }
+    }
+    opened(&mut *task, &[0, 1]).await?;
+    verify(&mut *task).await?;
+    // Another owner is no loss.
+    database
+        .execute("UPDATE ferrule.offsets SET epoch = epoch + 1")
+        .await?;
+    let error = verify(&mut *task).await.expect_err("another owner");
+    assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_has_a_name_that_another_one_does_not_have() -> Result<()> {
+    let (one, other) = (database(TABLE).await?, database(TABLE).await?);
+    let name =
+        async |database: &TestDatabase, options: &[(&str, &str)]| -> Result<Option<String>> {
+            let mut task = task(database, options)?;
+            opened(&mut *task, &[0]).await?;
+            let offsets = task.offsets().expect("the sink keeps offsets");
+            Ok(offsets.target().map(str::to_owned))
+        };
+    let first = name(&one, &[]).await?;
+    assert!(
+        first
+            .as_deref()
+            .is_some_and(|name| name.split('/').count() == 2),
+        "{first:?}"
+    );
+    assert_eq!(name(&one, &[]).await?, first);
+    assert_ne!(name(&other, &[]).await?, first);
+    let unkept = [("delivery.guarantee", "at_least_once")];
+    assert_eq!(
+        name(&one, &unkept).await?,
+        None,
+        "the group has the offsets"
+    );
     Ok(())
 }

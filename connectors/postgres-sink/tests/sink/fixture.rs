@@ -65,6 +65,11 @@ pub async fn start_at(
     offsets(task).start_at(starts).await
 }
 
+/// Compares what the database has with what was durable.
+pub async fn verify(task: &mut dyn SinkTask) -> ConnectResult<()> {
+    offsets(task).verify().await
+}
+
 fn offsets(task: &mut dyn SinkTask) -> &mut dyn SinkOffsets {
     task.offsets().expect("the sink keeps offsets")
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::value::Parsed;
-use super::{Choice, ChoiceWords, WordCase};
+use super::{Choice, ChoiceWords, HIDDEN, WordCase};
 
 /// The type of an option, in Kafka Connect's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,7 +266,7 @@ impl ConfigKey {
     fn invalid(&self, value: &str, why: &str) -> String {
         let value = match self.kind {
             ConfigType::Password => HIDDEN.into(),
-            _ => without_credentials(value),
+            _ => shortened(without_credentials(value)),
         };
         format!(
             "Invalid value {value} for configuration {}: {why}",
@@ -275,7 +275,16 @@ impl ConfigKey {
     }
 }
 
-const HIDDEN: &str = "[hidden]";
+/// Most characters of a value that a text quotes.
+const QUOTED: usize = 1000;
+
+fn shortened(mut value: String) -> String {
+    if let Some((at, _)) = value.char_indices().nth(QUOTED) {
+        value.truncate(at);
+        value.push('…');
+    }
+    value
+}
 
 /// An address without its user, its password, and the passwords among its parameters
 /// (Invariant 9): it may be malformed, so rather too much is hidden than too little.

@@ -1,37 +1,21 @@
 //! One pass over a JSON object whose fields are known, or over an array: the common case, with no
 //! table of names and no second look at a value.
 
+use super::names::Names;
 use super::text::Span;
 use super::{Literal, number};
-use crate::{Field, Value};
+use crate::{Value, memory};
 
 /// Nesting that is followed here; what is deeper is left to the general parser.
 const DEPTH: u32 = 64;
-
-/// The names of an object's fields as they stand in JSON text without blanks: each with the sign
-/// before it and the colon behind it.
-#[derive(Debug)]
-pub(super) struct Names(Box<[Box<str>]>);
-
-impl Names {
-    /// None where a name does not stand in JSON text as it is.
-    pub(super) fn new(fields: &[Field]) -> Option<Self> {
-        let plain = |field: &Field| plain_length(field.name.as_bytes()) == field.name.len();
-        fields.iter().all(plain).then(|| {
-            let names = fields.iter().enumerate().map(|(place, field)| {
-                let sign = if place == 0 { '{' } else { ',' };
-                format!("{sign}\"{}\":", field.name).into()
-            });
-            Self(names.collect())
-        })
-    }
-}
 
 /// Where the values of an object are that has exactly these fields, in their order, and no escapes
 /// in its texts. None for any other object, and for what is no JSON: the general parser says what
 /// it is.
 pub(super) fn row(text: &str, names: &Names) -> Option<(Box<[Span]>, Vec<Value>)> {
     let mut scan = Scan::new(text)?;
+    // Whoever looks at them all makes values of them.
+    memory::charge(names.0.len() * (size_of::<Span>() + size_of::<Value>())).ok()?;
     let mut spans = Vec::with_capacity(names.0.len());
     for name in &names.0 {
         scan.name(name)?;
@@ -67,7 +51,7 @@ pub(super) fn array(text: &str) -> Option<(Vec<Span>, Vec<Value>)> {
 }
 
 /// How many bytes at the beginning stand for themselves within a string.
-fn plain_length(bytes: &[u8]) -> usize {
+pub(super) fn plain_length(bytes: &[u8]) -> usize {
     /// A one in each byte of a word.
     const ONES: u64 = u64::MAX / 0xff;
     const HIGHEST: u64 = ONES << 7;
@@ -166,23 +150,23 @@ impl<'a> Scan<'a> {
             b'"' => {
                 self.at += 1;
                 self.string()?;
-                spans.push(Span::String(place(start + 1), place(self.at - 1)));
+                put(spans, Span::String(place(start + 1), place(self.at - 1)))?;
             }
             b'{' | b'[' => {
                 self.skip(DEPTH)?;
-                spans.push(Span::Json(place(start), place(self.at)));
+                put(spans, Span::Json(place(start), place(self.at)))?;
             }
             b't' => {
                 self.word("true")?;
-                spans.push(Span::Boolean(true));
+                put(spans, Span::Boolean(true))?;
             }
             b'f' => {
                 self.word("false")?;
-                spans.push(Span::Boolean(false));
+                put(spans, Span::Boolean(false))?;
             }
             b'n' => {
                 self.word("null")?;
-                spans.push(Span::Null);
+                put(spans, Span::Null)?;
             }
             _ => self.number(spans)?,
         }
@@ -246,18 +230,21 @@ impl<'a> Scan<'a> {
                 few: true,
             } => {
                 let whole = unscaled.cast_signed();
-                spans.push(Span::Int(if negative { -whole } else { whole }));
+                put(spans, Span::Int(if negative { -whole } else { whole }))?;
             }
             Digits {
                 negative,
                 unscaled,
                 scale,
                 few: true,
-            } => spans.push(Span::Literal(Literal::new(negative, unscaled, scale as u8))),
+            } => put(
+                spans,
+                Span::Literal(Literal::new(negative, unscaled, scale as u8)),
+            )?,
             _ => {
                 let value = number(&self.text[start..self.at]).ok()?;
                 self.others.push(value);
-                spans.push(Span::Other(place(self.others.len() - 1)));
+                put(spans, Span::Other(place(self.others.len() - 1)))?;
             }
         }
         Some(())
@@ -315,6 +302,12 @@ struct Digits {
     scale: usize,
     /// Whether they are few enough to be told, and without an exponent.
     few: bool,
+}
+
+/// Puts down where a value is, if the record has memory left for it.
+#[inline]
+fn put(spans: &mut Vec<Span>, span: Span) -> Option<()> {
+    memory::push(spans, span).ok()
 }
 
 /// A place in a text, or in a list, that is known to be no longer than 32 bits count.

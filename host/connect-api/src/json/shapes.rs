@@ -7,9 +7,14 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde_json::value::RawValue;
 
-use super::scan::{self, Names};
-use super::{MAX_DEPTH, Text, deep, entries, malformed, shallow};
+use super::names::Names;
+use super::scan;
+use super::{FieldNames, MAX_DEPTH, Text, any_field, deep, entries, malformed, shallow};
+use crate::memory::{self, KeptBytes, Room};
 use crate::{Field, Kind, Result, Schema, Str, Struct, Value};
+
+/// What a name costs beside its letters, in all three places.
+const PER_FIELD: usize = 2 * size_of::<Str>() + size_of::<Field>() + size_of::<Box<str>>();
 
 /// Shapes that are kept; a topic with more of them pays for a new one each time.
 const MAX_SHAPES: usize = 1024;
@@ -25,6 +30,7 @@ struct Shape {
 pub struct Shapes {
     last: Option<Shape>,
     known: HashMap<Box<[Str]>, Arc<Schema>>,
+    kept: KeptBytes,
 }
 
 impl Shapes {
@@ -71,13 +77,18 @@ impl Shapes {
             .unwrap_or_default();
         let mut values = Vec::with_capacity(expected.len());
         let mut names: Option<Vec<Str>> = None;
+        let mut places = FieldNames::default();
         entries(text, |name, raw| {
             let known = match &mut names {
                 None => match expected.get(values.len()) {
                     Some(field) if field.name == *name => true,
                     _ => {
                         let seen = expected[..values.len()].iter().map(|f| f.name.clone());
-                        names = Some(seen.collect());
+                        let seen: Vec<Str> = seen.collect();
+                        for name in &seen {
+                            places.find_or_add(name, |at| &seen[at]);
+                        }
+                        names = Some(seen);
                         false
                     }
                 },
@@ -86,14 +97,15 @@ impl Shapes {
             let value = shallow(raw)?;
             if let (false, Some(names)) = (known, &mut names) {
                 // The last of two fields of one name wins, as in Kafka Connect.
-                if let Some(at) = names.iter().position(|n| n == name.as_ref()) {
+                if let Some(at) = places.find_or_add(&name, |at| &names[at]) {
                     values[at] = value;
                     return Ok(());
                 }
+                // Its name here, in the shape, and in the text that the next row is compared with.
+                memory::charge(3 * name.len() + PER_FIELD)?;
                 names.push(name.into());
             }
-            values.push(value);
-            Ok(())
+            memory::push(&mut values, value)
         })?;
         let shape = match (names, guess) {
             (None, Some(shape)) if shape.fields().is_some_and(|f| f.len() == values.len()) => shape,
@@ -108,7 +120,7 @@ impl Shapes {
         };
         let same = last.filter(|last| Arc::ptr_eq(&last.schema, &shape));
         self.last = same.or_else(|| {
-            Some(Shape {
+            is_kept(&shape).then(|| Shape {
                 names: Names::new(shape.fields().unwrap_or_default()),
                 schema: Arc::clone(&shape),
             })
@@ -121,14 +133,22 @@ impl Shapes {
         if let Some(shape) = self.known.get(names.as_slice()) {
             return Arc::clone(shape);
         }
-        let fields = names
-            .iter()
-            .map(|n| Field::new(n.clone(), Schema::any()))
-            .collect();
+        let fields = names.iter().map(|n| any_field(n.clone())).collect();
         let shape = Arc::new(Schema::new(Kind::Struct(fields)));
-        if self.known.len() < MAX_SHAPES {
+        let bytes = names.iter().map(|n| 2 * n.len() + PER_FIELD).sum();
+        if self.known.len() < MAX_SHAPES && bytes <= KeptBytes::MOST {
+            if self.kept.add(bytes) == Room::AfterClearing {
+                self.known.clear();
+            }
             self.known.insert(names.into(), Arc::clone(&shape));
         }
         shape
     }
+}
+
+/// Whether the shape is small enough to wait for the next row, which may never come.
+fn is_kept(shape: &Schema) -> bool {
+    let fields = shape.fields().unwrap_or_default().iter();
+    let bytes: usize = fields.map(|f| 2 * f.name.len() + PER_FIELD).sum();
+    bytes <= KeptBytes::MOST
 }

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::{Error, Result, Value};
+use crate::{Error, Result, Value, memory};
 
 /// Appends the JSON text of a value. Bytes become base64; dates and times ISO 8601 text.
 ///
@@ -19,16 +19,25 @@ pub fn write(value: &Value, out: &mut String) -> Result<()> {
         Value::Int(number) => push(out, number),
         Value::Float(number) if number.is_finite() => push(out, format_args!("{number:?}")),
         Value::Float(_) => return Err(Error::data("JSON cannot hold NaN or an infinity")),
-        Value::Decimal(decimal) => push(out, decimal),
-        Value::String(text) => write_str(text, out),
-        Value::Bytes(bytes) => push(out, format_args!("\"{}\"", BASE64.encode(bytes))),
+        Value::Decimal(decimal) => out.push_str(&decimal.to_plain()?),
+        Value::String(text) => {
+            memory::charge(text.len())?;
+            write_str(text, out);
+        }
+        Value::Bytes(bytes) => {
+            memory::charge(bytes.len().saturating_mul(2))?;
+            push(out, format_args!("\"{}\"", BASE64.encode(bytes)));
+        }
         Value::Date(days) => push(out, format_args!("\"{}\"", IsoDate(i64::from(*days)))),
         Value::Time(micros) if *micros < 0 => {
             return Err(Error::data("JSON cannot hold a time before midnight"));
         }
         Value::Time(micros) => push(out, format_args!("\"{}\"", IsoTime(*micros))),
         Value::Timestamp(micros) => push(out, format_args!("\"{}\"", IsoTimestamp(*micros))),
-        Value::Json(text) => out.push_str(text),
+        Value::Json(text) => {
+            memory::charge(text.len())?;
+            out.push_str(text);
+        }
         Value::Array(items) => {
             return write_list(out, '[', ']', items, write);
         }
@@ -43,6 +52,7 @@ pub fn write(value: &Value, out: &mut String) -> Result<()> {
             let fields = row.schema().fields().unwrap_or_default().iter();
             let pairs: Vec<_> = fields.zip(row.values()).collect();
             return write_list(out, '{', '}', &pairs, |(field, value), out| {
+                memory::charge(field.name.len())?;
                 write_str(&field.name, out);
                 out.push(':');
                 write(value, out)
@@ -65,6 +75,8 @@ fn write_list<T>(
     mut each: impl FnMut(&T, &mut String) -> Result<()>,
 ) -> Result<()> {
     out.push(open);
+    // A sign between two, and what a short item takes.
+    memory::charge(items.len().saturating_mul(8))?;
     for (i, item) in items.iter().enumerate() {
         if i > 0 {
             out.push(',');

@@ -1,30 +1,8 @@
-//! Literals of headers: integers in disguise, dates and times.
+//! Literals of headers: dates and times.
 
-use crate::{Decimal, Kind, Value};
-use num_bigint::BigInt;
+use crate::{Kind, Value};
 
 use super::Typed;
-
-/// The number, where it is integral and fits 64 bits; `3.0` and `1e3` are.
-pub(super) fn exact_long(decimal: &Decimal) -> Option<i64> {
-    // 64 bits have 19 digits: beyond that many zeros only zero itself fits, and no power is taken.
-    let digits = decimal.scale.unsigned_abs();
-    if decimal.unscaled == BigInt::ZERO {
-        return Some(0);
-    }
-    if decimal.scale <= 0 {
-        let power = 10_i64.checked_pow(digits)?;
-        return i64::try_from(&decimal.unscaled).ok()?.checked_mul(power);
-    }
-    if u64::from(digits) > decimal.unscaled.bits() {
-        return None;
-    }
-    let power = BigInt::from(10).pow(digits);
-    if &decimal.unscaled % &power != BigInt::ZERO {
-        return None;
-    }
-    i64::try_from(&decimal.unscaled / power).ok()
-}
 
 /// A date, a time or a timestamp, by the exact length of its text.
 pub(super) fn temporal(token: &str) -> Option<Typed> {

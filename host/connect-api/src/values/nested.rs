@@ -1,6 +1,6 @@
 //! Arrays and maps in headers.
 
-use crate::{Datum, Kind, Schema, Value};
+use crate::{Datum, Kind, Schema, Value, memory};
 
 use super::{Typed, scalar};
 
@@ -88,7 +88,7 @@ impl Parser<'_> {
             }
             let item = self.value(depth + 1)?;
             common.add(item.kind);
-            items.push(item.value);
+            memory::push(&mut items, item.value).ok()?;
         }
         for item in &mut items {
             common.align(item);
@@ -111,7 +111,7 @@ impl Parser<'_> {
             let value = self.value(depth + 1)?;
             of_keys.add(key.kind);
             of_values.add(value.kind);
-            entries.push((key.value, value.value));
+            memory::push(&mut entries, (key.value, value.value)).ok()?;
         }
         for (key, value) in &mut entries {
             of_keys.align(key);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use connect_api::{Decimal, Error, Result, Schema, Str, Struct, Value};
+use connect_api::{Decimal, Error, Result, Schema, Str, Struct, Value, memory};
 
 use super::plan::{Again, Branch, Fields, Item, Plan};
 
@@ -62,6 +62,11 @@ fn refuse<T>(why: &'static str) -> Decoded<T> {
         why,
         path: Vec::new(),
     }))
+}
+
+/// Counts memory that the value takes beside its bytes.
+fn pay(bytes: usize) -> Decoded<()> {
+    memory::charge(bytes).or_else(|_| refuse(memory::EXCEEDED))
 }
 
 struct Reader<'a> {
@@ -134,6 +139,7 @@ impl<'a> Reader<'a> {
     /// Unscaled digits of a fixed number of bytes, or behind their length.
     fn decimal(&mut self, scale: i32, fixed: Option<usize>) -> Decoded<Value> {
         self.charge()?;
+        pay(size_of::<Decimal>())?;
         let digits = match fixed {
             Some(size) => self.take(size)?,
             None => self.sized()?,
@@ -146,7 +152,10 @@ impl<'a> Reader<'a> {
     fn symbol(&mut self, symbols: &[Str]) -> Decoded<Value> {
         let at = usize::try_from(self.int()?).ok();
         match at.and_then(|at| symbols.get(at)) {
-            Some(symbol) => Ok(Value::String(symbol.clone())),
+            Some(symbol) => {
+                pay(symbol.len())?;
+                Ok(Value::String(symbol.clone()))
+            }
             None => refuse("an enum symbol that the schema does not have"),
         }
     }
@@ -171,9 +180,12 @@ impl<'a> Reader<'a> {
         match at.and_then(|at| branches.get(at)) {
             Some(Branch::Null) => Ok(Value::Null),
             Some(Branch::Field(at, plan)) => {
-                let mut values = Vec::new();
-                values.resize(schema.fields().map_or(0, <[_]>::len), Value::Null);
-                values[*at] = self.value(plan)?;
+                // A value for each branch, where a few bytes chose one.
+                let count = schema.fields().map_or(0, <[_]>::len);
+                pay(size_of::<Struct>() + count.saturating_mul(size_of::<Value>()))?;
+                let value = self.value(plan)?;
+                let mut values = vec![Value::Null; count];
+                values[*at] = value;
                 let row = Struct::new(Arc::clone(schema), values);
                 Ok(Value::Struct(Box::new(row)))
             }
@@ -183,6 +195,7 @@ impl<'a> Reader<'a> {
 
     fn fields(&mut self, fields: &Fields) -> Decoded<Vec<Value>> {
         self.charge()?;
+        pay(size_of::<Struct>() + fields.plans.len().saturating_mul(size_of::<Value>()))?;
         let mut values = Vec::with_capacity(fields.plans.len());
         for (name, plan) in &fields.plans {
             values.push(self.value(plan).map_err(|failure| failure.at(name))?);
@@ -196,8 +209,7 @@ impl<'a> Reader<'a> {
             let value = reader
                 .value(&item.plan)
                 .map_err(|failure| failure.at("[]"))?;
-            items.push(value);
-            Ok(())
+            memory::push(&mut items, value).or_else(|_| refuse(memory::EXCEEDED))
         })?;
         Ok(Value::Array(items))
     }
@@ -210,8 +222,7 @@ impl<'a> Reader<'a> {
             let value = reader
                 .value(&item.plan)
                 .map_err(|failure| failure.at("*"))?;
-            entries.push((key, value));
-            Ok(())
+            memory::push(&mut entries, (key, value)).or_else(|_| refuse(memory::EXCEEDED))
         })?;
         Ok(Value::Map(entries))
     }
@@ -221,7 +232,8 @@ impl<'a> Reader<'a> {
         self.blocks(fields.min, |reader| {
             let mut values = reader.fields(fields)?.into_iter();
             if let (Some(key), Some(value)) = (values.next(), values.next()) {
-                entries.push((key, value));
+                return memory::push(&mut entries, (key, value))
+                    .or_else(|_| refuse(memory::EXCEEDED));
             }
             Ok(())
         })?;

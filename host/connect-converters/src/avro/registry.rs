@@ -2,6 +2,8 @@
 //!
 //! No error holds the text of its cause: it may name the URL, and that a user and a password.
 
+mod bounded;
+
 use std::collections::HashSet;
 use std::error::Error as StdError;
 use std::sync::{Arc, mpsc};
@@ -22,6 +24,8 @@ use super::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// For a schema with all that it refers to.
+const SCHEMA_TIMEOUT: Duration = Duration::from_secs(30);
 /// A schema that refers to more is refused.
 const MAX_REFERENCES: usize = 1000;
 
@@ -31,6 +35,41 @@ pub(super) struct Registered {
     pub text: String,
     /// The texts that it refers to, each after those that it refers to itself.
     pub references: Vec<String>,
+}
+
+/// What the registry says of something that it is asked for.
+#[derive(Debug)]
+pub(super) enum Lookup<T> {
+    Found(T),
+    /// It does not have it, or something that it refers to; it may have it later.
+    Unknown(Error),
+}
+
+impl<T> Lookup<T> {
+    fn of(answer: std::result::Result<T, Refusal>) -> Result<Self> {
+        match answer {
+            Ok(found) => Ok(Self::Found(found)),
+            Err(Refusal::Unknown(error)) => Ok(Self::Unknown(error)),
+            Err(Refusal::Other(error)) => Err(error),
+        }
+    }
+}
+
+/// Why a request has no answer to go on with.
+enum Refusal {
+    Unknown(Error),
+    Other(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// The error of a record whose schema the registry does not have.
+pub(super) fn unknown() -> Error {
+    Error::data("the Schema Registry does not have it")
 }
 
 /// What becomes of a schema to write with that the registry does not have under its subject:
@@ -59,9 +98,13 @@ impl BlockingRegistry {
     }
 
     /// The schema of an id: see [`Registry::schema`].
-    pub(super) fn schema(&self, id: u32) -> Result<Registered> {
+    pub(super) fn schema(&self, id: u32) -> Result<Lookup<Registered>> {
         let registry = Arc::clone(&self.registry);
-        self.wait(async move { registry.schema(id).await })
+        self.wait(async move {
+            let fetching = tokio::time::timeout(SCHEMA_TIMEOUT, registry.schema(id));
+            let late = |_| Error::retriable("the Schema Registry does not answer: timed out");
+            Lookup::of(fetching.await.map_err(late)?)
+        })
     }
 
     /// The id of a schema under a subject: see [`Registry::id`].
@@ -70,10 +113,10 @@ impl BlockingRegistry {
         subject: &str,
         schema: &str,
         unregistered: Unregistered,
-    ) -> Result<u32> {
+    ) -> Result<Lookup<u32>> {
         let registry = Arc::clone(&self.registry);
         let (subject, schema) = (subject.to_owned(), schema.to_owned());
-        self.wait(async move { registry.id(&subject, &schema, unregistered).await })
+        self.wait(async move { Lookup::of(registry.id(&subject, &schema, unregistered).await) })
     }
 
     /// Asks on the runtime's threads: `block_on` would panic on the thread of a sink that writes
@@ -136,7 +179,8 @@ impl Registry {
         }
         builder.set_timeout(TIMEOUT);
         install_tls_provider();
-        let client = tls::client(config)?;
+        builder.with_middleware(bounded::BoundedAnswers);
+        let client = tls::client(config)?.redirect(bounded::same_server());
         let settings = builder.build_with(client).map_err(|_| unusable())?;
         Ok(Self { settings })
     }
@@ -146,7 +190,12 @@ impl Registry {
     /// # Errors
     /// [`connect_api::ErrorKind::Data`] when the registry does not have it, or refuses it; else as
     /// for [`Registry::schema`].
-    async fn id(&self, subject: &str, schema: &str, unregistered: Unregistered) -> Result<u32> {
+    async fn id(
+        &self,
+        subject: &str,
+        schema: &str,
+        unregistered: Unregistered,
+    ) -> std::result::Result<u32, Refusal> {
         let body = serde_json::json!({ "schema": schema }).to_string();
         let call = match unregistered {
             Unregistered::Register => SrCall::PostNew(subject, &body),
@@ -154,11 +203,11 @@ impl Registry {
         };
         let answer = perform_sr_call(&self.settings, call).await;
         let answer = answer.map_err(|error| match status(&error.error) {
-            Some(409) => Error::data("the Schema Registry finds the schema incompatible"),
-            Some(422) => Error::data("the Schema Registry refuses the schema as invalid"),
+            Some(409) => Error::data("the Schema Registry finds the schema incompatible").into(),
+            Some(422) => Error::data("the Schema Registry refuses the schema as invalid").into(),
             _ => explain(&error),
         })?;
-        let nameless = || Error::retriable("the Schema Registry gave no id");
+        let nameless = || Error::retriable("the Schema Registry gave no id").into();
         answer.id.ok_or_else(nameless)
     }
 
@@ -168,7 +217,7 @@ impl Registry {
     /// [`connect_api::ErrorKind::Data`] when there is none or it is no Avro,
     /// [`connect_api::ErrorKind::Retriable`] when the registry does not answer,
     /// [`connect_api::ErrorKind::Config`] when it refuses to.
-    async fn schema(&self, id: u32) -> Result<Registered> {
+    async fn schema(&self, id: u32) -> std::result::Result<Registered, Refusal> {
         let found = get_schema_by_id(id, &self.settings)
             .await
             .map_err(|e| explain(&e))?;
@@ -185,7 +234,7 @@ impl Registry {
                         continue;
                     }
                     if seen.len() > MAX_REFERENCES {
-                        return Err(Error::data("the schema refers to too many others"));
+                        return Err(Error::data("the schema refers to too many others").into());
                     }
                     let found = get_referenced_schema(&self.settings, &reference)
                         .await
@@ -228,13 +277,13 @@ fn install_tls_provider() {
 
 /// What became of a request, and whose fault it is. A record is only blamed when the registry says
 /// that it has no such schema; a wrong path is a 404 without that word, and the config's fault.
-fn explain(error: &SRCError) -> Error {
+fn explain(error: &SRCError) -> Refusal {
     let code = error
         .source()
         .and_then(|source| source.downcast_ref::<RawError>())
         .map(|raw| raw.error_code);
-    match (status(&error.error), code) {
-        (Some(404), Some(40401..=40499)) => Error::data("the Schema Registry does not have it"),
+    Refusal::Other(match (status(&error.error), code) {
+        (Some(404), Some(40401..=40499)) => return Refusal::Unknown(unknown()),
         (Some(404), _) => Error::config(format!(
             "HTTP 404 from the Schema Registry without a word on schemas: does {URL} have the \
              right path?"
@@ -245,11 +294,28 @@ fn explain(error: &SRCError) -> Error {
         (Some(status @ (401 | 403)), _) => Error::config(format!(
             "HTTP {status} from the Schema Registry: the credentials do not suffice"
         )),
+        (Some(status @ 300..=399), _) => Error::config(format!(
+            "HTTP {status} from the Schema Registry: it leads to another server, and credentials \
+             are not sent there; let {URL} name that server"
+        )),
         (Some(status), _) => Error::config(format!("HTTP {status} from the Schema Registry")),
+        (None, _) if bounded::is_too_large(error) => Error::data(format!(
+            "the answer of the Schema Registry is larger than {} MiB",
+            bounded::MAX_ANSWER >> 20
+        )),
         (None, _) => Error::retriable(format!(
             "the Schema Registry does not answer: {}",
             reason(error)
         )),
+    })
+}
+
+impl Refusal {
+    fn context(self, doing: &str) -> Self {
+        match self {
+            Self::Unknown(error) => Self::Unknown(error.context(doing)),
+            Self::Other(error) => Self::Other(error.context(doing)),
+        }
     }
 }
 
@@ -265,7 +331,7 @@ fn reason(error: &SRCError) -> String {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
             return io.kind().to_string();
         }
-        if let Some(http) = error.downcast_ref::<reqwest::Error>() {
+        if let Some(http) = bounded::client_error(error) {
             if http.is_timeout() {
                 return "timed out".into();
             }

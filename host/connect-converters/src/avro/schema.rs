@@ -4,11 +4,14 @@
 //! and `connect.name`, `connect.type` and `connect.parameters` are what Debezium and others say
 //! the meaning of an int or a string with.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use connect_api::json::FieldNames;
 use connect_api::{Error, Field, Kind, Result, Schema, Str};
 use serde_json::{Map, Value as Json};
+
+use crate::text::charge_tree;
 
 use super::plan::{Again, Branch, Fields, Item, Plan};
 
@@ -17,6 +20,10 @@ mod logical;
 
 /// Deeper schemas are refused: a value must not exhaust the stack.
 const MAX_DEPTH: usize = 64;
+
+/// Schemas of more types are refused, each counted as often as it is named: a few names, each of
+/// which stands in the next one twice, would else be more types than can be counted.
+const MAX_SIZE: usize = 200_000;
 
 /// An Avro schema, ready to decode.
 #[derive(Clone, Debug)]
@@ -44,6 +51,8 @@ struct Typed {
     schema: Schema,
     plan: Plan,
     depth: usize,
+    /// The types and attributes within it, and itself.
+    size: usize,
 }
 
 impl Typed {
@@ -52,6 +61,7 @@ impl Typed {
             schema: Schema::new(kind),
             plan,
             depth: 1,
+            size: 1,
         }
     }
 
@@ -79,6 +89,7 @@ enum Named {
 
 impl Compiler {
     fn text(&mut self, text: &str) -> Result<Typed> {
+        charge_tree(text)?;
         // A primitive type may be registered as its bare name.
         let json = match serde_json::from_str(text) {
             Ok(json) => json,
@@ -98,6 +109,7 @@ impl Compiler {
         if typed.depth > MAX_DEPTH {
             return Err(refused("it is nested too deeply"));
         }
+        checked_size(typed.size)?;
         Ok(typed)
     }
 
@@ -133,11 +145,12 @@ impl Compiler {
             Some("array") => self.array(json, namespace)?,
             Some("map") => {
                 let value = self.read(part(json, "values")?, namespace)?;
-                let depth = value.depth + 1;
+                let (depth, size) = (value.depth + 1, value.size + 1);
                 let (schema, item) = item(value);
                 let key = Schema::new(Kind::String).into();
                 Typed {
                     depth,
+                    size,
                     ..Typed::new(Kind::Map(key, schema), Plan::Map(item))
                 }
             }
@@ -186,17 +199,20 @@ impl Compiler {
         let given = given.ok_or_else(|| refused(&format!("the record {name} has no fields")))?;
         let mut fields: Vec<Field> = Vec::with_capacity(given.len());
         let mut plans = Vec::with_capacity(given.len());
-        let mut depth = 0;
+        let mut names = FieldNames::default();
+        let (mut depth, mut size) = (0, 1);
         for field in given {
             let field_name = field.get("name").and_then(Json::as_str);
             let (Some(field_name), Some(json)) = (field_name, field.as_object()) else {
                 return Err(refused(&format!("a field of {name} has no name")));
             };
-            if fields.iter().any(|known| known.name == field_name) {
+            let known = names.find_or_add(field_name, |at| &fields[at].name);
+            if known.is_some() {
                 return Err(refused(&format!("{name} has two fields {field_name}")));
             }
             let mut typed = self.read(part(json, "type")?, namespace)?;
             depth = depth.max(typed.depth);
+            size = checked_size(size + typed.size)?;
             if let Some(doc) = json.get("doc").and_then(Json::as_str)
                 && !has_connect_doc(json)
             {
@@ -223,13 +239,14 @@ impl Compiler {
             schema,
             plan,
             depth: depth + 1,
+            size,
         })
     }
 
     fn array(&mut self, json: &Map<String, Json>, namespace: &str) -> Result<Typed> {
         let given = part(json, "items")?;
         let value = self.read(given, namespace)?;
-        let depth = value.depth + 1;
+        let (depth, size) = (value.depth + 1, value.size + 1);
         let entry = given.get("connect.internal.type").and_then(Json::as_str) == Some("MapEntry")
             || value.schema.name.as_deref() == Some("io.confluent.connect.avro.MapEntry");
         if let (true, Plan::Record { schema, fields }) = (entry, &value.plan)
@@ -239,23 +256,28 @@ impl Compiler {
             let plan = Plan::Entries(Arc::clone(fields));
             return Ok(Typed {
                 depth,
+                size,
                 ..Typed::new(kind, plan)
             });
         }
         let (schema, item) = item(value);
         Ok(Typed {
             depth,
+            size,
             ..Typed::new(Kind::Array(schema), Plan::Array(item))
         })
     }
 
     fn union(&mut self, branches: &[Json], namespace: &str) -> Result<Typed> {
         let mut types = Vec::with_capacity(branches.len());
+        let mut size = 0;
         for branch in branches {
             if branch.is_array() {
                 return Err(refused("a union stands in a union"));
             }
-            types.push((branch, self.read(branch, namespace)?));
+            let typed = self.read(branch, namespace)?;
+            size = checked_size(size + typed.size)?;
+            types.push((branch, typed));
         }
         let null = types.iter().position(|(_, t)| matches!(t.plan, Plan::Null));
         match (types.as_mut_slice(), null) {
@@ -286,10 +308,12 @@ impl Compiler {
 fn several(types: Vec<(&Json, Typed)>) -> Typed {
     let mut fields: Vec<Field> = Vec::new();
     let mut branches = Vec::new();
-    let mut depth = 0;
+    let mut names: HashSet<String> = HashSet::new();
+    let (mut depth, mut size) = (0, 1);
     let mut optional = false;
     for (json, mut typed) in types {
         depth = depth.max(typed.depth);
+        size += typed.size;
         if matches!(typed.plan, Plan::Null) {
             optional = true;
             branches.push(Branch::Null);
@@ -297,14 +321,16 @@ fn several(types: Vec<(&Json, Typed)>) -> Typed {
         }
         let full = branch_name(json, &typed.schema);
         let simple = full.rsplit('.').next().unwrap_or(&full).to_owned();
-        let taken = fields.iter().any(|field| field.name == simple.as_str());
+        let name = if names.contains(&simple) {
+            full
+        } else {
+            simple
+        };
+        names.insert(name.clone());
         typed.schema.optional = true;
         let compiled = typed.finish();
         branches.push(Branch::Field(fields.len(), compiled.plan));
-        fields.push(Field::new(
-            if taken { full } else { simple },
-            compiled.schema,
-        ));
+        fields.push(Field::new(name, compiled.schema));
     }
     let mut schema = Schema::new(Kind::Struct(fields)).named("io.confluent.connect.avro.Union");
     schema.optional = optional;
@@ -316,6 +342,7 @@ fn several(types: Vec<(&Json, Typed)>) -> Typed {
         schema,
         plan,
         depth: depth + 1,
+        size,
     }
 }
 
@@ -347,6 +374,7 @@ fn primitive(name: &str) -> Option<Typed> {
                 schema: Schema::any(),
                 plan: Plan::Null,
                 depth: 1,
+                size: 1,
             });
         }
         "boolean" => (Kind::Boolean, Plan::Boolean),
@@ -383,6 +411,8 @@ fn symbols(json: &Map<String, Json>, name: &str) -> Result<Typed> {
     }
     Ok(Typed {
         schema,
+        // Whoever names it again has all of its symbols as parameters.
+        size: 1 + symbols.len(),
         plan: Plan::Enum(symbols.into()),
         depth: 1,
     })
@@ -445,6 +475,13 @@ fn qualify(name: &str, namespace: &str) -> String {
         name.to_owned()
     } else {
         format!("{namespace}.{name}")
+    }
+}
+
+fn checked_size(size: usize) -> Result<usize> {
+    match size {
+        ..=MAX_SIZE => Ok(size),
+        _ => Err(refused("it is too large")),
     }
 }
 

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::schema::compile;
 use super::*;
 
+mod memory;
 mod recursion;
 
 fn decoded(schema: &str, bytes: &[u8]) -> std::result::Result<Value, String> {

@@ -1,6 +1,10 @@
 //! TLS to the Schema Registry, in the names of Kafka's clients. Certificates and keys are PEM.
 
-use connect_api::{Config, ConfigKey, ConfigType, Error, Importance, Result, Validator};
+use std::path::Path;
+
+use connect_api::{
+    Config, ConfigKey, ConfigType, Error, Importance, Result, Validator, read_config_file,
+};
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 
 const TRUST_TYPE: &str = "schema.registry.ssl.truststore.type";
@@ -111,8 +115,8 @@ fn given(config: &Config, file: &'static str, text: &'static str) -> Result<Opti
     let Some(path) = config.optional_text(file) else {
         return Ok(None);
     };
-    let pem = std::fs::read(path).map_err(|error| {
-        let why = format!("it cannot be read: {}", error.kind());
+    let pem = read_config_file(Path::new(path)).map_err(|error| {
+        let why = format!("it cannot be read: {error}");
         invalid(file, &why)
     })?;
     Ok(Some(Given { key: file, pem }))

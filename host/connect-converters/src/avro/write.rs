@@ -6,12 +6,15 @@ mod subject;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
+use connect_api::memory::{KeptBytes, Room};
 use connect_api::{
     Config, ConfigKey, ConfigType, Datum, Error, Kind, RecordPart, Result, Schema, Value,
 };
 
-use super::registry::{BlockingRegistry, Unregistered};
+use super::registry::{self, BlockingRegistry, Lookup, Unregistered};
+use super::unknown::Unknown;
 use crate::by_schema::BySchema;
 use subject::SubjectName;
 
@@ -42,8 +45,11 @@ pub(super) struct Writer {
     known: BySchema<HashMap<Box<str>, u32>>,
     /// By subject and the text of the schema: each reader of a topic may have made its own.
     ids: HashMap<(String, String), u32>,
+    /// Those that the registry does not have.
+    unknown: Unknown<(String, String)>,
     /// Entries that were made of `known`.
     remembered: usize,
+    kept: KeptBytes,
 }
 
 impl Writer {
@@ -57,7 +63,9 @@ impl Writer {
             scalars: Vec::new(),
             known: BySchema::default(),
             ids: HashMap::new(),
+            unknown: Unknown::default(),
             remembered: 0,
+            kept: KeptBytes::default(),
         }
     }
 
@@ -100,13 +108,11 @@ impl Writer {
         let key = (self.subject.of(topic, schema)?, schema::text(schema)?);
         let id = match self.ids.get(&key) {
             Some(id) => *id,
-            None => {
-                let (subject, text) = &key;
-                let id = registry.id(subject, text, self.unregistered);
-                id.map_err(|e| e.context(format!("subject {subject}")))?
-            }
+            None => self.look_up(registry, &key)?,
         };
-        if self.remembered >= MAX_IDS {
+        let texts = key.0.len() + key.1.len() + topic.len();
+        let full = self.kept.add(texts) == Room::AfterClearing;
+        if full || self.remembered >= MAX_IDS {
             self.known.clear();
             self.ids.clear();
             self.remembered = 0;
@@ -116,6 +122,29 @@ impl Writer {
         let ids = self.known.get_or_insert_with(schema, HashMap::new);
         ids.insert(topic.into(), id);
         Ok(id)
+    }
+
+    /// Asks the registry for the id of a schema under a subject.
+    fn look_up(&mut self, registry: &BlockingRegistry, key: &(String, String)) -> Result<u32> {
+        let (subject, text) = key;
+        let named = |error: Error| error.context(format!("subject {subject}"));
+        if self.unknown.holds(key, Instant::now()) {
+            return Err(named(registry::unknown()));
+        }
+        match registry
+            .id(subject, text, self.unregistered)
+            .map_err(named)?
+        {
+            Lookup::Found(id) => {
+                self.unknown.found(key);
+                Ok(id)
+            }
+            Lookup::Unknown(why) => {
+                Err(self
+                    .unknown
+                    .missing(key.clone(), named(why), Instant::now()))
+            }
+        }
     }
 
     /// The schema of a value that has none.

@@ -1,12 +1,13 @@
 //! Payloads: JSON text straight to typed values, in one pass.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use connect_api::{Decimal, Error, Field, Kind, Result, Schema, Struct, Value};
+use connect_api::{Decimal, Error, Field, Kind, Result, Schema, Struct, Value, memory};
 use num_bigint::BigInt;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -105,6 +106,20 @@ impl Reader {
         E::custom("")
     }
 
+    /// Adds an item, where the record has memory left for it.
+    fn push<T, E: serde::de::Error>(
+        &self,
+        items: &mut Vec<T>,
+        item: T,
+    ) -> std::result::Result<(), E> {
+        memory::push(items, item).map_err(|e| self.refuse(e.to_string()))
+    }
+
+    /// Counts memory that the payload takes beside its bytes.
+    fn pay<E: serde::de::Error>(&self, bytes: usize) -> std::result::Result<(), E> {
+        memory::charge(bytes).map_err(|e| self.refuse(e.to_string()))
+    }
+
     /// Adds where it was, while the error makes its way out.
     fn at<E>(&self, error: E, name: impl fmt::Display) -> E {
         if let Some(failure) = self.failure.borrow_mut().as_mut() {
@@ -116,7 +131,11 @@ impl Reader {
     /// What a null, or a field that is left out, stands for.
     fn null<E: serde::de::Error>(&self, schema: &Schema) -> std::result::Result<Value, E> {
         match &schema.default {
-            Some(default) if self.replace_null => Ok(default.clone()),
+            Some(default) if self.replace_null => {
+                // A default is given once and may be taken often.
+                self.pay(default.memory())?;
+                Ok(default.clone())
+            }
             _ if schema.optional => Ok(Value::Null),
             _ => Err(self.refuse(format!(
                 "Invalid null value for required {} field",
@@ -193,6 +212,7 @@ impl Typed<'_> {
             return Err(self.mismatch("a decimal"));
         };
         let scale = scale.unwrap_or(0);
+        self.reader.pay(size_of::<Decimal>())?;
         match raw.as_bytes() {
             b"null" => self.reader.null(self.schema),
             [b'"', inner @ .., b'"'] => {
@@ -224,10 +244,20 @@ impl Typed<'_> {
         fields: &[Field],
         mut map: A,
     ) -> std::result::Result<Value, A::Error> {
+        // A value for each field, however few of them the payload has.
+        let each = size_of::<Option<Value>>();
+        self.reader
+            .pay(size_of::<Struct>() + fields.len().saturating_mul(2 * each))?;
         let mut values: Vec<Option<Value>> = Vec::new();
         values.resize_with(fields.len(), || None);
         let mut expected = 0;
-        while let Some(found) = map.next_key_seed(FieldName { fields, expected })? {
+        let places = OnceCell::new();
+        let name = |expected| FieldName {
+            fields,
+            expected,
+            places: &places,
+        };
+        while let Some(found) = map.next_key_seed(name(expected))? {
             let Some(at) = found else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -252,7 +282,10 @@ impl Typed<'_> {
         let values = values.collect::<std::result::Result<Vec<_>, A::Error>>()?;
         let schema = match self.shared {
             Some(schema) => Arc::clone(schema),
-            None => Arc::new(self.schema.clone()),
+            None => {
+                self.reader.pay(self.schema.memory())?;
+                Arc::new(self.schema.clone())
+            }
         };
         Ok(Value::Struct(Box::new(Struct::new(schema, values))))
     }
@@ -337,7 +370,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
                 loop {
                     let next = seq.next_element_seed(self.reader.seed(item));
                     match next.map_err(|e| self.reader.at(e, items.len()))? {
-                        Some(item) => items.push(item),
+                        Some(item) => self.reader.push(&mut items, item)?,
                         None => return Ok(Value::Array(items)),
                     }
                 }
@@ -351,7 +384,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
                 loop {
                     let next = seq.next_element_seed(pair);
                     match next.map_err(|e| self.reader.at(e, entries.len()))? {
-                        Some(entry) => entries.push(entry),
+                        Some(entry) => self.reader.push(&mut entries, entry)?,
                         None => return Ok(Value::Map(entries)),
                     }
                 }
@@ -371,7 +404,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
                     let value = map
                         .next_value_seed(seed)
                         .map_err(|e| self.reader.at(e, "*"))?;
-                    entries.push((name, value));
+                    self.reader.push(&mut entries, (name, value))?;
                 }
                 Ok(Value::Map(entries))
             }
@@ -424,7 +457,12 @@ struct FieldName<'a> {
     fields: &'a [Field],
     /// Payloads mostly have the fields in the order of the schema.
     expected: usize,
+    /// The fields by their names, made when one is out of order among many.
+    places: &'a OnceCell<HashMap<&'a str, usize>>,
 }
+
+/// So many fields are looked through faster than they are hashed.
+const FEW_FIELDS: usize = 24;
 
 impl<'de> DeserializeSeed<'de> for FieldName<'_> {
     type Value = Option<usize>;
@@ -444,7 +482,16 @@ impl Visitor<'_> for FieldName<'_> {
     fn visit_str<E>(self, name: &str) -> std::result::Result<Self::Value, E> {
         Ok(match self.fields.get(self.expected) {
             Some(field) if field.name == name => Some(self.expected),
-            _ => self.fields.iter().position(|field| field.name == name),
+            _ if self.fields.len() <= FEW_FIELDS => {
+                self.fields.iter().position(|field| field.name == name)
+            }
+            _ => {
+                let places = self.places.get_or_init(|| {
+                    let names = self.fields.iter().map(|field| field.name.as_str());
+                    names.zip(0..).collect()
+                });
+                places.get(name).copied()
+            }
         })
     }
 }

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use connect_api::json::FieldNames;
 use connect_api::{Error, Field, Kind, Result, Schema, Str};
 use serde_json::{Map, Value as Json};
 
 use super::payload;
+use crate::text::charge_tree;
 
 /// The schema of a JSON text; none for `null`, which stands for schemaless data.
 ///
 /// # Errors
 /// [`connect_api::ErrorKind::Data`] when the text is no schema.
 pub(super) fn parse(text: &str, replace_null: bool) -> Result<Option<Arc<Schema>>> {
+    charge_tree(text)?;
     let json: Json = serde_json::from_str(text).map_err(|e| payload::malformed(&e))?;
     if json.is_null() {
         return Ok(None);
@@ -114,12 +117,13 @@ fn fields(json: &Map<String, Json>, replace_null: bool) -> Result<Vec<Field>> {
         .and_then(Json::as_array)
         .ok_or_else(|| Error::data("Struct schema's \"fields\" argument is not an array."))?;
     let mut fields: Vec<Field> = Vec::with_capacity(given.len());
+    let mut names = FieldNames::default();
     for field in given {
         let name = field
             .get("field")
             .and_then(Json::as_str)
             .ok_or_else(|| Error::data("Struct schema's field name not specified properly"))?;
-        if fields.iter().any(|known| known.name == name) {
+        if names.find_or_add(name, |at| &fields[at].name).is_some() {
             return Err(Error::data(format!(
                 "Cannot create field because of field name duplication {name}"
             )));

@@ -4,6 +4,8 @@ use super::*;
 use connect_api::{ErrorKind, Properties, Value};
 use proptest::prelude::*;
 
+mod memory;
+
 fn converter(options: &[(&str, &str)]) -> Result<JsonConverter> {
     let given: Properties = options
         .iter()

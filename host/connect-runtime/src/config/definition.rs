@@ -1,7 +1,11 @@
 //! The worker's options, declared once.
 
-use connect_api::{Choice, ConfigDef, ConfigKey, ConfigType as T, Importance, Validator, WordCase};
+use connect_api::{
+    Choice, ConfigDef, ConfigKey, ConfigType as T, Importance, MemoryLimit, Validator,
+};
 use connect_wasm::{CompileLimits, WasmLimits};
+
+use super::override_policy::{OVERRIDE_ALLOWLIST, OverridePolicyName};
 
 /// Prefixes whose keys belong to clients, converters, providers or topics.
 pub const OPEN_PREFIXES: &[&str] = &[
@@ -18,6 +22,7 @@ pub const OPEN_PREFIXES: &[&str] = &[
     "sasl.",
     "ssl.",
     "listeners.https.",
+    "admin.listeners.https.",
 ];
 
 /// Client settings that stand in the worker's properties without a prefix.
@@ -32,11 +37,10 @@ pub const CLIENT_KEYS: &[&str] = &[
     "security.protocol",
 ];
 
-/// Options of Kafka Connect that have no effect here: what they tune works otherwise.
+/// Options of Kafka Connect that have no effect here: what they tune works otherwise. None of them
+/// protects anything here: the keys of `inter.worker.*` sign requests between workers, which this
+/// one neither sends nor takes.
 pub const WITHOUT_EFFECT: &[&str] = &[
-    "access.control.allow.methods",
-    "access.control.allow.origin",
-    "admin.listeners",
     "auto.include.jmx.reporter",
     "client.id",
     "connect.protocol",
@@ -56,8 +60,6 @@ pub const WITHOUT_EFFECT: &[&str] = &[
     "rebalance.timeout.ms",
     "receive.buffer.bytes",
     "request.timeout.ms",
-    "response.http.headers.config",
-    "rest.extension.classes",
     "scheduled.rebalance.max.delay.ms",
     "send.buffer.bytes",
     "session.timeout.ms",
@@ -66,58 +68,6 @@ pub const WITHOUT_EFFECT: &[&str] = &[
     "worker.sync.timeout.ms",
     "worker.unsync.backoff.ms",
 ];
-
-/// `connector.client.config.override.policy`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OverridePolicyName {
-    /// A connector may override any client setting.
-    All,
-    /// A connector may override none.
-    None,
-    /// A connector may override what says who the client is.
-    Principal,
-    /// A connector may override what `connector.client.config.override.allowlist` names.
-    Allowlist,
-}
-
-impl Choice for OverridePolicyName {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("All", Self::All),
-        ("None", Self::None),
-        ("Principal", Self::Principal),
-        ("Allowlist", Self::Allowlist),
-    ];
-    // Kafka Connect takes a policy's short name, its class name, and that with the package.
-    const ALIASES: &'static [(&'static str, Self)] = &[
-        ("AllConnectorClientConfigOverridePolicy", Self::All),
-        ("NoneConnectorClientConfigOverridePolicy", Self::None),
-        (
-            "PrincipalConnectorClientConfigOverridePolicy",
-            Self::Principal,
-        ),
-        (
-            "AllowlistConnectorClientConfigOverridePolicy",
-            Self::Allowlist,
-        ),
-        (
-            "org.apache.kafka.connect.connector.policy.AllConnectorClientConfigOverridePolicy",
-            Self::All,
-        ),
-        (
-            "org.apache.kafka.connect.connector.policy.NoneConnectorClientConfigOverridePolicy",
-            Self::None,
-        ),
-        (
-            "org.apache.kafka.connect.connector.policy.PrincipalConnectorClientConfigOverridePolicy",
-            Self::Principal,
-        ),
-        (
-            "org.apache.kafka.connect.connector.policy.AllowlistConnectorClientConfigOverridePolicy",
-            Self::Allowlist,
-        ),
-    ];
-    const CASE: WordCase = WordCase::Exact;
-}
 
 /// `exactly.once.source.support` (KIP-618).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +92,8 @@ impl Choice for ExactlyOnceWorker {
 pub fn config_def() -> ConfigDef {
     let mut keys = cluster();
     keys.extend(rest());
+    keys.extend(rest_security());
+    keys.extend(rest_limits());
     keys.extend(plugins());
     keys.extend(own());
     ConfigDef::new(keys)
@@ -221,7 +173,8 @@ fn rest() -> Vec<ConfigKey> {
             "listeners",
             T::List,
             "http://:8083",
-            "The addresses of the REST API, as http://host:port; no host: all interfaces.",
+            "The addresses of the REST API, as http://host:port or https://host:port; no host: all \
+             interfaces.",
         ),
         ConfigKey::nullable(
             "rest.advertised.host.name",
@@ -260,6 +213,87 @@ fn rest() -> Vec<ConfigKey> {
     ]
 }
 
+/// Who may speak to the REST API.
+fn rest_security() -> Vec<ConfigKey> {
+    let text = |name: &'static str, default: &'static str, doc: &'static str| {
+        ConfigKey::new(name, T::String, default, doc)
+    };
+    let file = |name: &'static str, doc: &'static str| ConfigKey::nullable(name, T::String, doc);
+    vec![
+        file(
+            "admin.listeners",
+            "Addresses of their own for /admin; empty: /admin is off; not given: it is on listeners.",
+        ),
+        text(
+            "rest.extension.classes",
+            "",
+            "Kafka's BasicAuthSecurityRestExtension, or nothing: requests need a user and password.",
+        ),
+        text(
+            "access.control.allow.origin",
+            "",
+            "Origins whose pages may use the REST API, separated by commas: https://ui.example.com, \
+             https://*.example.com, or * for all. Empty: none but its own.",
+        ),
+        text(
+            "access.control.allow.methods",
+            "",
+            "Methods that such pages may use, separated by commas. Empty: GET, POST and HEAD.",
+        ),
+        text(
+            "response.http.headers.config",
+            "",
+            "Headers of all answers, separated by commas: set X-Frame-Options: DENY. The actions are \
+             set, add, setDate and addDate.",
+        ),
+        text(
+            "ferrule.rest.allowed.hosts",
+            "",
+            "Names that requests may call this worker by, besides addresses, loopback names and the \
+             advertised host, separated by commas: *.example.com for all below, * for all.",
+        ),
+        file(
+            "ferrule.rest.jaas.file",
+            "A JAAS file with the entry KafkaConnect: requests need one of its users and passwords.",
+        ),
+        file(
+            "java.security.auth.login.config",
+            "The same for rest.extension.classes; taken from -D in KAFKA_OPTS.",
+        ),
+        file(
+            "ferrule.rest.tokens.file",
+            "A file of name=token lines: requests need one of the tokens as Authorization: Bearer.",
+        ),
+        file(
+            "ferrule.rest.roles.file",
+            "A file that says who may view, operate, edit and administer which connectors.",
+        ),
+        file(
+            "ferrule.audit.topic",
+            "A topic that gets the lines of the audit log as JSON; it is created when it is absent.",
+        ),
+    ]
+}
+
+/// How much of the REST API there is at once.
+fn rest_limits() -> Vec<ConfigKey> {
+    let count = |name: &'static str, default: &'static str, doc: &'static str| {
+        ConfigKey::new(name, T::Int, default, doc).validator(Validator::AtLeast(4))
+    };
+    vec![
+        count(
+            "ferrule.rest.max.connections",
+            "256",
+            "Connections to the REST API at once; never more than a quarter of the descriptors.",
+        ),
+        count(
+            "ferrule.rest.max.connections.per.peer",
+            "64",
+            "Connections to the REST API from one address at once.",
+        ),
+    ]
+}
+
 fn plugins() -> Vec<ConfigKey> {
     let converter = |name: &'static str| {
         ConfigKey::required(
@@ -287,13 +321,15 @@ fn plugins() -> Vec<ConfigKey> {
         ),
         ConfigKey::choice(
             "connector.client.config.override.policy",
-            OverridePolicyName::All,
-            "Which client settings a connector may override: All, None, Principal or Allowlist.",
+            OverridePolicyName::Allowlist,
+            "Which client settings a connector may override: All, None, Principal or Allowlist. \
+             Whatever the policy, a setting that loads code, runs commands or breaks delivery is \
+             refused.",
         ),
         ConfigKey::new(
             "connector.client.config.override.allowlist",
             T::List,
-            "",
+            OVERRIDE_ALLOWLIST.join(","),
             "The client settings that the policy Allowlist lets a connector override.",
         ),
     ]
@@ -339,6 +375,15 @@ fn own() -> Vec<ConfigKey> {
             "Bytes of records that one task may hold; a quarter of them may go into one transaction.",
         )
         .validator(Validator::AtLeast(1 << 16)),
+        ConfigKey::new(
+            MemoryLimit::OPTION,
+            T::Long,
+            MemoryLimit::DEFAULT.0.to_string(),
+            "Bytes of memory that the data of one record may take in a converter, a transform or a \
+             sink, beside its own bytes: a record that would take more is errant. The records that \
+             wait for a sink together take no more either.",
+        )
+        .validator(Validator::AtLeast(1 << 20)),
         ConfigKey::nullable(
             "ferrule.plugin.cache.path",
             T::String,

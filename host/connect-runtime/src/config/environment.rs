@@ -34,10 +34,24 @@ pub fn properties(variables: impl IntoIterator<Item = (String, String)>) -> Prop
             properties.insert((*key).to_owned(), value);
         } else if name == "REST_PORT" {
             properties.insert("listeners".into(), format!("http://:{value}"));
+        } else if name == "KAFKA_OPTS"
+            && let Some(file) = jaas_file(&value)
+        {
+            properties.insert("java.security.auth.login.config".into(), file);
         }
     }
     properties.extend(connect);
     properties
+}
+
+/// Where Java is told to look for the file of its logins; the last option counts.
+fn jaas_file(options: &str) -> Option<String> {
+    let option = "-Djava.security.auth.login.config=";
+    let mut given = options.split_whitespace().rev();
+    let found = given.find_map(|word| word.trim_matches(['"', '\'']).strip_prefix(option));
+    // Two equals signs: this file alone.
+    let file = found?.trim_start_matches('=');
+    Some(file.trim_matches(['"', '\'']).to_owned())
 }
 
 /// `_` is a dot, `__` an underscore, `___` a dash.
@@ -64,6 +78,10 @@ mod tests {
             ("BOOTSTRAP_SERVERS", "loses:9092"),
             ("GROUP_ID", "g"),
             ("REST_PORT", "8084"),
+            (
+                "KAFKA_OPTS",
+                "-Xmx1g -Djava.security.auth.login.config=/etc/connect.jaas -Da=b",
+            ),
             ("PATH", "/bin"),
         ];
         let expect = [
@@ -71,6 +89,7 @@ mod tests {
             ("bootstrap.servers", "kafka:9092"),
             ("consumer.max.poll.records", "10"),
             ("group.id", "g"),
+            ("java.security.auth.login.config", "/etc/connect.jaas"),
             ("listeners", "http://:8084"),
         ];
         let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());

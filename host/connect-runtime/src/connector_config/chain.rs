@@ -2,6 +2,7 @@
 
 use connect_api::{ConfigDef, ConfigKey, ConfigType, Importance, Properties, Validator, Width};
 
+use super::bounds::MOST_TRANSFORMS;
 use super::{Section, Values};
 use crate::plugins::Plugins;
 
@@ -71,6 +72,10 @@ fn aliases(key: &str, config: &Properties, values: &mut Values) -> Vec<String> {
         .map(str::trim)
         .filter(|a| !a.is_empty())
         .collect();
+    if given.len() > MOST_TRANSFORMS {
+        // It is told with the other bounds; so many are not looked at.
+        return Vec::new();
+    }
     let mut aliases: Vec<String> = Vec::new();
     for alias in &given {
         if aliases.iter().any(|known| known == alias) {

@@ -6,12 +6,18 @@ use connect_api::{
     Choice, ConfigDef, ConfigKey, ConfigType as T, Importance, Tolerance, Validator, Width,
     WordCase,
 };
-use regex::Regex;
+use regex::RegexBuilder;
 
+use super::bounds::name_refusal;
+use super::naming::most_tasks;
 use super::source::source_options;
 
 const COMMON: &str = "Common";
 const ERRORS: &str = "Error Handling";
+/// Most bytes of a regular expression, and of what it is compiled to: the client library compiles
+/// it too, with no limit of its own.
+const PATTERN_BYTES: usize = 10_000;
+const PATTERN_SIZE: usize = 1 << 20;
 
 /// `config.action.reload`.
 #[derive(Clone, Copy, PartialEq)]
@@ -86,7 +92,7 @@ fn common() -> Vec<ConfigKey> {
             "1",
             "Maximum number of tasks to use for this connector.",
         )
-        .validator(Validator::AtLeast(1))
+        .validator(Validator::Between(1.0, most_tasks()))
         .importance(Importance::High)
         .group(COMMON)
         .display(Width::Short, "Tasks max"),
@@ -281,7 +287,7 @@ fn connector_name(name: &str) -> Result<(), String> {
         .map(|c| u32::from(c).to_string())
         .collect();
     if control.is_empty() {
-        return Ok(());
+        return name_refusal(name).map_or(Ok(()), Err);
     }
     Err(format!(
         "String may not contain control sequences but had the following ASCII chars: {}",
@@ -290,8 +296,14 @@ fn connector_name(name: &str) -> Result<(), String> {
 }
 
 fn regular_expression(pattern: &str) -> Result<(), String> {
-    match Regex::new(pattern) {
+    if pattern.len() > PATTERN_BYTES {
+        return Err(format!(
+            "A regular expression has {PATTERN_BYTES} bytes at most"
+        ));
+    }
+    match RegexBuilder::new(pattern).size_limit(PATTERN_SIZE).build() {
         Ok(_) => Ok(()),
+        Err(regex::Error::CompiledTooBig(_)) => Err("The regular expression is too large".into()),
         Err(_) => Err("Must be a valid regular expression, without look-around".into()),
     }
 }

@@ -3,7 +3,10 @@
 use connect_api::{Config, ConfigDef, Error, Properties, Result};
 
 use super::definition::sink_config_def;
+use super::overrides::{ClientOverrides, Refusal};
+use super::routing::OutputTopics;
 use super::source::SourceConfig;
+use super::{bounds, naming};
 use crate::config::{WorkerConfig, with_prefix};
 use crate::config_provider::Provided;
 use crate::connectors::RegisteredConnector;
@@ -118,17 +121,6 @@ impl ConverterConfigs {
     }
 }
 
-/// A connector's settings of its Kafka clients, in Java's names, without the prefixes.
-#[derive(Clone, Debug, Default)]
-pub struct ClientOverrides {
-    /// `consumer.override.*`.
-    pub consumer: Properties,
-    /// `producer.override.*`.
-    pub producer: Properties,
-    /// `admin.override.*`.
-    pub admin: Properties,
-}
-
 /// A connector's config: the stored one with what its config providers gave, parsed.
 #[derive(Clone)]
 pub struct ConnectorConfig {
@@ -146,6 +138,8 @@ pub struct ConnectorConfig {
     pub converters: ConverterConfigs,
     /// The transforms, in their order.
     pub transforms: Vec<TransformConfig>,
+    /// The topics that plugins among them may route to.
+    pub output_topics: OutputTopics,
     /// `errors.*`.
     pub errors: ErrorConfig,
     /// The settings of its Kafka clients.
@@ -166,7 +160,11 @@ impl ConnectorConfig {
         name: &str,
         stored: &Properties,
     ) -> Result<Self> {
+        bounds::check(name, stored)?;
         let (properties, provided) = worker.providers().provide(stored)?;
+        // What providers gave counts too.
+        bounds::check(name, &properties)?;
+        check_topics(worker, stored, &properties)?;
         let class = class_of(&properties);
         let connector = plugins
             .connector(class)
@@ -175,18 +173,21 @@ impl ConnectorConfig {
         let own = definition
             .config_def()
             .parse(&definition.normalise(&properties))?;
-        let clients = ClientOverrides {
-            consumer: with_prefix(&properties, "consumer.override."),
-            producer: with_prefix(&properties, "producer.override."),
-            admin: with_prefix(&properties, "admin.override."),
-        };
+        let clients = ClientOverrides::new(worker, &properties)?;
+        let group_id = group_id(worker, &clients, name);
+        if group_id == worker.group_id() {
+            return Err(Error::config(format!(
+                "consumer group {group_id} is that of the workers"
+            )));
+        }
         Ok(Self {
             name: name.to_owned(),
             own,
             subscription: Subscription::new(&properties),
-            group_id: group_id(worker, &clients, name),
+            group_id,
             converters: ConverterConfigs::new(&properties, |key| Ok(worker.converter(key)))?,
             transforms: transforms(&properties, &provided)?,
+            output_topics: OutputTopics::new(connector, &properties)?,
             errors: ErrorConfig::new(&properties)?,
             clients,
             source: match connector {
@@ -211,12 +212,24 @@ pub fn class_of(stored: &Properties) -> &str {
 /// # Errors
 /// [`connect_api::ErrorKind::Config`] when `tasks.max` or the connector's own options cannot be
 /// used.
-pub fn task_configs(plugins: &Plugins, stored: &Properties) -> Result<Vec<Properties>> {
+pub fn task_configs(
+    plugins: &Plugins,
+    worker: &WorkerConfig,
+    name: &str,
+    stored: &Properties,
+) -> Result<Vec<Properties>> {
+    bounds::check(name, stored)?;
+    check_topics(worker, stored, stored)?;
+    // None of the settings that a config gives may be such as the worker refuses.
+    ClientOverrides::new(worker, stored)?;
     let class = class_of(stored);
     let connector = plugins
         .connector(class)
         .ok_or_else(|| Error::config(format!("connector.class {class} is not known")))?;
     let max = tasks_max(stored)?;
+    if let Some(why) = bounds::tasks_refusal(stored, max) {
+        return Err(Error::config(format!("tasks.max: {why}")));
+    }
     let mut tasks = connector.connector().task_configs(stored, max)?;
     if tasks.len() > max {
         return Err(Error::config(format!(
@@ -233,6 +246,17 @@ pub fn task_configs(plugins: &Plugins, stored: &Properties) -> Result<Vec<Proper
     Ok(tasks)
 }
 
+/// What names things, and the topics that a config names, which a client library is given.
+fn check_topics(worker: &WorkerConfig, stored: &Properties, resolved: &Properties) -> Result<()> {
+    let mut refused = naming::provided_names(worker, stored);
+    refused.extend(naming::topics(resolved));
+    refused.extend(naming::output_topics(resolved, &worker.internal_topics()));
+    match refused.first() {
+        Some(Refusal { key, why }) => Err(Error::config(format!("{key}: {why}"))),
+        None => Ok(()),
+    }
+}
+
 fn tasks_max(stored: &Properties) -> Result<usize> {
     let key = sink_config_def()
         .keys()
@@ -246,7 +270,11 @@ fn tasks_max(stored: &Properties) -> Result<usize> {
 /// Java's rule: the worker's `consumer.group.id` or the connector's override, else by its name.
 fn group_id(worker: &WorkerConfig, clients: &ClientOverrides, name: &str) -> String {
     let of_worker = || worker.client_properties("consumer.").remove("group.id");
-    let group = clients.consumer.get("group.id").cloned().or_else(of_worker);
+    let group = clients
+        .consumer()
+        .get("group.id")
+        .cloned()
+        .or_else(of_worker);
     group.unwrap_or_else(|| default_group_id(name))
 }
 

@@ -5,9 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{Error, Result, TaskContext};
-use connect_kafka::{Producer, TopicSpec};
+use bytes::Bytes;
+use connect_api::{Error, RawRecord, Result, TaskContext};
+use connect_kafka::{Producer, Receipt, TopicSpec};
 use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 
@@ -22,6 +24,34 @@ const MESSAGE_SIZE: &str = "message.max.bytes";
 
 /// How long Kafka may take to create the topic.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Kafka takes records of that size, whatever it is set to, with the headers of a dead letter.
+const SURELY_SMALL: usize = 64 << 10;
+
+/// A dead letter without the bytes of its record.
+struct Reserve {
+    topic: Arc<str>,
+    producer: Producer,
+    headers: OwnedHeaders,
+    timestamp: Option<i64>,
+}
+
+impl Reserve {
+    fn send(self) -> KafkaResult<Receipt> {
+        let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.topic).headers(self.headers);
+        self.producer.send(BaseRecord {
+            timestamp: self.timestamp,
+            ..record
+        })
+    }
+}
+
+fn is_too_large(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize)
+    )
+}
 
 /// Produces to the dead letter topic of one task.
 #[derive(Clone)]
@@ -93,6 +123,7 @@ impl DeadLetterQueue {
         if context_headers {
             headers = self.context(errant, headers);
         }
+        let reserve = self.reserve(errant);
         let at = format!("{} at offset {}", errant.topic_partition, raw.offset);
         let topic = Arc::clone(&self.topic);
         let undelivered = move |error: &dyn std::fmt::Display| {
@@ -107,11 +138,51 @@ impl DeadLetterQueue {
         // It is on its way now, whether or not somebody waits for it.
         let queued = self.producer.send(record);
         Box::pin(async move {
-            match queued.map_err(|error| undelivered(&error))?.await {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(undelivered(&error)),
-                Err(_) => Err(undelivered(&"the producer has gone")),
+            let mut sent = queued;
+            let mut reserve = reserve;
+            loop {
+                let outcome = match sent {
+                    Ok(receipt) => receipt.await,
+                    Err(error) => Ok(Err(error)),
+                };
+                match (outcome, reserve.take()) {
+                    (Ok(Ok(_)), _) => return Ok(()),
+                    (Ok(Err(error)), Some(reserve)) if is_too_large(&error) => {
+                        sent = reserve.send();
+                    }
+                    (Ok(Err(error)), _) => return Err(undelivered(&error)),
+                    (Err(_), _) => return Err(undelivered(&"the producer has gone")),
+                }
             }
+        })
+    }
+
+    /// What is sent where Kafka does not take the letter, as it can be larger than the record by
+    /// its headers: where the record is, and why, without its bytes. It would else fail the task,
+    /// whatever is tolerated. None for a record that is surely small enough.
+    fn reserve(&self, errant: &Errant<'_>) -> Option<Reserve> {
+        let RawRecord {
+            key,
+            value,
+            headers,
+            timestamp,
+            ..
+        } = errant.raw;
+        let part = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        let of_headers = headers.iter().map(|h| 8 + h.name.len() + part(&h.value));
+        if part(key) + part(value) + of_headers.sum::<usize>() < SURELY_SMALL {
+            return None;
+        }
+        let without_bytes = Header {
+            key: "__connect.errors.without.record",
+            value: Some("the record is too large for the dead letter topic"),
+        };
+        let headers = self.context(errant, OwnedHeaders::new_with_capacity(11));
+        Some(Reserve {
+            topic: Arc::clone(&self.topic),
+            producer: self.producer.clone(),
+            headers: headers.insert(without_bytes),
+            timestamp: timestamp.map(|at| at.0),
         })
     }
 
@@ -124,7 +195,7 @@ impl DeadLetterQueue {
             error,
         } = errant;
         let exception = error.class_name();
-        let message = error.chain();
+        let message = errant.message();
         let trace = format!("{exception}: {message}\n");
         [
             ("__connect.errors.topic", topic_partition.topic.as_ref()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connect_api::{DeadLetter, Error, RawRecord, TopicPartition};
+use connect_api::{DeadLetter, Error, RawRecord, TopicPartition, mask};
 
 /// A stage of a record's way, by Kafka Connect's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,12 @@ impl Errant<'_> {
             stage: self.stage.name(),
             class: self.class.into(),
             exception: self.error.class_name(),
-            error: self.error.chain(),
+            error: self.message(),
         }
+    }
+
+    /// Why, without the secrets of any config (Invariant 9).
+    pub fn message(&self) -> String {
+        mask(self.error.chain()).into_owned()
     }
 }

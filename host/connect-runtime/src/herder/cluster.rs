@@ -6,6 +6,7 @@ use connect_api::Properties;
 use serde_json::{Map, Value};
 use tracing::{debug, warn};
 
+use crate::connector_config::MOST_TASKS;
 use crate::storage::{
     ConnectorTaskId, Restart, RestartInstances, RestartScope, StoredRecord, TargetState,
 };
@@ -104,8 +105,10 @@ impl ClusterState {
         } else if let Some(rest) = key.strip_prefix("task-") {
             let ConnectorTaskId { connector, task } = ConnectorTaskId::from_key(rest)?;
             let config = properties(value?.get("properties")?)?;
-            let uncommitted = self.uncommitted.entry(connector).or_default();
-            uncommitted.insert(task, config);
+            if usize::try_from(task).is_ok_and(|task| task < MOST_TASKS) {
+                let uncommitted = self.uncommitted.entry(connector).or_default();
+                uncommitted.insert(task, config);
+            }
             None
         } else if let Some(name) = key.strip_prefix("restart-connector-") {
             Some(restart(name, &value?))
@@ -164,6 +167,14 @@ impl ClusterState {
     /// the leader writes them again.
     fn commit(&mut self, name: &str, count: u64) -> Option<Change> {
         let mut uncommitted = self.uncommitted.remove(name).unwrap_or_default();
+        let too_many = usize::try_from(count).map_or(true, |count| count > MOST_TASKS);
+        let count = if too_many { 0 } else { count };
+        if too_many {
+            warn!(
+                connector = name,
+                "a commit of more than {MOST_TASKS} tasks is taken for none"
+            );
+        }
         let known = self.tasks(name).len();
         let tasks: Option<Vec<Properties>> = (0..count)
             .map(|task| {

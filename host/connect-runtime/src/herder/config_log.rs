@@ -49,6 +49,17 @@ impl ConfigLog {
         Ok(())
     }
 
+    /// Writes records, all before the last is waited for, and takes in what was read up to it.
+    ///
+    /// # Errors
+    /// As for `write`.
+    pub(super) async fn write_all(&mut self, records: Vec<StoredRecord>) -> Result<()> {
+        for read in self.store.write_all(records).await? {
+            self.changes.extend(self.cluster.apply(read));
+        }
+        Ok(())
+    }
+
     /// Takes in the next record that another worker writes. It may be cancelled.
     pub(super) async fn read(&mut self) {
         let record = self.store.next().await;

@@ -13,7 +13,6 @@ use super::cluster::{ClusterState, Revision};
 use super::config_log::ConfigLog;
 use super::statuses::Statuses;
 use crate::connector_config;
-use crate::plugins::Plugins;
 use crate::storage::{State, StatusKey, TargetState, records};
 
 /// Decides for all connectors. This worker leads, as it is the only one.
@@ -80,7 +79,7 @@ impl Leader {
         self.show_target_state(name, revision, &log.cluster, statuses);
         let led = self.connectors.get(name);
         let decided = led.and_then(|led| led.tasks_from) == Some(revision);
-        let written = match decide(&self.shared.plugins, &log.cluster, name) {
+        let written = match decide(&self.shared, &log.cluster, name) {
             Ok(wanted) if decided && wanted == log.cluster.tasks(name) => Ok(()),
             Ok(wanted) => write_tasks(name, &wanted, log).await,
             Err(cause) => Err(cause),
@@ -167,13 +166,15 @@ impl Leader {
 
 /// The task configs that a connector is to have. It reads the stored config alone: config providers
 /// are asked by the tasks.
-fn decide(plugins: &Plugins, cluster: &ClusterState, name: &str) -> Result<Vec<Properties>> {
+fn decide(shared: &Shared, cluster: &ClusterState, name: &str) -> Result<Vec<Properties>> {
     let config = match (cluster.target_state(name), cluster.config(name)) {
         (TargetState::Stopped, _) | (_, None) => return Ok(Vec::new()),
         (_, Some(config)) => config,
     };
     // A connector that panics on its config must not end the worker.
-    let made = AssertUnwindSafe(|| connector_config::task_configs(plugins, config));
+    let made = AssertUnwindSafe(|| {
+        connector_config::task_configs(&shared.plugins, &shared.config, name, config)
+    });
     let panicked = |_| {
         Err(Error::fatal(
             "the connector panicked; the log has the message",
@@ -183,10 +184,8 @@ fn decide(plugins: &Plugins, cluster: &ClusterState, name: &str) -> Result<Vec<P
 }
 
 async fn write_tasks(name: &str, configs: &[Properties], log: &mut ConfigLog) -> Result<()> {
-    for record in records::tasks(name, configs) {
-        log.write(record).await?;
-    }
-    Ok(())
+    // A thousand of them must not take a thousand round trips of the herder's time.
+    log.write_all(records::tasks(name, configs)).await
 }
 
 /// Clients read it line by line, as they would read Java's.

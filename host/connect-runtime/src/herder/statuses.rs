@@ -6,7 +6,7 @@ mod view;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use connect_api::Result;
+use connect_api::{Result, mask};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
@@ -65,7 +65,12 @@ impl Statuses {
     }
 
     /// Writes a status, unless another worker has written a newer one.
-    pub(super) fn put(&self, key: StatusKey, status: Status) {
+    pub(super) fn put(&self, key: StatusKey, mut status: Status) {
+        // Here statuses leave: for the topic and for all who ask (Invariant 9).
+        let texts = [&mut status.trace, &mut status.message, &mut status.plugins];
+        for text in texts.into_iter().flatten() {
+            *text = mask(std::mem::take(text)).into_owned();
+        }
         let put = lock(&self.view).put(&key, &status);
         match put {
             Some(own) => {

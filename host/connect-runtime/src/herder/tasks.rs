@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 use super::Shared;
 use super::cluster::{ClusterState, Revision};
 use super::statuses::Statuses;
+use crate::metrics::forget_task;
 use crate::storage::{ConnectorTaskId, RestartInstances, State, Status, StatusKey, TargetState};
 use crate::worker::{TaskEvent, TaskHandle, TaskId, TaskState, Worker};
 
@@ -131,6 +132,7 @@ impl Tasks {
             return;
         };
         let Run::Started(handle) = run else {
+            forget_task(&id.connector, id.task);
             statuses.update(id, generation, unassign);
             return;
         };
@@ -197,6 +199,7 @@ impl Tasks {
     /// Takes in that a task has ended: whoever runs it next may start it now.
     pub(super) fn ended(&mut self, id: &ConnectorTaskId, statuses: &Statuses) {
         if let Some(generation) = self.stopping.remove(id) {
+            forget_task(&id.connector, id.task);
             statuses.update(id, generation, unassign);
         }
     }

@@ -7,6 +7,13 @@ use super::client_config;
 use crate::config::WorkerConfig;
 use crate::connector_config::ConnectorConfig;
 
+/// The longest pause between two tries to connect to a broker.
+const RECONNECT_MAX: (&str, &str) = ("reconnect.backoff.max.ms", "1000");
+
+/// How long the partitions of a worker that vanished stay with it, where Kafka Connect waits for
+/// 45 s. What it may still write is fenced, so that a worker that only hung costs a rebalance.
+const SESSION_TIMEOUT: (&str, &str) = ("session.timeout.ms", "10000");
+
 /// Where librdkafka's defaults do not suit a sink task.
 const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     // Kafka Connect's; without it a new connector would skip what the topic holds.
@@ -22,6 +29,8 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("topic.metadata.refresh.interval.ms", "10000"),
     // Once its queue is full the client would not look for a second whether it still is.
     ("fetch.queue.backoff.ms", "10"),
+    // Java's. A broker that was killed and is back is then found within a second, not within ten.
+    (RECONNECT_MAX.0, RECONNECT_MAX.1),
     // A member hears of a rebalance with its next heartbeat, and the others wait for it: with the
     // usual 3 s a connector of several tasks can take that long to write its first row.
     ("heartbeat.interval.ms", "500"),
@@ -55,6 +64,7 @@ impl ClientSettings<'_> {
             producer: self.properties(Client::Producer, "connector-producer"),
             consumer: self.consumer_properties(),
             admin: self.properties(Client::Admin, "connector-adminclient"),
+            internal_topics: self.worker.internal_topics(),
         }
     }
 
@@ -69,11 +79,13 @@ impl ClientSettings<'_> {
 
     fn properties(&self, client: Client, id: &str) -> Properties {
         let (prefix, overrides) = match client {
-            Client::Producer => ("producer.", &self.config.clients.producer),
-            Client::Admin => ("admin.", &self.config.clients.admin),
+            Client::Producer => ("producer.", self.config.clients.producer()),
+            Client::Admin => ("admin.", self.config.clients.admin()),
         };
         let mut properties = self.worker.client_properties(prefix);
         properties.extend(overrides.clone());
+        let (key, value) = RECONNECT_MAX;
+        properties.entry(key.into()).or_insert_with(|| value.into());
         self.named(properties, id)
     }
 
@@ -87,7 +99,7 @@ impl ClientSettings<'_> {
 
     fn consumer_properties(&self) -> Properties {
         let mut properties = self.worker.client_properties("consumer.");
-        properties.extend(self.config.clients.consumer.clone());
+        properties.extend(self.config.clients.consumer().clone());
         let new_protocol = properties
             .get("group.protocol")
             .is_some_and(|p| p == "consumer");
@@ -99,6 +111,8 @@ impl ClientSettings<'_> {
         }
         if !new_protocol {
             default("partition.assignment.strategy", "cooperative-sticky");
+            // With the new protocol the broker has the time-out.
+            default(SESSION_TIMEOUT.0, SESSION_TIMEOUT.1);
         }
         properties.insert("group.id".into(), self.config.group_id.clone());
         self.named(properties, "connector-consumer")

@@ -16,25 +16,28 @@ pub struct CreateConnector {
     pub initial_state: Option<TargetState>,
 }
 
-/// Parses a body as an object. Kafka Connect answers 500 where this answers 400: clients look at
-/// "not below 400" only, and the caller is at fault.
-pub fn object(headers: &HeaderMap, body: &Bytes) -> Result<Map<String, Value>, RestError> {
+/// Refuses a body that is not said to be JSON, as Kafka Connect does: a page may send one of no
+/// type, or of a form's, without being asked.
+///
+/// # Errors
+/// 415.
+pub fn check_type(headers: &HeaderMap, body: &Bytes) -> Result<(), RestError> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
-    // Some clients name no type.
-    if let Some(kind) = kind.filter(|kind| !kind.is_empty()) {
-        let essence = kind
-            .split(';')
-            .next()
-            .unwrap_or(kind)
-            .trim()
-            .to_ascii_lowercase();
-        if essence != "application/json" && essence != "*/*" {
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(RestError::new(status, "HTTP 415 Unsupported Media Type"));
-        }
+    let essence = kind.unwrap_or_default().split(';').next();
+    let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
+    if body.is_empty() || matches!(essence.as_str(), "application/json" | "*/*") {
+        return Ok(());
     }
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Err(RestError::new(status, "HTTP 415 Unsupported Media Type"))
+}
+
+/// Parses a body as an object. Kafka Connect answers 500 where this answers 400: clients look at
+/// "not below 400" only, and the caller is at fault.
+pub fn object(headers: &HeaderMap, body: &Bytes) -> Result<Map<String, Value>, RestError> {
+    check_type(headers, body)?;
     if body.is_empty() {
         return Err(RestError::bad_request(
             "The request has no body; a JSON object is expected",
@@ -57,8 +60,60 @@ pub fn object(headers: &HeaderMap, body: &Bytes) -> Result<Map<String, Value>, R
     }
 }
 
+/// Bytes of the key of a config, and keys of one: more than any connector knows.
+const KEY_LIMIT: usize = 1024;
+const KEYS_LIMIT: usize = 4096;
+/// Bytes of a connector's name: its group in Kafka, its threads and metrics are called by it.
+const NAME_LIMIT: usize = 255;
+
+/// The name of a connector that is to be created.
+///
+/// # Errors
+/// 400 when it is too long, or has control characters.
+pub fn check_name(name: &str) -> Result<(), RestError> {
+    let invalid = |why: String| {
+        Err(RestError::bad_request(format!(
+            "Invalid value for configuration name: {why}"
+        )))
+    };
+    if name.len() > NAME_LIMIT {
+        let bytes = name.len();
+        return invalid(format!(
+            "it has {bytes} bytes, and a connector's name may have {NAME_LIMIT}"
+        ));
+    }
+    let control: Vec<String> = name
+        .chars()
+        .filter(|c| c.is_control())
+        .map(|c| u32::from(c).to_string())
+        .collect();
+    match control.is_empty() {
+        true => Ok(()),
+        false => invalid(format!(
+            "String may not contain control sequences but had the following ASCII chars: {}",
+            control.join(", ")
+        )),
+    }
+}
+
 /// A config: scalars become texts.
 pub fn config(object: Map<String, Value>) -> Result<GivenConfig, RestError> {
+    if object.len() > KEYS_LIMIT {
+        return Err(RestError::bad_request(format!(
+            "The config has {} keys; {KEYS_LIMIT} is the limit",
+            object.len()
+        )));
+    }
+    let odd = object
+        .keys()
+        .find(|key| key.len() > KEY_LIMIT || key.chars().any(char::is_control));
+    if let Some(odd) = odd {
+        let start: String = odd.chars().take(64).collect();
+        return Err(RestError::bad_request(format!(
+            "The key {start:?} of the config is longer than {KEY_LIMIT} bytes, or has control \
+             characters"
+        )));
+    }
     let texts = object.into_iter().map(|(key, value)| {
         let text = match value {
             Value::Null => None,

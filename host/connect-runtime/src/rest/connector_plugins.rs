@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
+use super::auth::{Caller, Role};
 use super::connectors::Answer;
 use super::query::Query;
 use super::{Api, body, entities};
@@ -37,11 +38,17 @@ pub(super) async fn config(State(api): State<Api>, Path(class): Path<String>) ->
 
 pub(super) async fn validate(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(class): Path<String>,
     headers: HeaderMap,
     given: Bytes,
 ) -> Answer {
     let config = body::config(body::object(&headers, &given)?)?;
+    // It asks config providers and targets, as the connector would.
+    match config.get("name").and_then(Option::as_deref) {
+        Some(name) => caller.require(Role::Edit, name)?,
+        None => caller.require_somewhere(Role::Edit)?,
+    }
     let infos = api.herder.validate(class, config).await?;
     Ok(Json(entities::config_infos(&infos)).into_response())
 }

@@ -2,12 +2,14 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use connect_api::Properties;
 use serde_json::{Map, Value, json};
 use tracing::debug;
 
+use super::auth::{Caller, Role};
 use super::query::Query;
 use super::{Api, RestError, body, entities};
 use crate::connector_config::GivenConfig;
@@ -16,10 +18,20 @@ use crate::storage::{Restart, RestartInstances, RestartScope, TargetState};
 
 pub(super) type Answer = Result<Response, RestError>;
 
-pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
-    let views = api.herder.connectors().await?;
+pub(super) async fn list(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let mut views = api.herder.connectors().await?;
+    views.retain(|view| caller.may(Role::View, &view.name));
     let query = Query::new(query.as_deref());
-    let expansions: Vec<&str> = query.all("expand").collect();
+    let mut expansions: Vec<&str> = Vec::new();
+    for expansion in query.all("expand") {
+        if !expansions.contains(&expansion) {
+            expansions.push(expansion);
+        }
+    }
     if expansions.is_empty() {
         let names: Vec<&str> = views.iter().map(|view| view.name.as_str()).collect();
         return Ok(Json(names).into_response());
@@ -42,13 +54,21 @@ pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> A
     Ok(Json(expanded.collect::<Map<_, _>>()).into_response())
 }
 
-pub(super) async fn create(State(api): State<Api>, headers: HeaderMap, given: Bytes) -> Answer {
+pub(super) async fn create(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    given: Bytes,
+) -> Answer {
     let body::CreateConnector {
         name,
         mut config,
         initial_state,
     } = body::create(body::object(&headers, &given)?)?;
+    body::check_name(&name)?;
+    caller.require(Role::Edit, &name)?;
     name_config(&name, &mut config)?;
+    caller.audit.changed(config.keys().map(String::as_str));
     let view = api.herder.create(&name, config, initial_state).await?;
     Ok(created(&api, &view))
 }
@@ -111,12 +131,19 @@ pub(super) async fn get_config(State(api): State<Api>, Path(name): Path<String>)
 
 pub(super) async fn put_config(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     headers: HeaderMap,
     given: Bytes,
 ) -> Answer {
     let mut config = body::config(body::object(&headers, &given)?)?;
+    body::check_name(&name)?;
     name_config(&name, &mut config)?;
+    let stored = stored(&api, &name).await?;
+    let gone = stored.keys().filter(|key| !config.contains_key(*key));
+    let changed = changed(&stored, &config);
+    let changed = changed.chain(gone.map(String::as_str));
+    caller.audit.changed(changed);
     let Configured { outcome, connector } = api.herder.put_config(&name, config).await?;
     Ok(match outcome {
         ConfigOutcome::Created => created(&api, &connector),
@@ -126,6 +153,7 @@ pub(super) async fn put_config(
 
 pub(super) async fn patch_config(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     headers: HeaderMap,
     given: Bytes,
@@ -137,8 +165,27 @@ pub(super) async fn patch_config(
         let mut patch = patch.clone();
         name_config(&name, &mut patch)?;
     }
+    let stored = stored(&api, &name).await?;
+    caller.audit.changed(changed(&stored, &patch));
     let view = api.herder.patch_config(&name, patch).await?;
     Ok(Json(connector_info(&api, &view)).into_response())
+}
+
+/// The config as it is before a change, for the audit log; empty for a connector that is new.
+async fn stored(api: &Api, name: &str) -> Result<Properties, RestError> {
+    match api.herder.connector(name).await {
+        Ok(view) => Ok(view.config),
+        Err(HerderError::NotFound(_)) => Ok(Properties::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The keys that are given another value than they have.
+fn changed<'a>(stored: &'a Properties, given: &'a GivenConfig) -> impl Iterator<Item = &'a str> {
+    let changed = given
+        .iter()
+        .filter(|(key, value)| stored.get(*key) != value.as_ref());
+    changed.map(|(key, _)| key.as_str())
 }
 
 pub(super) async fn status(State(api): State<Api>, Path(name): Path<String>) -> Answer {

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use connect_api::mask;
 use serde_json::json;
 
 use crate::herder::HerderError;
@@ -50,7 +51,9 @@ impl From<HerderError> for RestError {
 
 impl IntoResponse for RestError {
     fn into_response(self) -> Response {
-        let body = json!({ "error_code": self.status.as_u16(), "message": self.message });
+        // What a text quotes may be what a config provider gave (Invariant 9).
+        let message = mask(&self.message);
+        let body = json!({ "error_code": self.status.as_u16(), "message": message });
         (self.status, Json(body)).into_response()
     }
 }

@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
+use connect_api::ErrorKind;
 use serde_json::{Map, Value, json};
 
 use super::connectors::Answer;
@@ -45,10 +46,13 @@ pub(super) async fn put(
         })?;
     let level = Level::from_name(given)
         .ok_or_else(|| RestError::not_found(format!("invalid log level '{given}'.")))?;
-    let affected = api
-        .loggers
-        .set(&name, level)
-        .map_err(|error| RestError::new(StatusCode::INTERNAL_SERVER_ERROR, error.chain()))?;
+    let affected = api.loggers.set(&name, level).map_err(|error| {
+        let status = match error.kind() {
+            ErrorKind::Config => StatusCode::BAD_REQUEST,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        RestError::new(status, error.chain())
+    })?;
     // This worker is the cluster.
     if Query::new(query.as_deref()).first("scope") == Some("cluster") {
         return Ok(StatusCode::NO_CONTENT.into_response());

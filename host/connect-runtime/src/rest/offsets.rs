@@ -1,5 +1,7 @@
 //! `/connectors/{name}/offsets`.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -62,7 +64,7 @@ pub(super) async fn alter(
         api.herder.alter_source_offsets(&name, change).await?;
     } else {
         let offsets: Result<Vec<_>, RestError> = offsets.iter().map(element).collect();
-        let change = OffsetChange::Alter(offsets?);
+        let change = OffsetChange::Alter(each_once(offsets?)?);
         api.herder.alter_offsets(&name, change).await?;
     }
     Ok(told("altered"))
@@ -98,6 +100,24 @@ pub(super) fn source_element(element: &Value) -> Result<SourceOffsetChange, Rest
 fn told(what: &str) -> Response {
     let message = format!("The offsets for this connector have been {what} successfully");
     Json(json!({ "message": message })).into_response()
+}
+
+/// A partition that is given twice must be given one offset.
+fn each_once(
+    offsets: Vec<(TopicPartition, Option<Offset>)>,
+) -> Result<Vec<(TopicPartition, Option<Offset>)>, RestError> {
+    let mut each = BTreeMap::new();
+    for (topic_partition, offset) in offsets {
+        match each.get(&topic_partition) {
+            Some(other) if *other != offset => {
+                return Err(RestError::bad_request(format!(
+                    "The partition {topic_partition} is given with two different offsets"
+                )));
+            }
+            _ => each.insert(topic_partition, offset),
+        };
+    }
+    Ok(each.into_iter().collect())
 }
 
 /// One partition and the offset to go on from; none: as if it had never been read.

@@ -1,17 +1,25 @@
 //! The REST API against a herder in memory.
 
+mod bounds;
+mod certificates;
 mod cluster;
 mod connectors;
 mod gate;
+mod hostile;
+mod https;
 mod plugins;
+mod protection;
+mod secrets;
+mod server;
 mod slow;
+mod wire;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::{Extension, Router};
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, ConfigValue, Connector, ErrantRecordReporter,
     Properties, RecordBatch, Result, SinkConnector, SinkTask, TaskContext,
@@ -21,7 +29,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tower::ServiceExt;
 
-use super::{Api, router};
+use super::auth::Caller;
+use super::{Api, Surface, router};
 use crate::config::WorkerConfig;
 use crate::config::tests::minimal;
 use crate::connectors::{RegisteredConnector, RegisteredSink};
@@ -73,7 +82,10 @@ impl Connector for TestSink {
 }
 
 impl SinkConnector for TestSink {
-    fn task(&self, _: &Config, _: &TaskContext) -> Result<Box<dyn SinkTask>> {
+    fn task(&self, config: &Config, _: &TaskContext) -> Result<Box<dyn SinkTask>> {
+        if config.optional_text("url") == Some("gated") {
+            self.gate.pass();
+        }
         Ok(Box::new(TestTask))
     }
 }
@@ -90,6 +102,7 @@ impl SinkTask for TestTask {
 /// A worker without Kafka: its tasks fail or wait, its herder and REST are the real ones.
 struct TestWorker {
     app: Router,
+    api: Api,
     herder: HerderHandle,
     gate: Arc<Gate>,
     others: OtherWorkers,
@@ -181,13 +194,15 @@ impl TestWorker {
         let (herder, _) = Herder::spawn(shared, Box::new(config_log), Box::new(status_log));
         let loggers = Arc::new(Loggers::detached());
         let metrics = Arc::new(|| "metric 1\n".to_owned());
-        let app = router(Api {
+        let api = Api {
             herder: herder.clone(),
             loggers,
             metrics,
-        });
+        };
+        let app = router(api.clone(), Surface::All).layer(Extension(Caller::anybody()));
         Self {
             app,
+            api,
             herder,
             gate,
             others: OtherWorkers { configs, statuses },

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use connect_api::{Offset, TopicPartition};
+use connect_api::TopicPartition;
+use connect_kafka::GroupOffset;
 use tracing::{debug, warn};
 
 use super::consume::TaskConsumer;
@@ -83,9 +84,11 @@ impl Commits {
     }
 
     /// What Kafka does not have is to be committed again.
-    fn confirm(&mut self, committed: &HashMap<TopicPartition, Offset>) {
+    fn confirm(&mut self, committed: &HashMap<TopicPartition, GroupOffset>) {
         let mut missing = std::mem::take(&mut self.unconfirmed);
-        missing.retain(|partition, offset| committed.get(partition) != Some(&offset));
+        missing.retain(|partition, offset| {
+            committed.get(partition).map(|known| known.offset) != Some(offset)
+        });
         self.due.extend(missing);
     }
 
@@ -99,6 +102,8 @@ impl Commits {
 
 #[cfg(test)]
 mod tests {
+    use connect_api::Offset;
+
     use super::*;
 
     #[test]
@@ -107,7 +112,11 @@ mod tests {
         let mut commits = Commits::new(Duration::ZERO);
         let told = [&has, &behind, &without].map(|partition| (partition.clone(), Offset(5)));
         commits.unconfirmed = Durable::scripted(told);
-        let committed = [(has, Offset(5)), (behind.clone(), Offset(4))];
+        let at = |offset| GroupOffset {
+            offset: Offset(offset),
+            mark: None,
+        };
+        let committed = [(has, at(5)), (behind.clone(), at(4))];
         commits.confirm(&HashMap::from(committed));
         let due: Vec<_> = commits
             .due

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::{Offset, OpenedPartition, Result, TopicPartition};
-use connect_kafka::GroupMembership;
+use connect_kafka::{CommitMark, GroupMembership, GroupOffset};
 
 pub use kafka::KafkaConsumer;
 
@@ -129,15 +129,23 @@ pub trait TaskConsumer {
     /// As for `assign`.
     fn set_fetching(&mut self, fetching: Fetching) -> Result<()>;
 
-    /// Where to start partitions that the sink has no offset for: at what the group has committed
-    /// (so that a connector moved here from Kafka Connect goes on where it was), else by
-    /// `auto.offset.reset`.
+    /// Where to start partitions by `auto.offset.reset`: neither the sink nor the group has an
+    /// offset of them.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Retriable`] when Kafka does not answer;
     /// [`connect_api::ErrorKind::Fatal`] when there is no such offset.
-    fn start_offsets(&self, partitions: &[TopicPartition])
+    fn reset_offsets(&self, partitions: &[TopicPartition])
     -> Result<Vec<(TopicPartition, Offset)>>;
+
+    /// Where the logs of partitions begin.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Retriable`] when Kafka does not answer.
+    fn earliest_offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, Offset)>>;
 
     /// Checks that the logs still have the offsets that the sink goes on from. Where the sink knows
     /// the timestamp of the record in front of one, that is checked too, when the partition is
@@ -149,7 +157,8 @@ pub trait TaskConsumer {
     /// in silence.
     fn check_stored_offsets(&mut self, opened: &[OpenedPartition]) -> Result<()>;
 
-    /// The offsets that the group has of these partitions.
+    /// The offsets that the group has of these partitions, with the marks of those that Ferrule has
+    /// committed.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Retriable`] when Kafka does not answer in time.
@@ -157,7 +166,10 @@ pub trait TaskConsumer {
         &self,
         partitions: &[&TopicPartition],
         timeout: Duration,
-    ) -> Result<HashMap<TopicPartition, Offset>>;
+    ) -> Result<HashMap<TopicPartition, GroupOffset>>;
+
+    /// Sets the marks that offsets of partitions are committed with from now on.
+    fn mark_commits(&mut self, marks: Vec<(TopicPartition, CommitMark)>);
 
     /// Tells the group how far the task is, and does not wait for the answer. It matters to those
     /// who look at lag, and to sinks that keep no offsets.

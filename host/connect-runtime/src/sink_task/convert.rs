@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use connect_api::{
-    Converter, Error, ErrorKind, Header, HeaderConverter, Offset, Origin, RawHeader, RawRecord,
-    Record, SinkRecord, TopicPartition,
+    Converter, Error, ErrorKind, Header, HeaderConverter, Measured, MemoryLimit, Offset, Origin,
+    RawHeader, RawRecord, Record, SinkRecord, TopicPartition, memory, panics,
 };
 
 use crate::errors::{DeadLetterRows, FailedRecord, RecordErrors, Reported, Stage, StoppedAt};
@@ -41,16 +41,18 @@ pub struct ConvertedBatch {
     pub dead_letters: DeadLetterRows,
     /// Where it stopped; none when the batch is whole.
     pub cut: Option<Cut>,
+    /// Bytes of memory that the data takes beside the records' own.
+    pub memory: usize,
 }
 
-/// Where a batch was cut, in front of a record that could not be converted.
+/// Where a batch was cut, in front of a record that could not be converted, or not yet.
 pub struct Cut {
     /// The partition.
     pub topic_partition: Arc<TopicPartition>,
     /// The offset to read from again.
     pub resume_at: Offset,
-    /// Why.
-    pub stopped: StoppedAt,
+    /// Why; none: there was no memory left for the record beside those in front of it.
+    pub stopped: Option<StoppedAt>,
 }
 
 impl Converters {
@@ -62,7 +64,8 @@ impl Converters {
     ) -> Result<SinkRecord, ConversionError> {
         let Self { key, value, header } = self;
         let part = |stage, converter: &mut Box<dyn Converter>, bytes: Option<&bytes::Bytes>| {
-            let converted = converter.to_connect_data(&topic_partition.topic, bytes);
+            let topic = &topic_partition.topic;
+            let converted = panics::caught(|| converter.to_connect_data(topic, bytes));
             converted.map_err(|error| ConversionError {
                 stage,
                 class: converter.class_name(),
@@ -73,7 +76,11 @@ impl Converters {
         let value = part(Stage::ValueConverter, value, raw.value.as_ref())?;
         let headers = raw.headers.iter().map(|raw| {
             let RawHeader { name, value } = raw;
-            let converted = header.to_connect_header(&topic_partition.topic, name, value.as_ref());
+            let topic = &topic_partition.topic;
+            let converted = panics::caught(|| {
+                memory::charge(size_of::<Header>())?;
+                header.to_connect_header(topic, name, value.as_ref())
+            });
             let value = converted.map_err(|error| ConversionError {
                 stage: Stage::HeaderConverter,
                 class: header.class_name(),
@@ -97,15 +104,45 @@ impl Converters {
         })
     }
 
+    /// Why a record is errant whose bytes were not kept.
+    fn left_out(&self, bytes: usize) -> ConversionError {
+        ConversionError {
+            stage: Stage::ValueConverter,
+            class: self.value.class_name(),
+            error: Error::data(format!(
+                "the record has {bytes} bytes unpacked, more than {} allows; they are not read, and \
+                 its dead letter has none of them",
+                MemoryLimit::OPTION
+            )),
+        }
+    }
+
     /// Converts a batch. Records that cannot be converted are reported; at one that cannot be
-    /// reported either the batch ends.
-    pub fn convert_batch(&mut self, raw: RawBatch, errors: &mut RecordErrors) -> ConvertedBatch {
+    /// reported either the batch ends. It also ends at a record whose data does not fit into the
+    /// room, in bytes of memory, unless nothing else takes of it (Invariant 8).
+    pub fn convert_batch(
+        &mut self,
+        raw: RawBatch,
+        room: Room,
+        errors: &mut RecordErrors,
+    ) -> ConvertedBatch {
         let mut records = Vec::with_capacity(raw.records.len());
         let mut dead_letters = DeadLetterRows::default();
         let mut stopped = None;
+        let mut memory = 0;
+        let limit = MemoryLimit::of_record();
         for (at, record) in raw.records.iter().enumerate() {
-            let failed = match self.convert(&raw.topic_partition, record) {
+            let Measured { made, bytes } = limit.measure(|| match raw.left_out(record.offset) {
+                None => self.convert(&raw.topic_partition, record),
+                Some(bytes) => Err(self.left_out(bytes)),
+            });
+            let failed = match made {
                 Ok(converted) => {
+                    if !room.has(memory, bytes) {
+                        stopped = Some((at, None));
+                        break;
+                    }
+                    memory += bytes;
                     records.push(converted);
                     continue;
                 }
@@ -114,7 +151,7 @@ impl Converters {
             match report(&raw.topic_partition, record, failed, errors) {
                 Ok(reported) => dead_letters.add(reported),
                 Err(why) => {
-                    stopped = Some((at, why));
+                    stopped = Some((at, Some(why)));
                     break;
                 }
             }
@@ -143,7 +180,26 @@ impl Converters {
             records,
             dead_letters,
             cut,
+            memory,
         }
+    }
+}
+
+/// How much memory the data of a batch may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Bytes that all batches may take together which wait for the sink.
+    pub limit: MemoryLimit,
+    /// Bytes that those before it take.
+    pub taken: usize,
+}
+
+impl Room {
+    /// Whether a record of so many bytes fits behind those of the batch. One that is alone always
+    /// does: its own limit is no greater.
+    fn has(self, batch: usize, record: usize) -> bool {
+        let before = self.taken.saturating_add(batch);
+        before == 0 || before.saturating_add(record) <= self.limit.0
     }
 }
 

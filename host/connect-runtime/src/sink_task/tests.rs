@@ -1,6 +1,8 @@
 //! Tests of the loop on a scripted consumer and a scripted sink: each branch, without a broker.
 
+mod hostile;
 mod kafka;
+mod lost;
 mod ownership;
 mod parts;
 mod retries;
@@ -20,12 +22,13 @@ use super::{
     ChainStep, Converters, PollLimits, SinkTaskParts, StepKind, TransformationChain,
     WorkerSinkTask, Writer, WriterParts,
 };
+use crate::connector_config::OutputTopics;
 use crate::errors::{ErrorConfig, ErrorReporter, RetryPolicy};
 use crate::metrics::TaskMetrics;
 use crate::sink_task_loop::timing::Timing;
 use crate::task_control::{Control, Reports, TaskEvent, TaskState};
 use kafka::{Call, Kafka, ScriptedConsumer};
-use parts::{Counter, Services, TextConverter};
+use parts::{Counter, Fragile, Services, TextConverter};
 use sink::{ScriptedSink, Target};
 
 /// What a test and a thread of the task both see.
@@ -40,6 +43,8 @@ struct Setup {
     commit_interval: Duration,
     /// Whether there is a [`Counter`], and how often it is ticked.
     counter: Option<Option<Duration>>,
+    /// Whether there is a [`Fragile`].
+    fragile: bool,
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -56,6 +61,7 @@ impl Default for Setup {
                 final_commit_timeout: LONG,
                 revoke_drain_timeout: LONG,
                 rewind_pause: 5 * MILLISECOND,
+                verify_interval: 2 * MILLISECOND,
             },
             limits: PollLimits {
                 records: 100,
@@ -69,6 +75,7 @@ impl Default for Setup {
             },
             commit_interval: Duration::ZERO,
             counter: None,
+            fragile: false,
         }
     }
 }
@@ -120,7 +127,7 @@ impl Setup {
         let target = Shared::<Target>::default();
         let services = Shared::<Services>::default();
         let writer = WriterParts {
-            sink: TaskSink::Plain(Box::new(ScriptedSink(Arc::clone(&target)))),
+            sink: TaskSink::Plain(Box::new(ScriptedSink::new(Arc::clone(&target)))),
             keeps_state: false,
             class: "ScriptedSink".to_owned(),
             errors: Arc::clone(&errors),
@@ -133,6 +140,12 @@ impl Setup {
             predicate: None,
             transformation: StepKind::Batch(Box::new(Counter::new(&services, tick_interval))),
         });
+        let fragile = self.fragile.then(|| ChainStep {
+            alias: "fragile".to_owned(),
+            class: "Fragile".to_owned(),
+            predicate: None,
+            transformation: StepKind::Record(Box::new(Fragile)),
+        });
         let converter = || Box::new(TextConverter(Arc::clone(&services)));
         let control = Arc::new(Control::default());
         let parts = SinkTaskParts {
@@ -142,7 +155,10 @@ impl Setup {
                 value: converter(),
                 header: converter(),
             },
-            chain: TransformationChain::new(step.into_iter().collect()),
+            chain: TransformationChain::new(
+                fragile.into_iter().chain(step).collect(),
+                OutputTopics::Any,
+            ),
             writer: Writer::start(writer, handle).unwrap(),
             errors,
             metrics,

@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::{
-    Disposition, Error, Offset, Origin, Outcome, Predicate, Record, RecordBatch,
-    RecordTransformation, Result, SinkRecord, StateDelta, StateStore, StoredState, Tick,
-    TimestampType, TopicPartition, Transformation,
+    Disposition, Error, Measured, MemoryLimit, Offset, Origin, Outcome, Predicate, Record,
+    RecordBatch, RecordTransformation, Result, SinkRecord, StateDelta, StateStore, StoredState,
+    Tick, TimestampType, TopicPartition, Transformation, panics,
 };
 
 use super::convert::{ConvertedBatch, Cut};
+use crate::connector_config::OutputTopics;
 use crate::errors::{DeadLetterRows, FailedRecord, RecordErrors, Stage, StoppedAt};
 use crate::sink_task_loop::batch::{RawBatch, TaskBatch};
 
 /// The transforms of a task, in order.
 pub struct TransformationChain {
     steps: Vec<ChainStep>,
+    output_topics: OutputTopics,
 }
 
 /// One transform of the chain.
@@ -62,9 +64,17 @@ pub enum Transformed {
 }
 
 impl TransformationChain {
-    /// A chain of the given steps.
-    pub fn new(steps: Vec<ChainStep>) -> Self {
-        Self { steps }
+    /// A chain of the given steps, whose plugins may route to these topics.
+    pub fn new(steps: Vec<ChainStep>, output_topics: OutputTopics) -> Self {
+        let plugins = steps.iter().any(ChainStep::is_plugin);
+        Self {
+            output_topics: if plugins {
+                output_topics
+            } else {
+                OutputTopics::Any
+            },
+            steps,
+        }
     }
 
     /// The plugins of the chain, each after its alias; none when all transforms are built in.
@@ -93,6 +103,7 @@ impl TransformationChain {
             records,
             mut dead_letters,
             cut,
+            memory,
         } = converted;
         let topic_partition = Arc::clone(&raw.topic_partition);
         let mut stopped = None;
@@ -114,7 +125,10 @@ impl TransformationChain {
             dead_letters.add(reported?);
             Ok(())
         };
-        let applied = self.apply(&topic_partition, records, &mut failed);
+        let Measured {
+            made: applied,
+            bytes,
+        } = MemoryLimit::NONE.measure(|| self.apply(&topic_partition, records, &mut failed));
         let records = match (applied, stopped) {
             (Ok(records), _) => records,
             (Err(error), Some((at, retry_in))) => {
@@ -132,7 +146,8 @@ impl TransformationChain {
         };
         errors.passed(&topic_partition, raw.next_offset);
         let state = self.state_changes(&topic_partition);
-        let batch = task_batch(raw, records, state, dead_letters);
+        let mut batch = task_batch(raw, records, state, dead_letters);
+        batch.memory = memory.saturating_add(bytes);
         Ok(match cut {
             None => Transformed::Whole(batch),
             Some(cut) => Transformed::Cut((!batch.raw.is_empty()).then_some(batch), cut),
@@ -155,7 +170,34 @@ impl TransformationChain {
             }
             records = step.apply(topic_partition, records, failed)?;
         }
-        Ok(records)
+        self.routed(topic_partition, records, failed)
+    }
+
+    /// Takes out the records that are routed where the connector does not allow it.
+    fn routed(
+        &self,
+        topic_partition: &TopicPartition,
+        mut records: Vec<SinkRecord>,
+        failed: OnFailure<'_>,
+    ) -> Result<Vec<SinkRecord>> {
+        if let OutputTopics::Any = self.output_topics {
+            return Ok(records);
+        }
+        let plugin = self.steps.iter().find(|step| step.is_plugin());
+        let class = plugin.map_or("", |step| &*step.class);
+        let mut stopped = None;
+        records.retain(|record| {
+            let (from, to) = (&topic_partition.topic, &record.record.topic);
+            match self.output_topics.check(from, to) {
+                Ok(()) => true,
+                Err(_) if stopped.is_some() => false,
+                Err(error) => {
+                    stopped = failed(class, record.origin.offset, error).err();
+                    false
+                }
+            }
+        });
+        stopped.map_or(Ok(records), Err)
     }
 
     /// Ticks the transforms that ask for it, of a quiet partition that stands at an offset, by the
@@ -180,7 +222,7 @@ impl TransformationChain {
                 records.extend(ticked(transformation.as_mut(), topic_partition, tick)?);
             }
         }
-        Ok(records)
+        self.routed(topic_partition, records, failed)
     }
 
     /// The shortest time after which a transform is to be ticked in a quiet partition.
@@ -283,14 +325,19 @@ fn task_batch(
         raw: raw.records,
         deliveries: dead_letters.deliveries,
         bytes: raw.bytes,
+        memory: 0,
     }
 }
 
 impl ChainStep {
+    pub(crate) fn is_plugin(&self) -> bool {
+        matches!(self.transformation, StepKind::Batch(_))
+    }
+
     fn apply(
         &mut self,
         topic_partition: &Arc<TopicPartition>,
-        mut records: Vec<SinkRecord>,
+        records: Vec<SinkRecord>,
         failed: OnFailure<'_>,
     ) -> Result<Vec<SinkRecord>> {
         let Self {
@@ -306,22 +353,8 @@ impl ChainStep {
         };
         match transformation {
             StepKind::Record(transformation) => {
-                let mut fatal = None;
-                records.retain_mut(|record| {
-                    if fatal.is_some() || !applies(record) {
-                        return true;
-                    }
-                    let SinkRecord { record, origin, .. } = record;
-                    match transformation.apply_from(record, Some(origin)) {
-                        Ok(Disposition::Keep) => true,
-                        Ok(Disposition::Drop) => false,
-                        Err(error) => {
-                            fatal = failed(class, origin.offset, error).err();
-                            false
-                        }
-                    }
-                });
-                fatal.map_or(Ok(records), Err)
+                let one = transformation.as_mut();
+                apply_each(one, class, applies, records, failed)
             }
             StepKind::Batch(transformation) if predicate.is_none() => apply_batch(
                 transformation.as_mut(),
@@ -356,6 +389,33 @@ impl ChainStep {
             }
         }
     }
+}
+
+fn apply_each(
+    transformation: &mut dyn RecordTransformation,
+    class: &str,
+    applies: impl Fn(&SinkRecord) -> bool,
+    mut records: Vec<SinkRecord>,
+    failed: OnFailure<'_>,
+) -> Result<Vec<SinkRecord>> {
+    let mut fatal = None;
+    let limit = MemoryLimit::of_record();
+    records.retain_mut(|record| {
+        if fatal.is_some() || !applies(record) {
+            return true;
+        }
+        let SinkRecord { record, origin, .. } = record;
+        let apply = || transformation.apply_from(record, Some(origin));
+        match limit.measure(|| panics::caught(apply)).made {
+            Ok(Disposition::Keep) => true,
+            Ok(Disposition::Drop) => false,
+            Err(error) => {
+                fatal = failed(class, origin.offset, error).err();
+                false
+            }
+        }
+    });
+    fatal.map_or(Ok(records), Err)
 }
 
 fn apply_batch(

@@ -3,8 +3,10 @@
 
 mod durable;
 mod reporter;
+mod target;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +20,7 @@ use connect_api::{
 use connect_kafka::{GroupMembership, TaskSink};
 pub use durable::Durable;
 use reporter::PutReporter;
+pub use target::Target;
 use tracing::{debug, info, warn};
 
 use crate::errors::{ErrorReporter, delivered};
@@ -26,7 +29,8 @@ use crate::sink_task_loop::batch::TaskBatch;
 use crate::task_control::Reports;
 
 /// The first and the longest pause between two tries of a call that may succeed later.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// A target that is back, or a standby that was promoted, is found within the longest.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
 
 /// What the task's loop asks of the sink. Served in order.
 pub enum Request {
@@ -37,6 +41,8 @@ pub enum Request {
     /// Write these batches in one transaction, unless the generation is over. The membership is
     /// that under which they were read, for a sink that asks for it.
     Put(u64, Vec<TaskBatch>, Option<GroupMembership>),
+    /// Compare what the target has with what was durable, unless the generation is over.
+    Verify(u64),
     /// Give these partitions up.
     Close(Vec<TopicPartition>),
 }
@@ -46,17 +52,22 @@ pub enum Response {
     /// To `Open`.
     Opened(Opened),
     /// To `StartAt`.
-    Started,
+    Started(Durable),
     /// To `Put`.
     Durable(Durable),
-    /// To `Put`: another task owns a partition, or the target has lost offsets. Nothing of this
-    /// generation is written any more.
+    /// To `Put` and `Verify`: another task owns a partition, or the target has lost offsets.
+    /// Nothing of this generation is written any more.
     Rewind(Error),
-    /// To `Put`: its generation had ended, and nothing was written.
+    /// To `Put` and `Verify`: its generation had ended, and nothing was written.
     Discarded,
+    /// To `Verify`: the target has what was durable.
+    Verified,
+    /// To `Verify`: the target is away.
+    NotVerified,
     /// To `Close`.
     Closed,
-    /// To `Open` and `StartAt`: another task took a partition over meanwhile.
+    /// To `Open` and `StartAt`: another task took a partition over meanwhile, or the target has
+    /// lost it again.
     Fenced(Error),
     /// To any: the task cannot go on.
     Failed(Error),
@@ -70,6 +81,8 @@ pub struct Opened {
     pub states: PartitionStates,
     /// The offsets that the target has.
     pub durable: Durable,
+    /// Which target it is, if it keeps the offsets.
+    pub target: Option<Target>,
 }
 
 /// What the writing thread is made of.
@@ -95,6 +108,9 @@ pub struct Writer {
     generation: Arc<AtomicU64>,
     outstanding: usize,
     commits_offsets: bool,
+    keeps_offsets: bool,
+    /// Whether what is outstanding is a comparison, which nobody has to wait for.
+    verifies: bool,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -110,6 +126,7 @@ impl Writer {
         let (outbox, responses) = std::sync::mpsc::channel();
         let generation = Arc::new(AtomicU64::new(0));
         let commits_offsets = parts.sink.group_transaction().is_some();
+        let keeps_offsets = parts.sink.task().offsets().is_some();
         let mut thread = WriteThread {
             parts,
             generation: Arc::clone(&generation),
@@ -142,6 +159,8 @@ impl Writer {
             generation,
             outstanding: 0,
             commits_offsets,
+            keeps_offsets,
+            verifies: false,
             thread: Some(thread),
         })
     }
@@ -151,17 +170,31 @@ impl Writer {
     /// # Errors
     /// When the thread has died.
     pub fn send(&mut self, request: Request) -> Result<()> {
+        let verifies = matches!(request, Request::Verify(_));
         let sent = self.requests.as_ref().map(|to| to.send(request));
         let Some(Ok(())) = sent else {
             return Err(gone());
         };
         self.outstanding += 1;
+        self.verifies = verifies;
         Ok(())
     }
 
     /// Whether the sink moves the offsets of the group itself.
     pub fn commits_offsets(&self) -> bool {
         self.commits_offsets
+    }
+
+    /// Whether the sink keeps offsets that can be compared with what was durable.
+    pub fn keeps_offsets(&self) -> bool {
+        self.keeps_offsets
+    }
+
+    /// Gives a comparison up that is being made: its answer comes soon then.
+    pub fn stop_verifying(&mut self) {
+        if std::mem::take(&mut self.verifies) {
+            self.abandon();
+        }
     }
 
     /// Whether nothing is being written or waits.
@@ -188,6 +221,7 @@ impl Writer {
         match response {
             Ok(response) => {
                 self.outstanding -= 1;
+                self.verifies &= self.outstanding > 0;
                 Ok(Some(response))
             }
             Err(true) => Err(gone()),
@@ -234,7 +268,8 @@ impl WriteThread {
     async fn serve(&mut self, request: Request) -> Response {
         let answer = match request {
             Request::Open(partitions) => self.open(&partitions).await.map(Response::Opened),
-            Request::StartAt(starts) => self.start_at(&starts).await.map(|()| Response::Started),
+            Request::StartAt(starts) => self.start_at(&starts).await.map(Response::Started),
+            Request::Verify(generation) => self.verify(generation).await,
             Request::Put(generation, batches, membership) => {
                 if let Some(membership) = membership
                     && let Some(group) = self.parts.sink.group_transaction()
@@ -251,7 +286,7 @@ impl WriteThread {
             }
         };
         answer.unwrap_or_else(|error| match error.kind() {
-            ErrorKind::Fenced => Response::Fenced(error),
+            ErrorKind::Fenced | ErrorKind::OffsetsLost => Response::Fenced(error),
             _ => Response::Failed(error),
         })
     }
@@ -285,19 +320,28 @@ impl WriteThread {
                 _ => PartitionStates::new(),
             };
             let durable = Durable::stored(&opened);
+            let target = parts.sink.task().offsets().and_then(|o| Target::of(&*o));
             Ok(Opened {
                 partitions: opened,
                 states,
                 durable,
+                target,
             })
         })
         .await
     }
 
-    async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {
+    /// Stores first offsets. Where they are in the target, the group is told of them too: its mark
+    /// then says that the target had them, whatever becomes of it.
+    async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<Durable> {
         self.repeat(async |parts| match parts.sink.task().offsets() {
-            Some(offsets) => offsets.start_at(starts).await,
-            None => Ok(()),
+            Some(offsets) => {
+                offsets.start_at(starts).await?;
+                let in_target = offsets.target().is_some();
+                let started = starts.iter().filter(|_| in_target);
+                Ok(Durable::started(started))
+            }
+            None => Ok(Durable::default()),
         })
         .await
     }
@@ -343,7 +387,9 @@ impl WriteThread {
             let reported = reporter.into_reported();
             match outcome {
                 Ok(()) => break,
-                Err(error) if error.kind() == ErrorKind::Fenced => {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Fenced | ErrorKind::OffsetsLost) =>
+                {
                     self.rewound = Some(generation);
                     return Ok(Response::Rewind(error));
                 }
@@ -383,13 +429,7 @@ impl WriteThread {
             return Err(error);
         }
         self.parts.metrics.retries.increment(1);
-        let why = error.chain();
-        if self.waiting.as_ref() != Some(&why) {
-            warn!(error = %why, "the target is away; the task waits for it");
-            self.parts.metrics.target_unavailable.set(1.0);
-            self.parts.reports.waiting(&error);
-            self.waiting = Some(why);
-        }
+        self.report_away(&error);
         let until = Instant::now() + retry.pause();
         while Instant::now() < until {
             if generation != self.generation.load(Ordering::Acquire) {
@@ -403,6 +443,17 @@ impl WriteThread {
             .await;
         }
         Ok(generation == self.generation.load(Ordering::Acquire))
+    }
+
+    /// Tells that the target is away, unless the same was told last.
+    fn report_away(&mut self, error: &Error) {
+        let why = error.chain();
+        if self.waiting.as_ref() != Some(&why) {
+            warn!(error = %why, "the target is away; the task waits for it");
+            self.parts.metrics.target_unavailable.set(1.0);
+            self.parts.reports.waiting(error);
+            self.waiting = Some(why);
+        }
     }
 
     /// Tells that the target has taken a call, after one that it did not take: that one may have

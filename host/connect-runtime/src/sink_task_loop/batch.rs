@@ -19,6 +19,18 @@ pub struct RawBatch {
     pub next_offset: Offset,
     /// Bytes of keys, values and headers.
     pub bytes: usize,
+    /// Records whose bytes were not kept, as they are more than a record's data may take: a batch
+    /// that is small as it is sent may have been unpacked to many times its size.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A record whose bytes were not kept.
+#[derive(Clone, Copy, Debug)]
+pub struct LeftOut {
+    /// Its offset.
+    pub offset: Offset,
+    /// Bytes of its key, value and headers.
+    pub bytes: usize,
 }
 
 impl RawBatch {
@@ -27,6 +39,14 @@ impl RawBatch {
         let last = self.records.last();
         last.filter(|record| record.offset.next() == self.next_offset)?
             .timestamp
+    }
+
+    /// How many bytes a record has, if they were not kept.
+    pub fn left_out(&self, offset: Offset) -> Option<usize> {
+        let mut left_out = self.left_out.iter();
+        left_out
+            .find(|left_out| left_out.offset == offset)
+            .map(|left_out| left_out.bytes)
     }
 
     /// The part in front of the record at this index of `records`.
@@ -59,6 +79,8 @@ pub struct TaskBatch {
     pub deliveries: Vec<Delivery>,
     /// Bytes of the raw records.
     pub bytes: usize,
+    /// Bytes of memory that the data takes beside them.
+    pub memory: usize,
 }
 
 impl TaskBatch {
@@ -76,5 +98,6 @@ impl TaskBatch {
         self.raw.append(&mut next.raw);
         self.deliveries.append(&mut next.deliveries);
         self.bytes += next.bytes;
+        self.memory = self.memory.saturating_add(next.memory);
     }
 }

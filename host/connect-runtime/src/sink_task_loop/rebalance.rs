@@ -6,9 +6,13 @@ use std::time::{Duration, Instant};
 use connect_api::{ErrorKind, Offset, OpenedPartition, Result, TopicPartition};
 use tracing::{debug, warn};
 
+use super::start::{Known, Start};
 use super::state::SinkTaskState;
 use crate::sink_task::consume::{Fetching, Ownership, Rebalance, TaskConsumer};
 use crate::sink_task::write::{Opened, Request, Response};
+
+/// How long Kafka may take to say what the group has committed.
+const GROUP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Partitions, and from which offsets they are read.
 pub type Starts = Vec<(TopicPartition, Offset)>;
@@ -17,11 +21,12 @@ impl SinkTaskState {
     /// Asks the sink, and waits for its answer; the group is kept alive meanwhile. None when the
     /// task is told to stop first.
     fn ask(&mut self, request: Request) -> Result<Option<Response>> {
+        self.parts.writer.stop_verifying();
         let asked = Instant::now();
         self.parts.writer.send(request)?;
         while !self.parts.control.stopping() {
             match self.parts.writer.response(self.timing.idle_wait)? {
-                Some(answer @ (Response::Opened(..) | Response::Started | Response::Closed)) => {
+                Some(answer @ (Response::Opened(..) | Response::Started(_) | Response::Closed)) => {
                     return Ok(Some(answer));
                 }
                 Some(Response::Fenced(error)) => return Err(error),
@@ -74,6 +79,13 @@ impl SinkTaskState {
     pub fn open(&mut self, partitions: &[TopicPartition]) -> Result<Option<Starts>> {
         loop {
             match self.take_over(partitions) {
+                Err(error) if error.kind() == ErrorKind::OffsetsLost => {
+                    warn!(error = %error.chain(), "the target has lost offsets meanwhile; opening the partitions again");
+                    std::thread::sleep(self.timing.idle_wait);
+                    if self.parts.control.stopping() {
+                        return Ok(None);
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::Fenced => {
                     warn!(error = %error.chain(), "another task took the partitions over; opening them again");
                     let since = Instant::now();
@@ -99,8 +111,8 @@ impl SinkTaskState {
             partitions: opened,
             mut states,
             durable,
+            target,
         } = opened;
-        self.add_durable(durable);
         for OpenedPartition {
             topic_partition, ..
         } in &opened
@@ -108,25 +120,78 @@ impl SinkTaskState {
             let state = states.remove(topic_partition).unwrap_or_default();
             self.parts.chain.restore(topic_partition, state);
         }
-        let stored = |o: &OpenedPartition| o.next_offset.map(|at| (o.topic_partition.clone(), at));
-        let unknown = |o: &&OpenedPartition| o.next_offset.is_none();
-        let new: Vec<_> = opened
-            .iter()
-            .filter(unknown)
-            .map(|o| o.topic_partition.clone())
-            .collect();
-        let mut starts: Vec<_> = opened.iter().filter_map(stored).collect();
         self.ask_kafka(|consumer| consumer.check_stored_offsets(&opened))?;
+        let asked: Vec<_> = opened.iter().map(|o| &o.topic_partition).collect();
+        let group = self.ask_kafka(|consumer| consumer.committed(&asked, GROUP_TIMEOUT))?;
+        let Some(group) = group else { return Ok(None) };
+        let known = opened.iter().map(|opened| Known {
+            opened,
+            group: group.get(&opened.topic_partition),
+            target: target.as_ref(),
+        });
+        let known: Vec<_> = known.collect();
+        self.tell_differences(&known);
+        let Some(starts) = self.starts(&known)? else {
+            return Ok(None);
+        };
+        let marks = known.iter().filter_map(|known| {
+            let partition = &known.opened.topic_partition;
+            let (_, start) = starts.iter().find(|(at, _)| at == partition)?;
+            Some((partition.clone(), known.mark(*start)))
+        });
+        self.parts.consumer.mark_commits(marks.collect());
+        self.add_durable(durable);
+        let is_new = |(partition, _): &&(TopicPartition, Offset)| {
+            let mut opened = opened.iter();
+            opened.any(|o| o.next_offset.is_none() && o.topic_partition == *partition)
+        };
+        let new: Vec<_> = starts.iter().filter(is_new).cloned().collect();
         if !new.is_empty() {
-            let Some(mut found) = self.ask_kafka(|consumer| consumer.start_offsets(&new))? else {
+            let Some(Response::Started(durable)) = self.ask(Request::StartAt(new))? else {
                 return Ok(None);
             };
-            if self.ask(Request::StartAt(found.clone()))?.is_none() {
-                return Ok(None);
-            }
-            starts.append(&mut found);
+            self.add_durable(durable);
         }
         Ok(Some(starts))
+    }
+
+    /// Where partitions go on. None when the task is told to stop first.
+    fn starts(&mut self, known: &[Known<'_>]) -> Result<Option<Starts>> {
+        let (mut starts, mut reset, mut earliest) = (Vec::new(), Vec::new(), Vec::new());
+        for known in known {
+            let partition = known.opened.topic_partition.clone();
+            match known.start()? {
+                Start::Stored(at) | Start::At(at) => starts.push((partition, at)),
+                Start::Reset => reset.push(partition),
+                Start::Earliest => earliest.push(partition),
+            }
+        }
+        if !reset.is_empty() {
+            let Some(found) = self.ask_kafka(|consumer| consumer.reset_offsets(&reset))? else {
+                return Ok(None);
+            };
+            starts.extend(found);
+        }
+        if !earliest.is_empty() {
+            let found = self.ask_kafka(|consumer| consumer.earliest_offsets(&earliest))?;
+            let Some(found) = found else { return Ok(None) };
+            starts.extend(found);
+        }
+        Ok(Some(starts))
+    }
+
+    /// Tells of offsets of the group that are not followed, in the log and in the task's status.
+    fn tell_differences(&self, known: &[Known<'_>]) {
+        let mut differences = known.iter().filter_map(Known::difference);
+        let Some(first) = differences.next() else {
+            return;
+        };
+        warn!("{first}");
+        let others = differences.inspect(|other| warn!("{other}")).count();
+        self.parts.reports.note(match others {
+            0 => first,
+            others => format!("{first}; and so for {others} other partitions"),
+        });
     }
 
     /// Repeats a request to Kafka until it is answered. None when the task is told to stop first.
@@ -152,6 +217,7 @@ impl SinkTaskState {
     fn revoke(&mut self, partitions: &[TopicPartition], ownership: Ownership) -> Result<()> {
         self.pending
             .retain(|p| !partitions.contains(&p.batch.topic_partition));
+        self.parts.writer.stop_verifying();
         let drain = match ownership {
             Ownership::Kept => self.timing.revoke_drain_timeout,
             Ownership::Lost => Duration::ZERO,

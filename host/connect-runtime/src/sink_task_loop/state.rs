@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, Offset, Result, TopicPartition};
+use connect_api::{Error, ErrorKind, MemoryLimit, Offset, Result, TopicPartition};
 use tracing::warn;
 
 use super::batch::{PollLimits, TaskBatch};
@@ -54,12 +54,18 @@ pub struct SinkTaskState {
     pub record_errors: RecordErrors,
     /// Batches that wait for the sink, one for each partition.
     pub pending: Vec<TaskBatch>,
+    /// Whether a record has found no memory left beside `pending`.
+    pub lacks_room: bool,
     /// Since when the sink has not taken `pending` although it is full.
     pub full_since: Option<Instant>,
     /// Reading is held for a while.
     pub hold: Option<Hold>,
     /// Whether the partitions are paused: by order, or because something is waited for.
     pub fetching: Fetching,
+    /// When the target was last compared with what was durable.
+    pub last_verified: Instant,
+    /// Whether it was away then.
+    pub target_is_away: bool,
     /// Partitions that wait for a tick.
     pub quiet: QuietPartitions,
     /// Whether the status says what a record waits for.
@@ -94,9 +100,12 @@ impl SinkTaskState {
             parts,
             timing,
             pending: Vec::new(),
+            lacks_room: false,
             full_since: None,
             hold: None,
             fetching: Fetching::Active,
+            last_verified: Instant::now(),
+            target_is_away: false,
             quiet: QuietPartitions::default(),
             waiting_reported: false,
             pause_reported: false,
@@ -108,7 +117,32 @@ impl SinkTaskState {
         let limits = self.parts.limits;
         let records: usize = self.pending.iter().map(|b| b.raw.len()).sum();
         let bytes: usize = self.pending.iter().map(|b| b.bytes).sum();
-        records >= limits.records || bytes >= limits.bytes
+        // Where a record had no room, the partition is read from it again once there is some.
+        let lacks_room = self.lacks_room && !self.pending.is_empty();
+        records >= limits.records
+            || bytes >= limits.bytes
+            || lacks_room
+            || self.pending_memory() >= MemoryLimit::of_record().0
+    }
+
+    /// Bytes of memory that the data takes that waits for the sink.
+    pub fn pending_memory(&self) -> usize {
+        let memory = self.pending.iter().map(|batch| batch.memory);
+        memory.fold(0, usize::saturating_add)
+    }
+
+    /// A record has no room beside what waits for the sink: the partition is read from there again.
+    ///
+    /// # Errors
+    /// When the client refuses.
+    pub fn read_again(
+        &mut self,
+        topic_partition: &TopicPartition,
+        resume_at: Offset,
+    ) -> Result<()> {
+        self.lacks_room = true;
+        let start = (topic_partition.clone(), resume_at);
+        self.parts.consumer.seek(&[start])
     }
 
     /// Adds a batch to what waits for the sink.
@@ -154,8 +188,13 @@ impl SinkTaskState {
                 self.add_durable(durable);
             }
             Response::Rewind(error) => self.rewind(&error),
+            Response::NotVerified => self.target_is_away = true,
             Response::Failed(error) | Response::Fenced(error) => return Err(error),
-            Response::Discarded | Response::Closed | Response::Started | Response::Opened(..) => {}
+            Response::Discarded
+            | Response::Verified
+            | Response::Closed
+            | Response::Started(..)
+            | Response::Opened(..) => {}
         }
         Ok(())
     }
@@ -170,12 +209,17 @@ impl SinkTaskState {
     /// The sink says that it no longer owns what it was to write, or that the target has lost
     /// offsets: everything that was read ahead of it is thrown away. If the group has given the
     /// partitions to another task, it says so before the pause is over; else they are opened again.
-    /// Without the pause two tasks would fence each other in turns.
+    /// Without the pause two tasks would fence each other in turns. What the target has lost is
+    /// read again at once.
     fn rewind(&mut self, error: &Error) {
         warn!(error = %error.chain(), "rewinding to the offsets stored in the sink");
         self.parts.writer.abandon();
         self.pending.clear();
-        self.hold_for(self.timing.rewind_pause, AfterHold::Reopen);
+        let pause = match error.kind() {
+            ErrorKind::OffsetsLost => Duration::ZERO,
+            _ => self.timing.rewind_pause,
+        };
+        self.hold_for(pause, AfterHold::Reopen);
     }
 
     /// A record is tried again after a delay, in its turn: the partition is read from there.

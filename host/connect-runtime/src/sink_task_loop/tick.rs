@@ -132,6 +132,7 @@ impl SinkTaskState {
             raw: vec![place],
             deliveries: dead_letters.deliveries,
             bytes: 0,
+            memory: 0,
         });
         Ok(())
     }

@@ -20,6 +20,8 @@ pub struct Timing {
     /// How long a fenced task waits before it opens its partitions again: a little more than a
     /// heartbeat, within which its group says whether they are another task's.
     pub rewind_pause: Duration,
+    /// How often what the target has is compared with what was durable.
+    pub verify_interval: Duration,
 }
 
 impl Default for Timing {
@@ -31,6 +33,7 @@ impl Default for Timing {
             final_commit_timeout: Duration::from_secs(2),
             revoke_drain_timeout: Duration::from_secs(5),
             rewind_pause: Duration::from_secs(4),
+            verify_interval: Duration::from_secs(3),
         }
     }
 }

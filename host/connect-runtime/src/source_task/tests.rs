@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::write::{Receipt, SendError};
 use super::*;
+use crate::connector_config::OutputTopics;
 use crate::errors::ErrorConfig;
 use crate::worker::{TaskEvent, TaskState};
 
@@ -293,9 +294,10 @@ impl Stage {
                 Ok(Box::new(producer) as Box<dyn RecordProducer>)
             }),
             offsets: Arc::new(Offsets(Arc::clone(&kafka))),
-            chain: SourceChain::new(Vec::new()).unwrap(),
+            chain: SourceChain::new(Vec::new(), OutputTopics::Any).unwrap(),
             converters: converters(&runtime),
             topics: Topics::new(None),
+            internal_topics: vec!["configs".into()],
             errors: SourceErrors::new(errors, Arc::clone(&metrics)),
             metrics,
             reports: Reports::new(reports, "test", 0, 1),

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use connect_api::{
-    Disposition, Error, Offset, Origin, Outcome, Predicate, Record, RecordTransformation, Result,
-    SinkRecord, SourceOffset, SourcePartition, SourceRecord, Tick, TimestampType, TopicPartition,
-    Transformation,
+    Disposition, Error, MemoryLimit, Offset, Origin, Outcome, Predicate, Record,
+    RecordTransformation, Result, SinkRecord, SourceOffset, SourcePartition, SourceRecord, Tick,
+    TimestampType, TopicPartition, Transformation, panics,
 };
 
 use super::Session;
+use crate::connector_config::OutputTopics;
 use crate::errors::{SourceErrant, Stage};
 use crate::sink_task::{ChainStep, StepKind};
 
@@ -27,6 +28,7 @@ pub(super) struct Transformed {
 /// The transforms of a task, in order.
 pub struct SourceChain {
     steps: Vec<ChainStep>,
+    output_topics: OutputTopics,
 }
 
 /// Takes a record that a transform fails: its place in the batch, the transform's class, the error.
@@ -34,12 +36,12 @@ pub struct SourceChain {
 type OnFailure<'a> = &'a mut dyn FnMut(&Transformed, &str, Error) -> Result<()>;
 
 impl SourceChain {
-    /// A chain of the given steps.
+    /// A chain of the given steps, whose plugins may route to these topics.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] for a plugin that keeps state, or that is ticked by the
     /// wall clock: both belong to a partition that is read from Kafka.
-    pub fn new(steps: Vec<ChainStep>) -> Result<Self> {
+    pub fn new(steps: Vec<ChainStep>, output_topics: OutputTopics) -> Result<Self> {
         for ChainStep {
             alias,
             class,
@@ -63,7 +65,15 @@ impl SourceChain {
                 return refused("is ticked by tick.interval.ms");
             }
         }
-        Ok(Self { steps })
+        let plugins = steps.iter().any(ChainStep::is_plugin);
+        Ok(Self {
+            output_topics: if plugins {
+                output_topics
+            } else {
+                OutputTopics::Any
+            },
+            steps,
+        })
     }
 
     /// The plugins of the chain, each after its alias; none when all transforms are built in.
@@ -87,6 +97,13 @@ impl SourceChain {
             source_offset: record.source_offset,
         };
         let mut batch: Vec<Transformed> = records.into_iter().map(untouched).collect();
+        let came_with: Vec<Arc<str>> = match self.output_topics {
+            OutputTopics::Any => Vec::new(),
+            OutputTopics::Matching(_) => {
+                let topics = batch.iter().flat_map(|from| &from.records);
+                topics.map(|record| Arc::clone(&record.topic)).collect()
+            }
+        };
         for step in &mut self.steps {
             let ChainStep {
                 class,
@@ -104,7 +121,32 @@ impl SourceChain {
                 }
             }
         }
+        self.routed(&came_with, &mut batch, failed)?;
         Ok(batch)
+    }
+}
+
+impl SourceChain {
+    /// Takes out the records that are routed where the connector does not allow it.
+    fn routed(
+        &self,
+        came_with: &[Arc<str>],
+        batch: &mut [Transformed],
+        failed: OnFailure<'_>,
+    ) -> Result<()> {
+        let plugin = self.steps.iter().find(|step| step.is_plugin());
+        let class = plugin.map_or("", |step| &*step.class);
+        for (from, topic) in batch.iter_mut().zip(came_with) {
+            let mut kept = Vec::with_capacity(from.records.len());
+            for record in std::mem::take(&mut from.records) {
+                match self.output_topics.check(topic, &record.topic) {
+                    Ok(()) => kept.push(record),
+                    Err(error) => failed(from, class, error)?,
+                }
+            }
+            from.records = kept;
+        }
+        Ok(())
     }
 }
 
@@ -134,7 +176,11 @@ fn each(
                 kept.push(record);
                 continue;
             }
-            match transformation.apply_from(&mut record, None) {
+            let apply = || transformation.apply_from(&mut record, None);
+            match MemoryLimit::of_record()
+                .measure(|| panics::caught(apply))
+                .made
+            {
                 Ok(Disposition::Keep) => kept.push(record),
                 Ok(Disposition::Drop) => {}
                 Err(error) => failed(from, class, error)?,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, ErrorKind, Result};
+use connect_kafka::output_topic_refusal;
 
 pub use convert::ProducerRecord;
 pub use produce::{KafkaRecordProducer, Receipt, RecordProducer, SendError, TopicCreation, Topics};
@@ -105,6 +106,11 @@ impl Session<'_> {
 
     /// None when the record was passed over.
     fn send(&mut self, record: ProducerRecord, from: &InFlight) -> Result<Option<Sent>> {
+        let parts = &mut self.worker.parts;
+        if let Some(why) = output_topic_refusal(&record.topic, &parts.internal_topics) {
+            self.refused(from, &Error::data(why))?;
+            return Ok(None);
+        }
         let parts = &mut self.worker.parts;
         if parts.topics.is_new(&record.topic) {
             parts.runtime.block_on(parts.topics.create(&record.topic))?;

@@ -67,17 +67,30 @@ impl BackingStore for KafkaBasedLog {
     }
 
     async fn write(&mut self, record: StoredRecord) -> Result<Vec<StoredRecord>> {
+        self.write_all(vec![record]).await
+    }
+
+    async fn write_all(&mut self, records: Vec<StoredRecord>) -> Result<Vec<StoredRecord>> {
         let deadline = Instant::now() + WRITE_LIMIT;
-        let value = record.value.as_ref().map(ToString::to_string);
-        let mut message = BaseRecord::<str, str>::to(&self.topic).key(&record.key);
-        if let Some(value) = &value {
-            message = message.payload(value);
-        }
         let failed = || Error::retriable(format!("could not write to topic {}", self.topic));
-        let sent = self.producer.send(message);
-        let receipt = sent.map_err(|cause| failed().with_source(cause))?;
-        let written = receipt.await.map_err(|_| failed())?;
-        let (partition, offset) = written.map_err(|cause| failed().with_source(cause))?;
+        let mut receipts = Vec::with_capacity(records.len());
+        for record in &records {
+            let value = record.value.as_ref().map(ToString::to_string);
+            let mut message = BaseRecord::<str, str>::to(&self.topic).key(&record.key);
+            if let Some(value) = &value {
+                message = message.payload(value);
+            }
+            let sent = self.producer.send(message);
+            receipts.push(sent.map_err(|cause| failed().with_source(cause))?);
+        }
+        let mut last = None;
+        for receipt in receipts {
+            let written = receipt.await.map_err(|_| failed())?;
+            last = Some(written.map_err(|cause| failed().with_source(cause))?);
+        }
+        let Some((partition, offset)) = last else {
+            return Ok(Vec::new());
+        };
         let own = Position { partition, offset };
         let read = timeout_at(deadline, self.reader.until(own)).await;
         let late =
@@ -134,9 +147,7 @@ pub(super) fn consumer_of(properties: &Properties, group: &str) -> Result<LogCon
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
         .set("fetch.wait.max.ms", "100");
-    let context = IgnorePartitionEof {
-        reader: "a log of the worker",
-    };
+    let context = IgnorePartitionEof::new("a log of the worker");
     client.create_with_context(context).map_err(invalid)
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use connect_api::{Error, Result};
+use connect_kafka::is_outage;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -153,8 +154,13 @@ impl Following {
                 }
             }
             match self.consumer.poll(POLL) {
-                None => {}
+                None => self
+                    .consumer
+                    .context()
+                    .errors
+                    .probe(&self.consumer, &self.topic),
                 Some(Ok(message)) => {
+                    self.consumer.context().errors.answered();
                     let at = Position {
                         partition: message.partition(),
                         offset: message.offset(),
@@ -173,6 +179,9 @@ impl Following {
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     behind.remove(&partition);
+                }
+                Some(Err(cause)) if is_outage(&cause) => {
+                    self.consumer.context().errors.log(&cause, "");
                 }
                 Some(Err(cause)) => warn!(topic = self.topic, error = %cause, "cannot read"),
             }

@@ -1,9 +1,12 @@
 //! The offsets of consumer groups.
 
+mod check;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
-use connect_api::{Error, Offset, OffsetChange, Properties, Result, TopicPartition};
+use connect_api::{Error, OffsetChange, Properties, Result, TopicPartition};
+use connect_kafka::{CommitMark, GroupOffset, add_marked, topic_name_refusal};
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -28,6 +31,19 @@ pub struct ConsumerGroup {
     pub subscription: Subscription,
 }
 
+/// Why offsets cannot be changed.
+#[derive(Debug)]
+pub enum OffsetsRefusal {
+    /// The group has members: the tasks have not left it yet.
+    HasMembers,
+    /// There is no such topic or partition.
+    NoSuchPartition(String),
+    /// An offset is outside its log.
+    OutsideLog(String),
+    /// Kafka does not answer, or refuses to.
+    Unknown(Error),
+}
+
 /// Looks up and changes what consumer groups have committed.
 #[async_trait]
 pub trait ConsumerGroups: Send + Sync {
@@ -35,7 +51,18 @@ pub trait ConsumerGroups: Send + Sync {
     ///
     /// # Errors
     /// When Kafka does not answer.
-    async fn committed(&self, group: ConsumerGroup) -> Result<Vec<(TopicPartition, Offset)>>;
+    async fn committed(&self, group: ConsumerGroup) -> Result<Vec<(TopicPartition, GroupOffset)>>;
+
+    /// Looks whether a change can be made, before anything is: the group has no members, each
+    /// partition exists, and each offset is within its log.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    async fn check(
+        &self,
+        group: ConsumerGroup,
+        change: OffsetChange,
+    ) -> std::result::Result<(), OffsetsRefusal>;
 
     /// Changes what a group has committed.
     ///
@@ -51,9 +78,23 @@ pub struct KafkaConsumerGroups;
 
 #[async_trait]
 impl ConsumerGroups for KafkaConsumerGroups {
-    async fn committed(&self, group: ConsumerGroup) -> Result<Vec<(TopicPartition, Offset)>> {
+    async fn committed(&self, group: ConsumerGroup) -> Result<Vec<(TopicPartition, GroupOffset)>> {
         let failed = |cause| Error::fatal("could not look up offsets").with_source(cause);
         tokio::task::spawn_blocking(move || committed(&group))
+            .await
+            .map_err(failed)?
+    }
+
+    async fn check(
+        &self,
+        group: ConsumerGroup,
+        change: OffsetChange,
+    ) -> std::result::Result<(), OffsetsRefusal> {
+        let failed = |cause| {
+            let error = Error::fatal("could not check offsets").with_source(cause);
+            OffsetsRefusal::Unknown(error)
+        };
+        tokio::task::spawn_blocking(move || check::check(&group, &change))
             .await
             .map_err(failed)?
     }
@@ -63,9 +104,13 @@ impl ConsumerGroups for KafkaConsumerGroups {
             OffsetChange::Reset => return delete(&group).await,
             OffsetChange::Alter(offsets) => offsets,
         };
+        let plain = |offset| GroupOffset {
+            offset,
+            mark: Some(CommitMark::default()),
+        };
         let mut wanted: Vec<_> = offsets
             .iter()
-            .filter_map(|(topic_partition, next)| Some((topic_partition.clone(), (*next)?)))
+            .filter_map(|(topic_partition, next)| Some((topic_partition.clone(), plain((*next)?))))
             .collect();
         if wanted.len() < offsets.len() {
             // The client cannot take back the offset of one partition: the group begins anew with
@@ -93,8 +138,16 @@ pub struct NoConsumerGroups;
 
 #[async_trait]
 impl ConsumerGroups for NoConsumerGroups {
-    async fn committed(&self, _: ConsumerGroup) -> Result<Vec<(TopicPartition, Offset)>> {
+    async fn committed(&self, _: ConsumerGroup) -> Result<Vec<(TopicPartition, GroupOffset)>> {
         Ok(Vec::new())
+    }
+
+    async fn check(
+        &self,
+        _: ConsumerGroup,
+        _: OffsetChange,
+    ) -> std::result::Result<(), OffsetsRefusal> {
+        Ok(())
     }
 
     async fn alter(&self, _: ConsumerGroup, _: OffsetChange) -> Result<()> {
@@ -124,7 +177,7 @@ async fn delete(group: &ConsumerGroup) -> Result<()> {
 }
 
 /// Commits offsets in the name of a group without being a member of it.
-fn commit(group: &ConsumerGroup, offsets: &[(TopicPartition, Offset)]) -> Result<()> {
+fn commit(group: &ConsumerGroup, offsets: &[(TopicPartition, GroupOffset)]) -> Result<()> {
     let name = group.group.as_str();
     let failed = |error: rdkafka::error::KafkaError| match error.rdkafka_error_code() {
         Some(code) => refused(name, code),
@@ -133,13 +186,19 @@ fn commit(group: &ConsumerGroup, offsets: &[(TopicPartition, Offset)]) -> Result
     };
     let consumer = consumer_of(&group.client, name)?;
     let mut list = TopicPartitionList::new();
-    for (topic_partition, offset) in offsets {
-        list.add_partition_offset(
-            &topic_partition.topic,
-            topic_partition.partition,
-            rdkafka::Offset::Offset(offset.0),
-        )
-        .map_err(failed)?;
+    for (topic_partition, GroupOffset { offset, mark }) in offsets {
+        // The client library takes no other name.
+        if let Some(why) = topic_name_refusal(&topic_partition.topic) {
+            return Err(Error::config(format!("an offset: {why}")));
+        }
+        let added = match mark {
+            Some(mark) => add_marked(&mut list, topic_partition, *offset, mark),
+            None => {
+                let TopicPartition { topic, partition } = topic_partition;
+                list.add_partition_offset(topic, *partition, rdkafka::Offset::Offset(offset.0))
+            }
+        };
+        added.map_err(failed)?;
     }
     consumer.commit(&list, CommitMode::Sync).map_err(failed)
 }
@@ -158,7 +217,7 @@ fn refused(group: &str, code: RDKafkaErrorCode) -> Error {
     }
 }
 
-fn committed(group: &ConsumerGroup) -> Result<Vec<(TopicPartition, Offset)>> {
+fn committed(group: &ConsumerGroup) -> Result<Vec<(TopicPartition, GroupOffset)>> {
     let name = &group.group;
     let failed = |cause| {
         Error::retriable(format!("could not look up the offsets of group {name}"))
@@ -197,15 +256,10 @@ fn committed(group: &ConsumerGroup) -> Result<Vec<(TopicPartition, Offset)>> {
     let found = consumer
         .committed_offsets(partitions, LIMIT)
         .map_err(failed)?;
-    let offsets = found
-        .elements()
-        .into_iter()
-        .filter_map(|element| match element.offset() {
-            rdkafka::Offset::Offset(offset) => {
-                let partition = TopicPartition::new(element.topic(), element.partition());
-                Some((partition, Offset(offset)))
-            }
-            _ => None,
-        });
+    let found = found.elements();
+    let offsets = found.iter().filter_map(|element| {
+        let partition = TopicPartition::new(element.topic(), element.partition());
+        Some((partition, GroupOffset::of(element)?))
+    });
     Ok(offsets.collect())
 }

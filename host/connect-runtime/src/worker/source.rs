@@ -29,7 +29,10 @@ impl TaskStart {
         let options = options.ok_or_else(|| Error::fatal("a source has no source options"))?;
         let task = self.context.task;
         let metrics = Arc::new(SourceTaskMetrics::new(&config.name, task));
-        let chain = SourceChain::new(self.plugins.chain(config, task)?)?;
+        let chain = SourceChain::new(
+            self.plugins.chain(config, task)?,
+            config.output_topics.clone(),
+        )?;
         let provenance = chain.plugins();
         self.reports.built(provenance.clone());
         let settings = ClientSettings {
@@ -55,6 +58,7 @@ impl TaskStart {
             topics: Topics::new(topics),
             errors: SourceErrors::new(config.errors.clone(), Arc::clone(&metrics)),
             metrics,
+            internal_topics: self.worker.internal_topics(),
             reports: self.reports.clone(),
             control: Arc::clone(&self.control),
             delivery: options.delivery,
@@ -91,6 +95,11 @@ impl TaskStart {
             SourceDelivery::ExactlyOnce(_) => {
                 let group = self.worker.group_id();
                 let id = format!("{group}-{}-{}", settings.config.name, settings.task);
+                if !matches!(client.get("acks"), Some("all" | "-1")) {
+                    return Err(Error::config(
+                        "producer.override.acks: transactions need acks=all",
+                    ));
+                }
                 client.set("transactional.id", id);
                 Ok(Box::new(move || {
                     let producer = KafkaRecordProducer::transactional(&client)?;

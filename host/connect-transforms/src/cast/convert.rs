@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use connect_api::{Decimal, Error, Kind, Result, Schema, Value};
-use num_bigint::BigInt;
 
 use super::Target;
 use crate::rows;
@@ -52,65 +51,49 @@ pub(super) fn cast(value: Value, source: Source, target: Target) -> Result<Value
         other => return Err(unsupported(other)),
     };
     Ok(match target {
-        Target::Int8 => Value::Int(i64::from(number.to_i32() as i8)),
-        Target::Int16 => Value::Int(i64::from(number.to_i32() as i16)),
-        Target::Int32 => Value::Int(i64::from(number.to_i32())),
-        Target::Int64 => Value::Int(number.to_i64()),
-        Target::Float32 => Value::Float(f64::from(number.to_f32())),
-        Target::Boolean => Value::Boolean(number.to_i64() != 0),
-        Target::Float64 | Target::String => Value::Float(number.to_f64()),
+        Target::Int8 => Value::Int(i64::from(number.to_i32()? as i8)),
+        Target::Int16 => Value::Int(i64::from(number.to_i32()? as i16)),
+        Target::Int32 => Value::Int(i64::from(number.to_i32()?)),
+        Target::Int64 => Value::Int(number.to_i64()?),
+        Target::Float32 => Value::Float(f64::from(number.to_f32()?)),
+        Target::Boolean => Value::Boolean(number.to_i64()? != 0),
+        Target::Float64 | Target::String => Value::Float(number.to_f64()?),
     })
 }
 
 impl Number<'_> {
-    fn to_i32(&self) -> i32 {
-        match self {
+    fn to_i32(&self) -> Result<i32> {
+        Ok(match self {
             // Java takes the low bits of integers, and the nearest integer to a float.
             Self::Int(number) => *number as i32,
             Self::Float(number) => *number as i32,
-            Self::Decimal(decimal) => low_bits(decimal) as i32,
-        }
+            Self::Decimal(decimal) => decimal.low_bits()? as i32,
+        })
     }
 
-    fn to_i64(&self) -> i64 {
+    fn to_i64(&self) -> Result<i64> {
         match self {
-            Self::Int(number) => *number,
-            Self::Float(number) => *number as i64,
-            Self::Decimal(decimal) => low_bits(decimal),
+            Self::Int(number) => Ok(*number),
+            Self::Float(number) => Ok(*number as i64),
+            Self::Decimal(decimal) => decimal.low_bits(),
         }
     }
 
-    fn to_f64(&self) -> f64 {
+    fn to_f64(&self) -> Result<f64> {
         match self {
-            Self::Int(number) => *number as f64,
-            Self::Float(number) => *number,
-            // A plain decimal always reads as a float, as an infinity where it is too large.
-            Self::Decimal(decimal) => decimal.to_string().parse().unwrap_or(f64::NAN),
+            Self::Int(number) => Ok(*number as f64),
+            Self::Float(number) => Ok(*number),
+            Self::Decimal(decimal) => decimal.to_f64(),
         }
     }
 
-    fn to_f32(&self) -> f32 {
+    fn to_f32(&self) -> Result<f32> {
         match self {
-            Self::Int(number) => *number as f32,
-            Self::Float(number) => *number as f32,
-            Self::Decimal(decimal) => decimal.to_string().parse().unwrap_or(f32::NAN),
+            Self::Int(number) => Ok(*number as f32),
+            Self::Float(number) => Ok(*number as f32),
+            Self::Decimal(decimal) => decimal.to_f32(),
         }
     }
-}
-
-/// The low 64 bits of the whole part.
-fn low_bits(decimal: &Decimal) -> i64 {
-    let text = decimal.to_string();
-    let whole = text.split('.').next().unwrap_or_default();
-    let whole = BigInt::parse_bytes(whole.as_bytes(), 10).unwrap_or_default();
-    let bytes = whole.to_signed_bytes_le();
-    let fill = if bytes.last().is_some_and(|b| *b >= 0x80) {
-        0xff
-    } else {
-        0
-    };
-    let low = std::array::from_fn(|i| bytes.get(i).copied().unwrap_or(fill));
-    i64::from_le_bytes(low)
 }
 
 fn unsupported(value: &Value) -> Error {
@@ -174,7 +157,7 @@ fn to_string(value: Value, source: Source) -> Result<Value> {
         Value::Boolean(flag) => flag.to_string(),
         Value::Int(number) => number.to_string(),
         Value::Float(number) => java_text(*number, source),
-        Value::Decimal(decimal) => decimal.to_string(),
+        Value::Decimal(decimal) => decimal.to_plain()?,
         Value::Bytes(bytes) => BASE64.encode(bytes),
         Value::Date(days) => format("yyyy-MM-dd", i64::from(*days) * DAY)?,
         Value::Time(micros) => format("HH:mm:ss.SSS'Z'", micros.div_euclid(1000))?,

@@ -10,7 +10,7 @@ pub(super) const TARGET: Target = Target {
     name: "copy",
     about: "Any value for a column of any type is refused, or written with the length that it says; \
             `tests/server.rs` gives what is written to a server",
-    memory: 65_536,
+    memory: 4096,
     run: |data| {
         for CopyField { sql, bytes } in fields(data) {
             assert!(is_whole(&bytes), "{sql:?}: {bytes:?}");

@@ -12,7 +12,7 @@ pub(super) const PLAIN: Target = Target {
     name: "json",
     about: "JSON without schemas: what is read is written, and read again is the same; a row that \
             stays text has the values of one that does not",
-    memory: 4096,
+    memory: 1024,
     run: |data| {
         let mut converter = json(&[("schemas.enable", "false")]);
         let bytes = Bytes::copy_from_slice(data);
@@ -20,9 +20,10 @@ pub(super) const PLAIN: Target = Target {
             return;
         };
         // The shape is known now, and the row stays text.
-        let second = read(&mut *converter, &bytes);
-        assert!(sound::same(&first.value, &second.value));
-        round_trip(&mut *converter, &first);
+        if let Some(second) = read(&mut *converter, &bytes) {
+            assert!(sound::same(&first.value, &second.value));
+            round_trip(&mut *converter, &first);
+        }
     },
 };
 
@@ -30,14 +31,15 @@ pub(super) const ENVELOPE: Target = Target {
     name: "json_envelope",
     about: "JSON with schemas: a value is what its schema says; what is read is written, and read \
             again is the same",
-    memory: 4096,
+    memory: 1024,
     run: |data| {
         let mut converter = json(&[]);
         let bytes = Bytes::copy_from_slice(data);
         if let Ok(datum) = converter.to_connect_data("topic", Some(&bytes)) {
-            let second = read(&mut *converter, &bytes);
-            assert!(sound::same(&datum.value, &second.value));
-            round_trip(&mut *converter, &datum);
+            if let Some(second) = read(&mut *converter, &bytes) {
+                assert!(sound::same(&datum.value, &second.value));
+                round_trip(&mut *converter, &datum);
+            }
         }
     },
 };
@@ -45,7 +47,7 @@ pub(super) const ENVELOPE: Target = Target {
 pub(super) const WRITTEN: Target = Target {
     name: "json_written",
     about: "Any value of any schema is written as JSON with schemas, and read again is the same",
-    memory: 4096,
+    memory: 1024,
     run: |data| {
         let mut u = Unstructured::new(data);
         let numeric = u.arbitrary().unwrap_or(false);
@@ -62,20 +64,23 @@ fn json(options: &[(&str, &str)]) -> Box<dyn Converter> {
     built("JsonConverter", options)
 }
 
-fn read(converter: &mut dyn Converter, bytes: &Bytes) -> Datum {
-    let read = converter.to_connect_data("topic", Some(bytes));
-    read.unwrap_or_else(|error| panic!("what was written cannot be read: {}", error.chain()))
+/// What was read or written before; none, when it takes too much memory.
+fn read(converter: &mut dyn Converter, bytes: &Bytes) -> Option<Datum> {
+    sound::possible(converter.to_connect_data("topic", Some(bytes)))
 }
 
 fn round_trip(converter: &mut dyn Converter, datum: &Datum) {
     sound::check(datum);
-    let written = converter.from_connect_data("topic", datum);
-    let written = written.unwrap_or_else(|error| panic!("it cannot be written: {}", error.chain()));
+    let Some(written) = sound::possible(converter.from_connect_data("topic", datum)) else {
+        return;
+    };
     let Some(written) = written.map(|bytes| Bytes::copy_from_slice(&bytes)) else {
         assert!(datum.value.is_null());
         return;
     };
-    let again = read(converter, &written);
+    let Some(again) = read(converter, &written) else {
+        return;
+    };
     sound::check(&again);
     assert!(
         sound::same(&datum.value, &again.value),

@@ -67,7 +67,7 @@ const REQUIRED: &[(&str, &str)] = &[
 ];
 
 fn check(config: &WorkerConfig) {
-    for listener in config.listeners() {
+    for listener in config.rest().listeners.iter().map(|it| &it.address) {
         let port = listener.rsplit_once(':').map(|(_, port)| port);
         assert!(
             port.is_some_and(|it| it.parse::<u16>().is_ok()),

@@ -1,11 +1,12 @@
 //! The columns that a record fills, the part of the record that each value is, and what the
 //! record's schemas say about it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use connect_api::{Error, Kind, Result, Schema, SinkRecord, Struct, Value};
+use connect_api::{Error, Kind, Record, Result, Schema, SinkRecord, Struct, Value};
 
-use crate::config::{EpochUnit, PkMode, PostgresSinkConfig};
+use crate::config::{EpochUnit, PkMode, PostgresSinkConfig, UnknownFields};
 use crate::put::encode::value::Meaning;
 
 /// The columns that Confluent's sink gives `pk.mode=kafka`.
@@ -85,6 +86,7 @@ pub(crate) fn wanted_columns(
     config: &PostgresSinkConfig,
     record: &SinkRecord,
 ) -> Result<Vec<WantedColumn>> {
+    check_width(config, record)?;
     let keys = keys(config, record)?.into_iter();
     let mut wanted: Vec<WantedColumn> = keys
         .map(|(name, path)| WantedColumn {
@@ -93,7 +95,7 @@ pub(crate) fn wanted_columns(
             schema: path.schema(record),
         })
         .collect();
-    let keys = wanted.len();
+    let keys: HashSet<String> = wanted.iter().map(|key| key.name.clone()).collect();
     let row = record.record.value.value.as_struct();
     let fields = row
         .and_then(|row| row.schema().fields())
@@ -101,7 +103,7 @@ pub(crate) fn wanted_columns(
     for field in fields {
         let name = field.name.as_str();
         let is_chosen = config.fields.allow(&record.record.topic, name);
-        if is_chosen && !wanted[..keys].iter().any(|key| key.name == name) {
+        if is_chosen && !keys.contains(name) {
             wanted.push(WantedColumn {
                 name: name.to_owned(),
                 is_key: false,
@@ -110,6 +112,49 @@ pub(crate) fn wanted_columns(
         }
     }
     Ok(wanted)
+}
+
+/// The most columns that a table of Postgres has.
+pub(crate) const MAX_COLUMNS: usize = 1600;
+
+/// Checks that a table can have a column for each field of a record, before anything is done for
+/// them.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Data`] when no table can.
+pub(super) fn check_width(config: &PostgresSinkConfig, record: &SinkRecord) -> Result<()> {
+    let fields = |value: &Value| {
+        let row = value.as_struct();
+        row.and_then(|row| row.schema().fields())
+            .map_or(0, <[_]>::len)
+    };
+    let Record { key, value, .. } = &record.record;
+    let of_key = match config.pk_mode {
+        PkMode::RecordKey if config.pk_fields.is_empty() => fields(&key.value),
+        _ => 0,
+    };
+    let of_value = fields(&value.value);
+    if of_key.max(of_value) <= MAX_COLUMNS {
+        return Ok(());
+    }
+    // Those that have no column may be left out, and those that have one be chosen.
+    let topic = &record.record.topic;
+    let row = value.value.as_struct();
+    let chosen = row
+        .and_then(|row| row.schema().fields())
+        .unwrap_or_default();
+    let mut chosen = chosen
+        .iter()
+        .filter(|f| config.fields.allow(topic, &f.name));
+    let is_wide = of_key > MAX_COLUMNS || chosen.nth(MAX_COLUMNS).is_some();
+    if !is_wide || of_key <= MAX_COLUMNS && config.unknown_fields == UnknownFields::Ignore {
+        return Ok(());
+    }
+    Err(Error::data(format!(
+        "the record has {} fields, and a table has at most {MAX_COLUMNS} columns: choose some with \
+         fields.whitelist, or leave out those that have no column with unknown.fields=ignore",
+        of_key.max(of_value)
+    )))
 }
 
 pub(super) fn header<'a>(record: &'a SinkRecord, name: &str) -> &'a Value {

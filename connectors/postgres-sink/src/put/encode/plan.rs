@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use connect_api::{Error, Field, Kind, Result, Schema, SinkRecord, Struct, Value, ValueRef};
 
-use super::columns::{ValuePath, header, keys, meaning};
+use super::columns::{MAX_COLUMNS, ValuePath, check_width, header, keys, meaning};
 use super::value::{self, Meaning, Misfit};
 use crate::config::{InsertMode, PostgresSinkConfig, Rules, UnknownFields};
 use crate::put::catalog::{Catalog, Column, Table, Type};
@@ -44,6 +44,14 @@ pub(crate) struct Newer {
     pub or_equal: bool,
 }
 
+/// Which part of a record fills a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filled {
+    No,
+    ByKey,
+    ByValue,
+}
+
 /// What a plan is made for.
 struct Target<'a> {
     config: &'a PostgresSinkConfig,
@@ -68,7 +76,7 @@ pub(super) struct Plan {
     cells: Vec<Cell>,
     rules: Rules,
     /// The schemas of value and key. They are kept so that no other schema gets their addresses.
-    _schemas: [Option<Arc<Schema>>; 2],
+    schemas: [Option<Arc<Schema>>; 2],
 }
 
 impl Plan {
@@ -84,6 +92,7 @@ impl Plan {
     ) -> Result<Self> {
         let name = config.tables.table(&record.record.topic)?;
         // First what is wrong with the record alone: its table may be missing for that reason.
+        check_width(config, record)?;
         let keys = keys(config, record)?;
         let table = catalog
             .get(&name)
@@ -116,8 +125,15 @@ impl Plan {
             deletes: row.is_none(),
             cells,
             rules: config.rules,
-            _schemas: [row, key_row].map(|row| row.map(|row| Arc::clone(row.schema()))),
+            schemas: [row, key_row].map(|row| row.map(|row| Arc::clone(row.schema()))),
         })
+    }
+
+    /// About how many bytes of memory it takes, with the schemas that it keeps.
+    pub fn memory(&self) -> usize {
+        let kept = self.schemas.iter().flatten();
+        let kept: usize = kept.map(|schema| schema.memory()).sum();
+        kept + self.cells.len() * size_of::<Cell>()
     }
 
     /// Appends the record as a row, and the bytes of its key to `key`.
@@ -241,25 +257,30 @@ impl Target<'_> {
     /// Adds cells for the value's fields that are not in the key.
     fn add_value_cells(&self, row: &Struct, cells: &mut Vec<Cell>) -> Result<()> {
         let Self { config, table, .. } = self;
-        let keys = cells.len();
-        let mut unknown = Vec::new();
+        let mut filled = vec![Filled::No; table.columns.len()];
+        for key in &*cells {
+            filled[key.column] = Filled::ByKey;
+        }
         let mut known = 0;
+        let mut unknown = Vec::new();
         for (at, field) in row.schema().fields().unwrap_or_default().iter().enumerate() {
             let column = self.column_for(&field.name)?;
-            let in_key =
-                column.is_some_and(|column| cells[..keys].iter().any(|c| c.column == column));
+            let in_key = column.is_some_and(|column| filled[column] == Filled::ByKey);
             let topic = &self.record.record.topic;
             if in_key || !config.fields.allow(topic, &field.name) {
                 known += usize::from(in_key);
                 continue;
             }
             match column {
-                Some(column) if cells[keys..].iter().any(|cell| cell.column == column) => {
+                Some(column) if filled[column] == Filled::ByValue => {
                     let name = &table.columns[column].name;
                     return Err(Error::data(format!("two fields are for column {name}")));
                 }
-                Some(column) => cells.push(self.cell(column, ValuePath::Field(at))?),
-                None => unknown.push(described(field)),
+                Some(column) => {
+                    filled[column] = Filled::ByValue;
+                    cells.push(self.cell(column, ValuePath::Field(at))?);
+                }
+                None => unknown.push(field),
             }
         }
         if !unknown.is_empty() && config.unknown_fields != UnknownFields::Ignore {
@@ -271,7 +292,20 @@ impl Target<'_> {
         Ok(())
     }
 
-    fn missing_columns(&self, fields: &[String]) -> Error {
+    fn missing_columns(&self, fields: &[&Field]) -> Error {
+        /// Fields that are named.
+        const NAMED: usize = 20;
+        if self.table.columns.len() + fields.len() > MAX_COLUMNS {
+            return Error::data(format!(
+                "table {} is missing {} fields, and has no room for so many columns",
+                self.name,
+                fields.len()
+            ));
+        }
+        let mut named: Vec<_> = fields.iter().take(NAMED).map(|f| described(f)).collect();
+        if fields.len() > NAMED {
+            named.push(format!("and {} more", fields.len() - NAMED));
+        }
         let why = if self.config.auto_evolve {
             "auto.evolve adds columns only for fields with a schema, which tells their types"
         } else {
@@ -280,7 +314,7 @@ impl Target<'_> {
         self.of_shape(format!(
             "table {} is missing fields ({}) and {why}; unknown.fields=ignore leaves them out",
             self.name,
-            fields.join(", ")
+            named.join(", ")
         ))
     }
 
@@ -326,8 +360,12 @@ impl Target<'_> {
     /// Adds a null for each column that the records leave out, where the default is null too, and
     /// brings the cells into the table's order: records of different shapes then share one COPY.
     fn add_absent_cells(&self, cells: &mut Vec<Cell>) {
+        let mut filled = vec![Filled::No; self.table.columns.len()];
+        for cell in &*cells {
+            filled[cell.column] = Filled::ByValue;
+        }
         for (at, column) in self.table.columns.iter().enumerate() {
-            let given = cells.iter().any(|cell| cell.column == at);
+            let given = filled[at] != Filled::No;
             // Values that only Postgres can read go through a staging table, for a null in vain.
             let is_staged = column.is_input() && !column.required;
             if given || column.has_default || column.generated || is_staged {
@@ -378,8 +416,10 @@ impl Target<'_> {
 }
 
 fn described(field: &Field) -> String {
+    // No column has a longer name.
+    let name: String = field.name.chars().take(64).collect();
     match field.schema.kind {
-        Kind::Any => field.name.to_string(),
-        _ => format!("{} {}", field.name, field.schema.type_name()),
+        Kind::Any => name,
+        _ => format!("{name} {}", field.schema.type_name()),
     }
 }

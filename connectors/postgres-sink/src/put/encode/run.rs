@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use connect_api::{Result, SinkRecord};
+use connect_api::{MemoryLimit, Result, SinkRecord, panics};
 
 use super::plan::{Merging, Plan};
 use crate::config::InsertMode;
@@ -14,6 +14,9 @@ use crate::put::catalog::Table;
 pub(crate) const COPY_HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// No fields: the end.
 pub(crate) const COPY_TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+
+/// Bytes of a buffer that stay free behind its rows when a record did not fit.
+const MAX_UNUSED: usize = 4 << 20;
 
 /// Rows in COPY's binary format.
 #[derive(Debug, Default)]
@@ -183,8 +186,13 @@ impl Run {
         };
         let start = rows.data.len();
         self.key.clear();
-        if let Err(error) = plan.encode(record, &mut rows.data, &mut self.key) {
+        let (data, key) = (&mut rows.data, &mut self.key);
+        let encode = || panics::caught(|| plan.encode(record, data, key));
+        if let Err(error) = MemoryLimit::of_record().measure(encode).made {
             rows.data.truncate(start);
+            if rows.data.capacity() - start > MAX_UNUSED {
+                rows.data.shrink_to(start + MAX_UNUSED);
+            }
             return Err(error);
         }
         if plan.deletes {
@@ -253,6 +261,11 @@ impl Run {
                 rows.finish();
             }
         }
+    }
+
+    /// Bytes of its rows.
+    pub fn bytes(&self) -> usize {
+        self.deletes.data.len() + self.writes.data.len()
     }
 
     pub fn into_buffers(self) -> [Vec<u8>; 2] {

@@ -1,6 +1,8 @@
 //! Changes the stored offsets of a stopped connector, as its user asks over REST.
 
-use connect_api::{Offset, OffsetChange, Result, TopicPartition};
+use async_trait::async_trait;
+use connect_api::{Error, Offset, OffsetChange, PendingOffsets, Result, TopicPartition};
+use sqlx::Executor as _;
 
 use crate::error::to_error;
 use crate::put::write::state::drop_state;
@@ -11,10 +13,18 @@ use crate::session::Session;
 const SET: &str = r#"INSERT INTO ferrule.offsets AS o (connector, topic, "partition", next_offset, epoch)
     SELECT $1, topic, "partition", next, 1
     FROM unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, "partition", next)
-    ORDER BY topic, "partition"
+    WHERE next IS NOT NULL ORDER BY topic, "partition"
     ON CONFLICT (connector, topic, "partition") DO UPDATE
     SET next_offset = EXCLUDED.next_offset, last_offset = NULL, last_timestamp = NULL,
         epoch = o.epoch + 1, owner = NULL, updated_at = now()"#;
+
+/// A partition that has no row is as if it had never been read already.
+const UNSET: &str = r#"UPDATE ferrule.offsets o
+    SET next_offset = NULL, last_offset = NULL, last_timestamp = NULL,
+        epoch = o.epoch + 1, owner = NULL, updated_at = now()
+    FROM unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, "partition", next)
+    WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
+        AND p.next IS NULL"#;
 
 const RESET: &str = "UPDATE ferrule.offsets \
     SET next_offset = NULL, last_offset = NULL, last_timestamp = NULL, \
@@ -24,45 +34,73 @@ const RESET: &str = "UPDATE ferrule.offsets \
 /// The state of transforms, which goes with the offsets, may never have been kept.
 const KEEPS_STATE: &str = "SELECT to_regclass('ferrule.state') IS NOT NULL";
 
-/// Changes the stored offsets of a connector, all or none. The transforms' state of the altered
-/// partitions is dropped with it; that of partitions without an offset is dropped when they are
-/// opened.
+/// A change that is made and not committed. The session is closed when it is dropped, which rolls
+/// the change back.
+struct Pending {
+    session: Session,
+}
+
+#[async_trait]
+impl PendingOffsets for Pending {
+    async fn commit(mut self: Box<Self>) -> Result<()> {
+        let committed = self.session.connection.execute("COMMIT").await;
+        committed.map(drop).map_err(|error| cannot(&error))
+    }
+}
+
+/// Changes the stored offsets of a connector, all or none, and leaves the transaction open: Kafka's
+/// group is to take the change first. The transforms' state of the altered partitions is dropped
+/// with it; that of partitions without an offset is dropped when they are opened.
+///
+/// # Errors
+/// Whatever the server or the connection says; then nothing has changed.
 pub(crate) async fn alter(
+    mut session: Session,
+    connector: &str,
+    change: &OffsetChange,
+) -> Result<Box<dyn PendingOffsets>> {
+    let altered = change_rows(&mut session, connector, change).await;
+    altered.map_err(|error| cannot(&error))?;
+    Ok(Box::new(Pending { session }))
+}
+
+fn cannot(error: &sqlx::Error) -> Error {
+    to_error("cannot alter the offsets in ferrule.offsets", error)
+}
+
+async fn change_rows(
     session: &mut Session,
     connector: &str,
     change: &OffsetChange,
-) -> Result<()> {
-    let altering = async {
-        let mut transaction = session.begin().await?;
-        match change {
-            OffsetChange::Reset => {
-                let reset = sqlx::query(RESET).persistent(false).bind(connector);
-                reset.execute(&mut *transaction).await?;
-            }
-            OffsetChange::Alter(offsets) => {
-                let new = NewOffsets::new(offsets);
-                let set = sqlx::query(SET)
-                    .persistent(false)
-                    .bind(connector)
-                    .bind(new.topics)
-                    .bind(new.partitions)
-                    .bind(new.next);
-                set.execute(&mut *transaction).await?;
-                let keeps = sqlx::query_scalar(KEEPS_STATE).persistent(false);
-                if keeps.fetch_one(&mut *transaction).await? {
-                    let altered = offsets
-                        .iter()
-                        .map(|(topic_partition, _)| topic_partition.clone());
-                    let altered: Vec<_> = altered.collect();
-                    drop_state(&mut transaction, connector, &altered).await?;
-                }
-            }
+) -> sqlx::Result<()> {
+    let begin = session.begin_statement().to_owned();
+    let connection = &mut session.connection;
+    connection.execute(&*begin).await?;
+    let offsets = match change {
+        OffsetChange::Reset => {
+            let reset = sqlx::query(RESET).persistent(false).bind(connector);
+            reset.execute(connection).await?;
+            return Ok(());
         }
-        transaction.commit().await
+        OffsetChange::Alter(offsets) => offsets,
     };
-    altering
-        .await
-        .map_err(|error| to_error("cannot alter the offsets in ferrule.offsets", &error))
+    let new = NewOffsets::new(offsets);
+    for statement in [SET, UNSET] {
+        let change = sqlx::query(statement)
+            .persistent(false)
+            .bind(connector)
+            .bind(&new.topics)
+            .bind(&new.partitions)
+            .bind(&new.next);
+        change.execute(&mut *connection).await?;
+    }
+    let keeps = sqlx::query_scalar(KEEPS_STATE).persistent(false);
+    if keeps.fetch_one(&mut *connection).await? {
+        let altered = offsets.iter().map(|(topic_partition, _)| topic_partition);
+        let altered: Vec<_> = altered.cloned().collect();
+        drop_state(connection, connector, &altered).await?;
+    }
+    Ok(())
 }
 
 /// Partitions and their new offsets, as the parameters of a statement.

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use connect_api::{Error, Offset, Result, Timestamp, TopicPartition};
-use sqlx::Row;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgRow;
+use sqlx::{Executor as _, Row};
 
 use super::{Offsets, Position};
 use crate::error::to_error;
@@ -61,6 +61,11 @@ const END_OWNERS: &str = r#"SELECT pg_terminate_backend(a.pid)
         AND (p.epoch IS NULL OR p.epoch = o.epoch)
     GROUP BY a.pid"#;
 
+/// Who owns a partition, and where it starts, is on disk before a record is written: a crash of the
+/// server then takes rows and their offset, and never the row of the offset.
+const SYNCHRONOUS: &str = "SELECT set_config('synchronous_commit', 'on', true) \
+    WHERE current_setting('synchronous_commit') = 'off'";
+
 /// What a task does with the rows that it locks.
 enum Claim {
     /// Takes the partitions over: a new epoch fences the former owner.
@@ -80,14 +85,17 @@ impl Claim {
 }
 
 /// Partitions of a connector, as the parameters of a statement.
-struct Partitions<'a> {
-    connector: &'a str,
-    topics: Vec<String>,
-    numbers: Vec<i32>,
+pub(super) struct Partitions<'a> {
+    pub(super) connector: &'a str,
+    pub(super) topics: Vec<String>,
+    pub(super) numbers: Vec<i32>,
 }
 
 impl<'a> Partitions<'a> {
-    fn new<'b>(connector: &'a str, partitions: impl Iterator<Item = &'b TopicPartition>) -> Self {
+    pub(super) fn new<'b>(
+        connector: &'a str,
+        partitions: impl Iterator<Item = &'b TopicPartition>,
+    ) -> Self {
         let pairs = partitions.map(|tp| (tp.topic.to_string(), tp.partition));
         let (topics, numbers) = pairs.unzip();
         Self {
@@ -123,6 +131,9 @@ impl Offsets {
         partitions: &[TopicPartition],
     ) -> Result<()> {
         let taken = self.claim(session, partitions, Claim::TakeOver).await?;
+        for topic_partition in taken.keys() {
+            self.lost.remove(topic_partition);
+        }
         self.positions.extend(taken);
         Ok(())
     }
@@ -139,16 +150,7 @@ impl Offsets {
             epochs: epochs.collect(),
         };
         let stored = self.claim(session, &partitions, kept).await?;
-        // A partition that has another owner by now is forgotten. Only a put of that partition is
-        // fenced: the worker may not have told the sink of its loss yet, and the other partitions
-        // go on.
-        self.positions.retain(|topic_partition, position| {
-            let now = stored
-                .get(topic_partition)
-                .filter(|now| now.epoch == position.epoch);
-            *position = now.copied().unwrap_or(*position);
-            now.is_some()
-        });
+        self.compare(&stored);
         Ok(())
     }
 
@@ -200,6 +202,7 @@ impl Offsets {
         let next: Vec<_> = starts.iter().map(|(_, next)| next.0).collect();
         let starting = async {
             let mut transaction = session.begin().await?;
+            transaction.execute(SYNCHRONOUS).await?;
             let started = sqlx::query(START)
                 .persistent(false)
                 .bind(partitions.connector)
@@ -246,8 +249,7 @@ impl Offsets {
     ) -> Result<Vec<i64>> {
         let epochs = topic_partitions.map(|topic_partition| {
             let position = self.position(topic_partition);
-            let position =
-                position.ok_or_else(|| Error::fenced(format!("{topic_partition} is not open")));
+            let position = position.ok_or_else(|| self.not_open(topic_partition));
             position.map(|position| position.epoch)
         });
         epochs.collect()
@@ -266,6 +268,7 @@ async fn lock_and_update(
 ) -> sqlx::Result<Vec<(TopicPartition, Position)>> {
     let owner = session.owner.clone();
     let mut transaction = session.begin().await?;
+    transaction.execute(SYNCHRONOUS).await?;
     // Only a takeover may insert rows: a partition that is kept must still have its row.
     let (statements, update): (&[_], _) = match claim {
         Claim::TakeOver => (&[INSERT, LOCK], TAKE_OVER),
@@ -312,7 +315,7 @@ async fn end_owners(
     transaction.commit().await
 }
 
-fn position(row: &PgRow) -> sqlx::Result<(TopicPartition, Position)> {
+pub(super) fn position(row: &PgRow) -> sqlx::Result<(TopicPartition, Position)> {
     let topic: String = row.try_get("topic")?;
     let topic_partition = TopicPartition::new(topic, row.try_get("partition")?);
     let position = Position {

@@ -18,6 +18,16 @@ mod write;
 
 /// A registry that answers one request after another: status, and body. What it was asked is sent.
 fn registry(answers: Vec<(u16, String)>) -> (String, mpsc::Receiver<String>) {
+    let answers = answers.into_iter();
+    registry_with(
+        answers
+            .map(|(status, body)| (format!("{status} X"), body))
+            .collect(),
+    )
+}
+
+/// The same, with the whole of the status line and headers.
+fn registry_with(answers: Vec<(String, String)>) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (asked, requests) = mpsc::channel();
@@ -37,11 +47,9 @@ fn registry(answers: Vec<(u16, String)>) -> (String, mpsc::Receiver<String>) {
             request.extend(body_sent);
             asked.send(String::from_utf8(request).unwrap()).unwrap();
             let size = body.len();
-            let head =
-                format!("HTTP/1.1 {status} X\r\ncontent-length: {size}\r\nconnection: close");
-            stream
-                .write_all(format!("{head}\r\n\r\n{body}").as_bytes())
-                .unwrap();
+            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {size}\r\nconnection: close");
+            // The client may have heard enough.
+            let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
         }
     });
     (url, requests)
@@ -156,8 +164,9 @@ fn bytes_without_a_frame_are_refused() {
 fn each_answer_has_its_kind() {
     let error = |code: u32| format!(r#"{{"error_code":{code},"message":"secret"}}"#);
     for (status, body, kind) in [
-        (404, error(40403), ErrorKind::Data),
-        (404, error(40401), ErrorKind::Data),
+        // Someone may register it; it is asked again before a record is blamed.
+        (404, error(40403), ErrorKind::Retriable),
+        (404, error(40401), ErrorKind::Retriable),
         (404, "<html>no such page</html>".into(), ErrorKind::Config),
         (404, error(404), ErrorKind::Config),
         (401, error(401), ErrorKind::Config),
@@ -189,7 +198,7 @@ fn each_answer_has_its_kind() {
             !told.contains("secret") && !told.contains("127.0.0.1"),
             "{told}"
         );
-        // An id that is unknown is not asked for again at once; anything else is.
+        // A schema that is no Avro stays none; anything else is asked for again.
         let again = converter
             .to_connect_data("topic", Some(&framed(9, &[0])))
             .unwrap_err();
@@ -312,6 +321,83 @@ fn references_are_fetched_deepest_first() {
         asked[1]
     );
     assert_eq!(asked.len(), 3);
+}
+
+#[test]
+fn a_schema_that_is_registered_a_moment_later_blames_no_record() {
+    let unknown = || {
+        (
+            404,
+            r#"{"error_code":40403,"message":"no such schema"}"#.to_owned(),
+        )
+    };
+    let (url, requests) = registry(vec![unknown(), unknown(), schema("\"int\"")]);
+    let fixture = Fixture::new(&url);
+    let mut converter = fixture.build().unwrap();
+    for _ in 0..2 {
+        let bytes = framed(9, &[2]);
+        let error = converter
+            .to_connect_data("topic", Some(&bytes))
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Retriable);
+        let expect = "schema id 9: the Schema Registry does not have it; it is asked again";
+        assert_eq!(error.to_string(), expect);
+    }
+    let datum = converter
+        .to_connect_data("topic", Some(&framed(9, &[2])))
+        .unwrap();
+    assert_eq!(datum.value, Value::Int(1));
+    assert_eq!(requests.try_iter().count(), 3);
+}
+
+#[test]
+fn an_answer_without_end_is_cut_off() {
+    let schema = format!("\"{}\"", "x".repeat(9 << 20));
+    let (url, _requests) = registry(vec![(
+        200,
+        serde_json::json!({"schema": schema}).to_string(),
+    )]);
+    let fixture = Fixture::new(&url);
+    let mut converter = fixture.build().unwrap();
+    let error = converter
+        .to_connect_data("topic", Some(&framed(1, &[0])))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+    assert!(error.to_string().contains("larger than 8 MiB"), "{error}");
+}
+
+#[test]
+fn a_redirect_is_followed_on_the_same_server_alone() {
+    let (other, asked) = registry(vec![schema("\"int\"")]);
+    for (location, expect) in [
+        ("/elsewhere".to_owned(), None),
+        (format!("{other}/schemas/ids/1"), Some(ErrorKind::Config)),
+    ] {
+        let moved = format!("302 Found\r\nlocation: {location}");
+        let (url, requests) = registry_with(vec![
+            (moved, String::new()),
+            ("200 OK".to_owned(), schema("\"int\"").1),
+        ]);
+        let fixture = Fixture::new(&url)
+            .with("basic.auth.credentials.source", "USER_INFO")
+            .with("basic.auth.user.info", "user:secret");
+        let mut converter = fixture.build().unwrap();
+        let read = converter.to_connect_data("topic", Some(&framed(1, &[2])));
+        assert_eq!(
+            read.as_ref().err().map(connect_api::Error::kind),
+            expect,
+            "{read:?}"
+        );
+        assert!(requests.recv().unwrap().contains("authorization: Basic"));
+        if expect.is_none() {
+            assert!(requests.recv().unwrap().contains("/elsewhere"));
+        }
+    }
+    assert_eq!(
+        asked.try_iter().count(),
+        0,
+        "credentials went to another server"
+    );
 }
 
 /// The client tells the status in its message alone, and what is blamed depends on it.

@@ -1,36 +1,63 @@
 //! Requests about offsets: those of the consumer group, and those that a sink keeps.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use connect_api::{ErrorKind, Offset, OffsetChange, TopicPartition};
+use connect_kafka::CommitMark;
 use tokio::time::Instant;
 
 use super::{Answer, HerderHandle, REQUEST_LIMIT};
 use crate::connector_config::ConnectorConfig;
 use crate::connectors::RegisteredConnector;
 use crate::herder::HerderError;
-use crate::storage::{ConsumerGroup, TargetState};
+use crate::storage::{ConsumerGroup, OffsetsRefusal, TargetState};
 
 /// How long the group's coordinator may take to hear that the members of a stopped connector left.
 const LEAVING: Duration = Duration::from_secs(5);
 
 impl HerderHandle {
-    /// What the connector's consumer group has committed.
+    /// Where the connector's tasks go on when they are next started: at the offsets that the sink
+    /// keeps, and where it has none, at those of its consumer group.
     ///
     /// # Errors
-    /// [`HerderError::NotFound`], or when Kafka does not answer.
+    /// [`HerderError::NotFound`], or when Kafka or the target does not answer.
     pub async fn offsets(&self, name: &str) -> Answer<Vec<(TopicPartition, Offset)>> {
         let config = self.connector_config(name).await?;
-        let group = self.group(&config);
-        let looked_up = self.shared.groups.committed(group);
-        match tokio::time::timeout(REQUEST_LIMIT, looked_up).await {
-            Ok(found) => Ok(found?),
-            Err(_) => Err(HerderError::Timeout(REQUEST_LIMIT)),
-        }
+        let looked_up = self.next_start(&config);
+        let found = tokio::time::timeout(REQUEST_LIMIT, looked_up).await;
+        found.unwrap_or(Err(HerderError::Timeout(REQUEST_LIMIT)))
     }
 
-    /// Changes the offsets of a stopped connector: those that its sink keeps, and then those of its
-    /// consumer group. The same request can be repeated where only the first was done.
+    async fn next_start(&self, config: &ConnectorConfig) -> Answer<Vec<(TopicPartition, Offset)>> {
+        let committed = self.shared.groups.committed(self.group(config)).await?;
+        let stored = match &config.connector {
+            RegisteredConnector::Sink(sink) => {
+                let context = self.context(config);
+                let sink = sink.connector();
+                sink.offsets(&config.own, &context).await?
+            }
+            RegisteredConnector::Source(_) => None,
+        };
+        let Some(stored) = stored else {
+            let all = committed.into_iter();
+            return Ok(all.map(|(at, group)| (at, group.offset)).collect());
+        };
+        let mut offsets: BTreeMap<_, _> = stored.into_iter().collect();
+        for (topic_partition, group) in committed {
+            let marked = group.mark.as_ref();
+            let is_lost = marked.is_some_and(|mark| mark.get(CommitMark::TARGET).is_some());
+            // What was committed for a target that has it no more is not where a task goes on.
+            if !is_lost {
+                offsets.entry(topic_partition).or_insert(group.offset);
+            }
+        }
+        Ok(offsets.into_iter().collect())
+    }
+
+    /// Changes the offsets of a stopped connector: those that its sink keeps and those of its
+    /// consumer group. A change that is refused leaves the sink's as they are, and so does a target
+    /// that is away.
     ///
     /// # Errors
     /// [`HerderError::NotFound`], [`HerderError::BadRequest`] when the connector is not stopped.
@@ -61,15 +88,13 @@ impl HerderHandle {
                 "Connector {name} is not a sink"
             )));
         };
+        let deadline = Instant::now() + LEAVING;
+        self.check_offsets(config, &change, deadline).await?;
         let context = self.context(config);
         let sink = sink.connector();
-        sink.alter_offsets(&config.own, &context, &change).await?;
-        let doing = match change {
-            OffsetChange::Alter(_) => "alter",
-            OffsetChange::Reset => "reset",
-        };
+        // Rolled back when the group does not take the change.
+        let pending = sink.alter_offsets(&config.own, &context, &change).await?;
         let group = self.group(config);
-        let deadline = Instant::now() + LEAVING;
         let altered = loop {
             match self
                 .shared
@@ -84,25 +109,67 @@ impl HerderHandle {
             }
         };
         altered.map_err(|error| match error.kind() {
-            ErrorKind::Fenced => HerderError::Internal(format!(
-                "Failed to {doing} consumer group offsets for connector {name} either because its \
-                 tasks haven't stopped completely yet or the connector was resumed before the \
-                 request to {doing} its offsets could be successfully completed. If the connector \
-                 is in a stopped state, this operation can be safely retried. If it doesn't \
-                 eventually succeed, the Connect cluster may need to be restarted to get rid of \
-                 the zombie sink tasks."
-            )),
+            ErrorKind::Fenced => has_members(name, &change),
             _ => error.into(),
-        })
+        })?;
+        match pending {
+            Some(pending) => Ok(pending.commit().await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a change that cannot be made as a whole, before anything is changed.
+    async fn check_offsets(
+        &self,
+        config: &ConnectorConfig,
+        change: &OffsetChange,
+        deadline: Instant,
+    ) -> Answer<()> {
+        let (name, group) = (&config.name, self.group(config));
+        let doing = doing(change);
+        loop {
+            let checked = self.shared.groups.check(group.clone(), change.clone());
+            return match checked.await {
+                Ok(()) => Ok(()),
+                Err(OffsetsRefusal::HasMembers) if Instant::now() < deadline => {
+                    tokio::time::sleep(LEAVING / 50).await;
+                    continue;
+                }
+                Err(OffsetsRefusal::HasMembers) => Err(has_members(name, change)),
+                Err(OffsetsRefusal::NoSuchPartition(why)) => Err(HerderError::Internal(format!(
+                    "Failed to {doing} consumer group offsets for connector {name}: {why}"
+                ))),
+                Err(OffsetsRefusal::OutsideLog(why)) => Err(HerderError::BadRequest(why)),
+                Err(OffsetsRefusal::Unknown(error)) => Err(error.into()),
+            };
+        }
     }
 
     fn group(&self, config: &ConnectorConfig) -> ConsumerGroup {
         let mut client = self.shared.config.client_properties("consumer.");
-        client.extend(config.clients.consumer.clone());
+        client.extend(config.clients.consumer().clone());
         ConsumerGroup {
             client,
             group: config.group_id.clone(),
             subscription: config.subscription.clone(),
         }
     }
+}
+
+fn doing(change: &OffsetChange) -> &'static str {
+    match change {
+        OffsetChange::Alter(_) => "alter",
+        OffsetChange::Reset => "reset",
+    }
+}
+
+fn has_members(name: &str, change: &OffsetChange) -> HerderError {
+    let doing = doing(change);
+    HerderError::Internal(format!(
+        "Failed to {doing} consumer group offsets for connector {name} either because its tasks \
+         haven't stopped completely yet or the connector was resumed before the request to {doing} \
+         its offsets could be successfully completed. If the connector is in a stopped state, this \
+         operation can be safely retried. If it doesn't eventually succeed, the Connect cluster \
+         may need to be restarted to get rid of the zombie sink tasks."
+    ))
 }

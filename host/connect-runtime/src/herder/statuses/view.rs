@@ -66,7 +66,8 @@ impl StatusView {
 
     /// A generation greater than all that were read or given.
     pub(super) fn next_generation(&mut self) -> u64 {
-        self.generation += 1;
+        // One that was read may be anything.
+        self.generation = self.generation.saturating_add(1);
         self.generation
     }
 

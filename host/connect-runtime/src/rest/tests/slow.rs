@@ -40,6 +40,28 @@ impl TestWorker {
         tokio::spawn(send(self.app.clone(), request))
     }
 
+    /// A connector's config comes by the config topic.
+    pub(super) fn stores(&self, name: &str, mut config: Value) {
+        config["name"] = json!(name);
+        let record = StoredRecord {
+            key: format!("connector-{name}"),
+            value: Some(json!({ "properties": config })),
+        };
+        self.others.configs.send(record).unwrap();
+    }
+
+    /// The status of the connector whose own state, or that of its first task, is this one.
+    pub(super) async fn waits_for(&self, name: &str, state: &str) -> Value {
+        for _ in 0..3000 {
+            let status = self.get(&format!("/connectors/{name}/status")).await.json;
+            if status["connector"]["state"] == state || status["tasks"][0]["state"] == state {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{name} is never {state}");
+    }
+
     /// Every kind of request, for connectors other than `a`, is answered at once.
     async fn answers_all_others(&self) {
         // The herder answers once it has read its topics.
@@ -197,23 +219,12 @@ async fn no_more_validations_run_at_once_than_may() {
     assert_eq!(worker.gate.reached(), 20);
 }
 
-/// A file whose reader waits until somebody writes to it.
+/// A file whose reader would wait until somebody writes to it.
 fn fifo(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("secrets.properties");
     let made = std::process::Command::new("mkfifo").arg(&path).status();
     assert!(made.unwrap().success());
     path
-}
-
-/// Lets all who read the file go on, now and later.
-fn feed(path: &Path) {
-    let path = path.to_owned();
-    std::thread::spawn(move || {
-        // Until the file is gone, with the test.
-        while std::fs::write(&path, "url=canary\n").is_ok() && path.exists() {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    });
 }
 
 const FILE_PROVIDER: [(&str, &str); 2] = [
@@ -225,32 +236,43 @@ const FILE_PROVIDER: [(&str, &str); 2] = [
 ];
 
 #[tokio::test]
-async fn a_config_provider_that_takes_long_holds_up_no_other_request() {
+async fn a_file_without_an_end_is_refused_and_holds_up_no_request() {
     let folder = tempfile::tempdir().unwrap();
-    let secrets = fifo(folder.path());
+    let secrets = fifo(folder.path()).display().to_string();
     let worker = TestWorker::with(&FILE_PROVIDER, Vec::new());
-    let mut config = config();
-    config["url"] = json!(format!("${{file:{}:url}}", secrets.display()));
-    let slow = worker.later(Method::POST, "/connectors", &create("a", config));
+    for path in [&*secrets, "/dev/zero", "/proc/self/environ"] {
+        let mut config = config();
+        config["url"] = json!(format!("${{file:{path}:url}}"));
+        let refused = worker.later(Method::POST, "/connectors", &create("a", config));
+        let refused = answer(refused).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(
+            refused.text.contains("url: could not read"),
+            "{}",
+            refused.text
+        );
+        worker.answers_all_others().await;
+    }
+    // One that is stored already fails its own tasks.
+    let mut stored = config();
+    stored["url"] = json!(format!("${{file:{secrets}:url}}"));
+    worker.stores("a", stored);
+    worker.waits_for("a", "FAILED").await;
     worker.answers_all_others().await;
-    assert!(!slow.is_finished());
-    feed(&secrets);
-    assert_eq!(answer(slow).await.status, StatusCode::CREATED);
 }
 
 #[tokio::test]
-async fn tasks_that_wait_for_a_config_provider_hold_up_no_request() {
-    let folder = tempfile::tempdir().unwrap();
-    let secrets = fifo(folder.path());
+async fn tasks_that_take_long_to_start_hold_up_no_request() {
     let mut stored = config();
     stored["name"] = json!("a");
     stored["tasks.max"] = json!("2");
-    stored["url"] = json!(format!("${{file:{}:url}}", secrets.display()));
+    stored["url"] = json!("gated");
     let record = StoredRecord {
         key: "connector-a".into(),
         value: Some(json!({ "properties": stored })),
     };
-    let worker = TestWorker::with(&FILE_PROVIDER, vec![record]);
+    let worker = TestWorker::with(&[], vec![record]);
+    worker.gate.wait_for(2).await;
     worker.answers_all_others().await;
     let status = worker.get("/connectors/a/status").await.json;
     assert_eq!(status["connector"]["state"], "RUNNING");
@@ -269,6 +291,6 @@ async fn tasks_that_wait_for_a_config_provider_hold_up_no_request() {
         let answered = tokio::time::timeout(AT_ONCE, asked).await;
         assert_eq!(answered.unwrap().status, expect, "{path}");
     }
-    feed(&secrets);
+    worker.gate.open();
     worker.herder.shutdown().await;
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use connect_api::RawRecord;
+use connect_api::{RawHeader, RawRecord};
 use rdkafka::message::BorrowedMessage;
 
 use crate::kafka::raw_record;
@@ -23,8 +23,11 @@ pub(super) struct Arena {
 }
 
 impl Arena {
-    /// Copies the record out of the client.
-    pub(super) fn copy(&mut self, message: &BorrowedMessage<'_>) -> RawRecord {
+    /// Copies the record out of the client; none of its bytes where they are more than `most`.
+    pub(super) fn copy(&mut self, message: &BorrowedMessage<'_>, most: usize) -> RawRecord {
+        if message_size(message) > most {
+            return raw_record(message, |_| Bytes::new());
+        }
         raw_record(message, |bytes| self.keep(bytes))
     }
 
@@ -53,13 +56,19 @@ impl Arena {
     }
 }
 
-/// Bytes of key, value and headers.
+/// Bytes of key and value while they are the client's.
+pub(super) fn message_size(message: &BorrowedMessage<'_>) -> usize {
+    message.key_len() + message.payload_len()
+}
+
+/// Bytes of key, value and headers. An empty header, which is two bytes in Kafka, counts for what
+/// it takes here.
 pub(super) fn size(record: &RawRecord) -> usize {
     let len = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
     let headers: usize = record
         .headers
         .iter()
-        .map(|h| h.name.len() + len(&h.value))
+        .map(|h| size_of::<RawHeader>() + h.name.len() + len(&h.value))
         .sum();
     len(&record.key) + len(&record.value) + headers
 }

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use connect_api::TopicPartition;
-use connect_kafka::IgnorePartitionEof;
+use connect_kafka::{ClientErrors, log_line};
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
@@ -16,10 +17,20 @@ use tracing::warn;
 use super::{Ownership, Rebalance};
 
 /// Takes librdkafka's callbacks.
-#[derive(Default)]
 pub(super) struct Context {
+    pub(super) errors: ClientErrors,
     rebalances: Mutex<VecDeque<Rebalance>>,
     closing: AtomicBool,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self {
+            errors: ClientErrors::new("a task's consumer"),
+            rebalances: Mutex::default(),
+            closing: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Context {
@@ -40,7 +51,11 @@ impl Context {
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
-        IgnorePartitionEof::log("a task's consumer", &error, reason);
+        self.errors.log(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log_line(level, facility, line);
     }
 }
 

@@ -4,22 +4,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
-use connect_kafka::GroupMembership;
+use connect_api::{Error, MemoryLimit, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
+use connect_kafka::{
+    ClientErrors, CommitMark, GroupMembership, GroupOffset, add_marked, is_outage,
+};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
 use tracing::{debug, info, warn};
 
-use super::arena::{Arena, size};
+use super::arena::{Arena, message_size, size};
 use super::context::{Context, release};
 use super::start::{KnownRecord, OffsetReset, verify};
 use super::{Fetching, Rebalance, TaskConsumer};
 use crate::connector_config::Subscription;
 use crate::sink_task::write::Durable;
-use crate::sink_task_loop::batch::{PollLimits, RawBatch};
+use crate::sink_task_loop::batch::{LeftOut, PollLimits, RawBatch};
 
 /// How long Kafka may take to answer a request that the task waits for.
 pub(super) const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -50,6 +52,8 @@ pub struct KafkaConsumer {
     /// Where partitions are to go on, and the timestamps of the records in front of that.
     pub(super) expected: HashMap<TopicPartition, KnownRecord>,
     pub(super) reset: OffsetReset,
+    /// What offsets are committed with.
+    marks: HashMap<TopicPartition, CommitMark>,
     arena: Arena,
     /// The topic that stands for the subscription; none for a pattern.
     topic: Option<String>,
@@ -92,6 +96,7 @@ impl KafkaConsumer {
             owned: Vec::new(),
             expected: HashMap::new(),
             reset,
+            marks: HashMap::new(),
             arena: Arena::default(),
             topic,
             last_rebalance_step: now,
@@ -117,6 +122,19 @@ impl KafkaConsumer {
         watermarks.is_ok_and(|(_, high)| own.position >= Offset(high))
     }
 
+    /// How long a poll waits. During an outage Kafka is asked whether it is over.
+    fn poll_wait(&self, wait: Duration) -> Duration {
+        if let Some(topic) = &self.topic {
+            let errors = &self.inner.client().context().errors;
+            errors.probe(&self.inner, topic);
+        }
+        if self.is_rebalancing() {
+            wait.min(REJOIN_INTERVAL)
+        } else {
+            wait
+        }
+    }
+
     fn pause_or_resume(&self, list: &TopicPartitionList, fetching: Fetching) -> Result<()> {
         if list.count() == 0 {
             return Ok(());
@@ -130,12 +148,13 @@ impl KafkaConsumer {
 
     fn commit(&self, durable: &Durable, mode: CommitMode) -> Result<()> {
         let mut list = TopicPartitionList::new();
+        let plain = CommitMark::default();
         for (topic_partition, offset) in durable.positions() {
-            let offset = rdkafka::Offset::Offset(offset.0);
-            list.add_partition_offset(&topic_partition.topic, topic_partition.partition, offset)
-                .map_err(|e| {
-                    Error::retriable(format!("offset {offset:?} of {topic_partition}: {e}"))
-                })?;
+            let mark = self.marks.get(&**topic_partition).unwrap_or(&plain);
+            let added = add_marked(&mut list, topic_partition, *offset, mark);
+            added.map_err(|e| {
+                Error::retriable(format!("offset {offset} of {topic_partition}: {e}"))
+            })?;
         }
         let committed = self.inner.commit(&list, mode);
         committed.map_err(|e| Error::retriable("Kafka does not take the offsets").with_source(e))
@@ -144,11 +163,7 @@ impl KafkaConsumer {
 
 impl TaskConsumer for KafkaConsumer {
     fn poll(&mut self, limits: PollLimits, wait: Duration) -> Result<Vec<RawBatch>> {
-        let wait = if self.is_rebalancing() {
-            wait.min(REJOIN_INTERVAL)
-        } else {
-            wait
-        };
+        let wait = self.poll_wait(wait);
         let Self {
             inner,
             owned,
@@ -168,11 +183,12 @@ impl TaskConsumer for KafkaConsumer {
                     continue;
                 }
                 Some(Err(error)) => {
-                    check(error)?;
+                    check(error, &inner.client().context().errors)?;
                     continue;
                 }
                 Some(Ok(message)) => message,
             };
+            inner.client().context().errors.answered();
             timeout = Duration::ZERO;
             // Records come in runs of one partition: only the first of a run is looked up.
             let key = (message.topic_ptr() as usize, message.partition());
@@ -189,6 +205,7 @@ impl TaskConsumer for KafkaConsumer {
                         first_offset: owned.position,
                         next_offset: owned.position,
                         bytes: 0,
+                        left_out: Vec::new(),
                     });
                     Some(batches.len() - 1)
                 }),
@@ -202,11 +219,7 @@ impl TaskConsumer for KafkaConsumer {
                 verify(owned, &batch.topic_partition, &message)?;
                 continue;
             }
-            let record = arena.copy(&message);
-            let size = size(&record);
-            (batch.next_offset, batch.bytes) = (record.offset.next(), batch.bytes + size);
-            batch.records.push(record);
-            (records, bytes) = (records + 1, bytes + size);
+            (records, bytes) = (records + 1, bytes + add(batch, &message, arena));
         }
         note(owned, &batches, &ended);
         batches.retain(|batch| !batch.records.is_empty());
@@ -333,11 +346,18 @@ impl TaskConsumer for KafkaConsumer {
         self.pause_or_resume(&list, fetching)
     }
 
-    fn start_offsets(
+    fn reset_offsets(
         &self,
         partitions: &[TopicPartition],
     ) -> Result<Vec<(TopicPartition, Offset)>> {
-        self.committed_or_reset(partitions)
+        self.by_reset(partitions, self.reset)
+    }
+
+    fn earliest_offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, Offset)>> {
+        self.by_reset(partitions, OffsetReset::Earliest)
     }
 
     fn check_stored_offsets(&mut self, opened: &[OpenedPartition]) -> Result<()> {
@@ -350,8 +370,12 @@ impl TaskConsumer for KafkaConsumer {
         &self,
         partitions: &[&TopicPartition],
         timeout: Duration,
-    ) -> Result<HashMap<TopicPartition, Offset>> {
+    ) -> Result<HashMap<TopicPartition, GroupOffset>> {
         self.group_offsets(partitions, timeout)
+    }
+
+    fn mark_commits(&mut self, marks: Vec<(TopicPartition, CommitMark)>) {
+        self.marks.extend(marks);
     }
 
     fn commit_async(&self, durable: &Durable) -> Result<()> {
@@ -375,6 +399,24 @@ impl Drop for KafkaConsumer {
     }
 }
 
+/// Copies a record into a batch, and says what it counts for. What the client has unpacked to more
+/// than a record may be is not copied.
+fn add(batch: &mut RawBatch, message: &BorrowedMessage<'_>, arena: &mut Arena) -> usize {
+    let (most, unpacked) = (MemoryLimit::of_record().0, message_size(message));
+    let record = arena.copy(message, most);
+    let size = size(&record);
+    if unpacked > most {
+        batch.left_out.push(LeftOut {
+            offset: record.offset,
+            bytes: unpacked,
+        });
+    }
+    batch.next_offset = record.offset.next();
+    batch.bytes += size;
+    batch.records.push(record);
+    size
+}
+
 /// Where to read from: from one record in front of the start, where it is to be seen again.
 fn offsets(
     starts: &[(TopicPartition, Offset)],
@@ -391,8 +433,12 @@ fn offsets(
 }
 
 /// Errors of the client: which of them end the task.
-fn check(error: KafkaError) -> Result<()> {
+fn check(error: KafkaError, errors: &ClientErrors) -> Result<()> {
     use RDKafkaErrorCode as Code;
+    if is_outage(&error) {
+        errors.log(&error, "");
+        return Ok(());
+    }
     let code = match &error {
         KafkaError::MessageConsumptionFatal(_) => {
             return Err(Error::fatal(format!("consumer: {error}")));

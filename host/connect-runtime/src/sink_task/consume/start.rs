@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::{Choice, Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
+use connect_kafka::GroupOffset;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
@@ -69,19 +70,15 @@ pub(super) struct KnownRecord {
 }
 
 impl KafkaConsumer {
-    /// What the group has committed of each partition, else what `auto.offset.reset` says.
-    pub(super) fn committed_or_reset(
+    /// Where partitions start by a rule.
+    pub(super) fn by_reset(
         &self,
         partitions: &[TopicPartition],
+        reset: OffsetReset,
     ) -> Result<Vec<(TopicPartition, Offset)>> {
-        let asked: Vec<&TopicPartition> = partitions.iter().collect();
-        let committed = self.group_offsets(&asked, KAFKA_REQUEST_TIMEOUT)?;
         let start = |partition: &TopicPartition| {
-            if let Some(offset) = committed.get(partition) {
-                return Ok((partition.clone(), *offset));
-            }
             let (low, high) = self.watermarks(partition)?;
-            match self.reset {
+            match reset {
                 OffsetReset::Earliest => Ok((partition.clone(), low)),
                 OffsetReset::Latest => Ok((partition.clone(), high)),
                 OffsetReset::None => Err(Error::fatal(format!(
@@ -96,7 +93,7 @@ impl KafkaConsumer {
         &self,
         partitions: &[&TopicPartition],
         timeout: Duration,
-    ) -> Result<HashMap<TopicPartition, Offset>> {
+    ) -> Result<HashMap<TopicPartition, GroupOffset>> {
         let mut asked = TopicPartitionList::new();
         for partition in partitions {
             asked.add_partition(&partition.topic, partition.partition);
@@ -106,12 +103,9 @@ impl KafkaConsumer {
             .committed_offsets(asked, timeout)
             .map_err(no_answer)?;
         let found = found.elements();
-        let known = found.iter().filter_map(|p| match p.offset() {
-            rdkafka::Offset::Offset(at) => {
-                let partition = TopicPartition::new(p.topic(), p.partition());
-                Some((partition, Offset(at)))
-            }
-            _ => None,
+        let known = found.iter().filter_map(|element| {
+            let partition = TopicPartition::new(element.topic(), element.partition());
+            Some((partition, GroupOffset::of(element)?))
         });
         Ok(known.collect())
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use connect_api::{
     Error, Offset, OpenedPartition, RawRecord, Result, Timestamp, TimestampType, TopicPartition,
 };
-use connect_kafka::GroupMembership;
+use connect_kafka::{CommitMark, GroupMembership, GroupOffset};
 
 use super::Shared;
 use crate::sink_task::consume::{Fetching, Rebalance, TaskConsumer};
@@ -31,6 +31,9 @@ pub(super) struct Kafka {
     pub(super) logs: BTreeMap<TopicPartition, Vec<RawRecord>>,
     pub(super) rebalances: VecDeque<Rebalance>,
     pub(super) committed: HashMap<TopicPartition, Offset>,
+    pub(super) committed_marks: HashMap<TopicPartition, CommitMark>,
+    /// What the task commits with.
+    marks: HashMap<TopicPartition, CommitMark>,
     /// So many synchronous commits are refused, as between two generations of a group.
     pub(super) refuse_commits: usize,
     pub(super) calls: Vec<Call>,
@@ -44,6 +47,8 @@ impl Default for Kafka {
             logs: BTreeMap::new(),
             rebalances: VecDeque::new(),
             committed: HashMap::new(),
+            committed_marks: HashMap::new(),
+            marks: HashMap::new(),
             refuse_commits: 0,
             calls: Vec::new(),
             positions: BTreeMap::new(),
@@ -99,6 +104,7 @@ impl Kafka {
                 first_offset: *position,
                 next_offset,
                 bytes: records.len(),
+                left_out: Vec::new(),
                 records,
             });
             *position = next_offset;
@@ -197,15 +203,18 @@ impl TaskConsumer for ScriptedConsumer {
         Ok(())
     }
 
-    fn start_offsets(
+    fn reset_offsets(
         &self,
         partitions: &[TopicPartition],
     ) -> Result<Vec<(TopicPartition, Offset)>> {
-        let kafka = self.0.lock().unwrap();
-        let start = |partition: &TopicPartition| {
-            let committed = kafka.committed.get(partition);
-            (partition.clone(), committed.copied().unwrap_or(Offset(0)))
-        };
+        self.earliest_offsets(partitions)
+    }
+
+    fn earliest_offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, Offset)>> {
+        let start = |partition: &TopicPartition| (partition.clone(), Offset(0));
         Ok(partitions.iter().map(start).collect())
     }
 
@@ -217,19 +226,28 @@ impl TaskConsumer for ScriptedConsumer {
         &self,
         partitions: &[&TopicPartition],
         _: Duration,
-    ) -> Result<HashMap<TopicPartition, Offset>> {
+    ) -> Result<HashMap<TopicPartition, GroupOffset>> {
         let kafka = self.0.lock().unwrap();
         let known = |partition: &&TopicPartition| {
-            let at = kafka.committed.get(*partition)?;
-            Some(((*partition).clone(), *at))
+            let known = GroupOffset {
+                offset: *kafka.committed.get(*partition)?,
+                mark: kafka.committed_marks.get(*partition).cloned(),
+            };
+            Some(((*partition).clone(), known))
         };
         Ok(partitions.iter().filter_map(known).collect())
+    }
+
+    fn mark_commits(&mut self, marks: Vec<(TopicPartition, CommitMark)>) {
+        self.0.lock().unwrap().marks.extend(marks);
     }
 
     fn commit_async(&self, durable: &Durable) -> Result<()> {
         let mut kafka = self.0.lock().unwrap();
         for (partition, at) in durable.positions() {
             let partition = TopicPartition::clone(partition);
+            let mark = kafka.marks.get(&partition).cloned().unwrap_or_default();
+            kafka.committed_marks.insert(partition.clone(), mark);
             kafka.committed.insert(partition, *at);
         }
         Ok(())

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connect_api::{
-    Converter, Datum, Error, Outcome, Record, Result, SinkRecord, StateChanges, StateEntry,
-    StoredState, Tick, TopicPartition, Transformation, Value,
+    Converter, Datum, Disposition, Error, Outcome, Record, RecordTransformation, Result,
+    SinkRecord, StateChanges, StateEntry, StoredState, Tick, TopicPartition, Transformation, Value,
+    memory,
 };
 
 use super::Shared;
@@ -26,7 +27,7 @@ pub(super) struct Services {
     pub(super) resets: usize,
 }
 
-/// Reads texts. `bad` is none.
+/// Reads texts. `bad` is none, on `panics` it panics, and `takes 5` takes five bytes of memory.
 pub(super) struct TextConverter(pub(super) Shared<Services>);
 
 impl Converter for TextConverter {
@@ -42,6 +43,10 @@ impl Converter for TextConverter {
         if text == "bad" {
             return Err(Error::data("no text"));
         }
+        assert_ne!(text, "panics");
+        if let Some(bytes) = text.strip_prefix("takes ") {
+            memory::charge(bytes.parse().unwrap())?;
+        }
         if self.0.lock().unwrap().unavailable.contains(&text) {
             return Err(Error::retriable("the registry does not answer"));
         }
@@ -50,6 +55,20 @@ impl Converter for TextConverter {
 
     fn from_connect_data<'a>(&mut self, _: &str, _: &'a Datum) -> Result<Option<Cow<'a, [u8]>>> {
         Ok(None)
+    }
+}
+
+/// Panics on one value, and takes memory on another.
+pub(super) struct Fragile;
+
+impl RecordTransformation for Fragile {
+    fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
+        match record.value.value.as_str() {
+            Some("panics later") => panic!("a value"),
+            Some("grows") => memory::charge(usize::MAX)?,
+            _ => {}
+        }
+        Ok(Disposition::Keep)
     }
 }
 

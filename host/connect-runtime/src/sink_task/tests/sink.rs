@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connect_api::{
-    ErrantRecordReporter, Error, Offset, OpenedPartition, RecordBatch, Result, SinkOffsets,
-    SinkTask, TopicPartition,
+    ErrantRecordReporter, Error, LostOffsets, Offset, OpenedPartition, RecordBatch, Result,
+    SinkOffsets, SinkTask, TopicPartition,
 };
 
 use super::Shared;
@@ -24,6 +24,15 @@ pub(super) struct Target {
     pub(super) gate_is_closed: bool,
     /// So many of the next puts are refused: another task has the partitions.
     pub(super) fence_puts: usize,
+    /// The name of the target, if it keeps offsets for good.
+    pub(super) name: Option<&'static str>,
+    /// The offsets are these from now on: a backup was restored. The next comparison says so.
+    pub(super) restored: Option<BTreeMap<TopicPartition, Offset>>,
+    pub(super) lost_offsets: LostOffsets,
+    /// A comparison waits while this is so: the target is away.
+    pub(super) verify_hangs: bool,
+    /// How often offsets were compared.
+    pub(super) comparisons: usize,
     /// Partitions that were opened, call by call.
     pub(super) opened: Vec<Vec<TopicPartition>>,
     /// A put has come and waits, or has gone on.
@@ -56,13 +65,20 @@ impl Target {
 }
 
 /// The task of the sink.
-pub(super) struct ScriptedSink(pub(super) Shared<Target>);
+pub(super) struct ScriptedSink(pub(super) Shared<Target>, Option<&'static str>);
+
+impl ScriptedSink {
+    pub(super) fn new(target: Shared<Target>) -> Self {
+        Self(target, None)
+    }
+}
 
 #[async_trait]
 impl SinkOffsets for ScriptedSink {
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
         let mut target = self.0.lock().unwrap();
         target.opened.push(partitions.to_vec());
+        self.1 = target.name;
         let opened = |partition: &TopicPartition| OpenedPartition {
             topic_partition: partition.clone(),
             next_offset: target.stored.get(partition).copied(),
@@ -77,6 +93,27 @@ impl SinkOffsets for ScriptedSink {
     }
 
     async fn close(&mut self, _: &[TopicPartition]) {}
+
+    async fn verify(&mut self) -> Result<()> {
+        self.0.lock().unwrap().comparisons += 1;
+        while self.0.lock().unwrap().verify_hangs {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut target = self.0.lock().unwrap();
+        let Some(restored) = target.restored.take() else {
+            return Ok(());
+        };
+        target.stored = restored;
+        Err(Error::offsets_lost("the target has less"))
+    }
+
+    fn target(&self) -> Option<&str> {
+        self.1
+    }
+
+    fn lost_offsets(&self) -> LostOffsets {
+        self.0.lock().unwrap().lost_offsets
+    }
 }
 
 #[async_trait]

@@ -29,6 +29,12 @@ impl Durable {
         Self(stored.collect())
     }
 
+    /// First offsets, which the target has.
+    pub(super) fn started<'a>(starts: impl Iterator<Item = &'a (TopicPartition, Offset)>) -> Self {
+        let starts = starts.map(|(partition, at)| (Arc::new(partition.clone()), *at));
+        Self(starts.collect())
+    }
+
     /// What a put has written.
     pub(super) fn written(batches: Vec<RecordBatch>) -> Self {
         let ends = batches.into_iter();

@@ -99,6 +99,7 @@ fn three_records() -> TaskBatch {
         raw: (0..3).map(raw).collect(),
         deliveries: Vec::new(),
         bytes: 0,
+        memory: 0,
     }
 }
 

@@ -5,6 +5,7 @@ use connect_api::{
 };
 
 use super::*;
+use crate::connector_config::OutputTopics;
 use crate::sink_task::{ChainStep, StepKind};
 
 /// Drops "drop", fails "fail", doubles "twice", and notes where records seem to come from.
@@ -52,7 +53,7 @@ impl Transformation for Plugin {
 }
 
 fn chain(seen: &Arc<Mutex<Vec<String>>>, state_limit: Option<u64>) -> Result<SourceChain> {
-    SourceChain::new(vec![ChainStep {
+    let step = ChainStep {
         alias: "p".into(),
         class: "plugin".into(),
         predicate: None,
@@ -60,7 +61,8 @@ fn chain(seen: &Arc<Mutex<Vec<String>>>, state_limit: Option<u64>) -> Result<Sou
             seen: Arc::clone(seen),
             state_limit,
         })),
-    }])
+    };
+    SourceChain::new(vec![step], OutputTopics::Any)
 }
 
 #[test]

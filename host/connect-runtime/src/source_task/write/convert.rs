@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use connect_api::{Converter, Error, RawHeader, Record, Timestamp};
+use connect_api::{Converter, Error, MemoryLimit, RawHeader, Record, Timestamp, panics};
 
 use crate::errors::Stage;
 use crate::sink_task::Converters;
@@ -52,7 +52,9 @@ pub(super) fn convert(
     let topic = &record.topic;
     let part = |stage, converter: &mut Box<dyn Converter>, datum| {
         let class = converter.class_name();
-        match converter.from_connect_data(topic, datum) {
+        let limit = MemoryLimit::of_record();
+        let write = || converter.from_connect_data(topic, datum);
+        match limit.measure(|| panics::caught(write)).made {
             Ok(bytes) => Ok(bytes.map(std::borrow::Cow::into_owned)),
             Err(error) => Err(Unconverted {
                 stage,
@@ -66,7 +68,10 @@ pub(super) fn convert(
     let mut headers = Vec::with_capacity(record.headers.len());
     for one in &record.headers {
         let class = header.class_name();
-        let bytes = header.from_connect_header(topic, &one.name, &one.value);
+        let write = || header.from_connect_header(topic, &one.name, &one.value);
+        let bytes = MemoryLimit::of_record()
+            .measure(|| panics::caught(write))
+            .made;
         let bytes = bytes.map_err(|error| Unconverted {
             stage: Stage::HeaderConverter,
             class,

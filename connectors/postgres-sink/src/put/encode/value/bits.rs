@@ -1,12 +1,15 @@
 //! Strings of bits.
 
-use connect_api::Value;
+use connect_api::{Value, memory};
 
 use super::{Fit, Misfit, measured};
 use crate::put::catalog::Type;
 
 /// Bits that Postgres takes at most.
 pub(super) const MOST: usize = 83_886_080;
+
+/// Bits of a default: each is a letter of a statement.
+const MOST_OF_DEFAULT: usize = 65_536;
 
 /// A text of zeros and ones, or a boolean where there is one bit: so Debezium has it.
 pub(super) fn value(data_type: &Type, value: &Value, out: &mut Vec<u8>) -> Fit {
@@ -32,6 +35,8 @@ pub(super) fn from_little_endian(
 ) -> Fit {
     let given = bytes.len().saturating_mul(8);
     let length = length.unwrap_or(given);
+    // The schema may ask for many more than there are.
+    memory::charge(length / 8).map_err(|error| Misfit::new(error.to_string()))?;
     let bit = |at: usize| {
         bytes
             .get(at / 8)
@@ -44,15 +49,18 @@ pub(super) fn from_little_endian(
 }
 
 /// The same as a text of zeros and ones.
-pub(super) fn text(bytes: &[u8], length: Option<usize>) -> String {
+pub(super) fn text(bytes: &[u8], length: Option<usize>) -> Result<String, Misfit> {
     let length = length.unwrap_or(bytes.len().saturating_mul(8));
+    if length > MOST_OF_DEFAULT {
+        return Err(Misfit::new("cannot take so many bits"));
+    }
     let bit = |at: usize| {
         bytes
             .get(at / 8)
             .is_some_and(|byte| byte >> (at % 8) & 1 == 1)
     };
     let bits = (0..length).rev().map(|at| if bit(at) { '1' } else { '0' });
-    bits.collect()
+    Ok(bits.collect())
 }
 
 /// Writes the bits in the order in which Postgres reads and shows them.

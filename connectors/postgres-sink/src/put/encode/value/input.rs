@@ -86,7 +86,11 @@ fn number(value: &Value, out: &mut Vec<u8>) -> Fit {
         Value::Int(number) => push(out, number),
         // The shortest text that reads back as the same float; Postgres knows NaN and inf.
         Value::Float(number) => push(out, number),
-        Value::Decimal(number) => push(out, number),
+        Value::Decimal(number) => {
+            let text = number.to_plain();
+            let text = text.map_err(|error| Misfit::new(error.to_string()))?;
+            out.extend_from_slice(text.as_bytes());
+        }
         _ => return Err(Misfit::of_type(value)),
     }
     Ok(())

@@ -129,7 +129,7 @@ impl Meaning {
                 return Some(micros.map(|micros| format!("{micros} microseconds")));
             }
             (Self::Bits(length), Value::Bytes(bytes)) => {
-                return Some(Ok(bits::text(bytes, length)));
+                return Some(bits::text(bytes, length));
             }
             (Self::VariableScale(scale, digits), Value::Struct(row)) => {
                 decimal(&row.values()[scale], &row.values()[digits])

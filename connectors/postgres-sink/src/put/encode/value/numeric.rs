@@ -5,7 +5,7 @@ mod shortest;
 use std::io::Write as _;
 
 use connect_api::json::Literal;
-use connect_api::{Decimal, Value};
+use connect_api::{Decimal, NoInteger, Value, json};
 use num_bigint::Sign;
 
 use super::{Fit, Misfit, Rules, fixed, measured};
@@ -155,16 +155,19 @@ fn from_text(text: &str, column: Column, out: &mut Vec<u8>) -> Fit {
 /// The float that a decimal stands for: the one that, printed with as many digits, is the decimal.
 /// Where there is none, the decimal has digits that a float cannot hold.
 fn nearest(decimal: &Decimal) -> Result<f64, Misfit> {
-    let digits = decimal.unscaled.magnitude().to_string();
-    let digits = digits.trim_end_matches('0');
+    let digits = decimal.digits().map_err(misfit)?;
+    let digits = digits.trim_matches('0');
     let unknown = || Misfit::new("cannot hold all digits of the number");
-    let text = format!("{}e{}", decimal.unscaled, -i64::from(decimal.scale));
-    let number: f64 = text.parse().map_err(|_| unknown())?;
+    let number = decimal.to_f64().map_err(misfit)?;
     if number.is_infinite() {
         return Err(Misfit::out_of_range());
     }
     if digits.is_empty() {
         return Ok(number);
+    }
+    // No float has so many, and none can be printed with more than 65,535.
+    if digits.len() > json::FLOAT_DIGITS {
+        return Err(unknown());
     }
     let is_printed = |printed: String| {
         let mantissa = printed.split('e').next().unwrap_or_default();
@@ -177,18 +180,16 @@ fn nearest(decimal: &Decimal) -> Result<f64, Misfit> {
     is_same.then_some(number).ok_or_else(unknown)
 }
 
+fn misfit(error: connect_api::Error) -> Misfit {
+    Misfit::new(error.to_string())
+}
+
 /// The integer that is equal to the decimal.
 pub(super) fn integer(decimal: &Decimal) -> Result<i64, Misfit> {
-    let whole = if decimal.scale == 0 {
-        Some(decimal.unscaled.clone())
-    } else {
-        let text = decimal.to_string();
-        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-        let exact = fraction.bytes().all(|digit| digit == b'0');
-        exact.then(|| whole.parse().ok()).flatten()
-    };
-    let whole = whole.ok_or_else(|| Misfit::new("cannot take a number with a fraction"))?;
-    i64::try_from(whole).map_err(|_| Misfit::out_of_range())
+    decimal.to_i64().map_err(|why| match why {
+        NoInteger::Fraction => Misfit::new("cannot take a number with a fraction"),
+        NoInteger::OutOfRange => Misfit::out_of_range(),
+    })
 }
 
 /// The float that is equal to the integer, where so many bits of mantissa hold it.
@@ -345,7 +346,7 @@ fn from_decimal(decimal: &Decimal, column: Column, out: &mut Vec<u8>) -> Fit {
         };
         return from_number(number, column, out);
     }
-    let mut digits = magnitude.to_string().into_bytes();
+    let mut digits = decimal.digits().map_err(misfit)?.into_bytes();
     for digit in &mut digits {
         *digit -= b'0';
     }

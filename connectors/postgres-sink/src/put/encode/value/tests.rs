@@ -9,6 +9,8 @@ use super::*;
 use crate::config::{EpochUnit, ExcessDigits, Zone};
 use crate::put::catalog::{Form, NumericLimits};
 
+mod hostile;
+
 fn limits(precision: i32, scale: i32) -> NumericLimits {
     NumericLimits { precision, scale }
 }

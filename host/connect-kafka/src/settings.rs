@@ -1,0 +1,423 @@
+//! The settings of Kafka clients that a config may give: a closed list.
+//!
+//! librdkafka has settings that load libraries, run commands, read files and URLs, take callbacks
+//! or break what the worker promises of delivery. None of these is reachable from a config,
+//! whichever way it came: what is not listed here is refused by its name.
+
+use std::path::Path;
+
+use connect_api::{Error, Result, check_config_file};
+
+/// What becomes of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// librdkafka gets it, under its own name of the setting.
+    Client,
+    /// The worker itself looks at it.
+    Worker,
+    /// Java's clients alone have it.
+    None,
+}
+
+/// Settings that are handed on, by Java's name or, where Java has none, by librdkafka's.
+const CLIENT: &[&str] = &[
+    "acks",
+    "allow.auto.create.topics",
+    "auto.offset.reset",
+    "batch.num.messages",
+    "batch.size",
+    "bootstrap.servers",
+    "broker.address.family",
+    "broker.address.ttl",
+    "check.crcs",
+    "client.dns.lookup",
+    "client.id",
+    "client.rack",
+    "compression.codec",
+    "compression.level",
+    "compression.type",
+    "connections.max.idle.ms",
+    "delivery.timeout.ms",
+    "enable.metrics.push",
+    "enable.ssl.certificate.verification",
+    "fetch.error.backoff.ms",
+    "fetch.max.bytes",
+    "fetch.max.wait.ms",
+    "fetch.message.max.bytes",
+    "fetch.min.bytes",
+    "fetch.queue.backoff.ms",
+    "fetch.wait.max.ms",
+    "group.id",
+    "group.protocol",
+    "group.remote.assignor",
+    "heartbeat.interval.ms",
+    "isolation.level",
+    "linger.ms",
+    "max.in.flight.requests.per.connection",
+    "max.partition.fetch.bytes",
+    "max.poll.interval.ms",
+    "max.request.size",
+    "message.max.bytes",
+    "message.timeout.ms",
+    "metadata.max.age.ms",
+    "metadata.recovery.rebootstrap.trigger.ms",
+    "metadata.recovery.strategy",
+    "partition.assignment.strategy",
+    "partitioner",
+    "queue.buffering.max.kbytes",
+    "queue.buffering.max.messages",
+    "queued.max.messages.kbytes",
+    "queued.min.messages",
+    "receive.message.max.bytes",
+    "reconnect.backoff.max.ms",
+    "reconnect.backoff.ms",
+    "request.timeout.ms",
+    "retries",
+    "retry.backoff.max.ms",
+    "retry.backoff.ms",
+    "sasl.jaas.config",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.password",
+    "sasl.username",
+    "security.protocol",
+    "session.timeout.ms",
+    "socket.connection.setup.timeout.ms",
+    "socket.keepalive.enable",
+    "socket.nagle.disable",
+    "socket.receive.buffer.bytes",
+    "socket.send.buffer.bytes",
+    "socket.timeout.ms",
+    "ssl.ca.location",
+    "ssl.ca.pem",
+    "ssl.certificate.location",
+    "ssl.certificate.pem",
+    "ssl.cipher.suites",
+    "ssl.crl.location",
+    "ssl.curves.list",
+    "ssl.endpoint.identification.algorithm",
+    "ssl.key.location",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.certificate.chain",
+    "ssl.keystore.key",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.sigalgs.list",
+    "ssl.truststore.certificates",
+    "ssl.truststore.location",
+    "sticky.partitioning.linger.ms",
+    "topic.metadata.propagation.max.ms",
+    "topic.metadata.refresh.fast.interval.ms",
+    "topic.metadata.refresh.interval.ms",
+    "topic.metadata.refresh.sparse",
+    "transaction.timeout.ms",
+];
+
+/// Settings of Java's clients that librdkafka has no use for.
+const NO_EFFECT: &[&str] = &[
+    "auto.commit.interval.ms",
+    "auto.include.jmx.reporter",
+    "buffer.memory",
+    "compression.gzip.level",
+    "compression.lz4.level",
+    "compression.zstd.level",
+    "default.api.timeout.ms",
+    "exclude.internal.topics",
+    "interceptor.classes",
+    "internal.leave.group.on.close",
+    "key.deserializer",
+    "key.serializer",
+    "max.block.ms",
+    "metric.reporters",
+    "metrics.num.samples",
+    "metrics.recording.level",
+    "metrics.sample.window.ms",
+    "partitioner.adaptive.partitioning.enable",
+    "partitioner.availability.timeout.ms",
+    "receive.buffer.bytes",
+    "send.buffer.bytes",
+    "socket.connection.setup.timeout.max.ms",
+    "ssl.keymanager.algorithm",
+    "ssl.keystore.type",
+    "ssl.secure.random.implementation",
+    "ssl.trustmanager.algorithm",
+    "ssl.truststore.password",
+    "ssl.truststore.type",
+    "value.deserializer",
+    "value.serializer",
+];
+
+/// Settings that are the worker's: it sets them itself, and its delivery depends on them. They may
+/// stand in a config with the value that they have anyway, as in many that come from Java.
+const SET_BY_WORKER: &[(&str, &[&str])] = &[
+    ("delivery.report.only.error", &["false"]),
+    ("enable.auto.commit", &["false"]),
+    ("enable.auto.offset.store", &["false"]),
+    ("enable.idempotence", &["true"]),
+    ("enable.partition.eof", &[]),
+    ("group.instance.id", &[]),
+    ("partitioner.ignore.keys", &["false"]),
+    ("transaction.two.phase.commit.enable", &["false"]),
+    ("transactional.id", &[]),
+];
+
+/// Settings with a few values: others cannot be kept, or lose records.
+const VALUES: &[(&str, &[&str])] = &[
+    ("acks", &["all", "-1", "1"]),
+    (
+        "sasl.mechanism",
+        &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
+    ),
+    (
+        "sasl.mechanisms",
+        &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
+    ),
+    // What OpenSSL negotiates; there is no setting that narrows it.
+    (
+        "ssl.enabled.protocols",
+        &["TLSv1.2,TLSv1.3", "TLSv1.3,TLSv1.2"],
+    ),
+    ("ssl.protocol", &["TLS", "TLSv1.3", "TLSv1.2"]),
+];
+
+/// Settings of the worker's own file; a connector cannot give them.
+const WORKER_FILE_ONLY: &[&str] = &["debug"];
+
+/// Settings whose values are secrets, all of them or in parts.
+const SECRET: &[&str] = &[
+    "sasl.jaas.config",
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.key",
+    "ssl.keystore.password",
+    "ssl.truststore.password",
+];
+
+/// Settings that name a file for the client library to read.
+const FILES: &[&str] = &[
+    "ssl.certificate.location",
+    "ssl.crl.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
+];
+
+/// Settings that name a file, or a folder of files.
+const FILES_OR_FOLDERS: &[&str] = &["ssl.ca.location", "ssl.truststore.location"];
+
+/// Who gives a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenBy {
+    /// The worker's own properties.
+    Worker,
+    /// The config of a connector.
+    Connector,
+}
+
+/// What is wrong with a setting that a config gives, without its name; none: it may be given. The
+/// value is not told. Without a value, as of one that a config provider is yet to give, the setting
+/// alone is looked at.
+pub fn setting_refusal(given_by: GivenBy, setting: &str, value: Option<&str>) -> Option<String> {
+    taken(given_by, setting, value)
+        .err()
+        .map(|error| error.chain())
+}
+
+/// Whether a setting is one of Java's clients that has no effect here.
+pub fn has_no_effect(setting: &str) -> bool {
+    NO_EFFECT.contains(&setting)
+}
+
+/// Whether the value of a setting is a secret.
+pub fn is_secret_setting(setting: &str) -> bool {
+    SECRET.contains(&setting)
+}
+
+/// What becomes of a setting.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Config`] when it may not be given, or not with this value.
+pub(crate) fn taken(given_by: GivenBy, setting: &str, value: Option<&str>) -> Result<Use> {
+    if value.is_some_and(|value| value.contains('\0')) {
+        return Err(Error::config("the value has a NUL character"));
+    }
+    let one_of = |values: &[&str]| match value.map(str::trim) {
+        Some(value) => values.iter().any(|known| known.eq_ignore_ascii_case(value)),
+        None => !values.is_empty(),
+    };
+    if let Some((_, values)) = SET_BY_WORKER.iter().find(|(name, _)| *name == setting) {
+        return match one_of(values) {
+            true => Ok(Use::None),
+            false => Err(Error::config(
+                "the worker sets it itself, as its delivery needs it; leave it out",
+            )),
+        };
+    }
+    let values = VALUES.iter().find(|(name, _)| *name == setting);
+    if let Some((_, values)) = values.filter(|(_, values)| !one_of(values)) {
+        let values = values.join(", ");
+        return Err(Error::config(format!("it must be one of: {values}")));
+    }
+    match setting {
+        "max.poll.records" | "ssl.client.auth" => Ok(Use::Worker),
+        _ if WORKER_FILE_ONLY.contains(&setting) => match given_by {
+            GivenBy::Worker => Ok(Use::Client),
+            GivenBy::Connector => Err(Error::config("only the worker's own properties may set it")),
+        },
+        _ if CLIENT.contains(&setting) => files(setting, value).map(|()| Use::Client),
+        _ if NO_EFFECT.contains(&setting) || values.is_some() => Ok(Use::None),
+        _ => Err(unknown(setting)),
+    }
+}
+
+fn unknown(setting: &str) -> Error {
+    let why = if setting.starts_with("sasl.kerberos.") || setting.starts_with("sasl.oauthbearer.") {
+        "this mechanism is not supported; sasl.mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    } else if setting == "metadata.broker.list" {
+        "it is not a setting of Kafka's clients; use bootstrap.servers"
+    } else {
+        "it is not a setting of a Kafka client that a config may give"
+    };
+    Error::config(why)
+}
+
+/// The client library opens files itself, and would wait for the writer of a FIFO for ever.
+fn files(setting: &str, value: Option<&str>) -> Result<()> {
+    let Some(value) = value else { return Ok(()) };
+    let path = Path::new(value);
+    let folder = FILES_OR_FOLDERS.contains(&setting) && path.is_dir();
+    let named = FILES.contains(&setting) || FILES_OR_FOLDERS.contains(&setting);
+    // librdkafka's word for the places where systems have their certificates.
+    if !named || folder || (setting == "ssl.ca.location" && value == "probe") {
+        return Ok(());
+    }
+    check_config_file(path)
+        .map_err(|cause| Error::config("the file cannot be used").with_source(cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(setting: &str, value: &str) -> Option<String> {
+        setting_refusal(GivenBy::Connector, setting, Some(value))
+    }
+
+    #[test]
+    fn what_is_not_listed_is_refused() {
+        for setting in [
+            "plugin.library.paths",
+            "Plugin.Library.Paths",
+            "plugin.library.paths ",
+            "plugin-library-paths",
+            "topic.plugin.library.paths",
+            "default.topic.config",
+            "default_topic_conf",
+            "ssl.engine.location",
+            "ssl.engine.id",
+            "ssl.engine.factory.class",
+            "ssl_engine_callback_data",
+            "ssl.providers",
+            "ssl.provider",
+            "security.providers",
+            "ssl.certificate.verify_cb",
+            "sasl.kerberos.kinit.cmd",
+            "sasl.kerberos.keytab",
+            "sasl.oauthbearer.method",
+            "sasl.oauthbearer.token.endpoint.url",
+            "sasl.oauthbearer.assertion.file",
+            "sasl.oauthbearer.jwks.endpoint.url",
+            "enable.sasl.oauthbearer.unsecure.jwt",
+            "sasl.login.callback.handler.class",
+            "sasl.login.class",
+            "builtin.features",
+            "interceptors",
+            "opaque",
+            "open_cb",
+            "error_cb",
+            "socket_cb",
+            "log_cb",
+            "statistics.interval.ms",
+            "internal.termination.signal",
+            "https.ca.location",
+            "offset.store.path",
+            "offset.store.method",
+            "metadata.broker.list",
+            "topic.blacklist",
+            "queuing.strategy",
+            "enabled_events",
+            "config.providers",
+            "debug",
+            "request.required.acks",
+            "auto.commit.enable",
+            "",
+        ] {
+            assert!(refused(setting, "x").is_some(), "{setting}");
+        }
+    }
+
+    #[test]
+    fn what_delivery_depends_on_stays_the_workers() {
+        for (setting, value) in [
+            ("enable.auto.commit", "true"),
+            ("enable.auto.offset.store", "true"),
+            ("enable.idempotence", "false"),
+            ("group.instance.id", "me"),
+            ("transactional.id", "another's"),
+            ("acks", "0"),
+            ("delivery.report.only.error", "true"),
+        ] {
+            assert!(refused(setting, value).is_some(), "{setting}");
+        }
+        for (setting, value) in [
+            ("enable.auto.commit", "False"),
+            ("enable.idempotence", "true"),
+            ("acks", "ALL"),
+            ("max.poll.records", "5"),
+            ("value.deserializer", "org.apache.kafka.X"),
+        ] {
+            assert_eq!(refused(setting, value), None, "{setting}");
+        }
+    }
+
+    #[test]
+    fn what_the_file_may_set_a_connector_may_not() {
+        assert_eq!(setting_refusal(GivenBy::Worker, "debug", Some("msg")), None);
+        assert!(setting_refusal(GivenBy::Worker, "plugin.library.paths", None).is_some());
+    }
+
+    #[test]
+    fn values_that_would_stop_or_mislead_a_client_are_refused() {
+        for (setting, value) in [
+            ("client.id", "a\0b"),
+            ("sasl.mechanism", "GSSAPI"),
+            ("sasl.mechanisms", "OAUTHBEARER"),
+            ("ssl.enabled.protocols", "TLSv1.3"),
+            ("ssl.ca.location", "/dev/zero"),
+            ("ssl.key.location", "/"),
+            ("ssl.keystore.location", "/no/such/file"),
+        ] {
+            assert!(refused(setting, value).is_some(), "{setting}");
+        }
+        assert_eq!(
+            refused("ssl.ca.location", "/etc"),
+            None,
+            "a folder of certificates"
+        );
+    }
+
+    #[test]
+    fn the_lists_do_not_overlap_and_are_sorted() {
+        for list in [CLIENT, NO_EFFECT] {
+            assert!(list.is_sorted());
+        }
+        for setting in NO_EFFECT {
+            assert!(!CLIENT.contains(setting), "{setting}");
+        }
+        let own = SET_BY_WORKER.iter().map(|(name, _)| name);
+        for setting in own.chain(WORKER_FILE_ONLY) {
+            assert!(!CLIENT.contains(setting) && !NO_EFFECT.contains(setting));
+        }
+    }
+}
