@@ -1,7 +1,7 @@
 //! What whoever reads a value relies upon: that it is what its schema says.
 
 use connect_api::memory::EXCEEDED;
-use connect_api::{Datum, Kind, Result, Schema, Value, json};
+use connect_api::{Datum, Decimal, Kind, Result, Schema, Value, json};
 
 /// Checks a datum, and that what comes after can write it as text.
 ///
@@ -16,14 +16,18 @@ pub(crate) fn check(datum: &Datum) {
     let _ = json::write(&datum.value, &mut text);
 }
 
-/// What must be possible; none, when it takes more memory than a record may.
+/// How errors begin that say that a record is too large.
+const LIMITS: &[&str] = &[EXCEEDED, "the decimal has more digits than any column has"];
+
+/// What must be possible; none, when it takes more memory than a record may, or more digits than a
+/// decimal may have as text.
 ///
 /// # Panics
 /// When it is not possible for another reason.
 pub(crate) fn possible<T>(result: Result<T>) -> Option<T> {
     match result {
         Ok(made) => Some(made),
-        Err(error) if error.chain().contains(EXCEEDED) => None,
+        Err(error) if LIMITS.iter().any(|limit| error.chain().contains(limit)) => None,
         Err(error) => panic!("it is refused: {}", error.chain()),
     }
 }
@@ -72,7 +76,8 @@ fn is_scalar_of(kind: &Kind, value: &Value) -> bool {
 pub(crate) fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Decimal(left), Value::Decimal(right)) => {
-            left == right || left.to_string() == right.to_string()
+            let plain = |decimal: &Decimal| decimal.to_plain().ok();
+            left == right || plain(left).is_some_and(|left| Some(left) == plain(right))
         }
         (Value::Float(left), Value::Float(right)) => {
             left == right || (left.is_nan() && right.is_nan())
