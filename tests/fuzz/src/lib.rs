@@ -26,8 +26,8 @@ pub struct Target {
     pub name: &'static str,
     /// What it takes, and what must hold of it.
     pub about: &'static str,
-    /// Bytes that may be allocated at once for each byte of the input, beside what is charged to the
-    /// memory of a record.
+    /// Bytes that may be allocated at once for each byte of the input, beside what is charged to
+    /// the memory of a record.
     memory: usize,
     run: fn(&[u8]),
 }

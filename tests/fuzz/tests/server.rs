@@ -65,7 +65,7 @@ async fn refusals(database: &TestDatabase, table: &str, rows: &[Vec<u8>]) -> Vec
     refusals
 }
 
-/// The numbers of a JSON text are not looked at before the server does: the sink finds the record by
+/// Nobody looks at the numbers of a JSON text before the server does: the sink finds the record by
 /// halving, as for all that only the server can tell.
 fn is_known(sql: &str, why: &str) -> bool {
     sql.starts_with("jsonb") && why.contains("value overflows numeric format")
