@@ -89,8 +89,26 @@ pub(crate) fn same(left: &Value, right: &Value) -> bool {
                 |((a, b), (c, d)): (&(Value, Value), &(Value, Value))| same(a, c) && same(b, d);
             left.len() == right.len() && left.iter().zip(right).all(same)
         }
-        (left, right) => left == right,
+        (left, right) => left == right || is_same_number(left, right),
     }
+}
+
+/// Whether they are one number in two forms: JSON without schemas has only one.
+fn is_same_number(left: &Value, right: &Value) -> bool {
+    let plain = |value: &Value| {
+        let decimal = match value {
+            Value::Int(number) => Decimal::from(*number),
+            Value::Float(number) => Decimal::from_f64(*number)?,
+            Value::Decimal(decimal) => (**decimal).clone(),
+            _ => return None,
+        };
+        let text = decimal.to_plain().ok()?;
+        Some(match text.contains('.') {
+            true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+            false => text,
+        })
+    };
+    plain(left).is_some_and(|left| Some(left) == plain(right))
 }
 
 fn all_same(left: &[Value], right: &[Value]) -> bool {
