@@ -13,8 +13,9 @@ INSTALL := tests/services/install.sh
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
+FUZZ_ARGS ?=
 
-.PHONY: help demo release test chaos timescale bench bench-peers bench-scale bench-hostile lint plugins services tools cargo
+.PHONY: help demo release test chaos fuzz timescale bench bench-peers bench-scale bench-hostile lint plugins services tools cargo
 
 help: ## Print this list
 	@echo 'Ferrule: Kafka Connect without the JVM.'
@@ -25,6 +26,7 @@ help: ## Print this list
 	@echo '  make demo DEMO_ARGS=--exit     the same, checked, and ends by itself'
 	@echo '  make bench BENCH_ARGS=…        see tests/bench/README.md'
 	@echo '  make chaos CHAOS_ARGS=…        --faults N, --seed N'
+	@echo '  make fuzz FUZZ_ARGS=…          --seconds N, --target NAME: see tests/fuzz/README.md'
 	@echo 'Debian packages are installed by root or through sudo; jars go to ~/.cache/ferrule'
 	@echo '(or $$FERRULE_CACHE); builds go to $$CARGO_TARGET_DIR (now: $(TARGET)).'
 
@@ -62,6 +64,10 @@ chaos: cargo services plugins ## Let 200 random faults happen while records flow
 	$(CARGO) build --locked --workspace --bins --tests
 	FERRULE_CHAOS='--faults 200 $(CHAOS_ARGS)' \
 	    $(CARGO) test --locked --workspace --test it -- chaos::storm --nocapture
+
+fuzz: cargo ## Try inputs of all kinds on whatever reads or writes them, a minute each
+	@$(INSTALL) build
+	@tests/fuzz/run.sh $(FUZZ_ARGS)
 
 # The server needs TimescaleDB: Debian's PostgreSQL 15 with its package, or another one whose folder
 # (of bin and lib) FERRULE_POSTGRES names. Without it the first test fails and says so.

@@ -25,6 +25,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod inspect;
 
 use crate::clients::Clients;
@@ -308,37 +310,14 @@ impl Changelog {
                 message.partition()
             ))
         };
-        let key = message.key().ok_or_else(damaged)?;
-        let EntryKey(transform, topic, partition, key) =
-            serde_json::from_slice(key).map_err(|_| damaged())?;
-        let Some(store) = wanted(&transform, &topic, partition) else {
-            return Ok(());
+        let headers = message.headers();
+        let expires = headers.and_then(|all| all.iter().find(|header| header.key == EXPIRES));
+        let record = Stored {
+            key: message.key(),
+            value: message.payload(),
+            expires: expires.map(|header| header.value),
         };
-        let state = states.entry(store).or_default();
-        match (key, message.payload()) {
-            (None, clock) => {
-                let number = |text| std::str::from_utf8(text).ok()?.parse().ok();
-                let clock = clock.map(|text| number(text).map(Timestamp).ok_or_else(damaged));
-                state.0 = clock.transpose()?;
-            }
-            (Some(key), value) => {
-                let key = BASE64.decode(key.as_bytes()).map_err(|_| damaged())?;
-                let key = Bytes::from(key);
-                match value {
-                    None => {
-                        state.1.remove(&key);
-                    }
-                    Some(value) => {
-                        let entry = StateEntry {
-                            value: Bytes::copy_from_slice(value),
-                            expires: expires(message).ok_or_else(damaged)?,
-                        };
-                        state.1.insert(key, entry);
-                    }
-                }
-            }
-        }
-        Ok(())
+        record.take(wanted, states).ok_or_else(damaged)
     }
 
     /// Messages that delete the state of a partition.
@@ -376,16 +355,50 @@ fn key_of(
     serde_json::to_vec(&key).map_err(|e| Error::fatal(format!("a key of the state topic: {e}")))
 }
 
-/// None when the header is malformed.
-fn expires(message: &BorrowedMessage<'_>) -> Option<Option<Timestamp>> {
-    let Some(headers) = message.headers() else {
-        return Some(None);
-    };
-    let Some(header) = headers.iter().find(|header| header.key == EXPIRES) else {
-        return Some(None);
-    };
-    let text = std::str::from_utf8(header.value?).ok()?;
-    text.parse().ok().map(|at| Some(Timestamp(at)))
+/// A record of the topic.
+#[derive(Clone, Copy)]
+struct Stored<'a> {
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    /// The value of the header, which may be none itself.
+    expires: Option<Option<&'a [u8]>>,
+}
+
+impl Stored<'_> {
+    /// Takes the record in; none when it is malformed.
+    fn take(self, wanted: Wanted<'_>, states: &mut States) -> Option<()> {
+        let EntryKey(transform, topic, partition, key) = serde_json::from_slice(self.key?).ok()?;
+        let Some(store) = wanted(&transform, &topic, partition) else {
+            return Some(());
+        };
+        let state = states.entry(store).or_default();
+        match (key, self.value) {
+            (None, None) => state.0 = None,
+            (None, Some(clock)) => state.0 = Some(time(clock)?),
+            (Some(key), value) => {
+                let key = Bytes::from(BASE64.decode(key.as_bytes()).ok()?);
+                match value {
+                    None => {
+                        state.1.remove(&key);
+                    }
+                    Some(value) => {
+                        let expires = match self.expires {
+                            Some(header) => Some(time(header?)?),
+                            None => None,
+                        };
+                        let value = Bytes::copy_from_slice(value);
+                        state.1.insert(key, StateEntry { value, expires });
+                    }
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+fn time(text: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.parse().ok().map(Timestamp)
 }
 
 fn unread(error: &dyn std::fmt::Display) -> Error {

@@ -21,6 +21,9 @@ use connect_api::{
 
 use connect_kafka::{TransactionalSinkConnector, TransactionalSinkTask, output_topic_refusal};
 
+#[cfg(feature = "fuzzing")]
+pub use changelog::fuzzing;
+
 use changelog::Changelog;
 use clients::Clients;
 use config::KafkaSinkConfig;

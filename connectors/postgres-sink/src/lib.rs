@@ -3,6 +3,8 @@
 mod bisect;
 mod config;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod inspect;
 mod put;
 mod reported;

@@ -14,6 +14,8 @@ use connect_api::{
 use crate::{ConverterContext, ConverterType};
 
 mod decode;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod plan;
 mod registry;
 mod schema;

@@ -15,6 +15,9 @@ mod primitive;
 mod simple_header;
 mod text;
 
+#[cfg(feature = "fuzzing")]
+pub use avro::fuzzing;
+
 /// What a converter of keys or values is built with.
 #[derive(Clone, Debug)]
 pub struct ConverterContext {

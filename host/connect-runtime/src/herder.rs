@@ -13,6 +13,8 @@ mod command;
 mod config_log;
 mod configure;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod handle;
 mod leader;
 mod placement;

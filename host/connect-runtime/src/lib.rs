@@ -6,6 +6,8 @@ pub mod connector_config;
 pub mod connectors;
 pub mod descriptors;
 mod errors;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod herder;
 mod kafka;
 pub mod logging;

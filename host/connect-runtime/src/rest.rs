@@ -10,6 +10,8 @@ mod connectors;
 mod cors;
 mod entities;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod loggers;
 mod offsets;
 mod origin;

@@ -3,6 +3,8 @@
 
 mod audit_topic;
 mod config_records;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod kafka;
 mod log_reader;
 mod memory;

@@ -26,3 +26,5 @@ pub use component::{Inspection, componentize, inspect};
 pub use identity::identity;
 pub use limits::{WasmLimits, host_config_def};
 pub use plugins::{PluginInfo, Reads, TransformContext, WasmOptions, WasmPlugins};
+#[cfg(feature = "fuzzing")]
+pub use transform::fuzzing;

@@ -8,6 +8,9 @@ mod nested;
 mod shapes;
 mod tick;
 
+#[cfg(feature = "fuzzing")]
+pub use lift::fuzzing;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

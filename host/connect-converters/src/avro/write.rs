@@ -173,5 +173,17 @@ impl Writer {
     }
 }
 
+/// The text of the schema that a value is written under, and its Avro without a frame.
+///
+/// # Errors
+/// As [`Writer::write`], but for those of the registry.
+#[cfg(feature = "fuzzing")]
+pub(super) fn unregistered(schema: &Schema, value: &Value) -> Result<(String, Vec<u8>)> {
+    let text = schema::text(schema)?;
+    let mut bytes = Vec::new();
+    encode::value(schema, value, &mut bytes)?;
+    Ok((text, bytes))
+}
+
 #[cfg(test)]
 mod tests;

@@ -81,7 +81,7 @@ pub(super) async fn reset(State(api): State<Api>, Path(name): Path<String>) -> A
 }
 
 /// A source's own partition, and the offset to go on from; none: as if it had never been read.
-fn source_element(element: &Value) -> Result<SourceOffsetChange, RestError> {
+pub(super) fn source_element(element: &Value) -> Result<SourceOffsetChange, RestError> {
     let bad = |why: &str| Err(RestError::bad_request(why));
     let partition = match element.get("partition") {
         Some(Value::Object(partition)) => SourcePartition(partition.clone()),
@@ -121,7 +121,7 @@ fn each_once(
 }
 
 /// One partition and the offset to go on from; none: as if it had never been read.
-fn element(element: &Value) -> Result<(TopicPartition, Option<Offset>), RestError> {
+pub(super) fn element(element: &Value) -> Result<(TopicPartition, Option<Offset>), RestError> {
     let bad = |why: &str| Err(RestError::bad_request(why));
     let partition = match element.get("partition") {
         None | Some(Value::Null) => {

@@ -145,12 +145,15 @@ impl SourceOffsetStore for ConnectorOffsets {
     }
 }
 
-fn key(connector: &str, partition: &SourcePartition) -> String {
+pub(super) fn key(connector: &str, partition: &SourcePartition) -> String {
     json!([connector, partition.0]).to_string()
 }
 
 /// The offsets of a connector, of records in the order of their partitions' logs.
-fn offsets_of(connector: &str, records: Vec<StoredRecord>) -> Vec<(SourcePartition, SourceOffset)> {
+pub(super) fn offsets_of(
+    connector: &str,
+    records: Vec<StoredRecord>,
+) -> Vec<(SourcePartition, SourceOffset)> {
     let mut found: Vec<(SourcePartition, SourceOffset)> = Vec::new();
     for StoredRecord { key, value } in records {
         let Some((name, partition)) = parsed(&key) else {

@@ -2,6 +2,8 @@
 
 mod content;
 mod edited;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod weight;
 
 use std::borrow::Cow;

@@ -2,6 +2,8 @@
 
 mod array;
 mod bits;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hstore;
 mod input;
 mod interval;
