@@ -1,6 +1,6 @@
 //! The config of a sink connector: its framework options, and the validation of all of it.
 
-mod bounds;
+pub mod bounds;
 mod chain;
 mod definition;
 mod naming;

@@ -13,16 +13,16 @@ pub const MOST_TRANSFORMS: usize = 100;
 /// Most topics that a config names.
 pub const MOST_TOPICS: usize = 1000;
 /// Most keys of a config.
-const MOST_KEYS: usize = 2000;
+pub const MOST_KEYS: usize = 2000;
 /// Most bytes of a key.
-const KEY_BYTES: usize = 500;
+pub const KEY_BYTES: usize = 500;
 /// Most bytes of a config, and so of each of its values: Kafka takes records of a megabyte, and a
 /// config is one.
 const CONFIG_BYTES: usize = 900_000;
 /// Most bytes of the configs of all tasks of a connector.
 const TASKS_BYTES: usize = 16 << 20;
 /// Most bytes of a connector's name: the names of its group, clients and metrics hold it.
-const NAME_BYTES: usize = 249;
+pub const NAME_BYTES: usize = 249;
 
 /// What is beyond the bounds.
 ///

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::RestError;
 use crate::connector_config::GivenConfig;
+use crate::connector_config::bounds::{KEY_BYTES, MOST_KEYS, NAME_BYTES};
 use crate::storage::TargetState;
 
 /// The body of `POST /connectors`.
@@ -60,12 +61,6 @@ pub fn object(headers: &HeaderMap, body: &Bytes) -> Result<Map<String, Value>, R
     }
 }
 
-/// Bytes of the key of a config, and keys of one: more than any connector knows.
-const KEY_LIMIT: usize = 1024;
-const KEYS_LIMIT: usize = 4096;
-/// Bytes of a connector's name: its group in Kafka, its threads and metrics are called by it.
-const NAME_LIMIT: usize = 255;
-
 /// The name of a connector that is to be created.
 ///
 /// # Errors
@@ -76,10 +71,10 @@ pub fn check_name(name: &str) -> Result<(), RestError> {
             "Invalid value for configuration name: {why}"
         )))
     };
-    if name.len() > NAME_LIMIT {
+    if name.len() > NAME_BYTES {
         let bytes = name.len();
         return invalid(format!(
-            "it has {bytes} bytes, and a connector's name may have {NAME_LIMIT}"
+            "it has {bytes} bytes, and a connector's name may have {NAME_BYTES}"
         ));
     }
     let control: Vec<String> = name
@@ -98,19 +93,19 @@ pub fn check_name(name: &str) -> Result<(), RestError> {
 
 /// A config: scalars become texts.
 pub fn config(object: Map<String, Value>) -> Result<GivenConfig, RestError> {
-    if object.len() > KEYS_LIMIT {
+    if object.len() > MOST_KEYS {
         return Err(RestError::bad_request(format!(
-            "The config has {} keys; {KEYS_LIMIT} is the limit",
+            "The config has {} keys; {MOST_KEYS} is the limit",
             object.len()
         )));
     }
     let odd = object
         .keys()
-        .find(|key| key.len() > KEY_LIMIT || key.chars().any(char::is_control));
+        .find(|key| key.len() > KEY_BYTES || key.chars().any(char::is_control));
     if let Some(odd) = odd {
         let start: String = odd.chars().take(64).collect();
         return Err(RestError::bad_request(format!(
-            "The key {start:?} of the config is longer than {KEY_LIMIT} bytes, or has control \
+            "The key {start:?} of the config is longer than {KEY_BYTES} bytes, or has control \
              characters"
         )));
     }

@@ -92,6 +92,8 @@ fn a_task_that_ends_in_order_is_no_death() {
     bench.close_gate();
     bench.until("a put", |b| b.puts() == 1);
     bench.control.abandon();
+    // The sink's thread ends once its put does.
+    bench.open_gate_after(20 * MILLISECOND);
     bench.stop().unwrap();
     assert_eq!(attempts(&bench, 0), None);
 }
