@@ -49,21 +49,31 @@ pub struct MarkedCommit {
     pub marks: Vec<(TopicPartition, CommitMark)>,
 }
 
+/// Where a partition was opened.
+pub struct OpenedAt<'a> {
+    /// Its records are read from here.
+    pub start: Offset,
+    /// The same, to be committed.
+    pub durable: Durable,
+    /// What the group has.
+    pub group: Option<&'a GroupOffset>,
+    /// What its offsets are marked with in ordinary times.
+    pub mark: CommitMark,
+}
+
 /// The partitions of a task of which nothing has become durable since they were opened.
 #[derive(Default)]
 pub struct Attempts(BTreeMap<TopicPartition, Attempt>);
 
 impl Attempts {
-    /// A partition was opened: its records are read from `start`, where the group has `group`.
-    /// Whether it is held.
-    pub fn open(
-        &mut self,
-        partition: &TopicPartition,
-        start: Offset,
-        group: Option<&GroupOffset>,
-        mark: CommitMark,
-        durable: Durable,
-    ) -> bool {
+    /// A partition was opened. Whether it is held.
+    pub fn open(&mut self, partition: &TopicPartition, opened: OpenedAt<'_>) -> bool {
+        let OpenedAt {
+            start,
+            durable,
+            group,
+            mark,
+        } = opened;
         // The same process has opened it before: it lives.
         if let Some(known) = self.0.get(partition).filter(|known| known.start == start) {
             return known.is_held();

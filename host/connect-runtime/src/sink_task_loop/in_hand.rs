@@ -4,7 +4,7 @@
 use connect_api::{Offset, TopicPartition};
 use tracing::{error, warn};
 
-use super::attempts::{MOST_ATTEMPTS, MarkedCommit, Suspicion, Waits};
+use super::attempts::{MOST_ATTEMPTS, MarkedCommit, OpenedAt, Suspicion, Waits};
 use super::batch::RawBatch;
 use super::start::Known;
 use super::state::SinkTaskState;
@@ -24,8 +24,13 @@ impl SinkTaskState {
             let Some(known) = all.find(|known| known.opened.topic_partition == *partition) else {
                 return true;
             };
-            let (mark, durable) = (known.mark(*start), durable.of(partition));
-            !attempts.open(partition, *start, known.group, mark, durable)
+            let opened = OpenedAt {
+                start: *start,
+                durable: durable.of(partition),
+                group: known.group,
+                mark: known.mark(*start),
+            };
+            !attempts.open(partition, opened)
         });
         self.parts.consumer.mark_commits(self.attempts.held_marks());
         self.tell_held();

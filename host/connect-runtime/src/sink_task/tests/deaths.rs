@@ -48,11 +48,11 @@ fn after_deaths(deaths: u32) -> Bench {
 
 fn note(bench: &mut Bench) -> Option<String> {
     let states = bench.states().into_iter();
-    let notes = states.filter_map(|state| match state {
+    let mut notes = states.filter_map(|state| match state {
         TaskState::Waiting(note) => Some(note),
         _ => None,
     });
-    notes.last().flatten()
+    notes.next_back().flatten()
 }
 
 #[test]
