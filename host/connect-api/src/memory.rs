@@ -165,7 +165,7 @@ impl KeptBytes {
     }
 }
 
-/// The text of [`exceeded`].
+/// The text of `exceeded`.
 pub const EXCEEDED: &str = "as data the record would take more memory than a record may; \
 ferrule.record.memory.max.bytes of the worker says how much that is";
 
