@@ -131,6 +131,17 @@ impl TestKafka {
     /// The offsets a group has committed for a topic; a partition it never committed is absent.
     /// What an open transaction is about to change is as it was.
     pub async fn committed(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>> {
+        let committed = self.committed_with_metadata(group, topic).await?;
+        let offsets = committed.into_iter();
+        Ok(offsets.map(|(at, (offset, _))| (at, offset)).collect())
+    }
+
+    /// The same, each with its metadata.
+    pub async fn committed_with_metadata(
+        &self,
+        group: &str,
+        topic: &str,
+    ) -> Result<BTreeMap<i32, (i64, String)>> {
         let mut list = TopicPartitionList::new();
         for partition in self.partitions(topic).await? {
             list.add_partition(topic, partition);
@@ -142,7 +153,8 @@ impl TestKafka {
         let ask = move || {
             let committed = consumer.committed_offsets(list, LIMIT)?;
             let offsets = committed.elements().into_iter().filter_map(|element| {
-                Some((element.partition(), element.offset().to_raw()?)).filter(|it| it.1 >= 0)
+                let offset = element.offset().to_raw().filter(|offset| *offset >= 0)?;
+                Some((element.partition(), (offset, element.metadata().to_owned())))
             });
             Ok(offsets.collect())
         };
