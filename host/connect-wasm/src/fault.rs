@@ -43,6 +43,10 @@ enum Cause {
     Trap(String),
     #[error("broke the contract: {0}")]
     Contract(String),
+    #[error(
+        "made the worker panic, which is a bug of the worker: its log has the place at level error"
+    )]
+    Worker,
 }
 
 impl fmt::Display for Fault {
@@ -69,6 +73,11 @@ impl Fault {
         Self::of(Cause::Contract(text))
     }
 
+    /// The worker's own code, which the plugin has called, panicked.
+    pub(crate) fn of_the_worker() -> Self {
+        Self::of(Cause::Worker)
+    }
+
     /// An answer that is more than may be given at once.
     pub(crate) fn output(most: u64) -> Self {
         Self::of(Cause::Output(most))
@@ -92,6 +101,7 @@ impl Fault {
             Cause::Panic => "panic",
             Cause::Trap(_) => "trap",
             Cause::Contract(_) => "contract",
+            Cause::Worker => "worker",
         }
     }
 

@@ -1,5 +1,6 @@
 //! One instance of a plugin, made anew after every fault.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +79,11 @@ impl Guest {
         let Slot::Live(store, world) = &mut self.slot else {
             return Err(Error::fatal("a plugin has no instance"));
         };
-        let outcome = enter(store, world, timeout, self.limits.output_bytes, call);
+        let output = self.limits.output_bytes;
+        // A panic of what the guest calls passes through the guest's frames. The instance goes, and
+        // the record that led to it is found as for a trap.
+        let entered = AssertUnwindSafe(|| enter(store, world, timeout, output, call));
+        let outcome = catch_unwind(entered).unwrap_or_else(|_| Err(Fault::of_the_worker()));
         let memory = &store.data().memory;
         let grown = memory.used() > memory.bytes() / GROWN;
         let aged = self.calls > 0;

@@ -239,10 +239,10 @@ impl WasmTransform {
         let says = (&*self.plugin as _, &*self.secrets);
         let Reply { pool, sources, .. } = reply;
         let mut lift = Lift::new(says, inputs, &mut self.shapes, pool, sources);
-        let mut made = reply.records.iter();
+        let mut made = &reply.records[..];
         let outcomes = records.iter_mut().zip(&reply.outcomes);
         outcomes
-            .map(|(record, outcome)| lift.outcome(&mut record.record, outcome, &mut made))
+            .map(|(record, outcome)| lift.guarded(&mut record.record, outcome, &mut made))
             .collect()
     }
 

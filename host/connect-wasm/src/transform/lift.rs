@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use connect_api::{
     Datum, Error, Header, Kind, Outcome, Record, Schema, Str, Struct, Timestamp, TopicPartition,
-    Value,
+    Value, panics,
 };
 
 use super::lower::InputShape;
@@ -105,6 +105,24 @@ impl<'a> Lift<'a> {
                 bytes: &pool.bytes,
             },
         }
+    }
+
+    /// What becomes of a record, as [`Self::outcome`] says. It takes its own part of `made` whatever
+    /// happens, and a panic on the way fails this record alone.
+    pub(super) fn guarded(
+        &mut self,
+        record: &mut Record,
+        outcome: &WitOutcome,
+        made: &mut &'a [OutRecord],
+    ) -> Outcome {
+        let count = match outcome {
+            WitOutcome::Replace(count) => made.len().min(*count as usize),
+            _ => 0,
+        };
+        let (own, rest) = made.split_at(count);
+        *made = rest;
+        panics::caught(|| Ok(self.outcome(record, outcome, &mut own.iter())))
+            .unwrap_or_else(Outcome::Fail)
     }
 
     /// What becomes of a record, which the next of `made` may replace; a bad answer fails it. One

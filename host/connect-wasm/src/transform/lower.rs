@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use connect_api::{
     Datum, Error, Kind, Result, Schema, SinkRecord, Struct, TopicPartition, Value, ValueRef, json,
+    panics,
 };
 
 use super::digits;
@@ -72,7 +73,7 @@ impl Lowered {
             last: None,
         };
         for (at, record) in records.iter().enumerate() {
-            lowering.record(record).map_err(|error| (at, error))?;
+            panics::caught(|| lowering.record(record)).map_err(|error| (at, error))?;
         }
         Ok(())
     }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use tracing::span::{Attributes, Id, Record as SpanRecord};
+use tracing::{Event, Metadata, Subscriber};
+
 use connect_api::{Datum, ErrorKind, Field, Kind, Outcome, Schema, SinkRecord, Struct, Value};
 use connect_wasm::TransformContext;
 
@@ -351,4 +354,36 @@ fn memory_that_the_host_keeps_is_bounded() {
     let grown = resident().saturating_sub(before);
     // Other tests run in this process: a leak of the guests' memory would be ten times as much.
     assert!(grown < 256 << 20, "{grown} bytes more");
+}
+
+/// A log that panics on a line of a plugin.
+struct PanickingLog;
+
+impl Subscriber for PanickingLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "ferrule::plugin"
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        panic!("of the log");
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &SpanRecord<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn a_panic_of_the_worker_in_a_call_of_the_plugin_costs_the_record_alone() {
+    tracing::subscriber::with_default(PanickingLog, || {
+        only_it_suffers("log:1", "made the worker panic");
+    });
 }

@@ -114,10 +114,10 @@ fn lifted(reply: &Reply, record: &Record, counts: &[u32]) -> Vec<(Record, Outcom
     let mut kept = Shapes::default();
     let says = (&"plugin" as _, &secrets);
     let mut lift = Lift::new(says, &inputs, &mut kept, &reply.pool, &reply.sources);
-    let mut made = reply.records.iter();
+    let mut made = &reply.records[..];
     let outcomes = counts.iter().map(|count| {
         let mut record = record.clone();
-        let outcome = lift.outcome(&mut record, &WitOutcome::Replace(*count), &mut made);
+        let outcome = lift.guarded(&mut record, &WitOutcome::Replace(*count), &mut made);
         (record, outcome)
     });
     outcomes.collect()
@@ -286,4 +286,42 @@ fn shapes_are_kept_up_to_some_bytes() {
         kept.intern(&shape).unwrap();
     }
     assert!(kept.bytes() <= 4 << 20, "{} bytes", kept.bytes());
+}
+
+/// A name that cannot be told.
+struct Panics;
+
+impl fmt::Display for Panics {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("of the worker")
+    }
+}
+
+#[test]
+fn a_panic_fails_one_record_and_takes_what_was_made_for_it() {
+    let made = |topic: &str| Made {
+        topic: Some(topic.to_owned()),
+        timestamp: None,
+        key: None,
+        value: None,
+        headers: None,
+        wild: None,
+    };
+    // The name of the topic is refused, and whoever tells it panics.
+    let reply = replied(Vec::new(), &[made("a"), made("/"), made("b")]);
+    let (secrets, mut kept) = (Secrets::default(), Shapes::default());
+    let mut lift = Lift::new((&Panics as _, &secrets), &[], &mut kept, &reply.pool, &[]);
+    let mut left = &reply.records[..];
+    for topic in ["a", "/", "b"] {
+        let mut record = input();
+        match lift.guarded(&mut record, &WitOutcome::Replace(1), &mut left) {
+            Outcome::Change => assert_eq!(&*record.topic, topic),
+            Outcome::Fail(error) => {
+                assert_eq!(topic, "/");
+                assert!(error.to_string().contains("panicked"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(left.is_empty());
 }
