@@ -248,7 +248,15 @@ impl Put<'_> {
     }
 
     async fn define_and_encode<'b>(&mut self, parts: &[Part<'b>]) -> Result<Encoded<'b>> {
-        self.tables().prepare(parts).await?;
+        let mut tables = Tables {
+            config: &self.cache.config,
+            session: self.session,
+            catalog: &mut self.cache.catalog,
+            encoder: &mut self.cache.encoder,
+        };
+        for errant in tables.prepare(parts, &self.reported).await? {
+            self.report(errant.batch, errant.at, errant.error).await?;
+        }
         let PutCache {
             encoder, catalog, ..
         } = &mut *self.cache;

@@ -14,17 +14,47 @@ use sqlx::error::DatabaseError;
 
 use super::batch::{Part, describe_origin};
 use super::catalog::{Catalog, Columns, Presence};
-use super::encode::{Encoder, wanted_columns};
+use super::encode::{Encoder, Errant, wanted_columns};
 use super::write::dead_letters::DeadLetterTable;
 use super::write::staging;
 use crate::config::PostgresSinkConfig;
 use crate::error::{Policy, policy_of, to_error};
+use crate::reported::ReportedRecords;
 use crate::session::{CREATION_LOCK, Session, within};
 use crate::sql;
 
 /// SQLSTATE of CREATE TABLE when another session, which does not take the lock, creates the same
 /// table.
 const UNIQUE_VIOLATION: &str = "23505";
+
+/// What SQLSTATE says of a definition that is wrong in itself, by what the schema of a record says:
+/// syntax, names, columns that stand twice, types.
+const SCHEMA_ERRORS: &[&str] = &[
+    "42601", "42602", "42611", "42622", "42701", "42704", "42939", "42P16",
+];
+
+/// A record whose table has been seen to.
+struct Prepared<'a> {
+    record: &'a SinkRecord,
+    /// Why there is no table for records of its schema.
+    refusal: Option<String>,
+}
+
+impl<'a> Prepared<'a> {
+    fn done(record: &'a SinkRecord) -> Self {
+        Self {
+            record,
+            refusal: None,
+        }
+    }
+
+    fn refused(record: &'a SinkRecord, why: String) -> Self {
+        Self {
+            record,
+            refusal: Some(why),
+        }
+    }
+}
 
 /// The tables that a put writes to, and what is known of them.
 pub(crate) struct Tables<'a> {
@@ -42,26 +72,45 @@ struct Definition<'a> {
 }
 
 impl Tables<'_> {
-    /// Makes the tables of all records known: reads them, and creates and extends them where the
-    /// configuration allows it.
+    /// Makes the tables of all records known, but for those that were reported before: reads them,
+    /// and creates and extends them where the configuration allows it. Answers the records whose
+    /// schema no table can have: that is their fault, not that of the others.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] when a table is missing and may not or cannot be created,
-    /// or cannot be written to.
-    pub async fn prepare(&mut self, parts: &[Part<'_>]) -> Result<()> {
-        let mut last: Option<&SinkRecord> = None;
+    /// [`connect_api::ErrorKind::Config`] when a table is missing and may not be created, or cannot
+    /// be written to.
+    pub async fn prepare<'a>(
+        &mut self,
+        parts: &[Part<'a>],
+        reported: &ReportedRecords,
+    ) -> Result<Vec<Errant<'a>>> {
+        let mut errant = Vec::new();
+        let mut last: Option<Prepared<'a>> = None;
         for part in parts {
-            for (_, record) in part.records() {
-                if last.is_some_and(|last| self.is_same_table_and_shape(last, record)) {
+            let batch = part.batch;
+            for (at, record) in part.records() {
+                if reported.contains(batch, at) {
                     continue;
                 }
-                last = Some(record);
-                self.prepare_table(parts, record)
-                    .await
-                    .map_err(|error| error.context(describe_origin(record)))?;
+                let known = last.take().filter(|last| self.holds_for(last, record));
+                let prepared = match known {
+                    Some(known) => known,
+                    None => match self.prepare_table(parts, record).await {
+                        Ok(()) => Prepared::done(record),
+                        Err(error) if error.kind() == ErrorKind::Data => {
+                            Prepared::refused(record, error.chain())
+                        }
+                        Err(error) => return Err(error.context(describe_origin(record))),
+                    },
+                };
+                if let Some(why) = &prepared.refusal {
+                    let error = Error::data(why.clone()).context(describe_origin(record));
+                    errant.push(Errant { batch, at, error });
+                }
+                last = Some(prepared);
             }
         }
-        Ok(())
+        Ok(errant)
     }
 
     async fn prepare_table(&mut self, parts: &[Part<'_>], record: &SinkRecord) -> Result<()> {
@@ -72,7 +121,7 @@ impl Tables<'_> {
                     "table {name} is missing and auto-creation is disabled"
                 )));
             }
-            if self.create(parts, &name).await? == Presence::Missing {
+            if self.create(parts, &name, record).await? == Presence::Missing {
                 return Ok(());
             }
             self.load_created(&name).await?;
@@ -126,12 +175,25 @@ impl Tables<'_> {
         Ok(columns)
     }
 
-    /// Creates a table for the first record whose schema tells its columns. It stays missing if
-    /// there is no such record: the records delete, or the encoder will find them errant.
-    async fn create(&mut self, parts: &[Part<'_>], name: &str) -> Result<Presence> {
+    /// Creates a table for this record, or for the first of all whose schema tells its columns. It
+    /// stays missing if there is no such record: the records delete, or the encoder will find them
+    /// errant.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Data`] when no table can be as the record's schema says.
+    async fn create(
+        &mut self,
+        parts: &[Part<'_>],
+        name: &str,
+        wanting: &SinkRecord,
+    ) -> Result<Presence> {
         let config = self.config;
         let mut is_schemaless = false;
-        for (_, record) in parts.iter().flat_map(Part::records) {
+        let all = parts
+            .iter()
+            .flat_map(Part::records)
+            .map(|(_, record)| record);
+        for record in std::iter::once(wanting).chain(all) {
             if record.record.value.value.as_struct().is_none()
                 || config.tables.table(&record.record.topic)? != name
             {
@@ -141,21 +203,14 @@ impl Tables<'_> {
                 is_schemaless = true;
                 continue;
             }
-            let columns = match wanted_columns(config, record) {
-                Err(error) if error.kind() == ErrorKind::Data => continue,
-                columns => columns?,
-            };
-            let quoted = sql::qualified(name).map_err(Error::config)?;
-            let statement =
-                statements::create_table(&quoted, &columns, config.rules).map_err(|why| {
-                    Error::config(format!("auto.create cannot create table {name}: {why}"))
-                })?;
-            let definition = Definition {
-                option: "auto.create",
-                table: name,
-            };
-            self.define(definition, statement).await?;
-            return Ok(Presence::Present);
+            match self.create_for(name, record).await {
+                Err(error) if error.kind() == ErrorKind::Data => {
+                    if std::ptr::eq(record, wanting) {
+                        return Err(error);
+                    }
+                }
+                created => return created.map(|()| Presence::Present),
+            }
         }
         if is_schemaless {
             return Err(Error::config(format!(
@@ -165,6 +220,19 @@ impl Tables<'_> {
             )));
         }
         Ok(Presence::Missing)
+    }
+
+    async fn create_for(&mut self, name: &str, record: &SinkRecord) -> Result<()> {
+        let columns = wanted_columns(self.config, record)?;
+        let quoted = sql::qualified(name).map_err(Error::config)?;
+        let statement = statements::create_table(&quoted, &columns, self.config.rules);
+        let statement = statement
+            .map_err(|why| Error::data(format!("auto.create cannot create table {name}: {why}")))?;
+        let definition = Definition {
+            option: "auto.create",
+            table: name,
+        };
+        self.define(definition, statement).await
     }
 
     /// For the first record of a shape: adds the columns that it needs, and changes columns that
@@ -194,7 +262,7 @@ impl Tables<'_> {
             let rules = self.config.rules;
             let statement =
                 statements::add_columns(&table.quoted, &missing, rules).map_err(|why| {
-                    Error::config(format!("auto.evolve cannot extend table {name}: {why}"))
+                    Error::data(format!("auto.evolve cannot extend table {name}: {why}"))
                 })?;
             self.define(definition, statement).await?;
             columns = Columns::Changed;
@@ -224,7 +292,7 @@ impl Tables<'_> {
     ) -> Result<Columns> {
         match self.define(definition, statement).await {
             Ok(()) => Ok(Columns::Changed),
-            Err(error) if error.kind() == ErrorKind::Config => {
+            Err(error) if matches!(error.kind(), ErrorKind::Config | ErrorKind::Data) => {
                 tracing::warn!(
                     table = definition.table,
                     error = %error.chain(),
@@ -257,8 +325,15 @@ impl Tables<'_> {
                 Policy::Record if code.as_deref() == Some(UNIQUE_VIOLATION) => {
                     Error::retriable(text.chain())
                 }
-                // Postgres refuses a default of a schema, not a value of a record.
-                Policy::Record => Error::config(text.chain()),
+                // Postgres refuses a name, a type or a default of the record's schema.
+                Policy::Record => Error::data(text.chain()),
+                Policy::Config
+                    if code
+                        .as_deref()
+                        .is_some_and(|code| SCHEMA_ERRORS.contains(&code)) =>
+                {
+                    Error::data(text.chain())
+                }
                 _ => text,
             }
         })?;
@@ -267,7 +342,8 @@ impl Tables<'_> {
     }
 
     /// Whether what was done for one record is done for the other too.
-    fn is_same_table_and_shape(&self, one: &SinkRecord, other: &SinkRecord) -> bool {
+    fn holds_for(&self, done: &Prepared<'_>, other: &SinkRecord) -> bool {
+        let one = done.record;
         let is_same_shape = || match (
             one.record.value.value.as_struct(),
             other.record.value.value.as_struct(),
@@ -276,7 +352,7 @@ impl Tables<'_> {
             (None, None) => true,
             _ => false,
         };
-        Arc::ptr_eq(&one.record.topic, &other.record.topic)
-            && (!self.config.auto_evolve || is_same_shape())
+        let any_shape = !self.config.auto_evolve && done.refusal.is_none();
+        Arc::ptr_eq(&one.record.topic, &other.record.topic) && (any_shape || is_same_shape())
     }
 }

@@ -157,17 +157,96 @@ async fn columns_are_added_as_schemas_grow() -> Result<()> {
 
     let required = Field::new("must", Schema::new(Kind::String));
     let given = made(4, 5, vec![(required, Value::from("x"))]);
-    let error = task
-        .put(&[batch(0, 4, vec![given])?], &mut Reports::default())
-        .await
-        .expect_err("rows that are there have no value for it");
-    assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(
-        error.chain().contains("the field must is neither optional"),
-        "{}",
-        error.chain()
-    );
-    assert_eq!(stored(&database, 0).await?, Some(4));
+    let mut reports = Reports::default();
+    task.put(
+        &[batch(0, 4, vec![given, made(5, 6, vec![])])?],
+        &mut reports,
+    )
+    .await?;
+    // Rows that are there have no value for it.
+    let [(4, why)] = &reports.errors[..] else {
+        panic!("{:?}", reports.errors);
+    };
+    assert!(why.contains("the field must is neither optional"), "{why}");
+    assert_eq!(stored(&database, 0).await?, Some(6));
+    Ok(())
+}
+
+/// A record cannot stop the others by a schema that no table can have.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_postgres_refuses_is_its_records_fault() -> Result<()> {
+    let text = |name: &str| {
+        (
+            Field::new(name, Schema::optional(Kind::String)),
+            Value::from("x"),
+        )
+    };
+    let late = |kind, name: Option<&str>, default| {
+        let schema = Schema {
+            name: name.map(Into::into),
+            default: Some(default),
+            ..Schema::optional(kind)
+        };
+        (Field::new("late", schema), Value::Null)
+    };
+    let hostile = [
+        ("too long", vec![text(&"x".repeat(64))]),
+        ("empty", vec![text("")]),
+        ("NUL", vec![text("a\0b")]),
+        ("twice", vec![text("two"), text("two")]),
+        (
+            "a day that there is not",
+            vec![late(
+                Kind::String,
+                Some("io.debezium.time.IsoDate"),
+                Value::from("2024-02-31"),
+            )],
+        ),
+        (
+            "no JSON",
+            vec![late(
+                Kind::String,
+                Some("io.debezium.data.Json"),
+                Value::from("{"),
+            )],
+        ),
+        (
+            "required",
+            vec![(
+                Field::new("must", Schema::new(Kind::String)),
+                Value::from("x"),
+            )],
+        ),
+    ];
+    for (what, fields) in hostile {
+        // First for a table that is there, and then for one that is not.
+        for first in [vec![made(0, 1, vec![])], vec![]] {
+            let is_missing = first.is_empty();
+            if is_missing && what == "required" {
+                continue;
+            }
+            let database = database("").await?;
+            let mut task = task(&database, &BOTH)?;
+            opened(&mut *task, &[0]).await?;
+            let begin = first.len() as i64;
+            if !is_missing {
+                put(&mut *task, &[batch(0, 0, first)?]).await?;
+            }
+            let given = vec![
+                made(begin, 2, fields.clone()),
+                made(begin + 1, 3, fields.clone()),
+                made(begin + 2, 4, vec![]),
+            ];
+            let mut reports = Reports::default();
+            task.put(&[batch(0, begin, given)?], &mut reports)
+                .await
+                .map_err(|error| anyhow::anyhow!("{what}, missing {is_missing}: {error:?}"))?;
+            assert_eq!(reports.offsets(), [begin, begin + 1], "{what}");
+            let query = "SELECT n::text FROM events WHERE n = 4";
+            assert_eq!(rows(&database, query).await?, ["4"], "{what}");
+            assert_eq!(stored(&database, 0).await?, Some(begin + 3));
+        }
+    }
     Ok(())
 }
 
