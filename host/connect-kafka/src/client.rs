@@ -24,7 +24,7 @@ pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
         match taken(GivenBy::Worker, key, Some(value)).map_err(|why| why.context(key))? {
             Use::Client => bring_over(&mut config, key, value)?,
             Use::Worker => {}
-            Use::None => debug!(key, "the setting has no effect on this client"),
+            Use::JavaOnly => debug!(key, "the setting has no effect on this client"),
         }
     }
     // librdkafka looks at the values now, so that no later error tells a secret.

@@ -16,7 +16,9 @@ pub use mark::{CommitMark, GroupOffset, add_marked};
 pub use output_topic::{output_topic_refusal, topic_name_refusal};
 pub use producer::{Producer, Receipt};
 pub use quiet::{ClientErrors, IgnorePartitionEof, is_outage, log_line};
-pub use settings::{GivenBy, has_no_effect, is_secret_setting, setting_refusal};
+pub use settings::{
+    GivenBy, has_no_effect, is_secret_setting, overridable_settings, setting_refusal,
+};
 pub use sink::{
     GroupMembership, GroupTransaction, TaskSink, TransactionalSinkConnector, TransactionalSinkTask,
 };

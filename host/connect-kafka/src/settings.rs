@@ -4,9 +4,13 @@
 //! or break what the worker promises of delivery. None of these is reachable from a config,
 //! whichever way it came: what is not listed here is refused by its name.
 
+mod table;
+
 use std::path::Path;
 
 use connect_api::{Error, Result, check_config_file};
+
+use table::SETTINGS;
 
 /// What becomes of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,137 +20,17 @@ pub(crate) enum Use {
     /// The worker itself looks at it.
     Worker,
     /// Java's clients alone have it.
-    None,
+    JavaOnly,
 }
 
-/// Settings that are handed on, by Java's name or, where Java has none, by librdkafka's.
-const CLIENT: &[&str] = &[
-    "acks",
-    "allow.auto.create.topics",
-    "auto.offset.reset",
-    "batch.num.messages",
-    "batch.size",
-    "bootstrap.servers",
-    "broker.address.family",
-    "broker.address.ttl",
-    "check.crcs",
-    "client.dns.lookup",
-    "client.id",
-    "client.rack",
-    "compression.codec",
-    "compression.level",
-    "compression.type",
-    "connections.max.idle.ms",
-    "delivery.timeout.ms",
-    "enable.metrics.push",
-    "enable.ssl.certificate.verification",
-    "fetch.error.backoff.ms",
-    "fetch.max.bytes",
-    "fetch.max.wait.ms",
-    "fetch.message.max.bytes",
-    "fetch.min.bytes",
-    "fetch.queue.backoff.ms",
-    "fetch.wait.max.ms",
-    "group.id",
-    "group.protocol",
-    "group.remote.assignor",
-    "heartbeat.interval.ms",
-    "isolation.level",
-    "linger.ms",
-    "max.in.flight.requests.per.connection",
-    "max.partition.fetch.bytes",
-    "max.poll.interval.ms",
-    "max.request.size",
-    "message.max.bytes",
-    "message.timeout.ms",
-    "metadata.max.age.ms",
-    "metadata.recovery.rebootstrap.trigger.ms",
-    "metadata.recovery.strategy",
-    "partition.assignment.strategy",
-    "partitioner",
-    "queue.buffering.max.kbytes",
-    "queue.buffering.max.messages",
-    "queued.max.messages.kbytes",
-    "queued.min.messages",
-    "receive.message.max.bytes",
-    "reconnect.backoff.max.ms",
-    "reconnect.backoff.ms",
-    "request.timeout.ms",
-    "retries",
-    "retry.backoff.max.ms",
-    "retry.backoff.ms",
-    "sasl.jaas.config",
-    "sasl.mechanism",
-    "sasl.mechanisms",
-    "sasl.password",
-    "sasl.username",
-    "security.protocol",
-    "session.timeout.ms",
-    "socket.connection.setup.timeout.ms",
-    "socket.keepalive.enable",
-    "socket.nagle.disable",
-    "socket.receive.buffer.bytes",
-    "socket.send.buffer.bytes",
-    "socket.timeout.ms",
-    "ssl.ca.location",
-    "ssl.ca.pem",
-    "ssl.certificate.location",
-    "ssl.certificate.pem",
-    "ssl.cipher.suites",
-    "ssl.crl.location",
-    "ssl.curves.list",
-    "ssl.endpoint.identification.algorithm",
-    "ssl.key.location",
-    "ssl.key.password",
-    "ssl.key.pem",
-    "ssl.keystore.certificate.chain",
-    "ssl.keystore.key",
-    "ssl.keystore.location",
-    "ssl.keystore.password",
-    "ssl.sigalgs.list",
-    "ssl.truststore.certificates",
-    "ssl.truststore.location",
-    "sticky.partitioning.linger.ms",
-    "topic.metadata.propagation.max.ms",
-    "topic.metadata.refresh.fast.interval.ms",
-    "topic.metadata.refresh.interval.ms",
-    "topic.metadata.refresh.sparse",
-    "transaction.timeout.ms",
-];
-
-/// Settings of Java's clients that librdkafka has no use for.
-const NO_EFFECT: &[&str] = &[
-    "auto.commit.interval.ms",
-    "auto.include.jmx.reporter",
-    "buffer.memory",
-    "compression.gzip.level",
-    "compression.lz4.level",
-    "compression.zstd.level",
-    "default.api.timeout.ms",
-    "exclude.internal.topics",
-    "interceptor.classes",
-    "internal.leave.group.on.close",
-    "key.deserializer",
-    "key.serializer",
-    "max.block.ms",
-    "metric.reporters",
-    "metrics.num.samples",
-    "metrics.recording.level",
-    "metrics.sample.window.ms",
-    "partitioner.adaptive.partitioning.enable",
-    "partitioner.availability.timeout.ms",
-    "receive.buffer.bytes",
-    "send.buffer.bytes",
-    "socket.connection.setup.timeout.max.ms",
-    "ssl.keymanager.algorithm",
-    "ssl.keystore.type",
-    "ssl.secure.random.implementation",
-    "ssl.trustmanager.algorithm",
-    "ssl.truststore.password",
-    "ssl.truststore.type",
-    "value.deserializer",
-    "value.serializer",
-];
+/// Who may give a setting unless the worker's policy says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ByDefault {
+    /// The worker and its connectors.
+    Overridable,
+    /// The worker.
+    WorkersOnly,
+}
 
 /// Settings that are the worker's: it sets them itself, and its delivery depends on them. They may
 /// stand in a config with the value that they have anyway, as in many that come from Java.
@@ -226,7 +110,20 @@ pub fn setting_refusal(given_by: GivenBy, setting: &str, value: Option<&str>) ->
 
 /// Whether a setting is one of Java's clients that has no effect here.
 pub fn has_no_effect(setting: &str) -> bool {
-    NO_EFFECT.contains(&setting)
+    matches!(listed(setting), Some(Use::JavaOnly))
+}
+
+/// The settings that a connector may override unless the worker says otherwise.
+pub fn overridable_settings() -> impl Iterator<Item = &'static str> {
+    SETTINGS
+        .iter()
+        .filter(|(_, _, default)| *default == ByDefault::Overridable)
+        .map(|(name, _, _)| *name)
+}
+
+fn listed(setting: &str) -> Option<Use> {
+    let at = SETTINGS.binary_search_by(|(name, _, _)| (*name).cmp(setting));
+    at.ok().map(|at| SETTINGS[at].1)
 }
 
 /// Whether the value of a setting is a secret.
@@ -248,7 +145,7 @@ pub(crate) fn taken(given_by: GivenBy, setting: &str, value: Option<&str>) -> Re
     };
     if let Some((_, values)) = SET_BY_WORKER.iter().find(|(name, _)| *name == setting) {
         return match one_of(values) {
-            true => Ok(Use::None),
+            true => Ok(Use::JavaOnly),
             false => Err(Error::config(
                 "the worker sets it itself, as its delivery needs it; leave it out",
             )),
@@ -259,15 +156,17 @@ pub(crate) fn taken(given_by: GivenBy, setting: &str, value: Option<&str>) -> Re
         let values = values.join(", ");
         return Err(Error::config(format!("it must be one of: {values}")));
     }
-    match setting {
-        "max.poll.records" | "ssl.client.auth" => Ok(Use::Worker),
-        _ if WORKER_FILE_ONLY.contains(&setting) => match given_by {
+    if WORKER_FILE_ONLY.contains(&setting) {
+        return match given_by {
             GivenBy::Worker => Ok(Use::Client),
             GivenBy::Connector => Err(Error::config("only the worker's own properties may set it")),
-        },
-        _ if CLIENT.contains(&setting) => files(setting, value).map(|()| Use::Client),
-        _ if NO_EFFECT.contains(&setting) || values.is_some() => Ok(Use::None),
-        _ => Err(unknown(setting)),
+        };
+    }
+    match listed(setting) {
+        Some(Use::Client) => files(setting, value).map(|()| Use::Client),
+        Some(other) => Ok(other),
+        None if values.is_some() => Ok(Use::JavaOnly),
+        None => Err(unknown(setting)),
     }
 }
 
@@ -409,15 +308,14 @@ mod tests {
 
     #[test]
     fn the_lists_do_not_overlap_and_are_sorted() {
-        for list in [CLIENT, NO_EFFECT] {
-            assert!(list.is_sorted());
+        let names = || SETTINGS.iter().map(|(name, _, _)| name);
+        assert!(names().is_sorted());
+        for setting in WORKER_FILE_ONLY {
+            assert_eq!(listed(setting), None, "{setting}");
         }
-        for setting in NO_EFFECT {
-            assert!(!CLIENT.contains(setting), "{setting}");
+        for (setting, _) in SET_BY_WORKER {
+            assert!(!matches!(listed(setting), Some(Use::Client)), "{setting}");
         }
-        let own = SET_BY_WORKER.iter().map(|(name, _)| name);
-        for setting in own.chain(WORKER_FILE_ONLY) {
-            assert!(!CLIENT.contains(setting) && !NO_EFFECT.contains(setting));
-        }
+        assert!(names().all(|setting| listed(setting).is_some()));
     }
 }

@@ -3,9 +3,10 @@
 use connect_api::{
     Choice, ConfigDef, ConfigKey, ConfigType as T, Importance, MemoryLimit, Validator,
 };
+use connect_kafka::overridable_settings;
 use connect_wasm::{CompileLimits, WasmLimits};
 
-use super::override_policy::{OVERRIDE_ALLOWLIST, OverridePolicyName};
+use super::override_policy::OverridePolicyName;
 
 /// Prefixes whose keys belong to clients, converters, providers or topics.
 pub const OPEN_PREFIXES: &[&str] = &[
@@ -329,7 +330,7 @@ fn plugins() -> Vec<ConfigKey> {
         ConfigKey::new(
             "connector.client.config.override.allowlist",
             T::List,
-            OVERRIDE_ALLOWLIST.join(","),
+            overridable_settings().collect::<Vec<_>>().join(","),
             "The client settings that the policy Allowlist lets a connector override.",
         ),
     ]
