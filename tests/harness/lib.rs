@@ -19,6 +19,7 @@ mod http;
 pub mod kafka;
 pub mod ledger;
 pub mod letter;
+mod memory_limit;
 pub mod pipeline;
 pub mod record;
 pub mod registry;

@@ -10,6 +10,7 @@ use reqwest::{Method, StatusCode};
 
 use crate::connect::ConnectClient;
 use crate::kafka::TestKafka;
+use crate::memory_limit::MemoryLimit;
 use crate::process::{Server, guarded, tail};
 use crate::service::{Shared, shared};
 use crate::wait::wait_until;
@@ -25,6 +26,8 @@ pub struct WorkerConfig {
     environment: BTreeMap<String, String>,
     /// The limit of open files of the process; none: the tests' own.
     files: Option<u32>,
+    /// The limit of its memory in MiB.
+    memory: Option<u64>,
 }
 
 impl WorkerConfig {
@@ -36,6 +39,7 @@ impl WorkerConfig {
             properties: BTreeMap::new(),
             environment: BTreeMap::new(),
             files: None,
+            memory: None,
         };
         Ok(config
             .set("bootstrap.servers", bootstrap)
@@ -76,6 +80,13 @@ impl WorkerConfig {
         self
     }
 
+    /// The same with no more memory than these MiB.
+    #[must_use]
+    pub fn limit_memory(mut self, mib: u64) -> Self {
+        self.memory = Some(mib);
+        self
+    }
+
     /// The same with an environment variable for the worker's process.
     #[must_use]
     pub fn env(mut self, key: &str, value: &str) -> Self {
@@ -91,6 +102,8 @@ pub struct TestWorker {
     folder: PathBuf,
     client: ConnectClient,
     server: Option<Server>,
+    // Behind the server: its group is removed when the process has ended.
+    memory: Option<MemoryLimit>,
     quiet: bool,
 }
 
@@ -133,6 +146,7 @@ impl TestWorker {
             folder,
             client,
             server: None,
+            memory: None,
             quiet: false,
         };
         worker.start_again().await?;
@@ -147,6 +161,12 @@ impl TestWorker {
     /// The process id, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.server.as_ref().map(Server::pid)
+    }
+
+    /// The most memory that the process has taken of its limit, in MiB, where a control group
+    /// counts it.
+    pub fn peak_of_limit(&self) -> Result<Option<u64>> {
+        self.memory.as_ref().map_or(Ok(None), MemoryLimit::peak_mib)
     }
 
     /// Leaves the end of the log unprinted: for a benchmark, once it went well.
@@ -168,9 +188,11 @@ impl TestWorker {
     /// Starts a stopped or killed worker with the same properties.
     pub async fn start_again(&mut self) -> Result<()> {
         ensure!(self.server.is_none(), "this worker is running");
-        let mut ferrule = match self.config.files {
-            None => guarded(&install::ferrule()?),
-            Some(files) => {
+        self.memory = self.config.memory.map(MemoryLimit::mib);
+        let mut ferrule = match (&self.memory, self.config.files) {
+            (Some(limit), _) => limit.command(&install::ferrule()?),
+            (None, None) => guarded(&install::ferrule()?),
+            (None, Some(files)) => {
                 let mut limited = guarded(Path::new("prlimit"));
                 limited.arg(format!("--nofile={files}:{files}"));
                 limited.arg(install::ferrule()?);

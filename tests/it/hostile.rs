@@ -6,6 +6,7 @@
 
 mod avro;
 mod dice;
+mod kafka;
 mod text;
 
 use std::time::{Duration, Instant};
@@ -92,10 +93,7 @@ impl Stand {
         let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?;
         let config = config
             .set("plugin.path", "")
-            // Else glibc raises both with the largest block that it has seen, and keeps up to twice
-            // as much of what is freed.
-            .env("MALLOC_MMAP_THRESHOLD_", "131072")
-            .env("MALLOC_TRIM_THRESHOLD_", "131072")
+            .limit_memory(MOST_MIB)
             .set("offset.flush.interval.ms", "100");
         let worker = TestWorker::start(config).await?;
         let pid = worker.pid().context("the worker is not running")?;
@@ -133,6 +131,10 @@ impl Stand {
         pipeline.produce(good()).await?;
         done(&pipeline).await?;
         let peak = memory(self.pid, "VmHWM")?;
+        let limited = match self.worker.peak_of_limit()? {
+            Some(peak) => format!("{peak} MiB at most in its control group of {MOST_MIB}"),
+            None => format!("an address space of {MOST_MIB} MiB"),
+        };
 
         let written = pipeline
             .database
@@ -145,7 +147,7 @@ impl Stand {
         let sent = pipeline.produced().await?;
         println!(
             "{}: {sent} sent, {written} written, {errant} errant; RSS {before} MiB before, {peak} \
-             at most",
+             at most; {limited}",
             format.name
         );
         ensure!(written + errant == sent, "{written} + {errant} of {sent}");
@@ -236,18 +238,7 @@ async fn json_with_schemas_is_survived() -> Result<()> {
 async fn avro_is_survived() -> Result<()> {
     let registry = TestRegistry::shared().await?;
     let mut stand = Stand::start().await?;
-    let subject = harness::names::unique("hostile");
-    let mut ids = Vec::new();
-    let union = avro::union_of_enums(400);
-    let schemas = avro::SCHEMAS.into_iter().chain([union.as_str()]);
-    for (at, schema) in schemas.enumerate() {
-        let request = json!({ "schema": schema, "schemaType": "AVRO" });
-        let subject = format!("{subject}-{at}");
-        let id = registry.register_request(&subject, &request).await;
-        ids.push(id.with_context(|| format!("schema {at}"))?);
-    }
-    let good = r#"{"type":"record","name":"Good","fields":[{"name":"good","type":"int"}]}"#;
-    let good = registry.register(&format!("{subject}-good"), good).await?;
+    let (ids, good) = registered(registry).await?;
     let url = registry.url();
     for (name, chain) in [("hostile_avro", &[][..]), ("hostile_avro_chain", CHAIN)] {
         let mut settings = vec![
@@ -264,6 +255,23 @@ async fn avro_is_survived() -> Result<()> {
         stand.survives(&format).await?;
     }
     Ok(())
+}
+
+/// The ids of the hostile schemas, and that of the good one.
+async fn registered(registry: &TestRegistry) -> Result<(Vec<u32>, u32)> {
+    let subject = harness::names::unique("hostile");
+    let mut ids = Vec::new();
+    let union = avro::union_of_enums(400);
+    let schemas = avro::SCHEMAS.into_iter().chain([union.as_str()]);
+    for (at, schema) in schemas.enumerate() {
+        let request = json!({ "schema": schema, "schemaType": "AVRO" });
+        let subject = format!("{subject}-{at}");
+        let id = registry.register_request(&subject, &request).await;
+        ids.push(id.with_context(|| format!("schema {at}"))?);
+    }
+    let good = r#"{"type":"record","name":"Good","fields":[{"name":"good","type":"int"}]}"#;
+    let good = registry.register(&format!("{subject}-good"), good).await?;
+    Ok((ids, good))
 }
 
 /// A batch that is small as it is sent, and hundreds of times as large unpacked.
