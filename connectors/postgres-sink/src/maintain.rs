@@ -5,8 +5,8 @@
 //! step is a transaction of its own, and a run that was interrupted is finished by the next.
 //!
 //! Rows are never looked at: a partition is dropped when its upper bound is past its time, so that
-//! none of its rows can be newer. Writers go on meanwhile. A partition is attached, which other than
-//! `CREATE TABLE … PARTITION OF` does not lock the table against them, and detached concurrently
+//! none of its rows can be newer. Writers go on meanwhile. A partition is attached, which does not
+//! lock the table against them as `CREATE TABLE … PARTITION OF` does, and detached concurrently
 //! where Postgres can do that.
 
 mod plan;

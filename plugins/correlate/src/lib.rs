@@ -2,9 +2,9 @@
 //! each command, which tells whether it was acknowledged in time.
 //!
 //! State belongs to a partition of a topic, so what reads a command does not see its
-//! acknowledgment. It need not: a command, its time-out and its acknowledgments each fill columns of
-//! their own in the row of the same key, by upsert, in any order, and the table makes the state of
-//! them (`sql/003c_telescope_command_status.sql`). So the two topics may have any numbers of
+//! acknowledgment. It need not: a command, its time-out and its acknowledgments each fill columns
+//! of their own in the row of the same key, by upsert, in any order, and the table makes the state
+//! of them (`sql/003c_telescope_command_status.sql`). So the two topics may have any numbers of
 //! partitions. What the plugin needs is that the acknowledgments of one command come on one
 //! partition, because which was the first is in the state: key them by the command, or by whoever
 //! carries it out.

@@ -1,7 +1,7 @@
 //! The plugin `iot-decode`: a raw frame of a device becomes a record for each of its data points.
 //!
-//! A frame is binary ([`frame`]) or JSON ([`json`]); which, its first bytes tell. One that is damaged
-//! fails as a whole, with the reason.
+//! A frame is binary ([`frame`]) or JSON ([`json`]); which, its first bytes tell. One that is
+//! damaged fails as a whole, with the reason.
 
 mod crc;
 mod frame;

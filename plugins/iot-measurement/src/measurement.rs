@@ -1,7 +1,7 @@
 //! From a message to a measurement: aliases, defaults, coercions.
 //!
-//! Where the spelling is lenient, a field that is null counts as missing, and of an alias and a name
-//! both given, the alias wins.
+//! Where the spelling is lenient, a field that is null counts as missing, and of an alias and a
+//! name both given, the alias wins.
 
 use std::borrow::Cow;
 
@@ -186,8 +186,8 @@ fn of_text(text: &str) -> Result<Timestamp> {
 
 /// The greatest number of seconds since 1970 that is taken for seconds: the year 2603. As many
 /// milliseconds are in August 1970, so that the units are told apart from then on: milliseconds up
-/// to a thousand times the number, microseconds up to a thousand times that, then nanoseconds, whose
-/// last three digits are cut off, as Postgres does not keep them.
+/// to a thousand times the number, microseconds up to a thousand times that, then nanoseconds,
+/// whose last three digits are cut off, as Postgres does not keep them.
 const MOST_SECONDS: u64 = 20_000_000_000;
 
 fn of_integer(since_epoch: i64) -> Timestamp {

@@ -1,4 +1,4 @@
-//! Texts as numbers: decimal commas, units behind the number, and texts that say that there is none.
+//! Texts as numbers: decimal commas, units behind the number, texts that say that there is none.
 
 use crate::settings::Numbers;
 

@@ -233,7 +233,10 @@ async fn values(stem: &str, settings: &[(&str, &str)], given: &[Value]) -> Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_is_missing_in_words_is_null_and_others_by_choice() -> Result<()> {
     let given = ["", "N/A", "21,5", "21.5 C", "warm", "7"].map(|text| json!(text));
-    let row = |number: usize, value: Option<&str>, unit: &str| json!({"device_id": format!("d-{number:02}"), "value": value, "unit": unit});
+    let row = |number: usize, value: Option<&str>, unit: &str| {
+        let device = format!("d-{number:02}");
+        json!({"device_id": device, "value": value, "unit": unit})
+    };
     // As the file has it: what is no number is a letter, not a null that nobody notices.
     let found = values("iot_words", &[], &given).await?;
     let expected = [row(0, None, ""), row(1, None, ""), row(5, Some("7"), "")];
@@ -295,6 +298,21 @@ fn sealed(bytes: &[u8]) -> Vec<u8> {
     [bytes, &(!crc).to_be_bytes()].concat()
 }
 
+/// What the frame and a message of JSON come to, from this topic.
+fn decoded(topic: &str) -> [Value; 3] {
+    let point = |label: &str, pin: &str, value: &str, unit: &str| {
+        json!({"timestamp": "2025-01-06T14:30:00.123+00:00", "device_id": "a4:cf:12:00:ff:01",
+               "connector_mode": "lora", "component_type": label, "pin_position": pin,
+               "value": value, "unit": unit, "topic": topic})
+    };
+    let mut humidity = row("b", "2025-01-06T14:30:00+00:00");
+    humidity["component_type"] = json!("humidity");
+    humidity["value"] = json!("40");
+    humidity["topic"] = json!(topic);
+    let door = point("door", "-1", "1", "");
+    [door, point("temperature", "4", "21.5", "C"), humidity]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn raw_frames_are_decoded_and_land() -> Result<()> {
     let kafka = TestKafka::shared().await?;
@@ -312,7 +330,6 @@ async fn raw_frames_are_decoded_and_land() -> Result<()> {
     ];
     let body = connector("iot-decode.json", &decoder, &settings)?;
     pipeline.rest().create(&body).await?;
-    pipeline.rest().wait_for_state(&decoder, "RUNNING").await?;
     let json = json!({"mac": "b", "ts": 1_736_173_800, "values": {"humidity": 40}});
     let mut damaged = sealed(FRAME);
     damaged[30] ^= 0x10;
@@ -342,24 +359,8 @@ async fn raw_frames_are_decoded_and_land() -> Result<()> {
     assert_eq!(value["original_topic"], json!(raw));
     assert_eq!(value["value"], json!(21.5));
 
-    let at = "2025-01-06T14:30:00.123+00:00";
-    let device = "a4:cf:12:00:ff:01";
-    let point = |label: &str, pin: &str, value: &str, unit: &str| {
-        json!({"timestamp": at, "device_id": device, "connector_mode": "lora",
-               "component_type": label, "pin_position": pin, "value": value, "unit": unit,
-               "topic": raw})
-    };
-    let mut humidity = row("b", "2025-01-06T14:30:00+00:00");
-    humidity["component_type"] = json!("humidity");
-    humidity["value"] = json!("40");
-    humidity["topic"] = json!(raw);
     let query = "SELECT * FROM iot_measurements ORDER BY device_id, component_type";
-    let expected = [
-        point("door", "-1", "1", ""),
-        point("temperature", "4", "21.5", "C"),
-        humidity,
-    ];
-    assert_eq!(pipeline.rows(query).await?, expected);
+    assert_eq!(pipeline.rows(query).await?, decoded(&raw));
 
     let letter = kafka.read(&letters).await?;
     assert_eq!(letter.len(), 1);

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use harness::avro::Avro;
+use harness::install;
 use harness::kafka::TestKafka;
 use harness::letter::{Reason, Refused};
 use harness::pipeline::Pipeline;
@@ -293,73 +294,119 @@ fn acknowledgment(schema: u32, command: &str, status: &str, at: i64) -> Record {
     Record::of(avro).key("t-1")
 }
 
-/// Of the declared fields, nothing is missing in the Avro schemas here, nor in the tables.
-#[tokio::test(flavor = "multi_thread")]
-async fn each_topic_lands_in_its_table() -> Result<()> {
+/// The schemas of these tests are those that are declared, field by field.
+#[test]
+fn the_schemas_have_the_declared_fields() -> Result<()> {
+    let names = |schema: &Value, name: &str| -> Vec<String> {
+        let fields = schema["fields"].as_array().into_iter().flatten();
+        fields.map(|field| field[name].to_string()).collect()
+    };
+    for (subject, schema) in [
+        ("telescope.data-value", SCHEMA),
+        ("telescope.commands-value", COMMAND),
+        ("telescope.acknowledgments-value", ACKNOWLEDGMENT),
+        ("telescope.status-value", STATUS),
+    ] {
+        let file = format!("connectors/schemas/{subject}.json");
+        let declared = std::fs::read_to_string(install::repository().join(file))?;
+        let declared = names(&serde_json::from_str(&declared)?, "field");
+        ensure!(declared.len() > 5, "{declared:?}");
+        assert_eq!(
+            names(&serde_json::from_str(schema)?, "name"),
+            declared,
+            "{subject}"
+        );
+    }
+    Ok(())
+}
+
+/// What is sent twice by the connector of a file is there once, and is this row.
+async fn assert_lands(
+    file: &str,
+    schema: &str,
+    record: impl Fn(u32) -> Record,
+    expected: Value,
+) -> Result<()> {
     let registry = TestRegistry::shared().await?;
-    let at = 1_736_173_800_123;
-    let status = |schema| {
+    let pipeline = Pipeline::shared("telescope_topic", 1).await?;
+    pipeline.database.apply("003b_telescope_topics.sql").await?;
+    let subject = format!("{}-value", pipeline.name);
+    let schema = registry.register(&subject, schema).await?;
+    let url = [("value.converter.schema.registry.url", &*registry.url())];
+    pipeline.deploy_file(file, &url).await?;
+    pipeline.produce([record(schema), record(schema)]).await?;
+    pipeline.drained().await?;
+    pipeline.assert_refused(&[]).await?;
+    let connector = harness::connect::connector(file, "any", &[])?;
+    let table = connector["config"]["table.name.format"].as_str();
+    let table = table.context("the file names no table")?;
+    let mut rows = pipeline.rows(&format!("SELECT * FROM {table}")).await?;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    let row = rows[0].as_object_mut();
+    let stamp = row.and_then(|row| row.remove("sink_timestamp"));
+    ensure!(stamp.is_some_and(|stamp| stamp.is_string()));
+    assert_eq!(rows, [expected], "{file}");
+    Ok(())
+}
+
+/// 2025-01-06T14:30:00.123Z, in milliseconds.
+const AT: i64 = 1_736_173_800_123;
+const SHOWN: &str = "2025-01-06T14:30:00.123+00:00";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_and_acknowledgments_land_in_their_tables() -> Result<()> {
+    let expected = json!({
+        "command_id": "c-1", "telescope_id": "t-1", "command_type": "SLEW",
+        "parameters": r#"{"ra": "5.5"}"#, "observation_id": null, "priority": "7",
+        "issued_by": "kim", "issued_at": SHOWN, "expires_at": null,
+    });
+    let file = "telescope-commands-sink.json";
+    assert_lands(file, COMMAND, |schema| command(schema, "c-1", AT), expected).await?;
+    let expected = json!({
+        "acknowledgment_id": "c-1/FAILED", "command_id": "c-1", "telescope_id": "t-1",
+        "application": "telescope-robotics", "status": "FAILED", "message": "told",
+        "error_code": null, "acknowledged_at": SHOWN,
+    });
+    let record = |schema| acknowledgment(schema, "c-1", "FAILED", AT);
+    let file = "telescope-acknowledgments-sink.json";
+    assert_lands(file, ACKNOWLEDGMENT, record, expected).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_lands_in_its_table() -> Result<()> {
+    let record = |schema| {
         let avro = Avro::framed(schema).text("s-1").text("t-1").text("SLEWING");
         let avro = avro.long(1).double(5.5).long(0).long(0).long(0).long(0);
         let avro = avro.long(1).text("dome").double(-3.5).long(0);
-        Record::of(avro.long(0).long(at))
+        Record::of(avro.long(0).long(AT))
     };
-    let cases: [(&str, &str, &dyn Fn(u32) -> Record, Value); 3] = [
-        (
-            "telescope-commands-sink.json",
-            COMMAND,
-            &|schema| command(schema, "c-1", at),
-            json!({"command_id": "c-1", "telescope_id": "t-1", "command_type": "SLEW",
-                   "parameters": r#"{"ra": "5.5"}"#, "observation_id": null, "priority": "7",
-                   "issued_by": "kim", "issued_at": "2025-01-06T14:30:00.123+00:00",
-                   "expires_at": null}),
-        ),
-        (
-            "telescope-acknowledgments-sink.json",
-            ACKNOWLEDGMENT,
-            &|schema| acknowledgment(schema, "c-1", "FAILED", at),
-            json!({"acknowledgment_id": "c-1/FAILED", "command_id": "c-1",
-                   "telescope_id": "t-1", "application": "telescope-robotics",
-                   "status": "FAILED", "message": "told", "error_code": null,
-                   "acknowledged_at": "2025-01-06T14:30:00.123+00:00"}),
-        ),
-        (
-            "telescope-status-sink.json",
-            STATUS,
-            &status,
-            json!({"status_id": "s-1", "telescope_id": "t-1", "state": "SLEWING",
-                   "right_ascension": "5.5", "declination": null, "altitude": null,
-                   "azimuth": null, "current_command_id": null,
-                   "readings": r#"{"dome": -3.5}"#, "message": null,
-                   "reported_at": "2025-01-06T14:30:00.123+00:00"}),
-        ),
-    ];
-    for (file, schema, record, expected) in cases {
-        let pipeline = Pipeline::shared("telescope_topic", 1).await?;
-        pipeline.database.apply("003b_telescope_topics.sql").await?;
-        let subject = format!("{}-value", pipeline.name);
-        let schema = registry.register(&subject, schema).await?;
-        let url = [("value.converter.schema.registry.url", &*registry.url())];
-        pipeline.deploy_file(file, &url).await?;
-        // Sent twice, it is there once.
-        pipeline.produce([record(schema), record(schema)]).await?;
-        pipeline.drained().await?;
-        pipeline.assert_refused(&[]).await?;
-        let table = harness::connect::connector(file, "any", &[])?;
-        let table = table["config"]["table.name.format"].as_str();
-        let query = format!(
-            "SELECT * FROM {}",
-            table.context("the file names no table")?
-        );
-        let mut rows = pipeline.rows(&query).await?;
-        assert_eq!(rows.len(), 1, "{rows:?}");
-        let stamp = rows[0]
-            .as_object_mut()
-            .and_then(|row| row.remove("sink_timestamp"));
-        ensure!(stamp.is_some_and(|stamp| stamp.is_string()));
-        assert_eq!(rows, [expected], "{file}");
-    }
-    Ok(())
+    let expected = json!({
+        "status_id": "s-1", "telescope_id": "t-1", "state": "SLEWING", "right_ascension": "5.5",
+        "declination": null, "altitude": null, "azimuth": null, "current_command_id": null,
+        "readings": r#"{"dome": -3.5}"#, "message": null, "reported_at": SHOWN,
+    });
+    assert_lands("telescope-status-sink.json", STATUS, record, expected).await
+}
+
+/// A command in time, one too late, one that nobody answered, and an answer to nothing.
+fn states() -> [Value; 4] {
+    let row = |id: &str, state: &str, rest: [Option<&str>; 6]| {
+        let [status, latency, late, count, kind, told] = rest;
+        json!({"command_id": id, "state": state, "status": status, "latency_ms": latency,
+               "is_late": late, "acknowledgments": count, "command_type": kind, "told": told})
+    };
+    let (slew, told, done) = (Some("SLEW"), Some("true"), Some("COMPLETED"));
+    let (one, two, yes, no) = (Some("1"), Some("2"), Some("true"), Some("false"));
+    let in_time = [done, Some("250"), no, two, slew, told];
+    let late = [done, Some("2001"), yes, one, slew, told];
+    let lost = [None, None, None, None, slew, told];
+    let nobodys = [Some("REJECTED"), None, None, one, None, None];
+    [
+        row("in time", "acknowledged", in_time),
+        row("late", "timed_out", late),
+        row("lost", "timed_out", lost),
+        row("nobody's", "unknown_command", nobodys),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -410,37 +457,12 @@ async fn commands_meet_their_acknowledgments_or_time_out() -> Result<()> {
     let query = "SELECT command_id, state, status, latency_ms, is_late, acknowledgments, \
                  command_type, timed_out_at = due_at AS told FROM telescope_command_status \
                  ORDER BY command_id";
-    let row = |id: &str, state: &str, rest: [Option<&str>; 6]| {
-        let [status, latency, late, count, kind, told] = rest;
-        json!({"command_id": id, "state": state, "status": status, "latency_ms": latency,
-               "is_late": late, "acknowledgments": count, "command_type": kind, "told": told})
-    };
-    let (slew, told, done) = (Some("SLEW"), Some("true"), Some("COMPLETED"));
-    let (one, two) = (Some("1"), Some("2"));
-    let expected = [
-        row(
-            "in time",
-            "acknowledged",
-            [done, Some("250"), Some("false"), two, slew, told],
-        ),
-        row(
-            "late",
-            "timed_out",
-            [done, Some("2001"), Some("true"), one, slew, told],
-        ),
-        row("lost", "timed_out", [None, None, None, None, slew, told]),
-        row(
-            "nobody's",
-            "unknown_command",
-            [Some("REJECTED"), None, None, one, None, None],
-        ),
-    ];
     wait_until(LIMIT, "the state of the commands", async || {
         if let Some(trace) = pipeline.trace().await? {
             anyhow::bail!("a task has failed: {trace}");
         }
         let rows = pipeline.rows(query).await?;
-        ensure!(rows == expected, "{rows:#?}");
+        ensure!(rows == states(), "{rows:#?}");
         Ok(true)
     })
     .await?;

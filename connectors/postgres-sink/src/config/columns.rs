@@ -92,7 +92,8 @@ fn fields() -> Vec<ConfigKey> {
         ConfigKey::choice(
             UNKNOWN_FIELDS,
             UnknownFields::Error,
-            "What a field without a column is: an error, which makes the record errant, or ignored.",
+            "What a field without a column is: an error, which makes the record errant, or \
+             ignored.",
         ),
     ]
 }

@@ -222,7 +222,7 @@ async fn topics_go_to_their_tables_in_one_transaction() -> Result<()> {
     Ok(())
 }
 
-/// The same evolution with a schema and without one: the row that fits lands, the others are errant.
+/// The same evolution with a schema and without one: the rows that fit land, the others are errant.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_evolved_are_errant_with_a_schema_as_without_one() -> Result<()> {
     let table = "CREATE TABLE events (k int PRIMARY KEY, v int)";
