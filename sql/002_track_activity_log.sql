@@ -38,3 +38,25 @@ CREATE INDEX IF NOT EXISTS idx_track_activity_log_mmsi
 -- Any key within the free-form properties. It costs about as much to keep as all the others.
 CREATE INDEX IF NOT EXISTS idx_track_activity_log_properties
     ON track_activity_log USING GIN (properties);
+
+-- What people look at: the three queries of the monitoring page.
+CREATE OR REPLACE VIEW track_activity_by_domain AS
+SELECT domain, count(*) AS events
+FROM track_activity_log
+GROUP BY domain;
+
+-- Of the last hour, the newest minute first. A minute without events has no row.
+CREATE OR REPLACE VIEW track_activity_per_minute AS
+SELECT date_trunc('minute', event_timestamp) AS minute, count(*) AS events
+FROM track_activity_log
+WHERE event_timestamp > now() - INTERVAL '1 hour'
+GROUP BY minute
+ORDER BY minute DESC;
+
+CREATE OR REPLACE VIEW track_activity_top_types AS
+SELECT activity_type, count(*) AS events
+FROM track_activity_log
+WHERE activity_type IS NOT NULL
+GROUP BY activity_type
+ORDER BY count(*) DESC, activity_type
+LIMIT 10;

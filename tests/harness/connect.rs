@@ -155,6 +155,10 @@ pub fn connector(file: &str, name: &str, settings: &[(&str, &str)]) -> Result<Va
         .as_object_mut()
         .context("the file has no config")?;
     config.remove("name");
+    // Tests run side by side: each connector is in the group of its own name.
+    if let Some(group) = config.get_mut("consumer.override.group.id") {
+        *group = json!(format!("connect-{name}"));
+    }
     for (key, value) in settings {
         config.insert((*key).to_owned(), json!(value));
     }

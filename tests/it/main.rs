@@ -9,6 +9,7 @@ mod harness_smoke;
 mod hostile;
 mod hostile_configs;
 mod kafka_sink;
+mod maintain;
 mod plugin;
 mod rebalance;
 mod rest;

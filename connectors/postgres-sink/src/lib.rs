@@ -6,6 +6,7 @@ mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod inspect;
+pub mod maintain;
 mod put;
 mod reported;
 mod session;

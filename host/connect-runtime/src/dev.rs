@@ -20,6 +20,8 @@ const TABLES: &[&str] = &[
     include_str!("../../../sql/001_ferrule.sql"),
     include_str!("../../../sql/002_track_activity_log.sql"),
     include_str!("../../../sql/003_telescope_data_raw.sql"),
+    include_str!("../../../sql/003b_telescope_topics.sql"),
+    include_str!("../../../sql/003c_telescope_command_status.sql"),
     include_str!("../../../sql/004_iot_measurements.sql"),
     include_str!("../../../sql/005_fleet.sql"),
     include_str!("../../../sql/006_user_activity_metrics.sql"),

@@ -3,6 +3,7 @@
 mod allocator;
 #[cfg(feature = "dev")]
 mod dev;
+mod maintain;
 mod plugin;
 mod process;
 
@@ -66,6 +67,8 @@ key.converter, value.converter. SIGTERM and SIGINT stop the tasks, then the work
     /// Compile a plugin from standard input to standard output: for the worker itself.
     #[command(name = COMPILE_COMMAND, hide = true)]
     CompilePlugin(CompileArgs),
+    /// Make the partitions of a table ahead, and drop those that are past their time.
+    Maintain(maintain::MaintainArgs),
     /// Run Kafka, a Schema Registry, Postgres and a worker in one process, with no set-up.
     #[cfg(feature = "dev")]
     Dev(dev::DevArgs),
@@ -78,6 +81,7 @@ impl Command {
             Self::Worker(_) => "info",
             Self::Plugin(_) => plugin::LOG_LEVEL,
             Self::CompilePlugin(_) => "off",
+            Self::Maintain(_) => maintain::LOG_LEVEL,
             #[cfg(feature = "dev")]
             Self::Dev(_) => dev::LOG_LEVEL,
         }
@@ -170,6 +174,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Plugin(args) => return Ok(plugin::run(args).await),
         Command::CompilePlugin(args) => return Ok(args.run()),
+        Command::Maintain(args) => maintain::run(args).await?,
         #[cfg(feature = "dev")]
         Command::Dev(args) => dev::run(args, loggers).await?,
     }

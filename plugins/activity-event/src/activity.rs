@@ -28,6 +28,9 @@ ferrule_plugin::fields! {
 /// A rule and the key that switches it.
 pub(crate) struct Rule {
     pub(crate) key: &'static str,
+    /// Whether it is on unless the configuration says otherwise: those are that refuse what the
+    /// documented schema or the table would refuse.
+    pub(crate) default: bool,
     pub(crate) documentation: &'static str,
     pub(crate) check: fn(Row<'_>) -> Result<()>,
 }
@@ -36,6 +39,7 @@ pub(crate) struct Rule {
 pub(crate) const RULES: &[Rule] = &[
     Rule {
         key: "rules.track_id",
+        default: true,
         documentation: "track_id is required and not empty.",
         check: |row| match row.required::<&str>(TRACK_ID)?.trim() {
             "" => Err(Failure::at("track_id", "must not be empty")),
@@ -44,6 +48,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         key: "rules.domain",
+        default: true,
         documentation: "domain is AIR or MARITIME.",
         check: |row| match row.required(DOMAIN)? {
             "AIR" | "MARITIME" => Ok(()),
@@ -52,6 +57,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         key: "rules.event_type",
+        default: true,
         documentation: "event_type is identified, updated or activity_detected.",
         check: |row| match row.required(EVENT_TYPE)? {
             "identified" | "updated" | "activity_detected" => Ok(()),
@@ -63,11 +69,14 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         key: "rules.event_timestamp",
-        documentation: "event_timestamp is required: ISO 8601 text, or a logical timestamp.",
+        default: true,
+        documentation: "event_timestamp is ISO 8601 text, or a logical timestamp; \
+                        event_timestamp.missing says what an event without one is.",
         check: event_timestamp,
     },
     Rule {
         key: "rules.coordinates",
+        default: true,
         documentation: "latitude is from -90 to 90, longitude from -180 to 180; null is allowed.",
         check: |row| {
             between(row, LATITUDE, -90.0, 90.0)?;
@@ -76,8 +85,10 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         key: "rules.mode_s",
+        default: false,
         documentation: "mode_s is the 24-bit address of an aircraft: six hexadecimal digits in \
-                        either case; null is allowed.",
+                        either case; null is allowed. Without the rule any text of up to eight \
+                        characters is taken.",
         check: |row| {
             let hexadecimal = |digit: u8| digit.is_ascii_hexdigit();
             digits(
@@ -91,7 +102,9 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         key: "rules.mmsi",
-        documentation: "mmsi is nine digits; null is allowed.",
+        default: false,
+        documentation: "mmsi is nine digits; null is allowed. Without the rule any text of up to \
+                        nine characters is taken.",
         check: |row| {
             let decimal = |digit: u8| digit.is_ascii_digit();
             digits(row, MMSI, 9, decimal, "must be nine digits")
@@ -99,17 +112,20 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         key: "rules.kb_object_id",
+        default: true,
         documentation: "kb_object_id is an integer; null is allowed.",
         check: |row| row.optional::<i64>(KB_OBJECT_ID).map(drop),
     },
     Rule {
         key: "rules.lengths",
+        default: true,
         documentation: "Text is no longer than its column: track_id 50, domain 20, event_type 50, \
                         activity_type 100, mode_s 8, mmsi 9 characters.",
         check: lengths,
     },
     Rule {
         key: "rules.properties",
+        default: true,
         documentation: "properties is an object; null is allowed.",
         check: |row| match row.optional::<Json<'_>>(PROPERTIES)? {
             Some(Json(text)) if !text.trim_ascii_start().starts_with('{') => {
@@ -120,6 +136,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         key: "rules.associations",
+        default: true,
         documentation: "associated_track_ids is an array of text, associated_kb_ids an array of \
                         integers; null is allowed.",
         check: |row| {
@@ -142,8 +159,7 @@ pub(crate) const RULES: &[Rule] = &[
 fn event_timestamp(row: Row<'_>) -> Result<()> {
     let fail = |reason: &str| Err(Failure::at("event_timestamp", reason));
     match row.value(EVENT_TIMESTAMP) {
-        None | Some(ValueRef::Null) => fail("is required"),
-        Some(ValueRef::Timestamp(_)) => Ok(()),
+        None | Some(ValueRef::Null | ValueRef::Timestamp(_)) => Ok(()),
         Some(ValueRef::Text(text)) => match iso8601::parse(text) {
             Some(Timestamp(_)) => Ok(()),
             None => fail("must be an ISO 8601 timestamp"),

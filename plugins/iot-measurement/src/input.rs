@@ -27,7 +27,8 @@ ferrule_plugin::fields! {
 /// What a field holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Datum<'a> {
-    /// Absent or null.
+    /// The message does not have the field.
+    Absent,
     Null,
     Boolean(bool),
     Int(i64),
@@ -48,7 +49,7 @@ impl<'a> Input<'a> {
     pub(crate) fn of_row(row: Row<'a>) -> Input<'a> {
         let mut input = Input::empty();
         for (datum, name) in input.0.iter_mut().zip(ALL) {
-            *datum = row.value(name).map_or(Datum::Null, Datum::of_value);
+            *datum = row.value(name).map_or(Datum::Absent, Datum::of_value);
         }
         input
     }
@@ -71,11 +72,11 @@ impl<'a> Input<'a> {
 
     /// What the message gives under one name.
     pub(crate) fn take(&mut self, field: Field) -> Datum<'a> {
-        std::mem::replace(&mut self.0[field.index()], Datum::Null)
+        std::mem::replace(&mut self.0[field.index()], Datum::Absent)
     }
 
     fn empty() -> Input<'a> {
-        Input([const { Datum::Null }; FIELDS.len()])
+        Input([const { Datum::Absent }; FIELDS.len()])
     }
 }
 
@@ -108,6 +109,7 @@ impl<'a> Datum<'a> {
     /// What it is, for the text of a failure.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
+            Datum::Absent => "missing",
             Datum::Null => "null",
             Datum::Boolean(_) => "a boolean",
             Datum::Int(_) => "an integer",

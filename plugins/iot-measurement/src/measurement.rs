@@ -1,15 +1,18 @@
 //! From a message to a measurement: aliases, defaults, coercions.
 //!
-//! A field that is null counts as missing. Of an alias and a name both given, the alias wins.
+//! Where the spelling is lenient, a field that is null counts as missing, and of an alias and a
+//! name both given, the alias wins.
 
 use std::borrow::Cow;
 
-use ferrule_plugin::{Failure, Field, Result, Timestamp, iso8601};
+use ferrule_plugin::{Failure, Field, Result, Timestamp, iso8601, metrics};
 
 use crate::input::{
     COMPONENT_TYPE, CONNECTOR_MODE, DATA_POINT_LABEL, DEVICE_ID, Datum, Input, MAC_ADDRESS, MODE,
     ORIGINAL_TOPIC, PIN, PIN_POSITION, TIMESTAMP, TOPIC, UNIT, VALUE,
 };
+use crate::number::Reading;
+use crate::settings::{Numbers, Spelling, Unparsable};
 
 /// One row of `iot_measurements`.
 #[derive(Debug, PartialEq)]
@@ -24,48 +27,127 @@ pub(crate) struct Measurement<'a> {
     pub(crate) topic: Cow<'a, str>,
 }
 
-impl<'a> Input<'a> {
+/// How the fields of one message are named and read.
+pub(crate) struct Reader<'a, 's> {
+    pub(crate) input: Input<'a>,
+    pub(crate) spelling: Spelling,
+    pub(crate) numbers: &'s Numbers,
+}
+
+impl<'a> Reader<'a, '_> {
     /// The measurement that the message is, or why it is none.
     pub(crate) fn measure(mut self) -> Result<Measurement<'a>> {
+        let timestamp = timestamp(self.input.take(TIMESTAMP))?;
+        let device_id = self.text(MAC_ADDRESS, DEVICE_ID)?;
+        let (value, suffix) = self.value()?;
+        let unit = self.text(UNIT, UNIT)?.filter(|unit| !unit.is_empty());
         Ok(Measurement {
-            timestamp: timestamp(self.take(TIMESTAMP))?,
-            device_id: self
-                .text(MAC_ADDRESS, DEVICE_ID)?
-                .ok_or_else(|| Failure::at("mac_address", "is required"))?,
+            timestamp,
+            device_id: device_id.ok_or_else(|| Failure::at("mac_address", "is required"))?,
             connector_mode: self.text(MODE, CONNECTOR_MODE)?.unwrap_or("unknown".into()),
             component_type: self
                 .text(DATA_POINT_LABEL, COMPONENT_TYPE)?
                 .unwrap_or("unknown".into()),
             pin_position: self.pin()?.unwrap_or("-1".into()),
-            value: number(self.take(VALUE))?,
-            unit: self.text(UNIT, UNIT)?.unwrap_or_default(),
+            value,
+            unit: unit.or(suffix).unwrap_or_default(),
             topic: self.text(ORIGINAL_TOPIC, TOPIC)?.unwrap_or_default(),
         })
     }
 
-    fn either(&mut self, alias: Field, name: Field) -> (Field, Datum<'a>) {
-        match self.take(alias) {
-            Datum::Null => (name, self.take(name)),
-            datum => (alias, datum),
+    /// The field and what it holds; none where a default is to be taken.
+    fn either(&mut self, alias: Field, name: Field) -> (Field, Option<Datum<'a>>) {
+        match (self.spelling, self.input.take(alias)) {
+            (Spelling::Strict, Datum::Absent) => (alias, None),
+            (Spelling::Lenient, Datum::Absent | Datum::Null) => {
+                let datum = self.input.take(name);
+                let is_given = !matches!(datum, Datum::Absent | Datum::Null);
+                (name, is_given.then_some(datum))
+            }
+            (_, datum) => (alias, Some(datum)),
         }
     }
 
     fn text(&mut self, alias: Field, name: Field) -> Result<Option<Cow<'a, str>>> {
         match self.either(alias, name) {
-            (_, Datum::Null) => Ok(None),
-            (_, Datum::Text(text)) => Ok(Some(text)),
-            (field, other) => Err(unfit(field, "text", &other)),
+            (_, None) => Ok(None),
+            (_, Some(Datum::Text(text))) => Ok(Some(text)),
+            (field, Some(other)) => Err(unfit(field, "text", &other)),
         }
     }
 
-    /// Boards number their pins; a number is written as text.
+    /// Boards number their pins; a number is written as text, also one that came as 4.0.
     fn pin(&mut self) -> Result<Option<Cow<'a, str>>> {
+        let is_lenient = self.spelling == Spelling::Lenient;
         match self.either(PIN, PIN_POSITION) {
-            (_, Datum::Null) => Ok(None),
-            (_, Datum::Text(text)) => Ok(Some(text)),
-            (_, Datum::Int(pin)) => Ok(Some(pin.to_string().into())),
-            (field, other) => Err(unfit(field, "text or an integer", &other)),
+            (_, None) => Ok(None),
+            (_, Some(Datum::Text(text))) => Ok(Some(text)),
+            (_, Some(Datum::Int(pin))) if is_lenient => Ok(Some(pin.to_string().into())),
+            (_, Some(Datum::Float(pin))) if is_lenient && is_whole(pin) => {
+                Ok(Some(format!("{pin:.0}").into()))
+            }
+            (_, Some(Datum::Decimal(digits))) if is_lenient && whole(digits).is_some() => {
+                Ok(whole(digits).map(Cow::Borrowed))
+            }
+            (field, Some(other)) => {
+                let expected = if is_lenient {
+                    "text or an integer"
+                } else {
+                    "text"
+                };
+                Err(unfit(field, expected, &other))
+            }
         }
+    }
+
+    /// A number, or what reads as one: true is 1, false 0. With it the unit that stands behind it.
+    fn value(&mut self) -> Result<(Option<f64>, Option<Cow<'a, str>>)> {
+        let number = match self.input.take(VALUE) {
+            Datum::Absent | Datum::Null => None,
+            Datum::Boolean(it) => Some(it.into()),
+            Datum::Int(it) => Some(it as f64),
+            Datum::Float(it) => Some(it),
+            Datum::Text(Cow::Borrowed(text)) => {
+                let (number, unit) = self.number(self.numbers.read(text))?;
+                return Ok((number, unit.map(Cow::Borrowed)));
+            }
+            Datum::Text(Cow::Owned(text)) => {
+                let (number, unit) = self.number(self.numbers.read(&text))?;
+                return Ok((number, unit.map(|unit| Cow::Owned(unit.to_owned()))));
+            }
+            Datum::Decimal(text) => self.number(self.numbers.read(text))?.0,
+            other => return Err(unfit(VALUE, "a number", &other)),
+        };
+        Ok((number, None))
+    }
+
+    fn number<'t>(&self, reading: Reading<'t>) -> Result<(Option<f64>, Option<&'t str>)> {
+        let why = match reading {
+            Reading::None => return Ok((None, None)),
+            Reading::Number(number, unit) => return Ok((Some(number), unit)),
+            Reading::TooLarge => "is too large for a float",
+            Reading::Unknown => "must be a number, not other text",
+        };
+        match self.numbers.unparsable {
+            Unparsable::Fail => Err(Failure::at("value", why)),
+            Unparsable::Null => {
+                metrics::count("values_unparsable", 1);
+                Ok((None, None))
+            }
+        }
+    }
+}
+
+/// Whether a float is an integer, all of whose digits it has.
+fn is_whole(number: f64) -> bool {
+    number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0
+}
+
+/// The digits of a decimal that is an integer.
+fn whole(digits: &str) -> Option<&str> {
+    match digits.split_once('.') {
+        None => Some(digits),
+        Some((whole, fraction)) => fraction.bytes().all(|it| it == b'0').then_some(whole),
     }
 }
 
@@ -76,36 +158,12 @@ fn unfit(field: Field, expected: &str, datum: &Datum<'_>) -> Failure {
     )
 }
 
-/// A number, or what reads as one: true is 1, false 0.
-fn number(datum: Datum<'_>) -> Result<Option<f64>> {
-    match datum {
-        Datum::Null => Ok(None),
-        Datum::Boolean(it) => Ok(Some(it.into())),
-        Datum::Int(it) => Ok(Some(it as f64)),
-        Datum::Float(it) => Ok(Some(it)),
-        Datum::Text(text) => number_in(&text).map(Some),
-        Datum::Decimal(text) => number_in(text).map(Some),
-        other => Err(unfit(VALUE, "a number", &other)),
-    }
-}
-
-fn number_in(text: &str) -> Result<f64> {
-    match text.trim().parse::<f64>() {
-        Err(_) => Err(Failure::at("value", "must be a number, not other text")),
-        // `inf` is a number that was meant; digits that overflow to it are not.
-        Ok(it) if it.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) => {
-            Err(Failure::at("value", "is too large for a float"))
-        }
-        Ok(it) => Ok(it),
-    }
-}
-
 fn timestamp(datum: Datum<'_>) -> Result<Timestamp> {
     match datum {
-        Datum::Null => Err(Failure::at("timestamp", "is required")),
+        Datum::Absent | Datum::Null => Err(Failure::at("timestamp", "is required")),
         Datum::Timestamp(micros) => Ok(Timestamp(micros)),
         Datum::Date(days) => Ok(Timestamp(i64::from(days) * 86_400_000_000)),
-        Datum::Int(since_epoch) => of_integer(since_epoch),
+        Datum::Int(since_epoch) => Ok(of_integer(since_epoch)),
         Datum::Float(since_epoch) => of_float(since_epoch),
         Datum::Text(text) => of_text(text.trim()),
         Datum::Decimal(text) => of_text(text),
@@ -118,7 +176,7 @@ fn of_text(text: &str) -> Result<Timestamp> {
         return Ok(timestamp);
     }
     if let Ok(since_epoch) = text.parse::<i64>() {
-        return of_integer(since_epoch);
+        return Ok(of_integer(since_epoch));
     }
     match text.parse::<f64>() {
         Ok(since_epoch) => of_float(since_epoch),
@@ -127,34 +185,29 @@ fn of_text(text: &str) -> Result<Timestamp> {
 }
 
 /// The greatest number of seconds since 1970 that is taken for seconds: the year 2603. As many
-/// milliseconds are in August 1970, so that the units are told apart from then on.
+/// milliseconds are in August 1970, so that the units are told apart from then on: milliseconds up
+/// to a thousand times the number, microseconds up to a thousand times that, then nanoseconds,
+/// whose last three digits are cut off, as Postgres does not keep them.
 const MOST_SECONDS: u64 = 20_000_000_000;
 
-fn of_integer(since_epoch: i64) -> Result<Timestamp> {
-    let size = since_epoch.unsigned_abs();
-    if size <= MOST_SECONDS {
-        Ok(Timestamp(since_epoch * 1_000_000))
-    } else if size <= MOST_SECONDS * 1_000 {
-        Ok(Timestamp(since_epoch * 1_000))
-    } else if size <= MOST_SECONDS * 1_000_000 {
-        Ok(Timestamp(since_epoch))
-    } else {
-        Err(out_of_range())
-    }
+fn of_integer(since_epoch: i64) -> Timestamp {
+    Timestamp(match since_epoch.unsigned_abs() {
+        size if size <= MOST_SECONDS => since_epoch * 1_000_000,
+        size if size <= MOST_SECONDS * 1_000 => since_epoch * 1_000,
+        size if size <= MOST_SECONDS * 1_000_000 => since_epoch,
+        _ => since_epoch.div_euclid(1_000),
+    })
 }
 
 fn of_float(since_epoch: f64) -> Result<Timestamp> {
     let most = MOST_SECONDS as f64;
     let micros = match since_epoch.abs() {
-        size if size <= most => since_epoch * 1e6,
-        size if size <= most * 1e3 => since_epoch * 1e3,
-        size if size <= most * 1e6 => since_epoch,
+        size if size <= most => (since_epoch * 1e6).round(),
+        size if size <= most * 1e3 => (since_epoch * 1e3).round(),
+        size if size <= most * 1e6 => since_epoch.round(),
+        size if size <= most * 1e9 => (since_epoch / 1e3).floor(),
         // Not a number is of no size.
-        _ => return Err(out_of_range()),
+        _ => return Err(Failure::at("timestamp", "is out of range")),
     };
-    Ok(Timestamp(micros.round() as i64))
-}
-
-fn out_of_range() -> Failure {
-    Failure::at("timestamp", "is out of range")
+    Ok(Timestamp(micros as i64))
 }

@@ -1,5 +1,7 @@
 //! Messages in, rows or failures out: as structs and as raw JSON.
 
+mod settings;
+
 use ferrule_plugin::testing::{Answer, Content, Runner};
 use ferrule_plugin::{Json, Value};
 use proptest::prelude::*;
@@ -185,7 +187,7 @@ fn each_field_that_does_not_fit_is_named_as_the_message_names_it() {
             "is out of range",
         ),
         (
-            r#"{"mac_address":"d","timestamp":20000000000000001}"#,
+            r#"{"mac_address":"d","timestamp":3e19}"#,
             "timestamp",
             "is out of range",
         ),
@@ -256,6 +258,12 @@ fn timestamps_are_told_apart_by_their_size() {
         ("-1", -1_000_000),
         ("20000000000", 20_000_000_000_000_000),
         ("20000000001", 20_000_000_001_000),
+        ("1736173800123456789", micros),
+        (r#""1736173800123456789""#, micros),
+        ("-1736173800123456001", -micros - 1),
+        ("20000000000000000", 20_000_000_000_000_000),
+        ("20000000000000001", 20_000_000_000_000),
+        ("9223372036854775807", 9_223_372_036_854_775),
     ];
     for (timestamp, micros) in cases {
         let json = format!(r#"{{"mac_address":"d","timestamp":{timestamp}}}"#);
@@ -281,6 +289,7 @@ proptest! {
         let expected = Value::Timestamp(millis * 1000);
         prop_assert_eq!(&of(millis.to_string()), &expected);
         prop_assert_eq!(&of((millis * 1000).to_string()), &expected);
+        prop_assert_eq!(&of((millis * 1_000_000).to_string()), &expected);
         prop_assert_eq!(&of(format!("{}.{:03}", millis / 1000, millis % 1000)), &expected);
         prop_assert_eq!(&of(format!("\"{millis}\"")), &expected);
     }

@@ -1,12 +1,18 @@
 //! IoT measurements: JSON of many spellings, shaped by a plugin, upserted by five columns.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use harness::connect::connector;
+use harness::kafka::TestKafka;
 use harness::letter::{Reason, Refused};
 use harness::pipeline::Pipeline;
 use harness::record::Record;
+use harness::wait::wait_until;
 use serde_json::{Value, json};
 
 const FILE: &str = "iot-measurements-sink.json";
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Every form of a timestamp, and the moment that it is.
 const MOMENTS: &[(&str, &str)] = &[
@@ -27,6 +33,11 @@ const MOMENTS: &[(&str, &str)] = &[
     ("1736173806123456", "2025-01-06T14:30:06.123456+00:00"),
     (r#""1736173807""#, "2025-01-06T14:30:07+00:00"),
     (r#""1736173808123""#, "2025-01-06T14:30:08.123+00:00"),
+    ("1736173809123456789", "2025-01-06T14:30:09.123456+00:00"),
+    (
+        r#""1736173810123456789""#,
+        "2025-01-06T14:30:10.123456+00:00",
+    ),
     ("-1", "1969-12-31T23:59:59+00:00"),
 ];
 
@@ -197,4 +208,206 @@ async fn what_is_no_measurement_is_refused_by_name() -> Result<()> {
     let at = "2025-01-06T14:30:00+00:00";
     assert_eq!(rows(&pipeline).await?, [row("first", at), row("last", at)]);
     pipeline.assert_refused(&expected).await
+}
+
+/// The value and the unit that a message leads to.
+async fn values(stem: &str, settings: &[(&str, &str)], given: &[Value]) -> Result<Vec<Value>> {
+    let pipeline = Pipeline::shared(stem, 1).await?;
+    pipeline.database.apply("004_iot_measurements.sql").await?;
+    pipeline.deploy_file(FILE, settings).await?;
+    let message = |(number, value): (usize, &Value)| {
+        Record::json(&json!({
+            "mac_address": format!("d-{number:02}"), "pin": 4.0, "value": value,
+            "timestamp": "2025-01-06T14:30:00Z",
+        }))
+    };
+    pipeline
+        .produce(given.iter().enumerate().map(message))
+        .await?;
+    pipeline.drained().await?;
+    let query = "SELECT device_id, value, unit FROM iot_measurements \
+                 WHERE pin_position = '4' ORDER BY device_id";
+    pipeline.rows(query).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_is_missing_in_words_is_null_and_others_by_choice() -> Result<()> {
+    let given = ["", "N/A", "21,5", "21.5 C", "warm", "7"].map(|text| json!(text));
+    let row = |number: usize, value: Option<&str>, unit: &str| {
+        let device = format!("d-{number:02}");
+        json!({"device_id": device, "value": value, "unit": unit})
+    };
+    // As the file has it: what is no number is a letter, not a null that nobody notices.
+    let found = values("iot_words", &[], &given).await?;
+    let expected = [row(0, None, ""), row(1, None, ""), row(5, Some("7"), "")];
+    assert_eq!(found, expected);
+    let lenient = [
+        ("transforms.measurement.value.unparsable", "null"),
+        ("transforms.measurement.value.decimal.comma", "true"),
+        ("transforms.measurement.value.unit.suffix", "true"),
+    ];
+    let found = values("iot_lenient", &lenient, &given).await?;
+    let expected = [
+        row(0, None, ""),
+        row(1, None, ""),
+        row(2, Some("21.5"), ""),
+        row(3, Some("21.5"), "C"),
+        row(4, None, ""),
+        row(5, Some("7"), ""),
+    ];
+    assert_eq!(found, expected);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_added_is_filled_from_then_on() -> Result<()> {
+    let pipeline = deployed("iot_rssi").await?;
+    let message = |device: &str| {
+        Record::json(&json!({
+            "mac_address": device, "timestamp": "2025-01-06T14:30:00Z", "rssi": -70,
+            "firmware": {"major": 1}, "unheard": [1],
+        }))
+    };
+    pipeline.produce([message("before")]).await?;
+    pipeline.drained().await?;
+    let add = "ALTER TABLE iot_measurements ADD rssi integer, ADD firmware jsonb";
+    pipeline.database.execute(add).await?;
+    pipeline.produce([message("then")]).await?;
+    pipeline.drained().await?;
+    let query = "SELECT device_id, rssi, firmware::text FROM iot_measurements ORDER BY 1";
+    let expected = [
+        json!({"device_id": "before", "rssi": null, "firmware": null}),
+        json!({"device_id": "then", "rssi": "-70", "firmware": r#"{"major": 1}"#}),
+    ];
+    assert_eq!(pipeline.rows(query).await?, expected);
+    pipeline.assert_refused(&[]).await
+}
+
+/// A binary frame of two data points, as `plugins/iot-decode` documents it.
+const FRAME: &[u8] = b"IF\x01\x03\xa4\xcf\x12\x00\xff\x01\x00\x00\x01\x94\x3c\x05\xca\xbb\x04lora\
+    \x02\x0btemperature\x00\x04\x04\x41\xac\x00\x00\x01C\x04door\xff\xff\x01\x01\x00";
+
+/// The bytes with their CRC-32, bit by bit.
+fn sealed(bytes: &[u8]) -> Vec<u8> {
+    let crc = bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| match crc & 1 {
+            0 => crc >> 1,
+            _ => (crc >> 1) ^ 0xedb8_8320,
+        })
+    });
+    [bytes, &(!crc).to_be_bytes()].concat()
+}
+
+/// What the frame and a message of JSON come to, from this topic.
+fn decoded(topic: &str) -> [Value; 3] {
+    let point = |label: &str, pin: &str, value: &str, unit: &str| {
+        json!({"timestamp": "2025-01-06T14:30:00.123+00:00", "device_id": "a4:cf:12:00:ff:01",
+               "connector_mode": "lora", "component_type": label, "pin_position": pin,
+               "value": value, "unit": unit, "topic": topic})
+    };
+    let mut humidity = row("b", "2025-01-06T14:30:00+00:00");
+    humidity["component_type"] = json!("humidity");
+    humidity["value"] = json!("40");
+    humidity["topic"] = json!(topic);
+    let door = point("door", "-1", "1", "");
+    [door, point("temperature", "4", "21.5", "C"), humidity]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn raw_frames_are_decoded_and_land() -> Result<()> {
+    let kafka = TestKafka::shared().await?;
+    // Its topic is that of the decoded messages.
+    let pipeline = deployed("iot_decoded").await?;
+    let decoder = format!("{}_decoder", pipeline.name);
+    let raw = format!("{}_raw", pipeline.name);
+    let letters = format!("{raw}-dlq");
+    kafka.create_topic(&raw, 1).await?;
+    let settings = [
+        ("topics", raw.as_str()),
+        ("transforms.decode.output.topic", &pipeline.name),
+        ("output.topics.allow", &pipeline.name),
+        ("errors.deadletterqueue.topic.name", &letters),
+    ];
+    let body = connector("iot-decode.json", &decoder, &settings)?;
+    pipeline.rest().create(&body).await?;
+    let json = json!({"mac": "b", "ts": 1_736_173_800, "values": {"humidity": 40}});
+    let mut damaged = sealed(FRAME);
+    damaged[30] ^= 0x10;
+    let frames = [
+        Record::of(sealed(FRAME)),
+        Record::of(damaged.clone()),
+        Record::json(&json),
+    ];
+    kafka.produce(&raw, frames).await?;
+    // What ends a transaction of Kafka has an offset of its own, which no sink ever comes to.
+    wait_until(LIMIT, "the frames to be decoded and to land", async || {
+        for connector in [&decoder, &pipeline.name] {
+            let trace = pipeline.rest().trace(connector).await?;
+            ensure!(trace.is_none(), "{connector} has a failed task: {trace:?}");
+        }
+        let rows = pipeline.database.count("iot_measurements").await?;
+        ensure!(rows >= 3, "{rows} rows");
+        Ok(true)
+    })
+    .await?;
+    pipeline.assert_refused(&[]).await?;
+
+    let written = kafka.read(&pipeline.name).await?;
+    let first = written.first().context("nothing was written")?;
+    assert_eq!(first.key.as_deref(), Some(&b"a4:cf:12:00:ff:01"[..]));
+    let value: Value = serde_json::from_str(&first.text())?;
+    assert_eq!(value["original_topic"], json!(raw));
+    assert_eq!(value["value"], json!(21.5));
+
+    let query = "SELECT * FROM iot_measurements ORDER BY device_id, component_type";
+    assert_eq!(pipeline.rows(query).await?, decoded(&raw));
+
+    let letter = kafka.read(&letters).await?;
+    assert_eq!(letter.len(), 1);
+    assert_eq!(letter[0].value.as_deref(), Some(&damaged[..]));
+    let reason = letter[0].header("__connect.errors.exception.message");
+    ensure!(
+        reason
+            .as_ref()
+            .is_some_and(|reason| reason.contains("CRC-32 does not fit")),
+        "{reason:?}"
+    );
+    pipeline.rest().delete(&decoder).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_and_partitions_need_no_timescale() -> Result<()> {
+    let postgres = harness::postgres::TestPostgres::shared().await?;
+    for table in [
+        "004_iot_measurements.sql",
+        "004c_iot_measurements_partitioned.sql",
+    ] {
+        let database = postgres.database("iot_sums").await?;
+        // Each may be run again.
+        for file in [
+            table,
+            table,
+            "004b_timescale_policies.sql",
+            "004b_timescale_policies.sql",
+        ] {
+            database.apply(file).await?;
+        }
+        database
+            .execute(
+                "INSERT INTO iot_measurements SELECT date_trunc('day', now(), 'UTC') + \
+                 n * interval '20 minutes', 'd', 'm', 'c', '1', nullif(n, 3), 'V', '' \
+                 FROM generate_series(0, 5) n",
+            )
+            .await?;
+        let query = "SELECT concat_ws(' ', extract(hour FROM bucket AT TIME ZONE 'UTC'), \
+                     measurements, value_count, avg_value, min_value, max_value) \
+                     FROM iot_measurements_hourly ORDER BY bucket";
+        let hourly = database.texts(query).await?;
+        let expected = ["0 3 3 1 0 2", "1 3 2 4.5 4 5"].map(|row| Some(row.to_owned()));
+        assert_eq!(hourly, expected);
+        let daily = "SELECT concat_ws(' ', measurements, value_count, max_value) \
+                     FROM iot_measurements_daily";
+        assert_eq!(database.texts(daily).await?, [Some("6 5 5".to_owned())]);
+    }
+    Ok(())
 }

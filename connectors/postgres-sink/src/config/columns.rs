@@ -92,8 +92,8 @@ fn fields() -> Vec<ConfigKey> {
         ConfigKey::choice(
             UNKNOWN_FIELDS,
             UnknownFields::Error,
-            "What a field without a column is: an error, or ignored. As an error it fails the task \
-             where the record has a schema, and makes the record errant where it has none.",
+            "What a field without a column is: an error, which makes the record errant, or \
+             ignored.",
         ),
     ]
 }

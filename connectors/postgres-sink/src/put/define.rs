@@ -259,11 +259,15 @@ impl Tables<'_> {
         };
         let mut columns = Columns::Unchanged;
         if !missing.is_empty() {
-            let rules = self.config.rules;
-            let statement =
-                statements::add_columns(&table.quoted, &missing, rules).map_err(|why| {
-                    Error::data(format!("auto.evolve cannot extend table {name}: {why}"))
-                })?;
+            let statement = statements::add_columns(&table.quoted, &missing, self.config.rules);
+            let statement = match statement {
+                Ok(statement) => statement,
+                // The encoder will find the records errant that have the fields.
+                Err(why) => {
+                    tracing::debug!(table = name, why, "auto.evolve cannot extend the table");
+                    return Ok(());
+                }
+            };
             self.define(definition, statement).await?;
             columns = Columns::Changed;
         }

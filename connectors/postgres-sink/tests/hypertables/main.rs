@@ -293,3 +293,90 @@ async fn the_tables_of_the_example_systems_are_made_and_take_rows() -> Result<()
     );
     Ok(())
 }
+
+/// The tables and policies of the example system, as its files make them.
+async fn measurements() -> Result<TestDatabase> {
+    let database = database("").await?;
+    // Each may be run again.
+    for _ in 0..2 {
+        database.apply("004_iot_measurements.sql").await?;
+        database.apply("004b_timescale_policies.sql").await?;
+    }
+    Ok(database)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policies_of_the_measurements_are_set_up() -> Result<()> {
+    let database = measurements().await?;
+    let query = "SELECT time_interval::text FROM timescaledb_information.dimensions \
+                 WHERE hypertable_name = 'iot_measurements'";
+    assert_eq!(rows(&database, query).await?, ["1 day"]);
+    let license = rows(&database, "SELECT current_setting('timescaledb.license')").await?;
+    let aggregates = "SELECT view_name::text FROM timescaledb_information.continuous_aggregates \
+                      ORDER BY 1";
+    let aggregates = rows(&database, aggregates).await?;
+    if license == ["apache"] {
+        // The rest is told to be missing, and chunks of a day are there all the same.
+        assert_eq!(aggregates, [""; 0]);
+        return Ok(());
+    }
+    let names = ["iot_measurements_daily", "iot_measurements_hourly"];
+    assert_eq!(aggregates, names);
+    let jobs = "SELECT proc_name::text FROM timescaledb_information.jobs \
+                WHERE proc_name IN ('policy_compression', 'policy_retention', \
+                'policy_refresh_continuous_aggregate') ORDER BY 1";
+    let expected = [
+        "policy_compression",
+        "policy_refresh_continuous_aggregate",
+        "policy_refresh_continuous_aggregate",
+        "policy_retention",
+    ];
+    assert_eq!(rows(&database, jobs).await?, expected);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aggregates_sum_up_what_the_sink_writes_also_into_compressed_chunks() -> Result<()> {
+    let database = measurements().await?;
+    let license = rows(&database, "SELECT current_setting('timescaledb.license')").await?;
+    if license == ["apache"] {
+        return Ok(());
+    }
+    let options = [
+        ("table.name.format", "iot_measurements"),
+        ("insert.mode", "upsert"),
+        ("pk.mode", "record_value"),
+        (
+            "pk.fields",
+            "timestamp,device_id,connector_mode,component_type,pin_position",
+        ),
+    ];
+    let mut task = task(&database, &options)?;
+    opened(&mut *task, &[0]).await?;
+    let message = |minute: u8, value: u8| {
+        format!(
+            r#"{{"timestamp":"2024-03-01T10:{minute:02}:00Z","device_id":"d","unit":"V","topic":"",
+                "connector_mode":"m","component_type":"c","pin_position":"1","value":{value}}}"#
+        )
+    };
+    let first = [message(0, 1), message(30, 2)];
+    let first: Vec<_> = first.iter().map(String::as_str).collect();
+    put(&mut *task, &[Maker::default().batch(0, 0, &first)?]).await?;
+    let compress = "SELECT compress_chunk(c) FROM show_chunks('iot_measurements') c";
+    database.execute(compress).await?;
+    // A late one, and one that is there already.
+    let later = [message(45, 6), message(30, 4)];
+    let later: Vec<_> = later.iter().map(String::as_str).collect();
+    let refused = put_until(&mut *task, Maker::default().batch(0, 2, &later)?).await?;
+    assert_eq!(refused, [0; 0]);
+    for view in ["iot_measurements_hourly", "iot_measurements_daily"] {
+        let refresh = format!("CALL refresh_continuous_aggregate('{view}', NULL, NULL)");
+        database.execute(&refresh).await?;
+        let sums = format!(
+            "SELECT concat_ws(' ', measurements, value_count, min_value, max_value, \
+             round(avg_value::numeric, 3)) FROM {view}"
+        );
+        assert_eq!(rows(&database, &sums).await?, ["3 3 1 6 3.667"], "{view}");
+    }
+    Ok(())
+}

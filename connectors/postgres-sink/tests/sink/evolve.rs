@@ -221,3 +221,95 @@ async fn topics_go_to_their_tables_in_one_transaction() -> Result<()> {
     assert_eq!(reports.offsets(), [6]);
     Ok(())
 }
+
+/// The same evolution with a schema and without one: the rows that fit land, the others are errant.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_evolved_are_errant_with_a_schema_as_without_one() -> Result<()> {
+    let table = "CREATE TABLE events (k int PRIMARY KEY, v int)";
+    let keyed = [
+        ("insert.mode", "upsert"),
+        ("pk.mode", "record_value"),
+        ("pk.fields", "k"),
+    ];
+    let int = || Schema::new(Kind::Int32);
+    for evolves in ["false", "true"] {
+        let with_schema = [
+            vec![("k", int(), Value::Int(1)), ("v", int(), Value::Int(1))],
+            // Neither optional nor has it a default: no column can be added for it.
+            vec![("k", int(), Value::Int(2)), ("w", int(), Value::Int(1))],
+            // The key is gone.
+            vec![("v", int(), Value::Int(1))],
+            vec![("k", int(), Value::Int(3)), ("v", int(), Value::Int(1))],
+        ];
+        let with_schema: Vec<_> = (0..)
+            .zip(with_schema)
+            .map(|(at, row)| given(at, row))
+            .collect();
+        let without = [
+            r#"{"k":1,"v":1}"#,
+            r#"{"k":2,"w":1}"#,
+            r#"{"v":1}"#,
+            r#"{"k":3,"v":1}"#,
+        ];
+        let batches = [
+            batch(0, 0, with_schema)?,
+            Maker::default().batch(0, 0, &without)?,
+        ];
+        for given in batches {
+            let database = database(table).await?;
+            let options = [&keyed[..], &[("auto.evolve", evolves)]].concat();
+            let mut task = task(&database, &options)?;
+            opened(&mut *task, &[0]).await?;
+            let mut reports = crate::fixture::Reports::default();
+            task.put(&[given], &mut reports).await?;
+            assert_eq!(reports.offsets(), [1, 2], "{:?}", reports.errors);
+            let found = rows(&database, "SELECT k::text FROM events ORDER BY k").await?;
+            assert_eq!(found, ["1", "3"]);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logical_time_in_an_integer_column_is_the_number_that_it_is_in_connect() -> Result<()> {
+    let table = "CREATE TABLE events (at bigint, day int, clock int, days bigint, finer bigint)";
+    let database = database(table).await?;
+    let moment = |offset, finer| {
+        given(
+            offset,
+            vec![
+                (
+                    "at",
+                    Schema::new(Kind::Timestamp),
+                    Value::Timestamp(1_736_173_800_123_000),
+                ),
+                ("day", Schema::new(Kind::Date), Value::Date(-1)),
+                ("clock", Schema::new(Kind::Time), Value::Time(3_723_004_000)),
+                ("days", Schema::new(Kind::Date), Value::Date(20_000)),
+                (
+                    "finer",
+                    Schema::new(Kind::Timestamp),
+                    Value::Timestamp(finer),
+                ),
+            ],
+        )
+    };
+    let mut task = task(&database, &[])?;
+    opened(&mut *task, &[0]).await?;
+    let mut reports = crate::fixture::Reports::default();
+    // A millisecond cannot hold a microsecond, and says so.
+    let records = vec![moment(0, -1_000), moment(1, -1)];
+    task.put(&[batch(0, 0, records)?], &mut reports).await?;
+    let found = rows(
+        &database,
+        "SELECT concat_ws(' ', at, day, clock, days, finer) FROM events",
+    );
+    assert_eq!(found.await?, ["1736173800123 -1 3723004 20000 -1"]);
+    assert_eq!(reports.offsets(), [1]);
+    assert!(
+        reports.errors[0].1.contains("timestamp.excess.digits"),
+        "{:?}",
+        reports.errors
+    );
+    Ok(())
+}

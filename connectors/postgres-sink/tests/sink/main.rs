@@ -10,6 +10,7 @@ mod fixture;
 mod identity;
 mod insert;
 mod letters;
+mod maintain;
 mod merge;
 mod modes;
 mod nul;

@@ -1,7 +1,7 @@
 //! Each rule broken alone, switched off, and held against random events.
 
 use ferrule_plugin::ValueRef::{self, Decimal, Float, Int, Json, Null, Text};
-use ferrule_plugin::testing::{Answer, Content, Runner};
+use ferrule_plugin::testing::{Answer, Content, Input, Runner};
 use ferrule_plugin::{Json as JsonText, Value};
 use proptest::prelude::*;
 
@@ -44,6 +44,9 @@ fn answer(config: &[(&str, &str)], value: impl Into<Content>) -> Answer {
     Runner::<ActivityEvent>::new(config).unwrap().one(value)
 }
 
+/// With the rules that are off by default.
+const ALL_RULES: &[(&str, &str)] = &[("rules.mode_s", "true"), ("rules.mmsi", "true")];
+
 /// A field, a value that breaks a rule, and the reason that is told.
 type Broken = (&'static str, ValueRef<'static>, &'static str);
 
@@ -79,7 +82,6 @@ const BROKEN: &[(&str, &[Broken])] = &[
     (
         "event_timestamp",
         &[
-            ("event_timestamp", Null, "is required"),
             (
                 "event_timestamp",
                 Text("yesterday"),
@@ -168,6 +170,7 @@ fn broken() -> Vec<(&'static str, &'static str, Value, &'static str)> {
 fn good_events_are_kept() {
     assert_eq!(answer(&[], good()), Answer::Keep);
     let required = ["track_id", "domain", "event_type", "event_timestamp"];
+    // Without a time it would be stamped.
     let mut least = good();
     least.retain(|(name, _)| required.contains(&name.as_str()));
     assert_eq!(answer(&[], least.clone()), Answer::Keep);
@@ -199,7 +202,7 @@ fn good_events_are_kept() {
 #[test]
 fn each_broken_rule_names_its_field() {
     for (rule, field, value, reason) in broken() {
-        let failure = answer(&[], with(field, value)).failure();
+        let failure = answer(ALL_RULES, with(field, value)).failure();
         assert_eq!(
             failure,
             (Some(field.to_owned()), reason.to_owned()),
@@ -227,14 +230,64 @@ fn each_rule_can_be_switched_off() {
 }
 
 #[test]
-fn a_missing_required_field_is_told() {
+fn identifiers_are_any_text_of_the_columns_length_by_default() {
+    for (field, value) in [
+        ("mode_s", "A1234567"),
+        ("mode_s", "N123AB"),
+        ("mode_s", ""),
+        ("mmsi", "366"),
+        ("mmsi", "MMSI-1234"),
+    ] {
+        assert_eq!(answer(&[], with(field, value)), Answer::Keep, "{value}");
+    }
+    for (field, value) in [("mode_s", "A12345678"), ("mmsi", "3669997123")] {
+        let (named, _) = answer(&[], with(field, value)).failure();
+        assert_eq!(named.as_deref(), Some(field));
+    }
+}
+
+fn without_time() -> Vec<(String, Value)> {
     let mut fields = good();
     fields.retain(|(name, _)| name != "event_timestamp");
-    let failure = answer(&[], fields).failure();
-    assert_eq!(
-        failure,
-        (Some("event_timestamp".into()), "is required".into())
-    );
+    fields
+}
+
+#[test]
+fn an_event_without_a_time_gets_that_of_its_record() {
+    let mut plugin = Runner::<ActivityEvent>::new(&[]).unwrap();
+    let at = |fields: Content| Input::of(fields).at(1_736_173_800_123);
+    let mut shuffled = without_time();
+    shuffled.reverse();
+    let null = with("event_timestamp", Value::Null);
+    // Of different shapes, in turns.
+    let events = [without_time().into(), null, shuffled.into(), good().into()];
+    let answers = plugin.deliver(events.map(at)).answers;
+    let (kept, stamped) = answers.split_last().unwrap();
+    assert_eq!(*kept, Answer::Keep, "it has its own");
+    for answer in stamped {
+        let made = answer.clone().record();
+        for (name, value) in without_time() {
+            assert_eq!(made.field(&name), &value);
+        }
+        let time = Value::Timestamp(1_736_173_800_123_000);
+        assert_eq!(made.field("event_timestamp"), &time);
+        assert_eq!((made.topic, made.timestamp, made.key), (None, None, None));
+    }
+}
+
+#[test]
+fn an_event_without_a_time_is_the_columns_to_decide_or_fails() {
+    let missing = |what| [("event_timestamp.missing", what)];
+    let kept = answer(&missing("column.default"), without_time());
+    assert_eq!(kept, Answer::Keep);
+    for event in [without_time().into(), with("event_timestamp", Value::Null)] {
+        assert_eq!(
+            answer(&missing("fail"), event).failure(),
+            (Some("event_timestamp".into()), "is required".into())
+        );
+    }
+    let errors = Runner::<ActivityEvent>::new(&missing("now")).err().unwrap();
+    assert_eq!(errors.0[0].key, "event_timestamp.missing");
 }
 
 #[test]
@@ -273,7 +326,7 @@ proptest! {
         fields[6].1 = mmsi.clone().into();
         let fits = mode_s.len() == 6 && !mode_s.contains('g')
             && mmsi.len() == 9 && !mmsi.contains('a');
-        prop_assert_eq!(answer(&[], fields) == Answer::Keep, fits);
+        prop_assert_eq!(answer(ALL_RULES, fields) == Answer::Keep, fits);
     }
 
     #[test]

@@ -174,13 +174,11 @@ pub(super) fn keys(
     record: &SinkRecord,
 ) -> Result<Vec<(String, ValuePath)>> {
     let names = &config.pk_fields;
+    // Of the record, also where it has a schema: one that evolved may have lost the field.
     let missing = |field: &str, part: &str| {
-        let text = format!("the record's {part} has no field {field} of pk.fields");
-        // With a schema no record of the topic has the field; without one another record may.
-        match record.record.value.schema.is_some() {
-            true => Error::config(text),
-            false => Error::data(text),
-        }
+        Error::data(format!(
+            "the record's {part} has no field {field} of pk.fields"
+        ))
     };
     let of_struct = |row: &Struct, part: &str, path: fn(usize) -> ValuePath| {
         let fields = row.schema().fields().unwrap_or_default();

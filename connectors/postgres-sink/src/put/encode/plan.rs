@@ -307,11 +307,14 @@ impl Target<'_> {
             named.push(format!("and {} more", fields.len() - NAMED));
         }
         let why = if self.config.auto_evolve {
-            "auto.evolve adds columns only for fields with a schema, which tells their types"
+            "auto.evolve adds columns only for fields with a schema that are optional or have a \
+             default"
         } else {
             "auto-evolution is disabled"
         };
-        self.of_shape(format!(
+        // An error of the record, also where a schema says that others are like it: a compatible
+        // evolution stops no task that tolerates errors, whatever the format.
+        Error::data(format!(
             "table {} is missing fields ({}) and {why}; unknown.fields=ignore leaves them out",
             self.name,
             named.join(", ")
@@ -346,7 +349,7 @@ impl Target<'_> {
         };
         let mut others = cells.iter_mut().filter(|cell| !cell.is_key);
         let Some(cell) = others.find(|cell| cell.column == at) else {
-            return Err(self.of_shape(format!(
+            return Err(Error::data(format!(
                 "the record has no field for column {column} of upsert.condition besides its key"
             )));
         };
@@ -403,14 +406,6 @@ impl Target<'_> {
                 column.name
             ))),
             _ => Ok(found),
-        }
-    }
-
-    /// An error that all records of the shape have if they have a schema, or else this record.
-    fn of_shape(&self, text: String) -> Error {
-        match self.record.record.value.schema {
-            Some(_) => Error::config(text),
-            None => Error::data(text),
         }
     }
 }

@@ -79,9 +79,9 @@ pub(crate) fn value(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec
     // Without a wildcard: a new type does not compile until it has an encoder.
     match data_type {
         Type::Text(limit) => text::text(text_of(value)?, *limit, nul_characters, out),
-        Type::Int8 => integer(value, out, i64::to_be_bytes),
-        Type::Int4 => integer(value, out, i32::to_be_bytes),
-        Type::Int2 => integer(value, out, i16::to_be_bytes),
+        Type::Int8 => integer(value, rules, out, i64::to_be_bytes),
+        Type::Int4 => integer(value, rules, out, i32::to_be_bytes),
+        Type::Int2 => integer(value, rules, out, i16::to_be_bytes),
         Type::Bool => match value {
             Value::Boolean(flag) => fixed(out, [u8::from(*flag)]),
             _ => Err(Misfit::of_type(value)),
@@ -136,14 +136,21 @@ fn text_of(value: &Value) -> Result<&str, Misfit> {
     }
 }
 
+/// A logical date, time or timestamp is the number that Connect's schemas make of it: days since
+/// 1970-01-01, milliseconds since midnight, milliseconds since 1970-01-01 in UTC.
 fn integer<T: TryFrom<i64>, const N: usize>(
     value: &Value,
+    rules: Rules,
     out: &mut Vec<u8>,
     to_be_bytes: impl Fn(T) -> [u8; N],
 ) -> Fit {
     let number = match value {
         Value::Int(number) => *number,
         Value::Decimal(decimal) => numeric::integer(decimal)?,
+        Value::Date(days) => i64::from(*days),
+        Value::Time(micros) | Value::Timestamp(micros) => {
+            time::precise(*micros, 3, rules)?.div_euclid(1000)
+        }
         _ => return Err(Misfit::of_type(value)),
     };
     let number = T::try_from(number).map_err(|_| Misfit::out_of_range())?;
