@@ -301,6 +301,95 @@ fn another_replay_begins_anew() {
 }
 
 #[test]
+fn a_late_frame_of_a_replay_that_is_over_does_not_begin_anew() {
+    let mut runner = runner(&[]);
+    runner.deliver([Shot::new(900).input(), Shot::new(901).input()]);
+    let [first, second, third] = braking().map(|shot| Shot {
+        session: 1,
+        event: shot.event + 500,
+        at: 900 * 250 + shot.at,
+        ..shot
+    });
+    let late = Shot {
+        at: second.at,
+        ..Shot::new(902)
+    };
+    let before = Shot {
+        index: 39,
+        event: 39,
+        ..first.clone()
+    };
+    let shots = [before, first, second, late, third];
+    let made = runner.deliver(shots.map(|shot| shot.input())).made();
+    assert_eq!(made.len(), 1, "the history of the new replay goes on");
+    assert_eq!(
+        nested(&made[0], "evidence")["frame_indices"],
+        json!([40, 41, 42])
+    );
+    assert_eq!(counter("frames_late"), 1);
+    // Once the vehicle was silent for long enough, the same name is a replay as any other.
+    let again = Shot {
+        at: 900 * 250 + 42 * 250 + 60_001,
+        ..Shot::new(903)
+    };
+    runner.deliver([again.input()]);
+    assert_eq!(counter("frames_late"), 1);
+}
+
+/// Ten frames a second: it brakes from 30 m/s to 6 m/s within two seconds, and goes on.
+fn stop(from: i64) -> Vec<Shot> {
+    let frame = |n: i64| {
+        let (velocity, acceleration) = match n {
+            0..20 => (30.0 - 1.2 * n as f64, -12.0),
+            _ => (6.0, 0.0),
+        };
+        Shot::moving(from + n, velocity, acceleration)
+    };
+    (0..30).map(frame).collect()
+}
+
+#[test]
+fn one_stop_is_one_anomaly() {
+    let shots = stop(0);
+    let each = anomalies(&[("cooldown.ms", "0")], &shots);
+    assert!(each.len() > 10, "{}", each.len());
+    let made = anomalies(&[], &shots);
+    let ids: Vec<_> = made.iter().map(|made| made.field("anomaly_id")).collect();
+    assert!(ids.iter().all(|id| *id == each[0].field("anomaly_id")));
+    let severities: Vec<_> = made.iter().map(|made| made.field("severity")).collect();
+    let (first, rest) = severities.split_first().unwrap();
+    assert!(
+        rest.iter().all(|severity| severity != first),
+        "{severities:?}"
+    );
+    assert!(made.len() <= 3, "told again only when it is graver");
+}
+
+#[test]
+fn another_stop_after_the_cooldown_is_another_anomaly() {
+    let ids = |made: &[Made]| {
+        let ids = made
+            .iter()
+            .map(|made| format!("{:?}", made.field("anomaly_id")));
+        ids.collect::<std::collections::BTreeSet<_>>()
+    };
+    // The last frame of the first is a quarter of a second times 19 after its begin.
+    let soon = [stop(0), stop(40)].concat();
+    assert_eq!(ids(&anomalies(&[], &soon)).len(), 1);
+    let later = [stop(0), stop(100)].concat();
+    assert_eq!(ids(&anomalies(&[], &later)).len(), 2);
+    let ids_of_model_4 = |made: &Made| match made.field("anomaly_id") {
+        Value::Text(text) => Uuid::parse_str(text).unwrap().get_version_num(),
+        other => panic!("{other:?}"),
+    };
+    assert!(
+        anomalies(&[], &later)
+            .iter()
+            .all(|it| ids_of_model_4(it) == 4)
+    );
+}
+
+#[test]
 fn a_frame_that_waits_is_put_in_order_by_a_tick() {
     let mut runner = runner(&[]);
     let [first, _, third] = braking();

@@ -4,11 +4,14 @@ use ferrule_plugin::state::{Ring, Stored};
 use uuid::Uuid;
 
 use crate::config::Settings;
+use crate::episode::Episodes;
 use crate::frame::{Frame, Sample};
 use crate::rules::{self, Finding};
 
 /// How many frames the rules look back on.
 pub(crate) const FRAMES: usize = 10;
+/// How many replays that another one has taken the place of are remembered.
+const FORMER: usize = 4;
 
 /// What is known of a vehicle between two of its frames.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +19,8 @@ pub(crate) struct Vehicle {
     /// The record time of its last frame.
     pub(crate) seen: i64,
     session: u64,
+    /// Replays that came before: frames of theirs that are late do not begin the history anew.
+    former: Ring<u64, FORMER>,
     /// The index of the frame that was last put in order.
     last: Option<i64>,
     /// The greatest index that was shown.
@@ -23,6 +28,7 @@ pub(crate) struct Vehicle {
     history: Ring<Sample, FRAMES>,
     /// Frames that wait for those before them, by index.
     waiting: Vec<Waiting>,
+    episodes: Episodes,
 }
 
 /// A frame that waits.
@@ -42,7 +48,7 @@ pub(crate) enum Taken {
     Ordered(Vec<Finding>),
     /// The same, and it came after a frame that it goes before.
     Reordered(Vec<Finding>),
-    /// It is behind by too much, or its index is there already. With what the rules found in
+    /// It is behind by too much, of a replay that is over, or its index is there already. With what the rules found in
     /// frames whose wait was over.
     Late(Vec<Finding>),
 }
@@ -60,9 +66,22 @@ impl Vehicle {
     pub(crate) fn take(&mut self, settings: &Settings, frame: &Frame<'_>, now: i64) -> Taken {
         let mut found = self.release_due(settings, now);
         let silent = now.saturating_sub(self.seen) > settings.idle_ms;
-        if self.newest.is_some() && (silent || self.session != frame.session) {
+        let is_other = self.session != frame.session;
+        if is_other && !silent && self.former.iter().any(|it| *it == frame.session) {
+            return Taken::Late(found);
+        }
+        if self.newest.is_some() && (silent || is_other) {
             self.release(settings, &mut found, |_, _| true);
-            *self = Vehicle::default();
+            let mut former = std::mem::take(&mut self.former);
+            if silent {
+                former = Ring::default();
+            } else {
+                former.push(self.session);
+            }
+            *self = Vehicle {
+                former,
+                ..Vehicle::default()
+            };
         }
         (self.seen, self.session) = (now, frame.session);
         let index = frame.sample.index;
@@ -132,12 +151,10 @@ impl Vehicle {
             self.last = Some(waiting.sample.index);
             let sample = waiting.sample.after(self.history.last());
             self.history.push(sample);
-            found.extend(rules::check(
-                settings,
-                &self.history,
-                waiting.event_id,
-                waiting.received,
-            ));
+            let (event_id, received) = (waiting.event_id, waiting.received);
+            let findings = rules::check(settings, &self.history, event_id, received);
+            let episodes = &mut self.episodes;
+            found.extend(findings.filter_map(|finding| episodes.take(settings, finding)));
         }
         self.waiting.drain(..gone);
     }
@@ -151,17 +168,26 @@ impl Stored for Vehicle {
         self.newest.write(out);
         self.history.write(out);
         self.waiting.write(out);
+        self.former.write(out);
+        self.episodes.write(out);
     }
 
     fn read(bytes: &mut &[u8]) -> Option<Vehicle> {
-        Some(Vehicle {
+        let mut vehicle = Vehicle {
             seen: Stored::read(bytes)?,
             session: Stored::read(bytes)?,
             last: Stored::read(bytes)?,
             newest: Stored::read(bytes)?,
             history: Stored::read(bytes)?,
             waiting: Stored::read(bytes)?,
-        })
+            ..Vehicle::default()
+        };
+        // A state of before there were episodes ends here.
+        if !bytes.is_empty() {
+            vehicle.former = Stored::read(bytes)?;
+            vehicle.episodes = Stored::read(bytes)?;
+        }
+        Some(vehicle)
     }
 }
 

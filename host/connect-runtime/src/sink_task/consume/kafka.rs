@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 use super::arena::{Arena, message_size, size};
 use super::context::{Context, release};
 use super::start::{KnownRecord, OffsetReset, verify};
-use super::{Fetching, Rebalance, TaskConsumer};
+use super::{Fetching, Passed, Rebalance, TaskConsumer, Wanted};
 use crate::connector_config::Subscription;
 use crate::sink_task::write::Durable;
 use crate::sink_task_loop::batch::{LeftOut, PollLimits, RawBatch};
@@ -43,6 +43,8 @@ pub(super) struct Owned {
     /// The timestamp that the record in front of the position has, until it was seen: it is read
     /// again, and not handed out.
     pub(super) before: Option<Timestamp>,
+    /// The client's position before it read from here: it may be that of another life.
+    stale: Option<Offset>,
 }
 
 /// librdkafka's consumer, with the assignment as the task's loop has made it.
@@ -272,11 +274,43 @@ impl TaskConsumer for KafkaConsumer {
             .collect()
     }
 
-    fn caught_up(&self) -> Vec<(Arc<TopicPartition>, Offset)> {
-        let ended = self.owned.iter().filter(|own| self.is_at_end(own));
+    fn caught_up(&self, wanted: Wanted<'_>) -> Vec<(Arc<TopicPartition>, Offset)> {
+        let owned = self.owned.iter();
+        let ended = owned.filter(|own| wanted(&own.topic_partition) && self.is_at_end(own));
         ended
             .map(|own| (Arc::clone(&own.topic_partition), own.position))
             .collect()
+    }
+
+    fn positions(&self) -> Vec<(Arc<TopicPartition>, Offset)> {
+        let owned = self.owned.iter();
+        owned
+            .map(|own| (Arc::clone(&own.topic_partition), own.position))
+            .collect()
+    }
+
+    fn pass_markers(&mut self, wanted: Wanted<'_>) -> Vec<Passed> {
+        // No request: the client says how far it has come in what was polled.
+        let Ok(client) = self.inner.position() else {
+            return Vec::new();
+        };
+        let mut passed = Vec::new();
+        for own in &mut self.owned {
+            let Some(to) = position_of(&client, &own.topic_partition) else {
+                continue;
+            };
+            // A record that is read again is not seen yet, or the client tells of before a seek.
+            let known = own.before.is_none() && own.stale != Some(to);
+            if known && to > own.position && wanted(&own.topic_partition) {
+                passed.push(Passed {
+                    topic_partition: Arc::clone(&own.topic_partition),
+                    from: own.position,
+                    to,
+                });
+                own.position = to;
+            }
+        }
+        passed
     }
 
     fn group_membership(&self) -> Option<GroupMembership> {
@@ -287,6 +321,7 @@ impl TaskConsumer for KafkaConsumer {
     fn assign(&mut self, starts: &[(TopicPartition, Offset)], fetching: Fetching) -> Result<()> {
         let before = self.expecting(starts);
         let list = offsets(starts, &before);
+        let client = self.inner.position().unwrap_or_default();
         match self.inner.rebalance_protocol() {
             RebalanceProtocol::Cooperative => self.inner.incremental_assign(&list),
             _ => self.inner.assign(&list),
@@ -301,6 +336,7 @@ impl TaskConsumer for KafkaConsumer {
                 position: *position,
                 ended: false,
                 before,
+                stale: position_of(&client, partition),
             });
         }
         // The client still knows of a partition that was paused when it was ours before.
@@ -327,6 +363,7 @@ impl TaskConsumer for KafkaConsumer {
         self.inner
             .seek_partitions(offsets(starts, &before), KAFKA_REQUEST_TIMEOUT)
             .map_err(|e| Error::fatal(format!("cannot seek: {e}")))?;
+        let client = self.inner.position().unwrap_or_default();
         for ((partition, position), before) in starts.iter().zip(before) {
             if let Some(owned) = self
                 .owned
@@ -336,6 +373,7 @@ impl TaskConsumer for KafkaConsumer {
                 owned.position = *position;
                 owned.ended = false;
                 owned.before = before;
+                owned.stale = position_of(&client, partition);
             }
         }
         Ok(())
@@ -435,6 +473,15 @@ fn offsets(
     list
 }
 
+/// The client's position in a partition, once it has read there.
+fn position_of(client: &TopicPartitionList, partition: &TopicPartition) -> Option<Offset> {
+    let found = client.find_partition(&partition.topic, partition.partition)?;
+    match found.offset() {
+        rdkafka::Offset::Offset(offset) => Some(Offset(offset)),
+        _ => None,
+    }
+}
+
 /// Errors of the client: which of them end the task.
 fn check(error: KafkaError, errors: &ClientErrors) -> Result<()> {
     use RDKafkaErrorCode as Code;
@@ -475,6 +522,10 @@ fn note(owned: &mut [Owned], batches: &[RawBatch], ended: &[i32]) {
         {
             owned.position = batch.next_offset;
             owned.ended &= batch.records.is_empty();
+            // What it has given tells of where it stands.
+            if !batch.records.is_empty() {
+                owned.stale = None;
+            }
         }
     }
     for owned in owned
