@@ -203,7 +203,7 @@ fn the_oldest_intervals_are_forgotten_and_say_so() {
         let keys = world.partition().entries.keys();
         keys.filter(|key| key[0] == b'u').count()
     });
-    assert_eq!(users, 3);
+    assert_eq!(users, 2);
 }
 
 #[test]

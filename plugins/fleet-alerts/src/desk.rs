@@ -1,6 +1,6 @@
 //! The second stage: anomalies open alerts, actions move them on, each in its turn.
 
-use ferrule_plugin::state::{self, Map};
+use ferrule_plugin::state::Map;
 use ferrule_plugin::{
     Failure, Header, JsonText, OutRecord, Record, Result, Rows, Timestamp, ToRow, Value, metrics,
 };

@@ -239,7 +239,9 @@ async fn a_stopped_worker_has_shown_all_that_it_was_told() -> Result<()> {
         ("transforms.metrics.tick.interval.ms", "0"),
     ];
     let analytics = Analytics::deploy(&worker, "flush", &settings).await?;
-    let steps: Vec<Step> = (0..30).map(|n| (n, n.unsigned_abs() % 7, true)).collect();
+    let steps: Vec<Step> = (0..30i64)
+        .map(|n| (n, n.unsigned_abs() % 7, true))
+        .collect();
     analytics
         .produce(steps.iter().map(record).collect())
         .await?;

@@ -259,7 +259,10 @@ fn a_partition_that_goes_and_a_task_that_fails_flush_nothing() {
     bench.services.lock().unwrap().transform_is_away = true;
     bench.services.lock().unwrap().transform_fails_on = vec!["b".to_owned()];
     bench.produce(0, &["b"]);
-    bench.turn().unwrap();
+    bench.until("assignment", |b| b.stored(0).is_some());
+    for _ in 0..5 {
+        bench.turn().unwrap();
+    }
     bench.stop().unwrap();
     assert_eq!(bench.rows(0), [""; 0]);
 }
