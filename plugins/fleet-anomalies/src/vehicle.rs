@@ -16,8 +16,10 @@ const FORMER: usize = 4;
 /// What is known of a vehicle between two of its frames.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Vehicle {
-    /// The record time of its last frame.
+    /// The record time of its last frame, whatever became of it.
     pub(crate) seen: i64,
+    /// That of the last one of a replay that is not over.
+    active: i64,
     session: u64,
     /// Replays that came before: frames of theirs that are late do not begin the history anew.
     former: Ring<u64, FORMER>,
@@ -58,6 +60,7 @@ impl Vehicle {
     pub(crate) fn unknown() -> Vehicle {
         Vehicle {
             seen: i64::MIN,
+            active: i64::MIN,
             ..Vehicle::default()
         }
     }
@@ -65,8 +68,9 @@ impl Vehicle {
     /// Takes a frame that is no duplicate.
     pub(crate) fn take(&mut self, settings: &Settings, frame: &Frame<'_>, now: i64) -> Taken {
         let mut found = self.release_due(settings, now);
-        let silent = now.saturating_sub(self.seen) > settings.idle_ms;
+        let silent = now.saturating_sub(self.active) > settings.idle_ms;
         let is_other = self.session != frame.session;
+        self.seen = now;
         if is_other && !silent && self.former.iter().any(|it| *it == frame.session) {
             return Taken::Late(found);
         }
@@ -79,11 +83,12 @@ impl Vehicle {
                 former.push(self.session);
             }
             *self = Vehicle {
+                seen: now,
                 former,
                 ..Vehicle::default()
             };
         }
-        (self.seen, self.session) = (now, frame.session);
+        (self.active, self.session) = (now, frame.session);
         let index = frame.sample.index;
         let before = self.newest;
         let newest = before.map_or(index, |newest| newest.max(index));
@@ -168,6 +173,7 @@ impl Stored for Vehicle {
         self.newest.write(out);
         self.history.write(out);
         self.waiting.write(out);
+        self.active.write(out);
         self.former.write(out);
         self.episodes.write(out);
     }
@@ -183,7 +189,9 @@ impl Stored for Vehicle {
             ..Vehicle::default()
         };
         // A state of before there were episodes ends here.
+        vehicle.active = vehicle.seen;
         if !bytes.is_empty() {
+            vehicle.active = Stored::read(bytes)?;
             vehicle.former = Stored::read(bytes)?;
             vehicle.episodes = Stored::read(bytes)?;
         }
