@@ -164,11 +164,11 @@ async fn one_stop_is_one_row() -> Result<()> {
     let pipeline = Pipeline::shared("stop", 6).await?;
     pipeline.database.apply(TABLES).await?;
     pipeline.deploy_file(ANOMALIES, &[]).await?;
-    let brakes = |n: i64| frame(1, n, (30.0 - 2.0 * n as f64, -8.0 - n as f64, 0.9));
-    let stands = |n: i64| frame(1, n, (4.0, 0.0, 0.9));
-    pipeline
-        .produce((0..13).map(brakes).chain((13..20).map(stands)))
-        .await?;
+    // Harder and harder: four of these frames break the rule.
+    let slowing = [30.0, 28.0, 25.0, 21.0, 16.0, 10.0, 6.0].map(|v| (v, -12.0, 0.9));
+    let frames = slowing.into_iter().chain([(6.0, 0.0, 0.9); 8]);
+    let frames = (0..).zip(frames).map(|(n, motion)| frame(1, n, motion));
+    pipeline.produce(frames).await?;
     pipeline.drained().await?;
     let rows = pipeline.rows("SELECT * FROM anomalies").await?;
     assert_eq!(rows.len(), 1, "{rows:?}");
