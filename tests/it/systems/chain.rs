@@ -197,7 +197,11 @@ async fn a_chain_of_topics_that_is_killed_ends_as_one_in_peace() -> Result<()> {
                 shaken.alerts.rows(&query).await?,
                 calm.alerts.rows(&query).await?,
             );
-            ensure!(rows == peaceful, "{table}: {rows:?}, not {peaceful:?}");
+            let places = shaken.alerts.places().await?;
+            ensure!(
+                rows == peaceful,
+                "{table}, {places}: {rows:?}, not {peaceful:?}"
+            );
             Ok(true)
         })
         .await?;

@@ -221,6 +221,15 @@ impl AlertChain {
         Ok(committed.values().sum())
     }
 
+    /// Where the table of alerts stands in its topic, for a failure.
+    pub async fn places(&self) -> Result<String> {
+        let query = "SELECT topic || ' ' || partition || ' ' || next_offset \
+                     FROM ferrule.offsets ORDER BY 1";
+        let stored = self.sink.database.texts(query).await?;
+        let ends = self.kafka.end_offsets(&self.alerts_topic).await?;
+        Ok(format!("{stored:?} of {ends:?}"))
+    }
+
     async fn taken(&self) -> Result<usize> {
         let count = "SELECT count(*)::text FROM operator_alert_history WHERE action_id IS NOT NULL";
         let count = self.sink.database.texts(count).await?;

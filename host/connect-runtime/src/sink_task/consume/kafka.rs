@@ -25,8 +25,8 @@ use crate::sink_task_loop::batch::{LeftOut, PollLimits, RawBatch};
 
 /// How long Kafka may take to answer a request that the task waits for.
 pub(super) const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long Kafka may take to say where a log ends, each time before a quiet partition is ticked.
-const WATERMARK_QUERY_TIMEOUT: Duration = Duration::from_millis(500);
+/// How often the client says where it stands, for topics that share numbers of partitions.
+const STATISTICS_INTERVAL: &str = "500";
 /// For so long after a step of a rebalance another step may follow.
 const REBALANCE_STEP_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the client is helped to join its group again meanwhile.
@@ -45,6 +45,8 @@ pub(super) struct Owned {
     pub(super) before: Option<Timestamp>,
     /// The client's position before it read from here: it may be that of another life.
     stale: Option<Offset>,
+    /// When it last brought records, or began to be read.
+    since: Instant,
 }
 
 /// librdkafka's consumer, with the assignment as the task's loop has made it.
@@ -57,6 +59,8 @@ pub struct KafkaConsumer {
     /// What offsets are committed with.
     marks: HashMap<TopicPartition, CommitMark>,
     arena: Arena,
+    /// Where the client stood in partitions that were given up: it may tell so again.
+    left: HashMap<TopicPartition, Offset>,
     /// The topic that stands for the subscription; none for a pattern.
     topic: Option<String>,
     last_rebalance_step: Instant,
@@ -76,6 +80,11 @@ impl KafkaConsumer {
             .set(OffsetReset::KEY, "error")
             .set("enable.partition.eof", "true")
             .set("enable.auto.commit", "false");
+        let is_one_topic =
+            matches!(subscription, Subscription::Topics(topics) if topics.len() == 1);
+        if !is_one_topic {
+            config.set("statistics.interval.ms", STATISTICS_INTERVAL);
+        }
         let invalid = |e: KafkaError| Error::config(format!("consumer: {e}"));
         let inner: BaseConsumer<Context> = config
             .create_with_context(Context::default())
@@ -100,6 +109,7 @@ impl KafkaConsumer {
             reset,
             marks: HashMap::new(),
             arena: Arena::default(),
+            left: HashMap::new(),
             topic,
             last_rebalance_step: now,
             last_rejoin_help: now,
@@ -111,17 +121,16 @@ impl KafkaConsumer {
     }
 
     /// The client names the number of a partition that was read to its end, and no topic. Where
-    /// topics share a number, Kafka is asked.
+    /// topics share a number, its statistics say so a little later. Kafka itself is not asked: its
+    /// answer would wait behind a fetch that waits for records.
     fn is_at_end(&self, own: &Owned) -> bool {
         let TopicPartition { topic, partition } = &*own.topic_partition;
         let numbers = self.owned.iter().map(|o| o.topic_partition.partition);
         if numbers.filter(|number| number == partition).count() == 1 {
             return own.ended;
         }
-        let watermarks = self
-            .inner
-            .fetch_watermarks(topic, *partition, WATERMARK_QUERY_TIMEOUT);
-        watermarks.is_ok_and(|(_, high)| own.position >= Offset(high))
+        let ended = self.inner.client().context().ended_at(topic, *partition);
+        ended.is_some_and(|at| at > own.since)
     }
 
     /// How long a poll waits. During an outage Kafka is asked whether it is over.
@@ -321,7 +330,6 @@ impl TaskConsumer for KafkaConsumer {
     fn assign(&mut self, starts: &[(TopicPartition, Offset)], fetching: Fetching) -> Result<()> {
         let before = self.expecting(starts);
         let list = offsets(starts, &before);
-        let client = self.inner.position().unwrap_or_default();
         match self.inner.rebalance_protocol() {
             RebalanceProtocol::Cooperative => self.inner.incremental_assign(&list),
             _ => self.inner.assign(&list),
@@ -336,7 +344,8 @@ impl TaskConsumer for KafkaConsumer {
                 position: *position,
                 ended: false,
                 before,
-                stale: position_of(&client, partition),
+                stale: self.left.remove(partition),
+                since: Instant::now(),
             });
         }
         // The client still knows of a partition that was paused when it was ours before.
@@ -345,8 +354,12 @@ impl TaskConsumer for KafkaConsumer {
 
     fn unassign(&mut self, partitions: &[TopicPartition]) -> Result<()> {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
+        let client = self.inner.position().unwrap_or_default();
         for partition in partitions {
             info!(%partition, "revoked");
+            if let Some(at) = position_of(&client, partition) {
+                self.left.insert(partition.clone(), at);
+            }
             // The client refuses to give up what it does not read: a partition that is held.
             if self.owned.iter().any(|o| *o.topic_partition == *partition) {
                 list.add_partition(&partition.topic, partition.partition);
@@ -374,6 +387,7 @@ impl TaskConsumer for KafkaConsumer {
                 owned.ended = false;
                 owned.before = before;
                 owned.stale = position_of(&client, partition);
+                owned.since = Instant::now();
             }
         }
         Ok(())
@@ -525,6 +539,7 @@ fn note(owned: &mut [Owned], batches: &[RawBatch], ended: &[i32]) {
             // What it has given tells of where it stands.
             if !batch.records.is_empty() {
                 owned.stale = None;
+                owned.since = Instant::now();
             }
         }
     }
