@@ -6,7 +6,7 @@ use ferrule_plugin::{
 };
 use uuid::Uuid;
 
-use crate::alert::{self, Alert};
+use crate::alert::{self, Alert, Status};
 use crate::event::{ACTION, ANOMALY, Event, PROGRESS};
 use crate::held::{self, Held, Progress};
 
@@ -25,7 +25,11 @@ pub(crate) struct Settings {
 /// Decides on actions.
 pub(crate) struct Desk {
     settings: Settings,
+    /// Alerts that operators may act upon are remembered until they may not. The clock of the
+    /// records does not end them: telemetry of long ago may be followed by actions of today.
     alerts: Map<Alert>,
+    /// The same entries, for those that are final.
+    final_alerts: Map<Alert>,
     messages: Rows<AlertMessage>,
     history: Rows<History>,
     refusals: Rows<Refusal>,
@@ -90,7 +94,8 @@ struct Step<'a> {
 impl Desk {
     pub(crate) fn new(settings: Settings) -> Desk {
         Desk {
-            alerts: Map::named("alert").kept_for(settings.retention),
+            alerts: Map::named("alert"),
+            final_alerts: Map::named("alert").kept_for(settings.retention),
             messages: Rows::named("operator_alert"),
             history: Rows::named("operator_alert_step"),
             refusals: Rows::named("operator_action_refused"),
@@ -155,7 +160,7 @@ impl Desk {
                 (alert, alert_id)
             }
         };
-        self.alerts.insert(alert_id.as_bytes(), &alert)?;
+        self.keep(alert_id, &alert)?;
         let step = Step {
             entry_id,
             at,
@@ -202,7 +207,7 @@ impl Desk {
         let taken = next.act(&held.action_type).and_then(|()| {
             next.actions.push(held.action_id);
             next.operator_id = Some(held.operator_id.clone());
-            let kept = self.alerts.insert(alert_id.as_bytes(), &next);
+            let kept = self.keep(alert_id, &next);
             kept.map_err(|failure| failure.reason)
         });
         if let Err(why) = taken {
@@ -216,6 +221,14 @@ impl Desk {
             action: Some(held),
         };
         self.tell(alert_id, alert, &step, told);
+    }
+
+    fn keep(&self, alert_id: Uuid, alert: &Alert) -> Result<()> {
+        let alerts = match alert.status {
+            Status::Open | Status::Acknowledged => &self.alerts,
+            Status::Resolved | Status::Dismissed => &self.final_alerts,
+        };
+        alerts.insert(alert_id.as_bytes(), alert)
     }
 
     /// The alert as it stands after a step, and the step.

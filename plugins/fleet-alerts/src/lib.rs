@@ -161,8 +161,8 @@ fn time_keys() -> [ConfigKey; 3] {
             "alert.retention.ms",
             90 * DAY,
             1.0,
-            "For how many milliseconds of record time after its last action an alert is \
-             remembered; later it is unknown.",
+            "For how many milliseconds of record time an alert is remembered that is RESOLVED or \
+             DISMISSED; later it is unknown. Any other is remembered until it is one.",
         ),
         millis(
             "action.order.ms",

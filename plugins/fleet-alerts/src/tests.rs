@@ -250,6 +250,24 @@ fn an_action_on_an_unknown_alert_waits_for_it_and_is_refused() {
 }
 
 #[test]
+fn an_alert_of_long_ago_is_acted_upon_today() {
+    let mut chain = Chain::new(&[("alert.retention.ms", "1000")]);
+    let messages = chain.read("anomalies", 0, vec![anomaly(Uuid::from_u128(7), "INFO")]);
+    let at = |messages: &[Made], at: i64| {
+        let messages = messages.iter();
+        let inputs = messages.map(|made| Input::of(made.value.clone()).at(at));
+        inputs.collect::<Vec<_>>()
+    };
+    let year = 365 * 86_400_000;
+    chain.alerts.deliver(at(&messages, AT));
+    let alert_id = alert::id(Uuid::from_u128(7));
+    let acted = vec![action(1, alert_id, "ACKNOWLEDGE", 3 * year)];
+    let messages = chain.read("operator_actions", 0, acted);
+    chain.alerts.deliver(at(&messages, AT + 3 * year));
+    assert_eq!(statuses(&chain.quiet(AT + 4 * year)), ["ACKNOWLEDGED INFO"]);
+}
+
+#[test]
 fn an_action_that_comes_again_is_dropped_and_counted() {
     let mut chain = Chain::new(&[]);
     let alert_id = alert::id(Uuid::from_u128(7));
