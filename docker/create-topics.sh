@@ -33,9 +33,14 @@ topic raw_telemetry 6
 topic anomalies 6
 topic operator_alerts 3
 topic operator_actions 3
+# Where anomalies and actions come together and are put in order: one partition.
+topic operator_alert_events 1 retention.ms=$((7 * day))
+topic operator_alert_history 3
 
 # IoT measurements. Its document names no number of partitions.
 topic decoded_iot_data 1
 
 # User analytics: a partition for each of its three workers.
 topic incoming.user_activity 3
+# Where its partitions come together, so that users are counted in one place: one partition.
+topic user_activity_merged 1 retention.ms=$((7 * day))

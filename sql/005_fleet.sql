@@ -19,25 +19,21 @@ CREATE TABLE IF NOT EXISTS anomalies (
 
 CREATE INDEX IF NOT EXISTS idx_anomalies_vehicle ON anomalies (vehicle_id, event_time DESC);
 
--- Alerts as they stand. Anomalies and actions are drained side by side and write different columns
--- of the same row: whichever comes first, what the other tells is added.
+-- Alerts as they stand: the last message of each in the topic operator_alerts.
 CREATE TABLE IF NOT EXISTS operator_alerts (
-    alert_id             UUID PRIMARY KEY,
-    vehicle_id           TEXT NOT NULL,
-    -- Only actions write it.
-    alert_status         TEXT NOT NULL DEFAULT 'OPEN'
+    alert_id             UUID        PRIMARY KEY,
+    anomaly_id           UUID        NOT NULL,
+    vehicle_id           TEXT        NOT NULL,
+    event_time           TIMESTAMPTZ NOT NULL,
+    -- Of its last step.
+    processing_time      TIMESTAMPTZ NOT NULL,
+    alert_status         TEXT        NOT NULL DEFAULT 'OPEN'
         CHECK (alert_status IN ('OPEN', 'ACKNOWLEDGED', 'RESOLVED', 'DISMISSED')),
-    -- From the anomaly; null as long as it is yet to come.
-    anomaly_id           UUID,
-    event_time           TIMESTAMPTZ,
-    processing_time      TIMESTAMPTZ,
-    severity             TEXT CHECK (severity IN ('INFO', 'WARNING', 'CRITICAL')),
-    anomaly_type         TEXT,
-    created_at           TIMESTAMPTZ,
+    severity             TEXT        NOT NULL CHECK (severity IN ('INFO', 'WARNING', 'CRITICAL')),
+    anomaly_type         TEXT        NOT NULL,
     -- From the last action; null until there is one.
     assigned_operator_id TEXT,
-    intervened_at        TIMESTAMPTZ,
-    updated_at           TIMESTAMPTZ
+    created_at           TIMESTAMPTZ NOT NULL
 );
 
 CREATE INDEX IF NOT EXISTS idx_operator_alerts_anomaly ON operator_alerts (anomaly_id);
@@ -46,7 +42,8 @@ CREATE INDEX IF NOT EXISTS idx_operator_alerts_vehicle
 
 -- Each step of an alert, as its message tells it.
 CREATE TABLE IF NOT EXISTS operator_alert_history (
-    -- The alert's id for its opening, the action's id for any other step.
+    -- The alert's id for its opening, the action's id for an action, an id of its own where the
+    -- severity of the anomaly has risen.
     entry_id        UUID        PRIMARY KEY,
     alert_id        UUID        NOT NULL,
     vehicle_id      TEXT        NOT NULL,
@@ -67,3 +64,15 @@ CREATE TABLE IF NOT EXISTS operator_alert_history (
 
 CREATE INDEX IF NOT EXISTS idx_operator_alert_history_alert
     ON operator_alert_history (alert_id, processing_time);
+
+-- Alerts as they stand, with what operators last did.
+CREATE OR REPLACE VIEW operator_alerts_current AS
+SELECT a.*, h.last_action_type, h.last_action_at, h.intervened_at
+FROM operator_alerts a
+LEFT JOIN LATERAL (
+    SELECT (array_agg(action_type ORDER BY processing_time DESC))[1]               AS last_action_type,
+           max(processing_time)                                                   AS last_action_at,
+           max(processing_time) FILTER (WHERE action_type = 'INTERVENE')          AS intervened_at
+    FROM operator_alert_history
+    WHERE alert_id = a.alert_id AND action_id IS NOT NULL
+) h ON true;

@@ -1,25 +1,29 @@
--- User analytics: users and page views counted over windows, from incoming.user_activity.
+-- User analytics: users and page views of each half minute, from incoming.user_activity.
 --
--- A row is a window of one partition: windows follow each other within a partition and close by
--- their own count, so that those of different partitions do not fall together. No user counts twice
--- in a row.
+-- A row is an interval of all partitions together: user-activity-merge brings these together in a
+-- topic of one partition, where each user of an interval is counted once. A row is written when its
+-- interval is over and at each hundredth message of it, and again when late messages come: the
+-- numbers are those of all messages so far.
 
 CREATE TABLE IF NOT EXISTS user_activity_metrics (
     id              SERIAL    PRIMARY KEY,
-    -- When the window began.
+    -- When the interval began.
     timestamp       TIMESTAMP NOT NULL,
     unique_users    INTEGER   NOT NULL,
     page_view_count BIGINT    NOT NULL,
     created_at      TIMESTAMP DEFAULT CURRENT_TIMESTAMP
 );
 
--- The windows of all partitions that began in the same half minute. Page views add up exactly.
--- Users are the sum over the windows: a topic keyed by user_id has no user on two partitions, but
--- one who was active in several windows of the half minute counts in each.
-CREATE OR REPLACE VIEW user_activity_by_interval AS
-SELECT date_bin('30 seconds', timestamp, TIMESTAMP '2000-01-01') AS interval_start,
-       count(*)                                                  AS windows,
-       sum(unique_users)::bigint                                 AS users_at_most,
-       sum(page_view_count)::bigint                              AS page_view_count
+-- An interval has one row.
+CREATE UNIQUE INDEX IF NOT EXISTS user_activity_metrics_interval
+    ON user_activity_metrics (timestamp);
+
+-- The same, newest first, with the end of each interval.
+DROP VIEW IF EXISTS user_activity_by_interval;
+CREATE VIEW user_activity_by_interval AS
+SELECT timestamp                          AS interval_start,
+       timestamp + INTERVAL '30 seconds'  AS interval_end,
+       unique_users,
+       page_view_count
 FROM user_activity_metrics
-GROUP BY interval_start;
+ORDER BY timestamp DESC;

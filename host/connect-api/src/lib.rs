@@ -49,4 +49,6 @@ pub use source::{
 pub use state::{
     StateChanges, StateDelta, StateEntry, StateQuery, StateRow, StateStore, StoredState,
 };
-pub use transform::{Disposition, Outcome, Predicate, RecordTransformation, Tick, Transformation};
+pub use transform::{
+    Disposition, Outcome, Predicate, RecordTransformation, Tick, TickReason, Transformation,
+};

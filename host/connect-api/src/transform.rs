@@ -74,9 +74,30 @@ pub enum Outcome {
 pub struct Tick {
     /// The offset to go on from.
     pub next_offset: Offset,
-    /// The wall clock, when the partition is quiet. None: after a batch, by the partition's record
-    /// time.
-    pub wall: Option<Timestamp>,
+    /// Why it is ticked, and by which clock.
+    pub reason: TickReason,
+}
+
+/// Why a transform is ticked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TickReason {
+    /// A batch is done: the clock is the partition's record time.
+    Batch,
+    /// The partition is quiet: the wall clock.
+    Quiet(Timestamp),
+    /// The task ends in order, and what waits is to be emitted now; with the wall clock.
+    Flush(Timestamp),
+}
+
+impl TickReason {
+    /// The wall clock, if the tick goes by it.
+    #[must_use]
+    pub fn wall(self) -> Option<Timestamp> {
+        match self {
+            Self::Batch => None,
+            Self::Quiet(wall) | Self::Flush(wall) => Some(wall),
+        }
+    }
 }
 
 /// A transform that takes a batch of one partition.
@@ -104,6 +125,12 @@ pub trait Transformation: Send {
     /// None: it is not.
     fn tick_interval(&self) -> Option<Duration> {
         None
+    }
+
+    /// Whether the transform is ticked a last time, for [`TickReason::Flush`], when the task ends in
+    /// order.
+    fn flushes_on_stop(&self) -> bool {
+        false
     }
 
     /// What it was loaded from, for the log and the status: name, version, digest. None: it is

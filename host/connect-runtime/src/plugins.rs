@@ -76,7 +76,7 @@ impl Plugins {
         }
         let plugin = self.wasm.find(class)?;
         let mut keys = plugin.config_def.keys().to_vec();
-        for key in self.wasm.host_config_def().keys() {
+        for key in self.wasm.host_config_def(&plugin).keys() {
             if !keys.iter().any(|known| known.name == key.name) {
                 keys.push(key.clone());
             }

@@ -59,7 +59,10 @@ impl WorkerSinkTask {
     /// # Errors
     /// What the task fails with.
     pub fn run(mut self) -> Result<()> {
-        let outcome = self.turns().and_then(|()| self.drain());
+        let outcome = self
+            .turns()
+            .and_then(|()| self.drain())
+            .and_then(|()| self.flush());
         self.commit_final_offsets();
         let SinkTaskParts {
             consumer, writer, ..
@@ -90,6 +93,7 @@ impl WorkerSinkTask {
             self.collect(transformed)?;
         }
         self.state.tick_quiet_partitions()?;
+        self.state.pass_markers();
         self.state.verify_target()?;
         self.state.end_survived_attempts();
         self.write()
@@ -266,6 +270,15 @@ impl WorkerSinkTask {
         state.parts.metrics.active.set(active as f64);
         state.full_since = None;
         Ok(())
+    }
+
+    /// What transforms hold back is emitted and becomes durable, where they are told to do so.
+    fn flush(&mut self) -> Result<()> {
+        if self.state.parts.control.abandoned() {
+            return Ok(());
+        }
+        self.state.flush_transforms()?;
+        self.drain()
     }
 
     /// Writes what is in hand, for as long as the herder lets it.

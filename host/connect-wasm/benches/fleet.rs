@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use connect_api::{
     Datum, Field, Kind, Offset, Origin, Outcome, Record, Schema, SinkRecord, Struct, Tick,
-    Timestamp, TimestampType, TopicPartition, Value,
+    TickReason, Timestamp, TimestampType, TopicPartition, Value,
 };
 
 const VEHICLES: i64 = 60;
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let outcomes = transform.apply(&topic_partition, &mut records)?;
         let tick = Tick {
             next_offset: Offset((batch + 1) * BATCH),
-            wall: None,
+            reason: TickReason::Batch,
         };
         transform.tick(&topic_partition, tick)?;
         let took = begin.elapsed().as_secs_f64();

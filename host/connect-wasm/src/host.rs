@@ -10,7 +10,7 @@ use std::sync::Arc;
 use connect_api::Timestamp;
 use metrics::Label;
 
-use crate::bindings::ferrule::transform::{data, log, metrics as metrics_import, state};
+use crate::bindings::ferrule::transform::{data, log, metrics as metrics_import, state, ticks};
 use crate::limits::MemoryLimit;
 use crate::state::{KEY_BYTES, PartitionState, Refused};
 use gauges::Gauges;
@@ -50,6 +50,8 @@ pub(crate) struct Host {
     pub(crate) stateful: bool,
     /// The state of the partition whose batch is at hand.
     pub(crate) state: Option<PartitionState>,
+    /// Whether the tick at hand is the last one before the task ends.
+    pub(crate) flushing: bool,
     lines: Lines,
     gauges: Gauges,
     secrets: Arc<Secrets>,
@@ -61,6 +63,7 @@ impl Host {
             memory: MemoryLimit::new(memory_bytes),
             stateful: false,
             state: None,
+            flushing: false,
             lines: Lines::new(Arc::clone(&identity)),
             gauges: Gauges::new(identity),
             secrets: Arc::default(),
@@ -190,6 +193,12 @@ impl state::Host for Host {
     fn advance(&mut self, to: i64) -> wasmtime::Result<i64> {
         let clock = self.state()?.advance(Timestamp(to));
         Ok(clock.map_or(i64::MIN, |clock| clock.0))
+    }
+}
+
+impl ticks::Host for Host {
+    fn flushing(&mut self) -> wasmtime::Result<bool> {
+        Ok(self.flushing)
     }
 }
 

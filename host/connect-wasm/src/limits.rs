@@ -14,10 +14,14 @@ pub(crate) const TIMEOUT: &str = "call.timeout.ms";
 pub(crate) const OUTPUT: &str = "output.max.bytes";
 pub(crate) const STATE: &str = "state.max.bytes";
 pub(crate) const TICK_INTERVAL: &str = "tick.interval.ms";
+pub(crate) const FLUSH_ON_STOP: &str = "flush.on.stop";
 pub(crate) const SHA256: &str = "sha256";
 
 /// The shortest time between two ticks of a quiet partition: each may be a transaction.
 const LEAST_INTERVAL: i64 = 100;
+/// How long the partition of a plugin that ticks is quiet before it is ticked by wall time, in
+/// milliseconds, unless the transform says otherwise.
+pub(crate) const DEFAULT_INTERVAL: i64 = 1000;
 /// Elements of all tables of an instance; a Rust guest has a few hundred.
 const TABLE_ELEMENTS: usize = 100_000;
 
@@ -92,10 +96,21 @@ impl WasmLimits {
     }
 }
 
-/// The keys of [`host_config_def`], which may ask for no more than the worker gives.
-pub(crate) fn limited_config_def(limits: WasmLimits) -> ConfigDef {
+/// Whether a plugin's description asks for ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ticking {
+    Yes,
+    No,
+}
+
+/// The keys of [`host_config_def`], which may ask for no more than the worker gives, with the
+/// defaults that they have for a plugin.
+pub(crate) fn limited_config_def(limits: WasmLimits, ticking: Ticking) -> ConfigDef {
     let unlimited = host_config_def();
     let keys = unlimited.keys().iter().cloned().map(|mut key| {
+        if key.name == TICK_INTERVAL && ticking == Ticking::Yes {
+            key.default = Some(Some(DEFAULT_INTERVAL.to_string().into()));
+        }
         if let (Validator::AtLeast(least), Some(most)) = (&key.validator, limits.ceiling(&key.name))
         {
             key.validator = Validator::Between(*least as f64, most as f64);
@@ -136,13 +151,25 @@ pub fn host_config_def() -> ConfigDef {
             "Most bytes of state that the plugin may keep for a partition: keys, values and 64 \
              for each entry. Default: the worker's limit.",
         ),
-        limit(
+        ConfigKey::nullable(
             TICK_INTERVAL,
-            LEAST_INTERVAL,
+            ConfigType::Long,
             "Milliseconds for which a partition is quiet before the plugin is ticked by wall time, \
-             and then again. Only for a plugin that ticks. Default: it is ticked by record time \
-             alone.",
-        ),
+             and then again; 0: it is ticked by record time alone. Only for a plugin that ticks, \
+             for which the default is 1000. A source has no partitions that could be quiet.",
+        )
+        .validator(Validator::Check(interval))
+        .importance(Importance::Low),
+        ConfigKey::new(
+            FLUSH_ON_STOP,
+            ConfigType::Boolean,
+            "false",
+            "Whether the plugin is told to emit what waits when the task ends in order: when the \
+             worker, the connector or the task is stopped, restarted or deleted. A pause, and a \
+             partition that goes to another task, flush nothing: what waits is in the state. Only \
+             for a plugin that ticks.",
+        )
+        .importance(Importance::Low),
         ConfigKey::nullable(
             SHA256,
             ConfigType::String,
@@ -151,6 +178,13 @@ pub fn host_config_def() -> ConfigDef {
         .validator(Validator::Check(digest))
         .importance(Importance::Low),
     ])
+}
+
+fn interval(text: &str) -> std::result::Result<(), String> {
+    match text.parse::<i64>() {
+        Ok(0 | LEAST_INTERVAL..) => Ok(()),
+        _ => Err(format!("Value must be 0 or at least {LEAST_INTERVAL}")),
+    }
 }
 
 fn digest(text: &str) -> std::result::Result<(), String> {

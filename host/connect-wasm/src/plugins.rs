@@ -18,7 +18,9 @@ pub(crate) use load::{Code, Loaded};
 use crate::compile::{CompileLimits, Compiler};
 use crate::engine;
 use crate::host::{Host, Identity, Secrets};
-use crate::limits::{SHA256, TICK_INTERVAL, WasmLimits, limited_config_def};
+use crate::limits::{
+    DEFAULT_INTERVAL, FLUSH_ON_STOP, SHA256, TICK_INTERVAL, Ticking, WasmLimits, limited_config_def,
+};
 use crate::transform::WasmTransform;
 use load::Loader;
 use shelf::Shelf;
@@ -164,13 +166,7 @@ impl WasmPlugins {
         self.0.shelf.compare(name);
         let found = self.0.shelf.find(name, pin.as_deref());
         let plugin = found.ok_or_else(|| self.missing(name, pin.as_deref()))?;
-        let interval = config.optional_integer(TICK_INTERVAL);
-        if interval.is_some() && !plugin.ticks {
-            return Err(Error::config(format!(
-                "{TICK_INTERVAL}: {plugin} does not tick"
-            )));
-        }
-        let interval = interval.map(|millis| Duration::from_millis(millis.unsigned_abs()));
+        let ticks = Ticks::of(config, &plugin)?;
         let own = plugin.info.config_def.keys();
         let is_own = |key: &str| own.iter().find(|k| k.name == key);
         let resolved: Vec<_> = config
@@ -195,17 +191,53 @@ impl WasmPlugins {
         host.hide(Arc::clone(&secrets));
         let mut transform = WasmTransform::new(plugin, resolved, limits, host, &identity)?;
         transform.hide(secrets);
-        transform.tick_by_wall(interval);
+        transform.tick_as(ticks);
         Ok(Box::new(transform))
     }
 
-    /// The keys that every transform has beside those of its plugin, with this worker's limits.
-    pub fn host_config_def(&self) -> ConfigDef {
-        limited_config_def(self.0.options.limits)
+    /// The keys that the transform of a plugin has beside the plugin's own, with this worker's
+    /// limits.
+    pub fn host_config_def(&self, plugin: &PluginInfo) -> ConfigDef {
+        let ticking = match plugin.ticks {
+            true => Ticking::Yes,
+            false => Ticking::No,
+        };
+        limited_config_def(self.0.options.limits, ticking)
     }
 
     /// Why there is no plugin of this name: what is wrong with its file, where one is on the path.
     pub fn missing(&self, name: &str, pin: Option<&str>) -> Error {
         Error::config(self.0.shelf.missing(name, pin))
+    }
+}
+
+/// When a plugin is ticked besides after each batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ticks {
+    /// How long a partition is quiet before it is ticked by wall time.
+    pub(crate) interval: Option<Duration>,
+    /// Whether it is ticked a last time when the task ends in order.
+    pub(crate) flush_on_stop: bool,
+}
+
+impl Ticks {
+    fn of(config: &Config, plugin: &Loaded) -> Result<Self> {
+        let given = config.optional_integer(TICK_INTERVAL).unwrap_or_default();
+        let flush_on_stop = config.optional_flag(FLUSH_ON_STOP).unwrap_or_default();
+        if !plugin.ticks {
+            for (key, is_on) in [(TICK_INTERVAL, given > 0), (FLUSH_ON_STOP, flush_on_stop)] {
+                if is_on {
+                    return Err(Error::config(format!("{key}: {plugin} does not tick")));
+                }
+            }
+            return Ok(Self::default());
+        }
+        let interval = config
+            .optional_integer(TICK_INTERVAL)
+            .unwrap_or(DEFAULT_INTERVAL);
+        Ok(Self {
+            interval: (interval > 0).then(|| Duration::from_millis(interval.unsigned_abs())),
+            flush_on_stop,
+        })
     }
 }

@@ -27,7 +27,7 @@ use crate::guest::Guest;
 use crate::host::{Host, Identity, Secrets};
 use crate::limits::WasmLimits;
 use crate::meters::Meters;
-use crate::plugins::Loaded;
+use crate::plugins::{Loaded, Ticks};
 use crate::state::PartitionState;
 use lift::Lift;
 use lower::{InputShape, Lowered};
@@ -48,7 +48,7 @@ pub(crate) struct WasmTransform {
     states: HashMap<TopicPartition, PartitionState>,
     shapes: Shapes,
     meters: Meters,
-    interval: Option<Duration>,
+    ticks: Ticks,
     secrets: Arc<Secrets>,
     lowered: Lowered,
 }
@@ -74,7 +74,7 @@ impl WasmTransform {
             states: HashMap::new(),
             shapes: Shapes::default(),
             meters: Meters::new(identity),
-            interval: None,
+            ticks: Ticks::default(),
             secrets: Arc::default(),
             lowered: Lowered::default(),
         })
@@ -85,9 +85,9 @@ impl WasmTransform {
         self.secrets = secrets;
     }
 
-    /// Has the plugin ticked in quiet partitions.
-    pub(crate) fn tick_by_wall(&mut self, interval: Option<Duration>) {
-        self.interval = interval;
+    /// Says when the plugin is ticked besides after each batch.
+    pub(crate) fn tick_as(&mut self, ticks: Ticks) {
+        self.ticks = ticks;
     }
 
     /// Lends the state of the partition to the guest for the time of `work`.
@@ -395,7 +395,11 @@ impl Transformation for WasmTransform {
     }
 
     fn tick_interval(&self) -> Option<Duration> {
-        self.interval
+        self.ticks.interval
+    }
+
+    fn flushes_on_stop(&self) -> bool {
+        self.ticks.flush_on_stop
     }
 
     fn state_limit(&self) -> Option<u64> {

@@ -101,6 +101,178 @@ fn a_bad_record_fails_and_tells_the_time() {
 }
 
 #[test]
+fn a_timestamp_that_is_none_fails() {
+    let with = |time: Value, config: &[(&str, &str)]| {
+        let mut runner = runner(config);
+        let fields: [(&str, Value); 3] = [
+            ("user_id", "a".into()),
+            ("activity_type", "page_view".into()),
+            ("timestamp", time),
+        ];
+        runner.deliver([Input::of(fields).at(0)]).answers.remove(0)
+    };
+    for config in [CONFIG, EPOCH] {
+        let (field, reason) = with("yesterday".into(), config).failure();
+        assert_eq!(field.as_deref(), Some("timestamp"));
+        assert!(reason.contains("must be a timestamp"), "{reason}");
+        assert!(!matches!(with(Value::Null, config), Answer::Fail(_)));
+    }
+}
+
+#[test]
+fn a_flush_closes_the_open_window_once() {
+    let mut runner = runner(CONFIG);
+    runner.deliver([activity("a", "page_view", 0)]);
+    assert!(runner.tick(999).is_empty());
+    let made = runner.flush(10);
+    assert_eq!(rows(made), [(0, 1, 1)]);
+    assert!(runner.flush(11).is_empty());
+    assert!(runner.tick(90_000).is_empty());
+}
+
+/// Intervals of a second since 1970, and rows at each fifth message.
+const EPOCH: &[(&str, &str)] = &[
+    ("window.ms", "1000"),
+    ("window.messages", "5"),
+    ("window.align", "epoch"),
+];
+
+#[test]
+fn an_interval_counts_late_messages_and_makes_its_row_again() {
+    let mut runner = runner(EPOCH);
+    let made = runner.deliver([
+        activity("a", "page_view", 1_100),
+        activity("b", "page_view", 1_999),
+    ]);
+    assert!(made.made().is_empty());
+    runner.restart();
+    let made = runner.deliver([activity("a", "click", 2_000)]).made();
+    assert_eq!(rows(made), [(1_000, 2, 2)]);
+    // One that is late, of a user who is known and of one who is not.
+    let made = runner.deliver([activity("b", "page_view", 1_500)]).made();
+    assert_eq!(rows(made), [(1_000, 2, 3)]);
+    let made = runner.deliver([activity("c", "click", 1_500)]).made();
+    assert_eq!(rows(made), [(1_000, 3, 3)]);
+    // The end of the task shows what there is, and nothing is counted twice behind it.
+    assert_eq!(rows(runner.flush(2_100)), [(2_000, 1, 0)]);
+    runner.restart();
+    runner.deliver([activity("a", "page_view", 2_200)]);
+    assert_eq!(rows(runner.tick(3_000)), [(2_000, 1, 1)]);
+    assert!(runner.tick(4_000).is_empty());
+}
+
+#[test]
+fn an_interval_makes_a_row_by_the_number_of_its_messages() {
+    let mut runner = runner(EPOCH);
+    let batch = (0..12).map(|n| activity(&format!("u{}", n % 7), "page_view", n));
+    let made = runner.deliver(batch).made();
+    assert_eq!(rows(made), [(0, 5, 5), (0, 7, 10)]);
+    assert_eq!(rows(runner.tick(1_000)), [(0, 7, 12)]);
+}
+
+#[test]
+fn an_interval_may_go_by_the_time_of_events() {
+    let config = [EPOCH, &[("window.time", "event")]].concat();
+    let mut runner = runner(&config);
+    runner.deliver([activity("a", "page_view", 77)]);
+    let noon = 1_719_837_296_000;
+    assert_eq!(rows(runner.flush(0)), [(noon, 1, 1)]);
+    let config = [("window.time", "event")];
+    let errors = Runner::<ActivityMetrics>::new(&config).err().unwrap();
+    assert_eq!(errors.0[0].key, "window.time");
+}
+
+#[test]
+fn the_oldest_intervals_are_forgotten_and_say_so() {
+    let config = [EPOCH, &[("window.remembered.users", "3")]].concat();
+    let mut runner = runner(&config);
+    let mut made = runner
+        .deliver((0..4).map(|n| activity(&format!("u{n}"), "page_view", n * 1_000)))
+        .made();
+    made.extend(runner.flush(0));
+    assert_eq!(made.len(), 4, "each has its row");
+    let answer = runner
+        .deliver([activity("x", "page_view", 10)])
+        .answers
+        .remove(0);
+    let (_, reason) = answer.failure();
+    assert!(reason.contains("window.remembered.users"), "{reason}");
+    let made = runner.deliver([activity("x", "page_view", 1_000)]).made();
+    assert_eq!(rows(made), [(1_000, 2, 2)], "the others go on");
+    let users = world(|world| {
+        let keys = world.partition().entries.keys();
+        keys.filter(|key| key[0] == b'u').count()
+    });
+    assert_eq!(users, 2);
+}
+
+#[test]
+fn intervals_are_counted_in_one_place() {
+    let mut runner = runner(EPOCH);
+    runner.turn_to("incoming.user_activity", 1);
+    let answer = runner
+        .deliver([activity("a", "page_view", 0)])
+        .answers
+        .remove(0);
+    let (_, reason) = answer.failure();
+    assert!(reason.contains("must have one partition"), "{reason}");
+}
+
+#[test]
+fn a_batch_without_room_counts_for_nothing() {
+    let mut runner = runner(EPOCH);
+    runner.deliver([activity("a", "page_view", 0)]);
+    let before = world(|world| world.partition().entries.clone());
+    let size = before
+        .iter()
+        .map(|(key, (value, _))| key.len() + value.len())
+        .sum::<usize>();
+    world(|world| world.state_limit = Some(size as u64 + 30));
+    let batch = ["b", "c", "d"].map(|user| activity(user, "page_view", 0));
+    for answer in runner.deliver(batch).answers {
+        assert!(matches!(answer, Answer::Fail(_)), "{answer:?}");
+    }
+    assert_eq!(world(|world| world.partition().entries.clone()), before);
+    world(|world| world.state_limit = None);
+    assert_eq!(rows(runner.tick(1_000)), [(0, 1, 1)]);
+}
+
+proptest! {
+    #[test]
+    fn the_last_rows_of_intervals_are_those_of_the_model(
+        steps in prop::collection::vec(
+            (-2_000i64..3_000, 0u8..6, any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)),
+            0..80,
+        ),
+    ) {
+        let mut runner = runner(EPOCH);
+        let mut model = BTreeMap::<i64, (BTreeSet<u8>, i64)>::new();
+        let mut table = BTreeMap::new();
+        let (mut at, mut batch) = (10_000, Vec::new());
+        for (step, user, viewed, cut, restart) in steps {
+            at = (at + step).max(0);
+            let sum = model.entry(at - at % 1_000).or_default();
+            sum.0.insert(user);
+            sum.1 += i64::from(viewed);
+            let kind = if viewed { "page_view" } else { "click" };
+            batch.push(activity(&user.to_string(), kind, at));
+            if cut {
+                let made = runner.deliver(std::mem::take(&mut batch)).made();
+                table.extend(rows(made).into_iter().map(|(at, users, views)| (at, (users, views))));
+            }
+            if restart {
+                runner.restart();
+            }
+        }
+        let mut made = runner.deliver(batch).made();
+        made.extend(runner.flush(0));
+        table.extend(rows(made).into_iter().map(|(at, users, views)| (at, (users, views))));
+        let model = model.into_iter().map(|(at, (users, views))| (at, (users.len() as i64, views)));
+        prop_assert_eq!(table, model.collect::<BTreeMap<_, _>>());
+    }
+}
+
+#[test]
 fn what_the_state_has_no_room_for_fails() {
     let mut runner = runner(CONFIG);
     world(|world| world.state_limit = Some(30));

@@ -79,7 +79,9 @@ impl Transform for Averages {
         let Ok(mut session) = self.windows.load() else {
             panic!("the window in the state cannot be read");
         };
-        let closed = session.tick(tick.now);
+        // At the end of the task, with flush.on.stop, a window is shown as far as it has come.
+        let now = if tick.flush { i64::MAX } else { tick.now };
+        let closed = session.tick(now);
         if session.save().is_err() {
             panic!("the window cannot be kept");
         }

@@ -1,152 +1,185 @@
 //! The plugin `fleet-alerts`: anomalies open alerts, and actions of operators move them on.
 //!
-//! Each record makes two: one for the table of alerts as they stand, by upsert, and one for their
-//! history. Anomalies and actions are topics of their own, drained side by side, so neither waits
-//! for the other: what an anomaly tells of an alert and what an action tells of it are different
-//! columns, and an alert whose anomaly is yet to come is as good as open.
-//!
-//! What an action may do depends on those before it, which are in the state of its partition. So
-//! the actions of one alert must come on one partition: keyed by `alert_id`.
+//! It runs twice. `stage=rekey` brings anomalies and actions, which are topics of their own with keys
+//! of their own, together in one topic of one partition, and says there how far each of their
+//! partitions has been read. `stage=alerts` reads that topic and decides: an action waits until
+//! what was before it is known, and what is decided is the same whenever a worker is killed.
 
-mod action;
-mod opening;
+mod alert;
+mod desk;
+mod event;
+mod held;
 #[cfg(test)]
 mod tests;
 
 use ferrule_plugin::{
-    Config, ConfigErrors, ConfigKey, Description, Failure, FromRow as _, OutPayload, OutRecord,
-    Outcome, Record, RowShape, Rows, Timestamp, Transform, Validator,
+    Config, ConfigErrors, ConfigKey, Description, Failure, OutRecord, Outcome, Record, Tick,
+    Transform, Validator,
 };
 use uuid::Uuid;
 
-use action::{Action, Actions, Standing};
-use opening::{Anomaly, History, Opened};
+use desk::{Desk, Settings};
+use event::Events;
 
-/// Holds the configuration and the shapes; the alerts are in the state.
+/// Holds the configuration; the alerts are in the state.
 pub struct FleetAlerts {
-    topics: Topics,
-    actions: Actions,
-    key: RowShape,
-    history_key: RowShape,
-    opened: Rows<Opened>,
-    standing: Rows<Standing>,
-    history: Rows<History>,
+    stage: Stage,
+    anomalies_topic: String,
+    actions_topic: String,
 }
 
-struct Topics {
-    anomalies: String,
-    actions: String,
-    alerts: String,
-    history: String,
+enum Stage {
+    Rekey(Events),
+    Alerts(Box<Desk>),
 }
 
 const DAY: i64 = 86_400_000;
 
 impl Transform for FleetAlerts {
-    const FIELDS: &'static [&'static str] = Action::FIELDS;
-
     fn describe() -> Description {
-        let topic = |name, default, documentation: &str| {
-            ConfigKey::text(name, default, documentation).valid(Validator::NonEmpty)
-        };
-        Description::new(
+        let description = Description::new(
             env!("CARGO_PKG_NAME"),
             env!("CARGO_PKG_VERSION"),
             "Opens an alert for each anomaly, and follows the actions of operators: an alert that \
              is OPEN or ACKNOWLEDGED may be RESOLVED or DISMISSED, one that is OPEN \
              ACKNOWLEDGED; INTERVENE is recorded while it is neither RESOLVED nor DISMISSED. Any \
-             other action fails. An action that comes again is dropped; the counter \
-             actions_duplicate tells how many. The actions of an alert must come on one \
-             partition.",
-        )
-        .stateful()
-        .key(topic(
-            "anomalies.topic",
-            "anomalies",
-            "The topic of the anomalies.",
-        ))
-        .key(topic(
-            "actions.topic",
-            "operator_actions",
-            "The topic of the actions.",
-        ))
-        .key(topic(
-            "alerts.topic",
-            "operator_alerts",
-            "Where alerts as they stand go, keyed by alert_id: rows to be upserted.",
-        ))
-        .key(topic(
-            "history.topic",
-            "operator_alert_history",
-            "Where each step of an alert goes, keyed by entry_id.",
-        ))
-        .key(
-            ConfigKey::long(
-                "alert.retention.ms",
-                90 * DAY,
-                "For how many milliseconds of record time after its last action an alert is \
-                 remembered; later it counts as open.",
-            )
-            .valid(Validator::Between((1.0, i64::MAX as f64))),
-        )
+             other action, and one on an alert that there is not, is refused: it goes to \
+             refused.topic, with the reason. An action that comes again is dropped; the counter \
+             actions_duplicate tells how many. It takes two connectors: stage=rekey brings anomalies \
+             and actions, however they are keyed, together in a topic of one partition, and \
+             stage=alerts decides there.",
+        );
+        let description = description.stateful().ticking();
+        let keys = topic_keys().into_iter().chain(time_keys());
+        keys.fold(description, Description::key)
     }
 
     fn configure(config: &Config) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::default();
-        let mut topic = |key| errors.note(config.text(key).map(str::to_owned));
-        let topics = Topics {
-            anomalies: topic("anomalies.topic"),
-            actions: topic("actions.topic"),
-            alerts: topic("alerts.topic"),
-            history: topic("history.topic"),
+        let text =
+            |errors: &mut ConfigErrors, key| errors.note(config.text(key).map(str::to_owned));
+        let actions_topic = text(&mut errors, "actions.topic");
+        let stage = match &*text(&mut errors, "stage") {
+            "rekey" => Stage::Rekey(Events::to(text(&mut errors, "events.topic"))),
+            _ => Stage::Alerts(Box::new(Desk::new(Settings {
+                actions_topic: actions_topic.clone(),
+                alerts_topic: text(&mut errors, "alerts.topic"),
+                history_topic: text(&mut errors, "history.topic"),
+                refused_topic: text(&mut errors, "refused.topic"),
+                retention: errors.note(config.int("alert.retention.ms")).unsigned_abs(),
+                order: errors.note(config.int("action.order.ms")),
+                unknown_wait: errors.note(config.int("unknown.alert.wait.ms")),
+            }))),
         };
-        let retention = errors.note(config.int("alert.retention.ms"));
+        let anomalies_topic = text(&mut errors, "anomalies.topic");
         errors.or(FleetAlerts {
-            topics,
-            actions: Actions::kept_for(retention.unsigned_abs()),
-            key: RowShape::new("alert_key").of::<String>("alert_id"),
-            history_key: RowShape::new("history_key").of::<String>("entry_id"),
-            opened: Rows::named("alert_opened"),
-            standing: Rows::named("alert_standing"),
-            history: Rows::named("alert_history"),
+            stage,
+            anomalies_topic,
+            actions_topic,
         })
     }
 
     fn apply(&mut self, record: Record<'_>) -> ferrule_plugin::Result {
-        let row = record.row()?;
-        // Who sends no time acts when the record comes.
-        let came = Timestamp(record.timestamp().unwrap_or_default().saturating_mul(1000));
-        if record.topic() == self.topics.anomalies {
-            let anomaly: Anomaly<'_> = row.read()?;
-            let (opened, history) = anomaly.open(came)?;
-            return Ok(self.outcome(self.opened.row(opened).into(), history));
+        match &self.stage {
+            Stage::Rekey(events) if record.topic() == self.anomalies_topic => {
+                events.anomaly(record).map(Outcome::replace)
+            }
+            Stage::Rekey(events) if record.topic() == self.actions_topic => {
+                events.action(record).map(Outcome::replace)
+            }
+            Stage::Rekey(_) => Err(Failure::new(
+                "the record's topic is neither anomalies.topic nor actions.topic",
+            )),
+            Stage::Alerts(desk) => desk.take(record).map(Outcome::Replace),
         }
-        if record.topic() == self.topics.actions {
-            let action: Action<'_> = row.read()?;
-            return Ok(match self.actions.take(&action, came)? {
-                Some((standing, history)) => {
-                    self.outcome(self.standing.row(standing).into(), history)
-                }
-                None => Outcome::Drop,
-            });
+    }
+
+    fn tick(&mut self, tick: Tick<'_>) -> Vec<OutRecord> {
+        match &self.stage {
+            Stage::Rekey(events) => vec![events.progress(tick.topic, tick.partition, tick.now)],
+            Stage::Alerts(_) => Vec::new(),
         }
-        Err(Failure::new(
-            "the record's topic is neither anomalies.topic nor actions.topic",
-        ))
     }
 }
 
-impl FleetAlerts {
-    fn outcome(&self, alert: OutPayload, history: History) -> Outcome {
-        let key = self.key.row([history.alert_id.clone().into()]);
-        let entry = self.history_key.row([history.entry_id.clone().into()]);
-        Outcome::Replace(vec![
-            OutRecord::new(alert).topic(&*self.topics.alerts).key(key),
-            OutRecord::new(self.history.row(history))
-                .topic(&*self.topics.history)
-                .key(entry),
-        ])
-    }
+fn topic_keys() -> [ConfigKey; 7] {
+    let topic = |name, default, documentation: &str| {
+        ConfigKey::text(name, default, documentation).valid(Validator::NonEmpty)
+    };
+    [
+        ConfigKey::text(
+            "stage",
+            "alerts",
+            "rekey: anomalies and actions become messages of events.topic. alerts: the messages of \
+             that topic become alerts.",
+        )
+        .valid(Validator::OneOf(
+            ["rekey", "alerts"].map(str::to_owned).into(),
+        )),
+        topic(
+            "anomalies.topic",
+            "anomalies",
+            "The topic of the anomalies.",
+        ),
+        topic(
+            "actions.topic",
+            "operator_actions",
+            "The topic of the actions.",
+        ),
+        topic(
+            "events.topic",
+            "operator_alert_events",
+            "stage=rekey: where anomalies and actions come together. It must have one partition.",
+        ),
+        topic(
+            "alerts.topic",
+            "operator_alerts",
+            "stage=alerts: where an alert goes, as it stands, after each step; keyed by alert_id.",
+        ),
+        topic(
+            "history.topic",
+            "operator_alert_history",
+            "stage=alerts: where each step of an alert goes, keyed by entry_id.",
+        ),
+        topic(
+            "refused.topic",
+            "operator_actions-dlq",
+            "stage=alerts: where an action goes that is not taken, keyed by action_id: its fields, \
+             the alert's status and the reason, and the headers of a dead letter.",
+        ),
+    ]
+}
+
+/// They are told of `stage=alerts` alone.
+fn time_keys() -> [ConfigKey; 3] {
+    let millis = |name, default, least: f64, documentation: &str| {
+        ConfigKey::long(name, default, documentation)
+            .valid(Validator::Between((least, 1_000_000.0 * DAY as f64)))
+    };
+    [
+        millis(
+            "alert.retention.ms",
+            90 * DAY,
+            1.0,
+            "For how many milliseconds of record time an alert is remembered that is RESOLVED or \
+             DISMISSED; later it is unknown. Any other is remembered until it is one.",
+        ),
+        millis(
+            "action.order.ms",
+            1_000,
+            0.0,
+            "An action waits until all partitions of the actions have been read up to so many \
+             milliseconds after it, so that those on one alert are taken in the order of their \
+             processing_time.",
+        ),
+        millis(
+            "unknown.alert.wait.ms",
+            60_000,
+            0.0,
+            "An action on an alert that is unknown is refused when the anomalies, too, have been \
+             read up to so many milliseconds after it.",
+        ),
+    ]
 }
 
 /// The text of a field as a UUID.

@@ -2,7 +2,7 @@
 
 use ferrule_plugin::{JsonText, OutRecord, Rows, Timestamp, ToRow, Value};
 use serde_json::json;
-use uuid::{Uuid, uuid};
+use uuid::{Builder, Uuid, uuid};
 
 use crate::config::Settings;
 use crate::frame::Sample;
@@ -58,7 +58,7 @@ impl Anomalies {
         let (features, thresholds) = self.measures(finding);
         let event_time = finding.evidence.last().map_or(0, |last| last.event_time);
         Anomaly {
-            anomaly_id: id(vehicle, finding.event_id, anomaly_type).to_string(),
+            anomaly_id: id(vehicle, finding.began_with, anomaly_type).to_string(),
             event_id: finding.event_id.to_string(),
             vehicle_id: vehicle.to_owned(),
             event_time: Timestamp(event_time),
@@ -140,10 +140,13 @@ fn evidence(finding: &Finding) -> serde_json::Value {
     evidence
 }
 
-/// The same for the same event and rule, whenever it is found.
+/// The same for the same event and rule, whenever it is found. It is a hash, as a UUID of version 5
+/// is, but says version 4: the schema of the topic wants uuid-v4, and models such as pydantic's
+/// `UUID4` refuse any other number.
 pub(crate) fn id(vehicle: &str, event_id: Uuid, anomaly_type: &str) -> Uuid {
     let name = format!("{vehicle}\0{event_id}\0{anomaly_type}");
-    Uuid::new_v5(&NAMESPACE, name.as_bytes())
+    let hash = Uuid::new_v5(&NAMESPACE, name.as_bytes()).into_bytes();
+    Builder::from_random_bytes(hash).into_uuid()
 }
 
 impl Severity {

@@ -11,6 +11,7 @@ pub(crate) struct Settings {
     pub(crate) hold_ms: i64,
     pub(crate) idle_ms: i64,
     pub(crate) window_ms: i64,
+    pub(crate) cooldown_ms: i64,
     pub(crate) deceleration: f64,
     pub(crate) velocity_delta: f64,
     pub(crate) probability_jump: f64,
@@ -25,6 +26,7 @@ const TOLERANCE: &str = "reorder.tolerance.frames";
 const HOLD: &str = "reorder.hold.ms";
 const IDLE: &str = "vehicle.idle.ms";
 const WINDOW: &str = "window.ms";
+const COOLDOWN: &str = "cooldown.ms";
 const DECELERATION: &str = "deceleration.threshold.ms2";
 const VELOCITY: &str = "velocity.delta.threshold.ms";
 const PROBABILITY: &str = "label.probability.jump.threshold";
@@ -78,7 +80,7 @@ fn order_keys() -> [ConfigKey; 4] {
 }
 
 /// What makes an anomaly of frames.
-fn rule_keys() -> [ConfigKey; 5] {
+fn rule_keys() -> [ConfigKey; 6] {
     let threshold = |name, default, documentation: &str| {
         ConfigKey::float(name, default, documentation)
             .valid(Validator::Between((f64::MIN_POSITIVE, f64::MAX)))
@@ -91,6 +93,14 @@ fn rule_keys() -> [ConfigKey; 5] {
             "The window of the rules: how many milliseconds before a frame, by event_time, count. \
              No more than the last ten frames do.",
         ),
+        ConfigKey::long(
+            COOLDOWN,
+            10_000,
+            "What a rule finds within so many milliseconds, by event_time, of the last frame in \
+             which it found something of the vehicle is the same anomaly: it is told again, under \
+             its id, only when its severity rises. 0: each frame is an anomaly of its own.",
+        )
+        .valid(Validator::Between((0.0, 86_400_000.0))),
         threshold(
             DECELERATION,
             3.0,
@@ -148,6 +158,7 @@ impl Settings {
             hold_ms: errors.note(config.int(HOLD)),
             idle_ms: errors.note(config.int(IDLE)),
             window_ms: errors.note(config.int(WINDOW)),
+            cooldown_ms: errors.note(config.int(COOLDOWN)),
             deceleration: errors.note(config.float(DECELERATION)),
             velocity_delta: errors.note(config.float(VELOCITY)),
             probability_jump: errors.note(config.float(PROBABILITY)),

@@ -6,6 +6,7 @@
 
 mod anomaly;
 mod config;
+mod episode;
 mod fleet;
 mod frame;
 mod rules;
@@ -41,7 +42,9 @@ impl Transform for FleetAnomalies {
              perception_instability. An event that comes again is dropped, frames out of order are \
              put in order, and a frame that is too late is dropped; the counters \
              events_duplicate and frames_late tell how many. What comes out are the anomalies, \
-             keyed by vehicle_id, under ids that are the same when the records are read again.",
+             keyed by vehicle_id, under ids that are the same when the records are read again. What \
+             a rule finds in frame after frame is one anomaly; it comes again, under the same id, \
+             when its severity rises.",
         )
         .reading_fields(Telemetry::FIELDS);
         config::keys()
@@ -92,7 +95,8 @@ impl Transform for FleetAnomalies {
     }
 
     fn tick(&mut self, tick: Tick<'_>) -> Vec<OutRecord> {
-        let due = fleet::release_due(&self.settings, tick.now);
+        let now = if tick.flush { i64::MAX } else { tick.now };
+        let due = fleet::release_due(&self.settings, now);
         due.into_iter()
             .flat_map(|(vehicle, found)| self.anomalies.records(&vehicle, found))
             .collect()

@@ -8,7 +8,7 @@ use crate::frame::Sample;
 use crate::vehicle::FRAMES;
 
 /// How far a threshold is passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
     Info,
     Warning,
@@ -19,6 +19,8 @@ pub(crate) enum Severity {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Finding {
     pub(crate) event_id: Uuid,
+    /// The event of the frame with which the anomaly began.
+    pub(crate) began_with: Uuid,
     pub(crate) received: i64,
     pub(crate) severity: Severity,
     pub(crate) kind: Kind,
@@ -55,6 +57,7 @@ pub(crate) fn check(
     let found = found.into_iter().flatten();
     found.map(move |(severity, kind, evidence)| Finding {
         event_id,
+        began_with: event_id,
         received,
         severity,
         kind,

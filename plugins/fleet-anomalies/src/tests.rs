@@ -155,7 +155,7 @@ fn a_sudden_deceleration_has_the_schema_of_its_document() {
             "acceleration_history": [-0.1, -2.5, -4.2],
         })
     );
-    assert_eq!(id.get_version_num(), 5);
+    assert_eq!(id.get_version_num(), 4);
 }
 
 #[test]
@@ -298,6 +298,89 @@ fn another_replay_begins_anew() {
     made.extend(runner.tick(1_000_000));
     assert_eq!(made.len(), 1);
     assert_eq!(counter("frames_late"), 0);
+}
+
+#[test]
+fn a_late_frame_of_a_replay_that_is_over_does_not_begin_anew() {
+    let mut runner = runner(&[]);
+    runner.deliver([Shot::new(900).input(), Shot::new(901).input()]);
+    let [first, second, third] = braking().map(|shot| Shot {
+        session: 1,
+        event: shot.event + 500,
+        at: 900 * 250 + shot.at,
+        ..shot
+    });
+    let late = Shot {
+        at: second.at,
+        ..Shot::new(902)
+    };
+    let before = Shot {
+        index: 39,
+        event: 39,
+        ..first.clone()
+    };
+    let shots = [before, first, second, late, third];
+    let made = runner.deliver(shots.map(|shot| shot.input())).made();
+    assert_eq!(made.len(), 1, "the history of the new replay goes on");
+    assert_eq!(
+        nested(&made[0], "evidence")["frame_indices"],
+        json!([40, 41, 42])
+    );
+    assert_eq!(counter("frames_late"), 1);
+    // Once the vehicle was silent for long enough, the same name is a replay as any other.
+    let again = Shot {
+        at: 900 * 250 + 42 * 250 + 60_001,
+        ..Shot::new(903)
+    };
+    runner.deliver([again.input()]);
+    assert_eq!(counter("frames_late"), 1);
+}
+
+/// A vehicle brakes, harder and harder, and goes on.
+fn stop(from: i64) -> Vec<Shot> {
+    let slowing = [30.0, 28.0, 25.0, 21.0, 16.0, 10.0, 6.0];
+    let slowing = slowing.map(|velocity| (velocity, -12.0));
+    let frames = slowing.into_iter().chain([(6.0, 0.0); 13]);
+    let frames = (from..).zip(frames);
+    frames
+        .map(|(index, (velocity, acceleration))| Shot::moving(index, velocity, acceleration))
+        .collect()
+}
+
+#[test]
+fn one_stop_is_one_anomaly() {
+    let shots = stop(0);
+    let each = anomalies(&[("cooldown.ms", "0")], &shots);
+    assert_eq!(each.len(), 4, "a frame that breaks the rule is one");
+    let made = anomalies(&[], &shots);
+    let ids: Vec<_> = made.iter().map(|made| made.field("anomaly_id")).collect();
+    assert!(ids.iter().all(|id| *id == each[0].field("anomaly_id")));
+    let severities: Vec<_> = made.iter().map(|made| made.field("severity")).collect();
+    let told: [&Value; 2] = [&"WARNING".into(), &"CRITICAL".into()];
+    assert_eq!(severities, told, "told again only when it is graver");
+}
+
+#[test]
+fn another_stop_after_the_cooldown_is_another_anomaly() {
+    let ids = |made: &[Made]| {
+        let ids = made
+            .iter()
+            .map(|made| format!("{:?}", made.field("anomaly_id")));
+        ids.collect::<std::collections::BTreeSet<_>>()
+    };
+    let soon = [stop(0), stop(40)].concat();
+    assert_eq!(ids(&anomalies(&[], &soon)).len(), 1);
+    let later = [stop(0), stop(100)].concat();
+    assert_eq!(ids(&anomalies(&[], &later)).len(), 2);
+    let ids_of_model_4 = |made: &Made| match made.field("anomaly_id") {
+        Value::Text(text) => Uuid::parse_str(text).unwrap().get_version_num(),
+        other => panic!("{other:?}"),
+    };
+    assert!(
+        anomalies(&[], &later)
+            .iter()
+            .all(|it| ids_of_model_4(it) == 4)
+    );
 }
 
 #[test]

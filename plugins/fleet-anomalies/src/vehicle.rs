@@ -4,18 +4,25 @@ use ferrule_plugin::state::{Ring, Stored};
 use uuid::Uuid;
 
 use crate::config::Settings;
+use crate::episode::Episodes;
 use crate::frame::{Frame, Sample};
 use crate::rules::{self, Finding};
 
 /// How many frames the rules look back on.
 pub(crate) const FRAMES: usize = 10;
+/// How many replays that another one has taken the place of are remembered.
+const FORMER: usize = 4;
 
 /// What is known of a vehicle between two of its frames.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Vehicle {
-    /// The record time of its last frame.
+    /// The record time of its last frame, whatever became of it.
     pub(crate) seen: i64,
+    /// That of the last one of a replay that is not over.
+    active: i64,
     session: u64,
+    /// Replays that came before: frames of theirs that are late do not begin the history anew.
+    former: Ring<u64, FORMER>,
     /// The index of the frame that was last put in order.
     last: Option<i64>,
     /// The greatest index that was shown.
@@ -23,6 +30,7 @@ pub(crate) struct Vehicle {
     history: Ring<Sample, FRAMES>,
     /// Frames that wait for those before them, by index.
     waiting: Vec<Waiting>,
+    episodes: Episodes,
 }
 
 /// A frame that waits.
@@ -42,7 +50,7 @@ pub(crate) enum Taken {
     Ordered(Vec<Finding>),
     /// The same, and it came after a frame that it goes before.
     Reordered(Vec<Finding>),
-    /// It is behind by too much, or its index is there already. With what the rules found in
+    /// It is behind by too much, of a replay that is over, or its index is there already. With what the rules found in
     /// frames whose wait was over.
     Late(Vec<Finding>),
 }
@@ -52,6 +60,7 @@ impl Vehicle {
     pub(crate) fn unknown() -> Vehicle {
         Vehicle {
             seen: i64::MIN,
+            active: i64::MIN,
             ..Vehicle::default()
         }
     }
@@ -59,12 +68,27 @@ impl Vehicle {
     /// Takes a frame that is no duplicate.
     pub(crate) fn take(&mut self, settings: &Settings, frame: &Frame<'_>, now: i64) -> Taken {
         let mut found = self.release_due(settings, now);
-        let silent = now.saturating_sub(self.seen) > settings.idle_ms;
-        if self.newest.is_some() && (silent || self.session != frame.session) {
-            self.release(settings, &mut found, |_, _| true);
-            *self = Vehicle::default();
+        let silent = now.saturating_sub(self.active) > settings.idle_ms;
+        let is_other = self.session != frame.session;
+        self.seen = now;
+        if is_other && !silent && self.former.iter().any(|it| *it == frame.session) {
+            return Taken::Late(found);
         }
-        (self.seen, self.session) = (now, frame.session);
+        if self.newest.is_some() && (silent || is_other) {
+            self.release(settings, &mut found, |_, _| true);
+            let mut former = std::mem::take(&mut self.former);
+            if silent {
+                former = Ring::default();
+            } else {
+                former.push(self.session);
+            }
+            *self = Vehicle {
+                seen: now,
+                former,
+                ..Vehicle::default()
+            };
+        }
+        (self.active, self.session) = (now, frame.session);
         let index = frame.sample.index;
         let before = self.newest;
         let newest = before.map_or(index, |newest| newest.max(index));
@@ -132,12 +156,10 @@ impl Vehicle {
             self.last = Some(waiting.sample.index);
             let sample = waiting.sample.after(self.history.last());
             self.history.push(sample);
-            found.extend(rules::check(
-                settings,
-                &self.history,
-                waiting.event_id,
-                waiting.received,
-            ));
+            let (event_id, received) = (waiting.event_id, waiting.received);
+            let findings = rules::check(settings, &self.history, event_id, received);
+            let episodes = &mut self.episodes;
+            found.extend(findings.filter_map(|finding| episodes.take(settings, finding)));
         }
         self.waiting.drain(..gone);
     }
@@ -151,17 +173,29 @@ impl Stored for Vehicle {
         self.newest.write(out);
         self.history.write(out);
         self.waiting.write(out);
+        self.active.write(out);
+        self.former.write(out);
+        self.episodes.write(out);
     }
 
     fn read(bytes: &mut &[u8]) -> Option<Vehicle> {
-        Some(Vehicle {
+        let mut vehicle = Vehicle {
             seen: Stored::read(bytes)?,
             session: Stored::read(bytes)?,
             last: Stored::read(bytes)?,
             newest: Stored::read(bytes)?,
             history: Stored::read(bytes)?,
             waiting: Stored::read(bytes)?,
-        })
+            ..Vehicle::default()
+        };
+        // A state of before there were episodes ends here.
+        vehicle.active = vehicle.seen;
+        if !bytes.is_empty() {
+            vehicle.active = Stored::read(bytes)?;
+            vehicle.former = Stored::read(bytes)?;
+            vehicle.episodes = Stored::read(bytes)?;
+        }
+        Some(vehicle)
     }
 }
 

@@ -47,11 +47,22 @@ impl<T: Transform> Slot<T> {
                     topic,
                     partition,
                     now,
+                    flush: flushing(),
                 },
             ),
             None => panic!("tick called before configure"),
         }
     }
+}
+
+#[cfg(target_arch = "wasm32")]
+fn flushing() -> bool {
+    crate::bindings::ferrule::transform::ticks::flushing()
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn flushing() -> bool {
+    false
 }
 
 /// Asks the plugin what it is.

@@ -118,8 +118,11 @@ pub struct Tick<'a> {
     pub topic: &'a str,
     /// The partition whose batch was transformed.
     pub partition: i32,
-    /// The greatest timestamp seen in the partition, in milliseconds since 1970.
+    /// The greatest timestamp seen in the partition, in milliseconds since 1970; that of the wall
+    /// clock, if it is greater and the partition is quiet.
     pub now: i64,
+    /// Whether the task ends, and what waits is to be emitted now (`flush.on.stop`).
+    pub flush: bool,
 }
 
 /// Makes a type that implements [`Transform`] the plugin of this module.

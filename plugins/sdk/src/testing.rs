@@ -188,11 +188,21 @@ impl<T: Transform> Runner<T> {
     /// A tick at this time: that of the records, or of the wall where the partition is quiet. It
     /// ends no entries of the state: only records do.
     pub fn tick(&mut self, now: i64) -> Vec<Made> {
+        self.ticked(now, false)
+    }
+
+    /// The last tick before the task ends, with `flush.on.stop`.
+    pub fn flush(&mut self, now: i64) -> Vec<Made> {
+        self.ticked(now, true)
+    }
+
+    fn ticked(&mut self, now: i64, flush: bool) -> Vec<Made> {
         world(|world| world.turn_to(&self.topic, self.partition));
         let tick = Tick {
             topic: &self.topic,
             partition: self.partition,
             now,
+            flush,
         };
         let emission = glue::tick(&mut self.plugin, tick);
         let reply = Reply {

@@ -34,6 +34,8 @@ pub struct System {
     pub tables: &'static str,
     /// How many partitions the topic has.
     pub partitions: i32,
+    /// What is changed or added in the file.
+    pub settings: &'static [(&'static str, &'static str)],
 }
 
 impl Twice {
@@ -46,7 +48,7 @@ impl Twice {
         for pipeline in [&calm, &shaken] {
             pipeline.database.apply(system.tables).await?;
         }
-        let settings = [
+        let own = [
             ("topics", calm.name.as_str()),
             // A transaction takes a few records, and who vanishes is soon missed.
             ("consumer.override.max.poll.records", "50"),
@@ -54,6 +56,7 @@ impl Twice {
             ("consumer.override.session.timeout.ms", "1500"),
             ("consumer.override.heartbeat.interval.ms", "300"),
         ];
+        let settings = [&own[..], system.settings].concat();
         calm.deploy_file(system.connector, &settings).await?;
         shaken.deploy_file(system.connector, &settings).await?;
         let mut all = vec![first];

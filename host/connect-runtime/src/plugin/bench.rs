@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use connect_api::{Offset, Origin, Outcome, SinkRecord, Tick, TopicPartition, Transformation};
+use connect_api::{
+    Offset, Origin, Outcome, SinkRecord, Tick, TickReason, TopicPartition, Transformation,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::runtime::Handle;
 
@@ -131,7 +133,7 @@ fn measure(
         let next_offset = last.origin.offset.next();
         let tick = Tick {
             next_offset,
-            wall: None,
+            reason: TickReason::Batch,
         };
         transform.tick(&topic_partition, tick)?;
         runs.push(started.elapsed());

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use connect_api::{
-    Error, Offset, Origin, Outcome, Record, SinkRecord, Tick, TopicPartition, Transformation,
+    Error, Offset, Origin, Outcome, Record, SinkRecord, Tick, TickReason, TopicPartition,
+    Transformation,
 };
 use serde_json::{Value as Json, json};
 
@@ -97,7 +98,7 @@ fn apply(
         Some(last) => {
             let tick = Tick {
                 next_offset: last.origin.offset.next(),
-                wall: None,
+                reason: TickReason::Batch,
             };
             Some((last.origin.offset, transform.tick(topic_partition, tick)?))
         }

@@ -44,6 +44,20 @@ pub enum Fetching {
     Paused,
 }
 
+/// Whether a partition is asked about.
+pub type Wanted<'a> = &'a mut dyn FnMut(&Arc<TopicPartition>) -> bool;
+
+/// Offsets of a partition that hold no data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// The partition.
+    pub topic_partition: Arc<TopicPartition>,
+    /// Where it stood.
+    pub from: Offset,
+    /// Where it stands now.
+    pub to: Offset,
+}
+
 /// The consumer of one sink task, as the task's loop uses it: librdkafka's in a worker, a scripted
 /// one in tests of the loop.
 ///
@@ -98,8 +112,16 @@ pub trait TaskConsumer {
     /// The partitions that the task owns.
     fn assignment(&self) -> Vec<TopicPartition>;
 
-    /// The partitions whose records have all been read, as far as Kafka says, and where they stand.
-    fn caught_up(&self) -> Vec<(Arc<TopicPartition>, Offset)>;
+    /// The partitions that are wanted and whose records have all been read, as far as Kafka says,
+    /// and where they stand.
+    fn caught_up(&self, wanted: Wanted<'_>) -> Vec<(Arc<TopicPartition>, Offset)>;
+
+    /// The partitions that are read, and where they stand.
+    fn positions(&self) -> Vec<(Arc<TopicPartition>, Offset)>;
+
+    /// Goes on past what holds no data, where the client has seen nothing else behind the last
+    /// record that it gave: control records of transactions, and transactions that were aborted.
+    fn pass_markers(&mut self, wanted: Wanted<'_>) -> Vec<Passed>;
 
     /// The membership in the group as it is now (KIP-447); none before the group is joined.
     fn group_membership(&self) -> Option<GroupMembership>;

@@ -63,6 +63,7 @@ impl Default for Setup {
                 revoke_drain_timeout: LONG,
                 rewind_pause: 5 * MILLISECOND,
                 verify_interval: 2 * MILLISECOND,
+                marker_wait: MILLISECOND,
             },
             limits: PollLimits {
                 records: 100,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use connect_api::{
     Disposition, Error, Measured, MemoryLimit, Offset, Origin, Outcome, Predicate, Record,
     RecordBatch, RecordTransformation, Result, SinkRecord, StateDelta, StateStore, StoredState,
-    Tick, TimestampType, TopicPartition, Transformation, panics,
+    Tick, TickReason, TimestampType, TopicPartition, Transformation, panics,
 };
 
 use super::convert::{ConvertedBatch, Cut};
@@ -201,7 +201,7 @@ impl TransformationChain {
     }
 
     /// Ticks the transforms that ask for it, of a quiet partition that stands at an offset, by the
-    /// wall clock. What one makes goes through those behind it.
+    /// wall clock, or for the last time. What one makes goes through those behind it.
     ///
     /// # Errors
     /// As for `apply`.
@@ -217,7 +217,7 @@ impl TransformationChain {
                 records = step.apply(topic_partition, records, failed)?;
             }
             if let StepKind::Batch(transformation) = &mut step.transformation
-                && transformation.tick_interval().is_some()
+                && asks_for(transformation.as_ref(), tick.reason)
             {
                 records.extend(ticked(transformation.as_mut(), topic_partition, tick)?);
             }
@@ -235,6 +235,14 @@ impl TransformationChain {
                 StepKind::Record(_) => None,
             });
         intervals.min()
+    }
+
+    /// Whether a transform is to be ticked when the task ends in order.
+    pub fn flushes_on_stop(&self) -> bool {
+        self.steps.iter().any(|step| match &step.transformation {
+            StepKind::Batch(transformation) => transformation.flushes_on_stop(),
+            StepKind::Record(_) => false,
+        })
     }
 
     /// The transforms whose state is to be kept.
@@ -301,6 +309,14 @@ impl TransformationChain {
                 each(transformation.as_mut());
             }
         }
+    }
+}
+
+fn asks_for(transformation: &dyn Transformation, reason: TickReason) -> bool {
+    match reason {
+        TickReason::Batch => true,
+        TickReason::Quiet(_) => transformation.tick_interval().is_some(),
+        TickReason::Flush(_) => transformation.flushes_on_stop(),
     }
 }
 
@@ -437,7 +453,7 @@ fn apply_batch(
         Some(last) => {
             let tick = Tick {
                 next_offset: last.origin.offset.next(),
-                wall: None,
+                reason: TickReason::Batch,
             };
             ticked(transformation, topic_partition, tick)?
         }

@@ -22,6 +22,9 @@ pub struct Timing {
     pub rewind_pause: Duration,
     /// How often what the target has is compared with what was durable.
     pub verify_interval: Duration,
+    /// How long a partition is quiet before its offset moves past what holds no data: a transaction
+    /// of the target for each transaction of the topic would be many.
+    pub marker_wait: Duration,
 }
 
 impl Default for Timing {
@@ -34,6 +37,7 @@ impl Default for Timing {
             revoke_drain_timeout: Duration::from_secs(5),
             rewind_pause: Duration::from_secs(4),
             verify_interval: Duration::from_secs(3),
+            marker_wait: Duration::from_millis(500),
         }
     }
 }

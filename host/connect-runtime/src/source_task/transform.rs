@@ -8,7 +8,7 @@ use std::sync::Arc;
 use connect_api::{
     Disposition, Error, MemoryLimit, Offset, Origin, Outcome, Predicate, Record,
     RecordTransformation, Result, SinkRecord, SourceOffset, SourcePartition, SourceRecord, Tick,
-    TimestampType, TopicPartition, Transformation, panics,
+    TickReason, TimestampType, TopicPartition, Transformation, panics,
 };
 
 use super::Session;
@@ -39,8 +39,8 @@ impl SourceChain {
     /// A chain of the given steps, whose plugins may route to these topics.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] for a plugin that keeps state, or that is ticked by the
-    /// wall clock: both belong to a partition that is read from Kafka.
+    /// [`connect_api::ErrorKind::Config`] for a plugin that keeps state: that belongs to a partition
+    /// which is read from Kafka. No partition is quiet here, so that nothing is ticked by wall time.
     pub fn new(steps: Vec<ChainStep>, output_topics: OutputTopics) -> Result<Self> {
         for ChainStep {
             alias,
@@ -60,9 +60,6 @@ impl SourceChain {
             };
             if transformation.state_limit().is_some() {
                 return refused("keeps state");
-            }
-            if transformation.tick_interval().is_some() {
-                return refused("is ticked by tick.interval.ms");
             }
         }
         let plugins = steps.iter().any(ChainStep::is_plugin);
@@ -284,7 +281,7 @@ fn apply_run(
     }
     let tick = Tick {
         next_offset: Offset(0),
-        wall: None,
+        reason: TickReason::Batch,
     };
     let made = transformation.tick(&partition, tick)?;
     batch[last_place].records.extend(made);

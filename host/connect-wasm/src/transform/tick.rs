@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use connect_api::{Error, Record, Result, Tick, Timestamp, TopicPartition};
+use connect_api::{Error, Record, Result, Tick, TickReason, Timestamp, TopicPartition};
 
 use super::WasmTransform;
 use super::lift::{self, Lift};
@@ -21,10 +21,12 @@ impl WasmTransform {
             .guest
             .host()
             .and_then(|host| host.state.as_ref()?.clock());
-        let Some(now) = clock.max(tick.wall) else {
+        let Some(now) = clock.max(tick.reason.wall()) else {
             // No record of the partition has had a timestamp yet.
             return Ok(Vec::new());
         };
+        let flushing = matches!(tick.reason, TickReason::Flush(_));
+        self.tell_flushing(flushing);
         let mut emitted = self.call_tick(partition, now);
         if let Ok(Err(fault)) = &emitted
             && fault.is_worn()
@@ -33,6 +35,7 @@ impl WasmTransform {
             self.discard();
             emitted = self.call_tick(partition, now);
         }
+        self.tell_flushing(false);
         let most = self.limits.output_bytes;
         let emission = emitted.and_then(|emitted| {
             let emitted =
@@ -64,6 +67,13 @@ impl WasmTransform {
                 self.discard();
                 Err(error.context(partition))
             }
+        }
+    }
+
+    /// What the guest is told when it asks whether it is to emit what waits.
+    fn tell_flushing(&mut self, flushing: bool) {
+        if let Some(host) = self.guest.host() {
+            host.flushing = flushing;
         }
     }
 

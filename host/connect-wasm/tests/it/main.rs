@@ -6,6 +6,7 @@ mod load;
 mod metrics;
 mod rows;
 mod state;
+mod ticks;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};

@@ -1,8 +1,8 @@
 //! The state of a plugin follows the batches: what fails leaves nothing, what is reset is void.
 
 use connect_api::{
-    Offset, Outcome, SinkRecord, StateChanges, StateEntry, StoredState, Tick, Timestamp,
-    TopicPartition, Transformation, Value,
+    Offset, Outcome, SinkRecord, StateChanges, StateEntry, StoredState, Tick, TickReason,
+    Timestamp, TopicPartition, Transformation, Value,
 };
 
 use crate::{apply, apply_to, commands, guest, replacement, topic_partition};
@@ -130,7 +130,7 @@ fn a_tick_has_the_partition_and_its_time() {
             &topic_partition(),
             Tick {
                 next_offset: Offset(2),
-                wall: None,
+                reason: TickReason::Batch,
             },
         )
         .unwrap();
@@ -157,7 +157,7 @@ fn without_a_time_there_is_no_tick() {
                 &topic_partition(),
                 Tick {
                     next_offset: Offset(1),
-                    wall: None
+                    reason: TickReason::Batch,
                 }
             )
             .unwrap()

@@ -10,7 +10,10 @@ use proptest::prelude::*;
 use super::{Shot, counter};
 use crate::FleetAnomalies;
 
-/// What an anomaly is told by: its event, its rule, its severity, and its frames.
+/// The time within which what a rule finds is the same anomaly.
+const COOLDOWN: i64 = 1_500;
+
+/// What an anomaly is told by: its event and its id, its rule, its severity, and its frames.
 type Told = (String, String, String, String);
 
 #[derive(Default)]
@@ -31,6 +34,9 @@ struct Kept {
     waiting: Vec<(i64, Shot)>,
     newest: Option<i64>,
     told: Vec<Told>,
+    former: Vec<u8>,
+    /// Of each rule's kind: the event it began with, the last time, the gravest severity.
+    episodes: BTreeMap<&'static str, (u128, i64, u8)>,
 }
 
 impl Model {
@@ -48,12 +54,25 @@ impl Model {
         }
         kept.events.push((shot.event, now));
         kept.release_due(now);
-        if kept.newest.is_some() && (now - kept.seen > 60_000 || kept.session != shot.session) {
+        let silent = now - kept.seen > 60_000;
+        let other = kept.session != shot.session;
+        if other && !silent && kept.former.contains(&shot.session) {
+            self.late += 1;
+            return;
+        }
+        if kept.newest.is_some() && (silent || other) {
+            kept.former.push(kept.session);
+            if silent {
+                kept.former.clear();
+            }
+            let over = kept.former.len().saturating_sub(4);
+            kept.former.drain(..over);
             kept.waiting.sort_by_key(|(_, shot)| shot.index);
             for (_, shot) in std::mem::take(&mut kept.waiting) {
                 kept.order(shot);
             }
             kept.ordered.clear();
+            kept.episodes.clear();
             kept.newest = None;
         }
         (kept.seen, kept.session) = (now, shot.session);
@@ -106,15 +125,28 @@ impl Kept {
         let last = &self.ordered[self.ordered.len().saturating_sub(10)..];
         let since = shot.event_time() - 500_000;
         let window: Vec<_> = last.iter().filter(|it| it.event_time() >= since).collect();
-        let told = |rule: &str, ratio: f64, frames: &[&Shot]| {
-            let severity = match ratio {
-                ratio if ratio >= 2.0 => "CRITICAL",
-                ratio if ratio >= 1.25 => "WARNING",
-                _ => "INFO",
+        let episodes = &mut self.episodes;
+        let mut told = |rule: &str, kind: &'static str, ratio: f64, frames: &[&Shot]| {
+            let (rank, severity) = match ratio {
+                ratio if ratio >= 2.0 => (2, "CRITICAL"),
+                ratio if ratio >= 1.25 => (1, "WARNING"),
+                _ => (0, "INFO"),
             };
+            let at = shot.event_time() / 1000;
+            let going_on = episodes
+                .get(kind)
+                .copied()
+                .filter(|(_, last, _)| (at - last).abs() <= COOLDOWN);
+            let (began, last, gravest) = going_on.unwrap_or((shot.event, at, rank));
+            episodes.insert(kind, (began, last.max(at), gravest.max(rank)));
+            if going_on.is_some() && rank <= gravest {
+                return None;
+            }
             let frames: Vec<_> = frames.iter().map(|it| it.index).collect();
-            let event = uuid::Uuid::from_u128(shot.event).to_string();
-            (event, rule.into(), severity.into(), format!("{frames:?}"))
+            let event = uuid::Uuid::from_u128(shot.event);
+            let id = crate::anomaly::id(&shot.vehicle, uuid::Uuid::from_u128(began), kind);
+            let named = format!("{event} {id}");
+            Some((named, rule.into(), severity.into(), format!("{frames:?}")))
         };
         let mut fastest = 0;
         for (at, frame) in window.iter().enumerate() {
@@ -127,8 +159,9 @@ impl Kept {
         if deceleration > 3.0 && loss > 5.0 {
             let ratio = (deceleration / 3.0).min(loss / 5.0);
             let frames = &window[fastest..];
+            let kind = "sudden_deceleration";
             self.told
-                .push(told("decel_threshold_exceeded", ratio, frames));
+                .extend(told("decel_threshold_exceeded", kind, ratio, frames));
         }
         if let [.., before, now] = &window[..] {
             let probability = (now.probability - before.probability).abs() / 0.3;
@@ -138,8 +171,9 @@ impl Kept {
                 false => "yaw_rate_jump_exceeded",
             };
             if probability.max(yaw_rate) > 1.0 {
+                let ratio = probability.max(yaw_rate);
                 self.told
-                    .push(told(rule, probability.max(yaw_rate), &window));
+                    .extend(told(rule, "perception_instability", ratio, &window));
             }
         }
     }
@@ -152,7 +186,7 @@ fn told(made: &Made) -> (String, Told) {
     };
     let frames = super::nested(made, "evidence")["frame_indices"].to_string();
     let told = (
-        text("event_id"),
+        format!("{} {}", text("event_id"), text("anomaly_id")),
         text("triggered_rule"),
         text("severity"),
         frames.replace(',', ", "),
@@ -183,7 +217,12 @@ fn shots() -> impl Strategy<Value = Vec<(Shot, bool, bool)>> {
             let place = &mut index[usize::from(vehicle)];
             // Mostly on by one.
             *place = (*place + if luck < 12 { 1 } else { by }).max(0);
-            session += u8::from(luck == 19);
+            // Another replay begins, or a frame of one that was comes late.
+            session = match luck {
+                19 => session + 1,
+                18 if session > 0 => session - 1,
+                _ => session,
+            };
             let (velocity, acceleration, probability, yaw_rate) = measured;
             let again = shots.len().checked_sub(usize::from(luck));
             let event = match (luck, again.and_then(|at| shots.get(at))) {
@@ -215,7 +254,7 @@ proptest! {
         model.vehicles.values_mut().for_each(|kept| kept.release_due(i64::MAX / 2));
 
         reset();
-        let mut runner = Runner::<FleetAnomalies>::new(&[]).unwrap();
+        let mut runner = Runner::<FleetAnomalies>::new(&[("cooldown.ms", "1500")]).unwrap();
         let (mut batch, mut made) = (Vec::new(), Vec::new());
         for (shot, cut, restart) in &shots {
             batch.push(shot.input());

@@ -1,8 +1,9 @@
 //! librdkafka's callbacks: changes of the assignment are queued for the task's loop.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use connect_api::TopicPartition;
 use connect_kafka::{ClientErrors, log_line};
@@ -11,6 +12,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaError;
+use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use tracing::warn;
 
@@ -20,6 +22,8 @@ use super::{Ownership, Rebalance};
 pub(super) struct Context {
     pub(super) errors: ClientErrors,
     rebalances: Mutex<VecDeque<Rebalance>>,
+    /// Partitions that were read to their end, and when the client has said so.
+    ended: Mutex<HashMap<TopicPartition, Instant>>,
     closing: AtomicBool,
 }
 
@@ -28,6 +32,7 @@ impl Default for Context {
         Self {
             errors: ClientErrors::new("a task's consumer"),
             rebalances: Mutex::default(),
+            ended: Mutex::default(),
             closing: AtomicBool::new(false),
         }
     }
@@ -43,6 +48,14 @@ impl Context {
         waiting.pop_front()
     }
 
+    /// When the client has last said that a partition is read to its end, if it is.
+    pub(super) fn ended_at(&self, topic: &str, partition: i32) -> Option<Instant> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = ended.iter();
+        let mut known = known.filter(|(it, _)| it.partition == partition && *it.topic == *topic);
+        known.next().map(|(_, at)| *at)
+    }
+
     /// From now on nobody takes changes up.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Release);
@@ -50,6 +63,21 @@ impl Context {
 }
 
 impl ClientContext for Context {
+    /// What has been fetched has been handed out, and the last fetch came to the end of the log.
+    fn stats(&self, statistics: Statistics) {
+        let now = Instant::now();
+        let mut ended = HashMap::new();
+        for (topic, known) in &statistics.topics {
+            for (number, partition) in &known.partitions {
+                let is_read = partition.fetchq_cnt == 0 && partition.eof_offset >= 0;
+                if is_read && partition.eof_offset == partition.next_offset {
+                    ended.insert(TopicPartition::new(topic.as_str(), *number), now);
+                }
+            }
+        }
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = ended;
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         self.errors.log(&error, reason);
     }

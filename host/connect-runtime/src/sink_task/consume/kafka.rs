@@ -18,15 +18,15 @@ use tracing::{debug, info, warn};
 use super::arena::{Arena, message_size, size};
 use super::context::{Context, release};
 use super::start::{KnownRecord, OffsetReset, verify};
-use super::{Fetching, Rebalance, TaskConsumer};
+use super::{Fetching, Passed, Rebalance, TaskConsumer, Wanted};
 use crate::connector_config::Subscription;
 use crate::sink_task::write::Durable;
 use crate::sink_task_loop::batch::{LeftOut, PollLimits, RawBatch};
 
 /// How long Kafka may take to answer a request that the task waits for.
 pub(super) const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long Kafka may take to say where a log ends, each time before a quiet partition is ticked.
-const WATERMARK_QUERY_TIMEOUT: Duration = Duration::from_millis(500);
+/// How often the client says where it stands, for topics that share numbers of partitions.
+const STATISTICS_INTERVAL: &str = "500";
 /// For so long after a step of a rebalance another step may follow.
 const REBALANCE_STEP_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the client is helped to join its group again meanwhile.
@@ -43,6 +43,10 @@ pub(super) struct Owned {
     /// The timestamp that the record in front of the position has, until it was seen: it is read
     /// again, and not handed out.
     pub(super) before: Option<Timestamp>,
+    /// The client's position before it read from here: it may be that of another life.
+    stale: Option<Offset>,
+    /// When it last brought records, or began to be read.
+    since: Instant,
 }
 
 /// librdkafka's consumer, with the assignment as the task's loop has made it.
@@ -55,6 +59,8 @@ pub struct KafkaConsumer {
     /// What offsets are committed with.
     marks: HashMap<TopicPartition, CommitMark>,
     arena: Arena,
+    /// Where the client stood in partitions that were given up: it may tell so again.
+    left: HashMap<TopicPartition, Offset>,
     /// The topic that stands for the subscription; none for a pattern.
     topic: Option<String>,
     last_rebalance_step: Instant,
@@ -74,6 +80,11 @@ impl KafkaConsumer {
             .set(OffsetReset::KEY, "error")
             .set("enable.partition.eof", "true")
             .set("enable.auto.commit", "false");
+        let is_one_topic =
+            matches!(subscription, Subscription::Topics(topics) if topics.len() == 1);
+        if !is_one_topic {
+            config.set("statistics.interval.ms", STATISTICS_INTERVAL);
+        }
         let invalid = |e: KafkaError| Error::config(format!("consumer: {e}"));
         let inner: BaseConsumer<Context> = config
             .create_with_context(Context::default())
@@ -98,6 +109,7 @@ impl KafkaConsumer {
             reset,
             marks: HashMap::new(),
             arena: Arena::default(),
+            left: HashMap::new(),
             topic,
             last_rebalance_step: now,
             last_rejoin_help: now,
@@ -109,17 +121,16 @@ impl KafkaConsumer {
     }
 
     /// The client names the number of a partition that was read to its end, and no topic. Where
-    /// topics share a number, Kafka is asked.
+    /// topics share a number, its statistics say so a little later. Kafka itself is not asked: its
+    /// answer would wait behind a fetch that waits for records.
     fn is_at_end(&self, own: &Owned) -> bool {
         let TopicPartition { topic, partition } = &*own.topic_partition;
         let numbers = self.owned.iter().map(|o| o.topic_partition.partition);
         if numbers.filter(|number| number == partition).count() == 1 {
             return own.ended;
         }
-        let watermarks = self
-            .inner
-            .fetch_watermarks(topic, *partition, WATERMARK_QUERY_TIMEOUT);
-        watermarks.is_ok_and(|(_, high)| own.position >= Offset(high))
+        let ended = self.inner.client().context().ended_at(topic, *partition);
+        ended.is_some_and(|at| at > own.since)
     }
 
     /// How long a poll waits. During an outage Kafka is asked whether it is over.
@@ -272,11 +283,43 @@ impl TaskConsumer for KafkaConsumer {
             .collect()
     }
 
-    fn caught_up(&self) -> Vec<(Arc<TopicPartition>, Offset)> {
-        let ended = self.owned.iter().filter(|own| self.is_at_end(own));
+    fn caught_up(&self, wanted: Wanted<'_>) -> Vec<(Arc<TopicPartition>, Offset)> {
+        let owned = self.owned.iter();
+        let ended = owned.filter(|own| wanted(&own.topic_partition) && self.is_at_end(own));
         ended
             .map(|own| (Arc::clone(&own.topic_partition), own.position))
             .collect()
+    }
+
+    fn positions(&self) -> Vec<(Arc<TopicPartition>, Offset)> {
+        let owned = self.owned.iter();
+        owned
+            .map(|own| (Arc::clone(&own.topic_partition), own.position))
+            .collect()
+    }
+
+    fn pass_markers(&mut self, wanted: Wanted<'_>) -> Vec<Passed> {
+        // No request: the client says how far it has come in what was polled.
+        let Ok(client) = self.inner.position() else {
+            return Vec::new();
+        };
+        let mut passed = Vec::new();
+        for own in &mut self.owned {
+            let Some(to) = position_of(&client, &own.topic_partition) else {
+                continue;
+            };
+            // A record that is read again is not seen yet, or the client tells of before a seek.
+            let known = own.before.is_none() && own.stale != Some(to);
+            if known && to > own.position && wanted(&own.topic_partition) {
+                passed.push(Passed {
+                    topic_partition: Arc::clone(&own.topic_partition),
+                    from: own.position,
+                    to,
+                });
+                own.position = to;
+            }
+        }
+        passed
     }
 
     fn group_membership(&self) -> Option<GroupMembership> {
@@ -301,6 +344,8 @@ impl TaskConsumer for KafkaConsumer {
                 position: *position,
                 ended: false,
                 before,
+                stale: self.left.remove(partition),
+                since: Instant::now(),
             });
         }
         // The client still knows of a partition that was paused when it was ours before.
@@ -309,8 +354,12 @@ impl TaskConsumer for KafkaConsumer {
 
     fn unassign(&mut self, partitions: &[TopicPartition]) -> Result<()> {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
+        let client = self.inner.position().unwrap_or_default();
         for partition in partitions {
             info!(%partition, "revoked");
+            if let Some(at) = position_of(&client, partition) {
+                self.left.insert(partition.clone(), at);
+            }
             // The client refuses to give up what it does not read: a partition that is held.
             if self.owned.iter().any(|o| *o.topic_partition == *partition) {
                 list.add_partition(&partition.topic, partition.partition);
@@ -327,6 +376,7 @@ impl TaskConsumer for KafkaConsumer {
         self.inner
             .seek_partitions(offsets(starts, &before), KAFKA_REQUEST_TIMEOUT)
             .map_err(|e| Error::fatal(format!("cannot seek: {e}")))?;
+        let client = self.inner.position().unwrap_or_default();
         for ((partition, position), before) in starts.iter().zip(before) {
             if let Some(owned) = self
                 .owned
@@ -336,6 +386,8 @@ impl TaskConsumer for KafkaConsumer {
                 owned.position = *position;
                 owned.ended = false;
                 owned.before = before;
+                owned.stale = position_of(&client, partition);
+                owned.since = Instant::now();
             }
         }
         Ok(())
@@ -435,6 +487,15 @@ fn offsets(
     list
 }
 
+/// The client's position in a partition, once it has read there.
+fn position_of(client: &TopicPartitionList, partition: &TopicPartition) -> Option<Offset> {
+    let found = client.find_partition(&partition.topic, partition.partition)?;
+    match found.offset() {
+        rdkafka::Offset::Offset(offset) => Some(Offset(offset)),
+        _ => None,
+    }
+}
+
 /// Errors of the client: which of them end the task.
 fn check(error: KafkaError, errors: &ClientErrors) -> Result<()> {
     use RDKafkaErrorCode as Code;
@@ -475,6 +536,11 @@ fn note(owned: &mut [Owned], batches: &[RawBatch], ended: &[i32]) {
         {
             owned.position = batch.next_offset;
             owned.ended &= batch.records.is_empty();
+            // What it has given tells of where it stands.
+            if !batch.records.is_empty() {
+                owned.stale = None;
+                owned.since = Instant::now();
+            }
         }
     }
     for owned in owned

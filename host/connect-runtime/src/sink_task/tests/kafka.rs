@@ -11,7 +11,7 @@ use connect_api::{
 use connect_kafka::{CommitMark, GroupMembership, GroupOffset};
 
 use super::Shared;
-use crate::sink_task::consume::{Fetching, Rebalance, TaskConsumer};
+use crate::sink_task::consume::{Fetching, Passed, Rebalance, TaskConsumer, Wanted};
 use crate::sink_task::write::Durable;
 use crate::sink_task_loop::batch::{PollLimits, RawBatch};
 
@@ -96,7 +96,8 @@ impl Kafka {
         for (partition, position) in positions {
             let log = logs.get(partition).map_or(&[][..], Vec::as_slice);
             let from = usize::try_from(position.0).unwrap();
-            let records: Vec<_> = log.iter().skip(from).take(limit).cloned().collect();
+            let records = log.iter().skip(from).take(limit);
+            let records: Vec<_> = records.filter(|r| !is_marker(r)).cloned().collect();
             let Some(last) = records.last() else { continue };
             let next_offset = last.offset.next();
             batches.push(RawBatch {
@@ -111,6 +112,13 @@ impl Kafka {
         }
         batches
     }
+}
+
+/// What ends a transaction: a consumer is not given it.
+pub(super) const MARKER: &str = "marker";
+
+fn is_marker(record: &RawRecord) -> bool {
+    record.value.as_deref() == Some(MARKER.as_bytes())
 }
 
 /// The consumer of the task.
@@ -151,13 +159,43 @@ impl TaskConsumer for ScriptedConsumer {
         self.0.lock().unwrap().positions.keys().cloned().collect()
     }
 
-    fn caught_up(&self) -> Vec<(Arc<TopicPartition>, Offset)> {
+    fn caught_up(&self, wanted: Wanted<'_>) -> Vec<(Arc<TopicPartition>, Offset)> {
+        let mut at_end = self.positions();
+        let kafka = self.0.lock().unwrap();
+        at_end.retain(|(partition, at)| wanted(partition) && *at == kafka.end(partition));
+        at_end
+    }
+
+    fn positions(&self) -> Vec<(Arc<TopicPartition>, Offset)> {
         let kafka = self.0.lock().unwrap();
         let positions = kafka.positions.iter();
-        let at_end = positions.filter(|(partition, at)| **at == kafka.end(partition));
-        at_end
+        positions
             .map(|(partition, at)| (Arc::new(partition.clone()), *at))
             .collect()
+    }
+
+    fn pass_markers(&mut self, wanted: Wanted<'_>) -> Vec<Passed> {
+        let mut kafka = self.0.lock().unwrap();
+        let Kafka {
+            positions, logs, ..
+        } = &mut *kafka;
+        let mut passed = Vec::new();
+        for (partition, at) in positions {
+            let topic_partition = Arc::new(partition.clone());
+            let log = logs.get(partition).map_or(&[][..], Vec::as_slice);
+            let from = *at;
+            while log.iter().any(|r| r.offset == *at && is_marker(r)) && wanted(&topic_partition) {
+                *at = at.next();
+            }
+            if *at > from {
+                passed.push(Passed {
+                    topic_partition,
+                    from,
+                    to: *at,
+                });
+            }
+        }
+        passed
     }
 
     fn group_membership(&self) -> Option<GroupMembership> {

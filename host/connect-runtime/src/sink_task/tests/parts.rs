@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use connect_api::{
     Converter, Datum, Disposition, Error, Outcome, Record, RecordTransformation, Result,
-    SinkRecord, StateChanges, StateEntry, StoredState, Tick, TopicPartition, Transformation, Value,
-    memory,
+    SinkRecord, StateChanges, StateEntry, StoredState, Tick, TickReason, TopicPartition,
+    Transformation, Value, memory,
 };
 
 use super::Shared;
@@ -25,6 +25,8 @@ pub(super) struct Services {
     pub(super) transform_is_away: bool,
     /// How often the transform was told to go back to what is durable, or to forget.
     pub(super) resets: usize,
+    /// Whether the transform is to emit what waits when the task ends.
+    pub(super) flushes_on_stop: bool,
 }
 
 /// Reads texts. `bad` is none, on `panics` it panics, and `takes 5` takes five bytes of memory.
@@ -118,21 +120,29 @@ impl Transformation for Counter {
     }
 
     fn tick(&mut self, partition: &Arc<TopicPartition>, tick: Tick) -> Result<Vec<Record>> {
-        if tick.wall.is_none() {
+        let Some(wall) = tick.reason.wall() else {
             return Ok(Vec::new());
-        }
+        };
+        let said = match tick.reason {
+            TickReason::Flush(_) => "flush",
+            _ => "tick",
+        };
         Ok(vec![Record {
             topic: Arc::clone(&partition.topic),
             partition: None,
             key: Datum::NULL,
-            value: Datum::schemaless(Value::from("tick")),
+            value: Datum::schemaless(Value::from(said)),
             headers: Vec::new(),
-            timestamp: tick.wall,
+            timestamp: Some(wall),
         }])
     }
 
     fn tick_interval(&self) -> Option<Duration> {
         self.tick_interval
+    }
+
+    fn flushes_on_stop(&self) -> bool {
+        self.services.lock().unwrap().flushes_on_stop
     }
 
     fn state_changes(&mut self, partition: &TopicPartition) -> Option<StateChanges> {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use connect_api::{Offset, Tolerance};
 
-use super::kafka::Call;
+use super::kafka::{Call, MARKER};
 use super::{LONG, MILLISECOND, PollLimits, Setup, TaskState, partition};
+use crate::sink_task::consume::{Ownership, Rebalance};
 
 #[test]
 fn records_reach_the_sink_and_their_offsets_the_group() {
@@ -202,4 +203,94 @@ fn a_paused_partition_is_not_ticked() {
     std::thread::sleep(Duration::from_millis(5));
     bench.until("polls", |b| b.count(&Call::PollPaused) > 6);
     assert_eq!(bench.rows(0).len(), ticks);
+}
+
+#[test]
+fn what_waits_in_transforms_is_flushed_once_when_the_task_stops() {
+    let setup = Setup {
+        counter: Some(None),
+        ..Setup::default()
+    };
+    let mut bench = setup.start(&[partition(0), partition(1)]);
+    bench.services.lock().unwrap().flushes_on_stop = true;
+    bench.close_gate();
+    bench.produce(0, &["a"]);
+    bench.until("a put", |b| b.puts() == 1);
+    bench.produce(0, &["b"]);
+    bench.turn().unwrap();
+    bench.open_gate_after(3 * MILLISECOND);
+    bench.stop().unwrap();
+    assert_eq!(
+        bench.rows(0),
+        ["a", "b", "flush"],
+        "behind all that was read"
+    );
+    assert_eq!(bench.rows(1), ["flush"]);
+    assert_eq!(bench.stored(0), Some(Offset(2)));
+    assert_eq!(bench.committed(0), Some(Offset(2)));
+}
+
+#[test]
+fn a_partition_that_goes_and_a_task_that_fails_flush_nothing() {
+    let setup = || Setup {
+        counter: Some(None),
+        ..Setup::default()
+    };
+    let mut bench = setup().start(&[partition(0)]);
+    bench.services.lock().unwrap().flushes_on_stop = true;
+    bench.produce(0, &["a"]);
+    bench.until("a row", |b| b.rows(0) == ["a"]);
+    bench.order(Rebalance::Revoke(vec![partition(0)], Ownership::Kept));
+    bench.until("revocation", |b| {
+        b.count(&Call::Unassign(partition(0))) == 1
+    });
+    bench.stop().unwrap();
+    assert_eq!(bench.rows(0), ["a"]);
+
+    let mut bench = setup().start(&[partition(0)]);
+    bench.services.lock().unwrap().flushes_on_stop = true;
+    bench.produce(0, &["a", "bad"]);
+    bench.failure();
+    assert_eq!(bench.rows(0), ["a"]);
+
+    // The state of a transform that waits is ahead of what is durable.
+    let mut bench = setup().start(&[partition(0)]);
+    bench.services.lock().unwrap().flushes_on_stop = true;
+    bench.services.lock().unwrap().transform_is_away = true;
+    bench.services.lock().unwrap().transform_fails_on = vec!["b".to_owned()];
+    bench.produce(0, &["b"]);
+    bench.until("assignment", |b| b.stored(0).is_some());
+    for _ in 0..5 {
+        bench.turn().unwrap();
+    }
+    bench.stop().unwrap();
+    assert_eq!(bench.rows(0), [""; 0]);
+}
+
+#[test]
+fn offsets_move_past_the_marks_of_transactions() {
+    let mut bench = Setup::default().start(&[partition(0), partition(1)]);
+    bench.produce(0, &["a", "b", MARKER]);
+    bench.until("the mark", |b| b.committed(0) == Some(Offset(3)));
+    assert_eq!(bench.rows(0), ["a", "b"]);
+    assert_eq!(bench.stored(0), Some(Offset(3)));
+    assert_eq!(bench.stored(1), Some(Offset(0)), "nothing is there to pass");
+    bench.produce(0, &["c", MARKER, MARKER]);
+    bench.until("two marks", |b| b.committed(0) == Some(Offset(6)));
+    assert_eq!(bench.rows(0), ["a", "b", "c"]);
+}
+
+#[test]
+fn no_mark_is_passed_in_front_of_what_is_not_durable() {
+    let mut bench = Setup::default().start(&[partition(0)]);
+    bench.close_gate();
+    bench.produce(0, &["a", MARKER]);
+    bench.until("a put", |b| b.puts() == 1);
+    for _ in 0..20 {
+        bench.turn().unwrap();
+        std::thread::sleep(MILLISECOND);
+    }
+    assert_eq!(bench.committed(0), Some(Offset(0)), "the start alone");
+    bench.open_gate();
+    bench.until("the mark", |b| b.committed(0) == Some(Offset(2)));
 }
