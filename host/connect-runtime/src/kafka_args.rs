@@ -91,14 +91,20 @@ struct Complaint {
 }
 
 impl Connection {
-    /// Asks for the metadata of all topics; no topic comes into being by it.
-    pub fn metadata<C: ClientContext>(&self, client: &Client<C>) -> Result<Metadata> {
+    /// Asks for the metadata of all topics; no topic comes into being by it. `poll` lets the client
+    /// tell its errors, where nothing else does.
+    pub fn metadata<C: ClientContext>(
+        &self,
+        client: &Client<C>,
+        poll: impl Fn(),
+    ) -> Result<Metadata> {
         let started = Instant::now();
         loop {
             let error = match client.fetch_metadata(None, TRY) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => error,
             };
+            poll();
             let limit = if self.is_refused() { REFUSED } else { ANSWER };
             if started.elapsed() >= limit {
                 return Err(self.explain(&error));

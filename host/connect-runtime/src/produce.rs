@@ -59,6 +59,10 @@ A line of FILE is the value of a record, in JSON. With --records it is a whole r
 sent is what that connector reads. Avro needs a schema: --value-schema, or the declaration
 schemas/TOPIC-value.json beside the connector's file.
 
+  ferrule produce --generate telescope-commands --count 100 --anomalies 4 \\
+      --registry http://localhost:8081
+  ferrule produce --generate fleetops-actions --alerts alerts.jsonl
+
 Generated records are the same for the same --seed. The summary tells what was planted in them.
 
 The exit code is 0 when all were acknowledged, 1 when not, 2 when it could not be tried.";
@@ -143,17 +147,19 @@ impl ProduceArgs {
             "--generate makes the records itself: leave out FILE and the options of how it is read"
         );
         let plan = self.made.plan(name, self.rate)?;
-        let topic = self.topic.as_deref().unwrap_or(name.topic());
-        sender.require_topic(topic, Some(name.system()))?;
+        let topic = self.topic.as_deref();
+        let own = name.topics();
+        ensure!(
+            topic.is_none() || own.len() == 1,
+            "these records go to several topics: leave out --topic"
+        );
+        for topic in topic.map_or(own, |topic| vec![topic]) {
+            sender.require_topic(topic, Some(name.system()))?;
+        }
+        let registry = self.input.registry_options()?;
         Ok(Source {
-            records: self.made.records(
-                name,
-                plan,
-                topic,
-                &self.input.registry_options()?,
-                runtime,
-            )?,
-            total: Some(plan.records as u64),
+            records: self.made.records(name, plan, topic, &registry, runtime)?,
+            total: Some(self.made.total(name, plan)),
             tally: Tally::of(name, plan.seed),
         })
     }

@@ -52,6 +52,9 @@ A file is a list of topics:
 Settings that a file does not name stay as they are. Partitions are added, never taken away, and
 replicas are not moved: what would need that is refused, and then nothing is changed.
 
+The broker of `ferrule dev` keeps all records up to its own limits: it takes retention and cleanup
+settings and tells them again, and they have no effect there. It has one replica of each partition.
+
 The exit code is 0 when the topics are as described, 1 when something is refused or, with --dry-run,
 would be changed, 2 when it could not be tried.";
 
@@ -196,4 +199,52 @@ fn carry_out(plan: &[Change<'_>], cluster: &Cluster, runtime: &Handle) -> Result
         }
     }
     cluster.wait_for(&made)
+}
+
+#[cfg(all(test, feature = "dev"))]
+mod tests {
+    use clap::Parser;
+    use embedded::Kafka;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        apply: ApplyArgs,
+    }
+
+    /// The topics of the systems, on the broker of `ferrule dev`: made, compared and changed.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_embedded_broker_takes_them() {
+        let kafka = Kafka::start(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = kafka.bootstrap();
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("own.json");
+        let own_text = own.display().to_string();
+        let run = async |files: &str, more: &[&str]| {
+            let line = ["apply", files, "--bootstrap-server", &address];
+            let args = Line::parse_from([&line[..], more].concat()).apply;
+            let runtime = Handle::current();
+            let work = tokio::task::spawn_blocking(move || apply(&args, &runtime));
+            work.await.unwrap().unwrap()
+        };
+        let systems = concat!(env!("CARGO_MANIFEST_DIR"), "/../../connectors/topics");
+        assert!(!run(systems, &["--dry-run"]).await);
+        assert!(run(systems, &["--yes"]).await);
+        assert!(run(systems, &["--dry-run"]).await);
+        let topic = |partitions: i32, retention: i64| {
+            let text = format!(
+                r#"[{{"name": "activity-events", "partitions": {partitions},
+                      "config": {{"retention.ms": {retention}}}}}]"#
+            );
+            std::fs::write(&own, text).unwrap();
+        };
+        topic(4, 1_000);
+        assert!(run(&own_text, &["--yes"]).await);
+        assert!(run(&own_text, &["--dry-run"]).await);
+        topic(2, 1_000);
+        assert!(!run(&own_text, &["--yes"]).await);
+        kafka.stop().await;
+    }
 }

@@ -275,3 +275,50 @@ async fn exactly_the_planted_vehicles_brake() -> Result<()> {
     expect(&args, 2, &["160 records at least"]).await?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn actions_and_commands_are_made_up() -> Result<()> {
+    let (kafka, registry) = (TestKafka::start().await?, TestRegistry::shared().await?);
+    let (address, url, folder) = (
+        kafka.bootstrap(),
+        registry.url(),
+        run::folder("produce-acts")?,
+    );
+    for topic in [
+        "operator_actions",
+        "telescope.commands",
+        "telescope.acknowledgments",
+    ] {
+        kafka.create_topic(topic, 1).await?;
+    }
+    let alerts = "{\"alert_id\": \"a1\", \"vehicle_id\": \"v1\"}\n\
+                  {\"alert_id\": \"a2\", \"vehicle_id\": \"v2\"}\n";
+    let alerts = written(&folder, "alerts.jsonl", alerts)?;
+    let common = ["produce", "--bootstrap-server", &address, "--generate"];
+    let args = [
+        &common[..],
+        &["fleetops-actions", "--alerts", &alerts, "--bad", "2"],
+    ]
+    .concat();
+    expect(&args, 0, &["6 acknowledged", "4 good records, 2 malformed"]).await?;
+    ensure!(kafka.read("operator_actions").await?.len() == 6);
+    let more = [
+        "telescope-commands",
+        "--count",
+        "20",
+        "--anomalies",
+        "3",
+        "--registry",
+        &url,
+    ];
+    let args = [&common[..], &more].concat();
+    expect(&args, 0, &["37 acknowledged", "3 commands stay unanswered"]).await?;
+    ensure!(kafka.read("telescope.commands").await?.len() == 20);
+    ensure!(kafka.read("telescope.acknowledgments").await?.len() == 17);
+    let subjects = registry.subjects().await?;
+    ensure!(
+        subjects.contains(&"telescope.commands-value".to_owned()),
+        "{subjects:?}"
+    );
+    Ok(())
+}

@@ -129,7 +129,13 @@ async fn what_is_wrong_is_told_with_what_to_do() -> Result<()> {
     )
     .await?;
     apply(&json!({ "name": name, "partitions": 1, "config": { "retention.sm": "1" } }))?;
-    expect(&args, 2, &["retention.sm"]).await?;
+    expect(&args, 1, &["retention.sm", "is retention.ms meant?"]).await?;
+    let new = names::unique("apply-wrong");
+    apply(
+        &json!({ "name": new, "partitions": 1, "replication.factor": 1,
+                   "config": { "retention.sm": "1" } }),
+    )?;
+    expect(&args, 2, &[&new, "retention.sm=1"]).await?;
     apply(&json!({ "name": name, "partitions": 1, "retention.ms": "1" }))?;
     expect(&args, 2, &["wrong.json", "retention.ms"]).await?;
 

@@ -4,16 +4,20 @@
 //! The generators are pure: the record at an index of a plan is always the same, so a run knows
 //! before it starts which rows must land and how many records must be refused, and why.
 
+mod actions;
 mod activity;
 mod analytics;
+mod commands;
 mod fleet;
 mod iot;
 mod telescope;
 
 use std::fmt;
 
+pub use actions::{ACTIONS_OF_AN_ALERT, ACTIONS_TOPIC, Alert, operator_actions};
 pub use activity::activity_events;
 pub use analytics::user_activity;
+pub use commands::{ACKNOWLEDGMENTS_TOPIC, COMMANDS_TOPIC, DECLARATIONS, telescope_commands};
 pub use fleet::{FRAMES_FOR_A_STOP, raw_telemetry};
 pub use iot::iot_measurements;
 pub use telescope::{TELESCOPE_SUBJECT, telescope_data, telescope_schema};
@@ -121,8 +125,16 @@ pub struct System {
     /// The topic, as the system's documents name it.
     pub topic: &'static str,
     /// Its partitions.
+    #[cfg_attr(
+        not(feature = "dev"),
+        expect(dead_code, reason = "the demo alone asks for it")
+    )]
     pub partitions: i32,
     /// The table, as the system's documents name it.
+    #[cfg_attr(
+        not(feature = "dev"),
+        expect(dead_code, reason = "the demo alone asks for it")
+    )]
     pub table: &'static str,
 }
 
@@ -152,8 +164,10 @@ pub const TELEMETRY: System = System {
     table: "anomalies",
 };
 /// Where the anomalies of [`TELEMETRY`] go when they go to Kafka.
+#[cfg(feature = "dev")]
 pub const ANOMALIES_TOPIC: &str = "anomalies";
 /// The partitions of that topic.
+#[cfg(feature = "dev")]
 pub const ANOMALIES_PARTITIONS: i32 = 6;
 
 /// What users do, in JSON, keyed by user. One partition, so that it is known which messages are in
@@ -165,6 +179,7 @@ pub const USER_ACTIVITY: System = System {
 };
 
 /// The five systems, in the order in which they are produced.
+#[cfg(feature = "dev")]
 pub const SYSTEMS: [System; 5] = [ACTIVITY, TELESCOPE, IOT, TELEMETRY, USER_ACTIVITY];
 
 /// A record to produce and what must become of it.
@@ -177,6 +192,10 @@ pub struct Sample {
     /// Its value: JSON text, or Avro in Confluent's wire format.
     pub value: Vec<u8>,
     /// Milliseconds since 1970; the producer's clock when none.
+    #[cfg_attr(
+        not(feature = "dev"),
+        expect(dead_code, reason = "the demo alone asks for it")
+    )]
     pub timestamp: Option<i64>,
     /// Whether it must land or be refused.
     pub expect: Expect,
@@ -268,6 +287,7 @@ impl fmt::Display for Malformed {
 }
 
 /// How many records of a topic must land, and how many must not.
+#[cfg(feature = "dev")]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Split {
     /// Rows to find in the table.
@@ -278,6 +298,7 @@ pub struct Split {
     pub refused: usize,
 }
 
+#[cfg(feature = "dev")]
 impl Split {
     /// Counts one more.
     pub fn add(&mut self, expect: Expect) {
@@ -328,7 +349,7 @@ fn exactly_the_good_ones(
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "dev"))]
 mod tests {
     use std::collections::{BTreeMap, HashSet};
 

@@ -8,19 +8,21 @@ use chrono::DateTime;
 use clap::{Args, ValueEnum};
 use connect_api::{Properties, mask};
 use connect_converters::{SchemaFormat, SchemaText};
+use serde_json::Value as Json;
 use tokio::runtime::Handle;
 
 use super::generate::{
-    ACTIVITY, Bad, Braking, EPOCH_SECONDS, FRAMES_FOR_A_STOP, IOT, Made, Plan, Sample, TELEMETRY,
-    TELESCOPE, USER_ACTIVITY, activity_events, iot_measurements, raw_telemetry, telescope_data,
-    telescope_schema, user_activity,
+    ACKNOWLEDGMENTS_TOPIC, ACTIONS_OF_AN_ALERT, ACTIONS_TOPIC, ACTIVITY, Alert, Bad, Braking,
+    COMMANDS_TOPIC, DECLARATIONS, EPOCH_SECONDS, FRAMES_FOR_A_STOP, IOT, Made, Plan, Sample,
+    TELEMETRY, TELESCOPE, USER_ACTIVITY, activity_events, iot_measurements, operator_actions,
+    raw_telemetry, telescope_commands, telescope_data, telescope_schema, user_activity,
 };
-use super::input::Outgoing;
+use super::input::{Encoder, Outgoing};
 use super::pace;
 use crate::schema::registry_client;
 
-/// Vehicles that brake, unless the user says how many.
-const BRAKING: usize = 3;
+/// Vehicles that brake or commands that stay unanswered, unless the user says how many.
+const PLANTED: usize = 3;
 
 /// What is made up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -29,10 +31,14 @@ pub enum Name {
     Shark,
     /// Telemetry of vehicles, of which some brake, in JSON.
     Fleetops,
+    /// What operators do about alerts: --alerts names them.
+    FleetopsActions,
     /// What users of a site do, in JSON.
     Analytics,
     /// Observation data of a telescope, in Avro.
     Telescope,
+    /// Commands to telescopes and their acknowledgments, of which some are missing, in Avro.
+    TelescopeCommands,
     /// Decoded measurements of devices, in JSON.
     Iot,
 }
@@ -43,9 +49,19 @@ impl Name {
         match self {
             Self::Shark => ACTIVITY.topic,
             Self::Fleetops => TELEMETRY.topic,
+            Self::FleetopsActions => ACTIONS_TOPIC,
             Self::Analytics => USER_ACTIVITY.topic,
+            Self::TelescopeCommands => COMMANDS_TOPIC,
             Self::Telescope => TELESCOPE.topic,
             Self::Iot => IOT.topic,
+        }
+    }
+
+    /// The topics that it writes to, unless another one is named.
+    pub fn topics(self) -> Vec<&'static str> {
+        match self {
+            Self::TelescopeCommands => vec![COMMANDS_TOPIC, ACKNOWLEDGMENTS_TOPIC],
+            one => vec![one.topic()],
         }
     }
 
@@ -53,9 +69,9 @@ impl Name {
     pub fn system(self) -> &'static str {
         match self {
             Self::Shark => "shark",
-            Self::Fleetops => "fleetops",
+            Self::Fleetops | Self::FleetopsActions => "fleetops",
             Self::Analytics => "analytics",
-            Self::Telescope => "telescope",
+            Self::Telescope | Self::TelescopeCommands => "telescope",
             Self::Iot => "iot",
         }
     }
@@ -86,9 +102,13 @@ pub struct MadeArgs {
     /// How many of the records are malformed.
     #[arg(long, value_name = "N", default_value_t = 0, requires = "generate")]
     bad: usize,
-    /// How many vehicles of fleetops brake, each once. 3 without it.
+    /// How many vehicles of fleetops brake, each once, or how many of telescope-commands stay
+    /// unanswered. 3 without it.
     #[arg(long, value_name = "N", requires = "generate")]
     anomalies: Option<usize>,
+    /// Alerts of fleetops-actions, a line of JSON each with alert_id and vehicle_id.
+    #[arg(long, value_name = "FILE", requires = "generate")]
+    alerts: Option<PathBuf>,
     /// A file to write to, in JSON, what was planted in the records.
     #[arg(long, value_name = "FILE", requires = "generate")]
     pub planted: Option<PathBuf>,
@@ -110,6 +130,9 @@ impl MadeArgs {
     /// The records to make at this rate.
     pub fn plan(&self, name: Name, rate: Option<f64>) -> Result<Plan> {
         let records = match (self.count, self.duration, rate) {
+            _ if name == Name::FleetopsActions => {
+                self.alerts()?.len() * ACTIONS_OF_AN_ALERT + self.bad
+            }
             (Some(count), ..) => count,
             (None, Some(duration), Some(rate)) => (duration.as_secs_f64() * rate).round() as usize,
             _ => bail!("how many records? Say --count N, or --rate N and --duration TIME"),
@@ -120,12 +143,16 @@ impl MadeArgs {
             self.bad
         );
         ensure!(
-            self.anomalies.is_none() || name == Name::Fleetops,
-            "--anomalies is for fleetops alone"
+            self.bad == 0 || name != Name::TelescopeCommands,
+            "telescope-commands has no malformed records: leave out --bad"
+        );
+        ensure!(
+            self.anomalies.is_none() || matches!(name, Name::Fleetops | Name::TelescopeCommands),
+            "--anomalies is for fleetops and telescope-commands alone"
         );
         let braking = match self.anomalies {
             Some(braking) => braking,
-            None => BRAKING.min((records - self.bad) / FRAMES_FOR_A_STOP),
+            None => PLANTED.min((records - self.bad) / FRAMES_FOR_A_STOP),
         };
         let needed = braking * FRAMES_FOR_A_STOP + self.bad;
         ensure!(
@@ -134,40 +161,94 @@ impl MadeArgs {
              frames each and the malformed ones, and there are {records}"
         );
         Ok(Plan {
-            records,
             seed: self.seed,
             start_seconds: self.start.unwrap_or(EPOCH_SECONDS),
             bad: Bad::Of(self.bad),
             braking: Braking::Vehicles(braking),
+            ..Plan::demo(records)
         })
     }
 
-    /// Makes them, for a topic.
+    /// How many commands stay unanswered.
+    fn unanswered(&self, plan: Plan) -> usize {
+        self.anomalies.unwrap_or(PLANTED).min(plan.records)
+    }
+
+    /// How many records a plan comes to.
+    pub fn total(&self, name: Name, plan: Plan) -> u64 {
+        let records = match name {
+            Name::TelescopeCommands => 2 * plan.records - self.unanswered(plan),
+            _ => plan.records,
+        };
+        records as u64
+    }
+
+    fn alerts(&self) -> Result<Vec<Alert>> {
+        let file = self.alerts.as_ref().context(
+            "which alerts? --alerts FILE has a line of JSON for each, with alert_id and vehicle_id",
+        )?;
+        let named = || file.display().to_string();
+        let text = std::fs::read_to_string(file).with_context(named)?;
+        let lines = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty());
+        let alerts = lines.map(|(at, line)| {
+            let json: Json = serde_json::from_str(line)?;
+            let field = |name: &str| {
+                let text = json[name].as_str().map(str::to_owned);
+                text.with_context(|| format!("{}, line {}: no {name}", file.display(), at + 1))
+            };
+            Ok(Alert {
+                alert_id: field("alert_id")?,
+                vehicle_id: field("vehicle_id")?,
+            })
+        });
+        let alerts: Vec<Alert> = alerts.collect::<Result<_>>().with_context(named)?;
+        ensure!(!alerts.is_empty(), "{} has no alerts", file.display());
+        Ok(alerts)
+    }
+
+    /// Makes them; `topic` stands for the system's own.
     pub fn records(
         &self,
         name: Name,
         plan: Plan,
-        topic: &str,
+        topic: Option<&str>,
         registry: &Properties,
         runtime: &Handle,
     ) -> Result<Box<dyn Iterator<Item = Result<Outgoing>>>> {
         let samples: Box<dyn Iterator<Item = Sample>> = match name {
             Name::Shark => Box::new(activity_events(plan)),
             Name::Fleetops => Box::new(raw_telemetry(plan)),
+            Name::FleetopsActions => Box::new(operator_actions(plan, self.alerts()?)),
             Name::Analytics => Box::new(user_activity(plan)),
             Name::Iot => Box::new(iot_measurements(plan)),
+            Name::TelescopeCommands => Box::new(telescope_commands(plan, self.unanswered(plan))),
             Name::Telescope => {
-                let id = schema_id(topic, registry, runtime)?;
+                let id = schema_id(topic.unwrap_or(TELESCOPE.topic), registry, runtime)?;
                 Box::new(telescope_data(plan, id))
             }
         };
-        let topic = topic.to_owned();
+        let mut encoders = match name {
+            Name::TelescopeCommands => encoders(registry, runtime)?,
+            _ => Vec::new(),
+        };
+        let topic = topic.map(str::to_owned);
         Ok(Box::new(samples.map(move |sample| {
+            let encoder = encoders.iter_mut().find(|(of, _)| *of == sample.topic);
+            let json = (name != Name::Telescope).then(|| sample.value.clone());
+            let value = match encoder {
+                Some((of, encoder)) => {
+                    encoder.value(of, &String::from_utf8_lossy(&sample.value))?
+                }
+                None => Some(sample.value),
+            };
             Ok(Outgoing {
-                topic: topic.clone(),
+                topic: topic.clone().unwrap_or_else(|| sample.topic.to_owned()),
                 key: Some(sample.key.into_bytes()),
-                json: (name != Name::Telescope).then(|| sample.value.clone()),
-                value: Some(sample.value),
+                json,
+                value,
                 made: Some(Made {
                     expect: sample.expect,
                     planted: sample.planted,
@@ -176,6 +257,26 @@ impl MadeArgs {
             })
         })))
     }
+}
+
+/// What makes Avro of commands and acknowledgments.
+fn encoders(registry: &Properties, runtime: &Handle) -> Result<Vec<(&'static str, Encoder)>> {
+    // It says what is missing or misspelt.
+    registry_client(registry)?;
+    let mut properties = Properties::from([
+        ("key.converter".to_owned(), "StringConverter".to_owned()),
+        ("value.converter".to_owned(), "AvroConverter".to_owned()),
+    ]);
+    let options = registry.iter();
+    properties
+        .extend(options.map(|(key, value)| (format!("value.converter.{key}"), value.clone())));
+    let made = DECLARATIONS.into_iter().map(|(topic, declaration)| {
+        Ok((
+            topic,
+            Encoder::new(&properties, Some(declaration), runtime)?,
+        ))
+    });
+    made.collect()
 }
 
 /// Registers the schema of the telescope's data, and gives its id.

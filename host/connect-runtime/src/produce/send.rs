@@ -132,7 +132,7 @@ impl Sender {
     /// Whether there is such a topic: a broker that makes topics by itself would give it one
     /// partition.
     pub fn require_topic(&self, topic: &str, system: Option<&str>) -> Result<()> {
-        let metadata = self.connection.metadata(self.producer.client())?;
+        let metadata = self.connection.metadata(self.producer.client(), || {})?;
         let found = metadata.topics().iter().find(|it| it.name() == topic);
         if found.is_some_and(|found| !found.partitions().is_empty()) {
             return Ok(());

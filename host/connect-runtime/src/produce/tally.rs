@@ -66,28 +66,32 @@ impl Tally {
         )];
         let kinds = self.bad.iter();
         lines.extend(kinds.map(|(kind, count)| format!("  {count} with {kind}")));
-        match name {
-            Name::Fleetops => {
-                let count = self.planted.len();
-                lines.push(format!(
-                    "{count} vehicles brake, and one alarm is due for each:"
-                ));
-                let planted = self.planted.iter().take(MOST_LINES);
-                lines.extend(planted.map(|planted| {
-                    let Planted { key, details, .. } = planted;
-                    let time = details["event_time"].as_str().unwrap_or_default();
-                    format!("  {key} from frame {} on, {time}", details["frame_index"])
-                }));
-                if count > MOST_LINES {
-                    lines.push(format!("  and {} more: see --planted", count - MOST_LINES));
+        if let Name::Fleetops | Name::TelescopeCommands = name {
+            let count = self.planted.len();
+            lines.push(match name {
+                Name::Fleetops => format!("{count} vehicles brake, and one alarm is due for each:"),
+                _ => format!("{count} commands stay unanswered:"),
+            });
+            let planted = self.planted.iter().take(MOST_LINES);
+            lines.extend(planted.map(|planted| {
+                let Planted { key, details, .. } = planted;
+                match details["event_time"].as_str() {
+                    Some(time) => {
+                        format!("  {key} from frame {} on, {time}", details["frame_index"])
+                    }
+                    None => format!("  {key}"),
                 }
+            }));
+            if count > MOST_LINES {
+                lines.push(format!("  and {} more: see --planted", count - MOST_LINES));
             }
-            Name::Analytics => lines.push(format!(
+        }
+        if name == Name::Analytics {
+            lines.push(format!(
                 "{} unique users, {} page views",
                 self.users.len(),
                 self.page_views
-            )),
-            Name::Shark | Name::Telescope | Name::Iot => {}
+            ));
         }
         lines
     }

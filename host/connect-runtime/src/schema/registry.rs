@@ -199,6 +199,12 @@ pub fn check(args: &CheckArgs, runtime: &Handle) -> Result<bool> {
     for given in &given {
         let subject = &given.declaration.subject;
         let schema = wanted.schema(given);
+        // Some registries call a schema compatible with a subject that they do not have.
+        let latest = runtime.block_on(client.latest(subject));
+        if latest.map_err(|error| told(&error))?.is_none() {
+            say!("new           {subject}");
+            continue;
+        }
         let answer = runtime.block_on(client.compatibility(subject, schema));
         match answer.map_err(|error| told(&error))? {
             Compatibility::NoVersion => say!("new           {subject}"),

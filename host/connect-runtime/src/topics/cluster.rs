@@ -10,6 +10,8 @@ use rdkafka::admin::{
     ResourceSpecifier, TopicReplication,
 };
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::Metadata;
+use rdkafka::producer::{BaseProducer, Producer as _};
 use tokio::runtime::Handle;
 
 use super::file::Topic;
@@ -25,25 +27,39 @@ pub struct Cluster {
     pub address: String,
     connection: Connection,
     admin: AdminClient<Connection>,
+    /// Tells its errors when it is polled, which a client for administration never is.
+    probe: BaseProducer<Connection>,
 }
 
 impl Cluster {
     /// Makes a client.
     pub fn open(args: &KafkaArgs) -> Result<Self> {
         let (config, connection) = args.connect(&Properties::new())?;
+        let refused = "a setting of the client is refused";
         let admin = config
             .create_with_context(connection.clone())
-            .context("a setting of the client is refused")?;
+            .context(refused)?;
+        let probe = config
+            .create_with_context(connection.clone())
+            .context(refused)?;
         Ok(Self {
             address: connection.address.clone(),
             connection,
             admin,
+            probe,
         })
+    }
+
+    fn metadata(&self) -> Result<Metadata> {
+        let poll = || {
+            self.probe.poll(Duration::ZERO);
+        };
+        self.connection.metadata(self.probe.client(), poll)
     }
 
     /// Those of the named topics that there are, by name.
     pub fn topics(&self, names: &[&str], runtime: &Handle) -> Result<BTreeMap<String, Found>> {
-        let metadata = self.connection.metadata(self.admin.inner())?;
+        let metadata = self.metadata()?;
         let mut found = BTreeMap::new();
         for topic in metadata.topics() {
             if !names.contains(&topic.name()) || topic.partitions().is_empty() {
@@ -163,7 +179,7 @@ impl Cluster {
     pub fn wait_for(&self, topics: &[&Topic]) -> Result<()> {
         let started = Instant::now();
         let is_there = |topic: &Topic| -> Result<bool> {
-            let metadata = self.connection.metadata(self.admin.inner())?;
+            let metadata = self.metadata()?;
             let found = metadata.topics().iter().find(|it| it.name() == topic.name);
             let led = found.map_or(0, |found| {
                 let partitions = found.partitions().iter();

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use connect_runtime::suggest::closest;
+
 use super::file::Topic;
 
 /// A topic as Kafka has it.
@@ -111,6 +113,10 @@ pub fn change<'a>(topic: &'a Topic, found: Option<&Found>) -> Change<'a> {
         )));
     }
     for (setting, to) in topic.settings() {
+        if let Some(why) = unknown(setting, found) {
+            steps.push(Step::Refused(why));
+            continue;
+        }
         let from = found.settings.get(setting).cloned();
         if from.as_deref() != Some(&*to) {
             steps.push(Step::Alter {
@@ -121,6 +127,20 @@ pub fn change<'a>(topic: &'a Topic, found: Option<&Found>) -> Change<'a> {
         }
     }
     Change { topic, steps }
+}
+
+/// What is wrong with the name of a setting: Kafka takes any when the settings of a topic that is
+/// there are changed, and forgets it. Only a broker that tells all that there are is asked.
+fn unknown(setting: &str, found: &Found) -> Option<String> {
+    let tells_all = found.settings.contains_key("segment.jitter.ms");
+    if !tells_all || found.settings.contains_key(setting) {
+        return None;
+    }
+    let known = found.settings.keys().map(String::as_str);
+    Some(match closest(setting, known) {
+        Some(meant) => format!("{setting} is no setting of a topic; is {meant} meant?"),
+        None => format!("{setting} is no setting of a topic"),
+    })
 }
 
 #[cfg(test)]
@@ -190,5 +210,19 @@ mod tests {
             let change = change(&topic, Some(&other));
             assert!(change.is_refused(), "{change:?}");
         }
+    }
+
+    #[test]
+    fn a_setting_that_kafka_does_not_have_is_refused() {
+        let text = r#"{"name": "t", "partitions": 3, "config": {"retention.sm": "5"}}"#;
+        let topic: Topic = serde_json::from_str(text).unwrap();
+        let mut found = found();
+        assert!(!change(&topic, Some(&found)).is_refused());
+        found
+            .settings
+            .insert("segment.jitter.ms".into(), "0".into());
+        let steps = change(&topic, Some(&found)).steps;
+        let why = "retention.sm is no setting of a topic; is retention.ms meant?";
+        assert_eq!(steps, [Step::Refused(why.into())]);
     }
 }
