@@ -299,6 +299,8 @@ pub struct Encoder {
     key: Box<dyn Converter>,
     value: Box<dyn Converter>,
     takes_text: bool,
+    /// Whether JSON is sent as it is, once it is known to be some.
+    keeps_json: bool,
 }
 
 impl Encoder {
@@ -352,6 +354,7 @@ impl Encoder {
             key: made("key.converter", RecordPart::Key)?,
             value: made("value.converter", RecordPart::Value)?,
             takes_text,
+            keeps_json: is_json && !enabled && schema.is_none(),
         })
     }
 
@@ -384,6 +387,10 @@ impl Encoder {
             None if self.takes_text => Datum::schemaless(Value::from(text)),
             None => Datum::schemaless(Value::Bytes(given)),
         };
+        // The digits of numbers would not all come out as they are.
+        if self.keeps_json && !datum.value.is_null() {
+            return Ok(Some(text.as_bytes().to_vec()));
+        }
         let written = self.value.from_connect_data(topic, &datum);
         let written = written.map_err(|error| {
             let class = self

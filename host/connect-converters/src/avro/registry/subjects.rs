@@ -118,8 +118,8 @@ impl RegistryClient {
         let path = ["subjects", subject, "versions", "latest"];
         match self.ask(Method::GET, &path, None).await? {
             Answer::Ok(version) => registered(&version).map(Some),
-            Answer::Refused { status: 404, .. } => Ok(None),
-            refused => Err(refused.error()),
+            Answer::Refused(refused) if refused.status == 404 => Ok(None),
+            Answer::Refused(refused) => Err(refused.error()),
         }
     }
 
@@ -135,8 +135,8 @@ impl RegistryClient {
         let path = ["subjects", subject];
         match self.ask(Method::POST, &path, Some(schema.body())).await? {
             Answer::Ok(version) => registered(&version).map(Some),
-            Answer::Refused { status: 404, .. } => Ok(None),
-            refused => Err(refused.error()),
+            Answer::Refused(refused) if refused.status == 404 => Ok(None),
+            Answer::Refused(refused) => Err(refused.error()),
         }
     }
 
@@ -149,7 +149,7 @@ impl RegistryClient {
         let path = ["subjects", subject, "versions"];
         match self.ask(Method::POST, &path, Some(schema.body())).await? {
             Answer::Ok(answer) => number(&answer, "id"),
-            refused => Err(refused.error()),
+            Answer::Refused(refused) => Err(refused.error()),
         }
     }
 
@@ -165,8 +165,10 @@ impl RegistryClient {
         let path = ["compatibility", "subjects", subject, "versions", "latest"];
         let answer = match self.ask(Method::POST, &path, Some(schema.body())).await? {
             Answer::Ok(answer) => answer,
-            Answer::Refused { status: 404, .. } => return Ok(Compatibility::NoVersion),
-            refused => return Err(refused.error()),
+            Answer::Refused(refused) if refused.status == 404 => {
+                return Ok(Compatibility::NoVersion);
+            }
+            Answer::Refused(refused) => return Err(refused.error()),
         };
         if answer["is_compatible"].as_bool() == Some(true) {
             return Ok(Compatibility::Compatible);
@@ -218,7 +220,13 @@ impl RegistryClient {
 /// An answer of a registry.
 enum Answer {
     Ok(Json),
-    Refused { status: u16, message: String },
+    Refused(Refused),
+}
+
+/// A status of HTTP that is none of success, and what the registry says of it.
+struct Refused {
+    status: u16,
+    message: String,
 }
 
 impl Answer {
@@ -238,18 +246,18 @@ impl Answer {
         let json: Json = serde_json::from_slice(&body).unwrap_or_default();
         Ok(match status.is_success() {
             true => Self::Ok(json),
-            false => Self::Refused {
+            false => Self::Refused(Refused {
                 status: status.as_u16(),
                 message: clipped(json["message"].as_str().unwrap_or("it does not say why")),
-            },
+            }),
         })
     }
+}
 
+impl Refused {
     /// Why the registry does not do what it is asked for.
     fn error(self) -> Error {
-        let Self::Refused { status, message } = self else {
-            return Error::fatal("an answer of the Schema Registry was taken for a refusal");
-        };
+        let Self { status, message } = self;
         match status {
             409 => Error::data(format!(
                 "the Schema Registry finds it incompatible: {message}"
