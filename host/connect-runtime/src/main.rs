@@ -74,7 +74,7 @@ key.converter, value.converter. SIGTERM and SIGINT stop the tasks, then the work
     Schema(schema::SchemaArgs),
     /// Write records to a topic, from a file or made up.
     #[command(after_help = produce::HELP)]
-    Produce(produce::ProduceArgs),
+    Produce(Box<produce::ProduceArgs>),
     /// Create or update connectors on a worker, and wait until they run.
     #[command(after_help = deploy::HELP)]
     Deploy(deploy::DeployArgs),
@@ -190,7 +190,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Plugin(args) => return Ok(plugin::run(args).await),
         Command::Topics(args) => return Ok(topics::run(args).await),
         Command::Schema(args) => return Ok(schema::run(args).await),
-        Command::Produce(args) => return Ok(produce::run(args).await),
+        Command::Produce(args) => return Ok(produce::run(*args).await),
         Command::Deploy(args) => return Ok(deploy::run(args).await),
         Command::CompilePlugin(args) => return Ok(args.run()),
         #[cfg(feature = "dev")]

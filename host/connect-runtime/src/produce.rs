@@ -11,7 +11,7 @@ mod progress;
 mod send;
 mod tally;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ use crate::process::signalled;
 use dedupe::Dedupe;
 use fields::{FieldPath, Fields};
 use input::{InputArgs, Outgoing};
-use made::MadeArgs;
+use made::{MadeArgs, Order};
 use pace::Pace;
 use progress::Progress;
 use send::Sender;
@@ -157,9 +157,10 @@ impl ProduceArgs {
             sender.require_topic(topic, Some(name.system()))?;
         }
         let registry = self.input.registry_options()?;
+        let order = Order { name, plan, topic };
         Ok(Source {
-            records: self.made.records(name, plan, topic, &registry, runtime)?,
             total: Some(self.made.total(name, plan)),
+            records: self.made.records(order, &registry, runtime)?,
             tally: Tally::of(name, plan.seed),
         })
     }
@@ -268,6 +269,6 @@ fn summary(
 }
 
 /// A path that an option names; `-` is standard input.
-fn is_stdin(file: &PathBuf) -> bool {
+fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == "-"
 }

@@ -82,11 +82,19 @@ impl Fields {
 /// year 5138, milliseconds since 1973, and so on.
 fn micros(value: &Json) -> Option<i64> {
     const SECONDS: i64 = 100_000_000_000;
-    let number = |number: i64| match number.checked_abs()? {
-        ..SECONDS => number.checked_mul(1_000_000),
-        ..100_000_000_000_000 => number.checked_mul(1_000),
-        ..100_000_000_000_000_000 => Some(number),
-        _ => Some(number / 1_000),
+    const MILLIS: i64 = SECONDS * 1_000;
+    const MICROS: i64 = MILLIS * 1_000;
+    let number = |number: i64| {
+        let size = number.checked_abs()?;
+        if size < SECONDS {
+            number.checked_mul(1_000_000)
+        } else if size < MILLIS {
+            number.checked_mul(1_000)
+        } else if size < MICROS {
+            Some(number)
+        } else {
+            Some(number / 1_000)
+        }
     };
     match value {
         Json::Number(given) => match given.as_i64() {

@@ -77,6 +77,16 @@ impl Name {
     }
 }
 
+/// Records to make.
+pub struct Order<'a> {
+    /// Of which kind.
+    pub name: Name,
+    /// How many, and how.
+    pub plan: Plan,
+    /// Where they go instead of the system's own topic.
+    pub topic: Option<&'a str>,
+}
+
 #[derive(Args)]
 pub struct MadeArgs {
     /// Make records up instead of reading a file.
@@ -209,15 +219,14 @@ impl MadeArgs {
         Ok(alerts)
     }
 
-    /// Makes them; `topic` stands for the system's own.
+    /// Makes them.
     pub fn records(
         &self,
-        name: Name,
-        plan: Plan,
-        topic: Option<&str>,
+        order: Order<'_>,
         registry: &Properties,
         runtime: &Handle,
     ) -> Result<Box<dyn Iterator<Item = Result<Outgoing>>>> {
+        let Order { name, plan, topic } = order;
         let samples: Box<dyn Iterator<Item = Sample>> = match name {
             Name::Shark => Box::new(activity_events(plan)),
             Name::Fleetops => Box::new(raw_telemetry(plan)),
