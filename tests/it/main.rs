@@ -15,6 +15,7 @@ mod rebalance;
 mod rest;
 mod restart;
 mod systems;
+mod tools;
 mod transforms;
 mod wasm;
 mod wire;

@@ -17,7 +17,7 @@ mod decode;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod plan;
-mod registry;
+pub(crate) mod registry;
 mod schema;
 mod tls;
 mod unknown;
@@ -113,6 +113,11 @@ fn build(config: &Config, context: &ConverterContext) -> Result<Box<dyn Converte
         unusable: HashMap::new(),
         unknown: Unknown::default(),
     }))
+}
+
+/// The Avro schema that [`TYPE`] writes values of a Connect schema under, as JSON text.
+pub(crate) fn schema_text(schema: &connect_api::Schema) -> Result<String> {
+    write::schema::text(schema)
 }
 
 struct AvroConverter {

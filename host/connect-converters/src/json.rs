@@ -83,6 +83,11 @@ fn config_def() -> ConfigDef {
     ])
 }
 
+/// The schema of a text; none for `null`.
+pub(crate) fn declared(text: &str) -> Result<Option<Arc<Schema>>> {
+    schema::parse(text, true)
+}
+
 struct JsonConverter {
     schemas_enable: bool,
     replace_null: bool,

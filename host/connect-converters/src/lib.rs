@@ -4,8 +4,10 @@
 //! `value.converter` or `header.converter`, and as the `output.….converter` of a sink to Kafka.
 //! Options come without that prefix.
 
+use std::sync::Arc;
+
 use connect_api::{
-    Config, ConfigDef, Converter, Error, HeaderConverter, Properties, RecordPart, Result,
+    Config, ConfigDef, Converter, Error, HeaderConverter, Properties, RecordPart, Result, Schema,
 };
 
 mod avro;
@@ -17,6 +19,27 @@ mod text;
 
 #[cfg(feature = "fuzzing")]
 pub use avro::fuzzing;
+pub use avro::registry::subjects::{
+    Compatibility, RegisteredVersion, RegistryClient, SchemaFormat, SchemaText,
+};
+
+/// The schema of a text in the form that JsonConverter has for schemas, its `schema.content`.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Data`] when the text is no schema.
+pub fn declared_schema(text: &str) -> Result<Arc<Schema>> {
+    let null = || Error::data("it is null, which is no schema");
+    json::declared(text)?.ok_or_else(null)
+}
+
+/// The Avro schema, as JSON text, that AvroConverter writes values of a Connect schema under and
+/// registers.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Data`] when it has a name or a type that is none in Avro.
+pub fn avro_schema(schema: &Schema) -> Result<String> {
+    avro::schema_text(schema)
+}
 
 /// What a converter of keys or values is built with.
 #[derive(Clone, Debug)]

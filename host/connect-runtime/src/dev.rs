@@ -1,6 +1,7 @@
 //! `ferrule dev`: Kafka, a Schema Registry, Postgres and a worker in one process, with no set-up.
 
 mod demo;
+mod produce;
 mod topics;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

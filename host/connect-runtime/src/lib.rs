@@ -20,7 +20,7 @@ mod sink_task;
 mod sink_task_loop;
 mod source_task;
 pub mod storage;
-mod suggest;
+pub mod suggest;
 mod task_control;
 pub mod worker;
 

@@ -1,11 +1,16 @@
 //! The binary `ferrule`: the command line.
 
 mod allocator;
+mod deploy;
 #[cfg(feature = "dev")]
 mod dev;
+mod kafka_args;
 mod maintain;
 mod plugin;
 mod process;
+mod produce;
+mod schema;
+mod topics;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -64,6 +69,16 @@ key.converter, value.converter. SIGTERM and SIGINT stop the tasks, then the work
     Worker(WorkerArgs),
     /// Make, build, check, test and measure WASM plugins.
     Plugin(plugin::PluginArgs),
+    /// Make topics as files describe them, and show a plan first.
+    Topics(topics::TopicsArgs),
+    /// Make, register and check message schemas from one declaration each.
+    Schema(schema::SchemaArgs),
+    /// Write records to a topic, from a file or made up.
+    #[command(after_help = produce::HELP)]
+    Produce(Box<produce::ProduceArgs>),
+    /// Create or update connectors on a worker, and wait until they run.
+    #[command(after_help = deploy::HELP)]
+    Deploy(deploy::DeployArgs),
     /// Compile a plugin from standard input to standard output: for the worker itself.
     #[command(name = COMPILE_COMMAND, hide = true)]
     CompilePlugin(CompileArgs),
@@ -80,6 +95,10 @@ impl Command {
         match self {
             Self::Worker(_) => "info",
             Self::Plugin(_) => plugin::LOG_LEVEL,
+            Self::Topics(_) => topics::LOG_LEVEL,
+            Self::Schema(_) => schema::LOG_LEVEL,
+            Self::Produce(_) => produce::LOG_LEVEL,
+            Self::Deploy(_) => deploy::LOG_LEVEL,
             Self::CompilePlugin(_) => "off",
             Self::Maintain(_) => maintain::LOG_LEVEL,
             #[cfg(feature = "dev")]
@@ -173,6 +192,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             process::run_worker(&properties, loggers, process::signalled()?).await?;
         }
         Command::Plugin(args) => return Ok(plugin::run(args).await),
+        Command::Topics(args) => return Ok(topics::run(args).await),
+        Command::Schema(args) => return Ok(schema::run(args).await),
+        Command::Produce(args) => return Ok(produce::run(*args).await),
+        Command::Deploy(args) => return Ok(deploy::run(args).await),
         Command::CompilePlugin(args) => return Ok(args.run()),
         Command::Maintain(args) => maintain::run(args).await?,
         #[cfg(feature = "dev")]

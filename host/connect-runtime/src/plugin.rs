@@ -10,7 +10,7 @@ mod json;
 mod new;
 mod paint;
 mod records;
-mod say;
+pub mod say;
 mod show;
 mod state;
 mod test;

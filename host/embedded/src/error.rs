@@ -48,9 +48,6 @@ pub enum Error {
         /// What Postgres said.
         source: sqlx::Error,
     },
-    /// Producing the sample records failed.
-    #[error("sample records: {0}")]
-    Demo(String),
     /// The operating system said no.
     #[error("{what}: {source}")]
     Io {

@@ -3,13 +3,11 @@
 //! * [`Kafka`]: a broker, in memory.
 //! * [`Registry`]: a Schema Registry with the Confluent API, in memory.
 //! * [`Postgres`]: a server of its own, from the installed binaries.
-//! * [`demo`]: the sample records of three systems, good and malformed, with the expected split.
 //!
 //! Nothing here is for production: what is in memory is gone when the process ends, and Postgres
 //! runs with `fsync=off`.
 
 mod database;
-pub mod demo;
 mod error;
 mod kafka;
 mod postgres;

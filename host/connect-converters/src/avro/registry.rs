@@ -3,6 +3,7 @@
 //! No error holds the text of its cause: it may name the URL, and that a user and a password.
 
 mod bounded;
+pub(crate) mod subjects;
 
 use std::collections::HashSet;
 use std::error::Error as StdError;
@@ -139,6 +140,46 @@ impl BlockingRegistry {
     }
 }
 
+/// What is shown to the registry.
+enum Credentials {
+    /// User and password of the URL, or nothing.
+    OfUrl,
+    Basic {
+        user: String,
+        password: String,
+    },
+    Bearer(String),
+}
+
+impl Credentials {
+    fn new(config: &Config) -> Result<Self> {
+        if config.optional_text(BEARER_SOURCE).is_some() {
+            let token = config.secret(BEARER_TOKEN).ok_or_else(|| {
+                Error::config(format!("{BEARER_SOURCE}=STATIC_TOKEN needs {BEARER_TOKEN}"))
+            })?;
+            return Ok(Self::Bearer(token.expose().to_owned()));
+        }
+        if config.choice::<CredentialsSource>(BASIC_SOURCE) == CredentialsSource::Url {
+            return Ok(Self::OfUrl);
+        }
+        let given = config.secret(BASIC_USER_INFO);
+        let given = given
+            .or_else(|| config.secret(BASIC_USER_INFO_OLD))
+            .ok_or_else(|| {
+                Error::config(format!("{BASIC_SOURCE}=USER_INFO needs {BASIC_USER_INFO}"))
+            })?;
+        let (user, password) = given.expose().split_once(':').ok_or_else(|| {
+            Error::config(format!(
+                "Invalid value [hidden] for configuration {BASIC_USER_INFO}: it is user:password"
+            ))
+        })?;
+        Ok(Self::Basic {
+            user: user.to_owned(),
+            password: password.to_owned(),
+        })
+    }
+}
+
 #[derive(Debug)]
 struct Registry {
     settings: SrSettings,
@@ -156,26 +197,14 @@ impl Registry {
         for url in urls {
             builder.add_url(url);
         }
-        if config.choice::<CredentialsSource>(BASIC_SOURCE) == CredentialsSource::UserInfo {
-            let given = config.secret(BASIC_USER_INFO);
-            let given = given
-                .or_else(|| config.secret(BASIC_USER_INFO_OLD))
-                .ok_or_else(|| {
-                    Error::config(format!("{BASIC_SOURCE}=USER_INFO needs {BASIC_USER_INFO}"))
-                })?;
-            let (user, password) = given.expose().split_once(':').ok_or_else(|| {
-                Error::config(format!(
-                    "Invalid value [hidden] for configuration {BASIC_USER_INFO}: \
-                     it is user:password"
-                ))
-            })?;
-            builder.set_basic_authorization(user, Some(password));
-        }
-        if config.optional_text(BEARER_SOURCE).is_some() {
-            let token = config.secret(BEARER_TOKEN).ok_or_else(|| {
-                Error::config(format!("{BEARER_SOURCE}=STATIC_TOKEN needs {BEARER_TOKEN}"))
-            })?;
-            builder.set_token_authorization(token.expose());
+        match Credentials::new(config)? {
+            Credentials::OfUrl => {}
+            Credentials::Basic { user, password } => {
+                builder.set_basic_authorization(&user, Some(&password));
+            }
+            Credentials::Bearer(token) => {
+                builder.set_token_authorization(&token);
+            }
         }
         builder.set_timeout(TIMEOUT);
         install_tls_provider();

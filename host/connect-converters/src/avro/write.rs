@@ -1,7 +1,7 @@
 //! Writing Avro: Confluent's wire format, under a schema that is registered for the topic.
 
 mod encode;
-mod schema;
+pub(super) mod schema;
 mod subject;
 
 use std::collections::HashMap;
@@ -185,5 +185,7 @@ pub(super) fn unregistered(schema: &Schema, value: &Value) -> Result<(String, Ve
     Ok((text, bytes))
 }
 
+#[cfg(test)]
+mod docs;
 #[cfg(test)]
 mod tests;

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use embedded::Database;
-use embedded::demo::{
-    ACTIVITY, ANOMALIES_PARTITIONS, ANOMALIES_TOPIC, IOT, Produced, Split, System, TELEMETRY,
-    TELESCOPE, USER_ACTIVITY, produce,
-};
 use serde_json::Value;
 use tokio::task::block_in_place;
 
+use super::produce::{Produced, produce};
 use super::topics::{GroupOffsets, Reader, committed_records, dead_letters};
 use super::{Addresses, say};
+use crate::produce::generate::{
+    ACTIVITY, ANOMALIES_PARTITIONS, ANOMALIES_TOPIC, IOT, Split, System, TELEMETRY, TELESCOPE,
+    USER_ACTIVITY,
+};
 
 /// Where a connector of the demo writes.
 #[derive(Clone, Copy)]

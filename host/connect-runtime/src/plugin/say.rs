@@ -13,13 +13,13 @@ macro_rules! say {
         $crate::plugin::say::line(::std::format_args!($($arg)*))
     };
 }
-pub(super) use say;
+pub(crate) use say;
 
 /// See [`say`].
 ///
 /// # Panics
 /// When standard output cannot be written for another reason, as `println!` does.
-pub(super) fn line(text: fmt::Arguments<'_>) {
+pub fn line(text: fmt::Arguments<'_>) {
     match writeln!(io::stdout(), "{text}") {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::BrokenPipe => process::exit(PIPE_CLOSED),

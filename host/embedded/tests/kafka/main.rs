@@ -7,7 +7,7 @@ mod transactions;
 
 use std::time::{Duration, Instant};
 
-use embedded::{Error, Kafka, Registry, demo};
+use embedded::{Error, Kafka};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -116,25 +116,6 @@ fn from_beginning(
     }
     consumer.assign(&list)?;
     Ok(consumer)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_sample_records_are_produced_whole() -> TestResult {
-    let kafka = start()?;
-    let registry = Registry::start(([127, 0, 0, 1], 0).into()).await?;
-    let n = 2_000;
-    let produced = demo::produce(&kafka.bootstrap(), &registry.url(), n).await?;
-    // Again: what is there is used, and more records follow.
-    demo::produce(&kafka.bootstrap(), &registry.url(), n).await?;
-    for (system, split) in produced.systems {
-        assert_eq!(split.records(), n);
-        let consumer = from_beginning(&kafka, system.topic, system.partitions, &[])?;
-        assert_eq!(read(&consumer, 2 * n)?.len(), 2 * n, "{}", system.topic);
-    }
-    println!("{} sample records in {:?}", 5 * n, produced.elapsed);
-    registry.stop().await;
-    kafka.stop().await;
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,9 @@
 //! Connect schemas as Avro's, the way Confluent's AvroData maps them; times keep their
-//! microseconds.
+//! microseconds. The text of a field stands at the field, and so does its default.
 
 use std::collections::HashMap;
 
-use connect_api::{Error, Kind, Result, Schema};
+use connect_api::{Error, Kind, Result, Schema, Value};
 use serde_json::{Map, Value as Json, json};
 
 /// Confluent's name for a struct that has none; the second one is numbered.
@@ -15,7 +15,7 @@ const PRECISION: u32 = 64;
 ///
 /// # Errors
 /// [`connect_api::ErrorKind::Data`] when it has a name or a type that is none in Avro.
-pub(super) fn text(schema: &Schema) -> Result<String> {
+pub(in crate::avro) fn text(schema: &Schema) -> Result<String> {
     let mut names = Names::default();
     Ok(names.of(schema)?.to_string())
 }
@@ -128,10 +128,15 @@ impl<'a> Names<'a> {
             }
             let mut all = Map::new();
             all.insert("name".into(), json!(*field.name));
-            all.insert("type".into(), self.of(&field.schema)?);
+            all.insert("type".into(), without_doc(self.of(&field.schema)?));
+            if let Some(doc) = field.schema.doc.as_deref() {
+                all.insert("doc".into(), doc.into());
+            }
             // A reader of another version may do without it.
             if is_union(&field.schema) {
                 all.insert("default".into(), Json::Null);
+            } else if let Some(default) = field.schema.default.as_ref().and_then(scalar) {
+                all.insert("default".into(), default);
             }
             fields.push(Json::Object(all));
         }
@@ -150,6 +155,32 @@ impl<'a> Names<'a> {
         }
         Ok(Json::Object(all))
     }
+}
+
+/// A type without the text of its field, which stands at the field: there any tool shows it.
+fn without_doc(typed: Json) -> Json {
+    match typed {
+        Json::Array(union) => union.into_iter().map(without_doc).collect(),
+        Json::Object(mut all) => {
+            all.remove("connect.doc");
+            match all.get("type") {
+                Some(Json::String(name)) if all.len() == 1 => Json::from(name.as_str()),
+                _ => Json::Object(all),
+            }
+        }
+        name => name,
+    }
+}
+
+/// A default as Avro writes it. Others than scalars are left out: a reader then needs the field.
+fn scalar(value: &Value) -> Option<Json> {
+    Some(match value {
+        Value::Boolean(flag) => json!(flag),
+        Value::Int(number) => json!(number),
+        Value::Float(number) if number.is_finite() => json!(number),
+        Value::String(text) => json!(**text),
+        _ => return None,
+    })
 }
 
 /// A type of Avro, and its logical type.

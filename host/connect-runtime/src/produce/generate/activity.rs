@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ACTIVITY, EPOCH_SECONDS, Malformed, Sample, cut, expect, iso, malformed, scatter};
+use super::{ACTIVITY, Malformed, Plan, Sample, cut, expect, iso};
 
 /// One entry a turn: both sides of a rule come by.
 const KINDS: [Malformed; 9] = [
@@ -22,14 +22,15 @@ const EVENTS: [&str; 3] = ["activity_detected", "identified", "updated"];
 const AIR: [&str; 3] = ["air_refueling", "formation_flight", "rendezvous"];
 const MARITIME: [&str; 4] = ["port_call", "refueling_stop", "convoy", "rendezvous"];
 
-/// The first `n` activity events, in JSON without a schema, keyed by `track_id`.
-pub fn activity_events(n: usize) -> impl Iterator<Item = Sample> {
-    (0..n).map(|index| {
-        let kind = malformed(index, &KINDS);
-        let track = track(index);
-        let mut event = good(index, &track);
+/// Activity events, in JSON without a schema, keyed by `track_id`.
+pub fn activity_events(plan: impl Into<Plan>) -> impl Iterator<Item = Sample> {
+    let plan = plan.into();
+    (0..plan.records).map(move |index| {
+        let kind = plan.malformed(index, &KINDS);
+        let track = track(plan, index);
+        let mut event = good(plan, index, &track);
         // Every other turn of a kind spoils the other field.
-        let turn = index / super::MALFORMED_EVERY % KINDS.len();
+        let turn = plan.turn(index).unwrap_or(0) % KINDS.len();
         if let Some(kind) = kind {
             spoil(&mut event, kind, turn >= KINDS.len() / 2 + 2);
         }
@@ -45,27 +46,28 @@ pub fn activity_events(n: usize) -> impl Iterator<Item = Sample> {
             value,
             timestamp: None,
             expect: expect(kind),
+            planted: None,
         }
     })
 }
 
-fn track(index: usize) -> String {
-    format!("T-{:05}", scatter(index, 1) % TRACKS)
+fn track(plan: Plan, index: usize) -> String {
+    format!("T-{:05}", plan.scatter(index, 1) % TRACKS)
 }
 
-fn good(index: usize, track: &str) -> Value {
-    let second = EPOCH_SECONDS + index as i64;
+fn good(plan: Plan, index: usize, track: &str) -> Value {
+    let second = plan.start_seconds + index as i64;
     let is_air = index.is_multiple_of(2);
     let mut event = json!({
         "track_id": track,
         "domain": if is_air { "AIR" } else { "MARITIME" },
         "event_type": EVENTS[index % 3],
         "event_timestamp": iso(second, (index as u32 % 1000) * 1_000_000),
-        "latitude": degrees(scatter(index, 2), 90),
-        "longitude": degrees(scatter(index, 3), 180),
+        "latitude": degrees(plan.scatter(index, 2), 90),
+        "longitude": degrees(plan.scatter(index, 3), 180),
         "properties": {
-            "altitude_ft": scatter(index, 4) % 45_000,
-            "speed_kts": scatter(index, 5) % 600,
+            "altitude_ft": plan.scatter(index, 4) % 45_000,
+            "speed_kts": plan.scatter(index, 5) % 600,
             "source": { "sensor": format!("sensor-{}", index % 7), "index": index },
         },
         "associated_track_ids": [],
@@ -77,13 +79,16 @@ fn good(index: usize, track: &str) -> Value {
         event["associated_track_ids"] = json!([format!("T-{:05}", index % 97), "T-with \"quote"]);
         event["associated_kb_ids"] = json!([index, index + 1]);
     } else {
-        event["kb_object_id"] = json!(scatter(index, 6) % 100_000);
+        event["kb_object_id"] = json!(plan.scatter(index, 6) % 100_000);
         event["activity_type"] = Value::Null;
     }
     if is_air {
-        event["mode_s"] = json!(format!("{:06X}", scatter(index, 7) & 0xFF_FFFF));
+        event["mode_s"] = json!(format!("{:06X}", plan.scatter(index, 7) & 0xFF_FFFF));
     } else {
-        event["mmsi"] = json!(format!("{}", 200_000_000 + scatter(index, 8) % 500_000_000));
+        event["mmsi"] = json!(format!(
+            "{}",
+            200_000_000 + plan.scatter(index, 8) % 500_000_000
+        ));
     }
     event
 }

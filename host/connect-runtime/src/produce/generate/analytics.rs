@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    EPOCH_SECONDS, Expect, Malformed, Sample, USER_ACTIVITY, cut, good_before, malformed, scatter,
-};
+use super::{Expect, Malformed, Plan, Sample, USER_ACTIVITY, cut, iso};
 
 const KINDS: [Malformed; 4] = [
     Malformed::InvalidJson,
@@ -19,17 +17,18 @@ const WINDOW_MESSAGES: usize = 100;
 /// From one message to the next: a window's thirty seconds are not over before its messages are.
 const MESSAGE_MILLIS: i64 = 100;
 
-/// The first `n` activities, in JSON without a schema, keyed by `user_id`. The last one of a window
+/// Activities, in JSON without a schema, keyed by `user_id`. The last one of a window
 /// is a row; the others are only counted.
-pub fn user_activity(n: usize) -> impl Iterator<Item = Sample> {
-    (0..n).map(|index| {
-        let kind = malformed(index, &KINDS);
-        let good = good_before(index);
-        let user = format!("user-{:03}", scatter(index, 31) % USERS);
+pub fn user_activity(plan: impl Into<Plan>) -> impl Iterator<Item = Sample> {
+    let plan = plan.into();
+    (0..plan.records).map(move |index| {
+        let kind = plan.malformed(index, &KINDS);
+        let good = plan.good_before(index);
+        let user = format!("user-{:03}", plan.scatter(index, 31) % USERS);
         let mut record = json!({
             "user_id": user,
             "activity_type": if good.is_multiple_of(3) { "click" } else { "page_view" },
-            "timestamp": "2026-01-01T00:00:00Z",
+            "timestamp": iso(plan.start_seconds, 0),
             "metadata": { "page_url": format!("https://example.com/{index}") },
         });
         match kind {
@@ -46,12 +45,13 @@ pub fn user_activity(n: usize) -> impl Iterator<Item = Sample> {
                 Some(Malformed::InvalidJson) => cut(text),
                 _ => text,
             },
-            timestamp: Some(EPOCH_SECONDS * 1_000 + good as i64 * MESSAGE_MILLIS),
+            timestamp: Some(plan.start_seconds * 1_000 + good as i64 * MESSAGE_MILLIS),
             expect: match kind {
                 Some(kind) => Expect::Refused(kind),
                 None if (good + 1).is_multiple_of(WINDOW_MESSAGES) => Expect::Landed,
                 None => Expect::Remembered,
             },
+            planted: None,
         }
     })
 }

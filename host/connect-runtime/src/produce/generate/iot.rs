@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{EPOCH_SECONDS, IOT, Malformed, Sample, cut, expect, iso, malformed, scatter};
+use super::{IOT, Malformed, Plan, Sample, cut, expect, iso};
 
 const KINDS: [Malformed; 5] = [
     Malformed::InvalidJson,
@@ -18,16 +18,17 @@ const UNITS: [&str; 3] = ["°C", "%", "hPa"];
 
 const DEVICES: u64 = 200;
 
-/// The first `n` measurements, in JSON without a schema, keyed by `mac_address`.
+/// Measurements, in JSON without a schema, keyed by `mac_address`.
 ///
 /// The times come in all the forms that devices send: ISO text and epochs in seconds,
 /// milliseconds and microseconds. Every fourth record leaves the optional fields out.
-pub fn iot_measurements(n: usize) -> impl Iterator<Item = Sample> {
-    (0..n).map(|index| {
-        let kind = malformed(index, &KINDS);
-        let device = device(index);
-        let mut record = good(index, &device);
-        let turn = index / super::MALFORMED_EVERY % KINDS.len();
+pub fn iot_measurements(plan: impl Into<Plan>) -> impl Iterator<Item = Sample> {
+    let plan = plan.into();
+    (0..plan.records).map(move |index| {
+        let kind = plan.malformed(index, &KINDS);
+        let device = device(plan, index);
+        let mut record = good(plan, index, &device);
+        let turn = plan.turn(index).unwrap_or(0) % KINDS.len();
         let fields = record.as_object_mut();
         match (kind, fields) {
             (Some(Malformed::MissingField), Some(fields)) => {
@@ -53,25 +54,26 @@ pub fn iot_measurements(n: usize) -> impl Iterator<Item = Sample> {
             value,
             timestamp: None,
             expect: expect(kind),
+            planted: None,
         }
     })
 }
 
-fn device(index: usize) -> String {
-    let device = scatter(index, 11) % DEVICES;
+fn device(plan: Plan, index: usize) -> String {
+    let device = plan.scatter(index, 11) % DEVICES;
     format!("00:1B:44:11:{:02X}:{:02X}", device / 16, device % 16)
 }
 
-fn good(index: usize, device: &str) -> Value {
+fn good(plan: Plan, index: usize, device: &str) -> Value {
     // One second a record: the table's primary key has the time in it.
-    let second = EPOCH_SECONDS + index as i64;
+    let second = plan.start_seconds + index as i64;
     let timestamp = match index % 4 {
         0 => json!(iso(second, 0)),
         1 => json!(second),
         2 => json!(second * 1_000),
         _ => json!(second * 1_000_000),
     };
-    let number = (scatter(index, 12) % 100_000) as f64 / 100.0;
+    let number = (plan.scatter(index, 12) % 100_000) as f64 / 100.0;
     let value = match index % 5 {
         0 => json!(format!("{number}")),
         1 => json!(number as i64),

@@ -1,31 +1,123 @@
-//! The sample records of `make demo`: five systems, good and malformed, with the expected split.
+//! Made-up records of the five systems, good and malformed, and what must become of each: for
+//! `ferrule produce --generate` and for the demo.
 //!
-//! The generators are pure: the record at an index is always the same, so a run knows before it
-//! starts which rows must land and how many records must be refused, and why.
+//! The generators are pure: the record at an index of a plan is always the same, so a run knows
+//! before it starts which rows must land and how many records must be refused, and why.
 
+mod actions;
 mod activity;
 mod analytics;
+mod commands;
 mod fleet;
 mod iot;
-mod produce;
 mod telescope;
 
 use std::fmt;
 
+pub use actions::{ACTIONS_OF_AN_ALERT, ACTIONS_TOPIC, Alert, operator_actions};
 pub use activity::activity_events;
 pub use analytics::user_activity;
-pub use fleet::raw_telemetry;
+pub use commands::{ACKNOWLEDGMENTS_TOPIC, COMMANDS_TOPIC, DECLARATIONS, telescope_commands};
+pub use fleet::{FRAMES_FOR_A_STOP, raw_telemetry};
 pub use iot::iot_measurements;
-pub use produce::{Produced, produce};
-pub use telescope::{TELESCOPE_SCHEMA, TELESCOPE_SUBJECT, telescope_data};
+pub use telescope::{TELESCOPE_SUBJECT, telescope_data, telescope_schema};
 
 /// One record out of this many is malformed.
 const MALFORMED_EVERY: usize = 20;
 /// Which one of them: not the first, so that a demo starts with a row.
 const MALFORMED_AT: usize = 7;
 
-/// Where the time of every system starts: 2026-01-01T00:00:00Z.
-const EPOCH_SECONDS: i64 = 1_767_225_600;
+/// Where the time of every system starts unless a plan says otherwise: 2026-01-01T00:00:00Z.
+pub const EPOCH_SECONDS: i64 = 1_767_225_600;
+
+/// What records are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// How many.
+    pub records: usize,
+    /// Other records for another number.
+    pub seed: u64,
+    /// The time of the first one, in seconds since 1970.
+    pub start_seconds: i64,
+    /// Which are malformed.
+    pub bad: Bad,
+    /// Which vehicles brake.
+    pub braking: Braking,
+}
+
+/// Which records are malformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bad {
+    /// The eighth of every twenty: not the first, so that a demo starts with a row.
+    OneInTwenty,
+    /// Exactly so many, spread over all.
+    Of(usize),
+}
+
+/// Which vehicles brake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Braking {
+    /// All, at one frame of ten.
+    OneFrameInTen,
+    /// Exactly so many, each once.
+    Vehicles(usize),
+}
+
+impl Plan {
+    /// The records of the demo.
+    pub fn demo(records: usize) -> Self {
+        Self {
+            records,
+            seed: 0,
+            start_seconds: EPOCH_SECONDS,
+            bad: Bad::OneInTwenty,
+            braking: Braking::OneFrameInTen,
+        }
+    }
+
+    /// For a malformed record, the how manieth it is; `None` for a good one.
+    fn turn(&self, index: usize) -> Option<usize> {
+        let bad = self.bad_before(index);
+        (self.bad_before(index + 1) > bad).then_some(bad)
+    }
+
+    /// The kind of the malformed record at this index, the kinds taking turns.
+    fn malformed(&self, index: usize, kinds: &[Malformed]) -> Option<Malformed> {
+        self.turn(index).map(|turn| kinds[turn % kinds.len()])
+    }
+
+    fn bad_before(&self, index: usize) -> usize {
+        match self.bad {
+            Bad::OneInTwenty => (index + MALFORMED_EVERY - 1 - MALFORMED_AT) / MALFORMED_EVERY,
+            Bad::Of(bad) => {
+                let before = index as u128 * bad as u128 / self.records.max(1) as u128;
+                usize::try_from(before).unwrap_or(usize::MAX)
+            }
+        }
+    }
+
+    /// How many good records there are before this index.
+    fn good_before(&self, index: usize) -> usize {
+        index - self.bad_before(index)
+    }
+
+    /// Numbers that look random and are a function of the seed and the index (splitmix64).
+    fn scatter(&self, index: usize, salt: u64) -> u64 {
+        let mut z = (index as u64)
+            .wrapping_add(salt << 32)
+            .wrapping_add(self.seed.wrapping_mul(0xD1B5_4A32_D192_ED03))
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+impl From<usize> for Plan {
+    fn from(records: usize) -> Self {
+        Self::demo(records)
+    }
+}
 
 /// A topic of the demo and the table that its records are for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,8 +125,16 @@ pub struct System {
     /// The topic, as the system's documents name it.
     pub topic: &'static str,
     /// Its partitions.
+    #[cfg_attr(
+        not(feature = "dev"),
+        expect(dead_code, reason = "the demo alone asks for it")
+    )]
     pub partitions: i32,
     /// The table, as the system's documents name it.
+    #[cfg_attr(
+        not(feature = "dev"),
+        expect(dead_code, reason = "the demo alone asks for it")
+    )]
     pub table: &'static str,
 }
 
@@ -64,8 +164,10 @@ pub const TELEMETRY: System = System {
     table: "anomalies",
 };
 /// Where the anomalies of [`TELEMETRY`] go when they go to Kafka.
+#[cfg(feature = "dev")]
 pub const ANOMALIES_TOPIC: &str = "anomalies";
 /// The partitions of that topic.
+#[cfg(feature = "dev")]
 pub const ANOMALIES_PARTITIONS: i32 = 6;
 
 /// What users do, in JSON, keyed by user. One partition, so that it is known which messages are in
@@ -77,6 +179,7 @@ pub const USER_ACTIVITY: System = System {
 };
 
 /// The five systems, in the order in which they are produced.
+#[cfg(feature = "dev")]
 pub const SYSTEMS: [System; 5] = [ACTIVITY, TELESCOPE, IOT, TELEMETRY, USER_ACTIVITY];
 
 /// A record to produce and what must become of it.
@@ -89,9 +192,35 @@ pub struct Sample {
     /// Its value: JSON text, or Avro in Confluent's wire format.
     pub value: Vec<u8>,
     /// Milliseconds since 1970; the producer's clock when none.
+    #[cfg_attr(
+        not(feature = "dev"),
+        expect(dead_code, reason = "the demo alone asks for it")
+    )]
     pub timestamp: Option<i64>,
     /// Whether it must land or be refused.
     pub expect: Expect,
+    /// What begins with it that is to be found.
+    pub planted: Option<Planted>,
+}
+
+/// Something that was put among the records, to be found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planted {
+    /// What it is.
+    pub what: &'static str,
+    /// The key of its records.
+    pub key: String,
+    /// Where it begins.
+    pub details: serde_json::Value,
+}
+
+/// What is known of a record that was made up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// What must become of it.
+    pub expect: Expect,
+    /// What begins with it that is to be found.
+    pub planted: Option<Planted>,
 }
 
 /// What must become of a [`Sample`].
@@ -158,6 +287,7 @@ impl fmt::Display for Malformed {
 }
 
 /// How many records of a topic must land, and how many must not.
+#[cfg(feature = "dev")]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Split {
     /// Rows to find in the table.
@@ -168,6 +298,7 @@ pub struct Split {
     pub refused: usize,
 }
 
+#[cfg(feature = "dev")]
 impl Split {
     /// Counts one more.
     pub fn add(&mut self, expect: Expect) {
@@ -184,33 +315,8 @@ impl Split {
     }
 }
 
-/// For a malformed record, the how manieth it is; `None` for a good one.
-fn turn(index: usize) -> Option<usize> {
-    (index % MALFORMED_EVERY == MALFORMED_AT).then_some(index / MALFORMED_EVERY)
-}
-
-/// The kind of the malformed record at this index, the kinds taking turns.
-fn malformed(index: usize, kinds: &[Malformed]) -> Option<Malformed> {
-    turn(index).map(|turn| kinds[turn % kinds.len()])
-}
-
-/// How many good records there are before this index.
-fn good_before(index: usize) -> usize {
-    index - (index + MALFORMED_EVERY - 1 - MALFORMED_AT) / MALFORMED_EVERY
-}
-
 fn expect(kind: Option<Malformed>) -> Expect {
     kind.map_or(Expect::Landed, Expect::Refused)
-}
-
-/// Numbers that look random and are a function of the index (splitmix64).
-fn scatter(index: usize, salt: u64) -> u64 {
-    let mut z = (index as u64)
-        .wrapping_add(salt << 32)
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 /// Cuts a JSON text in its second half, so that what is left is not JSON.
@@ -227,7 +333,10 @@ fn iso(seconds: i64, nanos: u32) -> String {
 
 /// The samples that are to land are those that keep the rules.
 #[cfg(test)]
-fn exactly_the_good_ones(samples: impl Iterator<Item = Sample>, keeps: impl Fn(&[u8]) -> bool) {
+fn exactly_the_good_ones(
+    samples: impl Iterator<Item = Sample>,
+    mut keeps: impl FnMut(&[u8]) -> bool,
+) {
     for (index, sample) in samples.enumerate() {
         let expected = sample.expect == Expect::Landed;
         let shown = String::from_utf8_lossy(&sample.value);
@@ -240,7 +349,7 @@ fn exactly_the_good_ones(samples: impl Iterator<Item = Sample>, keeps: impl Fn(&
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "dev"))]
 mod tests {
     use std::collections::{BTreeMap, HashSet};
 
@@ -272,7 +381,7 @@ mod tests {
                 assert_eq!(split.records(), n);
                 assert_eq!(split.refused, refused, "{n} of {}", system.topic);
             }
-            assert_eq!(good_before(n), n - refused);
+            assert_eq!(Plan::demo(n).good_before(n), n - refused);
         }
     }
 
@@ -283,6 +392,31 @@ mod tests {
         // Every vehicle brakes at one frame of ten, and the first frame of each does not count.
         assert_eq!((telemetry.landed, telemetry.remembered), (1_896, 17_104));
         assert_eq!((users.landed, users.remembered), (190, 18_810));
+    }
+
+    #[test]
+    fn exactly_so_many_are_malformed() {
+        for (records, bad) in [(10, 0), (10, 10), (1_000, 7), (3, 1)] {
+            let plan = Plan {
+                bad: Bad::Of(bad),
+                ..Plan::demo(records)
+            };
+            let split = split(&activity_events(plan).collect::<Vec<_>>());
+            assert_eq!((split.records(), split.refused), (records, bad));
+        }
+    }
+
+    #[test]
+    fn a_seed_makes_other_records() {
+        let of = |seed| {
+            let plan = Plan {
+                seed,
+                ..Plan::demo(50)
+            };
+            activity_events(plan).collect::<Vec<_>>()
+        };
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
     }
 
     #[test]

@@ -1,21 +1,22 @@
-//! Makes the topics, registers the schema and produces the sample records.
+//! The records of the demo: makes the topics, registers the schema and produces them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result, bail};
+use connect_api::Properties;
+use connect_converters::{RegistryClient, SchemaFormat, SchemaText};
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use serde_json::{Value, json};
 
-use super::{
-    ANOMALIES_PARTITIONS, ANOMALIES_TOPIC, SYSTEMS, Sample, Split, System, TELESCOPE_SCHEMA,
-    TELESCOPE_SUBJECT, activity_events, iot_measurements, raw_telemetry, telescope_data,
+use crate::produce::generate::{
+    ANOMALIES_PARTITIONS, ANOMALIES_TOPIC, SYSTEMS, Sample, Split, System, TELESCOPE_SUBJECT,
+    activity_events, iot_measurements, raw_telemetry, telescope_data, telescope_schema,
     user_activity,
 };
-use crate::{Error, Result};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -42,14 +43,13 @@ pub async fn produce(bootstrap: &str, registry_url: &str, n: usize) -> Result<Pr
         .set("partitioner", "murmur2_random");
     let sending = tokio::task::spawn_blocking(move || send(&config, n, schema_id));
     let produced = sending.await;
-    produced.map_err(|_| failed("the producer's thread panicked"))?
+    produced.context("the producer's thread panicked")?
 }
 
 async fn create_topics(bootstrap: &str) -> Result<()> {
     let admin: AdminClient<_> = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
-        .create()
-        .map_err(kafka)?;
+        .create()?;
     let input = SYSTEMS
         .iter()
         .map(|system| (system.topic, system.partitions));
@@ -57,43 +57,31 @@ async fn create_topics(bootstrap: &str) -> Result<()> {
     let new = |(topic, partitions)| NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
     let topics: Vec<_> = topics.map(new).collect();
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
-    for made in admin
-        .create_topics(&topics, &options)
-        .await
-        .map_err(kafka)?
-    {
+    for made in admin.create_topics(&topics, &options).await? {
         match made {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, code)) => return Err(failed(format!("topic {topic}: {code}"))),
+            Err((topic, code)) => bail!("topic {topic}: {code}"),
         }
     }
     Ok(())
 }
 
 async fn register(registry_url: &str) -> Result<i32> {
-    crate::install_tls_provider();
-    let url = format!("{registry_url}/subjects/{TELESCOPE_SUBJECT}/versions");
-    let body = json!({ "schema": TELESCOPE_SCHEMA });
-    let answer = reqwest::Client::new()
-        .post(url)
-        .json(&body)
-        .send()
-        .await
-        .map_err(http)?;
-    let answer: Value = answer
-        .error_for_status()
-        .map_err(http)?
-        .json()
-        .await
-        .map_err(http)?;
-    let id = answer["id"].as_i64().and_then(|id| i32::try_from(id).ok());
-    id.ok_or_else(|| failed("the registry gave no schema id"))
+    let options = Properties::from([("schema.registry.url".to_owned(), registry_url.to_owned())]);
+    let text = telescope_schema()?;
+    let schema = SchemaText {
+        format: SchemaFormat::Avro,
+        text: &text,
+    };
+    let id = RegistryClient::new(&options)?
+        .register(TELESCOPE_SUBJECT, schema)
+        .await?;
+    i32::try_from(id).context("the registry's id of the schema is too large")
 }
 
 fn send(config: &ClientConfig, n: usize, schema_id: i32) -> Result<Produced> {
-    let producer: BaseProducer<Acknowledged> = config
-        .create_with_context(Acknowledged::default())
-        .map_err(kafka)?;
+    let producer: BaseProducer<Acknowledged> =
+        config.create_with_context(Acknowledged::default())?;
     let started = Instant::now();
     let samples = activity_events(n)
         .chain(telescope_data(n, schema_id))
@@ -110,12 +98,10 @@ fn send(config: &ClientConfig, n: usize, schema_id: i32) -> Result<Produced> {
             split.add(sample.expect);
         }
     }
-    producer.flush(TIMEOUT).map_err(kafka)?;
+    producer.flush(TIMEOUT)?;
     let acknowledged = producer.context().0.load(Ordering::Relaxed);
     if acknowledged < sent {
-        return Err(failed(format!(
-            "{acknowledged} of {sent} records were acknowledged"
-        )));
+        bail!("{acknowledged} of {sent} records were acknowledged");
     }
     Ok(Produced {
         systems,
@@ -137,7 +123,7 @@ fn enqueue(producer: &BaseProducer<Acknowledged>, sample: &Sample, until: Instan
                 producer.poll(Duration::from_millis(10));
                 record = back;
             }
-            Err((error, _)) => return Err(kafka(error)),
+            Err((error, _)) => return Err(error.into()),
         }
     }
 }
@@ -158,14 +144,30 @@ impl ProducerContext for Acknowledged {
     }
 }
 
-fn failed(what: impl Into<String>) -> Error {
-    Error::Demo(what.into())
-}
+#[cfg(test)]
+mod tests {
+    use embedded::{Kafka, Registry};
 
-fn kafka(error: KafkaError) -> Error {
-    failed(error.to_string())
-}
+    use super::super::topics::committed_records;
+    use super::*;
 
-fn http(error: reqwest::Error) -> Error {
-    failed(error.without_url().to_string())
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_sample_records_are_produced_whole() {
+        let kafka = Kafka::start(([127, 0, 0, 1], 0).into()).unwrap();
+        let registry = Registry::start(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let n = 2_000;
+        let (bootstrap, url) = (kafka.bootstrap(), registry.url());
+        let produced = produce(&bootstrap, &url, n).await.unwrap();
+        // Again: what is there is used, and more records follow.
+        produce(&bootstrap, &url, n).await.unwrap();
+        for (system, split) in produced.systems {
+            assert_eq!(split.records(), n);
+            let bootstrap = bootstrap.clone();
+            let read = move || committed_records(&bootstrap, system.topic, system.partitions);
+            let records = tokio::task::spawn_blocking(read).await.unwrap().unwrap();
+            assert_eq!(records, 2 * n, "{}", system.topic);
+        }
+        registry.stop().await;
+        kafka.stop().await;
+    }
 }

@@ -1,0 +1,303 @@
+//! Records that are made up: which, how many, and as what bytes.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use chrono::DateTime;
+use clap::{Args, ValueEnum};
+use connect_api::{Properties, mask};
+use connect_converters::{SchemaFormat, SchemaText};
+use serde_json::Value as Json;
+use tokio::runtime::Handle;
+
+use super::generate::{
+    ACKNOWLEDGMENTS_TOPIC, ACTIONS_OF_AN_ALERT, ACTIONS_TOPIC, ACTIVITY, Alert, Bad, Braking,
+    COMMANDS_TOPIC, DECLARATIONS, EPOCH_SECONDS, FRAMES_FOR_A_STOP, IOT, Made, Plan, Sample,
+    TELEMETRY, TELESCOPE, USER_ACTIVITY, activity_events, iot_measurements, operator_actions,
+    raw_telemetry, telescope_commands, telescope_data, telescope_schema, user_activity,
+};
+use super::input::{Encoder, Outgoing};
+use super::pace;
+use crate::schema::registry_client;
+
+/// Vehicles that brake or commands that stay unanswered, unless the user says how many.
+const PLANTED: usize = 3;
+
+/// What is made up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Name {
+    /// Activity events of aircraft and ships, in JSON.
+    Shark,
+    /// Telemetry of vehicles, of which some brake, in JSON.
+    Fleetops,
+    /// What operators do about alerts: --alerts names them.
+    FleetopsActions,
+    /// What users of a site do, in JSON.
+    Analytics,
+    /// Observation data of a telescope, in Avro.
+    Telescope,
+    /// Commands to telescopes and their acknowledgments, of which some are missing, in Avro.
+    TelescopeCommands,
+    /// Decoded measurements of devices, in JSON.
+    Iot,
+}
+
+impl Name {
+    /// The topic of the system.
+    pub fn topic(self) -> &'static str {
+        match self {
+            Self::Shark => ACTIVITY.topic,
+            Self::Fleetops => TELEMETRY.topic,
+            Self::FleetopsActions => ACTIONS_TOPIC,
+            Self::Analytics => USER_ACTIVITY.topic,
+            Self::TelescopeCommands => COMMANDS_TOPIC,
+            Self::Telescope => TELESCOPE.topic,
+            Self::Iot => IOT.topic,
+        }
+    }
+
+    /// The topics that it writes to, unless another one is named.
+    pub fn topics(self) -> Vec<&'static str> {
+        match self {
+            Self::TelescopeCommands => vec![COMMANDS_TOPIC, ACKNOWLEDGMENTS_TOPIC],
+            one => vec![one.topic()],
+        }
+    }
+
+    /// The name of the system's file of topics.
+    pub fn system(self) -> &'static str {
+        match self {
+            Self::Shark => "shark",
+            Self::Fleetops | Self::FleetopsActions => "fleetops",
+            Self::Analytics => "analytics",
+            Self::Telescope | Self::TelescopeCommands => "telescope",
+            Self::Iot => "iot",
+        }
+    }
+}
+
+/// Records to make.
+pub struct Order<'a> {
+    /// Of which kind.
+    pub name: Name,
+    /// How many, and how.
+    pub plan: Plan,
+    /// Where they go instead of the system's own topic.
+    pub topic: Option<&'a str>,
+}
+
+#[derive(Args)]
+pub struct MadeArgs {
+    /// Make records up instead of reading a file.
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub generate: Option<Name>,
+    /// For how long, at --rate.
+    #[arg(long, value_name = "TIME", value_parser = pace::duration, requires = "rate")]
+    duration: Option<Duration>,
+    /// How many records, instead of --duration.
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "duration",
+        requires = "generate"
+    )]
+    count: Option<usize>,
+    /// Other records for another number.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// The time of the first record in its data: ISO 8601, or now. 2026-01-01T00:00:00Z without it.
+    #[arg(long, value_name = "TIME", value_parser = start)]
+    start: Option<i64>,
+    /// How many of the records are malformed.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "generate")]
+    bad: usize,
+    /// How many vehicles of fleetops brake, each once, or how many of telescope-commands stay
+    /// unanswered. 3 without it.
+    #[arg(long, value_name = "N", requires = "generate")]
+    anomalies: Option<usize>,
+    /// Alerts of fleetops-actions, a line of JSON each with alert_id and vehicle_id.
+    #[arg(long, value_name = "FILE", requires = "generate")]
+    alerts: Option<PathBuf>,
+    /// A file to write to, in JSON, what was planted in the records.
+    #[arg(long, value_name = "FILE", requires = "generate")]
+    pub planted: Option<PathBuf>,
+}
+
+/// Seconds since 1970.
+fn start(text: &str) -> Result<i64, String> {
+    if text == "now" {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_err(|_| "the clock is before 1970")?;
+        return i64::try_from(now.as_secs()).map_err(|error| error.to_string());
+    }
+    let time = DateTime::parse_from_rfc3339(text);
+    time.map(|time| time.timestamp())
+        .map_err(|_| "a time such as 2026-01-01T00:00:00Z, or now, is expected".into())
+}
+
+impl MadeArgs {
+    /// The records to make at this rate.
+    pub fn plan(&self, name: Name, rate: Option<f64>) -> Result<Plan> {
+        let records = match (self.count, self.duration, rate) {
+            _ if name == Name::FleetopsActions => {
+                self.alerts()?.len() * ACTIONS_OF_AN_ALERT + self.bad
+            }
+            (Some(count), ..) => count,
+            (None, Some(duration), Some(rate)) => (duration.as_secs_f64() * rate).round() as usize,
+            _ => bail!("how many records? Say --count N, or --rate N and --duration TIME"),
+        };
+        ensure!(
+            self.bad <= records,
+            "--bad {} of {records} records is not possible",
+            self.bad
+        );
+        ensure!(
+            self.bad == 0 || name != Name::TelescopeCommands,
+            "telescope-commands has no malformed records: leave out --bad"
+        );
+        ensure!(
+            self.anomalies.is_none() || matches!(name, Name::Fleetops | Name::TelescopeCommands),
+            "--anomalies is for fleetops and telescope-commands alone"
+        );
+        let braking = match self.anomalies {
+            Some(braking) => braking,
+            None => PLANTED.min((records - self.bad) / FRAMES_FOR_A_STOP),
+        };
+        let needed = braking * FRAMES_FOR_A_STOP + self.bad;
+        ensure!(
+            name != Name::Fleetops || records >= needed,
+            "{braking} vehicles that brake need {needed} records at least, {FRAMES_FOR_A_STOP} \
+             frames each and the malformed ones, and there are {records}"
+        );
+        Ok(Plan {
+            seed: self.seed,
+            start_seconds: self.start.unwrap_or(EPOCH_SECONDS),
+            bad: Bad::Of(self.bad),
+            braking: Braking::Vehicles(braking),
+            ..Plan::demo(records)
+        })
+    }
+
+    /// How many commands stay unanswered.
+    fn unanswered(&self, plan: Plan) -> usize {
+        self.anomalies.unwrap_or(PLANTED).min(plan.records)
+    }
+
+    /// How many records a plan comes to.
+    pub fn total(&self, name: Name, plan: Plan) -> u64 {
+        let records = match name {
+            Name::TelescopeCommands => 2 * plan.records - self.unanswered(plan),
+            _ => plan.records,
+        };
+        records as u64
+    }
+
+    fn alerts(&self) -> Result<Vec<Alert>> {
+        let file = self.alerts.as_ref().context(
+            "which alerts? --alerts FILE has a line of JSON for each, with alert_id and vehicle_id",
+        )?;
+        let named = || file.display().to_string();
+        let text = std::fs::read_to_string(file).with_context(named)?;
+        let lines = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty());
+        let alerts = lines.map(|(at, line)| {
+            let json: Json = serde_json::from_str(line)?;
+            let field = |name: &str| {
+                let text = json[name].as_str().map(str::to_owned);
+                text.with_context(|| format!("{}, line {}: no {name}", file.display(), at + 1))
+            };
+            Ok(Alert {
+                alert_id: field("alert_id")?,
+                vehicle_id: field("vehicle_id")?,
+            })
+        });
+        let alerts: Vec<Alert> = alerts.collect::<Result<_>>().with_context(named)?;
+        ensure!(!alerts.is_empty(), "{} has no alerts", file.display());
+        Ok(alerts)
+    }
+
+    /// Makes them.
+    pub fn records(
+        &self,
+        order: Order<'_>,
+        registry: &Properties,
+        runtime: &Handle,
+    ) -> Result<Box<dyn Iterator<Item = Result<Outgoing>>>> {
+        let Order { name, plan, topic } = order;
+        let samples: Box<dyn Iterator<Item = Sample>> = match name {
+            Name::Shark => Box::new(activity_events(plan)),
+            Name::Fleetops => Box::new(raw_telemetry(plan)),
+            Name::FleetopsActions => Box::new(operator_actions(plan, self.alerts()?)),
+            Name::Analytics => Box::new(user_activity(plan)),
+            Name::Iot => Box::new(iot_measurements(plan)),
+            Name::TelescopeCommands => Box::new(telescope_commands(plan, self.unanswered(plan))),
+            Name::Telescope => {
+                let id = schema_id(topic.unwrap_or(TELESCOPE.topic), registry, runtime)?;
+                Box::new(telescope_data(plan, id))
+            }
+        };
+        let mut encoders = match name {
+            Name::TelescopeCommands => encoders(registry, runtime)?,
+            _ => Vec::new(),
+        };
+        let topic = topic.map(str::to_owned);
+        Ok(Box::new(samples.map(move |sample| {
+            let encoder = encoders.iter_mut().find(|(of, _)| *of == sample.topic);
+            let json = (name != Name::Telescope).then(|| sample.value.clone());
+            let value = match encoder {
+                Some((of, encoder)) => {
+                    encoder.value(of, &String::from_utf8_lossy(&sample.value))?
+                }
+                None => Some(sample.value),
+            };
+            Ok(Outgoing {
+                topic: topic.clone().unwrap_or_else(|| sample.topic.to_owned()),
+                key: Some(sample.key.into_bytes()),
+                json,
+                value,
+                made: Some(Made {
+                    expect: sample.expect,
+                    planted: sample.planted,
+                }),
+                ..Outgoing::default()
+            })
+        })))
+    }
+}
+
+/// What makes Avro of commands and acknowledgments.
+fn encoders(registry: &Properties, runtime: &Handle) -> Result<Vec<(&'static str, Encoder)>> {
+    // It says what is missing or misspelt.
+    registry_client(registry)?;
+    let mut properties = Properties::from([
+        ("key.converter".to_owned(), "StringConverter".to_owned()),
+        ("value.converter".to_owned(), "AvroConverter".to_owned()),
+    ]);
+    let options = registry.iter();
+    properties
+        .extend(options.map(|(key, value)| (format!("value.converter.{key}"), value.clone())));
+    let made = DECLARATIONS.into_iter().map(|(topic, declaration)| {
+        Ok((
+            topic,
+            Encoder::new(&properties, Some(declaration), runtime)?,
+        ))
+    });
+    made.collect()
+}
+
+/// Registers the schema of the telescope's data, and gives its id.
+fn schema_id(topic: &str, registry: &Properties, runtime: &Handle) -> Result<i32> {
+    let client = registry_client(registry)?;
+    let text = telescope_schema().map_err(|error| anyhow!("{}", error.chain()))?;
+    let schema = SchemaText {
+        format: SchemaFormat::Avro,
+        text: &text,
+    };
+    let subject = format!("{topic}-value");
+    let id = runtime.block_on(client.register(&subject, schema));
+    let id = id.map_err(|error| anyhow!("subject {subject}: {}", mask(error.chain())))?;
+    i32::try_from(id).context("the registry's id of the schema is too large")
+}
