@@ -104,6 +104,7 @@ impl Changelog {
             purpose: "the state topic",
             partitions: *partitions,
             replication: *replication,
+            replication_option: "state.topic.replication.factor",
             settings: vec![("cleanup.policy", "compact")],
         };
         spec.create(&client, LIMIT).await?;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use connect_api::Error;
-use connect_kafka::{ClientErrors, log_line};
+use connect_kafka::ClientErrors;
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -97,7 +97,7 @@ impl ClientContext for Deliveries {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        log_line(level, facility, line);
+        self.errors.log_line(level, facility, line);
     }
 }
 

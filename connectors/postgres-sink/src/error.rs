@@ -73,6 +73,10 @@ pub(crate) fn describe(error: &sqlx::Error) -> String {
         text.push_str(": ");
         text.push_str(error.message());
     }
+    // The words are the server's; the row is in the detail, which is not told.
+    if code == "23514" && error.message().starts_with("no partition of relation") {
+        text.push_str(": no partition of the table takes the row; create one for it");
+    }
     if let Some(hint) = hint(code) {
         text.push_str(hint);
     }
@@ -98,6 +102,12 @@ pub(crate) fn sqlstate(error: &sqlx::Error) -> Option<&str> {
 
 fn is_untrusted(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::InvalidData && error.to_string().contains("certificate")
+}
+
+/// What the server says, for whoever looks for a phrase: it may quote values. Empty for errors that
+/// are not the server's.
+pub(crate) fn server_message(error: &sqlx::Error) -> &str {
+    database(error).map_or("", PgDatabaseError::message)
 }
 
 /// The column that a COPY stopped at.

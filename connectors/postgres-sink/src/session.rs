@@ -2,6 +2,7 @@
 
 mod certificates;
 mod connect;
+mod refusal;
 
 use std::collections::HashMap;
 use std::time::Duration;

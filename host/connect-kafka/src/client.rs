@@ -14,11 +14,12 @@ use crate::settings::{GivenBy, Use, is_secret_setting, taken};
 /// value of a secret is not told.
 pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
     let mut config = ClientConfig::new();
-    // librdkafka's own `debug` is of use only when its lines get through.
+    // librdkafka's own `debug` is of use only when its lines get through. At info it says which
+    // connections a broker has closed.
     config.set_log_level(if properties.contains_key("debug") {
         RDKafkaLogLevel::Debug
     } else {
-        RDKafkaLogLevel::Warning
+        RDKafkaLogLevel::Info
     });
     for (key, value) in properties {
         match taken(GivenBy::Worker, key, Some(value)).map_err(|why| why.context(key))? {
@@ -171,6 +172,9 @@ mod tests {
             let error = config(&[(key, value)]).unwrap_err().chain();
             assert!(error.contains(key), "{error}");
         }
+        let (key, missing) = ("ssl.truststore.location", "/no/such/file.pem");
+        let error = config(&[(key, missing)]).unwrap_err().chain();
+        assert!(error.contains(key) && error.contains(missing), "{error}");
     }
 
     #[test]

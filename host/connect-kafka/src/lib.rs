@@ -1,6 +1,7 @@
 //! What the worker and connectors of its own Kafka cluster share of the client library: settings,
 //! a producer, topics, and sinks whose transactions move the offsets of the task's group.
 
+mod cause;
 mod client;
 mod jaas;
 mod mark;
@@ -11,15 +12,16 @@ mod settings;
 mod sink;
 mod topic;
 
+pub use cause::SettingsOf;
 pub use client::client_config;
 pub use mark::{CommitMark, GroupOffset, add_marked};
 pub use output_topic::{output_topic_refusal, topic_name_refusal};
 pub use producer::{Producer, Receipt};
-pub use quiet::{ClientErrors, IgnorePartitionEof, is_outage, log_line};
+pub use quiet::{ClientErrors, IgnorePartitionEof, is_outage, told_by, unreachable_because};
 pub use settings::{
     GivenBy, has_no_effect, is_secret_setting, overridable_settings, setting_refusal,
 };
 pub use sink::{
     GroupMembership, GroupTransaction, TaskSink, TransactionalSinkConnector, TransactionalSinkTask,
 };
-pub use topic::{TopicCreation, TopicSpec};
+pub use topic::{TopicCreation, TopicSpec, brokers, replication_refusal};

@@ -13,7 +13,7 @@ use rdkafka::message::{DeliveryResult, Message as _, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use tokio::sync::oneshot;
 
-use crate::quiet::{ClientErrors, log_line};
+use crate::quiet::ClientErrors;
 
 /// How long the thread sleeps when there is nothing to answer, and outlives its producer.
 const TURN: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ impl ClientContext for Receipts {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        log_line(level, facility, line);
+        self.errors.log_line(level, facility, line);
     }
 }
 

@@ -191,8 +191,10 @@ fn files(setting: &str, value: Option<&str>) -> Result<()> {
     if !named || folder || (setting == "ssl.ca.location" && value == "probe") {
         return Ok(());
     }
-    check_config_file(path)
-        .map_err(|cause| Error::config("the file cannot be used").with_source(cause))
+    check_config_file(path).map_err(|cause| {
+        let why = format!("the file {} cannot be used", path.display());
+        Error::config(why).with_source(cause)
+    })
 }
 
 #[cfg(test)]

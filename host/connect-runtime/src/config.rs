@@ -11,7 +11,7 @@ mod tls;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use connect_api::{Config, MemoryLimit, Properties, Result};
+use connect_api::{Config, Error, MemoryLimit, Properties, Result};
 use connect_kafka::{client_config, has_no_effect};
 use connect_wasm::{CompileLimits, WasmLimits};
 use tracing::warn;
@@ -36,6 +36,8 @@ pub struct StorageTopic {
     pub partitions: i32,
     /// Its replicas, when it is created.
     pub replication_factor: i32,
+    /// The option that says how many.
+    pub replication_option: String,
     /// Its other settings, when it is created.
     pub settings: Properties,
 }
@@ -59,7 +61,7 @@ impl WorkerConfig {
     pub fn new(given: &Properties) -> Result<Self> {
         let providers = ConfigProviders::new(given)?;
         let properties = providers.resolve(given)?;
-        let config = config_def().parse(&properties)?;
+        let config = parsed(&properties)?;
         warn_of_unknown(&properties);
         let rest = RestConfig::new(&config, &properties)?;
         let advertised = listeners::advertised(&config, &rest.listeners)?;
@@ -73,6 +75,7 @@ impl WorkerConfig {
             policy,
         };
         worker.check_clients()?;
+        worker.warn_of_missing_folders();
         Ok(worker)
     }
 
@@ -149,6 +152,7 @@ impl WorkerConfig {
             name: self.config.text(&format!("{prefix}topic")).to_owned(),
             partitions,
             replication_factor: self.small(&format!("{prefix}replication.factor")),
+            replication_option: format!("{prefix}replication.factor"),
             settings,
         }
     }
@@ -249,6 +253,17 @@ impl WorkerConfig {
         self.config.flag("ferrule.rest.state.enable")
     }
 
+    /// A folder that is made later is looked into then; most that are not there are misspelt.
+    fn warn_of_missing_folders(&self) {
+        for folder in self.plugin_path() {
+            let path = std::path::absolute(&folder).unwrap_or(folder);
+            if let Err(cause) = std::fs::read_dir(&path) {
+                let folder = path.display();
+                warn!(%folder, %cause, "plugin.path names a folder that cannot be read: no plugin is found there");
+            }
+        }
+    }
+
     /// A setting that no client may have is known before the first one is made.
     fn check_clients(&self) -> Result<()> {
         for prefix in ["producer.", "consumer.", "admin."] {
@@ -288,6 +303,23 @@ impl WorkerConfig {
         properties.remove("ssl.client.auth");
         properties
     }
+}
+
+/// The options, or everything that is wrong with them, each on a line of its own.
+fn parsed(properties: &Properties) -> Result<Config> {
+    let definition = config_def();
+    let values = definition.validate(properties);
+    let wrong: Vec<String> = values.into_iter().flat_map(|value| value.errors).collect();
+    if wrong.is_empty() {
+        return definition.parse(properties);
+    }
+    Err(Error::config(match wrong.len() {
+        1 => wrong.concat(),
+        count => format!(
+            "{count} of the worker's properties:\n    {}",
+            wrong.join("\n    ")
+        ),
+    }))
 }
 
 /// The properties that begin with the prefix, without it.

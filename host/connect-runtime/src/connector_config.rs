@@ -10,18 +10,16 @@ mod provided;
 mod resolved;
 mod routing;
 mod source;
+mod unknown;
 
 use std::collections::BTreeMap;
 
 use connect_api::{ConfigDef, ConfigKey, ConfigValue, Properties};
-use connect_kafka::has_no_effect;
-use tracing::warn;
 
 use crate::config::WorkerConfig;
 use crate::connectors::RegisteredConnector;
 use crate::plugins::{KAFKA_VERSION, Plugins};
-use crate::suggest::closest;
-use overrides::{Refusal, setting_of};
+use overrides::Refusal;
 use provided::{check_bounds, check_masks, hide_provided, resolved_values};
 use resolved::default_group_id;
 
@@ -34,9 +32,6 @@ pub use resolved::{
 };
 pub use routing::OutputTopics;
 pub use source::{SourceConfig, TopicDefaults};
-
-/// Unknown options of a config that are told in the log.
-const UNKNOWN_TOLD: usize = 50;
 
 /// A config as given: JSON's null is a value too.
 pub type GivenConfig = BTreeMap<String, Option<String>>;
@@ -68,6 +63,8 @@ pub struct ConfigInfos {
     pub groups: Vec<String>,
     /// The options.
     pub configs: Vec<ConfigInfo>,
+    /// What is no error and hardly meant: options that nothing reads.
+    pub warnings: Vec<String>,
 }
 
 impl ConfigInfos {
@@ -81,7 +78,13 @@ impl ConfigInfos {
 
     /// The text of the answer to a config that is refused; none when nothing is wrong.
     pub fn refusal(&self) -> Option<String> {
-        let errors: Vec<&str> = self.errors().collect();
+        let mut errors: Vec<&str> = Vec::new();
+        for error in self.errors() {
+            // What is wrong with two options together is an error of both.
+            if !errors.contains(&error) {
+                errors.push(error);
+            }
+        }
         (!errors.is_empty()).then(|| {
             format!(
                 "Connector configuration is invalid and contains the following {} error(s):\n{}\n\
@@ -196,6 +199,7 @@ pub fn validate(
     sections.insert(0, framework);
     sections.push(connector);
     let mut infos = collect(class, sections);
+    infos.warnings = unknown::warnings(registered, &plain, &infos);
     hide_provided(&mut infos, &plain, &config);
     Ok(infos)
 }
@@ -224,45 +228,6 @@ pub fn plugin_config_def(plugins: &Plugins, class: &str) -> Option<ConfigDef> {
         }
     }
     Some(ConfigDef::new(keys))
-}
-
-/// Warns of keys that nothing reads: most are misspelt.
-pub fn warn_of_unknown(plugins: &Plugins, config: &Properties, infos: &ConfigInfos) {
-    let Some(registered) = plugins.connector(class_of(config)) else {
-        return;
-    };
-    let known: Vec<&str> = infos
-        .configs
-        .iter()
-        .filter(|c| c.definition.is_some())
-        .map(|c| &*c.value.name)
-        .collect();
-    // Each is compared with all that are known.
-    let mut told = 0;
-    for (key, value) in config {
-        let setting = setting_of(key);
-        if setting.is_some_and(has_no_effect) {
-            warn!(key, "the setting has no effect");
-        }
-        let free = setting.is_some() || key.starts_with("topic.creation.default.");
-        if free || known.contains(&key.as_str()) {
-            continue;
-        }
-        // A key in another connector's spelling is turned into one of the sink's.
-        let alone = Properties::from([(key.clone(), value.clone())]);
-        if !registered.connector().normalise(&alone).contains_key(key) || key == "task.class" {
-            continue;
-        }
-        told += 1;
-        if told > UNKNOWN_TOLD {
-            warn!("more unknown options of the connector are not told");
-            return;
-        }
-        match closest(key, known.iter().copied()) {
-            Some(meant) => warn!(key, "unknown option of a connector; did you mean {meant}?"),
-            None => warn!(key, "unknown option of a connector; it has no effect"),
-        }
-    }
 }
 
 /// The declarations, numbered within their groups.
@@ -321,6 +286,7 @@ fn collect(class: &str, sections: Vec<Section>) -> ConfigInfos {
         name: class.to_owned(),
         groups,
         configs: undeclared,
+        warnings: Vec::new(),
     }
 }
 

@@ -1,13 +1,16 @@
 //! `ferrule dev`: Kafka, a Schema Registry, Postgres and a worker in one process, with no set-up.
 
 mod demo;
+mod ports;
 mod produce;
+mod progress;
+mod systems;
 mod topics;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 use connect_api::Properties;
 use connect_runtime::logging::Loggers;
@@ -15,23 +18,25 @@ use embedded::{Database, Kafka, Postgres, PostgresOptions, Registry};
 use tokio::sync::oneshot;
 
 use crate::process::{run_worker, signalled};
+use ports::{Ports, Service};
+use systems::ExampleSystem;
 
-/// The tables of Ferrule and of the example systems.
-const TABLES: &[&str] = &[
-    include_str!("../../../sql/001_ferrule.sql"),
-    include_str!("../../../sql/002_track_activity_log.sql"),
-    include_str!("../../../sql/003_telescope_data_raw.sql"),
-    include_str!("../../../sql/003b_telescope_topics.sql"),
-    include_str!("../../../sql/003c_telescope_command_status.sql"),
-    include_str!("../../../sql/004_iot_measurements.sql"),
-    include_str!("../../../sql/005_fleet.sql"),
-    include_str!("../../../sql/006_user_activity_metrics.sql"),
-];
+/// Ferrule's own tables.
+const OWN_TABLES: &str = include_str!("../../../sql/001_ferrule.sql");
 
 /// What is logged; the demo itself prints what there is to see. Clients complain when the broker
 /// ends before them, and tell of each end of a partition as of an error.
 pub const LOG_LEVEL: &str = "warn,librdkafka=off,rdkafka=off,connect_runtime::storage=error,\
-                             connect_runtime::kafka=error";
+                             connect_runtime::kafka=error,connect_kafka=error";
+
+/// What stands below the options.
+pub const HELP: &str = "\
+Kafka, the registry and Postgres here are for development. Kafka is one broker in memory: it has
+groups and transactions, but no logins and no TLS, and it neither compacts nor deletes by age. Its
+topics go with the process, and so does what Postgres has, without --data.
+
+Ports: --ports KAFKA,REGISTRY,REST,POSTGRES, or NAME=PORT for some, as --ports kafka=19092,rest=18083,
+or --ports 0 for free ones. Without it the usual ones are taken: 9092, 8081, 8083, 5432.";
 
 #[derive(Args)]
 pub struct DevArgs {
@@ -42,6 +47,13 @@ pub struct DevArgs {
     /// accounted for.
     #[arg(long, requires = "demo")]
     exit: bool,
+    /// Only these of the systems: shark, telescope, iot, fleetops, analytics.
+    #[arg(long, value_name = "SYSTEM,…", value_delimiter = ',', value_parser = systems::system)]
+    only: Vec<&'static ExampleSystem>,
+    /// Where the services listen: KAFKA,REGISTRY,REST,POSTGRES, or NAME=PORT for some of them, or 0
+    /// for free ports.
+    #[arg(long, value_name = "PORTS")]
+    ports: Option<Ports>,
     /// Records of each of the five systems.
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     records: usize,
@@ -54,6 +66,17 @@ pub struct DevArgs {
     /// Where Postgres keeps its data; without it, in a folder that goes with the process.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+}
+
+impl DevArgs {
+    /// The example systems that were asked for.
+    fn systems(&self) -> Vec<&'static ExampleSystem> {
+        const ALL: &[ExampleSystem] = &systems::SYSTEMS;
+        let asked = |system: &&ExampleSystem| {
+            self.only.is_empty() || self.only.iter().any(|only| only.name == system.name)
+        };
+        ALL.iter().filter(asked).collect()
+    }
 }
 
 /// Where everything listens.
@@ -78,19 +101,23 @@ pub async fn run(args: DevArgs, loggers: Loggers) -> Result<()> {
         args.connectors.display()
     );
     say("starting Kafka, a Schema Registry and Postgres");
-    let kafka = Kafka::start(free(9092)?)?;
-    let registry = Registry::start(free(8081)?).await?;
+    let ports = args.ports.unwrap_or_default();
+    let kafka = Kafka::start(ports.address(Service::Kafka)?)?;
+    let registry = Registry::start(ports.address(Service::Registry)?).await?;
     let postgres = Postgres::start(PostgresOptions {
-        port: free(5432)?.port(),
+        port: ports.address(Service::Postgres)?.port(),
         data_dir: args.data.clone(),
         ..PostgresOptions::default()
     })
     .await?;
     let mut database = Database::connect(postgres.url()).await?;
-    for statements in TABLES {
-        database.apply(statements).await?;
+    database.apply(OWN_TABLES).await?;
+    for system in args.systems() {
+        for statements in system.tables {
+            database.apply(statements).await?;
+        }
     }
-    let rest = free(8083)?;
+    let rest = ports.address(Service::Rest)?;
     let addresses = Addresses {
         kafka: kafka.bootstrap(),
         registry: registry.url(),
@@ -114,28 +141,35 @@ async fn serve(
 ) -> Result<()> {
     let properties = worker_properties(args, rest, &addresses);
     let (over, demo_over) = oneshot::channel();
+    let systems = args.systems();
     let show = async {
         demo::listening(&addresses);
         let shown = if args.demo {
-            let outcome = demo::run(&args.connectors, args.records, &addresses, database).await;
-            demo::next_steps(&addresses);
-            outcome
+            let (files, records) = (&args.connectors, args.records);
+            demo::run(files, &systems, records, &addresses, database)
+                .await
+                .map(Some)
         } else {
-            Ok(())
+            Ok(None)
         };
-        match (&shown, args.exit) {
-            (Err(error), false) => say(&format!("the demo failed: {error:#}")),
-            (Ok(()), false) => {}
-            (_, true) => {
-                // Nobody listens any more when the worker has ended by itself.
-                let _ = over.send(());
-                return shown;
-            }
+        if args.exit {
+            // Nobody listens any more when the worker has ended by itself.
+            let _ = over.send(());
+            return shown.map(drop);
+        }
+        if args.demo {
+            demo::next_steps(&systems, &addresses);
+        }
+        if let Err(error) = &shown {
+            say(&format!("the demo failed: {error:#}"));
         }
         say("everything stays up until Ctrl-C");
-        // Dropping the sender would end the worker.
-        std::future::pending::<()>().await;
-        shown
+        // The sender stays: without it the worker would end.
+        match shown {
+            Ok(Some(watch)) => demo::keep_showing(watch).await,
+            _ => std::future::pending().await,
+        }
+        Ok(())
     };
     let signal = signalled()?;
     let stop = async {
@@ -159,6 +193,7 @@ fn worker_properties(args: &DevArgs, rest: SocketAddr, addresses: &Addresses) ->
         ("group.id", "ferrule-dev".to_owned()),
         ("listeners", format!("http://{rest}")),
         ("plugin.path", args.plugins.display().to_string()),
+        ("ferrule.rest.state.enable", "true".to_owned()),
         ("config.storage.topic", "connect-configs".to_owned()),
         ("offset.storage.topic", "connect-offsets".to_owned()),
         ("status.storage.topic", "connect-status".to_owned()),
@@ -179,18 +214,6 @@ fn worker_properties(args: &DevArgs, rest: SocketAddr, addresses: &Addresses) ->
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
-}
-
-/// The usual port, or a free one where something listens there already.
-fn free(port: u16) -> Result<SocketAddr> {
-    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    if TcpListener::bind(usual).is_ok() {
-        return Ok(usual);
-    }
-    let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    let other = other.local_addr().context("no free port")?;
-    say(&format!("port {port} is taken; using {}", other.port()));
-    Ok(other)
 }
 
 /// Tells the person who watches. The log is for the worker.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use connect_api::{Error, Properties, RawRecord, Result, SinkRecord, TopicPartition};
+use connect_kafka::{IgnorePartitionEof, SettingsOf, told_by};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Message, TopicPartitionList};
@@ -18,6 +19,8 @@ use crate::sink_task::Converters;
 
 /// How long Kafka may take to answer.
 const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+type TopicConsumer = BaseConsumer<IgnorePartitionEof>;
 
 /// The converters of a connector.
 pub struct SampleConverters(Converters);
@@ -70,8 +73,10 @@ pub fn read_topic(
 ) -> Result<Vec<PartitionSample>> {
     let consumer = consumer(client)?;
     let metadata = consumer.fetch_metadata(Some(topic), KAFKA_REQUEST_TIMEOUT);
-    let metadata =
-        metadata.map_err(|e| Error::retriable("Kafka does not answer").with_source(e))?;
+    let metadata = metadata.map_err(|error| {
+        let why = told_by(&consumer).unwrap_or_else(|| error.to_string());
+        Error::retriable(format!("Kafka does not answer: {why}"))
+    })?;
     let partitions = metadata.topics().first().map(MetadataTopic::partitions);
     let partitions = partitions.filter(|partitions| !partitions.is_empty());
     let partitions =
@@ -88,7 +93,7 @@ pub fn read_topic(
     Ok(samples)
 }
 
-fn consumer(client: &Properties) -> Result<BaseConsumer> {
+fn consumer(client: &Properties) -> Result<TopicConsumer> {
     let mut config = client_config(client)?;
     // librdkafka asks for a group even where none is joined.
     config
@@ -98,12 +103,12 @@ fn consumer(client: &Properties) -> Result<BaseConsumer> {
         .set("enable.partition.eof", "false")
         .set("allow.auto.create.topics", "false");
     config
-        .create()
+        .create_with_context(IgnorePartitionEof::asking(SettingsOf::Worker))
         .map_err(|e| Error::config("a setting of the consumer is refused").with_source(e))
 }
 
 fn read_partition(
-    consumer: &BaseConsumer,
+    consumer: &TopicConsumer,
     topic_partition: &TopicPartition,
     limit: usize,
     newest: bool,
@@ -152,7 +157,7 @@ fn read_partition(
 }
 
 /// Where the consumer stands, markers and gaps included.
-fn reached(consumer: &BaseConsumer, topic_partition: &TopicPartition) -> i64 {
+fn reached(consumer: &TopicConsumer, topic_partition: &TopicPartition) -> i64 {
     let position = consumer.position().ok();
     let found = position.and_then(|list| {
         let partition = list.find_partition(&topic_partition.topic, topic_partition.partition)?;

@@ -112,6 +112,7 @@ impl WorkerSinkTask {
             state.rebalance(change)?;
         }
         state.parts.consumer.speed_up_rejoin();
+        state.tell_what_kafka_lacks();
         if state.take_finished_hold() == Some(AfterHold::Reopen) {
             state.restart_partitions()?;
         }
@@ -286,7 +287,7 @@ impl WorkerSinkTask {
         self.state.parts.writer.stop_verifying();
         while !self.state.parts.control.abandoned() {
             self.state.take_responses(Duration::ZERO)?;
-            if self.state.pending.is_empty() && self.state.parts.writer.is_idle() {
+            if self.state.pending.is_empty() && self.state.parts.writer.has_no_batch() {
                 break;
             }
             self.write()?;

@@ -25,7 +25,7 @@ use crate::errors::SourceErrors;
 use crate::metrics::SourceTaskMetrics;
 use crate::sink_task::Converters;
 use crate::storage::SourceOffsetStore;
-use crate::task_control::{Control, Reports};
+use crate::task_control::{Awaited, Control, Reports};
 use commit::Commits;
 pub use transform::SourceChain;
 pub use write::{KafkaRecordProducer, ProducerRecord, RecordProducer, TopicCreation, Topics};
@@ -192,7 +192,7 @@ impl WorkerSourceTask {
     fn waiting(&mut self, waits_for: WaitsFor, error: &Error) {
         if self.waits_for.is_none() {
             warn!(error = %error.chain(), "waiting");
-            self.parts.reports.waiting(error);
+            self.parts.reports.waiting(Awaited::Target, error.chain());
             self.waits_for = Some(waits_for);
         }
     }
@@ -201,7 +201,7 @@ impl WorkerSourceTask {
     fn going_on(&mut self, there: WaitsFor) {
         if self.waits_for == Some(there) {
             self.waits_for = None;
-            self.parts.reports.going_on();
+            self.parts.reports.going_on(Awaited::Target);
         }
     }
 }

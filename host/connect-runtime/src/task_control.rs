@@ -1,5 +1,6 @@
 //! What a task tells of itself, and what it is told.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -46,20 +47,41 @@ pub struct Reports {
     connector: String,
     task: u32,
     generation: u64,
-    standing: Arc<Standing>,
+    standing: Arc<Mutex<Standing>>,
+}
+
+/// What a task waits for. It may wait for several at once: each is told until it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Awaited {
+    /// Kafka: its brokers, a login, a topic, partitions.
+    Kafka,
+    /// A service that a record needs, as a schema registry.
+    Service,
+    /// The target of a sink, or the system of a source.
+    Target,
 }
 
 /// What holds until something else is said.
 #[derive(Debug, Default)]
 struct Standing {
-    waiting: AtomicBool,
+    waits: BTreeMap<Awaited, String>,
     /// What the user should know for as long as the task runs.
-    note: Mutex<Option<String>>,
+    note: Option<String>,
 }
 
 impl Standing {
-    fn note(&self) -> MutexGuard<'_, Option<String>> {
-        self.note.lock().unwrap_or_else(PoisonError::into_inner)
+    fn message(&self) -> Option<String> {
+        if self.waits.is_empty() {
+            return self.note.clone();
+        }
+        let mut waits: Vec<&str> = Vec::new();
+        for wait in self.waits.values() {
+            // The sink and the worker may wait for the same.
+            if !waits.contains(&wait.as_str()) {
+                waits.push(wait);
+            }
+        }
+        Some(waits.join("; "))
     }
 }
 
@@ -90,29 +112,47 @@ impl Reports {
         self.send(TaskState::Running);
     }
 
-    /// It cannot go on for now: the target or another service is away.
-    pub fn waiting(&self, error: &Error) {
-        self.standing.waiting.store(true, Ordering::Release);
-        self.send(TaskState::Waiting(Some(error.chain())));
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it waits.
+    /// It cannot go on for now, for what is awaited is away.
+    pub fn waiting(&self, awaited: Awaited, why: String) {
+        let mut standing = self.standing();
+        standing.waits.insert(awaited, why);
+        let message = standing.message();
+        drop(standing);
+        self.send(TaskState::Waiting(message));
+    }
+
+    /// Whether what is in hand waits: for the target, or for a service that a record needs.
     pub fn is_waiting(&self) -> bool {
-        self.standing.waiting.load(Ordering::Acquire)
+        let standing = self.standing();
+        standing
+            .waits
+            .keys()
+            .any(|awaited| *awaited != Awaited::Kafka)
     }
 
     /// It goes on, and its user should know this: it is said again when the task has waited for
     /// something.
     pub fn note(&self, what: String) {
-        *self.standing.note() = Some(what.clone());
-        self.send(TaskState::Waiting(Some(what)));
+        let mut standing = self.standing();
+        standing.note = Some(what);
+        let message = standing.message();
+        drop(standing);
+        self.send(TaskState::Waiting(message));
     }
 
-    /// It waits no more.
-    pub fn going_on(&self) {
-        self.standing.waiting.store(false, Ordering::Release);
-        let note = self.standing.note().clone();
-        self.send(TaskState::Waiting(note));
+    /// What was awaited is there.
+    pub fn going_on(&self, awaited: Awaited) {
+        let mut standing = self.standing();
+        if standing.waits.remove(&awaited).is_none() {
+            return;
+        }
+        let message = standing.message();
+        drop(standing);
+        self.send(TaskState::Waiting(message));
     }
 
     /// It is paused.
@@ -213,5 +253,45 @@ impl Control {
     /// Whether the task is to pause.
     pub fn pausing(&self) -> bool {
         self.pause.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(events: &mut mpsc::Receiver<TaskEvent>) -> Vec<Option<String>> {
+        let mut messages = Vec::new();
+        while let Ok(event) = events.try_recv() {
+            if let TaskState::Waiting(message) = event.state {
+                messages.push(message);
+            }
+        }
+        messages
+    }
+
+    #[test]
+    fn a_task_that_waits_for_two_tells_of_the_other_when_one_is_there() {
+        let (sender, mut events) = mpsc::channel(16);
+        let reports = Reports::new(sender, "c", 0, 1);
+        reports.note("a note".into());
+        reports.waiting(Awaited::Kafka, "no topic t".into());
+        assert!(!reports.is_waiting(), "nothing in hand waits");
+        reports.waiting(Awaited::Target, "away".into());
+        assert!(reports.is_waiting());
+        reports.going_on(Awaited::Service);
+        reports.going_on(Awaited::Target);
+        reports.going_on(Awaited::Kafka);
+        let told = [
+            "a note",
+            "no topic t",
+            "no topic t; away",
+            "no topic t",
+            "a note",
+        ];
+        assert_eq!(
+            messages(&mut events),
+            told.map(|text| Some(text.to_owned()))
+        );
     }
 }

@@ -42,16 +42,31 @@ impl Database {
         Ok(u64::try_from(rows).ok())
     }
 
-    /// How many records of a topic Ferrule's connectors have done with, the refused ones among
-    /// them.
-    pub async fn done(&mut self, topic: &str) -> Result<u64> {
+    /// How many records of a topic a connector has done with, the refused ones among them.
+    pub async fn done(&mut self, connector: &str, topic: &str) -> Result<u64> {
         let query = "SELECT coalesce(sum(next_offset), 0)::bigint FROM ferrule.offsets \
-                     WHERE topic = $1";
+                     WHERE connector = $1 AND topic = $2";
         let done: i64 = sqlx::query_scalar(query)
+            .bind(connector)
             .bind(topic)
             .fetch_one(&mut self.0)
             .await
             .map_err(Error::sql("asking for offsets"))?;
         Ok(u64::try_from(done).unwrap_or(0))
+    }
+
+    /// How many entries the plugins of a connector keep here; none while no plugin has kept any.
+    pub async fn state_entries(&mut self, connector: &str) -> Result<Option<u64>> {
+        if self.count("ferrule.stores").await?.is_none() {
+            return Ok(None);
+        }
+        let query = "SELECT count(*) FROM ferrule.state JOIN ferrule.stores ON id = store \
+                     WHERE connector = $1";
+        let entries: i64 = sqlx::query_scalar(query)
+            .bind(connector)
+            .fetch_one(&mut self.0)
+            .await
+            .map_err(Error::sql("counting the entries of plugins"))?;
+        Ok(u64::try_from(entries).ok())
     }
 }

@@ -70,7 +70,8 @@ fn upserts(config: &Config) -> Vec<Conflict> {
             let mode = mode.word().to_uppercase();
             let why = format!(
                 "Write in {mode} mode requires key field names to be known, check the primary key \
-                 configuration"
+                 configuration: set pk.mode to record_key or record_value, and pk.fields to the \
+                 columns of the key"
             );
             vec![Conflict::new(PK_MODE, why)]
         }

@@ -6,6 +6,7 @@ use connect_api::{Error, ErrorKind, Result};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{PgConnection, Row};
 
+use super::refusal::{self, refusal};
 use super::{IDLE_LIMIT, Servers, Session};
 use crate::error::{Policy, policy_of, sqlstate, to_error};
 
@@ -30,28 +31,24 @@ const DATABASE: &str = "SELECT 'unknown/' || oid AS target FROM pg_database \
     WHERE datname = current_database()";
 
 pub(super) fn late() -> Error {
-    Error::retriable("cannot connect to Postgres within connection.timeout.ms")
+    Error::retriable("cannot make a session of Postgres ready within connection.timeout.ms")
 }
 
 /// A session of the first server that takes writes.
 pub(super) async fn first(servers: &Servers, is_pooled: bool) -> Result<Session> {
-    let mut refusals = Vec::new();
+    let mut refusals: Vec<Error> = Vec::new();
     for host in &servers.hosts {
         let opening = tokio::time::timeout(servers.timeout, open(servers, host, is_pooled));
-        match opening.await.unwrap_or_else(|_| Err(late())) {
+        match opening.await.unwrap_or_else(|_| Err(refusal::late(host))) {
             Ok(session) => return Ok(session),
             Err(error) if error.kind() != ErrorKind::Retriable => return Err(error),
-            Err(error) => refusals.push((host, error)),
+            Err(error) => refusals.push(error),
         }
     }
     if let [_] = refusals[..] {
-        return Err(refusals.remove(0).1);
+        return Err(refusals.remove(0));
     }
-    let refusals = refusals.iter().map(|(host, error)| {
-        let (name, port) = (host.get_host(), host.get_port());
-        format!("{name}:{port}: {}", error.chain())
-    });
-    let refusals: Vec<_> = refusals.collect();
+    let refusals: Vec<_> = refusals.iter().map(Error::chain).collect();
     Err(Error::retriable(format!(
         "no server of connection.url takes writes ({})",
         refusals.join("; ")
@@ -68,7 +65,7 @@ async fn open(servers: &Servers, host: &PgConnectOptions, is_pooled: bool) -> Re
         Err(error) if sqlstate(&error) == Some(PROTOCOL_VIOLATION) => {
             return pooled(servers, host).await;
         }
-        connection => connection.map_err(|e| to_error("cannot connect to Postgres", &e))?,
+        connection => connection.map_err(|e| refusal(host, &e))?,
     };
     let session = Session {
         connection,
@@ -79,7 +76,7 @@ async fn open(servers: &Servers, host: &PgConnectOptions, is_pooled: bool) -> Re
         is_pooled: false,
         begin: "BEGIN".to_owned(),
     };
-    match identify(session).await? {
+    match identify(session, &refusal::address(host)).await? {
         Some(session) => Ok(session),
         // It did not complain, but the settings did not arrive.
         None => pooled(servers, host).await,
@@ -93,7 +90,7 @@ async fn pooled(servers: &Servers, host: &PgConnectOptions) -> Result<Session> {
         .extra_float_digits(None)
         .statement_cache_capacity(0);
     let connection = encrypted(servers, &options).await;
-    let connection = connection.map_err(|e| to_error("cannot connect to Postgres", &e))?;
+    let connection = connection.map_err(|e| refusal(host, &e))?;
     let mut begin = "BEGIN".to_owned();
     // The pooler's own connections stay as they are.
     let settings = servers.settings.iter();
@@ -113,7 +110,7 @@ async fn pooled(servers: &Servers, host: &PgConnectOptions) -> Result<Session> {
         is_pooled: true,
         begin,
     };
-    match identify(session).await? {
+    match identify(session, &refusal::address(host)).await? {
         Some(session) => Ok(session),
         None => Err(Error::fatal("a pooled session was taken for a direct one")),
     }
@@ -144,19 +141,21 @@ fn is_about_encryption(error: &sqlx::Error) -> bool {
 }
 
 /// Learns who the session is. None: its settings did not reach the server.
-async fn identify(mut session: Session) -> Result<Option<Session>> {
+async fn identify(mut session: Session, at: &str) -> Result<Option<Session>> {
     let failed = |error: sqlx::Error| to_error("cannot identify the session", &error);
     let row = match session.row(IDENTIFY).await {
         Err(error) if policy_of(&error) == Policy::Config => return Err(failed(error)),
         row => row.map_err(failed)?,
     };
     if row.try_get("is_replica").map_err(failed)? {
-        return Err(Error::retriable("the server is a replica"));
+        return Err(Error::retriable(format!(
+            "the server at {at} is a replica, which takes no writes; check the host in connection.url"
+        )));
     }
     if row.try_get("is_read_only").map_err(failed)? {
-        return Err(Error::retriable(
-            "the server is read-only: a replica, or a former primary",
-        ));
+        return Err(Error::retriable(format!(
+            "the server at {at} is read-only: a replica, or a former primary"
+        )));
     }
     let idle: String = row.try_get("idle").map_err(failed)?;
     if session.is_pooled {

@@ -249,10 +249,8 @@ impl ConfigKey {
             }
         });
         match (&parsed, &self.validator) {
-            (None, Validator::AtLeast(_) | Validator::Between(..)) if given.is_some() => {
-                // Kafka's range validators also see the null that a bad number leaves behind.
-                errors.push(self.invalid("null", "Value must be non-null"));
-            }
+            // Kafka's range validators also complain of the null that a bad number leaves behind:
+            // it is the same mistake, told twice.
             (None, _) => {}
             (Some(parsed), validator) => {
                 if let Err(why) = validator.check(parsed) {

@@ -116,7 +116,7 @@ fn given(config: &Config, file: &'static str, text: &'static str) -> Result<Opti
         return Ok(None);
     };
     let pem = read_config_file(Path::new(path)).map_err(|error| {
-        let why = format!("it cannot be read: {error}");
+        let why = format!("{path} cannot be read: {error}");
         invalid(file, &why)
     })?;
     Ok(Some(Given { key: file, pem }))

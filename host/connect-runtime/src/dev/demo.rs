@@ -1,5 +1,6 @@
 //! The demo: six connectors by HTTP, sample records, and what became of each.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,61 +10,11 @@ use serde_json::Value;
 use tokio::task::block_in_place;
 
 use super::produce::{Produced, produce};
-use super::topics::{GroupOffsets, Reader, committed_records, dead_letters};
+use super::progress::{Progress, Table, Watch};
+use super::systems::{Connector, ExampleSystem, Target};
+use super::topics::{committed_records, dead_letters};
 use super::{Addresses, say};
-use crate::produce::generate::{
-    ACTIVITY, ANOMALIES_PARTITIONS, ANOMALIES_TOPIC, IOT, Split, System, TELEMETRY, TELESCOPE,
-    USER_ACTIVITY,
-};
-
-/// Where a connector of the demo writes.
-#[derive(Clone, Copy)]
-enum Target {
-    /// A table of Postgres.
-    Table(&'static str),
-    /// A topic of so many partitions, by transactions of Kafka.
-    Topic(&'static str, i32),
-}
-
-/// A connector of the demo.
-#[derive(Clone, Copy)]
-struct Connector {
-    /// As its config names it.
-    name: &'static str,
-    system: System,
-    target: Target,
-}
-
-impl Connector {
-    const fn to_postgres(name: &'static str, system: System) -> Self {
-        Self {
-            name,
-            system,
-            target: Target::Table(system.table),
-        }
-    }
-
-    fn expected(&self, produced: &Produced) -> Split {
-        let mut systems = produced.systems.iter();
-        let found = systems.find(|(it, _)| it.topic == self.system.topic);
-        found.map_or(Split::default(), |(_, split)| *split)
-    }
-}
-
-/// The demo's connectors; the file that is POSTed has the connector's name. The anomalies of
-/// vehicles go both to Postgres and to Kafka.
-const CONNECTORS: [Connector; 6] = [
-    Connector::to_postgres("activity-events-sink", ACTIVITY),
-    Connector::to_postgres("postgres-telescope-data-sink", TELESCOPE),
-    Connector::to_postgres("iot-measurements-sink", IOT),
-    Connector::to_postgres("fleet-anomalies-sink", TELEMETRY),
-    Connector {
-        name: "fleet-anomalies",
-        system: TELEMETRY,
-        target: Target::Topic(ANOMALIES_TOPIC, ANOMALIES_PARTITIONS),
-    },
-    Connector::to_postgres("user-activity-metrics-sink", USER_ACTIVITY),
-];
+use crate::produce::generate::Split;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -84,28 +35,35 @@ pub fn listening(addresses: &Addresses) {
 }
 
 /// Says what to try.
-pub fn next_steps(addresses: &Addresses) {
+pub fn next_steps(systems: &[&'static ExampleSystem], addresses: &Addresses) {
     let Addresses { postgres, rest, .. } = addresses;
+    let mut connectors = systems.iter().flat_map(|system| system.connectors);
+    let Some(Connector { name, input, .. }) = connectors.next() else {
+        return;
+    };
+    let table = input.table;
     let (host, port) = (postgres.ip(), postgres.port());
     println!();
     println!("Try next:");
     println!("  curl -s '{rest}/connectors?expand=status'");
-    println!("  curl -s {rest}/connectors/activity-events-sink/status");
+    println!("  curl -s {rest}/connectors/{name}/status");
     println!("  curl -s '{rest}/connector-plugins?connectorsOnly=false'");
     println!("  curl -s {rest}/metrics");
     println!("  psql postgres://ferrule:ferrule@{host}:{port}/ferrule \\");
-    println!("       -c 'SELECT * FROM track_activity_log ORDER BY id DESC LIMIT 3' \\");
+    println!("       -c 'SELECT * FROM {table} LIMIT 3' \\");
     println!("       -c 'SELECT connector, topic, partition, next_offset FROM ferrule.offsets'");
     println!();
 }
 
-/// Deploys, produces, watches, and checks that every record is accounted for.
+/// Deploys, produces, watches, and checks that every record is accounted for. The watch that it
+/// gives goes on to tell how far all are.
 pub async fn run(
     connectors: &Path,
+    systems: &[&'static ExampleSystem],
     records: usize,
     addresses: &Addresses,
-    mut database: Database,
-) -> Result<()> {
+    database: Database,
+) -> Result<Watch> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(LIMIT)
@@ -119,14 +77,20 @@ pub async fn run(
         produced.elapsed.as_secs_f64()
     ));
     let started = Instant::now();
-    for connector in CONNECTORS {
+    let deployed: Vec<Connector> = systems
+        .iter()
+        .flat_map(|system| system.connectors)
+        .copied()
+        .collect();
+    for connector in &deployed {
         let file = connectors.join(format!("{}.json", connector.name));
         deploy(&client, &file, addresses).await?;
     }
-    watch(&produced, addresses, &mut database, started).await?;
+    let mut watch = block_in_place(|| Watch::new(deployed.clone(), addresses, database))?;
+    until_done(&mut watch, &produced, started).await?;
     let elapsed = started.elapsed();
-    let landed = CONNECTORS.map(|connector| connector.expected(&produced).landed);
-    let total: usize = landed.iter().sum();
+    let landed = deployed.iter().map(|c| c.expected(&produced).landed);
+    let total: usize = landed.sum();
     say(&format!(
         "{total} rows and records landed within {:.2} s of the first POST ({:.0}/s, start-up \
          included)",
@@ -134,95 +98,39 @@ pub async fn run(
         total as f64 / elapsed.as_secs_f64()
     ));
     let mut complete = true;
-    for connector in CONNECTORS {
+    for connector in &deployed {
         let expected = connector.expected(&produced);
-        complete &= account(&connector, expected, addresses, &mut database).await?;
+        complete &= account(connector, expected, addresses, watch.database()).await?;
     }
     ensure!(complete, "not every record is accounted for");
     say("every record is accounted for");
-    Ok(())
+    Ok(watch)
 }
 
-/// How far a connector is.
-#[derive(Clone, Copy, Eq, PartialEq)]
-struct Progress {
-    /// Rows or records in its target.
-    landed: u64,
-    /// Records of its topic that it has done with, the refused ones among them.
-    done: u64,
-}
-
-/// Tells how far the connector is that writes to a topic.
-struct OutputTopic {
-    output: Reader,
-    offsets: GroupOffsets,
-    landed: u64,
-}
-
-impl OutputTopic {
-    fn open(addresses: &Addresses) -> Result<Vec<Option<Self>>> {
-        let open = |connector: &Connector| match connector.target {
-            Target::Table(_) => Ok(None),
-            Target::Topic(topic, partitions) => {
-                let group = format!("connect-{}", connector.name);
-                let System {
-                    topic: from,
-                    partitions: of,
-                    ..
-                } = connector.system;
-                Ok(Some(Self {
-                    output: Reader::open(&addresses.kafka, topic, partitions)?,
-                    offsets: GroupOffsets::of(&addresses.kafka, &group, from, of)?,
-                    landed: 0,
-                }))
-            }
-        };
-        CONNECTORS.iter().map(open).collect()
-    }
-
-    fn progress(&mut self) -> Result<Progress> {
-        let done = self.offsets.done()?;
-        let landed = &mut self.landed;
-        self.output.read(Duration::ZERO, |_| *landed += 1)?;
-        Ok(Progress {
-            landed: *landed,
-            done,
-        })
-    }
-}
-
-/// Shows how far all are, until all are done.
-async fn watch(
-    produced: &Produced,
-    addresses: &Addresses,
-    database: &mut Database,
-    started: Instant,
-) -> Result<()> {
-    let mut outputs = OutputTopic::open(addresses)?;
-    let mut last = Vec::new();
+/// Shows how far all are, until all are done: as a table on a terminal, as lines elsewhere.
+async fn until_done(watch: &mut Watch, produced: &Produced, started: Instant) -> Result<()> {
+    let mut table = std::io::stdout().is_terminal().then(|| Table::new(started));
+    let mut last: Vec<u64> = Vec::new();
     loop {
-        let mut landed = Vec::new();
-        let mut done = true;
-        for (connector, output) in CONNECTORS.iter().zip(&mut outputs) {
-            let progress = match output {
-                // The client of Kafka waits for answers on the thread that it is called on.
-                Some(output) => block_in_place(|| output.progress())?,
-                None => Progress {
-                    landed: database.count(connector.system.table).await?.unwrap_or(0),
-                    done: database.done(connector.system.topic).await?,
-                },
-            };
-            landed.push(progress.landed);
-            done &= progress.done >= connector.expected(produced).records() as u64;
-        }
-        if last != landed {
-            show(started.elapsed(), &landed);
-            last.clone_from(&landed);
+        let all = watch.look().await?;
+        let done = watch.connectors().zip(&all).all(|(connector, progress)| {
+            progress.done >= connector.expected(produced).records() as u64
+        });
+        match &mut table {
+            Some(table) => table.draw(watch, &all),
+            None => {
+                let landed = all.iter().map(|progress| progress.landed).collect();
+                if last != landed {
+                    show(started.elapsed(), watch, &all);
+                    last = landed;
+                }
+            }
         }
         if done {
             return Ok(());
         }
         if started.elapsed() > LIMIT {
+            let landed: Vec<u64> = all.iter().map(|progress| progress.landed).collect();
             bail!(
                 "not all is done after {} s: {landed:?} rows",
                 LIMIT.as_secs()
@@ -232,11 +140,29 @@ async fn watch(
     }
 }
 
-fn show(elapsed: Duration, landed: &[u64]) {
-    let counts = CONNECTORS.iter().zip(landed);
-    let counts = counts.map(|(connector, n)| match connector.target {
-        Target::Table(name) => format!("{name} {n}"),
-        Target::Topic(name, _) => format!("topic {name} {n}"),
+/// Goes on to show the table, on a terminal. Does not end by itself.
+pub async fn keep_showing(mut watch: Watch) {
+    if !std::io::stdout().is_terminal() {
+        return std::future::pending().await;
+    }
+    let mut table = Table::new(Instant::now());
+    loop {
+        match watch.look().await {
+            Ok(all) => table.draw(&watch, &all),
+            Err(error) => say(&format!("the table cannot be shown: {error:#}")),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn show(elapsed: Duration, watch: &Watch, all: &[Progress]) {
+    let counts = watch.connectors().zip(all);
+    let counts = counts.map(|(connector, progress)| {
+        let n = progress.landed;
+        match connector.target {
+            Target::Table(name) => format!("{name} {n}"),
+            Target::Topic(name, _) => format!("topic {name} {n}"),
+        }
     });
     say(&format!(
         "{:5.2} s  {}",
@@ -264,7 +190,7 @@ async fn account(
             (format!("topic {name}"), "committed records", landed as u64)
         }
     };
-    let topic = format!("{}-dlq", connector.system.topic);
+    let topic = format!("{}-dlq", connector.input.topic);
     let reasons = block_in_place(|| dead_letters(bootstrap, &topic, connector.name))
         .with_context(|| format!("reading the dead letters of {}", connector.name))?;
     let refused: usize = reasons.iter().map(|(_, n)| n).sum();
@@ -282,6 +208,13 @@ async fn account(
     );
     for (reason, count) in reasons {
         println!("    {count:>5} × {reason}");
+    }
+    if let Target::Table(_) = connector.target {
+        let kept = database.state_entries(connector.name).await?;
+        if let Some(entries) = kept.filter(|entries| *entries > 0) {
+            let name = connector.name;
+            println!("    its plugin keeps {entries} entries: ferrule plugin state {name}");
+        }
     }
     Ok(complete)
 }

@@ -98,6 +98,37 @@ impl Reader {
     }
 }
 
+/// How many records a topic has.
+pub struct TopicEnds {
+    consumer: BaseConsumer,
+    topic: String,
+    partitions: i32,
+}
+
+impl TopicEnds {
+    /// Of a topic of so many partitions.
+    pub fn of(bootstrap: &str, topic: &str, partitions: i32) -> Result<Self> {
+        Ok(Self {
+            consumer: consumer(bootstrap, "ferrule-dev-reader")?,
+            topic: topic.to_owned(),
+            partitions,
+        })
+    }
+
+    /// The sum of the offsets at which its partitions end.
+    pub fn records(&self) -> Result<u64> {
+        let mut records = 0;
+        for partition in 0..self.partitions {
+            let ends = self
+                .consumer
+                .fetch_watermarks(&self.topic, partition, ANSWER);
+            let (_, end) = ends.with_context(|| self.topic.clone())?;
+            records += u64::try_from(end).unwrap_or(0);
+        }
+        Ok(records)
+    }
+}
+
 /// How far a group is in a topic.
 pub struct GroupOffsets {
     consumer: BaseConsumer,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connect_api::{Error, RawRecord, Result, TaskContext};
-use connect_kafka::{Producer, Receipt, TopicSpec};
+use connect_kafka::{Producer, Receipt, SettingsOf, TopicSpec};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -81,9 +81,13 @@ impl DeadLetterQueue {
             purpose: "dead letter topic",
             partitions: 1,
             replication,
+            replication_option: "errors.deadletterqueue.topic.replication.factor",
             settings: Vec::new(),
         };
-        spec.create_by(admin, CREATE_TIMEOUT).await.map(drop)
+        let settings = SettingsOf::Connector("admin.override.");
+        spec.create_by(admin, settings, CREATE_TIMEOUT)
+            .await
+            .map(drop)
     }
 
     /// The queue of a task.

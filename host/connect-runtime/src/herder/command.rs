@@ -85,6 +85,8 @@ pub struct Configured {
     pub outcome: ConfigOutcome,
     /// The connector after it.
     pub connector: ConnectorView,
+    /// What is hardly meant: options that nothing reads.
+    pub warnings: Vec<String>,
 }
 
 /// One request to the herder.

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tracing::{error, warn};
 
 use super::command::{ConfigChange, ConfigOutcome, Configured, Reply};
-use super::validator::Validator;
+use super::validator::{ValidConfig, Validator};
 use super::{Herder, HerderError, answer, not_found};
 use crate::connector_config::GivenConfig;
 use crate::storage::records;
@@ -34,7 +34,7 @@ pub(super) struct Validation {
     /// The connector's config when the validation began.
     based_on: Option<Properties>,
     /// None: the caller does not wait for it any more.
-    outcome: Option<Result<Properties, HerderError>>,
+    outcome: Option<Result<ValidConfig, HerderError>>,
 }
 
 impl ConfigChanges {
@@ -132,10 +132,10 @@ impl Herder {
                 );
             }
             Some(Err(refusal)) => answer(request.reply, Err(refusal)),
-            Some(Ok(config)) => {
+            Some(Ok(valid)) => {
                 let old = self.log.cluster.config(&name);
                 if old == based_on.as_ref() || matches!(request.change, ConfigChange::Put(_)) {
-                    let applied = self.apply_valid(&name, &request.change, &config).await;
+                    let applied = self.apply_valid(&name, &request.change, valid).await;
                     answer(request.reply, applied);
                 } else {
                     // The connector was changed meanwhile, by another worker or by a deletion: the
@@ -152,8 +152,9 @@ impl Herder {
         &mut self,
         name: &str,
         change: &ConfigChange,
-        config: &Properties,
+        valid: ValidConfig,
     ) -> Result<Configured, HerderError> {
+        let ValidConfig { config, warnings } = valid;
         let outcome = match self.log.cluster.config(name) {
             None => ConfigOutcome::Created,
             Some(_) => ConfigOutcome::Updated,
@@ -162,10 +163,14 @@ impl Herder {
             // First: a reader that stops in between must not start it.
             self.log.write(records::target_state(name, *state)).await?;
         }
-        self.log.write(records::connector(name, config)).await?;
+        self.log.write(records::connector(name, &config)).await?;
         self.act().await;
         let connector = self.view(name).ok_or_else(|| not_found(name))?;
-        Ok(Configured { outcome, connector })
+        Ok(Configured {
+            outcome,
+            connector,
+            warnings,
+        })
     }
 }
 

@@ -79,10 +79,9 @@ impl HerderHandle {
         name: &str,
         config: GivenConfig,
         initial_state: Option<TargetState>,
-    ) -> Answer<ConnectorView> {
+    ) -> Answer<Configured> {
         let change = ConfigChange::Create(config, initial_state);
-        let configured = self.configure(name, change).await?;
-        Ok(configured.connector)
+        self.configure(name, change).await
     }
 
     /// Creates a connector or replaces its config.
@@ -97,9 +96,8 @@ impl HerderHandle {
     ///
     /// # Errors
     /// As for [`HerderHandle::put_config`], or [`HerderError::NotFound`].
-    pub async fn patch_config(&self, name: &str, patch: GivenConfig) -> Answer<ConnectorView> {
-        let configured = self.configure(name, ConfigChange::Patch(patch)).await?;
-        Ok(configured.connector)
+    pub async fn patch_config(&self, name: &str, patch: GivenConfig) -> Answer<Configured> {
+        self.configure(name, ConfigChange::Patch(patch)).await
     }
 
     async fn configure(&self, name: &str, change: ConfigChange) -> Answer<Configured> {

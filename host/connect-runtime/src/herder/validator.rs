@@ -5,12 +5,21 @@ use std::sync::Arc;
 
 use connect_api::Properties;
 use tokio::sync::Semaphore;
+use tracing::warn;
 
 use super::{HerderError, Shared};
 use crate::connector_config::{self, ConfigInfos, GivenConfig};
 
 /// Validations at once. One that never ends, as of a config provider that hangs, keeps its place.
 const VALIDATIONS: usize = 16;
+
+/// A config that is valid.
+pub(super) struct ValidConfig {
+    /// As it is stored.
+    pub(super) config: Properties,
+    /// What is hardly meant: options that nothing reads.
+    pub(super) warnings: Vec<String>,
+}
 
 /// Validates configs on threads that may block.
 #[derive(Clone)]
@@ -55,7 +64,7 @@ impl Validator {
         &self,
         name: &str,
         given: GivenConfig,
-    ) -> Result<Properties, HerderError> {
+    ) -> Result<ValidConfig, HerderError> {
         let name = name.to_owned();
         self.run(move |shared| validated(shared, &name, given))
             .await
@@ -72,7 +81,7 @@ fn validated(
     shared: &Shared,
     name: &str,
     mut given: GivenConfig,
-) -> Result<Properties, HerderError> {
+) -> Result<ValidConfig, HerderError> {
     given
         .entry("name".into())
         .or_insert_with(|| Some(name.to_owned()));
@@ -84,6 +93,11 @@ fn validated(
         .into_iter()
         .filter_map(|(key, value)| Some((key, value?)))
         .collect();
-    connector_config::warn_of_unknown(&shared.plugins, &config, &infos);
-    Ok(config)
+    for warning in &infos.warnings {
+        warn!(connector = name, "{warning}");
+    }
+    Ok(ValidConfig {
+        config,
+        warnings: infos.warnings,
+    })
 }

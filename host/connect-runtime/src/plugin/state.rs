@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ColorChoice};
 use reqwest::{Client, Url};
 use serde::Deserialize;
@@ -15,10 +17,17 @@ use super::say::say;
 /// How long the worker may take.
 const LIMIT: Duration = Duration::from_secs(90);
 
+/// Characters of base64 that are shown of a value; --json has all.
+const SHOWN: usize = 64;
+
 /// What stands below the options.
 pub const HELP: &str = "\
-The worker shows state only with ferrule.rest.state.enable=true. Keys and values that are no text
-are in base64. The exit code is 0 when there is any, 1 when there is none, 2 when it cannot be seen.";
+The worker shows state only with ferrule.rest.state.enable=true; `ferrule dev` has it on. Keys and
+values that are no text are in base64, and beside it stands what the bytes can be read as in the form
+that the SDK gives them: numbers are little-endian, and a text has its length in front, in 32 bits.
+What they are, only the plugin knows. A long value is cut; --json has all of it.
+
+The exit code is 0 when there is any, 1 when there is none, 2 when it cannot be seen.";
 
 #[derive(Args)]
 pub struct StateArgs {
@@ -114,8 +123,68 @@ fn text(plain: Option<String>, base64: Option<String>) -> String {
             format!("\"{}\"", text.escape_debug())
         }
         (Some(text), _) => text,
-        (None, base64) => format!("base64:{}", base64.unwrap_or_default()),
+        (None, base64) => {
+            let base64 = base64.unwrap_or_default();
+            let bytes = STANDARD.decode(&base64).unwrap_or_default();
+            let start = base64.get(..SHOWN).unwrap_or(&base64);
+            let rest = match start.len() < base64.len() {
+                true => format!("… of {} bytes", bytes.len()),
+                false => String::new(),
+            };
+            match reading(&bytes) {
+                Some(reading) => format!("base64:{start}{rest}  (reads as {reading})"),
+                None => format!("base64:{start}{rest}"),
+            }
+        }
     }
+}
+
+/// What bytes can be read as, in the form of the SDK.
+fn reading(bytes: &[u8]) -> Option<String> {
+    match bytes {
+        [byte] => Some(byte.to_string()),
+        &[a, b, c, d] => Some(u32::from_le_bytes([a, b, c, d]).to_string()),
+        bytes => match <[u8; 8]>::try_from(bytes) {
+            Ok(bytes) => Some(number(bytes)),
+            Err(_) => texts(bytes),
+        },
+    }
+}
+
+/// A whole number, or one with a fraction: as whole numbers those are beyond what anything counts.
+fn number(bytes: [u8; 8]) -> String {
+    let (whole, float) = (i64::from_le_bytes(bytes), f64::from_le_bytes(bytes));
+    match whole.unsigned_abs() < 1 << 53 {
+        true => whole.to_string(),
+        false => format!("{float:?}"),
+    }
+}
+
+/// The texts in a value of several parts, each behind its length.
+fn texts(bytes: &[u8]) -> Option<String> {
+    let mut texts = Vec::new();
+    let mut at = 0;
+    while let Some((length, rest)) = bytes.get(at..).and_then(<[u8]>::split_first_chunk) {
+        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        let text = rest
+            .get(..length)
+            .and_then(|text| std::str::from_utf8(text).ok());
+        match text.filter(|text| !text.is_empty() && !text.contains(char::is_control)) {
+            Some(text) => {
+                texts.push(format!("{text:?}"));
+                at += 4 + length;
+            }
+            None => at += 1,
+        }
+    }
+    if texts.is_empty() {
+        // Keys are often made of texts with separators of the plugin's own.
+        let runs = bytes.split(|byte| !(b' '..=b'~').contains(byte));
+        let runs = runs.filter(|run| run.len() >= 4);
+        texts.extend(runs.map(|run| format!("{:?}", String::from_utf8_lossy(run))));
+    }
+    texts.truncate(8);
+    (!texts.is_empty()).then(|| format!("… {} …", texts.join(" … ")))
 }
 
 async fn ask(args: &StateArgs) -> Result<Vec<Json>> {
@@ -158,4 +227,29 @@ async fn ask(args: &StateArgs) -> Result<Vec<Json>> {
         )
     })?;
     Ok(answer.state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_the_sdk_can_be_read() {
+        let text = |text: &str| [&(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+        for (bytes, expect) in [
+            (21.5_f64.to_le_bytes().to_vec(), Some("21.5")),
+            ((-3_i64).to_le_bytes().to_vec(), Some("-3")),
+            (7_u32.to_le_bytes().to_vec(), Some("7")),
+            (vec![1], Some("1")),
+            (
+                [vec![1; 9], text("u-1"), vec![0xff], text("é")].concat(),
+                Some(r#"… "u-1" … "é" …"#),
+            ),
+            (b"s\0vehicle-000\0\0".to_vec(), Some(r#"… "vehicle-000" …"#)),
+            (vec![0xff; 30], None),
+            (Vec::new(), None),
+        ] {
+            assert_eq!(reading(&bytes).as_deref(), expect, "{bytes:?}");
+        }
+    }
 }

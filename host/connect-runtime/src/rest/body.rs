@@ -116,9 +116,15 @@ pub fn config(object: Map<String, Value>) -> Result<GivenConfig, RestError> {
             Value::Bool(flag) => Some(flag.to_string()),
             Value::Number(number) => Some(number.to_string()),
             other => {
+                // The body of POST /connectors, sent to where a config belongs.
+                let advice = match (key.as_str(), &other) {
+                    ("config", Value::Object(_)) => {
+                        "; a config alone is expected here, as it stands below \"config\""
+                    }
+                    _ => "",
+                };
                 return Err(RestError::bad_request(format!(
-                    "Cannot deserialize value of type `java.lang.String` from {}: the value of \
-                     {key} must be a scalar",
+                    "The value of {key} must be a text, a number or true or false, not {}{advice}",
                     kind_of(&other)
                 )));
             }

@@ -69,8 +69,8 @@ pub(super) async fn create(
     caller.require(Role::Edit, &name)?;
     name_config(&name, &mut config)?;
     caller.audit.changed(config.keys().map(String::as_str));
-    let view = api.herder.create(&name, config, initial_state).await?;
-    Ok(created(&api, &view))
+    let configured = api.herder.create(&name, config, initial_state).await?;
+    Ok(created(&api, &configured))
 }
 
 fn connector_info(api: &Api, view: &ConnectorView) -> Value {
@@ -94,8 +94,15 @@ fn name_config(name: &str, config: &mut GivenConfig) -> Result<(), RestError> {
     }
 }
 
-fn created(api: &Api, view: &ConnectorView) -> Response {
-    let body = Json(connector_info(api, view));
+/// `ConnectorInfo`, with what is to be said of the config beside it.
+fn configured_info(api: &Api, configured: &Configured) -> Value {
+    let info = connector_info(api, &configured.connector);
+    entities::with_warnings(info, &configured.warnings)
+}
+
+fn created(api: &Api, configured: &Configured) -> Response {
+    let view = &configured.connector;
+    let body = Json(configured_info(api, configured));
     let mut response = (StatusCode::CREATED, body).into_response();
     let location = format!("/connectors/{}", encode(&view.name));
     if let Ok(location) = HeaderValue::from_str(&location) {
@@ -144,10 +151,10 @@ pub(super) async fn put_config(
     let changed = changed(&stored, &config);
     let changed = changed.chain(gone.map(String::as_str));
     caller.audit.changed(changed);
-    let Configured { outcome, connector } = api.herder.put_config(&name, config).await?;
-    Ok(match outcome {
-        ConfigOutcome::Created => created(&api, &connector),
-        ConfigOutcome::Updated => Json(connector_info(&api, &connector)).into_response(),
+    let configured = api.herder.put_config(&name, config).await?;
+    Ok(match configured.outcome {
+        ConfigOutcome::Created => created(&api, &configured),
+        ConfigOutcome::Updated => Json(configured_info(&api, &configured)).into_response(),
     })
 }
 
@@ -167,8 +174,8 @@ pub(super) async fn patch_config(
     }
     let stored = stored(&api, &name).await?;
     caller.audit.changed(changed(&stored, &patch));
-    let view = api.herder.patch_config(&name, patch).await?;
-    Ok(Json(connector_info(&api, &view)).into_response())
+    let configured = api.herder.patch_config(&name, patch).await?;
+    Ok(Json(configured_info(&api, &configured)).into_response())
 }
 
 /// The config as it is before a change, for the audit log; empty for a connector that is new.

@@ -92,10 +92,20 @@ pub fn config_infos(infos: &ConfigInfos) -> Value {
             })
         })
         .collect();
-    json!({
+    let body = json!({
         "name": infos.name,
         "error_count": infos.errors().count(),
         "groups": infos.groups,
         "configs": configs,
-    })
+    });
+    with_warnings(body, &infos.warnings)
+}
+
+/// Adds `warnings`, a list of sentences, where there are any. It is Ferrule's own: Kafka Connect
+/// takes an option that it does not know in silence.
+pub fn with_warnings(mut body: Value, warnings: &[String]) -> Value {
+    if !warnings.is_empty() {
+        body["warnings"] = json!(warnings);
+    }
+    body
 }

@@ -3,6 +3,7 @@
 mod arena;
 mod context;
 mod kafka;
+pub(crate) mod lacks;
 mod start;
 
 use std::collections::HashMap;
@@ -105,6 +106,12 @@ pub trait TaskConsumer {
 
     /// The next change of the assignment that is to be made.
     fn next_rebalance(&mut self) -> Option<Rebalance>;
+
+    /// What keeps the task from its records, in plain words: no broker can be reached, or none lets
+    /// the client in, or a topic is not there. None: nothing.
+    fn waits_for(&mut self) -> Option<String> {
+        None
+    }
 
     /// Lets a member that is to join its group again do so at once, where the client would wait.
     fn speed_up_rejoin(&mut self);

@@ -3,13 +3,14 @@
 
 mod durable;
 mod reporter;
+mod retry;
 mod target;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,9 @@ use connect_api::{
 use connect_kafka::{GroupMembership, TaskSink};
 pub use durable::Durable;
 use reporter::PutReporter;
+use retry::Retry;
 pub use target::Target;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::errors::{ErrorReporter, delivered};
 use crate::metrics::TaskMetrics;
@@ -114,7 +116,10 @@ pub struct Writer {
     requests: Option<Sender<Request>>,
     responses: Receiver<Response>,
     generation: Arc<AtomicU64>,
+    ending: Arc<AtomicBool>,
     outstanding: usize,
+    /// How many of these are batches. What else is outstanding when a task ends, nobody waits for.
+    batches: usize,
     commits_offsets: bool,
     keeps_offsets: bool,
     /// Whether what is outstanding is a comparison, which nobody has to wait for.
@@ -133,11 +138,13 @@ impl Writer {
         let (requests, inbox) = std::sync::mpsc::channel();
         let (outbox, responses) = std::sync::mpsc::channel();
         let generation = Arc::new(AtomicU64::new(0));
+        let ending = Arc::new(AtomicBool::new(false));
         let commits_offsets = parts.sink.group_transaction().is_some();
         let keeps_offsets = parts.sink.task().offsets().is_some();
         let mut thread = WriteThread {
             parts,
             generation: Arc::clone(&generation),
+            ending: Arc::clone(&ending),
             rewound: None,
             waiting: None,
         };
@@ -165,7 +172,9 @@ impl Writer {
             requests,
             responses,
             generation,
+            ending,
             outstanding: 0,
+            batches: 0,
             commits_offsets,
             keeps_offsets,
             verifies: false,
@@ -179,11 +188,13 @@ impl Writer {
     /// When the thread has died.
     pub fn send(&mut self, request: Request) -> Result<()> {
         let verifies = matches!(request, Request::Verify(_));
+        let batches = usize::from(matches!(request, Request::Put(..)));
         let sent = self.requests.as_ref().map(|to| to.send(request));
         let Some(Ok(())) = sent else {
             return Err(gone());
         };
         self.outstanding += 1;
+        self.batches += batches;
         self.verifies = verifies;
         Ok(())
     }
@@ -210,6 +221,11 @@ impl Writer {
         self.outstanding == 0
     }
 
+    /// Whether no batch is being written or waits.
+    pub fn has_no_batch(&self) -> bool {
+        self.batches == 0
+    }
+
     /// The next answer, if it comes within `wait`.
     ///
     /// # Errors
@@ -229,6 +245,9 @@ impl Writer {
         match response {
             Ok(response) => {
                 self.outstanding -= 1;
+                if self.outstanding == 0 || answers_a_batch(&response) {
+                    self.batches = self.batches.saturating_sub(1);
+                }
                 self.verifies &= self.outstanding > 0;
                 Ok(Some(response))
             }
@@ -248,8 +267,9 @@ impl Writer {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Ends the thread, which lets go of the target first.
+    /// Ends the thread, which lets go of the target first. No call is repeated any more.
     pub fn stop(mut self) {
+        self.ending.store(true, Ordering::Release);
         self.requests = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -259,6 +279,13 @@ impl Writer {
     }
 }
 
+fn answers_a_batch(response: &Response) -> bool {
+    matches!(
+        response,
+        Response::Durable(_) | Response::Rewind(_) | Response::Discarded | Response::Failed(_)
+    )
+}
+
 fn gone() -> Error {
     Error::fatal("the writing thread has died")
 }
@@ -266,6 +293,8 @@ fn gone() -> Error {
 struct WriteThread {
     parts: WriterParts,
     generation: Arc<AtomicU64>,
+    /// Whether the task ends: then nothing is waited for.
+    ending: Arc<AtomicBool>,
     /// The generation that a rewind has ended, until the loop begins the next one.
     rewound: Option<u64>,
     /// What it waits for: the last failure that was told of.
@@ -358,27 +387,6 @@ impl WriteThread {
         .await
     }
 
-    /// Repeats a call until the target has taken it.
-    ///
-    /// # Errors
-    /// When it is not retriable, or the generation has ended meanwhile.
-    async fn repeat<T>(
-        &mut self,
-        mut call: impl AsyncFnMut(&mut WriterParts) -> Result<T>,
-    ) -> Result<T> {
-        let generation = self.generation.load(Ordering::Acquire);
-        let mut retry = Retry::default();
-        loop {
-            match call(&mut self.parts).await {
-                Err(error) => self.again_in(error, generation, &mut retry).await?,
-                Ok(answer) => {
-                    self.recovered();
-                    return Ok(answer);
-                }
-            }
-        }
-    }
-
     async fn put(&mut self, generation: u64, mut batches: Vec<TaskBatch>) -> Result<Response> {
         let over = |thread: &Self| generation != thread.generation.load(Ordering::Acquire);
         if over(self) || self.rewound == Some(generation) {
@@ -423,77 +431,5 @@ impl WriteThread {
         debug!(records, batches = written.len(), "durable");
         // Invariant 1: the one place where offsets become durable.
         Ok(Response::Durable(Durable::written(written)))
-    }
-
-    async fn again_in(&mut self, error: Error, generation: u64, retry: &mut Retry) -> Result<()> {
-        if self.again(error, generation, retry).await? {
-            return Ok(());
-        }
-        Err(Error::retriable("the task stops before the target is back"))
-    }
-
-    /// Waits before a call is repeated; false when its generation has ended meanwhile.
-    ///
-    /// # Errors
-    /// The error itself, when it is none that time mends.
-    async fn again(&mut self, error: Error, generation: u64, retry: &mut Retry) -> Result<bool> {
-        if error.kind() != ErrorKind::Retriable {
-            return Err(error);
-        }
-        self.parts.metrics.retries.increment(1);
-        self.report_away(&error);
-        let until = Instant::now() + retry.pause();
-        while Instant::now() < until {
-            if generation != self.generation.load(Ordering::Acquire) {
-                return Ok(false);
-            }
-            tokio::time::sleep(
-                BACKOFF
-                    .0
-                    .min(until.saturating_duration_since(Instant::now())),
-            )
-            .await;
-        }
-        Ok(generation == self.generation.load(Ordering::Acquire))
-    }
-
-    /// Tells that the target is away, unless the same was told last.
-    fn report_away(&mut self, error: &Error) {
-        let why = error.chain();
-        if self.waiting.as_ref() != Some(&why) {
-            warn!(error = %why, "the target is away; the task waits for it");
-            self.parts.metrics.target_unavailable.set(1.0);
-            self.parts.reports.waiting(error);
-            self.waiting = Some(why);
-        }
-    }
-
-    /// Tells that the target has taken a call, after one that it did not take: that one may have
-    /// been given up since.
-    fn recovered(&mut self) {
-        if self.waiting.take().is_some() {
-            info!("the target is back");
-            self.parts.metrics.target_unavailable.set(0.0);
-            self.parts.reports.going_on();
-        }
-    }
-}
-
-#[derive(Default)]
-struct Retry {
-    tries: u32,
-}
-
-impl Retry {
-    /// Doubled each time up to a limit, less up to a quarter by chance, so that the tasks of a
-    /// worker do not all come back at once.
-    fn pause(&mut self) -> Duration {
-        let full = BACKOFF
-            .0
-            .saturating_mul(1 << self.tries.min(10))
-            .min(BACKOFF.1);
-        self.tries += 1;
-        let chance = uuid::Uuid::new_v4().as_bytes()[0];
-        full - full.mul_f64(f64::from(chance) / 1024.0)
     }
 }

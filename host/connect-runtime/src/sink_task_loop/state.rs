@@ -17,7 +17,7 @@ use crate::sink_task::consume::{Fetching, TaskConsumer};
 use crate::sink_task::convert::Converters;
 use crate::sink_task::transform::TransformationChain;
 use crate::sink_task::write::{Durable, Response, Writer};
-use crate::task_control::{Control, Reports};
+use crate::task_control::{Awaited, Control, Reports};
 
 /// Everything a task is made of.
 pub struct SinkTaskParts {
@@ -73,6 +73,8 @@ pub struct SinkTaskState {
     pub quiet: QuietPartitions,
     /// Whether the status says what a record waits for.
     waiting_reported: bool,
+    /// What the status says that Kafka lacks.
+    kafka_lacks: Option<String>,
     pause_reported: bool,
 }
 
@@ -112,6 +114,7 @@ impl SinkTaskState {
             target_is_away: false,
             quiet: QuietPartitions::default(),
             waiting_reported: false,
+            kafka_lacks: None,
             pause_reported: false,
         }
     }
@@ -152,7 +155,7 @@ impl SinkTaskState {
     /// Adds a batch to what waits for the sink.
     pub fn append(&mut self, batch: TaskBatch) {
         if std::mem::take(&mut self.waiting_reported) {
-            self.parts.reports.going_on();
+            self.parts.reports.going_on(Awaited::Service);
         }
         let partition = &batch.batch.topic_partition;
         let mut pending = self.pending.iter_mut();
@@ -254,9 +257,26 @@ impl SinkTaskState {
         if !self.waiting_reported {
             let error_text = error.chain();
             warn!(error = %error_text, "a record cannot be converted or transformed yet; the task waits and retries");
-            self.parts.reports.waiting(error);
+            self.parts.reports.waiting(Awaited::Service, error_text);
             self.waiting_reported = true;
         }
+    }
+
+    /// Tells in the status what keeps the task from its records in Kafka, and when nothing does any
+    /// more.
+    pub fn tell_what_kafka_lacks(&mut self) {
+        let lacks = self.parts.consumer.waits_for();
+        if lacks == self.kafka_lacks {
+            return;
+        }
+        match &lacks {
+            Some(what) => {
+                warn!("the task waits for Kafka: {what}");
+                self.parts.reports.waiting(Awaited::Kafka, what.clone());
+            }
+            None => self.parts.reports.going_on(Awaited::Kafka),
+        }
+        self.kafka_lacks = lacks;
     }
 
     /// Holds reading; what several holds ask for is done after the longest.

@@ -10,7 +10,8 @@ use crate::sink_task::write::Request;
 
 impl SinkTaskState {
     /// Asks the sink for a comparison, when it is time for one and the sink is idle. A target that
-    /// was away is asked sooner: another one may have taken its place.
+    /// was away is asked sooner: another one may have taken its place. A task without partitions
+    /// has nothing to compare, but is told whether the target is there, and its status says so.
     ///
     /// # Errors
     /// When the writing thread has died.
@@ -26,9 +27,6 @@ impl SinkTaskState {
         }
         self.last_verified = Instant::now();
         self.target_is_away = false;
-        if self.parts.consumer.assignment().is_empty() {
-            return Ok(());
-        }
         let generation = writer.generation();
         self.parts.writer.send(Request::Verify(generation))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connect_api::{Error, Result};
-use connect_kafka::{Producer, TopicSpec, client_config};
+use connect_kafka::{Producer, SettingsOf, TopicSpec, client_config};
 use rdkafka::producer::BaseRecord;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -33,9 +33,11 @@ pub async fn write_audit(
         purpose: "audit topic",
         partitions: 1,
         replication: config.config_topic().replication_factor,
+        replication_option: "config.storage.replication.factor",
         settings: vec![("cleanup.policy", "delete")],
     };
-    spec.create_by(&admin, CREATE_LIMIT).await?;
+    spec.create_by(&admin, SettingsOf::Worker, CREATE_LIMIT)
+        .await?;
     let producer = producer(config)?;
     let topic = topic.to_owned();
     tasks.spawn(async move {

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connect_api::{Error, Properties, Result};
-use connect_kafka::{IgnorePartitionEof, Producer, TopicCreation, TopicSpec, client_config};
+use connect_kafka::{
+    IgnorePartitionEof, Producer, SettingsOf, TopicCreation, TopicSpec, client_config, told_by,
+};
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::metadata::{MetadataPartition, MetadataTopic};
+use rdkafka::metadata::{Metadata, MetadataPartition, MetadataTopic};
 use rdkafka::producer::BaseRecord;
 use rdkafka::util::Timeout;
 use tokio::time::{Instant, timeout_at};
@@ -23,6 +26,9 @@ use crate::config::{StorageTopic, WorkerConfig};
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 /// How long one request to Kafka may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// How long the first request may take: then the client knows what keeps it from Kafka, and is
+/// asked again.
+const FIRST_LIMIT: Duration = Duration::from_millis(500);
 /// How long Kafka may be away when the worker starts.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -111,7 +117,12 @@ pub async fn cluster_id(config: &WorkerConfig) -> Option<String> {
 }
 
 fn invalid(cause: KafkaError) -> Error {
-    Error::config("the settings of the Kafka clients are not valid").with_source(cause)
+    let text = "the settings of the Kafka clients are not valid";
+    let text = match cause.to_string().contains("sasl.username") {
+        true => format!("{text}: sasl.jaas.config gives user and password"),
+        false => text.to_owned(),
+    };
+    Error::config(text).with_source(cause)
 }
 
 pub(super) fn producer(config: &WorkerConfig) -> Result<Producer> {
@@ -132,6 +143,20 @@ pub(super) fn consumer(config: &WorkerConfig) -> Result<LogConsumer> {
 
 /// A consumer for one partition assignment of its own; the group is never joined.
 pub(super) fn consumer_of(properties: &Properties, group: &str) -> Result<LogConsumer> {
+    let context = IgnorePartitionEof::new("a log of the worker");
+    let client = consumer_settings(properties, group)?;
+    client.create_with_context(context).map_err(invalid)
+}
+
+/// A consumer that asks for topics.
+fn asking_consumer(config: &WorkerConfig) -> Result<LogConsumer> {
+    let context = IgnorePartitionEof::asking(SettingsOf::Worker);
+    let properties = config.client_properties("consumer.");
+    let client = consumer_settings(&properties, config.group_id())?;
+    client.create_with_context(context).map_err(invalid)
+}
+
+fn consumer_settings(properties: &Properties, group: &str) -> Result<ClientConfig> {
     let mut client = client_config(properties)?;
     for key in [
         "group.protocol",
@@ -147,8 +172,7 @@ pub(super) fn consumer_of(properties: &Properties, group: &str) -> Result<LogCon
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
         .set("fetch.wait.max.ms", "100");
-    let context = IgnorePartitionEof::new("a log of the worker");
-    client.create_with_context(context).map_err(invalid)
+    Ok(client)
 }
 
 /// The partitions of a topic, which is created when it is not there.
@@ -161,7 +185,7 @@ pub(super) async fn ensure_topic(
     let admin: AdminClient<DefaultClientContext> = admin.create().map_err(invalid)?;
     let deadline = Instant::now() + START_LIMIT;
     let name = &topic.name;
-    let mut partitions = partitions(consumer(config)?, name, deadline).await?;
+    let mut partitions = partitions(config, name, deadline).await?;
     while partitions.is_empty() {
         create(&admin, topic).await?;
         if Instant::now() > deadline {
@@ -170,7 +194,7 @@ pub(super) async fn ensure_topic(
             )));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
-        partitions = self::partitions(consumer(config)?, name, deadline).await?;
+        partitions = self::partitions(config, name, deadline).await?;
     }
     if let Some(most) = most_partitions.filter(|most| partitions.len() > *most) {
         return Err(Error::config(format!(
@@ -182,26 +206,49 @@ pub(super) async fn ensure_topic(
     Ok(partitions)
 }
 
-/// The partitions of a topic; none when it is not there.
-async fn partitions(consumer: LogConsumer, topic: &str, deadline: Instant) -> Result<Vec<i32>> {
+/// The partitions of a topic; none when it is not there. Kafka may be away for a while; what keeps
+/// the worker from it is told at once, and when that changes.
+async fn partitions(config: &WorkerConfig, topic: &str, deadline: Instant) -> Result<Vec<i32>> {
     let name = topic.to_owned();
-    let look = move || loop {
-        match consumer.fetch_metadata(Some(&name), REQUEST_LIMIT) {
-            Ok(metadata) => {
-                let topics = metadata.topics().iter().filter(|t| t.error().is_none());
-                return Ok(topics
-                    .flat_map(MetadataTopic::partitions)
-                    .map(MetadataPartition::id)
-                    .collect());
+    let consumer = asking_consumer(config)?;
+    let servers = config
+        .client_properties("consumer.")
+        .remove("bootstrap.servers");
+    let servers = servers.unwrap_or_default();
+    let look = move || {
+        let mut limit = FIRST_LIMIT;
+        let mut told: Option<String> = None;
+        loop {
+            let cause = match consumer.fetch_metadata(Some(&name), limit) {
+                Ok(metadata) => return Ok(partition_ids(&metadata)),
+                Err(cause) => cause,
+            };
+            let why = told_by(&consumer);
+            let why = why.unwrap_or_else(|| {
+                format!("no answer from {servers}; check bootstrap.servers ({cause})")
+            });
+            if Instant::now() > deadline {
+                return Err(Error::retriable(format!("could not reach Kafka: {why}")));
             }
-            Err(cause) if Instant::now() > deadline => {
-                return Err(Error::retriable("could not reach Kafka").with_source(cause));
+            if told.as_ref() != Some(&why) {
+                let seconds = deadline.duration_since(Instant::now()).as_secs();
+                warn!(
+                    cause = why,
+                    "Kafka does not answer yet; trying for {seconds} more seconds"
+                );
+                told = Some(why);
             }
-            Err(cause) => warn!(error = %cause, "Kafka does not answer yet"),
+            limit = (limit * 2).min(REQUEST_LIMIT);
         }
     };
     let failed = |cause| Error::fatal("could not look up a topic").with_source(cause);
     tokio::task::spawn_blocking(look).await.map_err(failed)?
+}
+
+fn partition_ids(metadata: &Metadata) -> Vec<i32> {
+    let topics = metadata.topics().iter().filter(|t| t.error().is_none());
+    let partitions = topics.flat_map(MetadataTopic::partitions);
+    partitions.map(MetadataPartition::id).collect()
 }
 
 async fn create(admin: &AdminClient<DefaultClientContext>, topic: &StorageTopic) -> Result<()> {
@@ -211,6 +258,7 @@ async fn create(admin: &AdminClient<DefaultClientContext>, topic: &StorageTopic)
         purpose: "topic",
         partitions: topic.partitions,
         replication: topic.replication_factor,
+        replication_option: &topic.replication_option,
         settings: settings.map(|(k, v)| (k.as_str(), v.as_str())).collect(),
     };
     if spec.create(admin, REQUEST_LIMIT).await? == TopicCreation::Created {

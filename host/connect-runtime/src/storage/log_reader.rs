@@ -158,7 +158,7 @@ impl Following {
                     .consumer
                     .context()
                     .errors
-                    .probe(&self.consumer, &self.topic),
+                    .probe(&self.consumer, Some(&self.topic)),
                 Some(Ok(message)) => {
                     self.consumer.context().errors.answered();
                     let at = Position {

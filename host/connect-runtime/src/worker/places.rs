@@ -9,12 +9,15 @@ use std::sync::{Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Result};
+use connect_kafka::{IgnorePartitionEof, SettingsOf, told_by};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use regex::Regex;
 
 use super::TaskStart;
 use crate::connector_config::{ConnectorConfig, Subscription};
 use crate::kafka::settings::ClientSettings;
+use crate::sink_task::consume::lacks;
+use crate::task_control::Awaited;
 
 /// Tasks that stand by, beyond those that have a partition each.
 const STAND_BY: usize = 2;
@@ -25,14 +28,18 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// How soon a task that waits hears that it is to stop.
 const TURN: Duration = Duration::from_millis(500);
 
+type LookingConsumer = BaseConsumer<IgnorePartitionEof>;
+
 /// How many partitions the topics of each connector have.
 #[derive(Debug, Default)]
 pub(super) struct PartitionCounts(Mutex<BTreeMap<String, Counted>>);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Counted {
     at: Instant,
     partitions: usize,
+    /// Why there may be more: Kafka does not answer, or a topic is not there.
+    lacks: Option<String>,
 }
 
 /// What ends a wait.
@@ -53,12 +60,10 @@ impl TaskStart {
             return Ok(Place::Free);
         }
         let mut paused = None;
+        let mut lacks = None;
         loop {
             if self.control.stopping() {
                 return Ok(Place::Stopped);
-            }
-            if self.partitions(config)? + STAND_BY > task {
-                return Ok(Place::Free);
             }
             if paused != Some(self.control.pausing()) {
                 paused = Some(self.control.pausing());
@@ -67,57 +72,95 @@ impl TaskStart {
                     false => self.reports.running(),
                 }
             }
+            if let Some(counted) = self.partitions(config)? {
+                if counted.lacks != lacks {
+                    match &counted.lacks {
+                        Some(what) => self.reports.waiting(Awaited::Kafka, what.clone()),
+                        None => self.reports.going_on(Awaited::Kafka),
+                    }
+                    lacks = counted.lacks;
+                }
+                if counted.partitions + STAND_BY > task {
+                    self.reports.going_on(Awaited::Kafka);
+                    return Ok(Place::Free);
+                }
+            }
             std::thread::sleep(TURN);
         }
     }
 
-    /// How many partitions there were when they were last counted; none before, and while Kafka is
-    /// away.
-    fn partitions(&self, config: &ConnectorConfig) -> Result<usize> {
+    /// How many partitions there were when they were last counted; none while another task counts
+    /// them.
+    fn partitions(&self, config: &ConnectorConfig) -> Result<Option<Counted>> {
         let mut counts = match self.counts.0.try_lock() {
             Ok(counts) => counts,
             Err(TryLockError::Poisoned(counts)) => counts.into_inner(),
-            // Another task is counting.
-            Err(TryLockError::WouldBlock) => return Ok(0),
+            Err(TryLockError::WouldBlock) => return Ok(None),
         };
-        let known = counts.get(&config.name).copied();
-        if let Some(known) = known.filter(|known| known.at.elapsed() < COUNT_INTERVAL) {
-            return Ok(known.partitions);
+        let known = counts.get(&config.name).cloned();
+        if let Some(known) = &known
+            && known.at.elapsed() < COUNT_INTERVAL
+        {
+            return Ok(Some(known.clone()));
         }
         let settings = ClientSettings {
             worker: &self.worker,
             config,
             task: self.context.task,
         };
-        let consumer = settings.consumer()?.create();
+        let whose = SettingsOf::Connector("consumer.override.");
+        let context = IgnorePartitionEof::asking(whose);
+        let consumer = settings.consumer()?.create_with_context(context);
         let consumer = consumer.map_err(|_| Error::config("the settings of the consumer"))?;
-        let partitions = count(&consumer, &config.subscription)
-            .or(known.map(|known| known.partitions))
-            .unwrap_or(0);
-        let at = Instant::now();
-        counts.insert(config.name.clone(), Counted { at, partitions });
+        let (partitions, lacks) = match count(&consumer, &config.subscription) {
+            Some(found) => (found.partitions, lacks::told(&found.missing)),
+            None => {
+                let why = told_by(&consumer).unwrap_or_else(|| "Kafka does not answer".into());
+                (known.map_or(0, |known| known.partitions), Some(why))
+            }
+        };
+        let counted = Counted {
+            at: Instant::now(),
+            partitions,
+            lacks,
+        };
+        counts.insert(config.name.clone(), counted.clone());
         // Of connectors that are no more.
         counts.retain(|_, counted| counted.at.elapsed() < 100 * COUNT_INTERVAL);
-        Ok(partitions)
+        Ok(Some(counted))
     }
 }
 
+/// What the topics of a connector have.
+#[derive(Default)]
+struct Found {
+    partitions: usize,
+    /// Topics that are named and are not there.
+    missing: Vec<String>,
+}
+
 /// None when Kafka does not tell.
-fn count(consumer: &BaseConsumer, subscription: &Subscription) -> Option<usize> {
+fn count(consumer: &LookingConsumer, subscription: &Subscription) -> Option<Found> {
     let of = |topic: Option<&str>, matches: &dyn Fn(&str) -> bool| {
         let metadata = consumer.fetch_metadata(topic, LIMIT).ok()?;
         let topics = metadata.topics().iter();
         let found = topics.filter(|topic| topic.error().is_none() && matches(topic.name()));
         Some(found.map(|topic| topic.partitions().len()).sum::<usize>())
     };
+    let mut found = Found::default();
     match subscription {
         Subscription::Topics(topics) => {
-            let counts = topics.iter().map(|topic| of(Some(topic), &|_| true));
-            counts.sum()
+            for topic in topics {
+                match of(Some(topic), &|_| true)? {
+                    0 => found.missing.push(topic.clone()),
+                    partitions => found.partitions += partitions,
+                }
+            }
         }
         Subscription::Pattern(pattern) => {
             let pattern = Regex::new(&format!("^(?:{pattern})$")).ok()?;
-            of(None, &|topic| pattern.is_match(topic))
+            found.partitions = of(None, &|topic| pattern.is_match(topic))?;
         }
     }
+    Some(found)
 }

@@ -1,26 +1,29 @@
 //! librdkafka's callbacks: changes of the assignment are queued for the task's loop.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use connect_api::TopicPartition;
-use connect_kafka::{ClientErrors, log_line};
+use connect_kafka::ClientErrors;
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use tracing::warn;
 
-use super::{Ownership, Rebalance};
+use super::{Ownership, Rebalance, lacks};
 
 /// Takes librdkafka's callbacks.
 pub(super) struct Context {
     pub(super) errors: ClientErrors,
+    /// Topics that Kafka has said it does not have.
+    missing: Mutex<BTreeSet<String>>,
+    misses: AtomicBool,
     rebalances: Mutex<VecDeque<Rebalance>>,
     /// Partitions that were read to their end, and when the client has said so.
     ended: Mutex<HashMap<TopicPartition, Instant>>,
@@ -30,7 +33,9 @@ pub(super) struct Context {
 impl Default for Context {
     fn default() -> Self {
         Self {
-            errors: ClientErrors::new("a task's consumer"),
+            errors: lacks::errors(),
+            missing: Mutex::default(),
+            misses: AtomicBool::new(false),
             rebalances: Mutex::default(),
             ended: Mutex::default(),
             closing: AtomicBool::new(false),
@@ -56,6 +61,27 @@ impl Context {
         known.next().map(|(_, at)| *at)
     }
 
+    fn missing(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether Kafka has said that it does not have one of the topics.
+    pub(super) fn misses_topics(&self) -> bool {
+        self.misses.load(Ordering::Acquire)
+    }
+
+    /// The topics that Kafka has said it does not have.
+    pub(super) fn missing_topics(&self) -> Vec<String> {
+        self.missing().iter().cloned().collect()
+    }
+
+    /// A topic is there by now.
+    pub(super) fn topic_is_there(&self, topic: &str) {
+        let mut missing = self.missing();
+        missing.remove(topic);
+        self.misses.store(!missing.is_empty(), Ordering::Release);
+    }
+
     /// From now on nobody takes changes up.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Release);
@@ -79,11 +105,19 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        let is_unknown =
+            error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition);
+        if let (true, Some(topic)) = (is_unknown, unavailable_topic(reason)) {
+            // It is told in the task's status, and in the log with it.
+            self.missing().insert(topic.to_owned());
+            self.misses.store(true, Ordering::Release);
+            return;
+        }
         self.errors.log(&error, reason);
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        log_line(level, facility, line);
+        self.errors.log_line(level, facility, line);
     }
 }
 
@@ -124,6 +158,12 @@ impl ConsumerContext for Context {
             .unwrap_or_else(PoisonError::into_inner)
             .push_back(change);
     }
+}
+
+/// `Subscribed topic not available: NAME: Broker: Unknown topic or partition`.
+fn unavailable_topic(reason: &str) -> Option<&str> {
+    let (_, rest) = reason.split_once("topic not available: ")?;
+    Some(rest.split(": ").next().unwrap_or(rest))
 }
 
 /// Gives partitions up by the protocol of the group.

@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 
 use super::arena::{Arena, message_size, size};
 use super::context::{Context, release};
+use super::lacks::Lacks;
 use super::start::{KnownRecord, OffsetReset, verify};
 use super::{Fetching, Passed, Rebalance, TaskConsumer, Wanted};
 use crate::connector_config::Subscription;
@@ -65,6 +66,9 @@ pub struct KafkaConsumer {
     topic: Option<String>,
     last_rebalance_step: Instant,
     last_rejoin_help: Instant,
+    lacks: Lacks,
+    /// Partitions were handed to the task, and it has not said that it takes them.
+    assign_is_due: bool,
 }
 
 impl KafkaConsumer {
@@ -113,6 +117,8 @@ impl KafkaConsumer {
             topic,
             last_rebalance_step: now,
             last_rejoin_help: now,
+            lacks: Lacks::new(subscription),
+            assign_is_due: false,
         })
     }
 
@@ -135,10 +141,8 @@ impl KafkaConsumer {
 
     /// How long a poll waits. During an outage Kafka is asked whether it is over.
     fn poll_wait(&self, wait: Duration) -> Duration {
-        if let Some(topic) = &self.topic {
-            let errors = &self.inner.client().context().errors;
-            errors.probe(&self.inner, topic);
-        }
+        let errors = &self.inner.client().context().errors;
+        errors.probe(&self.inner, self.topic.as_deref());
         if self.is_rebalancing() {
             wait.min(REJOIN_INTERVAL)
         } else {
@@ -256,10 +260,15 @@ impl TaskConsumer for KafkaConsumer {
 
     fn next_rebalance(&mut self) -> Option<Rebalance> {
         let change = self.inner.client().context().next();
-        if change.is_some() {
+        if let Some(change) = &change {
             self.last_rebalance_step = Instant::now();
+            self.assign_is_due |= matches!(change, Rebalance::Assign(_));
         }
         change
+    }
+
+    fn waits_for(&mut self) -> Option<String> {
+        self.lacks.look(&self.inner, !self.owned.is_empty())
     }
 
     /// librdkafka asks to join at most once a second, and looks only once a second whether it may:
@@ -335,6 +344,7 @@ impl TaskConsumer for KafkaConsumer {
             _ => self.inner.assign(&list),
         }
         .map_err(|e| Error::fatal(format!("cannot assign partitions: {e}")))?;
+        self.assign_is_due = false;
         for ((partition, position), before) in starts.iter().zip(before) {
             info!(%partition, offset = position.0, "assigned");
             self.owned.retain(|o| *o.topic_partition != *partition);
@@ -445,11 +455,14 @@ impl TaskConsumer for KafkaConsumer {
 impl Drop for KafkaConsumer {
     fn drop(&mut self) {
         self.inner.client().context().close();
-        // What was put down and not taken up would keep the client from closing.
+        // What was put down, or handed over, and not taken up would keep the client from closing.
         while let Some(change) = self.next_rebalance() {
             if let Rebalance::Revoke(partitions, _) = change {
                 let _ = self.unassign(&partitions);
             }
+        }
+        if self.assign_is_due {
+            let _ = self.assign(&[], Fetching::Active);
         }
     }
 }
@@ -511,6 +524,7 @@ fn check(error: KafkaError, errors: &ClientErrors) -> Result<()> {
         _ => return Ok(()),
     };
     match code {
+        Code::UnknownTopicOrPartition => Ok(()),
         Code::AutoOffsetReset | Code::OffsetOutOfRange => Err(Error::fatal(format!(
             "a partition's offset is outside its log ({error}): retention has passed it, or the \
              topic was created anew; stop the connector and set or reset its offsets"

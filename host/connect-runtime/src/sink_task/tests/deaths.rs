@@ -4,6 +4,7 @@ use connect_kafka::CommitMark;
 
 use super::*;
 use crate::sink_task_loop::attempts::MOST_ATTEMPTS;
+use crate::task_control::Awaited;
 
 const BOTH: [i32; 2] = [0, 1];
 
@@ -115,7 +116,8 @@ fn a_task_that_waits_is_not_killed_by_what_it_has_in_hand() {
     bench.until("an attempt", |b| attempts(b, 0).is_some());
     let error = Error::retriable("the target is away");
     let task = bench.task.as_ref().unwrap();
-    task.state.parts.reports.waiting(&error);
+    let reports = &task.state.parts.reports;
+    reports.waiting(Awaited::Target, error.chain());
     bench.until("no attempt", |b| attempts(b, 0).is_none());
     // Its death is none of the batch's: the next one begins to count.
     let mut bench = die(bench);

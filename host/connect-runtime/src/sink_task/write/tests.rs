@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use connect_api::{
-    Datum, ErrantRecordReporter, Origin, Properties, Record, SinkRecord, SinkTask, TimestampType,
+    Datum, ErrantRecordReporter, Origin, Properties, Record, SinkOffsets, SinkRecord, SinkTask,
+    TimestampType,
 };
 use tokio::sync::mpsc;
 
@@ -111,7 +112,7 @@ fn reporter(tolerance: &str) -> Result<ErrorReporter> {
     Ok(ErrorReporter::new(config, (None, true), metrics, runtime))
 }
 
-fn writer(sink: Naive, tolerance: &str) -> Result<Writer> {
+fn writer(sink: impl SinkTask + 'static, tolerance: &str) -> Result<Writer> {
     let (events, _) = mpsc::channel(16);
     let parts = WriterParts {
         sink: TaskSink::Plain(Box::new(sink)),
@@ -162,6 +163,83 @@ async fn a_repeated_put_has_no_record_that_was_reported() -> Result<()> {
     };
     let given = given.lock().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(*given, [first, repeated(), repeated()]);
+    Ok(())
+}
+
+/// Its target is away until it is said to be back.
+struct Away {
+    is_back: Arc<AtomicBool>,
+    tries: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl SinkTask for Away {
+    async fn put(&mut self, _: &[RecordBatch], _: &mut dyn ErrantRecordReporter) -> Result<()> {
+        Ok(())
+    }
+
+    fn offsets(&mut self) -> Option<&mut dyn SinkOffsets> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl SinkOffsets for Away {
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
+        self.tries.fetch_add(1, Ordering::AcqRel);
+        match self.is_back.load(Ordering::Acquire) {
+            true => Ok(partitions
+                .iter()
+                .cloned()
+                .map(OpenedPartition::unknown)
+                .collect()),
+            false => Err(Error::retriable("away")),
+        }
+    }
+
+    async fn start_at(&mut self, _: &[(TopicPartition, Offset)]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn close(&mut self, _: &[TopicPartition]) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_that_are_given_up_end_no_taking_over_of_partitions() -> Result<()> {
+    let (is_back, tries) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
+    let sink = Away {
+        is_back: Arc::clone(&is_back),
+        tries: Arc::clone(&tries),
+    };
+    let mut writer = writer(sink, "all")?;
+    writer.send(Request::Open(vec![TopicPartition::new("t", 0)]))?;
+    assert!(
+        writer.has_no_batch(),
+        "nobody waits for it when the task ends"
+    );
+    let tried = async |least: u64| {
+        while tries.load(Ordering::Acquire) < least {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tried(1).await;
+    // A batch of before is fenced meanwhile, or its partition is given up.
+    writer.abandon();
+    tried(tries.load(Ordering::Acquire) + 2).await;
+    is_back.store(true, Ordering::Release);
+    let answer = writer.response(Duration::from_secs(30))?;
+    assert!(
+        matches!(answer, Some(Response::Opened(_))),
+        "the task fails"
+    );
+
+    // A task that ends waits for no target.
+    is_back.store(false, Ordering::Release);
+    writer.send(Request::Open(vec![TopicPartition::new("t", 0)]))?;
+    writer.stop();
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Properties};
-use connect_kafka::Producer;
+use connect_kafka::{Producer, brokers, replication_refusal};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -323,10 +323,15 @@ impl TopicCreation {
                 )) => {
                     warn!(topic, %code, "may not create the topic");
                 }
+                Err((_, Code::InvalidReplicationFactor)) => {
+                    let option = "topic.creation.default.replication.factor";
+                    let brokers = brokers(&client);
+                    let why = replication_refusal(self.replication_factor, option, brokers);
+                    return Err(Error::config(failed(&why)));
+                }
                 Err((
                     _,
-                    code @ (Code::InvalidReplicationFactor
-                    | Code::InvalidPartitions
+                    code @ (Code::InvalidPartitions
                     | Code::InvalidConfig
                     | Code::InvalidTopic
                     | Code::PolicyViolation),

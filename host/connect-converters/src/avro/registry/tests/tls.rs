@@ -123,7 +123,7 @@ fn what_is_no_pem_is_refused_without_its_text() {
         (
             "truststore.location",
             "/nowhere.pem",
-            "it cannot be read: No such file or directory",
+            "cannot be read: No such file or directory",
         ),
         (
             "truststore.certificates",

@@ -1,0 +1,126 @@
+//! Why there is no connection: the address, what the server or the system says, and what to check.
+
+use connect_api::{Error, ErrorKind};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+use crate::error::{server_message, sqlstate, to_error};
+
+/// `host:port`, or the folder of a socket.
+pub(super) fn address(host: &PgConnectOptions) -> String {
+    match host.get_socket() {
+        Some(socket) => format!("{} (port {})", socket.display(), host.get_port()),
+        None => format!("{}:{}", host.get_host(), host.get_port()),
+    }
+}
+
+/// The server did not answer in time.
+pub(super) fn late(host: &PgConnectOptions) -> Error {
+    Error::retriable(format!(
+        "cannot connect to Postgres at {}: no answer within connection.timeout.ms; check the host \
+         and the port in connection.url",
+        address(host)
+    ))
+}
+
+/// A connection was refused, or there is nobody to refuse it.
+pub(super) fn refusal(host: &PgConnectOptions, error: &sqlx::Error) -> Error {
+    let mut doing = format!("cannot connect to Postgres at {}", address(host));
+    // Whom the server knows is no question before it is there.
+    if sqlstate(error).is_some() {
+        let user = host.get_username();
+        let database = host.get_database().unwrap_or(user);
+        doing.push_str(&format!(" as user {user}, to database {database}"));
+    }
+    let told = to_error(&doing, error);
+    match advice(host, error) {
+        Some(advice) => with_kind(told.kind(), format!("{}; {advice}", told.chain())),
+        None => told,
+    }
+}
+
+fn with_kind(kind: ErrorKind, text: String) -> Error {
+    match kind {
+        ErrorKind::Retriable => Error::retriable(text),
+        ErrorKind::Config => Error::config(text),
+        _ => Error::fatal(text),
+    }
+}
+
+/// What to look at.
+fn advice(host: &PgConnectOptions, error: &sqlx::Error) -> Option<&'static str> {
+    let text = error.to_string();
+    match sqlstate(error) {
+        Some("28P01") => Some("check connection.user and connection.password"),
+        // The server says so to whom it asks for a password.
+        Some("28000") if server_message(error).contains("pg_hba.conf") => Some(
+            "no line of the server's pg_hba.conf lets this client in: check sslmode in \
+             connection.url and connection.user, or let an administrator add a line",
+        ),
+        Some("28000") => Some("check connection.user"),
+        Some("3D000") if host.get_database().is_none() => Some(
+            "connection.url names no database, and that of the user's name is taken: add \
+             /DATABASE to connection.url",
+        ),
+        Some("3D000") => Some("check the database in connection.url, or create it"),
+        Some("42501") => Some("the role may not use the database: GRANT CONNECT ON DATABASE"),
+        Some("53300") => Some("the server has no connection left: see its max_connections"),
+        Some(_) => None,
+        None if matches!(error, sqlx::Error::Tls(_)) || text.contains("certificate") => {
+            let wants = matches!(
+                host.get_ssl_mode(),
+                PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull
+            );
+            Some(match wants {
+                true => "check sslmode and sslrootcert in connection.url, and ssl of the server",
+                false => "check sslmode in connection.url",
+            })
+        }
+        None if text.contains("lookup address") => Some("check the host in connection.url"),
+        None => match error {
+            sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => Some(
+                "nothing listens there: check the host and the port in connection.url, and that \
+                 Postgres runs",
+            ),
+            sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::NotFound => {
+                Some("check the folder of the socket in connection.url")
+            }
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => Some(
+                "check the host and the port in connection.url: something else than Postgres may \
+                 listen there",
+            ),
+            _ => None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn told(error: io::Error) -> String {
+        let host = PgConnectOptions::new_without_pgpass().host("db").port(5433);
+        refusal(&host, &sqlx::Error::Io(error)).chain()
+    }
+
+    #[test]
+    fn an_address_where_nothing_listens_is_named_with_the_setting() {
+        let text = told(io::ErrorKind::ConnectionRefused.into());
+        assert!(
+            text.starts_with("cannot connect to Postgres at db:5433: "),
+            "{text}"
+        );
+        assert!(
+            text.contains("connection.url, and that Postgres runs"),
+            "{text}"
+        );
+        let lookup = "failed to lookup address information: Name or service not known";
+        let text = told(io::Error::other(lookup));
+        assert!(text.contains("Name or service not known"), "{text}");
+        assert!(
+            text.ends_with("; check the host in connection.url"),
+            "{text}"
+        );
+    }
+}
