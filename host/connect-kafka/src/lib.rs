@@ -17,7 +17,9 @@ pub use client::client_config;
 pub use mark::{CommitMark, GroupOffset, add_marked};
 pub use output_topic::{output_topic_refusal, topic_name_refusal};
 pub use producer::{Producer, Receipt};
-pub use quiet::{ClientErrors, IgnorePartitionEof, is_outage, told_by, unreachable_because};
+pub use quiet::{
+    ClientErrors, IgnorePartitionEof, is_outage, log_line, told_by, unreachable_because,
+};
 pub use settings::{
     GivenBy, has_no_effect, is_secret_setting, overridable_settings, setting_refusal,
 };

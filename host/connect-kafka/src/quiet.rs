@@ -260,7 +260,7 @@ impl ClientErrors {
 
 /// Logs a line of the library. Those of each connection that fails are for `debug`: what matters of
 /// them is told by [`ClientErrors`], once.
-fn log_line(level: RDKafkaLogLevel, facility: &str, line: &str) {
+pub fn log_line(level: RDKafkaLogLevel, facility: &str, line: &str) {
     if facility == "FAIL" {
         debug!(target: "librdkafka", "{facility} {line}");
         return;
