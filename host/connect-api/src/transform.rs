@@ -127,7 +127,8 @@ pub trait Transformation: Send {
         None
     }
 
-    /// Whether the transform is ticked a last time, for [`TickReason::Flush`], when the task ends in
+    /// Whether the transform is ticked a last time, for [`TickReason::Flush`], when the task ends
+    /// in
     /// order.
     fn flushes_on_stop(&self) -> bool {
         false

@@ -1,4 +1,5 @@
-//! Intervals of time: each record counts in that of its own time, however late it comes, and no user
+//! Intervals of time: each record counts in that of its own time, however late it comes, and no
+//! user
 //! twice in one.
 //!
 //! An interval makes a row when it is over, and once more whenever records have come for it since:
@@ -139,7 +140,8 @@ impl Settings {
         Ok(results)
     }
 
-    /// The intervals that are over at this time, or all, and whose rows lack something. Then what is
+    /// The intervals that are over at this time, or all, and whose rows lack something. Then what
+    /// is
     /// remembered beyond the limit is forgotten, the oldest first.
     pub(crate) fn close(&self, now: i64) -> Result<Vec<Interval>> {
         let mut closed = Vec::new();
@@ -236,7 +238,8 @@ fn start_of(key: &[u8]) -> Option<i64> {
     Some((ordered ^ (1 << 63)).cast_signed())
 }
 
-/// Writes to the state that can be taken back: a batch for which there is no room counts for nothing.
+/// Writes to the state that can be taken back: a batch for which there is no room counts for
+/// nothing.
 #[derive(Default)]
 struct Writes(Vec<(Vec<u8>, Option<Vec<u8>>)>);
 

@@ -1,4 +1,5 @@
-//! The messages of the topic between the two stages: anomalies and actions side by side, and how far
+//! The messages of the topic between the two stages: anomalies and actions side by side, and how
+//! far
 //! each of their partitions has been read.
 
 use ferrule_plugin::{

@@ -1,6 +1,7 @@
 //! The plugin `fleet-alerts`: anomalies open alerts, and actions of operators move them on.
 //!
-//! It runs twice. `stage=rekey` brings anomalies and actions, which are topics of their own with keys
+//! It runs twice. `stage=rekey` brings anomalies and actions, which are topics of their own with
+//! keys
 //! of their own, together in one topic of one partition, and says there how far each of their
 //! partitions has been read. `stage=alerts` reads that topic and decides: an action waits until
 //! what was before it is known, and what is decided is the same whenever a worker is killed.

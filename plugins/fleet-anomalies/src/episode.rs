@@ -24,7 +24,8 @@ struct Episode {
 }
 
 impl Episodes {
-    /// What is to be told of a finding: nothing, if it goes on with an episode and is no graver; the
+    /// What is to be told of a finding: nothing, if it goes on with an episode and is no graver;
+    /// the
     /// same anomaly again, if it is graver; else a new one.
     pub(crate) fn take(&mut self, settings: &Settings, mut finding: Finding) -> Option<Finding> {
         let episode = match finding.kind {

@@ -50,7 +50,8 @@ pub(crate) enum Taken {
     Ordered(Vec<Finding>),
     /// The same, and it came after a frame that it goes before.
     Reordered(Vec<Finding>),
-    /// It is behind by too much, of a replay that is over, or its index is there already. With what the rules found in
+    /// It is behind by too much, of a replay that is over, or its index is there already. With
+    /// what the rules found in
     /// frames whose wait was over.
     Late(Vec<Finding>),
 }

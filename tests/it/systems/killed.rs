@@ -40,7 +40,8 @@ async fn a_worker_that_is_killed_finds_the_same_anomalies() -> Result<()> {
         connector: fleet::ANOMALIES,
         tables: fleet::TABLES,
         partitions: 6,
-        // Frames wait by record time alone: by the clock, a pause of the test would be one of theirs.
+        // Frames wait by record time alone: by the clock, a pause of the test would be one of
+        // theirs.
         settings: &[
             ("transforms.anomalies.tick.interval.ms", "0"),
             ("transforms.anomalies.cooldown.ms", "300"),

@@ -2,6 +2,7 @@
 
 mod arena;
 mod context;
+mod ends;
 mod kafka;
 pub(crate) mod lacks;
 mod start;

@@ -39,8 +39,10 @@ impl SourceChain {
     /// A chain of the given steps, whose plugins may route to these topics.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] for a plugin that keeps state: that belongs to a partition
-    /// which is read from Kafka. No partition is quiet here, so that nothing is ticked by wall time.
+    /// [`connect_api::ErrorKind::Config`] for a plugin that keeps state: that belongs to a
+    /// partition
+    /// which is read from Kafka. No partition is quiet here, so that nothing is ticked by wall
+    /// time.
     pub fn new(steps: Vec<ChainStep>, output_topics: OutputTopics) -> Result<Self> {
         for ChainStep {
             alias,

@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 
 use super::arena::{Arena, message_size, size};
 use super::context::{Context, release};
+use super::ends::{note, position_of};
 use super::lacks::Lacks;
 use super::start::{KnownRecord, OffsetReset, verify};
 use super::{Fetching, Passed, Rebalance, TaskConsumer, Wanted};
@@ -40,14 +41,14 @@ pub(super) struct Owned {
     pub(super) position: Offset,
     /// Whether the client has said that the log ends here. It names the number of the partition
     /// only, so that it says nothing where topics share one.
-    ended: bool,
+    pub(super) ended: bool,
     /// The timestamp that the record in front of the position has, until it was seen: it is read
     /// again, and not handed out.
     pub(super) before: Option<Timestamp>,
     /// The client's position before it read from here: it may be that of another life.
-    stale: Option<Offset>,
+    pub(super) stale: Option<Offset>,
     /// When it last brought records, or began to be read.
-    since: Instant,
+    pub(super) since: Instant,
 }
 
 /// librdkafka's consumer, with the assignment as the task's loop has made it.
@@ -124,19 +125,6 @@ impl KafkaConsumer {
 
     fn is_rebalancing(&self) -> bool {
         self.last_rebalance_step.elapsed() < REBALANCE_STEP_TIMEOUT
-    }
-
-    /// The client names the number of a partition that was read to its end, and no topic. Where
-    /// topics share a number, its statistics say so a little later. Kafka itself is not asked: its
-    /// answer would wait behind a fetch that waits for records.
-    fn is_at_end(&self, own: &Owned) -> bool {
-        let TopicPartition { topic, partition } = &*own.topic_partition;
-        let numbers = self.owned.iter().map(|o| o.topic_partition.partition);
-        if numbers.filter(|number| number == partition).count() == 1 {
-            return own.ended;
-        }
-        let ended = self.inner.client().context().ended_at(topic, *partition);
-        ended.is_some_and(|at| at > own.since)
     }
 
     /// How long a poll waits. During an outage Kafka is asked whether it is over.
@@ -308,27 +296,7 @@ impl TaskConsumer for KafkaConsumer {
     }
 
     fn pass_markers(&mut self, wanted: Wanted<'_>) -> Vec<Passed> {
-        // No request: the client says how far it has come in what was polled.
-        let Ok(client) = self.inner.position() else {
-            return Vec::new();
-        };
-        let mut passed = Vec::new();
-        for own in &mut self.owned {
-            let Some(to) = position_of(&client, &own.topic_partition) else {
-                continue;
-            };
-            // A record that is read again is not seen yet, or the client tells of before a seek.
-            let known = own.before.is_none() && own.stale != Some(to);
-            if known && to > own.position && wanted(&own.topic_partition) {
-                passed.push(Passed {
-                    topic_partition: Arc::clone(&own.topic_partition),
-                    from: own.position,
-                    to,
-                });
-                own.position = to;
-            }
-        }
-        passed
+        self.go_past_markers(wanted)
     }
 
     fn group_membership(&self) -> Option<GroupMembership> {
@@ -500,15 +468,6 @@ fn offsets(
     list
 }
 
-/// The client's position in a partition, once it has read there.
-fn position_of(client: &TopicPartitionList, partition: &TopicPartition) -> Option<Offset> {
-    let found = client.find_partition(&partition.topic, partition.partition)?;
-    match found.offset() {
-        rdkafka::Offset::Offset(offset) => Some(Offset(offset)),
-        _ => None,
-    }
-}
-
 /// Errors of the client: which of them end the task.
 fn check(error: KafkaError, errors: &ClientErrors) -> Result<()> {
     use RDKafkaErrorCode as Code;
@@ -538,29 +497,5 @@ fn check(error: KafkaError, errors: &ClientErrors) -> Result<()> {
             warn!(%error, "consumer");
             Ok(())
         }
-    }
-}
-
-/// Notes where the partitions have come to, and which numbers of them are at the end of a log.
-fn note(owned: &mut [Owned], batches: &[RawBatch], ended: &[i32]) {
-    for batch in batches {
-        if let Some(owned) = owned
-            .iter_mut()
-            .find(|o| Arc::ptr_eq(&o.topic_partition, &batch.topic_partition))
-        {
-            owned.position = batch.next_offset;
-            owned.ended &= batch.records.is_empty();
-            // What it has given tells of where it stands.
-            if !batch.records.is_empty() {
-                owned.stale = None;
-                owned.since = Instant::now();
-            }
-        }
-    }
-    for owned in owned
-        .iter_mut()
-        .filter(|o| ended.contains(&o.topic_partition.partition))
-    {
-        owned.ended = true;
     }
 }
