@@ -201,7 +201,8 @@ fn carry_out(plan: &[Change<'_>], cluster: &Cluster, runtime: &Handle) -> Result
     cluster.wait_for(&made)
 }
 
-#[cfg(all(test, feature = "dev"))]
+#[cfg(feature = "dev")]
+#[cfg(test)]
 mod tests {
     use clap::Parser;
     use embedded::Kafka;

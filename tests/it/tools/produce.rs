@@ -57,7 +57,15 @@ async fn lines_become_records() -> Result<()> {
     ensure!(records[0].key.as_deref() == Some(&b"a"[..]));
     ensure!(records[1].timestamp == Some(1_767_225_601_000));
     ensure!(value(records[1].value.as_ref())?["id"] == 2);
+    Ok(())
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_lines_and_whole_records_are_told_apart() -> Result<()> {
+    let kafka = TestKafka::shared().await?;
+    let (address, folder) = (kafka.bootstrap(), run::folder("produce-whole")?);
+    let topic = names::unique("whole");
+    kafka.create_topic(&topic, 1).await?;
     let bad = written(&folder, "bad.jsonl", "{\"id\": 1}\n{\"id\":\n")?;
     let args = [
         "produce",

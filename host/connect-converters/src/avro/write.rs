@@ -186,6 +186,4 @@ pub(super) fn unregistered(schema: &Schema, value: &Value) -> Result<(String, Ve
 }
 
 #[cfg(test)]
-mod docs;
-#[cfg(test)]
 mod tests;

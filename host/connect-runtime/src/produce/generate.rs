@@ -349,7 +349,8 @@ fn exactly_the_good_ones(
     }
 }
 
-#[cfg(all(test, feature = "dev"))]
+#[cfg(feature = "dev")]
+#[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, HashSet};
 

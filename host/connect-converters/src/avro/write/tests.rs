@@ -1,5 +1,7 @@
 //! What is written is read back, by our reader and under a schema that apache-avro takes.
 
+mod docs;
+
 use bytes::Bytes;
 use connect_api::{Decimal, Field, Struct};
 use proptest::collection::vec;

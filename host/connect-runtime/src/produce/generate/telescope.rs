@@ -132,7 +132,8 @@ fn long(out: &mut Vec<u8>, value: i64) {
     out.push(rest as u8);
 }
 
-#[cfg(all(test, feature = "dev"))]
+#[cfg(feature = "dev")]
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
 

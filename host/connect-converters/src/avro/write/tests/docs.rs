@@ -1,12 +1,10 @@
 //! What a field says of itself stands at the field: its text, and its default.
 
-use std::sync::Arc;
-
 use connect_api::{Field, Value};
 use serde_json::{Value as Json, json};
 
-use super::super::schema as reading;
-use super::*;
+use super::super::schema;
+use super::{Arc, Kind, Schema, reading};
 
 fn documented(kind: Kind, optional: bool) -> Schema {
     Schema {
