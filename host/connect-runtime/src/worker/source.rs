@@ -13,8 +13,8 @@ use crate::kafka::settings::{Client, ClientSettings};
 use crate::metrics::SourceTaskMetrics;
 use crate::plugins::converters;
 use crate::source_task::{
-    KafkaRecordProducer, MakeProducer, MakeTask, RecordProducer, SourceChain, SourceDelivery,
-    SourceTaskParts, TopicCreation, Topics, WorkerSourceTask,
+    KafkaRecordProducer, KafkaTopicReader, MakeProducer, MakeTask, RecordProducer, SourceChain,
+    SourceDelivery, SourceTaskParts, TopicCreation, Topics, WorkerSourceTask,
 };
 use crate::storage::ConnectorOffsets;
 
@@ -53,6 +53,7 @@ impl TaskStart {
             make_task: make_task(config, source, task),
             make_producer: self.make_producer(&settings, options.delivery)?,
             offsets: Arc::new(ConnectorOffsets::new(&self.source_offsets, &config.name)),
+            topic_reader: Box::new(KafkaTopicReader::new(settings.consumer()?)),
             chain,
             converters: converters(&config.converters, &self.runtime)?,
             topics: Topics::new(topics),
