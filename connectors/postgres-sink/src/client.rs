@@ -1,4 +1,4 @@
-//! Connections for those who only read: the same addresses, certificates and settings as the sink's.
+//! Connections for those who only read: addresses, certificates and settings are the sink's.
 
 use std::time::Duration;
 

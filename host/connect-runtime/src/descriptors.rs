@@ -1,8 +1,7 @@
 //! File descriptors: as many as the system gives, and no task that there are none for.
 //!
-//! Kafka's clients and sinks take what there is. Some are kept for the REST API
-//! (`connect_http::Reserve`), and a task for which too few are left fails with that text, instead of
-//! taking them from the others.
+//! Kafka's clients and sinks take what there is. Some are kept for the REST API, by `connect-http`,
+//! and a task for which too few are left fails with that text, instead of taking them from others.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

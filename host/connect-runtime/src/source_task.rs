@@ -9,7 +9,6 @@
 
 mod commit;
 mod poll;
-mod read_back;
 #[cfg(test)]
 mod tests;
 mod transform;
@@ -30,7 +29,6 @@ use crate::sink_task::Converters;
 use crate::storage::SourceOffsetStore;
 use crate::task_control::{Control, Reports};
 use commit::Commits;
-pub use read_back::KafkaTopicReader;
 pub use transform::SourceChain;
 pub use write::{KafkaRecordProducer, ProducerRecord, RecordProducer, TopicCreation, Topics};
 

@@ -7,14 +7,15 @@ use rdkafka::config::ClientConfig;
 use tracing::info;
 
 use super::TaskStart;
+use super::read_back::KafkaTopicReader;
 use crate::connector_config::ConnectorConfig;
 use crate::errors::SourceErrors;
 use crate::kafka::settings::{Client, ClientSettings};
 use crate::metrics::SourceTaskMetrics;
 use crate::plugins::converters;
 use crate::source_task::{
-    KafkaRecordProducer, KafkaTopicReader, MakeProducer, MakeTask, RecordProducer, SourceChain,
-    SourceDelivery, SourceTaskParts, TopicCreation, Topics, WorkerSourceTask,
+    KafkaRecordProducer, MakeProducer, MakeTask, RecordProducer, SourceChain, SourceDelivery,
+    SourceTaskParts, TopicCreation, Topics, WorkerSourceTask,
 };
 use crate::storage::ConnectorOffsets;
 
