@@ -15,7 +15,7 @@ BENCH_ARGS ?=
 CHAOS_ARGS ?=
 FUZZ_ARGS ?=
 
-.PHONY: help demo release test chaos fuzz timescale bench bench-peers bench-scale bench-hostile lint plugins services tools cargo
+.PHONY: help demo release test chaos fuzz timescale bench bench-peers bench-scale bench-hostile bench-http lint plugins services tools cargo
 
 help: ## Print this list
 	@echo 'Ferrule: Kafka Connect without the JVM.'
@@ -90,6 +90,9 @@ bench-scale: cargo services plugins ## Measure partitions, connectors, record si
 
 bench-hostile: cargo services plugins ## Measure a connector beside one whose plugin does harm
 	@tests/bench/run.sh hostile $(BENCH_ARGS)
+
+bench-http: cargo services ## Measure requests to the HTTP source beside plain axum handlers
+	@tests/bench/run.sh http $(BENCH_ARGS)
 
 lint: cargo tools ## Check format, lints, docs, the rules of tests/tidy, licences and advisories
 	$(CARGO) fmt --all --check

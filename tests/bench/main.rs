@@ -1,12 +1,13 @@
 //! Drains topics into Postgres, and in the same run measures the limit: COPY of the same rows from
 //! prepared files. It reports; it asserts nothing about time.
 //!
-//! `tests/bench/run.sh [drain|peers|scale|hostile] [--rows N] [--tasks N] [--only TEXT]…`
+//! `tests/bench/run.sh [drain|peers|scale|hostile|http] [--rows N] [--tasks N] [--only TEXT]…`
 
 mod contender;
 mod drain;
 mod events;
 mod hostile;
+mod http;
 mod latency;
 mod limit;
 mod meter;
@@ -24,6 +25,10 @@ use stand::Stand;
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let ["http-peer", ..] = arguments.first().map(String::as_str).as_slice() {
+        return http::peer::serve(&arguments[1..]).await;
+    }
     let options = Options::read()?;
     let part = options.part;
     let stand = Stand::start(options).await?;
@@ -35,5 +40,6 @@ async fn main() -> Result<()> {
         }
         Part::Scale => scale::report(&stand).await,
         Part::Hostile => hostile::report(&stand).await,
+        Part::Http => http::report(&stand).await,
     }
 }

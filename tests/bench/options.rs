@@ -13,6 +13,8 @@ pub enum Part {
     Scale,
     /// A hostile neighbour on the same worker.
     Hostile,
+    /// Requests to the HTTP source.
+    Http,
 }
 
 /// The options of the command line.
@@ -45,6 +47,7 @@ impl Options {
                 "peers" => options.part = Part::Peers,
                 "scale" => options.part = Part::Scale,
                 "hostile" => options.part = Part::Hostile,
+                "http" => options.part = Part::Http,
                 "--rows" => options.rows = value()?.parse()?,
                 "--tasks" => options.tasks = value()?.parse()?,
                 "--only" => options.only.push(value()?),

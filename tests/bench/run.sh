@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds and runs a part of the benchmark in release: drain, peers, scale or hostile, or host, which
+# Builds and runs a part of the benchmark in release: drain, peers, scale, hostile or http, or host, which
 # is what the host of the plugins costs.
-# `make bench`, `make bench-peers`, `make bench-scale` and `make bench-hostile` call it.
+# `make bench`, `make bench-peers`, `make bench-scale`, `make bench-hostile` and `make bench-http` call
+# it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 target=${CARGO_TARGET_DIR:-target}

@@ -8,6 +8,7 @@ mod file_source;
 mod harness_smoke;
 mod hostile;
 mod hostile_configs;
+mod http;
 mod kafka_sink;
 mod maintain;
 mod newcomer;

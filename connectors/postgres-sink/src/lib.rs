@@ -1,6 +1,7 @@
 //! The Postgres sink: COPY, exactly once.
 
 mod bisect;
+pub mod client;
 mod config;
 mod error;
 #[cfg(feature = "fuzzing")]

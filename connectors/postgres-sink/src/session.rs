@@ -12,6 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
 use sqlx::{Connection, Executor as _, PgConnection, Postgres, Row};
 
 pub(crate) use certificates::Certificates;
+pub(crate) use connect::encrypted;
 
 use crate::error::{Policy, describe, policy_of, to_error};
 

@@ -34,6 +34,16 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    at_field: Option<Box<AtField>>,
+}
+
+/// The field of a record that an error is about, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtField {
+    /// Its name, or the path to it.
+    pub field: String,
+    /// Why it is refused, without its value.
+    pub reason: String,
 }
 
 impl Error {
@@ -43,6 +53,7 @@ impl Error {
             kind,
             message: message.into(),
             source: None,
+            at_field: None,
         }
     }
 
@@ -88,6 +99,20 @@ impl Error {
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
         self.message = format!("{doing}: {}", self.message);
         self
+    }
+
+    /// The same error with the field that it is about: what an answer to whoever sent the record
+    /// has in parts of its own.
+    #[must_use]
+    pub fn at_field(mut self, field: impl Into<String>, reason: impl Into<String>) -> Self {
+        let (field, reason) = (field.into(), reason.into());
+        self.at_field = Some(Box::new(AtField { field, reason }));
+        self
+    }
+
+    /// The field that it is about, where that is known.
+    pub fn field(&self) -> Option<&AtField> {
+        self.at_field.as_deref()
     }
 
     /// What kind of error this is.

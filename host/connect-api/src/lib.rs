@@ -30,7 +30,7 @@ pub use connector::Connector;
 pub use converter::{Converter, HeaderConverter, RecordPart};
 pub use data::{Datum, Struct, Value, ValueRef};
 pub use decimal::{Decimal, NoInteger};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{AtField, Error, ErrorKind, Result};
 pub use memory::{Measured, MemoryLimit};
 pub use record::{
     DeadLetter, Header, Offset, Origin, RawHeader, RawRecord, Record, RecordBatch, SinkRecord,
@@ -43,8 +43,9 @@ pub use sink::{
     SinkTask, TargetHistory, TaskContext,
 };
 pub use source::{
-    ExactlyOnceSupport, OffsetStorageReader, SourceConnector, SourceOffset, SourceOffsetChange,
-    SourcePartition, SourceRecord, SourceTask, SourceTaskContext,
+    CommittedRecord, EachHeader, ExactlyOnceSupport, OffsetStorageReader, RecordMetadata,
+    RecordOutcome, Senders, SourceConnector, SourceOffset, SourceOffsetChange, SourcePartition,
+    SourceRecord, SourceTask, SourceTaskContext, TopicReader, WrittenHeader,
 };
 pub use state::{
     StateChanges, StateDelta, StateEntry, StateQuery, StateRow, StateStore, StoredState,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use crate::{Config, Connector, Error, Record, Result};
+use crate::{Config, Connector, Error, Offset, Record, Result, Timestamp};
 
 /// A part of what a source reads that has an offset of its own: a file, a table, a shard. Kafka
 /// Connect's map of names to JSON values, such as `{"filename": "/var/log/app.log"}`.
@@ -80,6 +80,94 @@ pub enum ExactlyOnceSupport {
     Supported,
     /// It cannot, or not with this configuration.
     Unsupported,
+}
+
+/// Where Kafka has put a record, as Kafka's producer tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordMetadata {
+    /// The topic: the one that the source named, or the one that a transform routed it to.
+    pub topic: Arc<str>,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset in the partition.
+    pub offset: Offset,
+    /// The timestamp that it was sent with, in milliseconds; none: the producer's clock.
+    pub timestamp: Option<Timestamp>,
+}
+
+/// What has become of a record that a source gave.
+#[derive(Clone, Copy, Debug)]
+pub enum RecordOutcome<'a> {
+    /// Kafka has acknowledged it, and with transactions, the one that it was part of is committed.
+    /// Of a record that a transform made several of, this is where the last one is.
+    Written(&'a RecordMetadata),
+    /// A transform dropped it: nothing of it is in Kafka.
+    Dropped,
+    /// A transform, a converter or Kafka refused it, or a part of what was made of it, and it was
+    /// passed over.
+    Failed(&'a Error),
+}
+
+/// A record whose outcome is known.
+#[derive(Clone, Copy, Debug)]
+pub struct CommittedRecord<'a> {
+    /// The record's own.
+    pub source_partition: &'a Arc<SourcePartition>,
+    /// The record's own: what tells it from the others.
+    pub source_offset: &'a SourceOffset,
+    /// What has become of it.
+    pub outcome: RecordOutcome<'a>,
+}
+
+/// Whether somebody waits for what becomes of each record of a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Senders {
+    /// Nobody: the source reads what is there.
+    #[default]
+    Absent,
+    /// Somebody has sent each record and waits for an answer, as clients of HTTP do. Then
+    /// - a poll is cut short when Kafka has acknowledged records, so that
+    ///   [`SourceTask::commit_record`] is called at once;
+    /// - a record that a transform, a converter or Kafka refuses is passed over whatever
+    ///   `errors.tolerance` says: its sender is told;
+    /// - the task outlives a producer: where Kafka's answer to records is lost, they are
+    ///   [given up](SourceTask::give_up), and the same task goes on with another producer.
+    Waiting,
+}
+
+/// A header of a record that is in a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrittenHeader<'a> {
+    /// The header's value, as Kafka has it.
+    pub value: &'a [u8],
+    /// The record's partition.
+    pub partition: i32,
+    /// The record's offset.
+    pub offset: Offset,
+    /// The record's timestamp.
+    pub timestamp: Option<Timestamp>,
+}
+
+/// Takes one header after another.
+pub type EachHeader<'a> = &'a mut (dyn for<'h> FnMut(WrittenHeader<'h>) + Send);
+
+/// Reads what is in topics, for a source that has to know what its predecessor has written.
+#[async_trait]
+pub trait TopicReader: Send + Sync {
+    /// Gives a header of all records of a topic, those of each partition in order,
+    /// from the first one whose timestamp is not below `since` to the end as it is now. Records of
+    /// transactions that are open or were aborted are left out. A topic that does not exist has
+    /// no records.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Retriable`] when Kafka does not answer.
+    async fn headers_since(
+        &self,
+        topic: &str,
+        header: &str,
+        since: Timestamp,
+        each: EachHeader<'_>,
+    ) -> Result<()>;
 }
 
 /// A change of one stored offset that a user asks for: the offset to go on from, or none to read
@@ -217,7 +305,8 @@ pub trait OffsetStorageReader: Send + Sync {
 /// so that reading a file or a socket for a moment holds up no other task.
 ///
 /// The worker makes a new task for each start, and also where records that it was given were not
-/// written after all: that one goes on from the stored offsets.
+/// written after all: that one goes on from the stored offsets. Where [senders wait](Senders), the
+/// same task goes on.
 #[async_trait]
 pub trait SourceTask: Send {
     /// Begins the task, from the offsets that are stored. Called once, before any other call.
@@ -238,6 +327,37 @@ pub trait SourceTask: Send {
     /// [`crate::ErrorKind::Retriable`] when the source is away: it is polled again after a moment,
     /// and the task's status says what it waits for. Any other error fails the task.
     async fn poll(&mut self) -> Result<Vec<SourceRecord>>;
+
+    /// Whether somebody waits for what becomes of each record; asked once, before the first poll.
+    fn senders(&self) -> Senders {
+        Senders::Absent
+    }
+
+    /// Reads from Kafka what the task has to know of what is written already. Called before the
+    /// first poll, and again before the next one when records were [given
+    /// up](SourceTask::give_up). With transactions, former tasks of the same number can write no
+    /// more by then.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Retriable`] when Kafka is away: the call is repeated. Any other error
+    /// fails the task.
+    async fn read_back(&mut self, _topics: &dyn TopicReader) -> Result<()> {
+        Ok(())
+    }
+
+    /// Told what has become of a record: Kafka Connect's `commitRecord`. Called once for each
+    /// record, in the order in which they were given, unless they are given up. It must not block.
+    ///
+    /// # Errors
+    /// Any error fails the task.
+    fn commit_record(&mut self, _record: CommittedRecord<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Told that nothing will be known of the records that were given and that no
+    /// [`SourceTask::commit_record`] has spoken of: some may be in Kafka. Called only for a task
+    /// whose [`SourceTask::senders`] wait.
+    fn give_up(&mut self, _why: &Error) {}
 
     /// Told which offsets are stored by now, one for each partition that has moved since the last
     /// call. A source that keeps records until they are safe may let go of those.

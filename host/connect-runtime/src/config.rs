@@ -6,7 +6,6 @@ mod listeners;
 mod override_policy;
 mod properties;
 mod rest;
-mod tls;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,8 +23,7 @@ pub use environment::properties as environment_properties;
 pub use listeners::{Listener, Scheme};
 pub use override_policy::OverridePolicy;
 pub use properties::parse as parse_properties;
-pub use rest::{AdminListeners, AllowedHosts, ConnectionLimits, CorsConfig, RestConfig};
-pub use tls::{ClientAuth, Store, StoreFormat, StoreSource, TlsConfig};
+pub use rest::{AdminListeners, AllowedHosts, RestConfig};
 
 /// A topic in which the worker keeps something.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -30,6 +30,8 @@ pub fn all() -> Vec<RegisteredConnector> {
         sink(postgres_sink::PostgresSinkConnector::new()),
         transactional_sink(kafka_sink::KafkaSinkConnector::new()),
         source(file_stream_source::FileStreamSourceConnector::new()),
+        source(http_source::HttpSourceConnector::new()),
+        source(http_query::HttpQueryConnector::new()),
     ]
 }
 

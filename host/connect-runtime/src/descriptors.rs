@@ -1,12 +1,8 @@
-//! File descriptors: as many as the system gives, a few that are kept for the REST API, and no task
-//! that there are none for.
+//! File descriptors: as many as the system gives, and no task that there are none for.
 //!
-//! Kafka's clients and sinks take what there is. When nothing is left, accepting fails, and an
-//! operator could not even ask what is wrong. So some are kept open on /dev/null, and one is closed
-//! for each connection that comes then; and a task for which too few are left fails with that text,
-//! instead of taking them from the others.
+//! Kafka's clients and sinks take what there is. Some are kept for the REST API, by `connect-http`,
+//! and a task for which too few are left fails with that text, instead of taking them from others.
 
-use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use connect_api::{Error, Result};
@@ -14,8 +10,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Beyond this a higher limit is of no use to a worker.
 const ENOUGH: u64 = 65_536;
-/// Descriptors that are kept.
-const RESERVE: usize = 8;
 /// Descriptors of a task with one broker and one connection to its target.
 const OF_A_TASK: u64 = 9;
 /// Descriptors that no task gets: for config providers, files of plugins, more connections of
@@ -39,36 +33,6 @@ pub fn raise_limit() -> u64 {
         Ok(()) => wanted,
         // A sandbox may forbid it: the worker does with what it has.
         Err(_) => now,
-    }
-}
-
-/// Whether an error says that there are no descriptors, of the process or of the system.
-pub(crate) fn are_out(error: &std::io::Error) -> bool {
-    let none = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
-    let code = error.raw_os_error();
-    none.iter().any(|known| Some(known.raw_os_error()) == code)
-}
-
-/// The descriptors that are kept.
-#[derive(Debug, Default)]
-pub(crate) struct Reserve(Mutex<Vec<File>>);
-
-impl Reserve {
-    /// Keeps as many as it can of those that it should.
-    pub fn fill(&self) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while kept.len() < RESERVE {
-            match File::open("/dev/null") {
-                Ok(file) => kept.push(file),
-                Err(_) => return,
-            }
-        }
-    }
-
-    /// Gives one up for somebody who needs it now.
-    pub fn give(&self) -> bool {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.pop().is_some()
     }
 }
 
@@ -162,18 +126,5 @@ mod tests {
         let after = raise_limit();
         assert!(before.is_none_or(|before| after >= before.min(ENOUGH)));
         assert_eq!(raise_limit(), after);
-    }
-
-    #[test]
-    fn what_is_given_up_is_taken_back() {
-        let reserve = Reserve::default();
-        assert!(!reserve.give());
-        reserve.fill();
-        for _ in 0..RESERVE {
-            assert!(reserve.give());
-        }
-        assert!(!reserve.give());
-        reserve.fill();
-        assert!(reserve.give());
     }
 }

@@ -98,6 +98,7 @@ const MOST_LOGGERS: usize = 128;
 /// parts of the largest. `cargo test -p tidy` compares them with the crates.
 const KNOWN: &[&str] = &[
     "blackhole_sink",
+    "connect_http",
     "connect_kafka",
     "connect_runtime",
     "connect_runtime::herder",
@@ -106,6 +107,8 @@ const KNOWN: &[&str] = &[
     "connect_runtime::source_task",
     "connect_wasm",
     "file_stream_source",
+    "http_query",
+    "http_source",
     "librdkafka",
     "postgres_sink",
 ];

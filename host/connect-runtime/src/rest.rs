@@ -4,10 +4,8 @@ mod answer;
 mod audit;
 mod auth;
 mod body;
-mod connections;
 mod connector_plugins;
 mod connectors;
-mod cors;
 mod entities;
 mod error;
 #[cfg(feature = "fuzzing")]
@@ -23,8 +21,6 @@ mod server;
 mod state;
 #[cfg(test)]
 mod tests;
-mod tls;
-mod watched;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -38,7 +34,6 @@ use crate::herder::{HerderHandle, REQUEST_LIMIT};
 use crate::logging::Loggers;
 
 pub use audit::AuditSink;
-pub use cors::OriginPattern;
 pub use error::RestError;
 pub use response_headers::HeaderRule;
 pub use routes::router;

@@ -17,7 +17,9 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, ErrorKind, OffsetStorageReader, Result, SourceTask};
+use connect_api::{
+    Error, ErrorKind, OffsetStorageReader, Result, Senders, SourceTask, TopicReader,
+};
 use tokio::runtime::Handle;
 use tracing::warn;
 
@@ -69,6 +71,8 @@ pub struct SourceTaskParts {
     pub make_producer: MakeProducer,
     /// The stored offsets of the connector.
     pub offsets: Arc<dyn SourceOffsetStore>,
+    /// Reads what is in topics.
+    pub topic_reader: Box<dyn TopicReader>,
     /// The transforms.
     pub chain: SourceChain,
     /// Data to bytes.
@@ -99,6 +103,8 @@ pub struct WorkerSourceTask {
     pause_reported: bool,
     /// What the herder was told that the task waits for.
     waits_for: Option<WaitsFor>,
+    /// A task that has lost its producer, and goes on with the next one.
+    kept: Option<Box<dyn SourceTask>>,
 }
 
 /// What a task waits for.
@@ -114,6 +120,7 @@ enum WaitsFor {
 struct Session<'a> {
     worker: &'a mut WorkerSourceTask,
     task: Box<dyn SourceTask>,
+    senders: Senders,
     producer: Box<dyn RecordProducer>,
     commits: Commits,
     /// Records of the transaction that is open.
@@ -130,6 +137,7 @@ impl WorkerSourceTask {
             parts,
             pause_reported: false,
             waits_for: None,
+            kept: None,
         }
     }
 
@@ -139,26 +147,67 @@ impl WorkerSourceTask {
     /// # Errors
     /// What the task fails with.
     pub fn run(mut self) -> Result<()> {
+        let mut outcome = Ok(());
         while !self.parts.control.stopping() {
             match self.session() {
                 Err(error) if error.kind() == ErrorKind::Retriable => {
                     self.wait_after(&error, RETRY_INTERVAL);
                 }
-                ended => return ended,
+                ended => {
+                    outcome = ended;
+                    break;
+                }
             }
         }
-        Ok(())
+        if let Some(mut task) = self.kept.take() {
+            self.parts.runtime.block_on(task.stop());
+        }
+        outcome
+    }
+
+    /// The source's task, ready to be polled.
+    fn source_task(&mut self) -> Result<Box<dyn SourceTask>> {
+        let runtime = self.parts.runtime.clone();
+        runtime.block_on(self.parts.offsets.prepare())?;
+        let mut task = match self.kept.take() {
+            Some(kept) => kept,
+            None => {
+                let mut task = (self.parts.make_task)()?;
+                let reader = StoredOffsets(Arc::clone(&self.parts.offsets));
+                runtime.block_on(task.start(&reader))?;
+                task
+            }
+        };
+        let senders = task.senders();
+        self.parts.errors.set_senders(senders);
+        match runtime.block_on(task.read_back(&*self.parts.topic_reader)) {
+            Ok(()) => Ok(task),
+            Err(error) => {
+                self.end(task, senders, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Keeps a task whose senders wait where another producer may help, and stops any other.
+    fn end(&mut self, mut task: Box<dyn SourceTask>, senders: Senders, error: &Error) {
+        if senders == Senders::Waiting
+            && error.kind() == ErrorKind::Retriable
+            && !self.parts.control.stopping()
+        {
+            task.give_up(error);
+            self.kept = Some(task);
+        } else {
+            self.parts.runtime.block_on(task.stop());
+        }
     }
 
     fn session(&mut self) -> Result<()> {
         let producer = (self.parts.make_producer)()?;
-        let mut task = (self.parts.make_task)()?;
-        let runtime = self.parts.runtime.clone();
-        runtime.block_on(self.parts.offsets.prepare())?;
-        let reader = StoredOffsets(Arc::clone(&self.parts.offsets));
-        runtime.block_on(task.start(&reader))?;
+        let task = self.source_task()?;
         let mut session = Session {
             worker: self,
+            senders: task.senders(),
             task,
             producer,
             commits: Commits::default(),
@@ -175,8 +224,21 @@ impl WorkerSourceTask {
         if session.transaction.is_some() {
             session.producer.abort();
         }
-        runtime.block_on(session.task.stop());
-        outcome.and(finished)
+        let outcome = outcome.and(finished);
+        let Session {
+            worker,
+            task,
+            senders,
+            ..
+        } = session;
+        match &outcome {
+            Ok(()) => {
+                let mut task = task;
+                worker.parts.runtime.block_on(task.stop());
+            }
+            Err(error) => worker.end(task, senders, error),
+        }
+        outcome
     }
 
     /// Says what the task waits for, and waits for a moment.

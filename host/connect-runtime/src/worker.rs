@@ -1,6 +1,7 @@
 //! The worker: starts tasks, and gives handles to stop, pause and resume them.
 
 mod places;
+mod read_back;
 mod source;
 
 use std::sync::Arc;

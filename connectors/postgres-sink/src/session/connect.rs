@@ -117,7 +117,10 @@ async fn pooled(servers: &Servers, host: &PgConnectOptions) -> Result<Session> {
 }
 
 /// Connects with and without encryption, in the order that `sslmode` says.
-async fn encrypted(servers: &Servers, options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+pub(crate) async fn encrypted(
+    servers: &Servers,
+    options: &PgConnectOptions,
+) -> sqlx::Result<PgConnection> {
     let connect = async |options: &PgConnectOptions| servers.certificates.connect(options).await;
     let (first, second) = match options.get_ssl_mode() {
         PgSslMode::Allow => (PgSslMode::Disable, PgSslMode::Require),

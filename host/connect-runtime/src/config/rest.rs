@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use connect_api::{Config, Error, Properties, Result};
+use connect_http::tls::TlsConfig;
+use connect_http::{ConnectionLimits, CorsConfig, OriginPattern};
 
 use super::listeners::{Listener, Scheme};
-use super::tls::TlsConfig;
-use crate::rest::{HeaderRule, OriginPattern};
+use crate::rest::HeaderRule;
 
 /// Kafka's class for users and passwords.
 const BASIC_AUTH: &str =
@@ -23,15 +24,6 @@ pub enum AdminListeners {
     Own(Vec<Listener>),
 }
 
-/// How many connections there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionLimits {
-    /// In all.
-    pub total: usize,
-    /// From one address.
-    pub per_peer: usize,
-}
-
 /// Whose names a request may call the worker by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHosts {
@@ -41,15 +33,6 @@ pub struct AllowedHosts {
     pub names: Vec<String>,
     /// All listeners are bound to loopback: no other name can be the worker's.
     pub loopback_only: bool,
-}
-
-/// Origins whose pages may use the REST API.
-#[derive(Clone, Debug, Default)]
-pub struct CorsConfig {
-    /// `access.control.allow.origin`.
-    pub origins: Vec<OriginPattern>,
-    /// `access.control.allow.methods`, or Kafka's default, in capitals.
-    pub methods: Vec<String>,
 }
 
 /// The settings of the REST API.

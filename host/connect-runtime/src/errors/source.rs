@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use connect_api::{Error, Result, SourceOffset, SourcePartition, Tolerance};
+use connect_api::{Error, Result, Senders, SourceOffset, SourcePartition, Tolerance};
 use tracing::error;
 
 use super::{ErrorConfig, RetryPolicy, Stage};
@@ -28,13 +28,23 @@ pub struct SourceErrant<'a> {
 #[derive(Debug)]
 pub struct SourceErrors {
     config: ErrorConfig,
+    senders: Senders,
     metrics: Arc<SourceTaskMetrics>,
 }
 
 impl SourceErrors {
     /// A reporter with these options.
     pub fn new(config: ErrorConfig, metrics: Arc<SourceTaskMetrics>) -> Self {
-        Self { config, metrics }
+        Self {
+            config,
+            senders: Senders::Absent,
+            metrics,
+        }
+    }
+
+    /// Says who waits for what becomes of records.
+    pub fn set_senders(&mut self, senders: Senders) {
+        self.senders = senders;
     }
 
     /// When a record is tried again.
@@ -42,9 +52,10 @@ impl SourceErrors {
         self.config.retry
     }
 
-    /// Whether a record that fails is passed over.
+    /// Whether a record that fails is passed over: by `errors.tolerance`, or because its sender is
+    /// told.
     pub fn tolerates(&self) -> bool {
-        self.config.tolerance == Tolerance::All
+        self.config.tolerance == Tolerance::All || self.senders == Senders::Waiting
     }
 
     /// Reports a record; then it is passed over (Invariant 3).

@@ -4,24 +4,21 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use hyper::body::{Frame, SizeHint};
+use connect_http::{Connection, ConnectionLimits, Cors, Phase};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::error;
 
 use super::audit::{AuditEntry, AuditLog, AuditSink};
 use super::auth::Auth;
-use super::connections::{Connection, Phase};
-use super::cors::Cors;
 use super::origin::{self, Page};
 use super::{BODY_LIMIT, Gate, HeaderRule, RestError, Surface, body};
-use crate::config::{AllowedHosts, ConnectionLimits, RestConfig};
+use crate::config::{AllowedHosts, RestConfig};
 
 /// How long a body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(20);
@@ -85,7 +82,6 @@ impl Answerer {
         connection: &Arc<Connection>,
         request: Request<Body>,
     ) -> Response {
-        connection.enter(Phase::Body);
         let audit = Audited {
             entry: AuditEntry::new(
                 request.method().clone(),
@@ -105,9 +101,7 @@ impl Answerer {
             rule.apply(response.headers_mut());
         }
         audit.tell(response.status());
-        connection.enter(Phase::Answering);
-        let connection = Arc::clone(connection);
-        response.map(|body| Body::new(Answering { body, connection }))
+        response
     }
 
     fn allowed_origin(&self, uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
@@ -132,7 +126,9 @@ impl Answerer {
         let asks_first = *method == Method::OPTIONS
             && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         if asks_first && matches!(page, Page::Allowed(_)) {
-            return Ok(self.cors.preflight());
+            let mut response = StatusCode::OK.into_response();
+            self.cors.preflight(response.headers_mut());
+            return Ok(response);
         }
         origin::check_page(page, &self.cors, method)?;
         let certificate = client.certificate.as_deref();
@@ -266,37 +262,5 @@ impl Drop for Audited<'_> {
         {
             self.entry.tell(gone, &self.answerer.audit);
         }
-    }
-}
-
-/// The body of an answer; the connection is idle once it is gone.
-struct Answering {
-    body: Body,
-    connection: Arc<Connection>,
-}
-
-impl HttpBody for Answering {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.connection.enter(Phase::Idle);
     }
 }

@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 
 use super::RestError;
 use super::audit::AuditEntry;
-use super::watched::Watched;
 use crate::config::RestConfig;
+use connect_http::Watched;
 use credentials::Credentials;
 pub(super) use roles::{Role, Roles};
 

@@ -11,8 +11,8 @@ use axum::http::header::{HOST, ORIGIN, REFERER};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::RestError;
-use super::cors::Cors;
 use crate::config::AllowedHosts;
+use connect_http::Cors;
 
 /// A host and a port, as in `Host`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,8 +233,7 @@ pub(super) fn check_page(page: Page<'_>, cors: &Cors, method: &Method) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::CorsConfig;
-    use crate::rest::OriginPattern;
+    use connect_http::{CorsConfig, OriginPattern};
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &str)| {

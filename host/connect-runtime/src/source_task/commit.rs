@@ -7,7 +7,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, Result, SourceOffset, SourcePartition};
+use connect_api::{
+    CommittedRecord, Error, RecordMetadata, RecordOutcome, Result, Senders, SourceOffset,
+    SourcePartition,
+};
 use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
@@ -25,8 +28,38 @@ pub(super) struct InFlight {
     pub(super) sent: Option<Sent>,
     pub(super) source_partition: Arc<SourcePartition>,
     pub(super) source_offset: SourceOffset,
-    /// Whether no other record is made of the same record of the source behind this one.
-    pub(super) is_last: bool,
+    /// Something where no other record is made of the same record of the source behind this one.
+    pub(super) ends: Option<Ends>,
+}
+
+/// The end of all that was made of a record of the source.
+pub(super) struct Ends {
+    /// Why it, or a part of it, was passed over before it was sent.
+    pub(super) failure: Option<Box<Error>>,
+}
+
+/// What is known of the record of the source at the head of the queue.
+#[derive(Default)]
+struct Fate {
+    written: Option<RecordMetadata>,
+    failure: Option<Box<Error>>,
+}
+
+impl Fate {
+    fn outcome(&self) -> RecordOutcome<'_> {
+        match (&self.failure, &self.written) {
+            (Some(failure), _) => RecordOutcome::Failed(failure),
+            (None, Some(written)) => RecordOutcome::Written(written),
+            (None, None) => RecordOutcome::Dropped,
+        }
+    }
+}
+
+/// A record of the source whose fate is known once the transaction is committed.
+struct Settled {
+    source_partition: Arc<SourcePartition>,
+    source_offset: SourceOffset,
+    fate: Fate,
 }
 
 impl InFlight {
@@ -47,7 +80,7 @@ pub(super) struct Sent {
 /// What Kafka says of a record.
 pub(super) enum Answer {
     Awaited(Receipt),
-    Here(std::result::Result<(), SendError>),
+    Here(std::result::Result<RecordMetadata, SendError>),
 }
 
 impl Answer {
@@ -86,6 +119,9 @@ pub(super) struct Commits {
     offsets: Offsets,
     /// Since when the record at the head has been waited for.
     head_since: Option<Instant>,
+    fate: Fate,
+    /// Of the transaction that is open, where their senders wait.
+    settled: Vec<Settled>,
 }
 
 impl Commits {
@@ -107,11 +143,24 @@ impl Commits {
         self.bytes = 0;
     }
 
+    /// Kafka's answer to the record at the head, which is yet to come.
+    pub(super) async fn head_answered(&mut self) {
+        let head = self.in_flight.front_mut();
+        match head.and_then(|head| head.sent.as_mut()) {
+            Some(Sent {
+                answer: answer @ Answer::Awaited(_),
+                ..
+            }) => {
+                if let Answer::Awaited(receipt) = answer {
+                    *answer = Answer::Here(receipt.answer().await);
+                }
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
     /// The offset counts: it can be stored.
     fn acknowledged(&mut self, done: InFlight) {
-        if !done.is_last {
-            return;
-        }
         let same = |(partition, _): &&mut (Arc<SourcePartition>, SourceOffset)| {
             Arc::ptr_eq(partition, &done.source_partition) || *partition == done.source_partition
         };
@@ -246,6 +295,38 @@ impl Session<'_> {
             .transaction_size
             .record(size as f64);
         self.stored(&offsets);
+        for settled in std::mem::take(&mut self.commits.settled) {
+            self.task.commit_record(CommittedRecord {
+                source_partition: &settled.source_partition,
+                source_offset: &settled.source_offset,
+                outcome: settled.fate.outcome(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Tells the source what has become of a record, or keeps it until the transaction is
+    /// committed; its offset counts from now on.
+    fn settle(&mut self, mut done: InFlight) -> Result<()> {
+        let Some(ends) = done.ends.take() else {
+            return Ok(());
+        };
+        let mut fate = std::mem::take(&mut self.commits.fate);
+        fate.failure = fate.failure.or(ends.failure);
+        if !self.exactly_once() {
+            self.task.commit_record(CommittedRecord {
+                source_partition: &done.source_partition,
+                source_offset: &done.source_offset,
+                outcome: fate.outcome(),
+            })?;
+        } else if self.senders == Senders::Waiting {
+            self.commits.settled.push(Settled {
+                source_partition: Arc::clone(&done.source_partition),
+                source_offset: done.source_offset.clone(),
+                fate,
+            });
+        }
+        self.commits.acknowledged(done);
         Ok(())
     }
 
@@ -284,8 +365,7 @@ impl Session<'_> {
 
     fn answered(&mut self, mut done: InFlight) -> Result<()> {
         let Some(sent) = done.sent.take() else {
-            self.commits.acknowledged(done);
-            return Ok(());
+            return self.settle(done);
         };
         let answer = match sent.answer {
             Answer::Here(answer) => answer,
@@ -300,9 +380,14 @@ impl Session<'_> {
             answer => answer,
         };
         match answer {
-            Ok(()) => {
+            Ok(written) => {
                 self.worker.going_on(WaitsFor::Kafka);
                 self.worker.parts.metrics.written.increment(1);
+                let timestamp = sent.record.timestamp;
+                self.commits.fate.written = Some(RecordMetadata {
+                    timestamp,
+                    ..written
+                });
             }
             Err(SendError::Record(error)) if self.exactly_once() => {
                 let InFlight {
@@ -316,11 +401,13 @@ impl Session<'_> {
                      can be passed over"
                 )));
             }
-            Err(SendError::Record(error)) => self.refused(&done, &error)?,
+            Err(SendError::Record(error)) => {
+                self.refused(&done, &error)?;
+                self.commits.fate.failure = Some(Box::new(error));
+            }
             Err(SendError::Producer(error)) => return Err(error),
         }
-        self.commits.acknowledged(done);
-        Ok(())
+        self.settle(done)
     }
 
     /// Kafka refuses a whole request for what one record of it is. Where that one may be passed
@@ -329,7 +416,7 @@ impl Session<'_> {
         &mut self,
         record: &ProducerRecord,
         refusal: Error,
-    ) -> std::result::Result<(), SendError> {
+    ) -> std::result::Result<RecordMetadata, SendError> {
         let runtime = self.worker.parts.runtime.clone();
         for behind in &mut self.commits.in_flight {
             while let Some(sent) = &mut behind.sent

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use connect_api::{ErrorKind, Result, SourceRecord};
+use connect_api::{ErrorKind, Result, Senders, SourceRecord};
 
 use super::{IDLE, RETRY_INTERVAL, Session, WaitsFor};
 
@@ -13,7 +13,13 @@ impl Session<'_> {
             return Ok(None);
         }
         let wake = self.next_commit();
-        let Self { worker, task, .. } = self;
+        let Self {
+            worker,
+            task,
+            commits,
+            senders,
+            ..
+        } = self;
         let parts = &worker.parts;
         let begin = Instant::now();
         let paused = parts.control.pausing();
@@ -26,10 +32,18 @@ impl Session<'_> {
                 tokio::time::sleep(IDLE).await;
             }
         };
+        // Whoever waits is told at once.
+        let answered = async {
+            match senders {
+                Senders::Waiting => commits.head_answered().await,
+                Senders::Absent => std::future::pending().await,
+            }
+        };
         let polled = parts.runtime.block_on(async {
             tokio::select! {
                 biased;
                 polled = task.poll() => Some(polled),
+                () = answered => None,
                 () = interrupted => None,
             }
         });

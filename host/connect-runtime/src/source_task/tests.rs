@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use connect_api::{
-    Datum, Properties, Record, SourceOffset, SourceOffsetChange, SourcePartition, SourceRecord,
-    Value,
+    CommittedRecord, Datum, EachHeader, Properties, Record, RecordOutcome, SourceOffset,
+    SourceOffsetChange, SourcePartition, SourceRecord, Timestamp, Value,
 };
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use serde_json::json;
@@ -21,6 +21,7 @@ use crate::errors::ErrorConfig;
 use crate::worker::{TaskEvent, TaskState};
 
 mod delivery;
+mod senders;
 mod transactions;
 mod transforms;
 
@@ -47,6 +48,9 @@ struct Source {
     starts: Vec<u64>,
     polls: usize,
     committed: Vec<u64>,
+    senders: Senders,
+    /// What the source was told of its records.
+    told: Vec<String>,
 }
 
 struct ScriptedTask {
@@ -97,10 +101,34 @@ impl SourceTask for ScriptedTask {
             records.collect::<Vec<_>>()
         };
         if records.is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            let waits = match self.senders() {
+                Senders::Absent => Duration::from_millis(5),
+                // Only what Kafka says ends such a poll.
+                Senders::Waiting => NEVER,
+            };
+            tokio::time::sleep(waits).await;
         }
         self.next += records.len();
         Ok(records)
+    }
+
+    fn senders(&self) -> Senders {
+        lock(&self.source).senders
+    }
+
+    fn commit_record(&mut self, record: CommittedRecord<'_>) -> Result<()> {
+        let told = match record.outcome {
+            RecordOutcome::Written(at) => format!("written to {}", at.topic),
+            RecordOutcome::Dropped => "dropped".to_owned(),
+            RecordOutcome::Failed(error) => format!("failed: {error}"),
+        };
+        let at = position(record.source_offset);
+        lock(&self.source).told.push(format!("{at} {told}"));
+        Ok(())
+    }
+
+    fn give_up(&mut self, why: &Error) {
+        lock(&self.source).told.push(format!("given up: {why}"));
     }
 
     async fn commit(&mut self, stored: &[(Arc<SourcePartition>, SourceOffset)]) -> Result<()> {
@@ -218,6 +246,16 @@ impl RecordProducer for ScriptedProducer {
     }
 }
 
+/// There is nothing to read back.
+struct NoTopics;
+
+#[async_trait]
+impl TopicReader for NoTopics {
+    async fn headers_since(&self, _: &str, _: &str, _: Timestamp, _: EachHeader<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
 struct Offsets(Arc<Mutex<Kafka>>);
 
 #[async_trait]
@@ -294,6 +332,7 @@ impl Stage {
                 Ok(Box::new(producer) as Box<dyn RecordProducer>)
             }),
             offsets: Arc::new(Offsets(Arc::clone(&kafka))),
+            topic_reader: Box::new(NoTopics),
             chain: SourceChain::new(Vec::new(), OutputTopics::Any).unwrap(),
             converters: converters(&runtime),
             topics: Topics::new(None),

@@ -23,6 +23,17 @@ pub(super) struct Transformed {
     pub(super) records: Vec<Record>,
     pub(super) source_partition: Arc<SourcePartition>,
     pub(super) source_offset: SourceOffset,
+    /// Why it, or a part of what was made of it, was passed over.
+    pub(super) failure: Option<Box<Error>>,
+}
+
+impl Transformed {
+    /// Takes note of a failure that was reported.
+    fn fail(&mut self, class: &str, error: Error, failed: OnFailure<'_>) -> Result<()> {
+        failed(self, class, &error)?;
+        self.failure.get_or_insert_with(|| Box::new(error));
+        Ok(())
+    }
 }
 
 /// The transforms of a task, in order.
@@ -33,7 +44,7 @@ pub struct SourceChain {
 
 /// Takes a record that a transform fails: its place in the batch, the transform's class, the error.
 /// An error of its own ends the batch.
-type OnFailure<'a> = &'a mut dyn FnMut(&Transformed, &str, Error) -> Result<()>;
+type OnFailure<'a> = &'a mut dyn FnMut(&Transformed, &str, &Error) -> Result<()>;
 
 impl SourceChain {
     /// A chain of the given steps, whose plugins may route to these topics.
@@ -94,6 +105,7 @@ impl SourceChain {
             records: vec![record.record],
             source_partition: record.source_partition,
             source_offset: record.source_offset,
+            failure: None,
         };
         let mut batch: Vec<Transformed> = records.into_iter().map(untouched).collect();
         let came_with: Vec<Arc<str>> = match self.output_topics {
@@ -140,7 +152,7 @@ impl SourceChain {
             for record in std::mem::take(&mut from.records) {
                 match self.output_topics.check(topic, &record.topic) {
                     Ok(()) => kept.push(record),
-                    Err(error) => failed(from, class, error)?,
+                    Err(error) => from.fail(class, error, failed)?,
                 }
             }
             from.records = kept;
@@ -182,7 +194,7 @@ fn each(
             {
                 Ok(Disposition::Keep) => kept.push(record),
                 Ok(Disposition::Drop) => {}
-                Err(error) => failed(from, class, error)?,
+                Err(error) => from.fail(class, error, failed)?,
             }
         }
         from.records = kept;
@@ -278,7 +290,7 @@ fn apply_run(
             Outcome::Keep | Outcome::Change => batch[at].records.push(record.record),
             Outcome::Drop => {}
             Outcome::Replace(made) => batch[at].records.extend(made),
-            Outcome::Fail(error) => failed(&batch[at], class, error)?,
+            Outcome::Fail(error) => batch[at].fail(class, error, failed)?,
         }
     }
     let tick = Tick {
@@ -303,7 +315,7 @@ impl Session<'_> {
                 source_offset: &from.source_offset,
                 stage: Stage::Transformation,
                 class,
-                error: &error,
+                error,
             })
         })
     }

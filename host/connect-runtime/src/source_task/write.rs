@@ -12,7 +12,7 @@ use connect_kafka::output_topic_refusal;
 pub use convert::ProducerRecord;
 pub use produce::{KafkaRecordProducer, Receipt, RecordProducer, SendError, TopicCreation, Topics};
 
-use super::commit::{Answer, InFlight, Sent};
+use super::commit::{Answer, Ends, InFlight, Sent};
 use super::transform::Transformed;
 use super::{Session, SourceDelivery, TransactionBoundary, WaitsFor};
 use crate::errors::{SourceErrant, Stage};
@@ -20,6 +20,9 @@ use convert::{Unconverted, convert};
 
 /// The class that errors of the producer name, as Kafka Connect has it.
 const PRODUCER_CLASS: &str = "org.apache.kafka.clients.producer.KafkaProducer";
+
+/// A step's result for one record, or why the record was passed over.
+type PassedOver<T> = std::result::Result<T, Error>;
 
 impl Session<'_> {
     /// Hands the records to the producer. With transactions of one poll each, they are in Kafka
@@ -33,27 +36,36 @@ impl Session<'_> {
             records,
             source_partition,
             source_offset,
+            mut failure,
         } in batch
         {
-            let in_flight = |sent, is_last| InFlight {
+            let in_flight = |sent, ends| InFlight {
                 sent,
                 source_partition: Arc::clone(&source_partition),
                 source_offset: source_offset.clone(),
-                is_last,
+                ends,
             };
             for record in records {
-                let Some(record) = self.convert(&record, &in_flight(None, false))? else {
-                    continue;
+                let from = in_flight(None, None);
+                let sent = match self.convert(&record, &from)? {
+                    Ok(record) => self.send(record, &from)?,
+                    Err(error) => Err(error),
                 };
-                let sent = self.send(record, &in_flight(None, false))?;
-                self.transaction_records += usize::from(sent.is_some());
-                self.commits.push(in_flight(sent, false));
+                match sent {
+                    Ok(sent) => {
+                        self.transaction_records += 1;
+                        self.commits.push(in_flight(Some(sent), None));
+                    }
+                    Err(error) => {
+                        failure.get_or_insert_with(|| Box::new(error));
+                    }
+                }
                 self.wait_for_room()?;
                 if self.worker.parts.control.abandoned() {
                     return Ok(());
                 }
             }
-            self.commits.push(in_flight(None, true));
+            self.commits.push(in_flight(None, Some(Ends { failure })));
         }
         if self.worker.parts.delivery == SourceDelivery::ExactlyOnce(TransactionBoundary::Poll) {
             return self.commit_transaction();
@@ -61,13 +73,13 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The bytes of a record; none when it was passed over. A registry that is away is waited for,
-    /// as `errors.retry.timeout` says.
+    /// The bytes of a record, or why it was passed over. A registry that is away is waited for, as
+    /// `errors.retry.timeout` says.
     fn convert(
         &mut self,
         record: &connect_api::Record,
         from: &InFlight,
-    ) -> Result<Option<ProducerRecord>> {
+    ) -> Result<PassedOver<ProducerRecord>> {
         let policy = self.worker.parts.errors.retry_policy();
         let (begin, mut failures) = (Instant::now(), 0);
         loop {
@@ -78,7 +90,7 @@ impl Session<'_> {
             } = match convert(&mut self.worker.parts.converters, record) {
                 Ok(converted) => {
                     self.worker.going_on(WaitsFor::Other);
-                    return Ok(Some(converted));
+                    return Ok(Ok(converted));
                 }
                 Err(failed) => failed,
             };
@@ -93,7 +105,7 @@ impl Session<'_> {
                     class,
                     error: &error,
                 })?;
-                return Ok(None);
+                return Ok(Err(error));
             }
             if self.worker.parts.control.stopping() {
                 // Its offset is not stored: it is read again.
@@ -104,25 +116,26 @@ impl Session<'_> {
         }
     }
 
-    /// None when the record was passed over.
-    fn send(&mut self, record: ProducerRecord, from: &InFlight) -> Result<Option<Sent>> {
+    /// Hands a record over, or says why it was passed over.
+    fn send(&mut self, record: ProducerRecord, from: &InFlight) -> Result<PassedOver<Sent>> {
         let parts = &mut self.worker.parts;
         if let Some(why) = output_topic_refusal(&record.topic, &parts.internal_topics) {
-            self.refused(from, &Error::data(why))?;
-            return Ok(None);
+            let error = Error::data(why);
+            self.refused(from, &error)?;
+            return Ok(Err(error));
         }
         let parts = &mut self.worker.parts;
         if parts.topics.is_new(&record.topic) {
             parts.runtime.block_on(parts.topics.create(&record.topic))?;
         }
         match self.producer.send(&record) {
-            Ok(receipt) => Ok(Some(Sent {
+            Ok(receipt) => Ok(Ok(Sent {
                 record,
                 answer: Answer::Awaited(receipt),
             })),
             Err(SendError::Record(error)) => {
                 self.refused(from, &error)?;
-                Ok(None)
+                Ok(Err(error))
             }
             Err(SendError::Producer(error)) => Err(error),
         }

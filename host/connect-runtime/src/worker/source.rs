@@ -7,6 +7,7 @@ use rdkafka::config::ClientConfig;
 use tracing::info;
 
 use super::TaskStart;
+use super::read_back::KafkaTopicReader;
 use crate::connector_config::ConnectorConfig;
 use crate::errors::SourceErrors;
 use crate::kafka::settings::{Client, ClientSettings};
@@ -53,6 +54,7 @@ impl TaskStart {
             make_task: make_task(config, source, task),
             make_producer: self.make_producer(&settings, options.delivery)?,
             offsets: Arc::new(ConnectorOffsets::new(&self.source_offsets, &config.name)),
+            topic_reader: Box::new(KafkaTopicReader::new(settings.consumer()?)),
             chain,
             converters: converters(&config.converters, &self.runtime)?,
             topics: Topics::new(topics),

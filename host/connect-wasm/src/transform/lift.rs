@@ -140,10 +140,11 @@ impl<'a> Lift<'a> {
                 let field = failure.field.as_deref();
                 let field = field.map(|field| self.told(field, NAME_BYTES));
                 let reason = self.told(&failure.reason, REASON_BYTES);
-                return Outcome::Fail(Error::data(match field {
-                    Some(field) => format!("{}: {field}: {reason}", self.plugin),
-                    None => format!("{}: {reason}", self.plugin),
-                }));
+                return Outcome::Fail(match field {
+                    Some(field) => Error::data(format!("{}: {field}: {reason}", self.plugin))
+                        .at_field(field, reason),
+                    None => Error::data(format!("{}: {reason}", self.plugin)),
+                });
             }
             WitOutcome::Replace(1) => match made.next() {
                 Some(made) => self.changed(record, made),

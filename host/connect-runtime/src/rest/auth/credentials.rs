@@ -6,7 +6,7 @@ use connect_api::{Error, Result};
 use openssl::{memcmp, sha};
 
 use crate::config::parse_properties;
-use crate::rest::watched::text;
+use connect_http::watched::text;
 
 /// Characters of a token, at least: a short one can be guessed.
 const SHORTEST_TOKEN: usize = 16;

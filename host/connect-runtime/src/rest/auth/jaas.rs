@@ -13,7 +13,7 @@ use std::str::Chars;
 
 use connect_api::{Error, Result};
 
-use crate::rest::watched::{read_file, text};
+use connect_http::watched::{read_file, text};
 
 const ENTRY: &str = "KafkaConnect";
 const MODULE: &str = "org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule";

@@ -15,7 +15,7 @@
 
 use connect_api::{Error, Result};
 
-use crate::rest::watched::text;
+use connect_http::watched::text;
 
 /// What one may do. Each has those in front of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, Properties};
+use connect_api::{Error, Offset, Properties, RecordMetadata};
 use connect_kafka::{Producer, brokers, replication_refusal};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -60,10 +60,19 @@ impl Receipt {
         }
     }
 
-    /// The answer, if it is here.
-    pub fn try_answer(&mut self) -> Option<Result<(), SendError>> {
+    fn metadata(&self, (partition, offset): (i32, i64)) -> RecordMetadata {
+        RecordMetadata {
+            topic: Arc::clone(&self.topic),
+            partition,
+            offset: Offset(offset),
+            timestamp: None,
+        }
+    }
+
+    /// The answer, if it is here. Its timestamp is left to whoever has the record.
+    pub fn try_answer(&mut self) -> Option<Result<RecordMetadata, SendError>> {
         match self.written.try_recv() {
-            Ok(Ok(_)) => Some(Ok(())),
+            Ok(Ok(at)) => Some(Ok(self.metadata(at))),
             Ok(Err(error)) => Some(Err(send_error(&self.topic, &error))),
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Closed) => Some(Err(gone())),
@@ -71,9 +80,9 @@ impl Receipt {
     }
 
     /// The answer. The wait may be cut short and begun again.
-    pub async fn answer(&mut self) -> Result<(), SendError> {
+    pub async fn answer(&mut self) -> Result<RecordMetadata, SendError> {
         match (&mut self.written).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(at)) => Ok(self.metadata(at)),
             Ok(Err(error)) => Err(send_error(&self.topic, &error)),
             Err(_) => Err(gone()),
         }

@@ -1,5 +1,6 @@
 //! HTTPS: certificates and keys as rustls wants them, from the stores that the options name.
 
+mod options;
 mod stores;
 
 use std::path::PathBuf;
@@ -13,17 +14,18 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::task::JoinSet;
 
-use super::watched::Watched;
-use crate::config::{ClientAuth, Store, StoreSource, TlsConfig};
+use crate::watched::Watched;
+
+pub use options::{ClientAuth, Store, StoreFormat, StoreSource, TlsConfig};
 
 /// The TLS of some listeners, which follows the files of its certificates.
-pub(super) type Tls = Watched<ServerConfig>;
+pub type Tls = Watched<ServerConfig>;
 
 /// Reads the stores and watches their files.
 ///
 /// # Errors
 /// [`connect_api::ErrorKind::Config`] when a store cannot be read, or is not enough for TLS.
-pub(super) async fn start(config: TlsConfig, tasks: &mut JoinSet<()>) -> Result<Tls> {
+pub async fn start(config: TlsConfig, tasks: &mut JoinSet<()>) -> Result<Tls> {
     let stores = [Some(&config.keystore), config.truststore.as_ref()];
     let files = stores.into_iter().flatten().filter_map(file).collect();
     let make = move |files: &[Vec<u8>]| server_config(&config, files);
@@ -50,7 +52,7 @@ fn server_config(config: &TlsConfig, files: &[Vec<u8>]) -> Result<ServerConfig> 
         Some(store) => Some(stores::certificates(store, &bytes(store))?),
     };
     let provider = Arc::new(provider(&config.cipher_suites)?);
-    let invalid = |cause| Error::config("the HTTPS of the REST API").with_source(cause);
+    let invalid = |cause| Error::config("the settings of HTTPS").with_source(cause);
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions(&config.protocols))
         .map_err(invalid)?;
@@ -117,7 +119,7 @@ fn root_store(certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStor
 }
 
 /// The subject of a client's certificate, as Java prints it (RFC 2253).
-pub(super) fn subject(certificate: &[u8]) -> Option<String> {
+pub fn subject(certificate: &[u8]) -> Option<String> {
     let certificate = X509::from_der(certificate).ok()?;
     let mut parts = Vec::new();
     for entry in certificate.subject_name().entries() {

@@ -1,10 +1,15 @@
-//! `listeners.https.ssl.*`: what the REST API's HTTPS is made of, in Kafka's names.
+//! `listeners.https.ssl.*`: what HTTPS is made of, in Kafka's names.
 
 use std::path::PathBuf;
 
 use connect_api::{Error, Properties, Result, Secret};
 
-use super::with_prefix;
+fn with_prefix(properties: &Properties, prefix: &str) -> Properties {
+    let stripped = |(key, value): (&String, &String)| {
+        Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))
+    };
+    properties.iter().filter_map(stripped).collect()
+}
 
 /// Whether clients show a certificate: `ssl.client.auth`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

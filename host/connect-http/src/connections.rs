@@ -12,11 +12,18 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::config::ConnectionLimits;
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// In all.
+    pub total: usize,
+    /// From one address.
+    pub per_peer: usize,
+}
 
 /// What a connection is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub enum Phase {
     /// It is new: TLS or the first request is yet to come.
     Opening,
     /// It is kept for another request.
@@ -54,7 +61,7 @@ impl Phase {
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub struct Connection {
     id: u64,
     /// Whose it is.
     pub peer: IpAddr,
@@ -111,14 +118,14 @@ impl Connection {
 
 /// All connections of all listeners.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub struct Connections {
     limits: ConnectionLimits,
     open: Mutex<BTreeMap<u64, Arc<Connection>>>,
     next: AtomicU64,
 }
 
 /// A connection that is counted until this is dropped.
-pub(super) struct Admitted {
+pub struct Admitted {
     /// The connection.
     pub connection: Arc<Connection>,
     all: Arc<Connections>,
@@ -189,7 +196,6 @@ impl Connections {
     }
 
     /// How many there are.
-    #[cfg(test)]
     pub fn count(&self) -> usize {
         self.open().len()
     }

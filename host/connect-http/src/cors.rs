@@ -1,14 +1,22 @@
-//! Pages of other origins that may use the REST API (the Fetch standard's CORS protocol), in Kafka
+//! Pages of other origins that may use an API (the Fetch standard's CORS protocol), in Kafka
 //! Connect's options.
 
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use connect_api::{Error, Result};
+use hyper::Method;
+use hyper::header::{self, HeaderMap, HeaderValue};
 
-use crate::config::CorsConfig;
+/// Origins whose pages may use the API.
+#[derive(Clone, Debug, Default)]
+pub struct CorsConfig {
+    /// `access.control.allow.origin`.
+    pub origins: Vec<OriginPattern>,
+    /// `access.control.allow.methods`, in capitals.
+    pub methods: Vec<String>,
+}
 
 /// The headers that pages may send.
-const ALLOWED_HEADERS: &str = "Accept,Authorization,Content-Type,Origin,X-Requested-With";
+const ALLOWED_HEADERS: &str =
+    "Accept,Authorization,Content-Type,Idempotency-Key,Origin,X-Requested-With";
 /// Seconds that a browser may remember an answer, as Kafka Connect's.
 const MAX_AGE: &str = "1800";
 
@@ -109,10 +117,8 @@ impl Cors {
         self.0.methods.iter().any(|known| known == method.as_str())
     }
 
-    /// The answer to a browser that asks what a page may do, before the page's request is sent.
-    pub fn preflight(&self) -> Response {
-        let mut response = StatusCode::OK.into_response();
-        let headers = response.headers_mut();
+    /// What a browser that asks what a page may do is told, before the page's request is sent.
+    pub fn preflight(&self, headers: &mut HeaderMap) {
         let methods = self.0.methods.join(",");
         if let Ok(methods) = HeaderValue::from_str(&methods) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
@@ -121,7 +127,6 @@ impl Cors {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
         let age = HeaderValue::from_static(MAX_AGE);
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, age);
-        response
     }
 
     /// Says in an answer that the page may read it.

@@ -6,7 +6,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::config::{Store, StoreFormat, StoreSource};
+use super::{Store, StoreFormat, StoreSource};
 
 /// A private key, and the certificates that belong to it.
 pub struct Identity {

@@ -18,7 +18,7 @@ const LIMIT: u64 = 1 << 20;
 
 /// What was made of some files, as they last were valid.
 #[derive(Debug)]
-pub(super) struct Watched<T>(watch::Receiver<Arc<T>>);
+pub struct Watched<T>(watch::Receiver<Arc<T>>);
 
 impl<T> Clone for Watched<T> {
     fn clone(&self) -> Self {
@@ -96,7 +96,7 @@ async fn read(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>> {
 ///
 /// # Errors
 /// [`connect_api::ErrorKind::Config`] that names the file.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
+pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     let failed =
         |cause| Error::config(format!("cannot read {}", path.display())).with_source(cause);
     let odd = |why: &str| Error::config(format!("{} {why}", path.display()));
@@ -119,7 +119,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// [`connect_api::ErrorKind::Config`] when it is not UTF-8.
-pub(super) fn text<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
+pub fn text<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|_| Error::config(format!("{what} is not UTF-8 text")))
 }
 
