@@ -22,6 +22,7 @@ use tokio::runtime::Runtime;
 /// Kafka Connect without the JVM: topics into Postgres, exactly once, through WASM plugins.
 #[derive(Parser)]
 #[command(
+    name = "ferrule",
     version,
     after_help = "\
 Start a worker with Kafka Connect's own properties file, and give it a connector:
@@ -39,12 +40,19 @@ struct Cli {
         global = true,
         value_enum,
         default_value = "human",
-        env = "FERRULE_LOG_FORMAT"
+        env = "FERRULE_LOG_FORMAT",
+        help_heading = "Log"
     )]
     log_format: LogFormat,
     /// What is logged: a level, or target=level,… as for RUST_LOG. A worker logs at info; `dev`
     /// at warn.
-    #[arg(long, global = true, value_name = "LEVEL", env = "FERRULE_LOG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        env = "FERRULE_LOG",
+        help_heading = "Log"
+    )]
     log: Option<String>,
 }
 
@@ -68,6 +76,7 @@ key.converter, value.converter. SIGTERM and SIGINT stop the tasks, then the work
     CompilePlugin(CompileArgs),
     /// Run Kafka, a Schema Registry, Postgres and a worker in one process, with no set-up.
     #[cfg(feature = "dev")]
+    #[command(after_help = dev::HELP)]
     Dev(dev::DevArgs),
 }
 
@@ -119,6 +128,16 @@ impl CompileArgs {
     }
 }
 
+/// What a worker that was started without a file is told when it lacks options.
+const NO_FILE: &str = "\
+no properties file was given, and what -D and CONNECT_* variables say is not enough; \
+start it with: ferrule worker FILE";
+
+fn is_about_config(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<connect_api::Error>();
+    error.is_some_and(|error| error.kind() == connect_api::ErrorKind::Config)
+}
+
 fn property(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("KEY=VALUE is expected")?;
     Ok((key.trim().to_owned(), value.to_owned()))
@@ -146,7 +165,7 @@ fn main() -> Result<ExitCode> {
     let runtime = Runtime::new().context("could not start the runtime")?;
     let outcome = runtime.block_on(run(cli)).unwrap_or_else(|error| {
         // It may quote what a config provider gave (Invariant 9).
-        let told = mask(format!("Error: {error:?}"));
+        let told = mask(format!("Error: {}", causes(&error)));
         // There is nobody left to tell when it cannot be written.
         let _ = writeln!(std::io::stderr(), "{told}");
         ExitCode::FAILURE
@@ -154,6 +173,19 @@ fn main() -> Result<ExitCode> {
     // A validation whose config provider hangs must not keep the process from ending.
     runtime.shutdown_background();
     Ok(outcome)
+}
+
+/// The error and what caused it, without a trace of the program's own functions: that says nothing
+/// to whoever has to change a setting.
+fn causes(error: &anyhow::Error) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Some texts end with that of their cause.
+        if !causes.last().is_some_and(|last| last.ends_with(&cause)) {
+            causes.push(cause);
+        }
+    }
+    causes.join("\n  caused by: ")
 }
 
 async fn run(cli: Cli) -> Result<ExitCode> {
@@ -165,8 +197,13 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     let loggers = Loggers::start(log_format, log.as_deref().unwrap_or(command.log_level()))?;
     match command {
         Command::Worker(args) => {
+            let without_file = args.file.is_none();
             let properties = args.properties()?;
-            process::run_worker(&properties, loggers, process::signalled()?).await?;
+            let worked = process::run_worker(&properties, loggers, process::signalled()?).await;
+            worked.map_err(|error| match without_file && is_about_config(&error) {
+                true => error.context(NO_FILE),
+                false => error,
+            })?;
         }
         Command::Plugin(args) => return Ok(plugin::run(args).await),
         Command::CompilePlugin(args) => return Ok(args.run()),

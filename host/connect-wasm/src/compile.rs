@@ -9,7 +9,7 @@ use connect_api::{Error, Result};
 use wasmparser::{Parser, Payload};
 use wasmtime::{Engine, Module};
 
-use crate::component::{CORE_MODULE, componentize};
+use crate::component::{CORE_MODULE, check_magic, componentize};
 use crate::fault::plain;
 
 pub use child::compile_stdin;
@@ -75,6 +75,7 @@ impl Compiler {
 /// # Errors
 /// [`connect_api::ErrorKind::Config`] saying why the bytes cannot be compiled.
 fn compile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>> {
+    check_magic(bytes)?;
     count_functions(bytes)?;
     let failed =
         |e: wasmtime::Error| Error::config(format!("it cannot be compiled: {}", plain(&e)));

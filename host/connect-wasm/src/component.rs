@@ -3,6 +3,8 @@
 use connect_api::{Error, Result};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
+/// What every file of WebAssembly starts with.
+const MAGIC: &[u8] = b"\0asm";
 /// What a core module, in contrast to a component, starts with.
 pub(crate) const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 /// What the export of every plugin is called, before its version.
@@ -52,8 +54,10 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
 /// Makes a core module a component; a component stays what it is.
 ///
 /// # Errors
-/// [`connect_api::ErrorKind::Config`] when the module does not carry its part of the contract.
+/// [`connect_api::ErrorKind::Config`] when it is no WebAssembly, or the module does not carry its
+/// part of the contract.
 pub fn componentize(bytes: &[u8]) -> Result<Vec<u8>> {
+    check_magic(bytes)?;
     if !bytes.starts_with(CORE_MODULE) {
         return Ok(bytes.to_vec());
     }
@@ -66,6 +70,20 @@ pub fn componentize(bytes: &[u8]) -> Result<Vec<u8>> {
         .map_err(|_| Error::config("it has a malformed section"))
         .and_then(|encoded| encoded.map_err(|e| invalid(&e)));
     encoded.map_err(|e| e.context("it is a core module that cannot be made a component"))
+}
+
+/// What is no WebAssembly at all is told so, before a parser tells of bytes.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Config`].
+pub(crate) fn check_magic(bytes: &[u8]) -> Result<()> {
+    match bytes {
+        [] => Err(Error::config("the file is empty")),
+        bytes if bytes.starts_with(MAGIC) => Ok(()),
+        _ => Err(Error::config(
+            "the file is no WebAssembly: it does not begin as such a file does",
+        )),
+    }
 }
 
 /// An error of the component tools as one line.
