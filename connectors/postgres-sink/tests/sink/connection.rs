@@ -135,7 +135,9 @@ async fn of_several_hosts_the_primary_is_found() -> Result<()> {
         .expect_err("a replica");
     assert_eq!(error.kind(), ErrorKind::Retriable);
     ensure!(
-        error.to_string().contains("the server is a replica"),
+        error
+            .to_string()
+            .contains(&format!("127.0.0.1:{} is a replica", standby.port())),
         "{error}"
     );
     let mut lost = task_at(&address(&[dead, standby.port()]), &[])?;
@@ -174,7 +176,7 @@ async fn a_read_only_server_is_waited_for() -> Result<()> {
         .expect_err("read-only");
     assert_eq!(error.kind(), ErrorKind::Retriable);
     ensure!(
-        error.to_string().contains("the server is read-only"),
+        error.to_string().contains("is read-only: a replica"),
         "{error}"
     );
     Ok(())
