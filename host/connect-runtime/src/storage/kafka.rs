@@ -56,6 +56,22 @@ impl KafkaBasedLog {
             reader,
         })
     }
+
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(super) fn producer(&self) -> &Producer {
+        &self.producer
+    }
+
+    pub(super) fn reader(&mut self) -> &mut LogReader {
+        &mut self.reader
+    }
+}
+
+fn records(read: Vec<(Position, StoredRecord)>) -> Vec<StoredRecord> {
+    read.into_iter().map(|(_, record)| record).collect()
 }
 
 #[async_trait]
@@ -63,7 +79,7 @@ impl BackingStore for KafkaBasedLog {
     async fn start(&mut self) -> Result<Vec<StoredRecord>> {
         let read = tokio::time::timeout(START_LIMIT, self.reader.read_to_end()).await;
         let late = || Error::retriable(format!("could not read topic {} to its end", self.topic));
-        read.unwrap_or_else(|_| Err(late()))
+        read.unwrap_or_else(|_| Err(late())).map(records)
     }
 
     async fn write(&mut self, record: StoredRecord) -> Result<Vec<StoredRecord>> {
@@ -95,11 +111,11 @@ impl BackingStore for KafkaBasedLog {
         let read = timeout_at(deadline, self.reader.until(own)).await;
         let late =
             || Error::retriable(format!("a write to topic {} was not read back", self.topic));
-        read.unwrap_or_else(|_| Err(late()))
+        read.unwrap_or_else(|_| Err(late())).map(records)
     }
 
     async fn next(&mut self) -> StoredRecord {
-        self.reader.next().await
+        self.reader.next().await.1
     }
 }
 
