@@ -17,3 +17,4 @@ mod systems;
 mod transforms;
 mod wasm;
 mod wire;
+mod workers;

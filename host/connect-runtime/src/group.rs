@@ -208,9 +208,11 @@ impl GroupMember {
         let following = Following {
             consumer,
             group,
+            instance: instance.clone(),
             membership: sender,
             stop: Arc::clone(&stop),
             looked: None,
+            has_joined: false,
         };
         let thread = std::thread::Builder::new()
             .name("group".into())
@@ -235,7 +237,8 @@ fn check_protocol(consumer: &BaseConsumer<Callbacks>, group: &str) -> Result<()>
         return Ok(());
     };
     let groups = found.groups().iter();
-    let mut jvm = groups.filter(|it| it.protocol_type() == JVM_PROTOCOL && !it.members().is_empty());
+    let mut jvm =
+        groups.filter(|it| it.protocol_type() == JVM_PROTOCOL && !it.members().is_empty());
     match jvm.next() {
         None => Ok(()),
         Some(jvm) => Err(Error::config(format!(
@@ -250,9 +253,12 @@ fn check_protocol(consumer: &BaseConsumer<Callbacks>, group: &str) -> Result<()>
 struct Following {
     consumer: BaseConsumer<Callbacks>,
     group: String,
+    instance: WorkerInstance,
     membership: watch::Sender<Membership>,
     stop: Arc<AtomicBool>,
     looked: Option<Instant>,
+    /// Whether the group has let this worker in once.
+    has_joined: bool,
 }
 
 impl Following {
@@ -283,34 +289,8 @@ impl Following {
     }
 
     fn publish(&mut self) {
-        let callbacks = self.consumer.context();
-        let is_lost = callbacks.is_lost.load(Ordering::Acquire);
         let before = self.membership.borrow().clone();
-        let session = match (is_lost, callbacks.is_steady.load(Ordering::Acquire)) {
-            (true, _) => Session::Lost,
-            (false, true) => Session::Member,
-            // A rebalance is no loss.
-            (false, false) => before.session,
-        };
-        let leads = session == Session::Member && callbacks.owns.load(Ordering::Acquire);
-        let role = match leads {
-            true => Role::Leader,
-            false => Role::Follower,
-        };
-        let members = match leads {
-            true => self.members().unwrap_or_else(|| before.members.clone()),
-            false => BTreeSet::new(),
-        };
-        // Who leads and does not know whom for decides nothing yet.
-        let role = match members.is_empty() {
-            true => Role::Follower,
-            false => role,
-        };
-        let now = Membership {
-            session,
-            role,
-            members,
-        };
+        let now = self.now(&before);
         if now != before {
             info!(
                 group = self.group,
@@ -320,6 +300,53 @@ impl Following {
                 "the group of workers has changed"
             );
             self.membership.send_replace(now);
+        }
+    }
+
+    fn now(&mut self, before: &Membership) -> Membership {
+        let callbacks = self.consumer.context();
+        let is_lost = callbacks.is_lost.load(Ordering::Acquire);
+        let is_steady = callbacks.is_steady.load(Ordering::Acquire);
+        let owns = callbacks.owns.load(Ordering::Acquire);
+        self.has_joined |= is_steady;
+        if !self.has_joined && !is_lost {
+            return self.joining(before);
+        }
+        let session = match (is_lost, is_steady) {
+            (true, _) => Session::Lost,
+            (false, true) => Session::Member,
+            // A rebalance is no loss.
+            (false, false) => before.session,
+        };
+        let leads = session == Session::Member && owns;
+        let members = match leads {
+            true => self.members().unwrap_or_else(|| before.members.clone()),
+            false => BTreeSet::new(),
+        };
+        // Who leads and does not know whom for decides nothing yet.
+        let role = match members.contains(&self.instance) {
+            true => Role::Leader,
+            false => Role::Follower,
+        };
+        Membership {
+            session,
+            role,
+            members,
+        }
+    }
+
+    /// Before the group has let this worker in. Where all that it still counts on are former starts
+    /// of this very worker, nobody is there to wait for: it would take as long as their session.
+    fn joining(&mut self, before: &Membership) -> Membership {
+        let Some(members) = self.members() else {
+            return before.clone();
+        };
+        let is_former = |other: &WorkerInstance| other.worker_id() == self.instance.worker_id();
+        let mut others = members.iter().filter(|other| **other != self.instance);
+        let is_alone = others.next().is_some_and(is_former) && others.all(is_former);
+        match is_alone {
+            true => Membership::alone(self.instance.clone()),
+            false => before.clone(),
         }
     }
 

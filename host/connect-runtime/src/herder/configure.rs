@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 use tracing::{error, warn};
 
 use super::command::{ConfigChange, ConfigOutcome, Configured, Reply};
-use super::validator::Validator;
 use super::orders::{Expected, Order};
 use super::requests::Then;
+use super::validator::Validator;
 use super::{Herder, HerderError, answer, not_found};
 use crate::connector_config::GivenConfig;
 

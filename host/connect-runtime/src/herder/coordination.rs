@@ -52,7 +52,10 @@ impl Coordination {
     }
 
     /// The tasks of one worker.
-    pub(super) fn tasks_of(&self, worker: &WorkerInstance) -> impl Iterator<Item = ConnectorTaskId> {
+    pub(super) fn tasks_of(
+        &self,
+        worker: &WorkerInstance,
+    ) -> impl Iterator<Item = ConnectorTaskId> {
         self.placements.iter().flat_map(move |(name, placed)| {
             let tasks = (0..).zip(placed);
             tasks
@@ -63,7 +66,9 @@ impl Coordination {
 
     /// Whether a worker that statuses call so is among those that the leader counts on.
     pub(super) fn has_worker(&self, worker_id: &str) -> bool {
-        self.workers.iter().any(|known| known.worker_id() == worker_id)
+        self.workers
+            .iter()
+            .any(|known| known.worker_id() == worker_id)
     }
 
     /// The workers that the leader counts on.

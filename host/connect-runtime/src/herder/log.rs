@@ -6,7 +6,9 @@ use connect_api::Result;
 
 use super::cluster::{Change, ClusterState};
 use super::coordination::Coordination;
-use crate::storage::{Appended, ClusterLog, ClusterRecord, ClusterTopic, StoredRecord, Transaction};
+use crate::storage::{
+    Appended, ClusterLog, ClusterRecord, ClusterTopic, StoredRecord, Transaction,
+};
 
 /// Every change goes one way: it is written, read back, and then acted upon. So what another worker
 /// wrote is acted upon too.

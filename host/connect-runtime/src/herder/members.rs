@@ -60,7 +60,10 @@ impl Herder {
     }
 
     fn give_up_the_lead(&mut self) {
-        info!(group = self.shared.config.group_id(), "another worker leads");
+        info!(
+            group = self.shared.config.group_id(),
+            "another worker leads"
+        );
         self.leader = None;
         self.log.follow();
     }

@@ -86,12 +86,7 @@ struct Connector<'a> {
 }
 
 impl<'a> Connector<'a> {
-    fn new(
-        name: &'a str,
-        count: usize,
-        workers: &[&WorkerInstance],
-        before: &Placements,
-    ) -> Self {
+    fn new(name: &'a str, count: usize, workers: &[&WorkerInstance], before: &Placements) -> Self {
         let known = before.get(name).map_or(&[][..], Vec::as_slice);
         let place = |task: usize| {
             let worker = known.get(task)?.as_ref()?;

@@ -151,7 +151,9 @@ impl Herder {
                 }
             }
         }
-        self.requests.waiting.retain(|_, sent| sent.then.is_awaited());
+        self.requests
+            .waiting
+            .retain(|_, sent| sent.then.is_awaited());
         let id = Uuid::new_v4().to_string();
         let sent = self.log.append(order_record(&id, &order));
         let connector = order.connector().to_owned();
@@ -173,7 +175,13 @@ impl Herder {
     pub(super) async fn sent(&mut self, id: &str, sent: Result<()>) {
         let outcome = match (sent, self.requests.waiting.get(id)) {
             (Err(cause), _) => Err(Refusal::Failed(cause.chain())),
-            (Ok(()), Some(Sent { then: Then::Written(_), .. })) => Ok(()),
+            (
+                Ok(()),
+                Some(Sent {
+                    then: Then::Written(_),
+                    ..
+                }),
+            ) => Ok(()),
             // The leader answers.
             (Ok(()), _) => return,
         };
@@ -258,12 +266,11 @@ impl Herder {
                 let config = records::connector(name, config);
                 Ok(state.into_iter().chain([config]).collect())
             }
-            Order::Delete { name } if exists => Ok([
-                keys::connector(name),
-                keys::target_state(name),
-            ]
-            .map(records::tombstone)
-            .into()),
+            Order::Delete { name } if exists => {
+                Ok([keys::connector(name), keys::target_state(name)]
+                    .map(records::tombstone)
+                    .into())
+            }
             Order::Delete { name } => Err(Refusal::NotFound(format!("Connector {name} not found"))),
             Order::SetTargetState { name, state } if exists => {
                 if cluster.target_state(name) == *state {

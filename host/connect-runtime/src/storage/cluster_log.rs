@@ -8,14 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use connect_api::{Error, Result};
 use connect_kafka::{Producer, Receipt, client_config};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::BaseRecord;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::StoredRecord;
 use super::kafka::KafkaBasedLog;
-use super::log_reader::{LogReader, Position};
+use super::log_reader::Position;
 use crate::config::WorkerConfig;
 
 /// How long a transaction may take until it is read back.
@@ -140,7 +140,10 @@ impl KafkaClusterLog {
             .set("linger.ms", "0")
             .set("partitioner", "murmur2_random")
             .set("message.timeout.ms", WRITE_LIMIT.as_millis().to_string())
-            .set("transaction.timeout.ms", WRITE_LIMIT.as_millis().to_string())
+            .set(
+                "transaction.timeout.ms",
+                WRITE_LIMIT.as_millis().to_string(),
+            )
             .set(
                 "transactional.id",
                 format!("connect-cluster-{}", self.worker.group_id()),
@@ -270,8 +273,8 @@ fn log_name(topic: ClusterTopic) -> &'static str {
 
 /// The client library waits on the thread that calls it.
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
-) -> Result<T, KafkaError> {
+    work: impl FnOnce() -> KafkaResult<T> + Send + 'static,
+) -> KafkaResult<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or(Err(KafkaError::Canceled))
 }

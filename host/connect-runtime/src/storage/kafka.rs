@@ -70,7 +70,7 @@ impl KafkaBasedLog {
     }
 }
 
-fn records(read: Vec<(Position, StoredRecord)>) -> Vec<StoredRecord> {
+pub(super) fn only_records(read: Vec<(Position, StoredRecord)>) -> Vec<StoredRecord> {
     read.into_iter().map(|(_, record)| record).collect()
 }
 
@@ -79,7 +79,7 @@ impl BackingStore for KafkaBasedLog {
     async fn start(&mut self) -> Result<Vec<StoredRecord>> {
         let read = tokio::time::timeout(START_LIMIT, self.reader.read_to_end()).await;
         let late = || Error::retriable(format!("could not read topic {} to its end", self.topic));
-        read.unwrap_or_else(|_| Err(late())).map(records)
+        read.unwrap_or_else(|_| Err(late())).map(only_records)
     }
 
     async fn write(&mut self, record: StoredRecord) -> Result<Vec<StoredRecord>> {
@@ -111,7 +111,7 @@ impl BackingStore for KafkaBasedLog {
         let read = timeout_at(deadline, self.reader.until(own)).await;
         let late =
             || Error::retriable(format!("a write to topic {} was not read back", self.topic));
-        read.unwrap_or_else(|_| Err(late())).map(records)
+        read.unwrap_or_else(|_| Err(late())).map(only_records)
     }
 
     async fn next(&mut self) -> StoredRecord {

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use connect_api::Result;
 
-use super::{Appended, BackingStore, ClusterLog, ClusterRecord, ClusterTopic, StoredRecord, Transaction};
+use super::{
+    Appended, BackingStore, ClusterLog, ClusterRecord, ClusterTopic, StoredRecord, Transaction,
+};
 
 /// Keeps records for as long as it lives.
 #[derive(Debug, Default)]

@@ -45,7 +45,11 @@ fn moves(workers: &BTreeSet<WorkerInstance>, before: &Placements, after: &Placem
     .count()
 }
 
-fn check(workers: &BTreeSet<WorkerInstance>, counts: &BTreeMap<String, usize>, placed: &Placements) {
+fn check(
+    workers: &BTreeSet<WorkerInstance>,
+    counts: &BTreeMap<String, usize>,
+    placed: &Placements,
+) {
     assert_eq!(placed.len(), counts.len());
     for (name, count) in counts {
         assert_eq!(placed[name].len(), *count);
@@ -69,11 +73,14 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         (0usize..8).prop_map(Step::Join),
         (0usize..8).prop_map(Step::Leave),
-        (0usize..12, prop_oneof![
-            3 => (0usize..9).prop_map(Some),
-            1 => Just(None),
-        ])
-        .prop_map(|(connector, tasks)| Step::Connector(connector, tasks)),
+        (
+            0usize..12,
+            prop_oneof![
+                3 => (0usize..9).prop_map(Some),
+                1 => Just(None),
+            ]
+        )
+            .prop_map(|(connector, tasks)| Step::Connector(connector, tasks)),
     ]
 }
 
@@ -172,8 +179,7 @@ fn without_workers_nothing_is_placed() {
 
 #[test]
 fn a_worker_that_joins_takes_its_share_and_no_more() {
-    let counts: BTreeMap<String, usize> =
-        (0..200).map(|at| (format!("c{at:03}"), 3)).collect();
+    let counts: BTreeMap<String, usize> = (0..200).map(|at| (format!("c{at:03}"), 3)).collect();
     let two = workers(0..2);
     let before = place(&two, &counted(&counts), &Placements::new());
     let three = workers(0..3);
