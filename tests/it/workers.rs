@@ -23,11 +23,17 @@ struct Cluster {
 
 impl Cluster {
     async fn start(count: usize) -> Result<Self> {
-        let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?;
+        Self::on(TestKafka::shared().await?, count).await
+    }
+
+    /// Workers of this Kafka.
+    async fn on(kafka: &TestKafka, count: usize) -> Result<Self> {
+        let config = WorkerConfig::new(&kafka.bootstrap())?;
         let mut cluster = Self {
             config: config
                 .set("plugin.path", "")
-                .set("offset.flush.interval.ms", "100"),
+                .set("offset.flush.interval.ms", "100")
+                .set("session.timeout.ms", "5000"),
             workers: Vec::new(),
         };
         for _ in 0..count {

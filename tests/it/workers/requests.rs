@@ -5,6 +5,10 @@ use harness::pipeline::Pipeline;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
+use harness::kafka::TestKafka;
+use harness::names;
+use harness::worker::{TestWorker, WorkerConfig};
+
 use super::Cluster;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,5 +52,28 @@ async fn whichever_worker_is_asked_the_answer_is_the_same() -> Result<()> {
             ensure!(code.as_u16() == expected, "{method} {path}: {code} {body}");
         }
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_groups_on_the_same_topics_are_refused() -> Result<()> {
+    let topic = names::unique("mistaken");
+    let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?
+        .set("plugin.path", "")
+        .set("config.storage.topic", &format!("{topic}-configs"));
+    let other = config
+        .clone()
+        .set("group.id", &format!("{topic}-other"))
+        .set(
+            "listeners",
+            &format!("http://127.0.0.1:{}", names::free_port()?),
+        );
+    let _first = TestWorker::start(config).await?;
+    let Err(refused) = TestWorker::start(other).await else {
+        anyhow::bail!("both run");
+    };
+    let why = format!("{refused:#}");
+    ensure!(why.contains("both would run the same connectors"), "{why}");
+    ensure!(why.contains(&format!("{topic}-configs")), "{why}");
     Ok(())
 }

@@ -145,7 +145,7 @@ impl Herder {
     }
 
     /// Whether nobody else runs the task: it says so itself, it is gone, or it has had its time.
-    /// What it may still write is fenced.
+    /// What it may still write is fenced (Invariant 11).
     fn is_free(&self, id: &ConnectorTaskId) -> bool {
         let Some(status) = self.statuses.get(&StatusKey::Task(id.clone())) else {
             return true;

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::StoredRecord;
-use super::kafka::KafkaBasedLog;
+use super::kafka::{KafkaBasedLog, group_members};
 use super::log_reader::Position;
 use crate::config::WorkerConfig;
 
@@ -82,7 +82,7 @@ pub trait ClusterLog: Send + 'static {
     /// When a topic cannot be read to its end.
     async fn start(&mut self) -> Result<Vec<ClusterRecord>>;
 
-    /// Takes the lead: from now on no other worker can commit. Gives what was read meanwhile, which
+    /// Takes the lead: from now on no other worker can commit (Invariant 10). Gives what was read meanwhile, which
     /// is all that the leader before has written.
     ///
     /// # Errors
@@ -154,6 +154,33 @@ impl KafkaClusterLog {
             .await
             .map_err(|cause| self.refused(cause))?;
         Ok(producer)
+    }
+
+    /// Two groups on the same topics would run all connectors twice.
+    async fn check_group(&self, read: &[ClusterRecord]) -> Result<()> {
+        let own = self.worker.group_id();
+        let marks = read.iter().filter(|it| it.record.key == LEADER_KEY);
+        let groups = marks.filter_map(|it| {
+            let group = it.record.value.as_ref()?.get("group.id")?.as_str()?;
+            Some((it.topic, group))
+        });
+        let Some((topic, other)) = groups.filter(|(_, group)| *group != own).last() else {
+            return Ok(());
+        };
+        let topic = match topic {
+            ClusterTopic::Config => self.config.topic(),
+            ClusterTopic::Cluster => self.cluster.topic(),
+        };
+        let members = group_members(&self.worker, other).await?;
+        if members == 0 {
+            return Ok(());
+        }
+        Err(Error::config(format!(
+            "topic {topic} is that of the group {other}, which has {members} workers, and this \
+             worker is of the group {own} (group.id): both would run the same connectors. Give each \
+             group topics of its own (config.storage.topic, offset.storage.topic, \
+             status.storage.topic), or stop the other workers"
+        )))
     }
 
     fn refused(&self, cause: KafkaError) -> Error {
@@ -295,6 +322,7 @@ impl ClusterLog for KafkaClusterLog {
             let read = read.unwrap_or_else(|_| Err(late()))?;
             all.extend(read.into_iter().map(|it| of(topic, it)));
         }
+        self.check_group(&all).await?;
         Ok(all)
     }
 

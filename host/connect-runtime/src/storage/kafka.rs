@@ -126,6 +126,22 @@ pub async fn cluster_id(config: &WorkerConfig) -> Option<String> {
     tokio::task::spawn_blocking(fetch).await.ok().flatten()
 }
 
+/// How many members a group has.
+///
+/// # Errors
+/// When Kafka does not say.
+pub(super) async fn group_members(config: &WorkerConfig, group: &str) -> Result<usize> {
+    let (consumer, group) = (consumer(config)?, group.to_owned());
+    let looked = move || {
+        let found = consumer.fetch_group_list(Some(&group), REQUEST_LIMIT);
+        let unknown = |cause| Error::retriable("could not look up a group").with_source(cause);
+        let found = found.map_err(unknown)?;
+        Ok(found.groups().iter().map(|it| it.members().len()).sum())
+    };
+    let failed = |cause| Error::fatal("could not look up a group").with_source(cause);
+    tokio::task::spawn_blocking(looked).await.map_err(failed)?
+}
+
 fn invalid(cause: KafkaError) -> Error {
     Error::config("the settings of the Kafka clients are not valid").with_source(cause)
 }
