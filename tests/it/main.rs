@@ -22,3 +22,4 @@ mod tools;
 mod transforms;
 mod wasm;
 mod wire;
+mod workers;

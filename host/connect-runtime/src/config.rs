@@ -51,6 +51,15 @@ pub struct WorkerConfig {
     policy: OverridePolicy,
 }
 
+/// How a worker that is gone is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MembershipSettings {
+    /// How long it may give no sign of life.
+    pub session_timeout: Duration,
+    /// How often it gives one.
+    pub heartbeat_interval: Duration,
+}
+
 impl WorkerConfig {
     /// Resolves the properties: config providers, defaults, addresses.
     ///
@@ -123,11 +132,30 @@ impl WorkerConfig {
         self.storage_topic("offset", self.small("offset.storage.partitions"))
     }
 
+    /// The topic in which the workers agree on what Kafka Connect has no record for.
+    pub fn cluster_topic(&self) -> StorageTopic {
+        let config = self.config_topic();
+        let given = self.config.optional_text("ferrule.cluster.storage.topic");
+        StorageTopic {
+            name: given.map_or_else(|| format!("{}-cluster", config.name), str::to_owned),
+            ..config
+        }
+    }
+
+    /// How the workers of a group notice that one is gone.
+    pub fn membership(&self) -> MembershipSettings {
+        MembershipSettings {
+            session_timeout: self.millis("session.timeout.ms"),
+            heartbeat_interval: self.millis("heartbeat.interval.ms"),
+        }
+    }
+
     /// The names of the topics in which the worker keeps what it knows. Connectors do not write to
     /// them.
     pub fn internal_topics(&self) -> Vec<String> {
         let topics = [
             self.config_topic(),
+            self.cluster_topic(),
             self.status_topic(),
             self.offset_topic(),
         ];

@@ -1,54 +1,64 @@
 //! The herder: one task that takes requests, and brings connectors and tasks to what is asked for.
 //!
-//! It is made of parts that know little of each other. `cluster::ClusterState` is what the config
-//! topic says. The `leader::Leader` decides which task configs connectors have, and writes them.
-//! A `placement::Placement` says which tasks are this worker's. `tasks::Tasks` starts and stops
-//! these. `statuses::Statuses` is what the status topic says of all connectors and tasks.
+//! It is made of parts that know little of each other. `log::Log` is what the topics of the cluster
+//! say: `cluster::ClusterState` of configs, `coordination::Coordination` of workers, placements and
+//! orders. One worker of the group has a `leader::Leader`, which decides which task configs
+//! connectors have, and `placement::place` which worker runs which task. What REST asks for is an
+//! `orders::Order`: the leader carries it out, and another worker sends it there through Kafka.
+//! `tasks::Tasks` starts and stops what is this worker's. `statuses::Statuses` is what the status
+//! topic says of all connectors and tasks.
 //!
 //! Nothing on the loop waits for anything but Kafka: configs are validated by
 //! `validator::Validator`, and config providers are asked by the tasks themselves.
 
 mod cluster;
 mod command;
-mod config_log;
 mod configure;
+mod coordination;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod handle;
 mod leader;
+mod log;
+mod members;
+mod orders;
 mod placement;
+mod requests;
 mod statuses;
 mod tasks;
 mod validator;
 mod views;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use connect_api::Result;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tracing::{Instrument, info, info_span, warn};
+use tokio::time::{Instant, sleep_until};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::config::WorkerConfig;
+use crate::group::{GroupMember, Membership};
 use crate::plugins::Plugins;
 use crate::storage::{
-    BackingStore, ConnectorTaskId, ConsumerGroups, Restart, RestartScope, SourceOffsets,
-    TargetState, keys, records,
+    BackingStore, ClusterLog, ConnectorTaskId, ConsumerGroups, Restart, RestartScope, SourceOffsets,
 };
 use crate::worker::{TaskEvent, Worker};
 
 use cluster::Change;
 use command::{Command, Reply};
 pub use command::{ConfigOutcome, Configured, ConnectorView, TaskView};
-use config_log::ConfigLog;
 use configure::ConfigChanges;
 pub use error::HerderError;
 pub use handle::{HEALTH_LIMIT, HerderHandle, REQUEST_LIMIT, SourceOffsetsChange};
 use leader::Leader;
-use placement::{AllHere, Placement};
+use log::Log;
+pub use placement::WorkerInstance;
+use requests::Requests;
 use statuses::Statuses;
 use tasks::Tasks;
 use validator::Validator;
@@ -57,6 +67,12 @@ use validator::Validator;
 const COMMANDS: usize = 64;
 /// News of tasks that wait for the herder.
 const EVENTS: usize = 1024;
+/// How long the group may take to let this worker in before it answers requests without.
+const JOIN_LIMIT: Duration = Duration::from_secs(60);
+/// How long to wait before the lead is tried to be taken again.
+const LEAD_RETRY: Duration = Duration::from_secs(1);
+/// What the other workers have beyond the tasks' own time to take over from one that ends.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What REST and the herder both look at; none of it changes.
 pub struct Shared {
@@ -70,21 +86,44 @@ pub struct Shared {
     pub source_offsets: Arc<SourceOffsets>,
     /// The id of the Kafka cluster.
     pub cluster_id: Option<String>,
+    /// This start of this worker.
+    pub instance: WorkerInstance,
+}
+
+/// What the herder shares with the other workers.
+pub struct Cluster {
+    /// The topics that they all read.
+    pub log: Box<dyn ClusterLog>,
+    /// The status topic.
+    pub statuses: Box<dyn BackingStore>,
+    /// Who is there and who leads.
+    pub membership: watch::Receiver<Membership>,
+    /// This worker's place in the group; none in a test without one.
+    pub member: Option<GroupMember>,
 }
 
 /// Takes requests, and brings connectors and tasks to what is asked for.
 pub struct Herder {
     shared: Arc<Shared>,
-    log: ConfigLog,
-    leader: Leader,
-    placement: Box<dyn Placement>,
+    log: Log,
+    /// None: another worker leads, or nobody does.
+    leader: Option<Leader>,
+    membership: watch::Receiver<Membership>,
+    member: Option<GroupMember>,
+    /// When to try once more to take the lead.
+    lead_retry: Option<Instant>,
     tasks: Tasks,
+    /// Tasks that are this worker's, and that another has not given up yet, and since when.
+    taking_over: BTreeMap<ConnectorTaskId, Instant>,
     statuses: Statuses,
     config_changes: ConfigChanges,
+    requests: Requests,
     /// Connectors whose topics were reset, until they are configured again.
     topics_reset: BTreeSet<String>,
     events: mpsc::Receiver<TaskEvent>,
     commands: mpsc::Receiver<Command>,
+    /// When this worker ends, whatever the others have taken over; none: it does not.
+    leaves_at: Option<Instant>,
 }
 
 /// Whether the herder's loop goes on.
@@ -97,11 +136,7 @@ enum Loop {
 impl Herder {
     /// Starts the herder. It ends after [`HerderHandle::shutdown`], or when it cannot read its
     /// topics.
-    pub fn spawn(
-        shared: Shared,
-        configs: Box<dyn BackingStore>,
-        statuses: Box<dyn BackingStore>,
-    ) -> (HerderHandle, JoinHandle<Result<()>>) {
+    pub fn spawn(shared: Shared, cluster: Cluster) -> (HerderHandle, JoinHandle<Result<()>>) {
         let shared = Arc::new(shared);
         let validator = Validator::new(Arc::clone(&shared));
         let (commands, requests) = mpsc::channel(COMMANDS);
@@ -119,17 +154,28 @@ impl Herder {
             Arc::clone(&shared.source_offsets),
             reports,
         );
+        let Cluster {
+            log,
+            statuses,
+            membership,
+            member,
+        } = cluster;
         let run = async move {
             let herder = Self {
-                log: ConfigLog::new(configs),
-                leader: Leader::new(Arc::clone(&shared)),
-                placement: Box::new(AllHere),
+                log: Log::new(log),
+                leader: None,
+                membership,
+                member,
+                lead_retry: None,
                 tasks: Tasks::new(Arc::clone(&shared), worker),
+                taking_over: BTreeMap::new(),
                 statuses: Statuses::start(statuses).await?,
                 config_changes: ConfigChanges::new(validator),
+                requests: Requests::default(),
                 topics_reset: BTreeSet::new(),
                 events,
                 commands: requests,
+                leaves_at: None,
                 shared,
             };
             herder.run(&started).await
@@ -139,13 +185,13 @@ impl Herder {
 
     async fn run(mut self, started: &AtomicBool) -> Result<()> {
         self.log.start().await?;
+        self.join().await;
         info!(
             connectors = self.log.cluster.connectors().count(),
             "Joined group {}",
             self.shared.config.group_id()
         );
-        self.leader.start(&mut self.log, &self.statuses).await;
-        self.sync_tasks();
+        self.regroup().await;
         self.act().await;
         started.store(true, Ordering::Release);
         while self.turn().await == Loop::GoOn {
@@ -157,10 +203,14 @@ impl Herder {
 
     /// Does the next thing that there is to do.
     async fn turn(&mut self) -> Loop {
+        if self.has_left() {
+            return Loop::End;
+        }
+        let wakes_at = self.wakes_at();
         tokio::select! {
-            command = self.commands.recv() => return match command {
-                None => Loop::End,
-                Some(command) => self.carry_out(command).await,
+            command = self.commands.recv() => match command {
+                None => return Loop::End,
+                Some(command) => return self.carry_out(command).await,
             },
             Some(event) = self.events.recv() => self.tasks.event(event, &self.statuses),
             id = self.tasks.next_end() => {
@@ -168,7 +218,13 @@ impl Herder {
                 self.sync_tasks();
             }
             validation = self.config_changes.next() => self.apply_config(validation).await,
+            (id, sent) = self.requests.next_sent() => self.sent(&id, sent).await,
             () = self.log.read() => {}
+            Ok(()) = self.membership.changed() => self.regroup().await,
+            () = self.statuses.changed(), if !self.taking_over.is_empty() => self.sync_tasks(),
+            () = sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {
+                self.regroup().await;
+            }
         }
         Loop::GoOn
     }
@@ -182,29 +238,19 @@ impl Herder {
                 answer(reply, view);
             }
             Command::Configure(name, change, reply) => self.configure(&name, change, reply),
-            Command::Delete(name, reply) => {
-                let done = self.delete(&name).await;
-                answer(reply, done);
-            }
+            Command::Delete(name, reply) => self.delete(name, reply).await,
             Command::SetTargetState(name, state, reply) => {
-                let done = self.set_target_state(&name, state).await;
-                answer(reply, done);
+                self.set_target_state(name, state, reply).await;
             }
-            Command::Restart(restart, reply) => {
-                let done = self.restart(&restart).await;
-                answer(reply, done);
-            }
-            Command::RestartTask(id, reply) => {
-                let done = self.restart_task(&id);
-                answer(reply, done);
-            }
+            Command::Restart(restart, reply) => self.restart(restart, reply).await,
+            Command::RestartTask(id, reply) => self.restart_task(id, reply),
             Command::ResetTopics(name, reply) => {
                 if self.log.cluster.config(&name).is_some() {
                     self.topics_reset.insert(name);
                 }
                 answer(reply, Ok(()));
             }
-            Command::Shutdown => return Loop::End,
+            Command::Shutdown => return self.leave(),
         }
         Loop::GoOn
     }
@@ -212,101 +258,67 @@ impl Herder {
     /// Acts upon all changes that were read.
     async fn act(&mut self) {
         let mut changed = false;
-        while let Some(change) = self.log.next_change() {
-            changed = true;
-            match change {
-                Change::Connector(name) => {
-                    self.topics_reset.remove(&name);
-                    self.reconcile(&name).await;
-                }
-                Change::TargetState(name) => self.reconcile(&name).await,
-                Change::Tasks(_) => {}
-                Change::Restart(restart) => {
-                    self.reconcile(&restart.name).await;
-                    if restart.scope == RestartScope::ConnectorAndTasks {
-                        let Restart {
-                            name, instances, ..
-                        } = &restart;
-                        self.tasks.restart(name, *instances, &self.statuses);
-                    }
-                }
+        loop {
+            while let Some(change) = self.log.next_change() {
+                changed = true;
+                self.act_upon(change).await;
+            }
+            if !self.answer_orders().await {
+                break;
             }
         }
         if changed {
+            self.place().await;
             self.sync_tasks();
+            self.resume_answered().await;
         }
     }
 
+    async fn act_upon(&mut self, change: Change) {
+        match change {
+            Change::Connector(name) => {
+                self.topics_reset.remove(&name);
+                self.reconcile(&name).await;
+            }
+            Change::TargetState(name) => self.reconcile(&name).await,
+            Change::Restart(restart) => {
+                self.reconcile(&restart.name).await;
+                if restart.scope == RestartScope::ConnectorAndTasks {
+                    let Restart {
+                        name, instances, ..
+                    } = &restart;
+                    self.tasks.restart(name, *instances, &self.statuses);
+                }
+            }
+            Change::RestartTask(id) => self.tasks.restart_task(&id, &self.statuses),
+            Change::Tasks(_)
+            | Change::Placement
+            | Change::Workers
+            | Change::Order
+            | Change::Answer(_) => {}
+        }
+    }
+
+    /// The leader looks at a connector that has changed.
     async fn reconcile(&mut self, name: &str) {
-        let (log, statuses) = (&mut self.log, &self.statuses);
-        self.leader.reconcile(name, log, statuses).await;
+        if let Some(leader) = &mut self.leader {
+            let reconciled = leader.reconcile(name, &mut self.log, &self.statuses).await;
+            self.led(reconciled);
+        }
     }
 
-    /// Starts and stops tasks, so that those that are this worker's run.
-    fn sync_tasks(&mut self) {
-        let mine = self.placement.mine(&self.log.cluster);
-        self.tasks.sync(&self.log.cluster, &mine, &self.statuses);
-    }
-
-    async fn delete(&mut self, name: &str) -> Answer<()> {
-        if self.log.cluster.config(name).is_none() {
-            return Err(not_found(name));
-        }
-        for key in [keys::connector(name), keys::target_state(name)] {
-            self.log.write(records::tombstone(key)).await?;
-        }
-        self.act().await;
-        info!(connector = name, "the connector is deleted");
-        Ok(())
-    }
-
-    async fn set_target_state(&mut self, name: &str, state: TargetState) -> Answer<()> {
-        let cluster = &self.log.cluster;
-        if cluster.config(name).is_none() {
-            let text = match state {
-                TargetState::Stopped => format!("Connector {name} not found"),
-                _ => format!("Unknown connector {name}"),
-            };
-            return Err(HerderError::NotFound(text));
-        }
-        if cluster.target_state(name) != state {
-            let log = &mut self.log;
-            self.leader.set_target_state(name, state, log).await?;
-            self.act().await;
-        }
-        Ok(())
-    }
-
-    /// The connector as it is, with what is about to be restarted.
-    async fn restart(&mut self, restart: &Restart) -> Answer<ConnectorView> {
-        let name = &restart.name;
-        let unknown = || HerderError::NotFound(format!("Unknown connector: {name}"));
-        let mut view = self.view(name).ok_or_else(unknown)?;
-        view.mark_restarting(restart);
-        self.log.write(records::restart(restart)).await?;
-        self.act().await;
-        Ok(view)
-    }
-
-    fn restart_task(&mut self, id: &ConnectorTaskId) -> Answer<()> {
-        let cluster = &self.log.cluster;
-        if cluster.config(&id.connector).is_none() {
-            let text = format!("Unknown connector: {}", id.connector);
-            return Err(HerderError::NotFound(text));
-        }
-        if cluster.task(id).is_none() {
-            return Err(HerderError::NotFound(format!("Unknown task: {id}")));
-        }
-        self.tasks.restart_task(id, &self.statuses);
-        self.sync_tasks();
-        Ok(())
-    }
-
-    /// Stops all tasks, and says so.
+    /// Stops all tasks, says so, and leaves the group.
     async fn end(self) {
         self.tasks.stop_all(&self.statuses).await;
-        self.leader.end(&self.log.cluster, &self.statuses);
+        let is_last = self.log.coordination.workers().len() <= 1;
+        if let Some(leader) = self.leader.filter(|_| is_last) {
+            leader.end(&self.log.cluster, &self.statuses);
+        }
         self.statuses.finish().await;
+        let left = tokio::task::spawn_blocking(move || drop(self.member)).await;
+        if let Err(cause) = left {
+            error!(error = %cause, "could not leave the group");
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod descriptors;
 mod errors;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+pub mod group;
 pub mod herder;
 mod kafka;
 pub mod logging;

@@ -9,14 +9,15 @@ use connect_api::Properties;
 use connect_runtime::config::WorkerConfig;
 use connect_runtime::connectors;
 use connect_runtime::descriptors;
-use connect_runtime::herder::{Herder, HerderHandle, Shared};
+use connect_runtime::group::GroupMember;
+use connect_runtime::herder::{Cluster, Herder, HerderHandle, Shared, WorkerInstance};
 use connect_runtime::logging::Loggers;
 use connect_runtime::metrics::{Buckets, install as record_metrics, render as render_metrics};
 use connect_runtime::panic_log;
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
 use connect_runtime::storage::{
-    KafkaBasedLog, KafkaConsumerGroups, SourceOffsets, cluster_id, write_audit,
+    KafkaBasedLog, KafkaClusterLog, KafkaConsumerGroups, SourceOffsets, cluster_id, write_audit,
 };
 use connect_wasm::meters::CALL_SECONDS;
 use connect_wasm::{Compiler, WasmOptions, WasmPlugins, check_cache};
@@ -113,7 +114,7 @@ async fn start_herder(
     };
     // It reads folders, which may be slow.
     let wasm = tokio::task::spawn_blocking(move || WasmPlugins::new(options)).await??;
-    let configs = KafkaBasedLog::open(config, config.config_topic(), Some(1)).await?;
+    let log = KafkaClusterLog::open(config).await?;
     let statuses = KafkaBasedLog::open(config, config.status_topic(), None).await?;
     let shared = Shared {
         config: Arc::clone(config),
@@ -121,8 +122,16 @@ async fn start_herder(
         groups: Box::new(KafkaConsumerGroups),
         source_offsets: Arc::new(SourceOffsets::new(config)),
         cluster_id: cluster_id(config).await,
+        instance: WorkerInstance::new(config.worker_id()),
     };
-    Ok(Herder::spawn(shared, Box::new(configs), Box::new(statuses)))
+    let (member, membership) = GroupMember::join(config, &shared.instance).await?;
+    let cluster = Cluster {
+        log: Box::new(log),
+        statuses: Box::new(statuses),
+        membership,
+        member: Some(member),
+    };
+    Ok(Herder::spawn(shared, cluster))
 }
 
 /// The user's folder for what can be made again (XDG Base Directory Specification).

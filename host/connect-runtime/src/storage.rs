@@ -2,6 +2,7 @@
 //! Kafka Connect's record formats.
 
 mod audit_topic;
+mod cluster_log;
 mod config_records;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -17,9 +18,12 @@ use connect_api::Result;
 use serde_json::Value;
 
 pub use audit_topic::write_audit;
+pub use cluster_log::{
+    Appended, ClusterLog, ClusterRecord, ClusterTopic, KafkaClusterLog, LEADER_KEY, Transaction,
+};
 pub use config_records::{Restart, RestartInstances, RestartScope, TargetState, keys, records};
 pub use kafka::{KafkaBasedLog, cluster_id};
-pub use memory::MemoryLog;
+pub use memory::{MemoryClusterLog, MemoryLog};
 pub use offsets::{
     ConsumerGroup, ConsumerGroups, KafkaConsumerGroups, NoConsumerGroups, OffsetsRefusal,
 };

@@ -45,7 +45,6 @@ pub const WITHOUT_EFFECT: &[&str] = &[
     "auto.include.jmx.reporter",
     "client.id",
     "connect.protocol",
-    "heartbeat.interval.ms",
     "inter.worker.key.generation.algorithm",
     "inter.worker.key.size",
     "inter.worker.key.ttl.ms",
@@ -63,7 +62,6 @@ pub const WITHOUT_EFFECT: &[&str] = &[
     "request.timeout.ms",
     "scheduled.rebalance.max.delay.ms",
     "send.buffer.bytes",
-    "session.timeout.ms",
     "socket.connection.setup.timeout.max.ms",
     "socket.connection.setup.timeout.ms",
     "worker.sync.timeout.ms",
@@ -92,12 +90,40 @@ impl Choice for ExactlyOnceWorker {
 /// The options that the worker uses.
 pub fn config_def() -> ConfigDef {
     let mut keys = cluster();
+    keys.extend(group());
     keys.extend(rest());
     keys.extend(rest_security());
     keys.extend(rest_limits());
     keys.extend(plugins());
     keys.extend(own());
     ConfigDef::new(keys)
+}
+
+/// What the workers of one group need to know each other.
+fn group() -> Vec<ConfigKey> {
+    vec![
+        ConfigKey::nullable(
+            "ferrule.cluster.storage.topic",
+            T::String,
+            "The topic in which the workers of a group agree on what Kafka Connect has no record for: \
+             who runs which task. By default the name of config.storage.topic with -cluster behind \
+             it; created with config.storage.replication.factor.",
+        ),
+        ConfigKey::new(
+            "session.timeout.ms",
+            T::Int,
+            "10000",
+            "Milliseconds without a sign of life after which a worker's tasks go to others.",
+        )
+        .validator(Validator::AtLeast(1)),
+        ConfigKey::new(
+            "heartbeat.interval.ms",
+            T::Int,
+            "1000",
+            "Milliseconds between a worker's signs of life; a third of the session at most.",
+        )
+        .validator(Validator::AtLeast(1)),
+    ]
 }
 
 fn cluster() -> Vec<ConfigKey> {

@@ -22,6 +22,16 @@ pub enum Change {
     Tasks(String),
     /// A restart was asked for.
     Restart(Restart),
+    /// Which worker runs which task.
+    Placement,
+    /// Which workers stay.
+    Workers,
+    /// An order for the leader.
+    Order,
+    /// The leader has answered the order of this id.
+    Answer(String),
+    /// A restart of one task was asked for.
+    RestartTask(ConnectorTaskId),
 }
 
 /// Which record of the config topic something was read from: a later one has a greater revision.
@@ -83,12 +93,12 @@ impl ClusterState {
         self.tasks.get(name).map(|tasks| tasks.revision)
     }
 
-    /// The tasks of all connectors.
-    pub fn task_ids(&self) -> impl Iterator<Item = ConnectorTaskId> {
-        self.connectors().flat_map(|name| {
-            let tasks = (0..).zip(self.tasks(name));
-            tasks.map(|(task, _)| ConnectorTaskId::new(name, task))
-        })
+    /// How many tasks each connector has.
+    pub fn task_counts(&self) -> BTreeMap<&str, usize> {
+        self.connectors()
+            .map(|name| (name, self.tasks(name).len()))
+            .filter(|(_, count)| *count > 0)
+            .collect()
     }
 
     /// Takes in a record. Keys and values that are not understood are passed over: other versions
@@ -264,18 +274,12 @@ mod tests {
         for record in records::tasks("a-1", &[config("1"), config("2")]) {
             state.apply(record);
         }
-        assert_eq!(state.task_ids().count(), 0);
+        assert!(state.task_counts().is_empty());
         state.apply(records::connector("a-1", &config("1")));
-        let ids: Vec<_> = state.task_ids().collect();
-        assert_eq!(
-            ids,
-            [
-                ConnectorTaskId::new("a-1", 0),
-                ConnectorTaskId::new("a-1", 1)
-            ]
-        );
-        assert_eq!(state.task(&ids[1]), Some(&config("2")));
-        assert_eq!(state.task(&ConnectorTaskId::new("a-1", 2)), None);
+        assert_eq!(state.task_counts(), BTreeMap::from([("a-1", 2)]));
+        let task = |number| state.task(&ConnectorTaskId::new("a-1", number));
+        assert_eq!(task(1), Some(&config("2")));
+        assert_eq!(task(2), None);
     }
 
     #[test]

@@ -8,10 +8,11 @@ use tokio::task::JoinSet;
 use tracing::{error, warn};
 
 use super::command::{ConfigChange, ConfigOutcome, Configured, Reply};
+use super::orders::{Expected, Order};
+use super::requests::Then;
 use super::validator::{ValidConfig, Validator};
 use super::{Herder, HerderError, answer, not_found};
 use crate::connector_config::GivenConfig;
-use crate::storage::records;
 
 /// The changes that are being validated, and those that wait. Those of one connector are validated
 /// and applied one after the other, in the order in which they came.
@@ -57,6 +58,12 @@ impl ConfigChanges {
         }
     }
 
+    /// Puts a change back in front of the others of its connector.
+    pub(super) fn again(&mut self, name: &str, change: ConfigChange, reply: Reply<Configured>) {
+        let waiting = self.waiting.entry(name.to_owned()).or_default();
+        waiting.push_front(Request { change, reply });
+    }
+
     fn validate(
         &mut self,
         name: &str,
@@ -95,7 +102,7 @@ impl Herder {
     }
 
     /// Begins to validate the connector's next change; those that cannot be done are answered.
-    fn validate_next(&mut self, name: &str) {
+    pub(super) fn validate_next(&mut self, name: &str) {
         while let Some(waiting) = self.config_changes.waiting.get_mut(name) {
             let Some(request) = waiting.pop_front() else {
                 self.config_changes.waiting.remove(name);
@@ -132,45 +139,40 @@ impl Herder {
                 );
             }
             Some(Err(refusal)) => answer(request.reply, Err(refusal)),
-            Some(Ok(valid)) => {
-                let old = self.log.cluster.config(&name);
-                if old == based_on.as_ref() || matches!(request.change, ConfigChange::Put(_)) {
-                    let applied = self.apply_valid(&name, &request.change, valid).await;
-                    answer(request.reply, applied);
-                } else {
-                    // The connector was changed meanwhile, by another worker or by a deletion: the
-                    // change is computed and validated again.
-                    let waiting = self.config_changes.waiting.entry(name.clone());
-                    waiting.or_default().push_front(request);
-                }
-            }
+            Some(Ok(valid)) => return self.apply_valid(name, request, based_on, valid).await,
         }
         self.validate_next(&name);
     }
 
     async fn apply_valid(
         &mut self,
-        name: &str,
-        change: &ConfigChange,
-        valid: ValidConfig,
-    ) -> Result<Configured, HerderError> {
-        let ValidConfig { config, warnings } = valid;
-        let outcome = match self.log.cluster.config(name) {
+        name: String,
+        Request { change, reply }: Request,
+        based_on: Option<Properties>,
+        ValidConfig { config, warnings }: ValidConfig,
+    ) {
+        let outcome = match self.log.cluster.config(&name) {
             None => ConfigOutcome::Created,
             Some(_) => ConfigOutcome::Updated,
         };
-        if let ConfigChange::Create(_, Some(state)) = change {
-            // First: a reader that stops in between must not start it.
-            self.log.write(records::target_state(name, *state)).await?;
-        }
-        self.log.write(records::connector(name, &config)).await?;
-        self.act().await;
-        let connector = self.view(name).ok_or_else(|| not_found(name))?;
-        Ok(Configured {
+        let (expected, initial_state) = match (&change, based_on) {
+            (ConfigChange::Create(_, state), _) => (Expected::Absent, *state),
+            (ConfigChange::Patch(_), Some(old)) => (Expected::Config(old), None),
+            (ConfigChange::Put(_) | ConfigChange::Patch(_), _) => (Expected::Any, None),
+        };
+        let order = Order::Configure {
+            name,
+            config,
+            initial_state,
+            expected,
+        };
+        let then = Then::Configured {
             outcome,
-            connector,
             warnings,
-        })
+            change,
+            reply,
+        };
+        self.order(order, then).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The config topic, for the fuzz targets.
 
 use super::cluster::{Change, ClusterState};
-use crate::storage::StoredRecord;
+use crate::storage::{ConnectorTaskId, StoredRecord};
 
 /// What the records of a config topic add up to.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl ConfigTopic {
             Some(Change::TargetState(name)) => {
                 self.0.target_state(&name);
             }
-            Some(Change::Restart(_)) | None => {}
+            Some(_) | None => {}
         }
     }
 
@@ -32,8 +32,9 @@ impl ConfigTopic {
     /// # Panics
     /// When one is not.
     pub fn check(&self) {
-        for id in self.0.task_ids() {
-            assert!(self.0.task(&id).is_some(), "{id}");
+        for (name, count) in self.0.task_counts() {
+            let last = u32::try_from(count - 1).map(|task| ConnectorTaskId::new(name, task));
+            assert!(last.is_ok_and(|id| self.0.task(&id).is_some()), "{name}");
         }
     }
 }

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use connect_api::{Error, Properties, Result};
+use connect_api::{Error, ErrorKind, Properties, Result};
 use tracing::error;
 
 use super::Shared;
 use super::cluster::{ClusterState, Revision};
-use super::config_log::ConfigLog;
+use super::log::Log;
 use super::statuses::Statuses;
 use crate::connector_config;
-use crate::storage::{State, StatusKey, TargetState, records};
+use crate::storage::{State, StatusKey, TargetState, Transaction, records};
 
-/// Decides for all connectors. This worker leads, as it is the only one.
+/// Decides for all connectors, on the worker that leads.
 pub(super) struct Leader {
     shared: Arc<Shared>,
     connectors: BTreeMap<String, LedConnector>,
@@ -40,7 +40,10 @@ impl Leader {
     }
 
     /// Starts to lead. Task configs that are stored already are kept where they are still right.
-    pub(super) async fn start(&mut self, log: &mut ConfigLog, statuses: &Statuses) {
+    ///
+    /// # Errors
+    /// As for [`Leader::reconcile`].
+    pub(super) async fn start(&mut self, log: &mut Log, statuses: &Statuses) -> Result<()> {
         let names: Vec<String> = log.cluster.connectors().map(str::to_owned).collect();
         for name in &names {
             let Some(config) = log.cluster.config_revision(name) else {
@@ -52,8 +55,9 @@ impl Leader {
                 tasks_from: Some(config),
             };
             self.connectors.insert(name.clone(), led);
-            self.reconcile(name, log, statuses).await;
+            self.reconcile(name, log, statuses).await?;
         }
+        Ok(())
     }
 
     /// Stops to lead, as the worker ends.
@@ -70,11 +74,19 @@ impl Leader {
 
     /// Brings the status and the task configs of a connector to what its config and target state
     /// say. A config that cannot be run makes the connector FAILED; its tasks stay as they are.
-    pub(super) async fn reconcile(&mut self, name: &str, log: &mut ConfigLog, statuses: &Statuses) {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Fenced`] when another worker leads by now.
+    pub(super) async fn reconcile(
+        &mut self,
+        name: &str,
+        log: &mut Log,
+        statuses: &Statuses,
+    ) -> Result<()> {
         let Some(revision) = log.cluster.config_revision(name) else {
             self.connectors.remove(name);
             statuses.remove_connector(name);
-            return;
+            return Ok(());
         };
         self.show_target_state(name, revision, &log.cluster, statuses);
         let led = self.connectors.get(name);
@@ -92,8 +104,10 @@ impl Leader {
                 let count = u32::try_from(log.cluster.tasks(name).len()).unwrap_or(u32::MAX);
                 statuses.remove_tasks(name, count);
             }
+            Err(cause) if cause.kind() == ErrorKind::Fenced => return Err(cause),
             Err(cause) => self.failed(name, &cause, &log.cluster, statuses),
         }
+        Ok(())
     }
 
     /// A new config, and a restart of a connector that has failed, are a new start of it.
@@ -145,23 +159,6 @@ impl Leader {
         status.trace = Some(trace(cause));
         statuses.put(StatusKey::Connector(name.to_owned()), status);
     }
-
-    /// Writes a target state.
-    ///
-    /// # Errors
-    /// When it could not be written.
-    pub(super) async fn set_target_state(
-        &self,
-        name: &str,
-        state: TargetState,
-        log: &mut ConfigLog,
-    ) -> Result<()> {
-        if state == TargetState::Stopped {
-            // Kafka Connect's order: a worker that reads only half of it has no tasks.
-            write_tasks(name, &[], log).await?;
-        }
-        log.write(records::target_state(name, state)).await
-    }
 }
 
 /// The task configs that a connector is to have. It reads the stored config alone: config providers
@@ -183,9 +180,10 @@ fn decide(shared: &Shared, cluster: &ClusterState, name: &str) -> Result<Vec<Pro
     std::panic::catch_unwind(made).unwrap_or_else(panicked)
 }
 
-async fn write_tasks(name: &str, configs: &[Properties], log: &mut ConfigLog) -> Result<()> {
+async fn write_tasks(name: &str, configs: &[Properties], log: &mut Log) -> Result<()> {
     // A thousand of them must not take a thousand round trips of the herder's time.
-    log.write_all(records::tasks(name, configs)).await
+    log.commit(Transaction::of_config(records::tasks(name, configs)))
+        .await
 }
 
 /// Clients read it line by line, as they would read Java's.

@@ -1,24 +1,172 @@
-//! Which tasks of the cluster this worker runs.
+//! Which worker runs which task: a pure function of the workers, the tasks and the placement before.
+//!
+//! The tasks of each connector, and all tasks together, are spread so that no worker has more than
+//! one more than another. Of all such placements it is one that moves the fewest tasks. It depends
+//! on nothing else, so whoever leads decides the same.
 
-use std::collections::BTreeSet;
+mod flow;
+#[cfg(test)]
+mod tests;
 
-use super::cluster::ClusterState;
-use crate::storage::ConnectorTaskId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-/// Decides which tasks of the cluster this worker runs. It must depend on nothing but what the
-/// cluster's topics say, so that all workers agree.
-pub trait Placement: Send + 'static {
-    /// The tasks that this worker is to run. The herder starts those that it does not run yet, and
-    /// stops all others.
-    fn mine(&self, cluster: &ClusterState) -> BTreeSet<ConnectorTaskId>;
+use uuid::Uuid;
+
+use flow::Flow;
+
+/// One start of a worker: a worker that is started again is another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerInstance(pub String);
+
+impl WorkerInstance {
+    /// A new start of the worker that statuses call so.
+    pub fn new(worker_id: &str) -> Self {
+        Self(format!("{worker_id}/{}", Uuid::new_v4()))
+    }
+
+    /// What statuses call the worker: host:port.
+    pub fn worker_id(&self) -> &str {
+        self.0.rsplit_once('/').map_or(&self.0, |(id, _)| id)
+    }
 }
 
-/// This worker runs every task: it is the only one.
-#[derive(Clone, Copy, Debug)]
-pub struct AllHere;
-
-impl Placement for AllHere {
-    fn mine(&self, cluster: &ClusterState) -> BTreeSet<ConnectorTaskId> {
-        cluster.task_ids().collect()
+impl fmt::Display for WorkerInstance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
+}
+
+/// The worker of each task of a connector, by the task's number; none: it has no worker.
+pub type Placed = Vec<Option<WorkerInstance>>;
+
+/// The placed tasks of each connector.
+pub type Placements = BTreeMap<String, Placed>;
+
+/// Places `tasks`, the number of them for each connector, on `workers`. Without workers no task has
+/// one.
+///
+/// ```ignore
+/// let workers = BTreeSet::from([worker("a"), worker("b")]);
+/// let tasks = BTreeMap::from([("sink", 3)]);
+/// let placed = place(&workers, &tasks, &Placements::new());
+/// assert_eq!(placed["sink"].len(), 3);
+/// ```
+pub fn place(
+    workers: &BTreeSet<WorkerInstance>,
+    tasks: &BTreeMap<&str, usize>,
+    before: &Placements,
+) -> Placements {
+    let workers: Vec<&WorkerInstance> = workers.iter().collect();
+    if workers.is_empty() {
+        let none = tasks.iter();
+        return none
+            .map(|(name, count)| ((*name).to_owned(), vec![None; *count]))
+            .collect();
+    }
+    let connectors: Vec<Connector<'_>> = tasks
+        .iter()
+        .map(|(name, count)| Connector::new(name, *count, &workers, before))
+        .collect();
+    let extra = extra_tasks(&connectors, workers.len());
+    let placed = connectors.iter().zip(&extra);
+    placed
+        .map(|(connector, extra)| (connector.name.to_owned(), connector.placed(&workers, extra)))
+        .collect()
+}
+
+/// What is to be placed of one connector.
+struct Connector<'a> {
+    name: &'a str,
+    /// Where each task was, as a place in the list of workers; none: it was nowhere, or its worker
+    /// is gone.
+    before: Vec<Option<usize>>,
+    /// How many tasks each worker had.
+    had: Vec<usize>,
+}
+
+impl<'a> Connector<'a> {
+    fn new(name: &'a str, count: usize, workers: &[&WorkerInstance], before: &Placements) -> Self {
+        let known = before.get(name).map_or(&[][..], Vec::as_slice);
+        let place = |task: usize| {
+            let worker = known.get(task)?.as_ref()?;
+            workers.binary_search(&worker).ok()
+        };
+        let before: Vec<_> = (0..count).map(place).collect();
+        let mut had = vec![0; workers.len()];
+        for worker in before.iter().flatten() {
+            had[*worker] += 1;
+        }
+        Self { name, before, had }
+    }
+
+    /// What every worker gets at least.
+    fn share(&self) -> usize {
+        self.before.len() / self.had.len()
+    }
+
+    /// How many tasks are left when every worker has that.
+    fn rest(&self) -> usize {
+        self.before.len() % self.had.len()
+    }
+
+    /// The worker of each task, when these workers get one task more than the others.
+    fn placed(&self, workers: &[&WorkerInstance], extra: &BTreeSet<usize>) -> Placed {
+        let mut free: Vec<usize> = (0..workers.len())
+            .map(|worker| self.share() + usize::from(extra.contains(&worker)))
+            .collect();
+        let mut places: Vec<Option<usize>> = self
+            .before
+            .iter()
+            .map(|before| {
+                let worker = (*before)?;
+                free[worker] = free[worker].checked_sub(1)?;
+                Some(worker)
+            })
+            .collect();
+        let mut rest = (0..workers.len()).flat_map(|worker| vec![worker; free[worker]]);
+        for place in places.iter_mut().filter(|place| place.is_none()) {
+            *place = rest.next();
+        }
+        places
+            .into_iter()
+            .map(|place| place.map(|worker| workers[worker].clone()))
+            .collect()
+    }
+}
+
+/// For each connector, the workers that get one task more than its share.
+///
+/// A flow of least cost decides: from each connector as many units as it has tasks left, each to
+/// another worker, and into each worker as many as balance the totals. A unit costs nothing where
+/// the worker has such a task already, and one where a task has to move.
+fn extra_tasks(connectors: &[Connector<'_>], workers: usize) -> Vec<BTreeSet<usize>> {
+    let all: usize = connectors.iter().map(Connector::rest).sum();
+    let (share, rest) = (all / workers, all % workers);
+    let worker = |at: usize| 2 + at;
+    let connector = |at: usize| 2 + workers + at;
+    let (source, target, more) = (0, 1, 2 + workers + connectors.len());
+    let mut flow = Flow::new(more + 1);
+    for (at, it) in connectors.iter().enumerate() {
+        if it.rest() == 0 {
+            continue;
+        }
+        flow.edge(source, connector(at), it.rest(), 0);
+        for (place, had) in it.had.iter().enumerate() {
+            let moves = i64::from(*had <= it.share());
+            flow.edge(connector(at), worker(place), 1, moves);
+        }
+    }
+    for place in 0..workers {
+        flow.edge(worker(place), target, share, 0);
+        flow.edge(worker(place), more, 1, 0);
+    }
+    flow.edge(more, target, rest, 0);
+    flow.run(source, target);
+    (0..connectors.len())
+        .map(|at| {
+            let chosen = flow.used(connector(at)).filter(|to| *to >= worker(0));
+            chosen.map(|to| to - worker(0)).collect()
+        })
+        .collect()
 }

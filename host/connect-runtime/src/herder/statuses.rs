@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use connect_api::{Result, mask};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
@@ -25,6 +25,8 @@ pub(super) struct Statuses {
     view: Arc<Mutex<StatusView>>,
     writes: mpsc::Sender<Write>,
     writing: JoinHandle<()>,
+    /// Told when something was read.
+    read: Arc<Notify>,
 }
 
 /// A record to write.
@@ -46,17 +48,29 @@ impl Statuses {
         }
         let view = Arc::new(Mutex::new(view));
         let (writes, waiting) = mpsc::channel(WAITING);
-        let writing = tokio::spawn(follow(store, waiting, Arc::clone(&view)));
+        let read = Arc::new(Notify::new());
+        let following = Following {
+            store,
+            waiting,
+            view: Arc::clone(&view),
+            read: Arc::clone(&read),
+        };
         Ok(Self {
             view,
             writes,
-            writing,
+            writing: tokio::spawn(following.run()),
+            read,
         })
     }
 
     /// The status of a connector or a task, whichever worker wrote it.
     pub(super) fn get(&self, key: &StatusKey) -> Option<Status> {
         lock(&self.view).get(key).cloned()
+    }
+
+    /// Waits until another worker may have written. It may be cancelled.
+    pub(super) async fn changed(&self) {
+        self.read.notified().await;
     }
 
     /// A generation for a start that is about to be made: greater than all that were read or given.
@@ -136,31 +150,39 @@ impl Statuses {
 }
 
 /// Writes what waits and reads what others write, until nobody can put a status any more.
-async fn follow(
-    mut store: Box<dyn BackingStore>,
-    mut waiting: mpsc::Receiver<Write>,
+struct Following {
+    store: Box<dyn BackingStore>,
+    waiting: mpsc::Receiver<Write>,
     view: Arc<Mutex<StatusView>>,
-) {
-    loop {
-        tokio::select! {
-            write = waiting.recv() => {
-                let Some(Write { key, status, own }) = write else { return };
-                let record = StoredRecord {
-                    key: key.to_string(),
-                    value: status.map(|status| status.value()),
-                };
-                match store.write(record).await {
-                    Ok(read) => {
-                        let mut view = lock(&view);
-                        read.iter().for_each(|record| view.read(record));
-                        view.written(&key, own);
-                    }
-                    Err(cause) => {
-                        warn!(%key, error = %cause.chain(), "could not write a status");
-                    }
-                }
+    read: Arc<Notify>,
+}
+
+impl Following {
+    async fn run(mut self) {
+        loop {
+            tokio::select! {
+                write = self.waiting.recv() => match write {
+                    None => return,
+                    Some(write) => self.write(write).await,
+                },
+                record = self.store.next() => lock(&self.view).read(&record),
             }
-            record = store.next() => lock(&view).read(&record),
+            self.read.notify_one();
+        }
+    }
+
+    async fn write(&mut self, Write { key, status, own }: Write) {
+        let record = StoredRecord {
+            key: key.to_string(),
+            value: status.map(|status| status.value()),
+        };
+        match self.store.write(record).await {
+            Ok(read) => {
+                let mut view = lock(&self.view);
+                read.iter().for_each(|record| view.read(record));
+                view.written(&key, own);
+            }
+            Err(cause) => warn!(%key, error = %cause.chain(), "could not write a status"),
         }
     }
 }

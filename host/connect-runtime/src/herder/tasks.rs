@@ -62,6 +62,16 @@ impl Tasks {
         }
     }
 
+    /// Whether a task was started here and not told to stop.
+    pub(super) fn has(&self, id: &ConnectorTaskId) -> bool {
+        self.assigned.contains_key(id)
+    }
+
+    /// Whether nothing was started here that has not ended.
+    pub(super) fn is_empty(&self) -> bool {
+        self.assigned.is_empty() && self.stopping.is_empty()
+    }
+
     /// Starts what is this worker's and does not run; stops what is not, or has other configs by
     /// now; pauses and resumes the rest.
     pub(super) fn sync(

@@ -26,7 +26,7 @@ use connect_api::{
 };
 use connect_wasm::{WasmOptions, WasmPlugins};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
 use super::auth::Caller;
@@ -34,10 +34,14 @@ use super::{Api, Surface, router};
 use crate::config::WorkerConfig;
 use crate::config::tests::minimal;
 use crate::connectors::{RegisteredConnector, RegisteredSink};
-use crate::herder::{Herder, HerderHandle, Shared};
+use crate::group::Membership;
+use crate::herder::{Cluster, Herder, HerderHandle, Shared, WorkerInstance};
 use crate::logging::Loggers;
 use crate::plugins::Plugins;
-use crate::storage::{BackingStore, MemoryLog, NoConsumerGroups, SourceOffsets, StoredRecord};
+use crate::storage::{
+    Appended, BackingStore, ClusterLog, ClusterRecord, ClusterTopic, MemoryClusterLog, MemoryLog,
+    NoConsumerGroups, SourceOffsets, StoredRecord, Transaction,
+};
 use gate::Gate;
 
 /// A sink that takes everything; no test here gets as far as to give it a record. The validation of
@@ -146,6 +150,52 @@ impl BackingStore for SharedLog {
     }
 }
 
+/// The topics of the cluster in memory, whose config topic others write to as well.
+struct SharedClusterLog {
+    own: MemoryClusterLog,
+    others: mpsc::UnboundedReceiver<StoredRecord>,
+}
+
+impl SharedClusterLog {
+    fn new(stored: Vec<StoredRecord>) -> (Self, mpsc::UnboundedSender<StoredRecord>) {
+        let (sender, others) = mpsc::unbounded_channel();
+        let own = MemoryClusterLog::new(stored);
+        (Self { own, others }, sender)
+    }
+}
+
+#[async_trait]
+impl ClusterLog for SharedClusterLog {
+    async fn start(&mut self) -> Result<Vec<ClusterRecord>> {
+        self.own.start().await
+    }
+
+    async fn lead(&mut self) -> Result<Vec<ClusterRecord>> {
+        self.own.lead().await
+    }
+
+    fn follow(&mut self) {}
+
+    async fn commit(&mut self, transaction: Transaction) -> Result<Vec<ClusterRecord>> {
+        self.own.commit(transaction).await
+    }
+
+    fn append(&mut self, record: StoredRecord) -> Result<Appended> {
+        self.own.append(record)
+    }
+
+    async fn next(&mut self) -> ClusterRecord {
+        tokio::select! {
+            own = self.own.next() => own,
+            Some(record) = self.others.recv() => ClusterRecord {
+                topic: ClusterTopic::Config,
+                offset: 0,
+                record,
+            },
+        }
+    }
+}
+
 impl Drop for TestWorker {
     /// A validation that is left at the gate would keep the test from ending.
     fn drop(&mut self) {
@@ -188,10 +238,18 @@ impl TestWorker {
             groups,
             source_offsets,
             cluster_id,
+            instance: WorkerInstance::new("127.0.0.1:8083"),
         };
-        let (config_log, configs) = SharedLog::new(stored);
+        let (log, configs) = SharedClusterLog::new(stored);
         let (status_log, statuses) = SharedLog::new(Vec::new());
-        let (herder, _) = Herder::spawn(shared, Box::new(config_log), Box::new(status_log));
+        let alone = Membership::alone(shared.instance.clone());
+        let cluster = Cluster {
+            log: Box::new(log),
+            statuses: Box::new(status_log),
+            membership: watch::channel(alone).1,
+            member: None,
+        };
+        let (herder, _) = Herder::spawn(shared, cluster);
         let loggers = Arc::new(Loggers::detached());
         let metrics = Arc::new(|| "metric 1\n".to_owned());
         let api = Api {

@@ -62,6 +62,22 @@ impl KafkaBasedLog {
             reader,
         })
     }
+
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(super) fn producer(&self) -> &Producer {
+        &self.producer
+    }
+
+    pub(super) fn reader(&mut self) -> &mut LogReader {
+        &mut self.reader
+    }
+}
+
+pub(super) fn only_records(read: Vec<(Position, StoredRecord)>) -> Vec<StoredRecord> {
+    read.into_iter().map(|(_, record)| record).collect()
 }
 
 #[async_trait]
@@ -69,7 +85,7 @@ impl BackingStore for KafkaBasedLog {
     async fn start(&mut self) -> Result<Vec<StoredRecord>> {
         let read = tokio::time::timeout(START_LIMIT, self.reader.read_to_end()).await;
         let late = || Error::retriable(format!("could not read topic {} to its end", self.topic));
-        read.unwrap_or_else(|_| Err(late()))
+        read.unwrap_or_else(|_| Err(late())).map(only_records)
     }
 
     async fn write(&mut self, record: StoredRecord) -> Result<Vec<StoredRecord>> {
@@ -101,11 +117,11 @@ impl BackingStore for KafkaBasedLog {
         let read = timeout_at(deadline, self.reader.until(own)).await;
         let late =
             || Error::retriable(format!("a write to topic {} was not read back", self.topic));
-        read.unwrap_or_else(|_| Err(late()))
+        read.unwrap_or_else(|_| Err(late())).map(only_records)
     }
 
     async fn next(&mut self) -> StoredRecord {
-        self.reader.next().await
+        self.reader.next().await.1
     }
 }
 
@@ -114,6 +130,22 @@ pub async fn cluster_id(config: &WorkerConfig) -> Option<String> {
     let consumer = consumer(config).ok()?;
     let fetch = move || consumer.client().fetch_cluster_id(REQUEST_LIMIT);
     tokio::task::spawn_blocking(fetch).await.ok().flatten()
+}
+
+/// How many members a group has.
+///
+/// # Errors
+/// When Kafka does not say.
+pub(super) async fn group_members(config: &WorkerConfig, group: &str) -> Result<usize> {
+    let (consumer, group) = (consumer(config)?, group.to_owned());
+    let looked = move || {
+        let found = consumer.fetch_group_list(Some(&group), REQUEST_LIMIT);
+        let unknown = |cause| Error::retriable("could not look up a group").with_source(cause);
+        let found = found.map_err(unknown)?;
+        Ok(found.groups().iter().map(|it| it.members().len()).sum())
+    };
+    let failed = |cause| Error::fatal("could not look up a group").with_source(cause);
+    tokio::task::spawn_blocking(looked).await.map_err(failed)?
 }
 
 fn invalid(cause: KafkaError) -> Error {

@@ -41,7 +41,7 @@ pub(super) struct LogReader {
     topic: String,
     records: mpsc::Receiver<Read>,
     /// Read, and not yet handed on: a wait that was cut short leaves its records here.
-    waiting: VecDeque<StoredRecord>,
+    waiting: VecDeque<(Position, StoredRecord)>,
     stop: Arc<AtomicBool>,
 }
 
@@ -78,11 +78,11 @@ impl LogReader {
     }
 
     /// The records that were there when the topic was opened.
-    pub(super) async fn read_to_end(&mut self) -> Result<Vec<StoredRecord>> {
+    pub(super) async fn read_to_end(&mut self) -> Result<Vec<(Position, StoredRecord)>> {
         let mut read = Vec::new();
         loop {
             match self.records.recv().await {
-                Some(Read::Record(_, record)) => read.extend(record),
+                Some(Read::Record(at, record)) => read.extend(record.map(|record| (at, record))),
                 Some(Read::End) => return Ok(read),
                 None => return Err(failed(&self.topic)),
             }
@@ -90,11 +90,11 @@ impl LogReader {
     }
 
     /// The records up to and including a position.
-    pub(super) async fn until(&mut self, own: Position) -> Result<Vec<StoredRecord>> {
+    pub(super) async fn until(&mut self, own: Position) -> Result<Vec<(Position, StoredRecord)>> {
         loop {
             match self.records.recv().await {
                 Some(Read::Record(at, record)) => {
-                    self.waiting.extend(record);
+                    self.waiting.extend(record.map(|record| (at, record)));
                     if at.partition == own.partition && at.offset >= own.offset {
                         return Ok(self.waiting.drain(..).collect());
                     }
@@ -106,13 +106,13 @@ impl LogReader {
     }
 
     /// The next record.
-    pub(super) async fn next(&mut self) -> StoredRecord {
+    pub(super) async fn next(&mut self) -> (Position, StoredRecord) {
         if let Some(record) = self.waiting.pop_front() {
             return record;
         }
         loop {
             match self.records.recv().await {
-                Some(Read::Record(_, Some(record))) => return record,
+                Some(Read::Record(at, Some(record))) => return (at, record),
                 Some(_) => {}
                 None => std::future::pending().await,
             }

@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 use tracing::warn;
 
 use super::StoredRecord;
-use super::kafka::{consumer, ensure_topic, producer};
+use super::kafka::{consumer, ensure_topic, only_records, producer};
 use super::log_reader::LogReader;
 use crate::config::WorkerConfig;
 use crate::source_task::ProducerRecord;
@@ -111,7 +111,8 @@ impl SourceOffsetStore for ConnectorOffsets {
         let mut reader = LogReader::start(consumer, &self.name, partitions)?;
         let late = || Error::retriable(format!("could not read topic {} to its end", self.name));
         let records = tokio::time::timeout(READ_TIMEOUT, reader.read_to_end()).await;
-        Ok(offsets_of(&self.connector, records.map_err(|_| late())??))
+        let records = only_records(records.map_err(|_| late())??);
+        Ok(offsets_of(&self.connector, records))
     }
 
     async fn write(&self, changes: &[SourceOffsetChange]) -> Result<()> {

@@ -1,0 +1,371 @@
+//! The group of workers: who is there, and who leads, as Kafka's group coordinator says.
+//!
+//! The workers of one `group.id` are one consumer group on the cluster topic, by librdkafka's own
+//! join, heartbeats and session. Who owns the topic's only partition leads, and asks the coordinator
+//! who the members are. Nothing is read by this consumer.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use connect_api::{Error, Result};
+use connect_kafka::{ClientErrors, client_config, is_outage};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::config::WorkerConfig;
+use crate::herder::WorkerInstance;
+
+const POLL: Duration = Duration::from_millis(100);
+/// How often the leader asks who is there.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long the coordinator may take to answer that.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+/// The type of the group of Kafka Connect's own workers.
+const JVM_PROTOCOL: &str = "connect";
+
+/// Whether the coordinator counts on this worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Session {
+    /// It has not joined yet.
+    Joining,
+    /// It is a member.
+    Member,
+    /// The coordinator did not answer for as long as a session lasts: others may run its tasks.
+    Lost,
+}
+
+/// What this worker decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// For all.
+    Leader,
+    /// Nothing: it does what the leader has written.
+    Follower,
+}
+
+/// What the group is, as this worker knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Whether this worker belongs to it.
+    pub session: Session,
+    /// What it decides.
+    pub role: Role,
+    /// The workers that are there, this one included. The leader alone looks.
+    pub members: BTreeSet<WorkerInstance>,
+}
+
+impl Membership {
+    /// A worker that is alone, and leads.
+    pub fn alone(instance: WorkerInstance) -> Self {
+        Self {
+            session: Session::Member,
+            role: Role::Leader,
+            members: BTreeSet::from([instance]),
+        }
+    }
+
+    fn joining() -> Self {
+        Self {
+            session: Session::Joining,
+            role: Role::Follower,
+            members: BTreeSet::new(),
+        }
+    }
+}
+
+/// What librdkafka's callbacks say.
+struct Callbacks {
+    errors: ClientErrors,
+    is_steady: AtomicBool,
+    is_lost: AtomicBool,
+    owns: AtomicBool,
+}
+
+impl ClientContext for Callbacks {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.errors.log(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        // The library's word for a session that is over; it has no other sign of it for a member
+        // without a partition.
+        if facility == "SESSTMOUT" {
+            self.is_steady.store(false, Ordering::Release);
+            self.is_lost.store(true, Ordering::Release);
+        }
+        self.errors.log_line(level, facility, line);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let is_steady = statistics
+            .cgrp
+            .is_some_and(|group| group.join_state == "steady");
+        self.is_steady.store(is_steady, Ordering::Release);
+        if is_steady {
+            self.is_lost.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl ConsumerContext for Callbacks {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, change: &Rebalance<'_>) {
+        if let Rebalance::Revoke(partitions) = change {
+            if partitions.count() > 0 {
+                self.owns.store(false, Ordering::Release);
+            }
+            if consumer.assignment_lost() {
+                self.is_lost.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, change: &Rebalance<'_>) {
+        if let Rebalance::Assign(partitions) = change
+            && partitions.count() > 0
+        {
+            if let Err(error) = consumer.pause(partitions) {
+                warn!(%error, "the records of the cluster topic are read twice");
+            }
+            self.owns.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// This worker's membership, which ends when it is dropped.
+pub struct GroupMember {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for GroupMember {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // It leaves the group, so that the others need not wait for the session's end.
+            drop(thread.join());
+        }
+    }
+}
+
+impl GroupMember {
+    /// Joins the group of the worker's `group.id`, on a thread of its own.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] when workers of Kafka Connect are in it, or a setting is
+    /// refused.
+    pub async fn join(
+        config: &Arc<WorkerConfig>,
+        instance: &WorkerInstance,
+    ) -> Result<(Self, watch::Receiver<Membership>)> {
+        let settings = config.membership();
+        let mut client = client_config(&config.client_properties("consumer."))?;
+        for key in ["group.protocol", "group.instance.id"] {
+            client.remove(key);
+        }
+        client
+            .set("group.id", config.group_id())
+            .set("client.id", &instance.0)
+            .set("session.timeout.ms", millis(settings.session_timeout))
+            .set("heartbeat.interval.ms", millis(settings.heartbeat_interval))
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "latest")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("statistics.interval.ms", "500");
+        let callbacks = Callbacks {
+            errors: ClientErrors::new("the group of workers"),
+            is_steady: AtomicBool::new(false),
+            is_lost: AtomicBool::new(false),
+            owns: AtomicBool::new(false),
+        };
+        let invalid = |cause| {
+            Error::config("the settings of the Kafka clients are not valid").with_source(cause)
+        };
+        let consumer: BaseConsumer<Callbacks> =
+            client.create_with_context(callbacks).map_err(invalid)?;
+        let group = config.group_id().to_owned();
+        let checked = group.clone();
+        let looked = tokio::task::spawn_blocking(move || {
+            check_protocol(&consumer, &checked).map(|()| consumer)
+        });
+        let consumer = looked
+            .await
+            .map_err(|cause| Error::fatal("could not join the group").with_source(cause))??;
+        let topic = config.cluster_topic().name;
+        consumer.subscribe(&[topic.as_str()]).map_err(|cause| {
+            Error::retriable(format!("could not subscribe to {topic}")).with_source(cause)
+        })?;
+        let (sender, membership) = watch::channel(Membership::joining());
+        let stop = Arc::new(AtomicBool::new(false));
+        let following = Following {
+            consumer,
+            group,
+            instance: instance.clone(),
+            membership: sender,
+            stop: Arc::clone(&stop),
+            looked: None,
+            has_joined: false,
+        };
+        let thread = std::thread::Builder::new()
+            .name("group".into())
+            .spawn(move || following.run())
+            .map_err(|cause| Error::retriable("cannot start a thread").with_source(cause))?;
+        let member = Self {
+            stop,
+            thread: Some(thread),
+        };
+        Ok((member, membership))
+    }
+}
+
+fn millis(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}
+
+/// Workers of Kafka Connect and these do not understand each other, and would run all tasks twice.
+fn check_protocol(consumer: &BaseConsumer<Callbacks>, group: &str) -> Result<()> {
+    let Ok(found) = consumer.fetch_group_list(Some(group), LOOK_TIMEOUT) else {
+        // Joining says the same, if later.
+        return Ok(());
+    };
+    let groups = found.groups().iter();
+    let mut jvm =
+        groups.filter(|it| it.protocol_type() == JVM_PROTOCOL && !it.members().is_empty());
+    match jvm.next() {
+        None => Ok(()),
+        Some(jvm) => Err(Error::config(format!(
+            "the group {group} (group.id) has {} workers of Kafka Connect, which would run the same \
+             tasks: stop them first, or choose another group.id and other storage topics",
+            jvm.members().len()
+        ))),
+    }
+}
+
+/// The thread.
+struct Following {
+    consumer: BaseConsumer<Callbacks>,
+    group: String,
+    instance: WorkerInstance,
+    membership: watch::Sender<Membership>,
+    stop: Arc<AtomicBool>,
+    looked: Option<Instant>,
+    /// Whether the group has let this worker in once.
+    has_joined: bool,
+}
+
+impl Following {
+    fn run(mut self) {
+        while !self.stop.load(Ordering::Acquire) {
+            match self.consumer.poll(POLL) {
+                Some(Err(cause)) if is_outage(&cause) => {
+                    self.consumer.context().errors.log(&cause, "");
+                }
+                Some(Err(cause)) => self.told(&cause),
+                Some(Ok(_)) | None => {}
+            }
+            self.publish();
+        }
+    }
+
+    fn told(&self, cause: &KafkaError) {
+        let code = cause.rdkafka_error_code();
+        if code == Some(RDKafkaErrorCode::InconsistentGroupProtocol) {
+            warn!(
+                group = self.group,
+                "workers of Kafka Connect are in the group: this worker runs nothing until they \
+                 have stopped"
+            );
+        } else if code != Some(RDKafkaErrorCode::PartitionEOF) {
+            warn!(group = self.group, error = %cause, "the group of workers");
+        }
+    }
+
+    fn publish(&mut self) {
+        let before = self.membership.borrow().clone();
+        let now = self.now(&before);
+        if now != before {
+            info!(
+                group = self.group,
+                session = ?now.session,
+                role = ?now.role,
+                members = now.members.len(),
+                "the group of workers has changed"
+            );
+            self.membership.send_replace(now);
+        }
+    }
+
+    fn now(&mut self, before: &Membership) -> Membership {
+        let callbacks = self.consumer.context();
+        let is_lost = callbacks.is_lost.load(Ordering::Acquire);
+        let is_steady = callbacks.is_steady.load(Ordering::Acquire);
+        let owns = callbacks.owns.load(Ordering::Acquire);
+        self.has_joined |= is_steady;
+        if !self.has_joined && !is_lost {
+            return self.joining(before);
+        }
+        let session = match (is_lost, is_steady) {
+            (true, _) => Session::Lost,
+            (false, true) => Session::Member,
+            // A rebalance is no loss.
+            (false, false) => before.session,
+        };
+        let leads = session == Session::Member && owns;
+        let members = match leads {
+            true => self.members().unwrap_or_else(|| before.members.clone()),
+            false => BTreeSet::new(),
+        };
+        // Who leads and does not know whom for decides nothing yet.
+        let role = match members.contains(&self.instance) {
+            true => Role::Leader,
+            false => Role::Follower,
+        };
+        Membership {
+            session,
+            role,
+            members,
+        }
+    }
+
+    /// Before the group has let this worker in. Where all that it still counts on are former starts
+    /// of this very worker, nobody is there to wait for: it would take as long as their session.
+    fn joining(&mut self, before: &Membership) -> Membership {
+        let Some(members) = self.members() else {
+            return before.clone();
+        };
+        let is_former = |other: &WorkerInstance| other.worker_id() == self.instance.worker_id();
+        let mut others = members.iter().filter(|other| **other != self.instance);
+        let is_alone = others.next().is_some_and(is_former) && others.all(is_former);
+        match is_alone {
+            true => Membership::alone(self.instance.clone()),
+            false => before.clone(),
+        }
+    }
+
+    /// The members; none: it is not known anew.
+    fn members(&mut self) -> Option<BTreeSet<WorkerInstance>> {
+        if self.looked.is_some_and(|at| at.elapsed() < LOOK_INTERVAL) {
+            return None;
+        }
+        let found = self
+            .consumer
+            .fetch_group_list(Some(&self.group), LOOK_TIMEOUT);
+        self.looked = Some(Instant::now());
+        let found = found.ok()?;
+        let group = found.groups().iter().find(|it| it.name() == self.group)?;
+        let members = group.members().iter();
+        let members: BTreeSet<_> = members
+            .map(|member| WorkerInstance(member.client_id().to_owned()))
+            .collect();
+        // Between two generations the list may be empty for a moment.
+        (!members.is_empty()).then_some(members)
+    }
+}

@@ -1,0 +1,262 @@
+//! What the cluster topic says: who leads and who is there, which worker runs which task, and the
+//! orders that wait for the leader. Pure: records in, changes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tracing::debug;
+
+use super::cluster::Change;
+use super::orders::{Order, Outcome, outcome_from, outcome_value};
+use super::placement::{Placed, Placements, WorkerInstance};
+use crate::storage::{ConnectorTaskId, StoredRecord};
+
+/// How long an answer is kept for the worker that waits for it.
+const KEPT: Duration = Duration::from_secs(120);
+
+/// An order that the leader has not answered.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct WaitingOrder {
+    pub(super) id: String,
+    pub(super) order: Order,
+    /// When it was written, in milliseconds since 1970, by the clock of its worker.
+    pub(super) at: u64,
+}
+
+/// The state that the cluster topic adds up to.
+#[derive(Debug, Default)]
+pub(super) struct Coordination {
+    placements: Placements,
+    /// The workers that the leader counts on.
+    workers: BTreeSet<WorkerInstance>,
+    leaving: BTreeSet<WorkerInstance>,
+    /// In the order in which they were written.
+    orders: BTreeMap<i64, WaitingOrder>,
+    answers: BTreeMap<String, Answer>,
+}
+
+/// What the leader has answered.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Answer {
+    pub(super) outcome: Outcome,
+    /// Where the effect stands in the config topic; none: it has none there.
+    pub(super) config_offset: Option<i64>,
+    at: u64,
+}
+
+impl Coordination {
+    /// Where the tasks of each connector are.
+    pub(super) fn placements(&self) -> &Placements {
+        &self.placements
+    }
+
+    /// The tasks of one worker.
+    pub(super) fn tasks_of(
+        &self,
+        worker: &WorkerInstance,
+    ) -> impl Iterator<Item = ConnectorTaskId> {
+        self.placements.iter().flat_map(move |(name, placed)| {
+            let tasks = (0..).zip(placed);
+            tasks
+                .filter(move |(_, on)| on.as_ref() == Some(worker))
+                .map(|(task, _)| ConnectorTaskId::new(name, task))
+        })
+    }
+
+    /// Whether a worker that statuses call so is among those that the leader counts on.
+    pub(super) fn has_worker(&self, worker_id: &str) -> bool {
+        self.workers
+            .iter()
+            .any(|known| known.worker_id() == worker_id)
+    }
+
+    /// The workers that the leader counts on.
+    pub(super) fn workers(&self) -> &BTreeSet<WorkerInstance> {
+        &self.workers
+    }
+
+    /// Whether a worker has said that it ends.
+    pub(super) fn is_leaving(&self, worker: &WorkerInstance) -> bool {
+        self.leaving.contains(worker)
+    }
+
+    /// Workers that have said so and are gone.
+    pub(super) fn left(&self, there: &BTreeSet<WorkerInstance>) -> Vec<WorkerInstance> {
+        self.leaving.difference(there).cloned().collect()
+    }
+
+    /// The orders that are not answered, the oldest first.
+    pub(super) fn waiting(&self) -> Vec<WaitingOrder> {
+        self.orders.values().cloned().collect()
+    }
+
+    /// The answer to an order, if there is one.
+    pub(super) fn answer(&self, id: &str) -> Option<&Answer> {
+        self.answers.get(id)
+    }
+
+    /// Answers that nobody waits for any more.
+    pub(super) fn old_answers(&self) -> Vec<String> {
+        let now = now();
+        let old = |answer: &Answer| {
+            now.saturating_sub(answer.at) > u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX)
+        };
+        let answers = self.answers.iter();
+        answers
+            .filter(|(_, answer)| old(answer))
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    /// Takes in a record. What is not understood is passed over: other versions may write more.
+    pub(super) fn apply(&mut self, offset: i64, record: StoredRecord) -> Option<Change> {
+        let StoredRecord { key, value } = record;
+        if let Some(name) = key.strip_prefix("placement-") {
+            match value {
+                None => self.placements.remove(name),
+                Some(value) => self.placements.insert(name.to_owned(), placed(&value)?),
+            };
+            Some(Change::Placement)
+        } else if key == "workers" {
+            self.workers = workers(&value?)?;
+            Some(Change::Placement)
+        } else if let Some(id) = key.strip_prefix("order-") {
+            self.orders.retain(|_, waiting| waiting.id != id);
+            let value = value?;
+            let waiting = WaitingOrder {
+                id: id.to_owned(),
+                order: Order::from_value(value.get("order")?)?,
+                at: value.get("at")?.as_u64()?,
+            };
+            self.orders.insert(offset, waiting);
+            Some(Change::Order)
+        } else if let Some(id) = key.strip_prefix("answer-") {
+            self.orders.retain(|_, waiting| waiting.id != id);
+            let Some(value) = value else {
+                self.answers.remove(id);
+                return None;
+            };
+            let answer = Answer {
+                outcome: outcome_from(&value)?,
+                config_offset: value.get("config_offset").and_then(Value::as_i64),
+                at: value.get("at")?.as_u64()?,
+            };
+            self.answers.insert(id.to_owned(), answer);
+            Some(Change::Answer(id.to_owned()))
+        } else if let Some(instance) = key.strip_prefix("leaving-") {
+            let instance = WorkerInstance(instance.to_owned());
+            match value {
+                None => self.leaving.remove(&instance),
+                Some(_) => self.leaving.insert(instance),
+            };
+            Some(Change::Workers)
+        } else if key == "restart-task" {
+            let value = value?;
+            let connector = value.get("connector")?.as_str()?;
+            let task = u32::try_from(value.get("task")?.as_u64()?).ok()?;
+            Some(Change::RestartTask(ConnectorTaskId::new(connector, task)))
+        } else {
+            debug!(key, "a record of the cluster topic that is not used");
+            None
+        }
+    }
+}
+
+fn placed(value: &Value) -> Option<Placed> {
+    let tasks = value.get("tasks")?.as_array()?;
+    let worker = |value: &Value| value.as_str().map(|text| WorkerInstance(text.to_owned()));
+    Some(tasks.iter().map(worker).collect())
+}
+
+fn workers(value: &Value) -> Option<BTreeSet<WorkerInstance>> {
+    let all = value.get("workers")?.as_array()?.iter();
+    all.map(|worker| Some(WorkerInstance(worker.as_str()?.to_owned())))
+        .collect()
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// Whether an order was written so long ago that nobody waits for its answer.
+pub(super) fn is_late(order: &WaitingOrder, limit: Duration) -> bool {
+    u128::from(now().saturating_sub(order.at)) > limit.as_millis()
+}
+
+/// Where the tasks of a connector are; none: it is deleted.
+pub(super) fn placement_record(name: &str, placed: Option<&Placed>) -> StoredRecord {
+    let tasks = placed.map(|placed| {
+        let workers = placed.iter();
+        let workers = workers.map(|on| on.as_ref().map(|worker| worker.0.as_str()));
+        json!({ "tasks": workers.collect::<Vec<_>>() })
+    });
+    StoredRecord {
+        key: format!("placement-{name}"),
+        value: tasks,
+    }
+}
+
+/// The workers that the leader counts on.
+pub(super) fn workers_record(workers: &BTreeSet<WorkerInstance>) -> StoredRecord {
+    let workers: Vec<&str> = workers.iter().map(|worker| worker.0.as_str()).collect();
+    StoredRecord {
+        key: "workers".to_owned(),
+        value: Some(json!({ "workers": workers })),
+    }
+}
+
+/// An order for the leader.
+pub(super) fn order_record(id: &str, order: &Order) -> StoredRecord {
+    StoredRecord {
+        key: format!("order-{id}"),
+        value: Some(json!({ "order": order.to_value(), "at": now() })),
+    }
+}
+
+/// The answer to an order.
+pub(super) fn answer_record(id: &str, outcome: &Outcome) -> StoredRecord {
+    let mut value = outcome_value(outcome);
+    value["at"] = json!(now());
+    StoredRecord {
+        key: format!("answer-{id}"),
+        value: Some(value),
+    }
+}
+
+/// What takes an order away once it is answered: it may hold what only the config topic is to hold.
+pub(super) fn answered_order(id: &str) -> StoredRecord {
+    StoredRecord {
+        key: format!("order-{id}"),
+        value: None,
+    }
+}
+
+/// What takes an answer away.
+pub(super) fn forgotten_answer(id: &str) -> StoredRecord {
+    StoredRecord {
+        key: format!("answer-{id}"),
+        value: None,
+    }
+}
+
+/// A worker says that it ends; or that it is gone.
+pub(super) fn leaving_record(worker: &WorkerInstance, is_there: bool) -> StoredRecord {
+    StoredRecord {
+        key: format!("leaving-{worker}"),
+        value: is_there.then(|| json!({})),
+    }
+}
+
+/// A request to restart a task, for whichever worker runs it. It is not kept: a later one of any
+/// task takes its place.
+pub(super) fn restart_task_record(id: &ConnectorTaskId) -> StoredRecord {
+    StoredRecord {
+        key: "restart-task".to_owned(),
+        value: Some(json!({ "connector": id.connector, "task": id.task })),
+    }
+}

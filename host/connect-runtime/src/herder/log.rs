@@ -1,0 +1,121 @@
+//! The topics that a cluster agrees on, and the state that they add up to.
+
+use std::collections::VecDeque;
+
+use connect_api::Result;
+
+use super::cluster::{Change, ClusterState};
+use super::coordination::Coordination;
+use crate::storage::{
+    Appended, ClusterLog, ClusterRecord, ClusterTopic, StoredRecord, Transaction,
+};
+
+/// Every change goes one way: it is written, read back, and then acted upon. So what another worker
+/// wrote is acted upon too.
+pub(super) struct Log {
+    store: Box<dyn ClusterLog>,
+    /// What the config topic says.
+    pub(super) cluster: ClusterState,
+    /// What the cluster topic says.
+    pub(super) coordination: Coordination,
+    /// Read, and not yet acted upon.
+    changes: VecDeque<Change>,
+    /// Where the last record stands that was read from the config topic.
+    config_offset: i64,
+}
+
+impl Log {
+    pub(super) fn new(store: Box<dyn ClusterLog>) -> Self {
+        Self {
+            store,
+            cluster: ClusterState::default(),
+            coordination: Coordination::default(),
+            changes: VecDeque::new(),
+            config_offset: -1,
+        }
+    }
+
+    /// Reads what is stored. Only the state that it adds up to counts: a restart that was asked for
+    /// before this worker started is not repeated.
+    ///
+    /// # Errors
+    /// When a topic cannot be read to its end.
+    pub(super) async fn start(&mut self) -> Result<()> {
+        for record in self.store.start().await? {
+            self.take_in(record);
+        }
+        self.changes.clear();
+        Ok(())
+    }
+
+    /// Takes the lead.
+    ///
+    /// # Errors
+    /// When Kafka does not answer in time, or refuses.
+    pub(super) async fn lead(&mut self) -> Result<()> {
+        for record in self.store.lead().await? {
+            self.take_in(record);
+        }
+        Ok(())
+    }
+
+    /// Gives up the lead.
+    pub(super) fn follow(&mut self) {
+        self.store.follow();
+    }
+
+    /// Writes as the leader, and takes in what was read up to it.
+    ///
+    /// # Errors
+    /// When it was not written, or not read back in time;
+    /// [`connect_api::ErrorKind::Fenced`] when another worker leads.
+    pub(super) async fn commit(&mut self, transaction: Transaction) -> Result<()> {
+        if transaction.is_empty() {
+            return Ok(());
+        }
+        for record in self.store.commit(transaction).await? {
+            self.take_in(record);
+        }
+        Ok(())
+    }
+
+    /// Adds a record to the cluster topic, as any worker may. It is read later.
+    ///
+    /// # Errors
+    /// When the client does not take it.
+    pub(super) fn append(&mut self, record: StoredRecord) -> Result<Appended> {
+        self.store.append(record)
+    }
+
+    /// Takes in the next record that was written. It may be cancelled.
+    pub(super) async fn read(&mut self) {
+        let record = self.store.next().await;
+        self.take_in(record);
+    }
+
+    /// Whether the config topic was read up to this place.
+    pub(super) fn has_read(&self, config_offset: Option<i64>) -> bool {
+        config_offset.is_none_or(|offset| self.config_offset >= offset)
+    }
+
+    /// The next change to act upon.
+    pub(super) fn next_change(&mut self) -> Option<Change> {
+        self.changes.pop_front()
+    }
+
+    fn take_in(&mut self, record: ClusterRecord) {
+        let ClusterRecord {
+            topic,
+            offset,
+            record,
+        } = record;
+        let change = match topic {
+            ClusterTopic::Config => {
+                self.config_offset = offset;
+                self.cluster.apply(record)
+            }
+            ClusterTopic::Cluster => self.coordination.apply(offset, record),
+        };
+        self.changes.extend(change);
+    }
+}

@@ -1,0 +1,193 @@
+//! Whatever happens to a cluster: its tasks are balanced, and few of them move.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+fn worker(number: usize) -> WorkerInstance {
+    WorkerInstance(format!("w{number}"))
+}
+
+fn workers(numbers: impl IntoIterator<Item = usize>) -> BTreeSet<WorkerInstance> {
+    numbers.into_iter().map(worker).collect()
+}
+
+fn counted(counts: &BTreeMap<String, usize>) -> BTreeMap<&str, usize> {
+    counts.iter().map(|(name, n)| (name.as_str(), *n)).collect()
+}
+
+/// How many tasks each worker has, those with none included.
+fn loads<'a>(
+    workers: &BTreeSet<WorkerInstance>,
+    placed: impl IntoIterator<Item = &'a Placed>,
+) -> Vec<usize> {
+    let mut loads: BTreeMap<&WorkerInstance, usize> = workers.iter().map(|it| (it, 0)).collect();
+    for worker in placed.into_iter().flatten() {
+        *loads.get_mut(worker.as_ref().unwrap()).unwrap() += 1;
+    }
+    loads.into_values().collect()
+}
+
+fn spread(loads: &[usize]) -> usize {
+    loads.iter().max().unwrap_or(&0) - loads.iter().min().unwrap_or(&0)
+}
+
+/// Tasks that ran on a worker that is still there, and have another one now.
+fn moves(workers: &BTreeSet<WorkerInstance>, before: &Placements, after: &Placements) -> usize {
+    let all = after.iter().flat_map(|(name, placed)| {
+        let before = before.get(name).map_or(&[][..], Vec::as_slice);
+        before.iter().zip(placed)
+    });
+    all.filter(|(before, after)| {
+        before != after && before.as_ref().is_some_and(|it| workers.contains(it))
+    })
+    .count()
+}
+
+fn check(
+    workers: &BTreeSet<WorkerInstance>,
+    counts: &BTreeMap<String, usize>,
+    placed: &Placements,
+) {
+    assert_eq!(placed.len(), counts.len());
+    for (name, count) in counts {
+        assert_eq!(placed[name].len(), *count);
+        let loads = loads(workers, [&placed[name]]);
+        assert!(spread(&loads) <= 1, "{name}: {loads:?}");
+    }
+    let loads = loads(workers, placed.values());
+    assert!(spread(&loads) <= 1, "all: {loads:?}");
+}
+
+/// What happens to a cluster.
+#[derive(Clone, Debug)]
+enum Step {
+    Join(usize),
+    Leave(usize),
+    /// A connector has so many tasks from now on; none: it is deleted.
+    Connector(usize, Option<usize>),
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0usize..8).prop_map(Step::Join),
+        (0usize..8).prop_map(Step::Leave),
+        (
+            0usize..12,
+            prop_oneof![
+                3 => (0usize..9).prop_map(Some),
+                1 => Just(None),
+            ]
+        )
+            .prop_map(|(connector, tasks)| Step::Connector(connector, tasks)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn every_history_ends_balanced(history in vec(steps(), 1..40)) {
+        let (mut there, mut counts) = (workers([0]), BTreeMap::new());
+        let mut placed = Placements::new();
+        for step in history {
+            match step {
+                Step::Join(number) => {
+                    there.insert(worker(number));
+                }
+                Step::Leave(number) if there.len() > 1 => {
+                    there.remove(&worker(number));
+                }
+                Step::Leave(_) => {}
+                Step::Connector(number, None) => {
+                    counts.remove(&format!("c{number}"));
+                }
+                Step::Connector(number, Some(tasks)) => {
+                    counts.insert(format!("c{number}"), tasks);
+                }
+            }
+            let after = place(&there, &counted(&counts), &placed);
+            check(&there, &counts, &after);
+            // Another leader decides the same, and nothing moves without a reason.
+            prop_assert_eq!(&place(&there, &counted(&counts), &placed), &after);
+            prop_assert_eq!(&place(&there, &counted(&counts), &after), &after);
+            placed = after;
+        }
+    }
+
+    #[test]
+    fn no_balanced_placement_moves_fewer(
+        number in 1usize..4,
+        tasks in vec(1usize..4, 1..4).prop_filter("few", |all| all.iter().sum::<usize>() <= 7),
+        seed in vec(0usize..5, 7),
+    ) {
+        let there = workers(0..number);
+        let counts: BTreeMap<String, usize> = (0..)
+            .zip(&tasks)
+            .map(|(at, count)| (format!("c{at}"), *count))
+            .collect();
+        let mut seed = seed.into_iter().cycle();
+        let before: Placements = counts
+            .iter()
+            .map(|(name, count)| {
+                // Some were on workers that are gone.
+                let placed = (0..*count).map(|_| seed.next().map(worker));
+                (name.clone(), placed.collect())
+            })
+            .collect();
+        let after = place(&there, &counted(&counts), &before);
+        check(&there, &counts, &after);
+        let least = least_moves(&there, &counts, &before);
+        prop_assert_eq!(moves(&there, &before, &after), least);
+    }
+}
+
+/// The least moves of all balanced placements, by trying each.
+fn least_moves(
+    there: &BTreeSet<WorkerInstance>,
+    counts: &BTreeMap<String, usize>,
+    before: &Placements,
+) -> usize {
+    let all: usize = counts.values().sum();
+    let list: Vec<_> = there.iter().collect();
+    let possible = (0..list.len().pow(all as u32)).map(|mut code| {
+        let mut next = || {
+            let worker = list[code % list.len()].clone();
+            code /= list.len();
+            Some(worker)
+        };
+        let placed = counts.iter();
+        placed
+            .map(|(name, count)| (name.clone(), (0..*count).map(|_| next()).collect()))
+            .collect::<Placements>()
+    });
+    let balanced = possible.filter(|placed| {
+        spread(&loads(there, placed.values())) <= 1
+            && placed.values().all(|one| spread(&loads(there, [one])) <= 1)
+    });
+    let moved = balanced.map(|placed| moves(there, before, &placed));
+    moved.min().unwrap()
+}
+
+#[test]
+fn without_workers_nothing_is_placed() {
+    let counts = BTreeMap::from([("c".to_owned(), 2)]);
+    let placed = place(&BTreeSet::new(), &counted(&counts), &Placements::new());
+    assert_eq!(placed["c"], [None, None]);
+}
+
+#[test]
+fn a_worker_that_joins_takes_its_share_and_no_more() {
+    let counts: BTreeMap<String, usize> = (0..200).map(|at| (format!("c{at:03}"), 3)).collect();
+    let two = workers(0..2);
+    let before = place(&two, &counted(&counts), &Placements::new());
+    let three = workers(0..3);
+    let after = place(&three, &counted(&counts), &before);
+    check(&three, &counts, &after);
+    // Each connector has three tasks, so that one of them goes to each worker.
+    assert_eq!(moves(&three, &before, &after), 200);
+    let again = place(&two, &counted(&counts), &after);
+    check(&two, &counts, &again);
+    assert_eq!(moves(&two, &after, &again), 0);
+}
