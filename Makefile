@@ -15,7 +15,7 @@ BENCH_ARGS ?=
 CHAOS_ARGS ?=
 FUZZ_ARGS ?=
 
-.PHONY: help demo release test chaos fuzz timescale bench bench-peers bench-scale bench-hostile bench-http lint plugins services tools cargo
+.PHONY: help demo release test chaos fuzz timescale bench bench-peers bench-scale bench-hostile bench-http bench-small lint plugins services tools cargo
 
 help: ## Print this list
 	@echo 'Ferrule: Kafka Connect without the JVM.'
@@ -93,6 +93,9 @@ bench-hostile: cargo services plugins ## Measure a connector beside one whose pl
 
 bench-http: cargo services ## Measure requests to the HTTP source beside plain axum handlers
 	@tests/bench/run.sh http $(BENCH_ARGS)
+
+bench-small: cargo services plugins ## Measure the IoT system in 256 MiB and a third of a core; as root
+	@tests/bench/run.sh small $(BENCH_ARGS)
 
 lint: cargo tools ## Check format, lints, docs, the rules of tests/tidy, licences and advisories
 	$(CARGO) fmt --all --check

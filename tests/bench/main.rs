@@ -1,7 +1,7 @@
 //! Drains topics into Postgres, and in the same run measures the limit: COPY of the same rows from
 //! prepared files. It reports; it asserts nothing about time.
 //!
-//! `tests/bench/run.sh [drain|peers|scale|hostile|http] [--rows N] [--tasks N] [--only TEXT]…`
+//! `tests/bench/run.sh [drain|peers|scale|hostile|http|small] [--rows N] [--tasks N] [--only TEXT]…`
 
 mod contender;
 mod drain;
@@ -14,6 +14,7 @@ mod meter;
 mod options;
 mod peers;
 mod scale;
+mod small;
 mod stand;
 mod table;
 mod target;
@@ -41,5 +42,6 @@ async fn main() -> Result<()> {
         Part::Scale => scale::report(&stand).await,
         Part::Hostile => hostile::report(&stand).await,
         Part::Http => http::report(&stand).await,
+        Part::Small => small::report(&stand).await,
     }
 }

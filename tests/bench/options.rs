@@ -15,6 +15,8 @@ pub enum Part {
     Hostile,
     /// Requests to the HTTP source.
     Http,
+    /// The IoT system on a small machine.
+    Small,
 }
 
 /// The options of the command line.
@@ -48,6 +50,7 @@ impl Options {
                 "scale" => options.part = Part::Scale,
                 "hostile" => options.part = Part::Hostile,
                 "http" => options.part = Part::Http,
+                "small" => options.part = Part::Small,
                 "--rows" => options.rows = value()?.parse()?,
                 "--tasks" => options.tasks = value()?.parse()?,
                 "--only" => options.only.push(value()?),

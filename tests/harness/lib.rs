@@ -19,7 +19,7 @@ mod http;
 pub mod kafka;
 pub mod ledger;
 pub mod letter;
-mod memory_limit;
+pub mod limits;
 pub mod pipeline;
 pub mod record;
 pub mod registry;

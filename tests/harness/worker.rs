@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 
 use crate::connect::ConnectClient;
 use crate::kafka::TestKafka;
-use crate::memory_limit::MemoryLimit;
+use crate::limits::{ControlGroups, Limits};
 use crate::process::{Server, guarded, tail};
 use crate::service::{Shared, shared};
 use crate::wait::wait_until;
@@ -26,8 +26,8 @@ pub struct WorkerConfig {
     environment: BTreeMap<String, String>,
     /// The limit of open files of the process; none: the tests' own.
     files: Option<u32>,
-    /// The limit of its memory in MiB.
-    memory: Option<u64>,
+    /// What its process may have.
+    limits: Option<Limits>,
 }
 
 impl WorkerConfig {
@@ -39,7 +39,7 @@ impl WorkerConfig {
             properties: BTreeMap::new(),
             environment: BTreeMap::new(),
             files: None,
-            memory: None,
+            limits: None,
         };
         Ok(config
             .set("bootstrap.servers", bootstrap)
@@ -80,10 +80,10 @@ impl WorkerConfig {
         self
     }
 
-    /// The same with no more memory than these MiB.
+    /// The same with these limits of its process.
     #[must_use]
-    pub fn limit_memory(mut self, mib: u64) -> Self {
-        self.memory = Some(mib);
+    pub fn limit(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
         self
     }
 
@@ -102,8 +102,8 @@ pub struct TestWorker {
     folder: PathBuf,
     client: ConnectClient,
     server: Option<Server>,
-    // Behind the server: its group is removed when the process has ended.
-    memory: Option<MemoryLimit>,
+    // Behind the server: they are removed when the process has ended.
+    groups: Option<ControlGroups>,
     quiet: bool,
 }
 
@@ -146,7 +146,7 @@ impl TestWorker {
             folder,
             client,
             server: None,
-            memory: None,
+            groups: None,
             quiet: false,
         };
         worker.start_again().await?;
@@ -188,9 +188,9 @@ impl TestWorker {
     /// Starts a stopped or killed worker with the same properties.
     pub async fn start_again(&mut self) -> Result<()> {
         ensure!(self.server.is_none(), "this worker is running");
-        self.memory = self.config.memory.map(MemoryLimit::mib);
-        let mut ferrule = match (&self.memory, self.config.files) {
-            (Some(limit), _) => limit.command(&install::ferrule()?),
+        self.groups = self.config.limits.map(ControlGroups::new);
+        let mut ferrule = match (&self.groups, self.config.files) {
+            (Some(groups), _) => groups.command(&install::ferrule()?),
             (None, None) => guarded(&install::ferrule()?),
             (None, Some(files)) => {
                 let mut limited = guarded(Path::new("prlimit"));

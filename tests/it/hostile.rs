@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use harness::kafka::TestKafka;
+use harness::limits::Limits;
 use harness::pipeline::Pipeline;
 use harness::record::Record;
 use harness::registry::TestRegistry;
@@ -93,7 +94,10 @@ impl Stand {
         let config = WorkerConfig::new(&TestKafka::shared().await?.bootstrap())?;
         let config = config
             .set("plugin.path", "")
-            .limit_memory(MOST_MIB)
+            .limit(Limits {
+                memory_mib: Some(MOST_MIB),
+                ..Limits::default()
+            })
             .set("offset.flush.interval.ms", "100");
         let worker = TestWorker::start(config).await?;
         let pid = worker.pid().context("the worker is not running")?;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::produce::generate::System;
 use anyhow::Result;
 use embedded::Database;
-use crate::produce::generate::System;
 use tokio::task::block_in_place;
 
 use super::Addresses;
