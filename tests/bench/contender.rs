@@ -5,6 +5,7 @@ mod faucet;
 
 use anyhow::{Context, Result, bail};
 use harness::connect::ConnectClient;
+use harness::kafka_connect::KafkaConnect;
 use harness::worker::{TestWorker, WorkerConfig};
 use serde_json::{Value, json};
 
@@ -13,7 +14,6 @@ use crate::events::Format;
 use crate::stand::Stand;
 use crate::target::KEY;
 
-pub use connect::ConnectWorker;
 pub use faucet::Faucet;
 
 /// Settings of a case.
@@ -47,7 +47,7 @@ impl Contender {
                 }
                 Running::Ferrule(TestWorker::start(config).await?)
             }
-            Self::Connect => Running::Connect(ConnectWorker::start(&stand.kafka).await?),
+            Self::Connect => Running::Connect(connect::start(stand).await?),
             Self::Faucet => Running::Faucet(Faucet::default()),
         })
     }
@@ -58,7 +58,7 @@ pub enum Running {
     /// A worker.
     Ferrule(TestWorker),
     /// A worker.
-    Connect(ConnectWorker),
+    Connect(KafkaConnect),
     /// Not started before it has its orders.
     Faucet(Faucet),
 }

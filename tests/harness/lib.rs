@@ -17,6 +17,7 @@ pub mod avro;
 pub mod connect;
 mod http;
 pub mod kafka;
+pub mod kafka_connect;
 pub mod ledger;
 pub mod letter;
 pub mod limits;

@@ -1,5 +1,6 @@
 //! Several workers of one group.
 
+mod jvm;
 mod members;
 mod requests;
 

@@ -260,3 +260,99 @@ pub(super) fn restart_task_record(id: &ConnectorTaskId) -> StoredRecord {
         value: Some(json!({ "connector": id.connector, "task": id.task })),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::herder::orders::Refusal;
+
+    fn worker(name: &str) -> WorkerInstance {
+        WorkerInstance(format!("{name}:8083/1"))
+    }
+
+    fn delete() -> Order {
+        Order::Delete { name: "a".into() }
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let mut state = Coordination::default();
+        let there = BTreeSet::from([worker("a"), worker("b")]);
+        let placed = vec![Some(worker("a")), None, Some(worker("b"))];
+        for record in [
+            workers_record(&there),
+            placement_record("c-1", Some(&placed)),
+        ] {
+            assert_eq!(state.apply(0, record), Some(Change::Placement));
+        }
+        assert_eq!(state.workers(), &there);
+        assert!(state.has_worker("b:8083") && !state.has_worker("b:808"));
+        assert_eq!(state.placements()["c-1"], placed);
+        let of_b: Vec<_> = state.tasks_of(&worker("b")).collect();
+        assert_eq!(of_b, [ConnectorTaskId::new("c-1", 2)]);
+        state.apply(1, placement_record("c-1", None));
+        assert!(state.placements().is_empty());
+        let restart = ConnectorTaskId::new("c-1", 7);
+        let change = state.apply(2, restart_task_record(&restart));
+        assert_eq!(change, Some(Change::RestartTask(restart)));
+    }
+
+    #[test]
+    fn an_order_waits_until_it_is_answered() {
+        let mut state = Coordination::default();
+        for (offset, id) in [(4, "x"), (3, "y")] {
+            let change = state.apply(offset, order_record(id, &delete()));
+            assert_eq!(change, Some(Change::Order));
+        }
+        // In the order in which they were written, whichever was read first.
+        let ids: Vec<_> = state.waiting().into_iter().map(|it| it.id).collect();
+        assert_eq!(ids, ["y", "x"]);
+        assert!(!is_late(&state.waiting()[0], Duration::from_secs(60)));
+        let refusal = Err(Refusal::NotFound("no such connector".into()));
+        let mut answer = answer_record("y", &refusal);
+        if let Some(value) = &mut answer.value {
+            value["config_offset"] = json!(17);
+        }
+        assert_eq!(state.apply(5, answer), Some(Change::Answer("y".into())));
+        state.apply(6, answered_order("y"));
+        let known = state.answer("y").unwrap();
+        assert_eq!((&known.outcome, known.config_offset), (&refusal, Some(17)));
+        let ids: Vec<_> = state.waiting().into_iter().map(|it| it.id).collect();
+        assert_eq!(ids, ["x"]);
+        assert!(state.old_answers().is_empty());
+        state.apply(7, forgotten_answer("y"));
+        assert_eq!(state.answer("y"), None);
+    }
+
+    #[test]
+    fn whoever_leaves_is_known_until_it_is_gone() {
+        let mut state = Coordination::default();
+        state.apply(0, leaving_record(&worker("a"), true));
+        assert!(state.is_leaving(&worker("a")));
+        assert!(state.left(&BTreeSet::from([worker("a")])).is_empty());
+        assert_eq!(state.left(&BTreeSet::new()), [worker("a")]);
+        state.apply(1, leaving_record(&worker("a"), false));
+        assert!(!state.is_leaving(&worker("a")));
+    }
+
+    #[test]
+    fn what_is_not_understood_changes_nothing() {
+        let mut state = Coordination::default();
+        for (key, value) in [
+            ("placement-a", json!({ "tasks": 3 })),
+            ("workers", json!({ "workers": [1] })),
+            ("order-x", json!({ "order": { "type": "dance" }, "at": 1 })),
+            ("answer-x", json!({ "outcome": "maybe", "at": 1 })),
+            ("restart-task", json!({ "connector": "a", "task": -1 })),
+            ("anything", json!(1)),
+        ] {
+            let record = StoredRecord {
+                key: key.into(),
+                value: Some(value),
+            };
+            assert_eq!(state.apply(0, record), None, "{key}");
+        }
+        assert!(state.placements().is_empty() && state.workers().is_empty());
+        assert!(state.waiting().is_empty());
+    }
+}

@@ -1,6 +1,7 @@
-//! The config topic, for the fuzz targets.
+//! The topics that a cluster agrees on, for the fuzz targets.
 
 use super::cluster::{Change, ClusterState};
+use super::coordination::Coordination;
 use crate::storage::{ConnectorTaskId, StoredRecord};
 
 /// What the records of a config topic add up to.
@@ -35,6 +36,27 @@ impl ConfigTopic {
         for (name, count) in self.0.task_counts() {
             let last = u32::try_from(count - 1).map(|task| ConnectorTaskId::new(name, task));
             assert!(last.is_ok_and(|id| self.0.task(&id).is_some()), "{name}");
+        }
+    }
+}
+
+/// What the records of a cluster topic add up to.
+#[derive(Debug, Default)]
+pub struct ClusterTopic(Coordination);
+
+impl ClusterTopic {
+    /// Takes in the record at an offset.
+    ///
+    /// # Panics
+    /// When the state does not agree with what it says has changed.
+    pub fn apply(&mut self, offset: i64, record: StoredRecord) {
+        match self.0.apply(offset, record) {
+            Some(Change::Answer(id)) => {
+                assert!(self.0.answer(&id).is_some());
+                assert!(self.0.waiting().iter().all(|waiting| waiting.id != id));
+            }
+            Some(Change::Order) => assert!(!self.0.waiting().is_empty()),
+            Some(_) | None => {}
         }
     }
 }

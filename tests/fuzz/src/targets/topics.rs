@@ -1,7 +1,8 @@
-//! The records of the worker's own topics: configs, statuses, offsets of sources.
+//! The records of the worker's own topics: configs, what a cluster agrees on, statuses, offsets of
+//! sources.
 
 use connect_api::{SourceOffset, SourcePartition};
-use connect_runtime::fuzzing::{ConfigTopic, source_offset_key, source_offsets};
+use connect_runtime::fuzzing::{ClusterTopic, ConfigTopic, source_offset_key, source_offsets};
 use connect_runtime::storage::{Status, StatusKey, StoredRecord};
 use serde_json::Value;
 
@@ -10,16 +11,17 @@ use crate::parts::Parts;
 
 pub(super) const TARGET: Target = Target {
     name: "topics",
-    about: "Keys and values of JSON, each ended by NUL, as records of the three topics: the config \
-            topic adds up to tasks that are there; a status and its key, and a source's offset, are \
+    about: "Keys and values of JSON, each ended by NUL, as records of these topics: the config \
+            topic adds up to tasks that are there, the cluster topic to orders and answers; a status and its key, and a source's offset, are \
             written and read again as the same",
     memory: 8192,
     run: |data| {
         let records = records(data);
-        let mut configs = ConfigTopic::default();
-        for record in &records {
+        let (mut configs, mut cluster) = (ConfigTopic::default(), ClusterTopic::default());
+        for (record, offset) in records.iter().zip(0..) {
             status(record);
             configs.apply(record.clone());
+            cluster.apply(offset, record.clone());
         }
         configs.check();
         for (partition, offset) in source_offsets("lines", records) {
