@@ -322,7 +322,8 @@ async fn every_task_says_that_the_database_is_away_and_stops_in_time() -> Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_of_postgres_names_the_address_and_the_setting() -> Result<()> {
-    let (worker, kafka) = (TestWorker::shared().await?, TestKafka::shared().await?);
+    // Of its own: a password beside another user's name is a secret from then on.
+    let (worker, kafka) = (TestWorker::own().await?, TestKafka::shared().await?);
     let database = TestPostgres::shared().await?.database("refusals").await?;
     let url = database.jdbc_url();
     let (server, _) = url.rsplit_once('/').context("no database in the URL")?;

@@ -22,7 +22,7 @@ pub use cluster_log::{
     Appended, ClusterLog, ClusterRecord, ClusterTopic, KafkaClusterLog, LEADER_KEY, Transaction,
 };
 pub use config_records::{Restart, RestartInstances, RestartScope, TargetState, keys, records};
-pub use kafka::{KafkaBasedLog, cluster_id};
+pub use kafka::{KafkaBasedLog, cluster_id, producer};
 pub use memory::{MemoryClusterLog, MemoryLog};
 pub use offsets::{
     ConsumerGroup, ConsumerGroups, KafkaConsumerGroups, NoConsumerGroups, OffsetsRefusal,

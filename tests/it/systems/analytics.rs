@@ -284,19 +284,14 @@ async fn three_workers_that_are_killed_count_each_user_once() -> Result<()> {
     const KILLS: usize = 6;
     let mut dice = Dice::new("analytics_killed");
     let kafka = TestKafka::shared().await?;
+    let config = WorkerConfig::new(&kafka.bootstrap())?.set("session.timeout.ms", "3000");
     let mut workers = Vec::new();
     for _ in 0..3 {
-        workers.push(TestWorker::start(WorkerConfig::new(&kafka.bootstrap())?).await?);
+        let listener = format!("http://127.0.0.1:{}", harness::names::free_port()?);
+        let one = config.clone().set("listeners", &listener);
+        workers.push(TestWorker::start(one).await?);
     }
     let analytics = Analytics::deploy(&workers[0], "analytics_killed", SHORT).await?;
-    for worker in &workers[1..] {
-        // Each worker knows of itself alone: they are one group of consumers all the same.
-        worker.rest().create(&analytics.merge()?).await?;
-        let path = format!("/connectors/{}/config", analytics.metrics.name);
-        let config = analytics.metrics.rest().get(&path).await?;
-        let body = json!({ "name": analytics.metrics.name, "config": config });
-        worker.rest().create(&body).await?;
-    }
     let (mut steps, mut at) = (Vec::new(), 0i64);
     let done = async || -> Result<i64> { Ok(analytics.metrics.stored().await?.values().sum()) };
     for kill in 0..KILLS {

@@ -122,10 +122,11 @@ impl KafkaClusterLog {
     ///
     /// # Errors
     /// As for [`KafkaBasedLog::open`].
-    pub async fn open(worker: &Arc<WorkerConfig>) -> Result<Self> {
+    pub async fn open(worker: &Arc<WorkerConfig>, producer: &Producer) -> Result<Self> {
+        let (config, cluster) = (worker.config_topic(), worker.cluster_topic());
         Ok(Self {
-            config: KafkaBasedLog::open(worker, worker.config_topic(), Some(1)).await?,
-            cluster: KafkaBasedLog::open(worker, worker.cluster_topic(), Some(1)).await?,
+            config: KafkaBasedLog::open(worker, config, Some(1), producer).await?,
+            cluster: KafkaBasedLog::open(worker, cluster, Some(1), producer).await?,
             worker: Arc::clone(worker),
             leading: None,
         })

@@ -43,7 +43,7 @@ pub struct KafkaBasedLog {
 }
 
 impl KafkaBasedLog {
-    /// Opens the topic. It is created when it is not there.
+    /// Opens the topic, which this producer writes to. It is created when it is not there.
     ///
     /// # Errors
     /// When Kafka cannot be reached, or the topic is not fit: not compacted, or with more
@@ -52,9 +52,10 @@ impl KafkaBasedLog {
         config: &WorkerConfig,
         topic: StorageTopic,
         most_partitions: Option<usize>,
+        producer: &Producer,
     ) -> Result<Self> {
         let partitions = ensure_topic(config, &topic, most_partitions).await?;
-        let producer = producer(config)?;
+        let producer = producer.clone();
         let reader = LogReader::start(consumer(config)?, &topic.name, partitions)?;
         Ok(Self {
             topic: topic.name,
@@ -157,7 +158,11 @@ fn invalid(cause: KafkaError) -> Error {
     Error::config(text).with_source(cause)
 }
 
-pub(super) fn producer(config: &WorkerConfig) -> Result<Producer> {
+/// The producer that writes to the worker's own topics.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Config`] when a setting is refused.
+pub fn producer(config: &WorkerConfig) -> Result<Producer> {
     let mut client = client_config(&config.client_properties("producer."))?;
     client
         .set("acks", "all")
