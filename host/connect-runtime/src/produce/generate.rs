@@ -30,7 +30,7 @@ pub use frames::{FRAMES_TOPIC, POINTS_OF_A_FRAME, raw_frames};
 pub use iot::iot_measurements;
 #[cfg(feature = "dev")]
 pub use status::{STATUS_DECLARATION, STATUS_TOPIC, telescope_status};
-pub use telescope::{TELESCOPE_SUBJECT, telescope_data, telescope_schema};
+pub use telescope::{telescope_data, telescope_schema};
 
 /// One record out of this many is malformed.
 const MALFORMED_EVERY: usize = 20;
