@@ -191,3 +191,39 @@ fn is_refused(topic: &str, kind: Malformed) -> bool {
         false => kind != Malformed::EmptyId,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_right_or_wrong_by_what_the_record_is() {
+        let sample = |expect| Sample {
+            topic: ACTIVITY.topic,
+            key: String::new(),
+            value: Vec::new(),
+            timestamp: None,
+            expect,
+            planted: None,
+        };
+        let mut posts = Posts::default();
+        for (expect, status) in [
+            (Expect::Landed, 202),
+            (Expect::Refused(Malformed::InvalidJson), 400),
+            (Expect::Refused(Malformed::BadTimestamp), 202),
+            (Expect::Landed, 503),
+            (Expect::Landed, 400),
+            (Expect::Refused(Malformed::InvalidJson), 202),
+            (Expect::Refused(Malformed::BadTimestamp), 400),
+        ] {
+            posts.add(&sample(expect), status);
+        }
+        let expected = Posts {
+            accepted: 1,
+            passed: 1,
+            refused: 1,
+            wrong: 4,
+        };
+        assert_eq!(posts, expected);
+    }
+}
