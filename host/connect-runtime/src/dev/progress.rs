@@ -178,7 +178,8 @@ impl Watch {
                     progress.state = database.state_entries(name).await?.unwrap_or(0);
                 }
                 Target::Topic(_) if ask_for_state && watched.offsets.is_some() => {
-                    progress.state = self.http.state_entries(name).await?;
+                    let entries = self.http.state_entries(name).await;
+                    progress.state = entries.unwrap_or(progress.state);
                 }
                 _ => {}
             }
