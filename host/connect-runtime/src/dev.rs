@@ -47,9 +47,9 @@ analytics by HTTP, deploys all connectors of connectors/, lets operators act on 
 fleetops, reads the history of a ship back, and says of each connector what has become of its
 records. With --ports the addresses in the configs are changed on the way.
 
-Ports: --ports KAFKA,REGISTRY,REST,POSTGRES,HTTP, or NAME=PORT for some, as --ports kafka=19092,rest=18083,
-or --ports 0 for free ones. Without it the usual ones are taken: 9092, 8081, 8083, 5432, 8080. HTTP is
-where the demo's connectors listen.";
+Ports: --ports KAFKA,REGISTRY,REST,POSTGRES,HTTP, or NAME=PORT for some, as
+--ports kafka=19092,rest=18083, or --ports 0 for free ones. Without it the usual ones are taken: 9092,
+8081, 8083, 5432, 8080. HTTP is where the connectors of the demo listen.";
 
 #[derive(Args)]
 pub struct DevArgs {
@@ -63,8 +63,8 @@ pub struct DevArgs {
     /// Only these of the systems: shark, fleetops, analytics, telescope, iot.
     #[arg(long, value_name = "SYSTEM,…", value_delimiter = ',', value_parser = systems::system)]
     only: Vec<&'static ExampleSystem>,
-    /// Where the services listen: KAFKA,REGISTRY,REST,POSTGRES,HTTP, or NAME=PORT for some of them, or 0
-    /// for free ports.
+    /// Where the services listen: KAFKA,REGISTRY,REST,POSTGRES,HTTP, or NAME=PORT for some of them,
+    /// or 0 for free ports.
     #[arg(long, value_name = "PORTS")]
     ports: Option<Ports>,
     /// Records of each of the five systems.

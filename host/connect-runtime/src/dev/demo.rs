@@ -254,7 +254,7 @@ async fn act(watch: &mut Watch, demo: &Demo<'_>) -> Result<()> {
     });
     let actions = produce_actions(&demo.addresses.kafka, alerts.collect()).await?;
     say(&format!(
-        "operators act on {stops} alerts: {} actions to be taken, {} that are not legal, {} malformed",
+        "operators act on {stops} alerts: {} actions are to be taken, {} are not, {} are malformed",
         actions.legal, actions.illegal, actions.malformed
     ));
     watch.facts.actions = Some(actions);

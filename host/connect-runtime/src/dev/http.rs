@@ -19,7 +19,7 @@ const AT_ONCE: usize = 16;
 const MOST_ENTRIES: u64 = 10_000;
 
 /// How long the worker may take to show state: the next time, it may have more leisure.
-const STATE_LIMIT: Duration = Duration::from_secs(2);
+const STATE_LIMIT: Duration = Duration::from_secs(5);
 /// Before a request is sent again.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -73,8 +73,8 @@ impl Http {
         }
     }
 
-    /// `curl -X POST … -d @file`, with the addresses in use where they are not the usual ones. Gives
-    /// the consumer group of the connector.
+    /// `curl -X POST … -d @file`, with the addresses in use where they are not the usual ones.
+    /// Gives the consumer group of the connector.
     pub async fn deploy(&self, file: &Path) -> Result<String> {
         let addresses = &self.addresses;
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
@@ -162,25 +162,34 @@ impl Http {
     pub async fn state_entries(&self, connector: &str) -> Option<u64> {
         let rest = &self.addresses.rest;
         let url = format!("{rest}/connectors/{connector}/state?limit={MOST_ENTRIES}");
-        let answer = self.client.get(url).timeout(STATE_LIMIT).send().await.ok()?;
+        let answer = self
+            .client
+            .get(url)
+            .timeout(STATE_LIMIT)
+            .send()
+            .await
+            .ok()?;
         let answer: Value = answer.error_for_status().ok()?.json().await.ok()?;
         Some(answer["state"].as_array()?.len() as u64)
     }
 }
 
 /// POSTs a record until the answer is final, as a client does: 429 and 503 ask to try again. The
-/// idempotency key sees to it that a record is in the topic once, also where the first attempt's fate
-/// was not known. Gives the status.
+/// idempotency key sees to it that a record is in the topic once, also where the fate of the first
+/// attempt was not known. Gives the status.
 async fn post_one(client: &Client, url: &str, index: usize, sample: &Sample) -> Result<u16> {
     let started = Instant::now();
     loop {
-        let request = client.post(url).header("Idempotency-Key", index.to_string());
+        let request = client
+            .post(url)
+            .header("Idempotency-Key", index.to_string());
         let answer = as_json(request, sample.value.clone()).send().await?;
         let status = answer.status().as_u16();
-        if !matches!(status, 429 | 503) {
+        if matches!(status, 202 | 400) {
             return Ok(status);
         }
         let text = answer.text().await.unwrap_or_default();
+        ensure!(matches!(status, 429 | 503), "POST {url}: {status}: {text}");
         ensure!(
             started.elapsed() < LIMIT,
             "POST {url}: {status} after {} s: {text}",

@@ -1,5 +1,5 @@
-//! The records of the demo: makes the topics, registers the schemas and produces them, but for those
-//! that are to be POSTed.
+//! The records of the demo: makes the topics, registers the schemas and produces them, but for
+//! those that are to be POSTed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

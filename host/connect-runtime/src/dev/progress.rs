@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tokio::task::block_in_place;
+use tokio::task::{JoinSet, block_in_place};
 
 use super::Addresses;
 use super::account::{CLOCKED, Facts};
@@ -50,6 +50,9 @@ pub struct Watch {
     pub topics: Topics,
     watched: Vec<Watched>,
     http: Http,
+    /// Asks the worker for the entries of these connectors: it reads them out of Kafka, which takes
+    /// a while. It ends with the watch.
+    asking: JoinSet<Vec<(&'static str, Option<u64>)>>,
     asked: Option<Instant>,
 }
 
@@ -106,6 +109,7 @@ impl Watch {
             topics: Topics::open(&addresses.kafka, topics)?,
             watched: deployed.into_iter().map(open).collect::<Result<_>>()?,
             http,
+            asking: JoinSet::new(),
             asked: None,
         })
     }
@@ -122,8 +126,8 @@ impl Watch {
         })
     }
 
-    /// Whether all that is in the topics is done with. A topic that tells how far the clock is never
-    /// rests.
+    /// Whether all that is in the topics is done with. A topic that tells how far the clock is
+    /// never rests.
     pub fn is_done(&self) -> bool {
         self.connectors()
             .all(|(_, connector, progress)| progress.lag == 0 || connector.inputs == [CLOCKED])
@@ -133,10 +137,7 @@ impl Watch {
     pub async fn look(&mut self) -> Result<()> {
         // The client of Kafka waits for answers on the thread that it is called on.
         block_in_place(|| self.topics.read())?;
-        let ask_for_state = self.asked.is_none_or(|at| at.elapsed() > STATE_INTERVAL);
-        if ask_for_state {
-            self.asked = Some(Instant::now());
-        }
+        self.ask_for_state();
         for watched in &mut self.watched {
             let Connector {
                 name,
@@ -173,18 +174,39 @@ impl Watch {
                     progress.lag += u64::try_from(end - next).unwrap_or(0);
                 }
             }
-            match target {
-                Target::Tables(_) => {
-                    progress.state = database.state_entries(name).await?.unwrap_or(0);
-                }
-                Target::Topic(_) if ask_for_state && watched.offsets.is_some() => {
-                    let entries = self.http.state_entries(name).await;
-                    progress.state = entries.unwrap_or(progress.state);
-                }
-                _ => {}
+            if let Target::Tables(_) = target {
+                progress.state = database.state_entries(name).await?.unwrap_or(0);
             }
         }
         Ok(())
+    }
+
+    /// Takes what the worker has answered about state that is not in Postgres, and asks again.
+    fn ask_for_state(&mut self) {
+        if let Some(Ok(answers)) = self.asking.try_join_next() {
+            for (name, entries) in answers {
+                let mut watched = self.watched.iter_mut();
+                let found = watched.find(|it| it.deployed.connector.name == name);
+                if let (Some(watched), Some(entries)) = (found, entries) {
+                    watched.progress.state = entries;
+                }
+            }
+        }
+        let is_due = self.asked.is_none_or(|at| at.elapsed() > STATE_INTERVAL);
+        if !is_due || !self.asking.is_empty() {
+            return;
+        }
+        self.asked = Some(Instant::now());
+        let asked = self.watched.iter().filter(|it| it.offsets.is_some());
+        let asked: Vec<_> = asked.map(|it| it.deployed.connector.name).collect();
+        let http = self.http.clone();
+        self.asking.spawn(async move {
+            let mut answers = Vec::new();
+            for name in asked {
+                answers.push((name, http.state_entries(name).await));
+            }
+            answers
+        });
     }
 }
 

@@ -1,5 +1,5 @@
-//! Raw frames of IoT devices, of which the plugin `iot-decode` makes measurements: binary frames, as
-//! that plugin documents them, and frames in JSON; some are damaged.
+//! Raw frames of IoT devices, of which the plugin `iot-decode` makes measurements: binary frames,
+//! as that plugin documents them, and frames in JSON; some are damaged.
 
 use serde_json::json;
 
