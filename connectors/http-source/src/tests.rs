@@ -58,7 +58,8 @@ impl TopicReader for Written {
                 value: key.as_bytes(),
                 partition: 1,
                 offset: Offset(7),
-                timestamp: Some(since),
+                // Within the window, also a moment later.
+                timestamp: Some(Timestamp(since.0 + 1_000)),
             });
         }
         Ok(())

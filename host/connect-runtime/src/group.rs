@@ -1,8 +1,8 @@
 //! The group of workers: who is there, and who leads, as Kafka's group coordinator says.
 //!
 //! The workers of one `group.id` are one consumer group on the cluster topic, by librdkafka's own
-//! join, heartbeats and session. Who owns the topic's only partition leads, and asks the coordinator
-//! who the members are. Nothing is read by this consumer.
+//! join, heartbeats and session. Who owns the topic's only partition leads, and asks the
+//! coordinator who the members are. Nothing is read by this consumer.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

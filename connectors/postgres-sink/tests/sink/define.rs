@@ -170,9 +170,8 @@ async fn columns_are_added_as_schemas_grow() -> Result<()> {
     Ok(())
 }
 
-/// A record cannot stop the others by a schema that no table can have.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_schema_that_postgres_refuses_is_its_records_fault() -> Result<()> {
+/// Fields that no table can have columns for, and what is wrong with them.
+fn hostile_fields() -> Vec<(&'static str, Vec<(Field, Value)>)> {
     let text = |name: &str| {
         (
             Field::new(name, Schema::optional(Kind::String)),
@@ -187,7 +186,7 @@ async fn a_schema_that_postgres_refuses_is_its_records_fault() -> Result<()> {
         };
         (Field::new("late", schema), Value::Null)
     };
-    let hostile = [
+    vec![
         ("too long", vec![text(&"x".repeat(64))]),
         ("empty", vec![text("")]),
         ("NUL", vec![text("a\0b")]),
@@ -215,8 +214,13 @@ async fn a_schema_that_postgres_refuses_is_its_records_fault() -> Result<()> {
                 Value::from("x"),
             )],
         ),
-    ];
-    for (what, fields) in hostile {
+    ]
+}
+
+/// A record cannot stop the others by a schema that no table can have.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_postgres_refuses_is_its_records_fault() -> Result<()> {
+    for (what, fields) in hostile_fields() {
         // First for a table that is there, and then for one that is not.
         for first in [vec![made(0, 1, vec![])], vec![]] {
             let is_missing = first.is_empty();

@@ -1,8 +1,8 @@
 //! The settings of Kafka clients that a config may give: one line for each.
 //!
-//! By Java's name or, where Java has none, by librdkafka's. The last column says whether a connector
-//! may override it by default (KIP-458's policy `Allowlist`): what tunes a client, or says who it is.
-//! None of these leads a client to another cluster or to files of the worker.
+//! By Java's name or, where Java has none, by librdkafka's. The last column says whether a
+//! connector may override it by default (KIP-458's policy `Allowlist`): what tunes a client, or
+//! says who it is. None of these leads a client to another cluster or to files of the worker.
 
 use super::ByDefault::{Overridable, WorkersOnly};
 use super::Use::{Client, JavaOnly, Worker};

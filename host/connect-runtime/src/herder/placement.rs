@@ -1,4 +1,5 @@
-//! Which worker runs which task: a pure function of the workers, the tasks and the placement before.
+//! Which worker runs which task: a pure function of the workers, the tasks and the placement
+//! before.
 //!
 //! The tasks of each connector, and all tasks together, are spread so that no worker has more than
 //! one more than another. Of all such placements it is one that moves the fewest tasks. It depends

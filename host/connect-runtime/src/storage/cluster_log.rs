@@ -82,8 +82,8 @@ pub trait ClusterLog: Send + 'static {
     /// When a topic cannot be read to its end.
     async fn start(&mut self) -> Result<Vec<ClusterRecord>>;
 
-    /// Takes the lead: from now on no other worker can commit (Invariant 10). Gives what was read meanwhile, which
-    /// is all that the leader before has written.
+    /// Takes the lead: from now on no other worker can commit (Invariant 10). Gives what was read
+    /// meanwhile, which is all that the leader before has written.
     ///
     /// # Errors
     /// When Kafka does not answer in time, or refuses.

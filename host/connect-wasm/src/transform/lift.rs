@@ -107,8 +107,8 @@ impl<'a> Lift<'a> {
         }
     }
 
-    /// What becomes of a record, as [`Self::outcome`] says. It takes its own part of `made` whatever
-    /// happens, and a panic on the way fails this record alone.
+    /// What becomes of a record, as [`Self::outcome`] says. It takes its own part of `made`
+    /// whatever happens, and a panic on the way fails this record alone.
     pub(super) fn guarded(
         &mut self,
         record: &mut Record,

@@ -39,8 +39,7 @@ pub(super) struct Owned {
     pub(super) topic_partition: Arc<TopicPartition>,
     /// The offset of the next record to hand out.
     pub(super) position: Offset,
-    /// Whether the client has said that the log ends here. It names the number of the partition
-    /// only, so that it says nothing where topics share one.
+    /// Whether the client has said that the log ends here: nothing, where topics share the number.
     pub(super) ended: bool,
     /// The timestamp that the record in front of the position has, until it was seen: it is read
     /// again, and not handed out.
