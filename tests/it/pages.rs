@@ -43,7 +43,7 @@ pub fn blocks_of(section: &str, language: &str) -> Result<Vec<String>> {
 }
 
 /// The commands of a block: each begins with a prompt, and goes on while a quotation is open or a
-/// line ends with a backslash.
+/// line ends with a backslash or a pipe.
 pub fn steps(block: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut goes_on = false;
@@ -78,12 +78,12 @@ fn is_complete(command: &str) -> bool {
             _ => {}
         }
     }
-    !single && !double && !command.ends_with('\\')
+    !single && !double && !command.ends_with(['\\', '|'])
 }
 
 /// What a command tells on its standard output; it is an error when it does not end well. `ferrule`
 /// is the binary under test, `psql` that of the installed Postgres.
-pub async fn shell(text: &str, folder: &Path) -> Result<String> {
+pub async fn shell(text: &str, folder: &Path, environment: &[(&str, String)]) -> Result<String> {
     let binary = ferrule()?;
     let own = binary.parent().unwrap_or(Path::new("")).display();
     let psql = postgres().join("bin");
@@ -95,7 +95,8 @@ pub async fn shell(text: &str, folder: &Path) -> Result<String> {
     command
         .env("PATH", format!("{own}:{}:{path}", psql.display()))
         .env("NO_COLOR", "1")
-        .env("PGTZ", "UTC");
+        .env("PGTZ", "UTC")
+        .envs(environment.iter().cloned());
     let output: Output = tokio::task::spawn_blocking(move || command.output()).await??;
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {

@@ -27,6 +27,8 @@ const READ: [&str; 3] = ["connectors", "sql", "docs/examples"];
 struct Stage {
     folder: PathBuf,
     instead: Vec<(&'static str, String)>,
+    /// Addresses that commands take where none is written.
+    usual: Vec<(&'static str, String)>,
     // It goes with the test.
     _worker: TestWorker,
     _postgres: TestPostgres,
@@ -50,6 +52,10 @@ impl Stage {
                 ("localhost:8080", http.clone()),
                 ("127.0.0.1:8080", http),
                 ("localhost:5432", format!("127.0.0.1:{}", postgres.port())),
+            ],
+            usual: vec![
+                ("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap()),
+                ("CONNECT_URL", worker.rest().base().to_owned()),
             ],
             _worker: worker,
             _postgres: postgres,
@@ -82,14 +88,18 @@ impl Stage {
         Ok(())
     }
 
+    async fn told(&self, command: &str) -> Result<String> {
+        shell(command, &self.folder, &self.usual).await
+    }
+
     async fn run(&self, step: &Step) -> Result<()> {
         let command = self.adapted(&step.command);
         let shown = self.adapted(&step.shown);
         if shown.is_empty() {
-            return shell(&command, &self.folder).await.map(drop);
+            return self.told(&command).await.map(drop);
         }
         let fits = async || {
-            let told = shell(&command, &self.folder).await?;
+            let told = self.told(&command).await?;
             ensure!(is_as_shown(&told, &shown), "{command}\n{told}\n--- is shown as\n{shown}");
             Ok(true)
         };

@@ -84,7 +84,7 @@ impl Demo {
                 folder = folder.join(inner);
                 continue;
             }
-            told.push(shell(&self.adapted(&command), &folder).await?);
+            told.push(shell(&self.adapted(&command), &folder, &[]).await?);
         }
         Ok(told)
     }

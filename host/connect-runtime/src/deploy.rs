@@ -48,7 +48,12 @@ pub struct DeployArgs {
     #[arg(short = 'c', long = "config", value_name = "KEY=VALUE", value_parser = crate::property)]
     config: Vec<(String, String)>,
     /// The REST address of a worker.
-    #[arg(long, value_name = "URL", default_value = "http://localhost:8083")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CONNECT_URL",
+        default_value = "http://localhost:8083"
+    )]
     worker: Url,
     /// The login of the worker's REST API.
     #[arg(
