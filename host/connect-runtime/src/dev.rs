@@ -1,6 +1,9 @@
 //! `ferrule dev`: Kafka, a Schema Registry, Postgres and a worker in one process, with no set-up.
 
+mod account;
+mod databases;
 mod demo;
+mod http;
 mod ports;
 mod produce;
 mod progress;
@@ -14,15 +17,14 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use connect_api::Properties;
 use connect_runtime::logging::Loggers;
-use embedded::{Database, Kafka, Postgres, PostgresOptions, Registry};
+use embedded::{Kafka, Postgres, PostgresOptions, Registry};
 use tokio::sync::oneshot;
 
 use crate::process::{run_worker, signalled};
+use crate::topics::file::{self, Topic};
+use databases::Databases;
 use ports::{Ports, Service};
 use systems::ExampleSystem;
-
-/// Ferrule's own tables.
-const OWN_TABLES: &str = include_str!("../../../sql/001_ferrule.sql");
 
 /// What is logged; the demo itself prints what there is to see. Clients complain when the broker
 /// ends before them, and tell of each end of a partition as of an error.
@@ -35,22 +37,33 @@ Kafka, the registry and Postgres here are for development. Kafka is one broker i
 groups and transactions, but no logins and no TLS, and it neither compacts nor deletes by age. Its
 topics go with the process, and so does what Postgres has, without --data.
 
-Ports: --ports KAFKA,REGISTRY,REST,POSTGRES, or NAME=PORT for some, as --ports kafka=19092,rest=18083,
-or --ports 0 for free ones. Without it the usual ones are taken: 9092, 8081, 8083, 5432.";
+Each of the five systems has its topics and its database here, with the user of its document:
+sharkdb (shark, sharkbakeoff), fleetops (fleetops, fleetops), analytics (postgres, postgres), astro
+(astro, astro), timeseries (ts_user, ts_password). The superuser is ferrule, with that password, and
+the database ferrule is for whatever else there is.
+
+--demo makes up records of each system, malformed ones among them, sends one in ten of shark and
+analytics by HTTP, deploys all connectors of connectors/, lets operators act on the alerts of
+fleetops, reads the history of a ship back, and says of each connector what has become of its
+records. With --ports the addresses in the configs are changed on the way.
+
+Ports: --ports KAFKA,REGISTRY,REST,POSTGRES,HTTP, or NAME=PORT for some, as --ports kafka=19092,rest=18083,
+or --ports 0 for free ones. Without it the usual ones are taken: 9092, 8081, 8083, 5432, 8080. HTTP is
+where the demo's connectors listen.";
 
 #[derive(Args)]
 pub struct DevArgs {
-    /// Deploy six connectors, produce sample records, and show what lands.
+    /// Deploy the connectors of all five systems, produce sample records, and show what lands.
     #[arg(long)]
     demo: bool,
     /// End when the demo is over: with status 1 if a row is missing or a refused record is not
     /// accounted for.
     #[arg(long, requires = "demo")]
     exit: bool,
-    /// Only these of the systems: shark, telescope, iot, fleetops, analytics.
+    /// Only these of the systems: shark, fleetops, analytics, telescope, iot.
     #[arg(long, value_name = "SYSTEM,…", value_delimiter = ',', value_parser = systems::system)]
     only: Vec<&'static ExampleSystem>,
-    /// Where the services listen: KAFKA,REGISTRY,REST,POSTGRES, or NAME=PORT for some of them, or 0
+    /// Where the services listen: KAFKA,REGISTRY,REST,POSTGRES,HTTP, or NAME=PORT for some of them, or 0
     /// for free ports.
     #[arg(long, value_name = "PORTS")]
     ports: Option<Ports>,
@@ -90,6 +103,8 @@ pub struct Addresses {
     pub postgres: SocketAddr,
     /// A URL.
     pub rest: String,
+    /// Where the connectors that take requests listen.
+    pub http: SocketAddr,
 }
 
 /// Starts everything, and runs until a signal comes or the demo is over.
@@ -110,21 +125,25 @@ pub async fn run(args: DevArgs, loggers: Loggers) -> Result<()> {
         ..PostgresOptions::default()
     })
     .await?;
-    let mut database = Database::connect(postgres.url()).await?;
-    database.apply(OWN_TABLES).await?;
-    for system in args.systems() {
-        for statements in system.tables {
-            database.apply(statements).await?;
-        }
-    }
+    let systems = args.systems();
+    let databases = Databases::set_up(&postgres, &systems).await?;
+    let topics = systems.iter().map(|system| file::parse(system.topics));
+    let topics = topics.collect::<Result<Vec<_>>>()?.concat();
+    produce::create_topics(&kafka.bootstrap(), &topics).await?;
     let rest = ports.address(Service::Rest)?;
     let addresses = Addresses {
         kafka: kafka.bootstrap(),
         registry: registry.url(),
         postgres: postgres.addr(),
         rest: format!("http://{rest}"),
+        http: ports.address(Service::Http)?,
     };
-    let outcome = serve(&args, loggers, rest, addresses, database).await;
+    let started = Started {
+        addresses,
+        topics,
+        databases,
+    };
+    let outcome = serve(&args, loggers, rest, started).await;
     say("stopping");
     postgres.stop().await?;
     registry.stop().await;
@@ -132,23 +151,33 @@ pub async fn run(args: DevArgs, loggers: Loggers) -> Result<()> {
     outcome
 }
 
-async fn serve(
-    args: &DevArgs,
-    loggers: Loggers,
-    rest: SocketAddr,
+/// What there is when the worker starts.
+struct Started {
     addresses: Addresses,
-    database: Database,
-) -> Result<()> {
+    topics: Vec<Topic>,
+    databases: Databases,
+}
+
+async fn serve(args: &DevArgs, loggers: Loggers, rest: SocketAddr, started: Started) -> Result<()> {
+    let Started {
+        addresses,
+        topics,
+        databases,
+    } = started;
     let properties = worker_properties(args, rest, &addresses);
     let (over, demo_over) = oneshot::channel();
     let systems = args.systems();
     let show = async {
-        demo::listening(&addresses);
+        demo::listening(&systems, &addresses);
         let shown = if args.demo {
-            let (files, records) = (&args.connectors, args.records);
-            demo::run(files, &systems, records, &addresses, database)
-                .await
-                .map(Some)
+            let demo = demo::Demo {
+                connectors: &args.connectors,
+                systems: &systems,
+                topics: &topics,
+                records: args.records,
+                addresses: &addresses,
+            };
+            demo::run(demo, databases).await.map(Some)
         } else {
             Ok(None)
         };

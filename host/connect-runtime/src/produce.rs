@@ -5,7 +5,7 @@ mod dedupe;
 mod fields;
 pub mod generate;
 mod input;
-mod made;
+pub mod made;
 mod pace;
 mod progress;
 mod send;

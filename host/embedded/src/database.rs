@@ -8,6 +8,17 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Database(PgConnection);
 
+/// How far a connector is in a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offset {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset of the first record that is not done.
+    pub next: i64,
+}
+
 impl Database {
     /// Connects.
     pub async fn connect(url: &str) -> Result<Self> {
@@ -22,6 +33,26 @@ impl Database {
         let run = self.0.execute(statements).await;
         run.map(|_| ())
             .map_err(Error::sql("running the statements of sql/"))
+    }
+
+    /// Runs a file of the project's own that is for psql: each of its queries ends in `\gexec`, and
+    /// gives statements, which are run.
+    pub async fn apply_made_statements(&mut self, file: &'static str) -> Result<()> {
+        for query in file.split("\\gexec") {
+            let is_query = query.lines().any(|line| line.starts_with("SELECT"));
+            if !is_query {
+                continue;
+            }
+            let statements: Vec<String> = sqlx::query_scalar(query)
+                .fetch_all(&mut self.0)
+                .await
+                .map_err(Error::sql("asking for the databases that are missing"))?;
+            for statement in statements {
+                let made = self.0.execute(&*statement).await;
+                made.map_err(Error::sql("making the databases of sql/"))?;
+            }
+        }
+        Ok(())
     }
 
     /// Rows of a table of the project's own; none while it is not there.
@@ -42,17 +73,38 @@ impl Database {
         Ok(u64::try_from(rows).ok())
     }
 
-    /// How many records of a topic a connector has done with, the refused ones among them.
-    pub async fn done(&mut self, connector: &str, topic: &str) -> Result<u64> {
-        let query = "SELECT coalesce(sum(next_offset), 0)::bigint FROM ferrule.offsets \
-                     WHERE connector = $1 AND topic = $2";
-        let done: i64 = sqlx::query_scalar(query)
+    /// How far a connector is in the partitions of its topics: the next offset of each.
+    pub async fn offsets(&mut self, connector: &str) -> Result<Vec<Offset>> {
+        let query = "SELECT topic, \"partition\", coalesce(next_offset, 0) FROM ferrule.offsets \
+                     WHERE connector = $1";
+        let rows: Vec<(String, i32, i64)> = sqlx::query_as(query)
             .bind(connector)
-            .bind(topic)
-            .fetch_one(&mut self.0)
+            .fetch_all(&mut self.0)
             .await
             .map_err(Error::sql("asking for offsets"))?;
-        Ok(u64::try_from(done).unwrap_or(0))
+        let offset = |(topic, partition, next)| Offset {
+            topic,
+            partition,
+            next,
+        };
+        Ok(rows.into_iter().map(offset).collect())
+    }
+
+    /// A number that a query of the project's own gives.
+    pub async fn number(&mut self, query: &'static str) -> Result<u64> {
+        let number: i64 = sqlx::query_scalar(query)
+            .fetch_one(&mut self.0)
+            .await
+            .map_err(Error::sql("asking for a number"))?;
+        Ok(u64::try_from(number).unwrap_or(0))
+    }
+
+    /// The rows of a query of the project's own, which gives one array of text for each.
+    pub async fn texts(&mut self, query: &'static str) -> Result<Vec<Vec<String>>> {
+        sqlx::query_scalar(query)
+            .fetch_all(&mut self.0)
+            .await
+            .map_err(Error::sql("asking for rows"))
     }
 
     /// How many entries the plugins of a connector keep here; none while no plugin has kept any.

@@ -13,7 +13,7 @@ mod kafka;
 mod postgres;
 mod registry;
 
-pub use database::Database;
+pub use database::{Database, Offset};
 pub use error::{Error, Result};
 pub use kafka::Kafka;
 pub use postgres::{Postgres, PostgresOptions};

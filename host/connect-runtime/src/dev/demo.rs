@@ -1,143 +1,276 @@
-//! The demo: six connectors by HTTP, sample records, and what became of each.
+//! The demo: the five systems by HTTP, sample records, and what became of each.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use embedded::Database;
-use serde_json::Value;
+use anyhow::{Result, bail, ensure};
 use tokio::task::block_in_place;
 
-use super::produce::{Produced, produce};
-use super::progress::{Progress, Table, Watch};
+use super::account::{Check, Facts, checks, reasons};
+use super::databases::Databases;
+use super::http::{Http, Posts};
+use super::produce::{Produced, produce, produce_actions};
+use super::progress::{Deployed, Table, Watch, Watching};
 use super::systems::{Connector, ExampleSystem, Target};
-use super::topics::{committed_records, dead_letters};
 use super::{Addresses, say};
-use crate::produce::generate::Split;
+use crate::produce::generate::{ACTIVITY, Alert, USER_ACTIVITY};
+use crate::topics::file::Topic;
 
-const LIMIT: Duration = Duration::from_secs(60);
+/// How long all may take. An interval of users is over after half a minute.
+const LIMIT: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Where records are POSTed, and into which topics they go.
+const PATHS: [(&str, &str); 2] = [
+    (ACTIVITY.topic, "/api/activity/log"),
+    (USER_ACTIVITY.topic, "/activity"),
+];
+
+/// What to show, and where.
+pub struct Demo<'a> {
+    /// Where the configs of connectors are.
+    pub connectors: &'a Path,
+    /// The systems.
+    pub systems: &'a [&'static ExampleSystem],
+    /// Their topics, which are there.
+    pub topics: &'a [Topic],
+    /// Records of each system.
+    pub records: usize,
+    /// Where everything listens.
+    pub addresses: &'a Addresses,
+}
 
 /// Says where everything listens.
-pub fn listening(addresses: &Addresses) {
+pub fn listening(systems: &[&'static ExampleSystem], addresses: &Addresses) {
     let Addresses {
         kafka,
         registry,
         postgres,
         rest,
+        http,
     } = addresses;
     println!();
     println!("  REST               {rest}");
+    println!("  HTTP of connectors http://{http}");
     println!("  Kafka              {kafka}");
     println!("  Schema Registry    {registry}");
     println!("  Postgres           postgres://ferrule:ferrule@{postgres}/ferrule");
+    for system in systems {
+        println!("    {:<16} {}", system.name, system.database.url(*postgres));
+    }
     println!();
 }
 
 /// Says what to try.
 pub fn next_steps(systems: &[&'static ExampleSystem], addresses: &Addresses) {
-    let Addresses { postgres, rest, .. } = addresses;
-    let mut connectors = systems.iter().flat_map(|system| system.connectors);
-    let Some(Connector { name, input, .. }) = connectors.next() else {
+    let Addresses { rest, http, .. } = addresses;
+    let all = systems.iter().flat_map(|system| {
+        let all = system.connectors.iter();
+        all.map(move |connector| (system, connector))
+    });
+    let table = all
+        .clone()
+        .find_map(|(system, connector)| match connector.target {
+            Target::Tables(tables) => Some((system, connector.name, tables[0])),
+            _ => None,
+        });
+    let Some((system, name, table)) = table else {
         return;
     };
-    let table = input.table;
-    let (host, port) = (postgres.ip(), postgres.port());
     println!();
     println!("Try next:");
     println!("  curl -s '{rest}/connectors?expand=status'");
     println!("  curl -s {rest}/connectors/{name}/status");
-    println!("  curl -s '{rest}/connector-plugins?connectorsOnly=false'");
     println!("  curl -s {rest}/metrics");
-    println!("  psql postgres://ferrule:ferrule@{host}:{port}/ferrule \\");
+    println!("  psql {} \\", system.database.url(addresses.postgres));
     println!("       -c 'SELECT * FROM {table} LIMIT 3' \\");
     println!("       -c 'SELECT connector, topic, partition, next_offset FROM ferrule.offsets'");
+    if systems.iter().any(|system| system.name == "shark") {
+        println!(
+            "  curl -X POST http://{http}/api/activity/log -H 'Content-Type: application/json' \\"
+        );
+        println!(
+            "       -d '{{\"track_id\": \"TEST-001\", \"domain\": \"MARITIME\", \"mmsi\": \"123456789\","
+        );
+        println!(
+            "            \"event_type\": \"activity_detected\", \"activity_type\": \"port_call\"}}'"
+        );
+        println!("  curl -s http://{http}/api/activity/mmsi/123456789");
+    }
     println!();
 }
 
-/// Deploys, produces, watches, and checks that every record is accounted for. The watch that it
-/// gives goes on to tell how far all are.
-pub async fn run(
-    connectors: &Path,
-    systems: &[&'static ExampleSystem],
-    records: usize,
-    addresses: &Addresses,
-    database: Database,
-) -> Result<Watch> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(LIMIT)
-        .build()?;
-    healthy(&client, &addresses.rest).await?;
-    let produced = produce(&addresses.kafka, &addresses.registry, records).await?;
-    say(&format!(
-        "produced {} records to each of {} topics in {:.2} s, one in twenty malformed",
-        records,
-        produced.systems.len(),
-        produced.elapsed.as_secs_f64()
-    ));
+/// Produces, deploys, sends requests, watches, and checks that every record is accounted for. The
+/// watch that it gives goes on to tell how far all are.
+pub async fn run(demo: Demo<'_>, databases: Databases) -> Result<Watch> {
+    let http = Http::new(demo.addresses)?;
+    http.healthy().await?;
+    let names: Vec<&str> = demo.systems.iter().map(|system| system.name).collect();
+    let produced = produce(demo.addresses, &names, demo.records).await?;
+    told_of(&produced);
     let started = Instant::now();
-    let deployed: Vec<Connector> = systems
-        .iter()
-        .flat_map(|system| system.connectors)
-        .copied()
-        .collect();
-    for connector in &deployed {
-        let file = connectors.join(format!("{}.json", connector.name));
-        deploy(&client, &file, addresses).await?;
+    let mut deployed = Vec::new();
+    for system in demo.systems {
+        for connector in system.connectors {
+            let file = demo.connectors.join(format!("{}.json", connector.name));
+            deployed.push(Deployed {
+                connector,
+                system,
+                group: http.deploy(&file).await?,
+            });
+        }
     }
-    let mut watch = block_in_place(|| Watch::new(deployed.clone(), addresses, database))?;
-    until_done(&mut watch, &produced, started).await?;
-    let elapsed = started.elapsed();
-    let landed = deployed.iter().map(|c| c.expected(&produced).landed);
-    let total: usize = landed.sum();
+    let posts = post(&http, &produced).await?;
+    let watching = Watching {
+        addresses: demo.addresses,
+        topics: demo.topics,
+        http: http.clone(),
+        facts: Facts {
+            produced,
+            posts,
+            ..Facts::default()
+        },
+    };
+    let mut watch = block_in_place(|| Watch::new(deployed, databases, watching))?;
+    until_done(&mut watch, &http, &demo, started).await?;
+    let landed: u64 = watch.connectors().map(|(.., it)| it.landed).sum();
     say(&format!(
-        "{total} rows and records landed within {:.2} s of the first POST ({:.0}/s, start-up \
-         included)",
-        elapsed.as_secs_f64(),
-        total as f64 / elapsed.as_secs_f64()
+        "{landed} rows, records and answers landed within {:.1} s of the first POST, start-up and \
+         the end of the last interval included",
+        started.elapsed().as_secs_f64()
     ));
-    let mut complete = true;
-    for connector in &deployed {
-        let expected = connector.expected(&produced);
-        complete &= account(connector, expected, addresses, watch.database()).await?;
-    }
-    ensure!(complete, "not every record is accounted for");
-    say("every record is accounted for");
+    account(&mut watch).await?;
     Ok(watch)
 }
 
-/// Shows how far all are, until all are done: as a table on a terminal, as lines elsewhere.
-async fn until_done(watch: &mut Watch, produced: &Produced, started: Instant) -> Result<()> {
+fn told_of(produced: &Produced) {
+    let posts: usize = produced.posts.values().map(Vec::len).sum();
+    say(&format!(
+        "produced {} records to {} topics in {:.2} s, one in twenty malformed; {posts} more are \
+         for HTTP",
+        produced.records() - posts,
+        produced.direct.len(),
+        produced.elapsed.as_secs_f64()
+    ));
+}
+
+/// POSTs a part of the records, as their clients would.
+async fn post(http: &Http, produced: &Produced) -> Result<BTreeMap<&'static str, Posts>> {
+    let mut all = BTreeMap::new();
+    for (topic, path) in PATHS {
+        let Some(samples) = produced.posts.get(topic) else {
+            continue;
+        };
+        let started = Instant::now();
+        let posts = http.post(path, samples).await?;
+        say(&format!(
+            "POST {path} × {}: {} answered 202, {} answered 400, {} otherwise, in {:.2} s",
+            samples.len(),
+            posts.accepted + posts.passed,
+            posts.refused,
+            posts.wrong,
+            started.elapsed().as_secs_f64()
+        ));
+        all.insert(topic, posts);
+    }
+    Ok(all)
+}
+
+/// Shows how far all are, until all is as it must be: as a table on a terminal, as lines elsewhere.
+async fn until_done(
+    watch: &mut Watch,
+    http: &Http,
+    demo: &Demo<'_>,
+    started: Instant,
+) -> Result<()> {
     let mut table = std::io::stdout().is_terminal().then(|| Table::new(started));
     let mut last: Vec<u64> = Vec::new();
     loop {
-        let all = watch.look().await?;
-        let done = watch.connectors().zip(&all).all(|(connector, progress)| {
-            progress.done >= connector.expected(produced).records() as u64
-        });
+        watch.look().await?;
         match &mut table {
-            Some(table) => table.draw(watch, &all),
+            Some(table) => table.draw(watch),
             None => {
-                let landed = all.iter().map(|progress| progress.landed).collect();
+                let landed = watch.connectors().map(|(.., it)| it.landed).collect();
                 if last != landed {
-                    show(started.elapsed(), watch, &all);
+                    show(started.elapsed(), watch);
                     last = landed;
                 }
             }
         }
-        if done {
+        let wrong = wrong(watch).await?;
+        act(watch, demo).await?;
+        look_back(watch, http, &wrong).await?;
+        if watch.is_done() && wrong.is_empty() {
             return Ok(());
         }
         if started.elapsed() > LIMIT {
-            let landed: Vec<u64> = all.iter().map(|progress| progress.landed).collect();
-            bail!(
-                "not all is done after {} s: {landed:?} rows",
-                LIMIT.as_secs()
-            );
+            // The account says what is missing.
+            account(watch).await?;
+            bail!("not all is done after {} s", LIMIT.as_secs());
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The connectors of which something is not as it must be.
+async fn wrong(watch: &mut Watch) -> Result<Vec<&'static str>> {
+    let mut wrong = Vec::new();
+    for (system, connector) in pairs(watch) {
+        let checks = checks(system, connector, watch).await?;
+        if checks.iter().any(|check| check.found != check.expected) {
+            wrong.push(connector.name);
+        }
+    }
+    Ok(wrong)
+}
+
+fn pairs(watch: &Watch) -> Vec<(&'static ExampleSystem, &'static Connector)> {
+    let all = watch.connectors();
+    all.map(|(system, connector, _)| (system, connector))
+        .collect()
+}
+
+const ALERTS: &str = "SELECT ARRAY[alert_id::text, vehicle_id] FROM operator_alerts";
+
+/// Once all alerts are open, operators act on them.
+async fn act(watch: &mut Watch, demo: &Demo<'_>) -> Result<()> {
+    let has_alerts = demo.systems.iter().any(|system| system.name == "fleetops");
+    if !has_alerts || watch.facts.actions.is_some() {
+        return Ok(());
+    }
+    let stops = watch.facts.produced.split("raw_telemetry").landed;
+    let rows = watch.databases.of("fleetops")?.texts(ALERTS).await?;
+    if rows.len() < stops {
+        return Ok(());
+    }
+    let alerts = rows.into_iter().filter_map(|row| {
+        let [alert_id, vehicle_id] = <[String; 2]>::try_from(row).ok()?;
+        Some(Alert {
+            alert_id,
+            vehicle_id,
+        })
+    });
+    let actions = produce_actions(&demo.addresses.kafka, alerts.collect()).await?;
+    say(&format!(
+        "operators act on {stops} alerts: {} actions to be taken, {} that are not legal, {} malformed",
+        actions.legal, actions.illegal, actions.malformed
+    ));
+    watch.facts.actions = Some(actions);
+    Ok(())
+}
+
+/// Once all events are in the table, one ship's history is asked for.
+async fn look_back(watch: &mut Watch, http: &Http, wrong: &[&str]) -> Result<()> {
+    let Some(ship) = watch.facts.produced.ship.clone() else {
+        return Ok(());
+    };
+    if watch.facts.history.is_some() || wrong.contains(&"activity-events-sink") {
+        return Ok(());
+    }
+    watch.facts.history = Some(http.history(&ship.mmsi).await?);
+    Ok(())
 }
 
 /// Goes on to show the table, on a terminal. Does not end by itself.
@@ -148,20 +281,20 @@ pub async fn keep_showing(mut watch: Watch) {
     let mut table = Table::new(Instant::now());
     loop {
         match watch.look().await {
-            Ok(all) => table.draw(&watch, &all),
+            Ok(()) => table.draw(&watch),
             Err(error) => say(&format!("the table cannot be shown: {error:#}")),
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
-fn show(elapsed: Duration, watch: &Watch, all: &[Progress]) {
-    let counts = watch.connectors().zip(all);
-    let counts = counts.map(|(connector, progress)| {
+fn show(elapsed: Duration, watch: &Watch) {
+    let counts = watch.connectors().map(|(_, connector, progress)| {
         let n = progress.landed;
         match connector.target {
-            Target::Table(name) => format!("{name} {n}"),
-            Target::Topic(name, _) => format!("topic {name} {n}"),
+            Target::Tables(tables) => format!("{} {n}", tables[0]),
+            Target::Topic(name) => format!("topic {name} {n}"),
+            Target::Answers(_) => format!("answers {n}"),
         }
     });
     say(&format!(
@@ -171,90 +304,47 @@ fn show(elapsed: Duration, watch: &Watch, all: &[Progress]) {
     ));
 }
 
-/// Compares what landed and what was refused with what was produced.
-async fn account(
-    connector: &Connector,
-    expected: Split,
-    addresses: &Addresses,
-    database: &mut Database,
-) -> Result<bool> {
-    let bootstrap = &addresses.kafka;
-    let (target, unit, landed) = match connector.target {
-        Target::Table(name) => (
-            name.to_owned(),
-            "rows",
-            database.count(name).await?.unwrap_or(0),
-        ),
-        Target::Topic(name, partitions) => {
-            let landed = block_in_place(|| committed_records(bootstrap, name, partitions))?;
-            (format!("topic {name}"), "committed records", landed as u64)
+/// Says of each connector what has become of its records.
+///
+/// # Errors
+/// When something is not as it must be.
+async fn account(watch: &mut Watch) -> Result<()> {
+    watch.look().await?;
+    let mut complete = true;
+    let states: Vec<u64> = watch.connectors().map(|(.., it)| it.state).collect();
+    let mut name = "";
+    for ((system, connector), entries) in pairs(watch).into_iter().zip(states) {
+        if system.name != name {
+            name = system.name;
+            println!("\n{name}");
         }
-    };
-    let topic = format!("{}-dlq", connector.input.topic);
-    let reasons = block_in_place(|| dead_letters(bootstrap, &topic, connector.name))
-        .with_context(|| format!("reading the dead letters of {}", connector.name))?;
-    let refused: usize = reasons.iter().map(|(_, n)| n).sum();
-    let complete = landed == expected.landed as u64 && refused == expected.refused;
+        println!("  {}", connector.name);
+        for check in checks(system, connector, watch).await? {
+            complete &= check.found == check.expected;
+            tell(&check);
+        }
+        for (reason, count) in reasons(connector, &watch.topics.seen) {
+            println!("      {count:>5} × {reason}");
+        }
+        if entries > 0 {
+            println!(
+                "      its plugin keeps {entries} entries: ferrule plugin state {}",
+                connector.name
+            );
+        }
+    }
     println!();
-    let remembered = match expected.remembered {
-        0 => String::new(),
-        records => format!(", made of {records} more that the plugin remembers"),
-    };
-    println!(
-        "  {target}  ({landed} of {} {unit}{remembered}; {refused} of {} refused){}",
-        expected.landed,
-        expected.refused,
-        if complete { "" } else { "  <- WRONG" }
-    );
-    for (reason, count) in reasons {
-        println!("    {count:>5} × {reason}");
-    }
-    if let Target::Table(_) = connector.target {
-        let kept = database.state_entries(connector.name).await?;
-        if let Some(entries) = kept.filter(|entries| *entries > 0) {
-            let name = connector.name;
-            println!("    its plugin keeps {entries} entries: ferrule plugin state {name}");
-        }
-    }
-    Ok(complete)
-}
-
-async fn healthy(client: &reqwest::Client, rest: &str) -> Result<()> {
-    let started = Instant::now();
-    loop {
-        let answer = client.get(format!("{rest}/health")).send().await;
-        if answer.is_ok_and(|answer| answer.status().is_success()) {
-            return Ok(());
-        }
-        ensure!(
-            started.elapsed() < LIMIT,
-            "the worker does not become healthy"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// `curl -X POST … -d @file`, with the addresses in use where they are not the usual ones.
-async fn deploy(client: &reqwest::Client, file: &Path, addresses: &Addresses) -> Result<()> {
-    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let postgres = format!("localhost:{}", addresses.postgres.port());
-    let body = text
-        .replace("localhost:5432", &postgres)
-        .replace("http://localhost:8081", &addresses.registry);
-    let answer = client
-        .post(format!("{}/connectors", addresses.rest))
-        .header("Content-Type", "application/json")
-        .body(body)
-        .send()
-        .await?;
-    let status = answer.status();
-    let answer: Value = answer.json().await.context("the answer is no JSON")?;
-    ensure!(
-        status.is_success(),
-        "POST {}: {status}: {}",
-        file.display(),
-        answer["message"]
-    );
-    say(&format!("POST {} -> {status}", file.display()));
+    ensure!(complete, "not every record is accounted for");
+    say("every record is accounted for");
     Ok(())
+}
+
+fn tell(check: &Check) {
+    let Check {
+        what,
+        found,
+        expected,
+    } = check;
+    let mark = if found == expected { "" } else { "  <- WRONG" };
+    println!("    {found} of {expected} {what}{mark}");
 }

@@ -14,24 +14,26 @@ pub enum Service {
     Registry,
     Rest,
     Postgres,
+    Http,
 }
 
-const SERVICES: [(Service, &str, u16); 4] = [
+const SERVICES: [(Service, &str, u16); 5] = [
     (Service::Kafka, "kafka", 9092),
     (Service::Registry, "registry", 8081),
     (Service::Rest, "rest", 8083),
     (Service::Postgres, "postgres", 5432),
+    (Service::Http, "http", 8080),
 ];
 
 /// The ports that were asked for, in the order of the services; none: the usual one, or another
 /// where that is taken. 0 is any free port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ports([Option<u16>; 4]);
+pub struct Ports([Option<u16>; 5]);
 
 impl FromStr for Ports {
     type Err = String;
 
-    /// Four ports, or `name=port` for some of them, or one 0 for all.
+    /// Five ports, or four without the last, or `name=port` for some of them, or one 0 for all.
     fn from_str(text: &str) -> Result<Self, String> {
         let parts: Vec<&str> = text.split(',').map(str::trim).collect();
         let port = |text: &str| {
@@ -40,21 +42,19 @@ impl FromStr for Ports {
                 .map_err(|_| format!("{text:?} is no port: a number up to 65535, 0 for a free one"))
         };
         if parts == ["0"] {
-            return Ok(Self([Some(0); 4]));
+            return Ok(Self([Some(0); 5]));
         }
         let mut ports = Self::default();
-        if let [kafka, registry, rest, postgres] = parts[..]
-            && !text.contains('=')
-        {
-            for (at, text) in [kafka, registry, rest, postgres].into_iter().enumerate() {
-                ports.0[at] = Some(port(text)?);
+        if matches!(parts.len(), 4 | 5) && !text.contains('=') {
+            for (asked, text) in ports.0.iter_mut().zip(parts) {
+                *asked = Some(port(text)?);
             }
             return Ok(ports);
         }
         for part in parts {
             let Some((name, text)) = part.split_once('=') else {
                 return Err(
-                    "KAFKA,REGISTRY,REST,POSTGRES is expected, or NAME=PORT for some of them, \
+                    "KAFKA,REGISTRY,REST,POSTGRES,HTTP is expected, or NAME=PORT for some of them, \
                             as kafka=19092,rest=0, or 0 for any free ports"
                         .into(),
                 );
@@ -113,10 +113,14 @@ mod tests {
         let ports = |text: &str| text.parse::<Ports>();
         assert_eq!(
             ports("1,2,3,0"),
-            Ok(Ports([Some(1), Some(2), Some(3), Some(0)]))
+            Ok(Ports([Some(1), Some(2), Some(3), Some(0), None]))
         );
-        assert_eq!(ports("0"), Ok(Ports([Some(0); 4])));
-        let named = Ports([Some(9), None, Some(0), None]);
+        assert_eq!(
+            ports("1,2,3,0,5"),
+            Ok(Ports([Some(1), Some(2), Some(3), Some(0), Some(5)]))
+        );
+        assert_eq!(ports("0"), Ok(Ports([Some(0); 5])));
+        let named = Ports([Some(9), None, Some(0), None, None]);
         assert_eq!(ports("rest=0, kafka=9"), Ok(named));
         for wrong in [
             "",

@@ -1,159 +1,215 @@
-//! What the demo reads from Kafka: dead letters, a sink's output, and how far its group is.
+//! What the demo reads from Kafka: all topics of its systems, from their beginning, and how far
+//! groups are.
 
-use std::collections::{BTreeMap, HashSet};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
+use serde_json::Value;
+
+use super::account::interval_of;
+use crate::topics::file::Topic;
 
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The reasons why a connector refused records, each with its number of records, most first. They
-/// are read from its dead letter queue, `topic`, which others may share. A batch that was given up
-/// in a rebalance leaves its dead letters and is reported again: each record counts once.
-pub fn dead_letters(bootstrap: &str, topic: &str, connector: &str) -> Result<Vec<(String, usize)>> {
-    let mut reasons = BTreeMap::<String, usize>::new();
-    let mut seen = HashSet::new();
-    let mut reader = Reader::open(bootstrap, topic, 1)?;
-    reader.read_to_the_end(|message| {
-        if header(message, "connector.name") != Some(connector.as_bytes()) {
-            return;
-        }
-        let origin = ["topic", "partition", "offset"].map(|part| header(message, part));
-        if seen.insert(origin.map(|part| part.map(<[u8]>::to_vec))) {
-            *reasons.entry(reason(message)).or_default() += 1;
-        }
-    })?;
-    let mut reasons: Vec<_> = reasons.into_iter().collect();
-    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    Ok(reasons)
-}
+/// A partition of a topic.
+pub type Partition = (String, i32);
 
-/// How many committed records a topic has.
-pub fn committed_records(bootstrap: &str, topic: &str, partitions: i32) -> Result<usize> {
-    let mut records = 0;
-    Reader::open(bootstrap, topic, partitions)?.read_to_the_end(|_| records += 1)?;
-    Ok(records)
-}
-
-/// Reads the committed records of a topic from its beginning.
-pub struct Reader {
+/// The committed records of topics, as far as they were read.
+pub struct Topics {
     consumer: BaseConsumer,
-    topic: String,
-    partitions: usize,
-    /// The partitions that were read to their end.
-    ended: HashSet<i32>,
+    /// What they were.
+    pub seen: Seen,
 }
 
-impl Reader {
-    /// Starts to read a topic of so many partitions.
-    pub fn open(bootstrap: &str, topic: &str, partitions: i32) -> Result<Self> {
-        let consumer: BaseConsumer = consumer(bootstrap, "ferrule-dev-reader")?;
+/// What the records of topics come to. What is written twice because a batch was given up and
+/// reported again counts once.
+#[derive(Default)]
+pub struct Seen {
+    /// Of each partition, the offset behind its last record. Marks of transactions are no records.
+    pub ends: BTreeMap<Partition, i64>,
+    records: BTreeMap<String, u64>,
+    letters: HashMap<Letters, BTreeMap<Vec<u8>, String>>,
+    /// The values of a field, by topic.
+    ids: HashMap<&'static str, HashSet<String>>,
+    /// How many records of `operator_alert_events` are of a kind.
+    kinds: BTreeMap<String, u64>,
+    /// What users did, by the beginnings of intervals, in milliseconds since 1970.
+    pub intervals: BTreeMap<i64, Interval>,
+}
+
+/// Where a dead letter is, and whose it is: none when a plugin wrote it.
+type Letters = (String, Option<String>);
+
+/// What users did in an interval.
+#[derive(Default)]
+pub struct Interval {
+    /// Each once.
+    pub users: HashSet<String>,
+    /// Of all of them.
+    pub page_views: u64,
+}
+
+/// The field of which [`Seen::distinct`] counts the values.
+const IDS: [(&str, &str); 3] = [
+    ("anomalies", "anomaly_id"),
+    ("operator_alerts", "alert_id"),
+    ("operator_alert_history", "action_id"),
+];
+
+impl Topics {
+    /// Starts to read topics, which are there.
+    pub fn open(bootstrap: &str, topics: &[Topic]) -> Result<Self> {
+        let consumer = consumer(bootstrap, "ferrule-dev-reader")?;
         let mut assignment = TopicPartitionList::new();
-        for partition in 0..partitions {
-            assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
+        for topic in topics {
+            for partition in 0..topic.partitions {
+                assignment.add_partition_offset(&topic.name, partition, Offset::Beginning)?;
+            }
         }
         consumer.assign(&assignment)?;
         Ok(Self {
             consumer,
-            topic: topic.to_owned(),
-            partitions: usize::try_from(partitions)?,
-            ended: HashSet::new(),
+            seen: Seen::default(),
         })
     }
 
-    /// Gives the records that are there now or within `wait`; ends at a moment without one.
-    pub fn read(
-        &mut self,
-        wait: Duration,
-        mut each: impl FnMut(&BorrowedMessage<'_>),
-    ) -> Result<()> {
-        while let Some(polled) = self.consumer.poll(wait) {
+    /// Reads what is there now.
+    pub fn read(&mut self) -> Result<()> {
+        while let Some(polled) = self.consumer.poll(Duration::ZERO) {
             match polled {
-                Ok(message) => each(&message),
-                Err(KafkaError::PartitionEOF(partition)) => {
-                    self.ended.insert(partition);
-                }
-                Err(error) => return Err(error).context(self.topic.clone()),
+                Ok(message) => self.seen.take(&message),
+                Err(KafkaError::PartitionEOF(_)) => {}
+                Err(error) => return Err(error).context("reading the topics of the demo"),
             }
         }
         Ok(())
     }
+}
 
-    fn read_to_the_end(&mut self, mut each: impl FnMut(&BorrowedMessage<'_>)) -> Result<()> {
-        let started = Instant::now();
-        while self.ended.len() < self.partitions {
-            ensure!(
-                started.elapsed() < ANSWER * 2,
-                "topic {} cannot be read to its end",
-                self.topic
-            );
-            self.read(Duration::from_millis(50), &mut each)?;
+impl Seen {
+    /// How many records a topic has.
+    pub fn records(&self, topic: &str) -> u64 {
+        self.records.get(topic).copied().unwrap_or(0)
+    }
+
+    /// How many anomalies, alerts or actions that were taken the messages of a topic are about.
+    pub fn distinct(&self, topic: &str) -> u64 {
+        self.ids.get(topic).map_or(0, |ids| ids.len() as u64)
+    }
+
+    /// How many records of a kind `operator_alert_events` has.
+    pub fn events(&self, kind: &str) -> u64 {
+        self.kinds.get(kind).copied().unwrap_or(0)
+    }
+
+    /// The reasons why a connector refused records, each with its number of records, most first;
+    /// without a connector, those of a plugin that writes to the dead letter queue itself.
+    pub fn letters(&self, queue: &str, connector: Option<&str>) -> Vec<(String, usize)> {
+        let key = (queue.to_owned(), connector.map(str::to_owned));
+        let mut reasons = BTreeMap::<String, usize>::new();
+        for reason in self
+            .letters
+            .get(&key)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+        {
+            *reasons.entry(reason.clone()).or_default() += 1;
         }
-        Ok(())
-    }
-}
-
-/// How many records a topic has.
-pub struct TopicEnds {
-    consumer: BaseConsumer,
-    topic: String,
-    partitions: i32,
-}
-
-impl TopicEnds {
-    /// Of a topic of so many partitions.
-    pub fn of(bootstrap: &str, topic: &str, partitions: i32) -> Result<Self> {
-        Ok(Self {
-            consumer: consumer(bootstrap, "ferrule-dev-reader")?,
-            topic: topic.to_owned(),
-            partitions,
-        })
+        let mut reasons: Vec<_> = reasons.into_iter().collect();
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        reasons
     }
 
-    /// The sum of the offsets at which its partitions end.
-    pub fn records(&self) -> Result<u64> {
-        let mut records = 0;
-        for partition in 0..self.partitions {
-            let ends = self
-                .consumer
-                .fetch_watermarks(&self.topic, partition, ANSWER);
-            let (_, end) = ends.with_context(|| self.topic.clone())?;
-            records += u64::try_from(end).unwrap_or(0);
+    fn take(&mut self, message: &BorrowedMessage<'_>) {
+        let topic = message.topic();
+        let partition = (topic.to_owned(), message.partition());
+        self.ends.insert(partition, message.offset() + 1);
+        *self.records.entry(topic.to_owned()).or_default() += 1;
+        if topic.ends_with("-dlq") {
+            self.take_letter(message);
+            return;
         }
-        Ok(records)
+        let value = || {
+            let payload = message.payload().unwrap_or_default();
+            serde_json::from_slice::<Value>(payload).unwrap_or_default()
+        };
+        if let Some((topic, field)) = IDS.into_iter().find(|(it, _)| *it == topic) {
+            if let Some(id) = value()[field].as_str() {
+                self.ids.entry(topic).or_default().insert(id.to_owned());
+            }
+        } else if topic == "operator_alert_events" {
+            let kind = value()["kind"].as_str().unwrap_or("none").to_owned();
+            *self.kinds.entry(kind).or_default() += 1;
+        } else if topic == "incoming.user_activity" {
+            self.count(&value(), message.timestamp().to_millis());
+        }
+    }
+
+    /// Counts what a user did, by the rules of the plugin told a second time.
+    fn count(&mut self, activity: &Value, at: Option<i64>) {
+        let (user, kind) = (&activity["user_id"], &activity["activity_type"]);
+        let (Some(user), Some(kind), Some(at)) = (user.as_str(), kind.as_str(), at) else {
+            return;
+        };
+        if user.trim().is_empty() {
+            return;
+        }
+        let interval = self.intervals.entry(interval_of(at)).or_default();
+        interval.users.insert(user.to_owned());
+        interval.page_views += u64::from(kind == "page_view");
+    }
+
+    fn take_letter(&mut self, message: &BorrowedMessage<'_>) {
+        let connector = header(message, "connector.name");
+        let connector = connector.map(|name| String::from_utf8_lossy(name).into_owned());
+        let origin = ["topic", "partition", "offset"].map(|part| header(message, part));
+        let origin = origin.map(Option::unwrap_or_default).join(&b' ');
+        let letters = (message.topic().to_owned(), connector);
+        let letters = self.letters.entry(letters).or_default();
+        letters.insert(origin, reason(message));
     }
 }
 
-/// How far a group is in a topic.
+/// How far a group is in topics.
 pub struct GroupOffsets {
     consumer: BaseConsumer,
     partitions: TopicPartitionList,
 }
 
 impl GroupOffsets {
-    /// The offsets of `group` in a topic of so many partitions.
-    pub fn of(bootstrap: &str, group: &str, topic: &str, partitions: i32) -> Result<Self> {
+    /// The offsets of `group` in those of the topics that it reads.
+    pub fn of(bootstrap: &str, group: &str, topics: &[Topic], reads: &[&str]) -> Result<Self> {
         let mut list = TopicPartitionList::new();
-        list.add_partition_range(topic, 0, partitions - 1);
+        let names: BTreeSet<&str> = reads.iter().copied().collect();
+        for topic in topics.iter().filter(|topic| names.contains(&*topic.name)) {
+            list.add_partition_range(&topic.name, 0, topic.partitions - 1);
+        }
         Ok(Self {
             consumer: consumer(bootstrap, group)?,
             partitions: list,
         })
     }
 
-    /// The sum of the committed offsets: in a topic that has only records, how many are done.
-    pub fn done(&self) -> Result<u64> {
+    /// The committed offset of each partition that has one.
+    pub fn committed(&self) -> Result<BTreeMap<Partition, i64>> {
         let committed = self
             .consumer
             .committed_offsets(self.partitions.clone(), ANSWER)?;
         let offsets = committed.elements().into_iter();
-        let offsets = offsets.filter_map(|it| u64::try_from(it.offset().to_raw()?).ok());
-        Ok(offsets.sum())
+        let offsets = offsets.filter_map(|it| {
+            let partition = (it.topic().to_owned(), it.partition());
+            Some((
+                partition,
+                it.offset().to_raw().filter(|offset| *offset >= 0)?,
+            ))
+        });
+        Ok(offsets.collect())
     }
 }
 
@@ -162,7 +218,6 @@ fn consumer(bootstrap: &str, group: &str) -> Result<BaseConsumer> {
         .set("bootstrap.servers", bootstrap)
         .set("group.id", group)
         .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
         .set("isolation.level", "read_committed")
         .create()
         .context("no consumer for what the demo reads")

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use tokio::runtime::Handle;
 
 use super::generate::{
-    ACKNOWLEDGMENTS_TOPIC, ACTIONS_OF_AN_ALERT, ACTIONS_TOPIC, ACTIVITY, Alert, Bad, Braking,
+    ACKNOWLEDGMENTS_TOPIC, ACTIONS_OF_AN_ALERT, ACTIONS_TOPIC, ACTIVITY, Alert, Bad,
     COMMANDS_TOPIC, DECLARATIONS, EPOCH_SECONDS, FRAMES_FOR_A_STOP, IOT, Made, Plan, Sample,
     TELEMETRY, TELESCOPE, USER_ACTIVITY, activity_events, iot_measurements, operator_actions,
     raw_telemetry, telescope_commands, telescope_data, telescope_schema, user_activity,
@@ -174,7 +174,7 @@ impl MadeArgs {
             seed: self.seed,
             start_seconds: self.start.unwrap_or(EPOCH_SECONDS),
             bad: Bad::Of(self.bad),
-            braking: Braking::Vehicles(braking),
+            braking,
             ..Plan::demo(records)
         })
     }
@@ -240,7 +240,7 @@ impl MadeArgs {
             }
         };
         let mut encoders = match name {
-            Name::TelescopeCommands => encoders(registry, runtime)?,
+            Name::TelescopeCommands => encoders(DECLARATIONS, registry, runtime)?,
             _ => Vec::new(),
         };
         let topic = topic.map(str::to_owned);
@@ -268,8 +268,12 @@ impl MadeArgs {
     }
 }
 
-/// What makes Avro of commands and acknowledgments.
-fn encoders(registry: &Properties, runtime: &Handle) -> Result<Vec<(&'static str, Encoder)>> {
+/// What makes Avro of JSON, by the declarations of topics.
+pub fn encoders(
+    declarations: impl IntoIterator<Item = (&'static str, &'static str)>,
+    registry: &Properties,
+    runtime: &Handle,
+) -> Result<Vec<(&'static str, Encoder)>> {
     // It says what is missing or misspelt.
     registry_client(registry)?;
     let mut properties = Properties::from([
@@ -279,7 +283,7 @@ fn encoders(registry: &Properties, runtime: &Handle) -> Result<Vec<(&'static str
     let options = registry.iter();
     properties
         .extend(options.map(|(key, value)| (format!("value.converter.{key}"), value.clone())));
-    let made = DECLARATIONS.into_iter().map(|(topic, declaration)| {
+    let made = declarations.into_iter().map(|(topic, declaration)| {
         Ok((
             topic,
             Encoder::new(&properties, Some(declaration), runtime)?,
@@ -289,7 +293,7 @@ fn encoders(registry: &Properties, runtime: &Handle) -> Result<Vec<(&'static str
 }
 
 /// Registers the schema of the telescope's data, and gives its id.
-fn schema_id(topic: &str, registry: &Properties, runtime: &Handle) -> Result<i32> {
+pub fn schema_id(topic: &str, registry: &Properties, runtime: &Handle) -> Result<i32> {
     let client = registry_client(registry)?;
     let text = telescope_schema().map_err(|error| anyhow!("{}", error.chain()))?;
     let schema = SchemaText {

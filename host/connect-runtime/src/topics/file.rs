@@ -104,8 +104,12 @@ pub fn read(files: &[PathBuf]) -> Result<Vec<Topic>> {
 
 /// The topics of one file.
 pub fn read_file(file: &Path) -> Result<Vec<Topic>> {
-    let text = fs::read_to_string(file)?;
-    let topics: Vec<Topic> = serde_json::from_str(&text)?;
+    parse(&fs::read_to_string(file)?)
+}
+
+/// The topics that the text of a file describes.
+pub fn parse(text: &str) -> Result<Vec<Topic>> {
+    let topics: Vec<Topic> = serde_json::from_str(text)?;
     topics.iter().try_for_each(Topic::check)?;
     Ok(topics)
 }

@@ -76,6 +76,48 @@ pub fn operator_actions(plan: Plan, alerts: Vec<Alert>) -> impl Iterator<Item = 
     })
 }
 
+/// Well-formed actions that are not to be taken, after [`operator_actions`] of the same plan: every
+/// third alert, which is over, is acknowledged once more, and two actions are on alerts that there
+/// are not. These bear `long_ago`, in milliseconds since 1970, so that nobody waits for their alert.
+#[cfg(feature = "dev")]
+pub fn illegal_actions(
+    plan: Plan,
+    alerts: &[Alert],
+    long_ago: i64,
+) -> impl Iterator<Item = Sample> + '_ {
+    let unknown = (0..2).map(|number| Alert {
+        alert_id: format!("{number:08x}-0006-4000-8000-000000000000"),
+        vehicle_id: "vehicle-of-nobody".to_owned(),
+    });
+    let over = alerts.iter().step_by(3).cloned();
+    let all = over.map(|alert| (alert, None));
+    let all = all.chain(unknown.map(move |alert| (alert, Some(long_ago))));
+    all.enumerate().map(move |(index, (alert, timestamp))| {
+        let id = format!(
+            "{:08x}-0005-4000-8000-{index:012x}",
+            plan.seed & 0xFFFF_FFFF
+        );
+        let time = plan.start_seconds + (plan.records + index) as i64;
+        let record = json!({
+            "action_id": id,
+            "alert_id": alert.alert_id,
+            "vehicle_id": alert.vehicle_id,
+            "operator_id": "operator_001",
+            "action_type": "ACKNOWLEDGE",
+            "processing_time": iso(time, 0),
+            "metadata": { "comment": "too late, or of nothing" },
+        });
+        Sample {
+            topic: ACTIONS_TOPIC,
+            key: id,
+            value: record.to_string().into_bytes(),
+            timestamp,
+            expect: Expect::Refused(Malformed::NotLegal),
+            planted: None,
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

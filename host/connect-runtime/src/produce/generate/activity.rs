@@ -103,7 +103,7 @@ fn degrees(random: u64, limit: i64) -> f64 {
 fn spoil(event: &mut Value, kind: Malformed, other: bool) {
     match (kind, other) {
         (Malformed::MissingField, false) => remove(event, "track_id"),
-        (Malformed::MissingField, true) => remove(event, "event_timestamp"),
+        (Malformed::MissingField, true) => remove(event, "event_type"),
         (Malformed::CoordinateOutOfRange, false) => event["latitude"] = json!(90.5),
         (Malformed::CoordinateOutOfRange, true) => event["longitude"] = json!(-180.25),
         (Malformed::BadIdentifier, false) => event["mode_s"] = json!("XYZ123"),
@@ -179,6 +179,6 @@ mod tests {
                 .filter(|sample| !String::from_utf8_lossy(&sample.value).contains(field))
                 .count()
         };
-        assert!(without("\"track_id\"") > 0 && without("\"event_timestamp\"") > 0);
+        assert!(without("\"track_id\"") > 0 && without("\"event_type\"") > 0);
     }
 }

@@ -12,13 +12,11 @@ const KINDS: [Malformed; 4] = [
 ];
 
 const USERS: u64 = 60;
-/// The message of this number closes its window, as the connector's file says.
-const WINDOW_MESSAGES: usize = 100;
-/// From one message to the next: a window's thirty seconds are not over before its messages are.
+/// From one message to the next: an interval of thirty seconds has three hundred.
 const MESSAGE_MILLIS: i64 = 100;
 
-/// Activities, in JSON without a schema, keyed by `user_id`. The last one of a window
-/// is a row; the others are only counted.
+/// Activities, in JSON without a schema, keyed by `user_id`. They are
+/// counted: the rows are those of the intervals that they are in.
 pub fn user_activity(plan: impl Into<Plan>) -> impl Iterator<Item = Sample> {
     let plan = plan.into();
     (0..plan.records).map(move |index| {
@@ -48,7 +46,6 @@ pub fn user_activity(plan: impl Into<Plan>) -> impl Iterator<Item = Sample> {
             timestamp: Some(plan.start_seconds * 1_000 + good as i64 * MESSAGE_MILLIS),
             expect: match kind {
                 Some(kind) => Expect::Refused(kind),
-                None if (good + 1).is_multiple_of(WINDOW_MESSAGES) => Expect::Landed,
                 None => Expect::Remembered,
             },
             planted: None,

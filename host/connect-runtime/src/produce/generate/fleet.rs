@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Braking, Expect, Malformed, Plan, Planted, Sample, TELEMETRY, cut, iso};
+use super::{Expect, Malformed, Plan, Planted, Sample, TELEMETRY, cut, iso};
 
 const KINDS: [Malformed; 6] = [
     Malformed::InvalidJson,
@@ -13,25 +13,18 @@ const KINDS: [Malformed; 6] = [
     Malformed::NegativeSequence,
 ];
 
-/// Vehicles of the demo.
-const VEHICLES: usize = 40;
-/// A vehicle of the demo brakes at one frame of this many.
-const BRAKES_EVERY: usize = 10;
-/// From one frame of a vehicle of the demo to the next.
-const FRAME_MILLIS: i64 = 250;
-
-/// From one frame of a vehicle of a replay to the next: ten a second, as data sets have them.
-const REPLAY_FRAME_MILLIS: i64 = 100;
+/// From one frame of a vehicle to the next: ten a second, as data sets have them.
+const FRAME_MILLIS: i64 = 100;
 /// Frames that a stop takes: from [`CRUISE`] down to [`CRAWL`] within two seconds.
 const STOP_FRAMES: usize = 20;
 /// Frames in front of a stop, and behind it, at least.
 const MARGIN: usize = 10;
-/// Frames that a vehicle of a replay needs, so that a stop is within them.
+/// Frames that a vehicle needs, so that a stop is within them.
 pub const FRAMES_FOR_A_STOP: usize = STOP_FRAMES + 2 * MARGIN;
 /// Metres a second before a stop, and behind it.
 const CRUISE: f64 = 30.0;
 const CRAWL: f64 = 6.0;
-/// Most vehicles of a replay, unless more of them are to brake.
+/// Most vehicles, unless more of them are to brake.
 const MOST_VEHICLES: usize = 40;
 
 /// What a vehicle does at a frame.
@@ -52,50 +45,29 @@ struct Frame {
     motion: Motion,
 }
 
-/// Frames of vehicles, in JSON without a schema, keyed by `vehicle_id`. In the demo each braking is
-/// an anomaly, at one frame of ten; in a replay exactly so many vehicles brake as the plan says,
-/// each once, over two seconds. The other frames are only remembered.
+/// Frames of vehicles, in JSON without a schema, keyed by `vehicle_id`. Exactly so many vehicles
+/// brake as the plan says, each once, over two seconds. The other frames are only remembered.
 pub fn raw_telemetry(plan: impl Into<Plan>) -> impl Iterator<Item = Sample> {
     let plan = plan.into();
     (0..plan.records).map(move |index| {
         let kind = plan.malformed(index, &KINDS);
         let good = plan.good_before(index);
-        let (frame, brakes) = match plan.braking {
-            Braking::OneFrameInTen => demo_frame(plan, good),
-            Braking::Vehicles(braking) => replay_frame(plan, good, braking),
-        };
+        let (frame, brakes) = frame(plan, good);
         sample(plan, index, frame, kind, brakes)
     })
 }
 
-fn demo_frame(plan: Plan, good: usize) -> (Frame, bool) {
-    let (vehicle, index) = (good % VEHICLES, good / VEHICLES);
-    let brakes = index > 0 && (index + vehicle).is_multiple_of(BRAKES_EVERY);
-    let (velocity, acceleration) = if brakes { (5.0, -4.2) } else { (15.0, 0.1) };
-    let frame = Frame {
-        vehicle: format!("vehicle-{vehicle:03}"),
-        scene: "scene_demo".to_owned(),
-        track: vehicle,
-        index,
-        time: plan.start_seconds * 1_000 + index as i64 * FRAME_MILLIS,
-        motion: Motion {
-            velocity,
-            acceleration,
-        },
-    };
-    (frame, brakes)
-}
-
-/// How many vehicles a replay has: as many as have enough frames for a stop.
-fn vehicles(plan: Plan, braking: usize) -> usize {
+/// How many vehicles there are: as many as have enough frames for a stop.
+fn vehicles(plan: Plan) -> usize {
     let good = plan.good_before(plan.records);
     let enough = (good / FRAMES_FOR_A_STOP).clamp(1, MOST_VEHICLES);
-    enough.max(braking)
+    enough.max(plan.braking)
 }
 
-/// A frame of a replay, and whether the vehicle begins to brake with it.
-fn replay_frame(plan: Plan, good: usize, braking: usize) -> (Frame, bool) {
-    let vehicles = vehicles(plan, braking);
+/// A frame, and whether the vehicle begins to brake with it.
+fn frame(plan: Plan, good: usize) -> (Frame, bool) {
+    let braking = plan.braking;
+    let vehicles = vehicles(plan);
     let (vehicle, index) = (good % vehicles, good / vehicles);
     let frames = plan.good_before(plan.records) / vehicles;
     // Which ones brake is scattered over all: those of the first places in a shuffled order.
@@ -110,7 +82,7 @@ fn replay_frame(plan: Plan, good: usize, braking: usize) -> (Frame, bool) {
         scene,
         track: vehicle,
         index,
-        time: plan.start_seconds * 1_000 + index as i64 * REPLAY_FRAME_MILLIS,
+        time: plan.start_seconds * 1_000 + index as i64 * FRAME_MILLIS,
         motion: motion(index, begin),
     };
     (frame, begin == Some(index))
@@ -118,7 +90,7 @@ fn replay_frame(plan: Plan, good: usize, braking: usize) -> (Frame, bool) {
 
 /// A vehicle that goes steadily, but for a stop that begins at a frame.
 fn motion(index: usize, begin: Option<usize>) -> Motion {
-    let seconds = STOP_FRAMES as f64 * REPLAY_FRAME_MILLIS as f64 / 1_000.0;
+    let seconds = STOP_FRAMES as f64 * FRAME_MILLIS as f64 / 1_000.0;
     let deceleration = (CRUISE - CRAWL) / seconds;
     let Some(into) = begin.and_then(|begin| index.checked_sub(begin)) else {
         return Motion {
@@ -152,7 +124,7 @@ fn sample(plan: Plan, index: usize, frame: Frame, kind: Option<Malformed>, brake
         _ => {}
     }
     let text = record.to_string().into_bytes();
-    let is_planted = brakes && kind.is_none() && plan.braking != Braking::OneFrameInTen;
+    let is_planted = brakes && kind.is_none();
     Sample {
         topic: TELEMETRY.topic,
         value: match kind {
@@ -184,10 +156,7 @@ fn record(plan: Plan, index: usize, frame: &Frame) -> Value {
         velocity,
         acceleration,
     } = frame.motion;
-    let (event_time, session) = match plan.braking {
-        Braking::OneFrameInTen => (json!(frame.time), "session_demo".to_owned()),
-        Braking::Vehicles(_) => (json!(time(frame.time)), format!("session_{}", plan.seed)),
-    };
+    let event_time = json!(time(frame.time));
     json!({
         "event_id": format!("{:08x}-0000-4000-8000-{index:012x}", plan.seed & 0xFFFF_FFFF),
         "vehicle_id": frame.vehicle,
@@ -203,7 +172,7 @@ fn record(plan: Plan, index: usize, frame: &Frame) -> Value {
                               "magnitude": f64::abs(acceleration) },
             "yaw": 1.23, "yaw_rate": 0.05, "label_probability": 0.9, "track_length": 120,
         },
-        "metadata": { "replay_session_id": session, "replay_rate": 10.0 },
+        "metadata": { "replay_session_id": format!("session_{}", plan.seed), "replay_rate": 10.0 },
     })
 }
 
@@ -226,7 +195,7 @@ mod tests {
             assert_eq!(record["frame_index"], *expected);
             *expected += 1;
         }
-        assert_eq!(next.len(), VEHICLES);
+        assert_eq!(next.len(), MOST_VEHICLES);
     }
 
     #[test]
@@ -235,7 +204,7 @@ mod tests {
             let plan = Plan {
                 seed,
                 bad: Bad::Of(3),
-                braking: Braking::Vehicles(braking),
+                braking,
                 ..Plan::demo(records + 3)
             };
             let mut slowest: BTreeMap<String, f64> = BTreeMap::new();
