@@ -38,7 +38,13 @@ pub fn blocks(page: &str, heading: &str, language: &str) -> Result<Vec<String>> 
 /// The blocks of a language in a section.
 pub fn blocks_of(section: &str, language: &str) -> Result<Vec<String>> {
     let parts = section.split(&format!("```{language}\n")).skip(1);
-    let block = |part: &str| Ok(part.split_once("```").context("a block has no end")?.0.into());
+    let block = |part: &str| {
+        Ok(part
+            .split_once("```")
+            .context("a block has no end")?
+            .0
+            .into())
+    };
     parts.map(block).collect()
 }
 
@@ -62,9 +68,9 @@ pub fn steps(block: &str) -> Vec<Step> {
             part.push('\n');
             part.push_str(line);
         }
-        goes_on = steps.last().is_some_and(|step| {
-            step.shown.is_empty() && !is_complete(&step.command)
-        });
+        goes_on = steps
+            .last()
+            .is_some_and(|step| step.shown.is_empty() && !is_complete(&step.command));
     }
     steps
 }
@@ -91,7 +97,9 @@ pub async fn shell(text: &str, folder: &Path, environment: &[(&str, String)]) ->
     let mut command = Command::new("bash");
     // A refusal of REST is told and has a status, which curl's exit code is to show.
     let strict = text.replace("curl ", "curl -sS --fail-with-body ");
-    command.args(["-euo", "pipefail", "-c", &strict]).current_dir(folder);
+    command
+        .args(["-euo", "pipefail", "-c", &strict])
+        .current_dir(folder);
     command
         .env("PATH", format!("{own}:{}:{path}", psql.display()))
         .env("NO_COLOR", "1")
@@ -110,7 +118,10 @@ pub async fn shell(text: &str, folder: &Path, environment: &[(&str, String)]) ->
 /// for anything within a line, and alone on a line for any lines.
 pub fn is_as_shown(told: &str, shown: &str) -> bool {
     let lines = |text: &str| -> Vec<String> {
-        text.trim_matches('\n').lines().map(|line| line.trim_end().to_owned()).collect()
+        text.trim_matches('\n')
+            .lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect()
     };
     lines_fit(&lines(told), &lines(shown))
 }
@@ -153,7 +164,10 @@ fn a_block_is_commands_and_what_they_tell() {
         shown: shown.to_owned(),
     };
     let expected = [
-        step("curl -d '{\n    \"a\": 1\n  }' x", "\n{\"status\":\"queued\"}"),
+        step(
+            "curl -d '{\n    \"a\": 1\n  }' x",
+            "\n{\"status\":\"queued\"}",
+        ),
         step("psql \\\n    -c \"SELECT 1\"", ""),
         step("c", ""),
     ];

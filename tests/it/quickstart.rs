@@ -40,7 +40,11 @@ impl Stage {
         let registry = TestRegistry::shared().await?;
         let postgres = TestPostgres::start().await?;
         let worker = TestWorker::start(WorkerConfig::new(&kafka.bootstrap())?).await?;
-        let rest = worker.rest().base().trim_start_matches("http://").to_owned();
+        let rest = worker
+            .rest()
+            .base()
+            .trim_start_matches("http://")
+            .to_owned();
         let http = format!("127.0.0.1:{}", names::free_port()?);
         let stage = Self {
             folder: run::folder(&format!("quickstart-{system}"))?,
@@ -68,7 +72,9 @@ impl Stage {
 
     fn adapted(&self, text: &str) -> String {
         let each = self.instead.iter();
-        each.fold(text.to_owned(), |text, (usual, own)| text.replace(usual, own))
+        each.fold(text.to_owned(), |text, (usual, own)| {
+            text.replace(usual, own)
+        })
     }
 
     /// Copies the files of a folder, with the test's addresses; crates stay where they are.
@@ -100,7 +106,10 @@ impl Stage {
         }
         let fits = async || {
             let told = self.told(&command).await?;
-            ensure!(is_as_shown(&told, &shown), "{command}\n{told}\n--- is shown as\n{shown}");
+            ensure!(
+                is_as_shown(&told, &shown),
+                "{command}\n{told}\n--- is shown as\n{shown}"
+            );
             Ok(true)
         };
         // What only looks is asked again until all is there.
@@ -118,8 +127,9 @@ async fn follow(system: &str) -> Result<()> {
     let page = pages::page(&format!("docs/{system}.md"))?;
     let stage = Stage::new(system).await?;
     let mut count = 0;
-    let (start, rest): (Vec<_>, Vec<_>) =
-        sections(&page).into_iter().partition(|(title, _)| *title == START);
+    let (start, rest): (Vec<_>, Vec<_>) = sections(&page)
+        .into_iter()
+        .partition(|(title, _)| *title == START);
     ensure!(start.len() == 1, "{system} has no section {START}");
     for (heading, section) in rest {
         for block in blocks_of(section, "console")? {

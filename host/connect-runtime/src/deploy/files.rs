@@ -128,9 +128,12 @@ mod tests {
         fs::write(&path, text).unwrap();
         let mut connector = connectors(&[path]).unwrap().remove(0);
         let option = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        connector.set(&[option("tasks.max", "1"), option("x", ""), option("new", "a=b")]);
-        let expected =
-            serde_json::json!({"connector.class": "C", "tasks.max": "1", "topics": "a", "new": "a=b"});
+        connector.set(&[
+            option("tasks.max", "1"),
+            option("x", ""),
+            option("new", "a=b"),
+        ]);
+        let expected = serde_json::json!({"connector.class": "C", "tasks.max": "1", "topics": "a", "new": "a=b"});
         assert_eq!(Json::Object(connector.config), expected);
     }
 

@@ -13,7 +13,9 @@ const SYSTEMS: [&str; 5] = ["shark", "fleetops", "analytics", "telescope", "iot"
 fn variables(compose: &str) -> BTreeSet<(&str, &str)> {
     let parts = compose.split("${").skip(1);
     let inner = parts.filter_map(|part| Some(part.split_once('}')?.0));
-    inner.map(|it| it.split_once(":-").unwrap_or((it, ""))).collect()
+    inner
+        .map(|it| it.split_once(":-").unwrap_or((it, "")))
+        .collect()
 }
 
 #[test]
@@ -23,7 +25,11 @@ fn every_variable_of_the_compose_file_is_in_the_example() {
     let told: BTreeSet<_> = lines.filter_map(|line| line.split_once('=')).collect();
     assert!(told.len() > 30, "{EXAMPLE} has {} variables", told.len());
     // With the same defaults: without a .env all is as the example says.
-    assert_eq!(variables(&compose), told, "{COMPOSE} (left) and {EXAMPLE} differ");
+    assert_eq!(
+        variables(&compose),
+        told,
+        "{COMPOSE} (left) and {EXAMPLE} differ"
+    );
 }
 
 /// The text of a service, from its name to the next one.
@@ -47,14 +53,22 @@ fn every_system_has_a_profile() {
             continue;
         };
         let topics = format!("/connectors/topics/{system}.json");
-        for needed in [format!("profiles: [{system}]"), topics, "ferrule deploy ".into()] {
+        for needed in [
+            format!("profiles: [{system}]"),
+            topics,
+            "ferrule deploy ".into(),
+        ] {
             if !service.contains(&needed) {
                 offences.push(format!("{COMPOSE}: {name} lacks {needed}"));
             }
         }
         let words = service.split_whitespace();
         for file in words.filter(|word| word.starts_with("/connectors/")) {
-            let path = file.trim_start_matches('/').split('*').next().unwrap_or_default();
+            let path = file
+                .trim_start_matches('/')
+                .split('*')
+                .next()
+                .unwrap_or_default();
             if !tidy::paths().iter().any(|there| there.starts_with(path)) {
                 offences.push(format!("{COMPOSE}: {name} names {file}"));
             }
@@ -63,7 +77,9 @@ fn every_system_has_a_profile() {
     for service_that_stays in ["kafka", "registry", "postgres", "worker", "ui"] {
         let text = service(&compose, service_that_stays).unwrap_or_default();
         if !text.contains("restart: unless-stopped") {
-            offences.push(format!("{COMPOSE}: {service_that_stays} does not start again"));
+            offences.push(format!(
+                "{COMPOSE}: {service_that_stays} does not start again"
+            ));
         }
     }
     if !compose.contains("\n  ui:\n    profiles: [tools]\n") {

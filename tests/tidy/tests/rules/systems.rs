@@ -1,5 +1,5 @@
-//! The pages of the five systems are true as far as a test can tell: the files that they name exist,
-//! and the tests, and each line of a document has both.
+//! The pages of the five systems are true as far as a test can tell: the files that they name
+//! exist, and the tests, and each line of a document has both.
 
 use tidy::{none, page, paths, read};
 
@@ -48,7 +48,8 @@ fn what_the_pages_of_the_systems_name_exists() {
             if is_code {
                 continue;
             }
-            let wrong = spans(of_ours(line)).filter_map(|span| Some((span, missing(span, &paths)?)));
+            let wrong =
+                spans(of_ours(line)).filter_map(|span| Some((span, missing(span, &paths)?)));
             let at = index + 1;
             offences.extend(wrong.map(|(span, why)| format!("{name}:{at}: `{span}` {why}")));
         }
