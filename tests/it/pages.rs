@@ -37,7 +37,8 @@ pub fn blocks(page: &str, heading: &str, language: &str) -> Result<Vec<String>> 
 
 /// The blocks of a language in a section.
 pub fn blocks_of(section: &str, language: &str) -> Result<Vec<String>> {
-    let parts = section.split(&format!("```{language}\n")).skip(1);
+    let start = format!("```{language}\n");
+    let parts = section.split(&start).skip(1);
     let block = |part: &str| {
         Ok(part
             .split_once("```")
