@@ -22,7 +22,7 @@ help: ## Print this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 	@echo
-	@echo 'Start with `make demo`: it deploys six connectors and shows what lands in Postgres.'
+	@echo 'Start with `make demo`: it deploys the five example systems and shows what lands.'
 	@echo '  make demo DEMO_ARGS=--exit     the same, checked, and ends by itself'
 	@echo '  make bench BENCH_ARGS=…        see tests/bench/README.md'
 	@echo '  make chaos CHAOS_ARGS=…        --faults N, --seed N'

@@ -227,6 +227,6 @@ async fn the_command_line_says_what_it_is_and_what_it_lacks() -> Result<()> {
     );
 
     let text = told(&run_ferrule(&["dev", "--only", "sharks"]).await?);
-    ensure!(text.contains("shark, telescope"), "{text}");
+    ensure!(text.contains("shark, fleetops"), "{text}");
     Ok(())
 }

@@ -15,6 +15,8 @@ use crate::produce::generate::{
     STATUS_TOPIC, Split, TELEMETRY, TELESCOPE, USER_ACTIVITY,
 };
 
+/// The topic that gets records as long as its connector runs, which tell how far the clock is.
+pub const CLOCKED: &str = "operator_alert_events";
 /// How long an interval of users and page views is.
 const INTERVAL_MILLIS: i64 = 30_000;
 
@@ -45,6 +47,9 @@ pub struct Facts {
 impl Facts {
     /// How many records of a topic came of a connector: all but those that the demo produced.
     pub fn landed(&self, topic: &str, seen: &Seen) -> u64 {
+        if topic == CLOCKED {
+            return seen.events("anomaly") + seen.events("action");
+        }
         let direct = self.produced.split(topic).records() as u64;
         seen.records(topic).saturating_sub(direct)
     }
@@ -353,4 +358,41 @@ async fn iot(connector: &str, watch: &mut Watch) -> Result<Vec<Check>> {
 /// When an interval begins, in milliseconds since 1970.
 pub fn interval_of(at: i64) -> i64 {
     at - at.rem_euclid(INTERVAL_MILLIS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_begins_at_a_half_minute() {
+        assert_eq!(interval_of(1_719_835_259_999), 1_719_835_230_000);
+        assert_eq!(interval_of(1_719_835_260_000), 1_719_835_260_000);
+        assert_eq!(interval_of(-1), -30_000);
+    }
+
+    #[test]
+    fn records_that_were_posted_count_by_their_answers() {
+        let direct = Split {
+            landed: 90,
+            remembered: 5,
+            refused: 4,
+        };
+        let posts = Posts {
+            accepted: 9,
+            passed: 1,
+            refused: 2,
+            wrong: 0,
+        };
+        let facts = Facts {
+            produced: Produced {
+                direct: BTreeMap::from([(ACTIVITY.topic, direct)]),
+                ..Produced::default()
+            },
+            posts: BTreeMap::from([(ACTIVITY.topic, posts)]),
+            ..Facts::default()
+        };
+        assert_eq!(facts.with_posts(ACTIVITY.topic), (104, 5));
+        assert_eq!(facts.with_posts(USER_ACTIVITY.topic), (0, 0));
+    }
 }

@@ -18,6 +18,11 @@ const AT_ONCE: usize = 16;
 /// Entries that the worker shows at most.
 const MOST_ENTRIES: u64 = 10_000;
 
+/// How long the worker may take to show state: the next time, it may have more leisure.
+const STATE_LIMIT: Duration = Duration::from_secs(2);
+/// Before a request is sent again.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// Where the connectors listen, in their files.
 pub const USUAL_LISTENER: &str = "127.0.0.1:8080";
 
@@ -101,13 +106,13 @@ impl Http {
         let url: Arc<str> = format!("http://{}{path}", self.addresses.http).into();
         self.listening(&url).await?;
         let mut tasks = JoinSet::new();
+        let samples: Vec<_> = samples.iter().cloned().enumerate().collect();
         for part in samples.chunks(samples.len().div_ceil(AT_ONCE).max(1)) {
             let (part, url, client) = (part.to_vec(), url.clone(), self.client.clone());
             tasks.spawn(async move {
                 let mut posts = Posts::default();
-                for sample in part {
-                    let answer = as_json(client.post(&*url), sample.value.clone());
-                    let status = answer.send().await?.status().as_u16();
+                for (index, sample) in part {
+                    let status = post_one(&client, &url, index, &sample).await?;
                     posts.add(&sample, status);
                 }
                 anyhow::Ok(posts)
@@ -152,16 +157,36 @@ impl Http {
         }
     }
 
-    /// How many entries the plugins of a connector keep, as the worker shows them.
-    pub async fn state_entries(&self, connector: &str) -> Result<u64> {
+    /// How many entries the plugins of a connector keep, as the worker shows them; none when
+    /// it has no answer, as while the connector starts.
+    pub async fn state_entries(&self, connector: &str) -> Option<u64> {
         let rest = &self.addresses.rest;
         let url = format!("{rest}/connectors/{connector}/state?limit={MOST_ENTRIES}");
-        let answer = self.client.get(url).send().await?;
-        if !answer.status().is_success() {
-            return Ok(0);
+        let answer = self.client.get(url).timeout(STATE_LIMIT).send().await.ok()?;
+        let answer: Value = answer.error_for_status().ok()?.json().await.ok()?;
+        Some(answer["state"].as_array()?.len() as u64)
+    }
+}
+
+/// POSTs a record until the answer is final, as a client does: 429 and 503 ask to try again. The
+/// idempotency key sees to it that a record is in the topic once, also where the first attempt's fate
+/// was not known. Gives the status.
+async fn post_one(client: &Client, url: &str, index: usize, sample: &Sample) -> Result<u16> {
+    let started = Instant::now();
+    loop {
+        let request = client.post(url).header("Idempotency-Key", index.to_string());
+        let answer = as_json(request, sample.value.clone()).send().await?;
+        let status = answer.status().as_u16();
+        if !matches!(status, 429 | 503) {
+            return Ok(status);
         }
-        let answer: Value = answer.json().await.context("the state is no JSON")?;
-        Ok(answer["state"].as_array().map_or(0, Vec::len) as u64)
+        let text = answer.text().await.unwrap_or_default();
+        ensure!(
+            started.elapsed() < LIMIT,
+            "POST {url}: {status} after {} s: {text}",
+            LIMIT.as_secs()
+        );
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -189,5 +214,41 @@ fn is_refused(topic: &str, kind: Malformed) -> bool {
         true => kind != Malformed::BadTimestamp,
         // A user of a blank is a text that is not empty.
         false => kind != Malformed::EmptyId,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_right_or_wrong_by_what_the_record_is() {
+        let sample = |expect| Sample {
+            topic: ACTIVITY.topic,
+            key: String::new(),
+            value: Vec::new(),
+            timestamp: None,
+            expect,
+            planted: None,
+        };
+        let mut posts = Posts::default();
+        for (expect, status) in [
+            (Expect::Landed, 202),
+            (Expect::Refused(Malformed::InvalidJson), 400),
+            (Expect::Refused(Malformed::BadTimestamp), 202),
+            (Expect::Landed, 503),
+            (Expect::Landed, 400),
+            (Expect::Refused(Malformed::InvalidJson), 202),
+            (Expect::Refused(Malformed::BadTimestamp), 400),
+        ] {
+            posts.add(&sample(expect), status);
+        }
+        let expected = Posts {
+            accepted: 1,
+            passed: 1,
+            refused: 1,
+            wrong: 4,
+        };
+        assert_eq!(posts, expected);
     }
 }

@@ -7,15 +7,13 @@ use anyhow::Result;
 use tokio::task::block_in_place;
 
 use super::Addresses;
-use super::account::Facts;
+use super::account::{CLOCKED, Facts};
 use super::databases::Databases;
 use super::http::Http;
 use super::systems::{Connector, ExampleSystem, Target};
 use super::topics::{GroupOffsets, Partition, Topics};
 use crate::topics::file::Topic;
 
-/// The topic that gets records as long as its connector runs: how far the clock is.
-const CLOCKED: &str = "operator_alert_events";
 /// How often the worker is asked for the state of plugins that is not in Postgres.
 const STATE_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -180,7 +178,8 @@ impl Watch {
                     progress.state = database.state_entries(name).await?.unwrap_or(0);
                 }
                 Target::Topic(_) if ask_for_state && watched.offsets.is_some() => {
-                    progress.state = self.http.state_entries(name).await?;
+                    let entries = self.http.state_entries(name).await;
+                    progress.state = entries.unwrap_or(progress.state);
                 }
                 _ => {}
             }

@@ -234,8 +234,9 @@ fn reason(message: &BorrowedMessage<'_>) -> String {
     let text = header(message, "exception.message");
     let text = text.map_or_else(|| "no reason given".into(), String::from_utf8_lossy);
     // Where exactly a text breaks off differs from record to record.
-    match text.split_once(" at line ") {
-        Some((what, _)) => what.to_owned(),
-        None => text.into_owned(),
-    }
+    let places = [" at line ", " (line ", " (column "];
+    let what = places.iter().fold(&*text, |text, place| {
+        text.split_once(place).map_or(text, |(what, _)| what)
+    });
+    what.to_owned()
 }

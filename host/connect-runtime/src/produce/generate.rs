@@ -30,7 +30,7 @@ pub use frames::{FRAMES_TOPIC, POINTS_OF_A_FRAME, raw_frames};
 pub use iot::iot_measurements;
 #[cfg(feature = "dev")]
 pub use status::{STATUS_DECLARATION, STATUS_TOPIC, telescope_status};
-pub use telescope::{TELESCOPE_SUBJECT, telescope_data, telescope_schema};
+pub use telescope::{telescope_data, telescope_schema};
 
 /// One record out of this many is malformed.
 const MALFORMED_EVERY: usize = 20;
@@ -152,10 +152,6 @@ pub const USER_ACTIVITY: System = System {
     topic: "incoming.user_activity",
 };
 
-/// The five systems, in the order in which they are produced.
-#[cfg(feature = "dev")]
-pub const SYSTEMS: [System; 5] = [ACTIVITY, TELESCOPE, IOT, TELEMETRY, USER_ACTIVITY];
-
 /// A record to produce and what must become of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
@@ -222,7 +218,7 @@ pub enum Malformed {
     CoordinateOutOfRange,
     /// A domain or an event type that the schema does not know.
     UnknownName,
-    /// A `mode_s` that is not 6 hex digits, or an `mmsi` that is not 9 digits.
+    /// A `mode_s` or an `mmsi` that is longer than its column.
     BadIdentifier,
     /// A measured value that is no number.
     NotNumeric,
@@ -254,7 +250,7 @@ impl fmt::Display for Malformed {
             Self::BadTimestamp => "a timestamp that is none",
             Self::CoordinateOutOfRange => "a coordinate out of range",
             Self::UnknownName => "an unknown domain or event type",
-            Self::BadIdentifier => "a malformed mode_s or mmsi",
+            Self::BadIdentifier => "a mode_s or mmsi that is too long",
             Self::NotNumeric => "a value that is no number",
             Self::NotText => "a text that is a number",
             Self::WrongMagicByte => "a wrong magic byte",
@@ -339,6 +335,8 @@ mod tests {
     use std::collections::{BTreeMap, HashSet};
 
     use super::*;
+
+    const SYSTEMS: [System; 5] = [ACTIVITY, TELESCOPE, IOT, TELEMETRY, USER_ACTIVITY];
 
     fn all(n: usize) -> [Vec<Sample>; 5] {
         [

@@ -106,8 +106,8 @@ fn spoil(event: &mut Value, kind: Malformed, other: bool) {
         (Malformed::MissingField, true) => remove(event, "event_type"),
         (Malformed::CoordinateOutOfRange, false) => event["latitude"] = json!(90.5),
         (Malformed::CoordinateOutOfRange, true) => event["longitude"] = json!(-180.25),
-        (Malformed::BadIdentifier, false) => event["mode_s"] = json!("XYZ123"),
-        (Malformed::BadIdentifier, true) => event["mmsi"] = json!("12345"),
+        (Malformed::BadIdentifier, false) => event["mode_s"] = json!("XYZ123456"),
+        (Malformed::BadIdentifier, true) => event["mmsi"] = json!("1234567890"),
         (Malformed::BadTimestamp, _) => event["event_timestamp"] = json!("last Tuesday"),
         (Malformed::UnknownName, _) => event["event_type"] = json!("spotted"),
         // Cut as text, or not of this system.
@@ -168,7 +168,7 @@ mod tests {
             &b"90.5"[..],
             b"-180.25",
             b"XYZ123",
-            b"\"12345\"",
+            b"\"1234567890\"",
             b"last Tuesday",
         ] {
             assert!(spoilt(mark) > 0, "{}", String::from_utf8_lossy(mark));

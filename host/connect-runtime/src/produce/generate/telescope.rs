@@ -18,9 +18,6 @@ const UNKNOWN_SCHEMA_ID: i32 = 987_654_321;
 
 const VERSIONS: [&str; 3] = ["1.0.0", "1.1.0", "2.0.0"];
 
-/// The subject of [`telescope_schema`], by the topic name strategy.
-pub const TELESCOPE_SUBJECT: &str = "telescope.data-value";
-
 /// The declaration of the records.
 const DECLARATION: &str =
     include_str!("../../../../../connectors/schemas/telescope.data-value.json");
@@ -155,7 +152,10 @@ mod tests {
             format: SchemaFormat::Avro,
             text: &text,
         };
-        let id = client.register(TELESCOPE_SUBJECT, schema).await.unwrap();
+        let id = client
+            .register("telescope.data-value", schema)
+            .await
+            .unwrap();
         let context = ConverterContext {
             runtime: tokio::runtime::Handle::current(),
             part: RecordPart::Value,
