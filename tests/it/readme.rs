@@ -11,27 +11,13 @@ use harness::process::{Server, guarded};
 use harness::run;
 use harness::wait::wait_until;
 
+use crate::pages::{self, Step, shell, steps};
+
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The blocks of a language below a heading.
 fn blocks(heading: &str, language: &str) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(repository().join("README.md"))?;
-    let title = format!("## {heading}\n");
-    let (_, section) = text.split_once(&title).context("the heading is gone")?;
-    let section = section.split("\n## ").next().unwrap_or(section);
-    let mut blocks = Vec::new();
-    for part in section.split(&format!("```{language}\n")).skip(1) {
-        let (block, _) = part.split_once("```").context("a block has no end")?;
-        blocks.push(block.to_owned());
-    }
-    ensure!(!blocks.is_empty(), "{heading} has no {language}");
-    Ok(blocks)
-}
-
-/// The commands of a block, without their prompts.
-fn commands(block: &str) -> Vec<String> {
-    let block = block.strip_prefix("$ ").unwrap_or(block);
-    block.split("\n$ ").map(str::to_owned).collect()
+    pages::blocks(&pages::page("README.md")?, heading, language)
 }
 
 /// A running demo of few records, and what its addresses are instead of the usual ones.
@@ -93,37 +79,15 @@ impl Demo {
     async fn run(&self, block: &str, folder: &Path) -> Result<Vec<String>> {
         let mut told = Vec::new();
         let mut folder = folder.to_path_buf();
-        for command in commands(block) {
+        for Step { command, .. } in steps(block) {
             if let Some(inner) = command.trim().strip_prefix("cd ") {
                 folder = folder.join(inner);
                 continue;
             }
-            told.push(shell(&self.adapted(&command), &folder).await?);
+            told.push(shell(&self.adapted(&command), &folder, &[]).await?);
         }
         Ok(told)
     }
-}
-
-/// What a command tells; it is an error when it does not end well. `ferrule` is the binary under
-/// test.
-async fn shell(text: &str, folder: &Path) -> Result<String> {
-    let binary = ferrule()?;
-    let path = std::env::var("PATH").unwrap_or_default();
-    let own = binary.parent().unwrap_or(Path::new("")).display();
-    let mut command = Command::new("sh");
-    // A refusal of REST is told and has a status, which curl's exit code is to show.
-    let strict = text.replacen("curl ", "curl -sS --fail-with-body ", 1);
-    command.args(["-ec", &strict]).current_dir(folder);
-    command
-        .env("PATH", format!("{own}:{path}"))
-        .env("NO_COLOR", "1");
-    let output: Output = tokio::task::spawn_blocking(move || command.output()).await??;
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() {
-        let wrong = String::from_utf8_lossy(&output.stderr);
-        bail!("{text}: {}: {told}{wrong}", output.status);
-    }
-    Ok(told)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,7 @@ connector is then named by it or by the file. Values such as ${env:PGPASSWORD} a
 
   ferrule deploy connectors/activity-events-sink.json
   ferrule deploy connectors --worker http://localhost:8083
+  ferrule deploy connectors/activity-events-sink.json -c connection.password=… -c tasks.max=1
   ferrule deploy --sql sql/002_track_activity_log.sql --url postgresql://shark:…@localhost/sharkdb
 
 A SQL file runs once, in a transaction of its own: the table ferrule.applied_sql has its name and its
@@ -42,8 +43,17 @@ pub struct DeployArgs {
     /// Files of connectors, or folders of them.
     #[arg(value_name = "FILE", required_unless_present = "sql")]
     files: Vec<PathBuf>,
+    /// Set an option of all these connectors, in place of what the files say; may be given again.
+    /// Without a value, as in topics=, the option is left out.
+    #[arg(short = 'c', long = "config", value_name = "KEY=VALUE", value_parser = crate::property)]
+    config: Vec<(String, String)>,
     /// The REST address of a worker.
-    #[arg(long, value_name = "URL", default_value = "http://localhost:8083")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CONNECT_URL",
+        default_value = "http://localhost:8083"
+    )]
     worker: Url,
     /// The login of the worker's REST API.
     #[arg(
@@ -90,7 +100,10 @@ pub async fn run(args: DeployArgs) -> ExitCode {
 /// Whether all connectors run in the end.
 async fn deploy(args: &DeployArgs) -> Result<bool> {
     // All files are looked at before anything is changed.
-    let connectors = files::connectors(&args.files)?;
+    let mut connectors = files::connectors(&args.files)?;
+    for connector in &mut connectors {
+        connector.set(&args.config);
+    }
     if let Some(url) = args.url.as_deref().filter(|_| !args.sql.is_empty()) {
         sql::apply(&files::sql(&args.sql)?, url).await?;
     } else if !args.sql.is_empty() {

@@ -30,7 +30,7 @@ const REFUSED: Duration = Duration::from_secs(3);
 pub struct KafkaArgs {
     /// Where Kafka is; several with commas between. Without it: bootstrap.servers of
     /// --command-config, or localhost:9092.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", env = "KAFKA_BOOTSTRAP_SERVERS")]
     bootstrap_server: Option<String>,
     /// A properties file of client settings, as for Kafka's own tools: security.protocol,
     /// sasl.jaas.config, ssl.truststore.location and so on.

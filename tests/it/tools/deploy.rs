@@ -35,6 +35,9 @@ async fn a_connector_is_created_then_updated() -> Result<()> {
     written(&folder, &file, &whole.to_string())?;
     expect(&deploy, 0, &["updated", "running", "2 tasks"]).await?;
     ensure!(worker.rest().get(&format!("/connectors/{name}")).await?["config"]["tasks.max"] == "2");
+    // What the command line says stands before the file.
+    let set = [&deploy[..], &["-c", "tasks.max=1"]].concat();
+    expect(&set, 0, &["updated", "running", "1 task"]).await?;
 
     // What the worker refuses is told, and what fails tells its trace.
     let mut wrong = config("many", &jdbc);

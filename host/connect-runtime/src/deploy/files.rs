@@ -17,6 +17,18 @@ pub struct Connector {
     pub file: PathBuf,
 }
 
+impl Connector {
+    /// Sets options, in place of those of the file; one without a value is left out.
+    pub fn set(&mut self, options: &[(String, String)]) {
+        for (key, value) in options {
+            match &**value {
+                "" => self.config.remove(key),
+                value => self.config.insert(key.clone(), Json::from(value)),
+            };
+        }
+    }
+}
+
 /// Reads the connectors of files, and of those of folders that end in `.json`.
 pub fn connectors(files: &[PathBuf]) -> Result<Vec<Connector>> {
     let mut all: Vec<Connector> = Vec::new();
@@ -107,6 +119,23 @@ fn listed(files: &[PathBuf], end: &str) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_of_the_command_line_are_set_in_place_of_the_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let text = r#"{"connector.class": "C", "tasks.max": 3, "topics": "a", "x": "=y="}"#;
+        fs::write(&path, text).unwrap();
+        let mut connector = connectors(&[path]).unwrap().remove(0);
+        let option = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        connector.set(&[
+            option("tasks.max", "1"),
+            option("x", ""),
+            option("new", "a=b"),
+        ]);
+        let expected = serde_json::json!({"connector.class": "C", "tasks.max": "1", "topics": "a", "new": "a=b"});
+        assert_eq!(Json::Object(connector.config), expected);
+    }
 
     #[test]
     fn a_file_has_a_connector_or_its_config() {

@@ -1,6 +1,7 @@
 //! The rules that no compiler checks. Each failure says where and what to do.
 
 mod architecture;
+mod compose;
 mod connectors;
 mod contributing;
 mod invariants;
@@ -8,4 +9,5 @@ mod libraries;
 mod loggers;
 mod sinks;
 mod size;
+mod systems;
 mod words;
