@@ -166,7 +166,14 @@ impl TestWorker {
     /// The most memory that the process has taken of its limit, in MiB, where a control group
     /// counts it.
     pub fn peak_of_limit(&self) -> Result<Option<u64>> {
-        self.memory.as_ref().map_or(Ok(None), MemoryLimit::peak_mib)
+        self.groups
+            .as_ref()
+            .map_or(Ok(None), ControlGroups::peak_mib)
+    }
+
+    /// Whether the kernel keeps every limit that the process was given.
+    pub fn is_limited(&self) -> bool {
+        self.groups.as_ref().is_some_and(ControlGroups::are_kept)
     }
 
     /// Leaves the end of the log unprinted: for a benchmark, once it went well.

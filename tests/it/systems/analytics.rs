@@ -287,7 +287,7 @@ async fn three_workers_that_are_killed_count_each_user_once() -> Result<()> {
     let config = WorkerConfig::new(&kafka.bootstrap())?.set("session.timeout.ms", "3000");
     let mut workers = Vec::new();
     for _ in 0..3 {
-        let listener = format!("http://127.0.0.1:{}", harness::names::free_port()?);
+        let listener = format!("http://127.0.0.1:{}", names::free_port()?);
         let one = config.clone().set("listeners", &listener);
         workers.push(TestWorker::start(one).await?);
     }
