@@ -108,7 +108,7 @@ impl Http {
         let mut tasks = JoinSet::new();
         let samples: Vec<_> = samples.iter().cloned().enumerate().collect();
         for part in samples.chunks(samples.len().div_ceil(AT_ONCE).max(1)) {
-            let (part, url, client) = (part.to_vec(), url.clone(), self.client.clone());
+            let (part, url, client) = (part.to_vec(), Arc::clone(&url), self.client.clone());
             tasks.spawn(async move {
                 let mut posts = Posts::default();
                 for (index, sample) in part {
