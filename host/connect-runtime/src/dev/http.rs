@@ -108,7 +108,7 @@ impl Http {
         let mut tasks = JoinSet::new();
         let samples: Vec<_> = samples.iter().cloned().enumerate().collect();
         for part in samples.chunks(samples.len().div_ceil(AT_ONCE).max(1)) {
-            let (part, url, client) = (part.to_vec(), url.clone(), self.client.clone());
+            let (part, url, client) = (part.to_vec(), Arc::clone(&url), self.client.clone());
             tasks.spawn(async move {
                 let mut posts = Posts::default();
                 for (index, sample) in part {
@@ -174,7 +174,8 @@ impl Http {
     }
 }
 
-/// POSTs a record until the answer is final, as a client does: 429 and 503 ask to try again. The
+/// POSTs a record until the answer is final, as a client does: 429 and 503 ask to try again, and so
+/// does 500, which analytics has for a connector that starts or a Kafka that is away. The
 /// idempotency key sees to it that a record is in the topic once, also where the fate of the first
 /// attempt was not known. Gives the status.
 async fn post_one(client: &Client, url: &str, index: usize, sample: &Sample) -> Result<u16> {
@@ -189,7 +190,10 @@ async fn post_one(client: &Client, url: &str, index: usize, sample: &Sample) -> 
             return Ok(status);
         }
         let text = answer.text().await.unwrap_or_default();
-        ensure!(matches!(status, 429 | 503), "POST {url}: {status}: {text}");
+        ensure!(
+            matches!(status, 429 | 500 | 503),
+            "POST {url}: {status}: {text}"
+        );
         ensure!(
             started.elapsed() < LIMIT,
             "POST {url}: {status} after {} s: {text}",
