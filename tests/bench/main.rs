@@ -1,7 +1,8 @@
 //! Drains topics into Postgres, and in the same run measures the limit: COPY of the same rows from
 //! prepared files. It reports; it asserts nothing about time.
 //!
-//! `tests/bench/run.sh [drain|peers|scale|hostile|http|small] [--rows N] [--tasks N] [--only TEXT]…`
+//! `tests/bench/run.sh [drain|peers|scale|hostile|http|small] [--rows N] [--tasks N]
+//! [--only TEXT]…`
 
 mod contender;
 mod drain;

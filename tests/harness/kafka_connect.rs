@@ -1,5 +1,5 @@
-//! Apache Kafka Connect itself, in distributed mode: the JVM worker that others come from, and go back
-//! to.
+//! Apache Kafka Connect itself, in distributed mode: the JVM worker that others come from, and go
+//! back to.
 
 use std::path::Path;
 use std::process::ExitStatus;

@@ -91,12 +91,19 @@ fn source_offset(position: u64) -> SourceOffset {
     SourceOffset::from([(POSITION, json!(position))])
 }
 
+/// Kafka's own class.
+const KAFKAS: &str = "org.apache.kafka.connect.file.FileStreamSourceConnector";
+
 impl Connector for FileStreamSourceConnector {
     fn classes(&self) -> &'static [&'static str] {
-        &[
-            "FerruleFileStreamSource",
-            "org.apache.kafka.connect.file.FileStreamSourceConnector",
-        ]
+        &["FerruleFileStreamSource", KAFKAS]
+    }
+
+    fn task_class(&self, class: &str) -> String {
+        match class {
+            KAFKAS => "org.apache.kafka.connect.file.FileStreamSourceTask".to_owned(),
+            _ => "FerruleFileStreamSourceTask".to_owned(),
+        }
     }
 
     fn version(&self) -> &'static str {

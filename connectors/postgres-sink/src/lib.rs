@@ -60,6 +60,18 @@ impl Connector for PostgresSinkConnector {
         ]
     }
 
+    fn task_class(&self, class: &str) -> String {
+        let task = match class {
+            "io.confluent.connect.jdbc.JdbcSinkConnector" => {
+                "io.confluent.connect.jdbc.sink.JdbcSinkTask"
+            }
+            "io.aiven.connect.jdbc.JdbcSinkConnector" => "io.aiven.connect.jdbc.sink.JdbcSinkTask",
+            config::DEBEZIUM => "io.debezium.connector.jdbc.JdbcSinkConnectorTask",
+            _ => "FerrulePostgresSinkTask",
+        };
+        task.to_owned()
+    }
+
     fn version(&self) -> &'static str {
         env!("CARGO_PKG_VERSION")
     }

@@ -53,6 +53,14 @@ pub trait Connector: Send + Sync {
     /// give the last part of one, with or without `Connector`.
     fn classes(&self) -> &'static [&'static str];
 
+    /// The class of the tasks of a config that names `class`: `task.class` of their configs, by
+    /// which a worker of Kafka Connect that takes over from this one finds them.
+    fn task_class(&self, class: &str) -> String {
+        let _ = class;
+        let own = self.classes()[0];
+        format!("{}Task", own.strip_suffix("Connector").unwrap_or(own))
+    }
+
     /// Its version, as REST and the statuses show it.
     fn version(&self) -> &'static str;
 

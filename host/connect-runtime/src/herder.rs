@@ -193,6 +193,7 @@ impl Herder {
         );
         self.regroup().await;
         self.act().await;
+        self.be_counted().await;
         started.store(true, Ordering::Release);
         while self.turn().await == Loop::GoOn {
             self.act().await;
@@ -218,7 +219,7 @@ impl Herder {
                 self.sync_tasks();
             }
             validation = self.config_changes.next() => self.apply_config(validation).await,
-            (id, sent) = self.requests.next_sent() => self.sent(&id, sent).await,
+            (id, sent) = self.requests.next_sent() => self.sent(&id, sent),
             () = self.log.read() => {}
             Ok(()) = self.membership.changed() => self.regroup().await,
             () = self.statuses.changed(), if !self.taking_over.is_empty() => self.sync_tasks(),
@@ -270,7 +271,7 @@ impl Herder {
         if changed {
             self.place().await;
             self.sync_tasks();
-            self.resume_answered().await;
+            self.resume_answered();
         }
     }
 

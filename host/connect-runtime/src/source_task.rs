@@ -105,6 +105,7 @@ pub struct WorkerSourceTask {
     waits_for: Option<WaitsFor>,
     /// A task that has lost its producer, and goes on with the next one.
     kept: Option<Box<dyn SourceTask>>,
+    is_running: bool,
 }
 
 /// What a task waits for.
@@ -138,6 +139,7 @@ impl WorkerSourceTask {
             pause_reported: false,
             waits_for: None,
             kept: None,
+            is_running: false,
         }
     }
 
@@ -151,6 +153,7 @@ impl WorkerSourceTask {
         while !self.parts.control.stopping() {
             match self.session() {
                 Err(error) if error.kind() == ErrorKind::Retriable => {
+                    self.report_running();
                     self.wait_after(&error, RETRY_INTERVAL);
                 }
                 ended => {
@@ -202,9 +205,17 @@ impl WorkerSourceTask {
         }
     }
 
+    /// Once: it has started, or its status tells what that waits for.
+    fn report_running(&mut self) {
+        if !std::mem::replace(&mut self.is_running, true) {
+            self.parts.reports.running();
+        }
+    }
+
     fn session(&mut self) -> Result<()> {
         let producer = (self.parts.make_producer)()?;
         let task = self.source_task()?;
+        self.report_running();
         let mut session = Session {
             worker: self,
             senders: task.senders(),

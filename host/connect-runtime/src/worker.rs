@@ -210,7 +210,10 @@ impl TaskStart {
             let Some(task) = self.build()? else {
                 return Ok(());
             };
-            self.reports.running();
+            // A source says so itself, once it has started.
+            if let BuiltTask::Sink(..) = task {
+                self.reports.running();
+            }
             task.run()
         });
         match std::panic::catch_unwind(guarded) {

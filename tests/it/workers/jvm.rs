@@ -9,6 +9,7 @@ use anyhow::{Result, ensure};
 use harness::kafka::TestKafka;
 use harness::kafka_connect::KafkaConnect;
 use harness::names;
+use harness::record::Received;
 use harness::run;
 use harness::wait::wait_until;
 use harness::worker::{TestWorker, WorkerConfig};
@@ -25,7 +26,7 @@ async fn lines(file: &Path, topic: &str, lines: &[&str], all: &str) -> Result<()
     let kafka = TestKafka::shared().await?;
     wait_until(LIMIT, &format!("the lines {all}"), async || {
         let read = kafka.read(topic).await?;
-        let read: Vec<_> = read.iter().map(|record| record.text()).collect();
+        let read: Vec<_> = read.iter().map(Received::text).collect();
         let read = read.join(" ");
         ensure!(read == all, "the topic has {read}");
         Ok(true)

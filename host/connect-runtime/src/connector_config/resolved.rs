@@ -238,8 +238,7 @@ pub fn task_configs(
             tasks.len()
         )));
     }
-    let class = connector.class();
-    let task_class = format!("{}Task", class.strip_suffix("Connector").unwrap_or(class));
+    let task_class = connector.connector().task_class(class);
     for task in &mut tasks {
         task.insert("task.class".into(), task_class.clone());
     }

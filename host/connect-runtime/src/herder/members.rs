@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::{ErrorKind, Result};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::coordination::{leaving_record, placement_record, workers_record};
@@ -19,6 +19,9 @@ use crate::storage::{ConnectorTaskId, State, StatusKey, StoredRecord, Transactio
 /// What a worker that gives up a task has beyond the tasks' own time to say so.
 const HANDOVER_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long the leader may take to count on a worker that has joined.
+const COUNTED_LIMIT: Duration = Duration::from_secs(10);
+
 impl Herder {
     /// Waits until the group has let this worker in.
     pub(super) async fn join(&mut self) {
@@ -30,6 +33,27 @@ impl Herder {
                 group = self.shared.config.group_id(),
                 "the group of workers cannot be joined yet: this worker runs no tasks"
             );
+        }
+    }
+
+    /// Waits until a leader counts on this worker, which may be the leader itself: requests are
+    /// then answered at once, and tasks may come.
+    pub(super) async fn be_counted(&mut self) {
+        let until = Instant::now() + COUNTED_LIMIT;
+        let counts = |herder: &Self| {
+            let known = herder.log.coordination.workers();
+            herder.leader.is_some() || known.contains(&herder.shared.instance)
+        };
+        while !counts(self) && Instant::now() < until {
+            let wakes_at = self.wakes_at().unwrap_or(until).min(until);
+            tokio::select! {
+                Ok(()) = self.membership.changed() => self.regroup().await,
+                () = self.log.read() => {}
+                () = sleep_until(wakes_at) => {
+                    self.regroup().await;
+                }
+            }
+            self.act().await;
         }
     }
 

@@ -142,13 +142,13 @@ impl Herder {
             match self.execute(&order, None).await {
                 Ok(outcome) => {
                     self.act_on_own_order().await;
-                    return self.resume(order.connector(), then, outcome).await;
+                    return self.resume(order.connector(), then, outcome);
                 }
                 Err(cause) if cause.kind() == ErrorKind::Fenced => self.led(Err(cause)),
                 Err(cause) => {
                     let failed = Err(Refusal::Failed(cause.chain()));
                     self.led(Err(cause));
-                    return self.resume(order.connector(), then, failed).await;
+                    return self.resume(order.connector(), then, failed);
                 }
             }
         }
@@ -173,7 +173,7 @@ impl Herder {
     }
 
     /// Takes in whether a record was written.
-    pub(super) async fn sent(&mut self, id: &str, sent: Result<()>) {
+    pub(super) fn sent(&mut self, id: &str, sent: Result<()>) {
         let outcome = match (sent, self.requests.waiting.get(id)) {
             (Err(cause), _) => Err(Refusal::Failed(cause.chain())),
             (
@@ -187,7 +187,7 @@ impl Herder {
             (Ok(()), _) => return,
         };
         if let Some(Sent { connector, then }) = self.requests.waiting.remove(id) {
-            self.resume(&connector, then, outcome).await;
+            self.resume(&connector, then, outcome);
         }
     }
 
@@ -298,24 +298,24 @@ impl Herder {
     }
 
     /// Goes on with the requests whose orders were carried out, once their effects were read.
-    pub(super) async fn resume_answered(&mut self) {
+    pub(super) fn resume_answered(&mut self) {
         let coordination = &self.log.coordination;
         let answered: Vec<(String, Outcome)> = self
             .requests
             .waiting
             .keys()
-            .filter_map(|id| Some((id.clone(), coordination.answer(id)?)))
+            .filter_map(|id| Some((id, coordination.answer(id)?)))
             .filter(|(_, answer)| self.log.has_read(answer.config_offset))
-            .map(|(id, answer)| (id, answer.outcome.clone()))
+            .map(|(id, answer)| (id.clone(), answer.outcome.clone()))
             .collect();
         for (id, outcome) in answered {
             if let Some(Sent { connector, then }) = self.requests.waiting.remove(&id) {
-                self.resume(&connector, then, outcome).await;
+                self.resume(&connector, then, outcome);
             }
         }
     }
 
-    async fn resume(&mut self, name: &str, then: Then, outcome: Outcome) {
+    fn resume(&mut self, name: &str, then: Then, outcome: Outcome) {
         match then {
             Then::Done(reply) | Then::Written(reply) => {
                 answer(reply, outcome.map_err(|refusal| refusal.into_error(name)));

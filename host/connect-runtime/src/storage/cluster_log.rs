@@ -161,11 +161,11 @@ impl KafkaClusterLog {
     async fn check_group(&self, read: &[ClusterRecord]) -> Result<()> {
         let own = self.worker.group_id();
         let marks = read.iter().filter(|it| it.record.key == LEADER_KEY);
-        let groups = marks.filter_map(|it| {
+        let mut groups = marks.rev().filter_map(|it| {
             let group = it.record.value.as_ref()?.get("group.id")?.as_str()?;
             Some((it.topic, group))
         });
-        let Some((topic, other)) = groups.filter(|(_, group)| *group != own).last() else {
+        let Some((topic, other)) = groups.find(|(_, group)| *group != own) else {
             return Ok(());
         };
         let topic = match topic {
