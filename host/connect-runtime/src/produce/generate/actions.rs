@@ -78,8 +78,8 @@ pub fn operator_actions(plan: Plan, alerts: Vec<Alert>) -> impl Iterator<Item = 
 
 /// Well-formed actions that are not to be taken, after [`operator_actions`] of the same plan:
 /// every third alert, which is over, is acknowledged once more, and two actions are on alerts that
-/// there are not. These are as old as `long_ago`, in milliseconds since 1970, so that nobody waits for
-/// their alert.
+/// there are not. These are as old as `long_ago`, in milliseconds since 1970, so that nobody waits
+/// for their alert.
 #[cfg(feature = "dev")]
 pub fn illegal_actions(
     plan: Plan,
