@@ -115,6 +115,8 @@ install_postgres() {
 
 install_servers() {
     [ -x /usr/sbin/pgbouncer ] || debian pgbouncer
+    # The commands of the README and of the quick starts, which tests run as they stand.
+    command -v curl >/dev/null || debian curl
     local services=$cache/services
     if cmp -s "$here/pom.xml" "$services/pom.xml" && command -v java >/dev/null; then return; fi
     command -v java >/dev/null || debian openjdk-17-jre-headless

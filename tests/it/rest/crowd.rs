@@ -57,8 +57,8 @@ async fn a_crowd_that_waits_keeps_nobody_out() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_few_descriptors_the_worker_answers_and_says_so() -> Result<()> {
-    // A worker has some fifty open before its first task.
-    let worker = limited(80).await?;
+    // A worker has some eighty open before its first task.
+    let worker = limited(128).await?;
     let rest = worker.rest();
     let mut ledgers = Vec::new();
     for _ in 0..6 {
