@@ -144,7 +144,10 @@ fn a_source_that_is_away_is_asked_again() {
     stage.until("the record", |_, kafka| kafka.written.len() == 1);
     stage.stop().unwrap();
     let waiting = TaskState::Waiting(Some("away".into()));
-    assert_eq!(stage.states(), [waiting, TaskState::Waiting(None)]);
+    assert_eq!(
+        stage.states(),
+        [TaskState::Running, waiting, TaskState::Waiting(None)]
+    );
     let mut stage = Stage::new(&["a"], at_least_once(), "none");
     lock(&stage.source).errors.push_back(Error::fatal("broken"));
     stage = stage.run();
@@ -164,7 +167,8 @@ fn a_paused_task_stores_its_offset_and_polls_no_more() {
     stage.control.pause(false);
     stage.until("the next record", |_, kafka| kafka.written.len() == 4);
     stage.stop().unwrap();
-    assert_eq!(stage.states(), [TaskState::Paused, TaskState::Running]);
+    let states = [TaskState::Running, TaskState::Paused, TaskState::Running];
+    assert_eq!(stage.states(), states);
 }
 
 #[test]
@@ -228,7 +232,8 @@ fn a_registry_that_is_away_is_asked_for_as_long_as_the_config_says() {
             stage.until("the record", |_, kafka| kafka.written.len() == 1);
             stage.stop().unwrap();
             let waiting = TaskState::Waiting(Some("the registry is away".into()));
-            assert_eq!(stage.states(), [waiting, TaskState::Waiting(None)]);
+            let states = [TaskState::Running, waiting, TaskState::Waiting(None)];
+            assert_eq!(stage.states(), states);
         } else {
             let text = stage.end().unwrap_err().chain();
             assert!(text.contains("VALUE_CONVERTER"), "{text}");
