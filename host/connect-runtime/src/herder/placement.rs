@@ -46,13 +46,6 @@ pub type Placements = BTreeMap<String, Placed>;
 
 /// Places `tasks`, the number of them for each connector, on `workers`. Without workers no task has
 /// one.
-///
-/// ```ignore
-/// let workers = BTreeSet::from([worker("a"), worker("b")]);
-/// let tasks = BTreeMap::from([("sink", 3)]);
-/// let placed = place(&workers, &tasks, &Placements::new());
-/// assert_eq!(placed["sink"].len(), 3);
-/// ```
 pub fn place(
     workers: &BTreeSet<WorkerInstance>,
     tasks: &BTreeMap<&str, usize>,
