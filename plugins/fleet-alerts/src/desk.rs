@@ -184,7 +184,7 @@ impl Desk {
                 for held in held.iter().filter(|held| held.came <= unknown_upto) {
                     held.release(alert_id);
                     let why = "alert_id: there is no such alert";
-                    self.refuse(id, held, None, why, told);
+                    told.push(self.refused(id, held, None, why));
                 }
                 continue;
             };
@@ -211,7 +211,7 @@ impl Desk {
             kept.map_err(|failure| failure.reason)
         });
         if let Err(why) = taken {
-            self.refuse(alert_id, held, Some(alert), &why, told);
+            told.push(self.refused(alert_id, held, Some(alert), &why));
             return;
         }
         *alert = next;
@@ -278,14 +278,7 @@ impl Desk {
     }
 
     /// The action goes where those go that are not taken, with the headers of a dead letter.
-    fn refuse(
-        &self,
-        alert_id: Uuid,
-        held: &Held,
-        alert: Option<&Alert>,
-        why: &str,
-        told: &mut Vec<OutRecord>,
-    ) {
+    fn refused(&self, alert_id: Uuid, held: &Held, alert: Option<&Alert>, why: &str) -> OutRecord {
         metrics::count("actions_refused", 1);
         let action_id = Uuid::from_u128(held.action_id).to_string();
         let refusal = Refusal {
@@ -309,12 +302,10 @@ impl Desk {
             name: format!("__connect.errors.{name}"),
             value: Value::Text(text),
         });
-        told.push(
-            OutRecord::new(self.refusals.row(refusal))
-                .topic(&*self.settings.refused_topic)
-                .key(Value::Text(action_id))
-                .headers(headers.into()),
-        );
+        OutRecord::new(self.refusals.row(refusal))
+            .topic(&*self.settings.refused_topic)
+            .key(Value::Text(action_id))
+            .headers(headers.into())
     }
 }
 

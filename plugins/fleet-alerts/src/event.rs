@@ -5,7 +5,6 @@
 use ferrule_plugin::{
     Failure, FromRow, Json, JsonText, OutRecord, Record, Result, Rows, Timestamp, ToRow, Value,
 };
-use uuid::Uuid;
 
 /// What a message is about.
 pub(crate) const ANOMALY: &str = "anomaly";
@@ -109,6 +108,9 @@ impl Events {
         }
         let alert_id = crate::alert::id(anomaly_id);
         let own = NewEvent {
+            kind: ANOMALY.to_owned(),
+            alert_id: Some(alert_id.to_string()),
+            processing_time: anomaly.processing_time,
             anomaly_id: Some(anomaly_id.to_string()),
             vehicle_id: Some(anomaly.vehicle_id.to_owned()),
             event_time: Some(anomaly.event_time),
@@ -116,7 +118,7 @@ impl Events {
             anomaly_type: Some(anomaly.anomaly_type.to_owned()),
             ..NewEvent::default()
         };
-        Ok(self.of(ANOMALY, record, alert_id, anomaly.processing_time, own))
+        Ok(self.of(record, own))
     }
 
     /// The message of an action.
@@ -131,6 +133,9 @@ impl Events {
             return Err(Failure::at("action_type", known));
         }
         let own = NewEvent {
+            kind: ACTION.to_owned(),
+            alert_id: Some(alert_id.to_string()),
+            processing_time: action.processing_time,
             vehicle_id: Some(action.vehicle_id.to_owned()),
             action_id: Some(action_id.to_string()),
             operator_id: Some(action.operator_id.to_owned()),
@@ -138,31 +143,25 @@ impl Events {
             metadata: action.metadata.map(|json| JsonText(json.0.to_owned())),
             ..NewEvent::default()
         };
-        Ok(self.of(ACTION, record, alert_id, action.processing_time, own))
+        Ok(self.of(record, own))
     }
 
-    fn of(
-        &self,
-        kind: &str,
-        record: Record<'_>,
-        alert_id: Uuid,
-        processing_time: Option<Timestamp>,
-        own: NewEvent,
-    ) -> OutRecord {
-        let named = processing_time.map_or(0, |at| at.0.div_euclid(1000));
+    /// The event that came as this record.
+    fn of(&self, record: Record<'_>, own: NewEvent) -> OutRecord {
+        let named = own.processing_time.map_or(0, |at| at.0.div_euclid(1000));
         let came = record.timestamp().unwrap_or(named);
+        let key = Value::Text(own.alert_id.clone().unwrap_or_default());
         let row = self.rows.row(NewEvent {
-            kind: kind.to_owned(),
             source_topic: record.topic().to_owned(),
             source_partition: record.partition().into(),
             source_offset: Some(record.offset()),
             source_timestamp: came,
-            alert_id: Some(alert_id.to_string()),
             // Who sends no time acts when the record comes.
-            processing_time: processing_time.or(Some(Timestamp(came.saturating_mul(1000)))),
+            processing_time: own
+                .processing_time
+                .or(Some(Timestamp(came.saturating_mul(1000)))),
             ..own
         });
-        let key = Value::Text(alert_id.to_string());
         OutRecord::new(row).topic(&*self.topic).key(key)
     }
 
