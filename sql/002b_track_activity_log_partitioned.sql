@@ -16,8 +16,8 @@ BEGIN
     IF EXISTS (SELECT FROM pg_class
                WHERE oid = to_regclass('track_activity_log') AND relkind <> 'p') THEN
         RAISE EXCEPTION 'track_activity_log is there and is not partitioned'
-            USING HINT = 'Rename it, run this file, and copy its rows: '
-                'INSERT INTO track_activity_log SELECT * FROM the_renamed_one.';
+            USING HINT = 'Move it to another schema, as its indexes go with it, run this file, and copy '
+                'its rows: INSERT INTO track_activity_log SELECT * FROM old.track_activity_log.';
     END IF;
 END
 $$;

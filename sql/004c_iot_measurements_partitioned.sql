@@ -11,8 +11,8 @@ BEGIN
     IF EXISTS (SELECT FROM pg_class
                WHERE oid = to_regclass('iot_measurements') AND relkind <> 'p') THEN
         RAISE EXCEPTION 'iot_measurements is there and is not partitioned'
-            USING HINT = 'Rename it, run this file, and copy its rows: '
-                'INSERT INTO iot_measurements SELECT * FROM the_renamed_one.';
+            USING HINT = 'Move it to another schema, as its indexes go with it, run this file, and copy '
+                'its rows: INSERT INTO iot_measurements SELECT * FROM old.iot_measurements.';
     END IF;
 END
 $$;
