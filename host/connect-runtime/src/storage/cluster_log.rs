@@ -160,12 +160,7 @@ impl KafkaClusterLog {
     /// Two groups on the same topics would run all connectors twice.
     async fn check_group(&self, read: &[ClusterRecord]) -> Result<()> {
         let own = self.worker.group_id();
-        let marks = read.iter().filter(|it| it.record.key == LEADER_KEY);
-        let mut groups = marks.rev().filter_map(|it| {
-            let group = it.record.value.as_ref()?.get("group.id")?.as_str()?;
-            Some((it.topic, group))
-        });
-        let Some((topic, other)) = groups.find(|(_, group)| *group != own) else {
+        let Some((topic, other)) = other_leader(read, own) else {
             return Ok(());
         };
         let topic = match topic {
@@ -364,7 +359,14 @@ impl ClusterLog for KafkaClusterLog {
             Err(_) => blocking(move || committing.abort_transaction(WRITE_LIMIT)).await,
         };
         match (sent, ended) {
-            (Ok(written), Ok(())) => self.read_back(written).await,
+            (Ok(written), Ok(())) => {
+                let read = self.read_back(written).await;
+                if read.is_err() {
+                    // What was written is not known here. To lead again, all of it is read first.
+                    self.leading = None;
+                }
+                read
+            }
             (Err(error), Ok(())) => Err(error),
             (_, Err(cause)) => {
                 warn!(error = %cause, "a transaction of the leader has failed");
@@ -400,5 +402,59 @@ impl ClusterLog for KafkaClusterLog {
     }
 }
 
+/// A topic whose newest leader was of another group than this, and that group. Marks of leaders
+/// before it say nothing: they stay only until the topic is compacted.
+fn other_leader<'a>(read: &'a [ClusterRecord], own: &str) -> Option<(ClusterTopic, &'a str)> {
+    [ClusterTopic::Config, ClusterTopic::Cluster]
+        .into_iter()
+        .find_map(|topic| {
+            let mut newest_first = read.iter().rev();
+            let mark = newest_first.find(|it| it.topic == topic && it.record.key == LEADER_KEY)?;
+            let group = mark.record.value.as_ref()?.get("group.id")?.as_str()?;
+            (group != own).then_some((topic, group))
+        })
+}
+
 /// The key of the record that each leader begins with. Kafka Connect passes over it.
 pub const LEADER_KEY: &str = "ferrule-leader";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(topic: ClusterTopic, group: &str) -> ClusterRecord {
+        ClusterRecord {
+            topic,
+            offset: 0,
+            record: StoredRecord {
+                key: LEADER_KEY.to_owned(),
+                value: Some(serde_json::json!({ "group.id": group })),
+            },
+        }
+    }
+
+    #[test]
+    fn only_the_newest_leader_of_each_topic_counts() {
+        use ClusterTopic::{Cluster, Config};
+
+        let taken_over = [
+            mark(Config, "old"),
+            mark(Config, "own"),
+            mark(Cluster, "own"),
+        ];
+        assert_eq!(other_leader(&taken_over, "own"), None);
+        let lost = [
+            mark(Config, "own"),
+            mark(Cluster, "own"),
+            mark(Config, "new"),
+        ];
+        assert_eq!(other_leader(&lost, "own"), Some((Config, "new")));
+        let lost = [
+            mark(Cluster, "own"),
+            mark(Cluster, "new"),
+            mark(Config, "own"),
+        ];
+        assert_eq!(other_leader(&lost, "own"), Some((Cluster, "new")));
+        assert_eq!(other_leader(&[], "own"), None);
+    }
+}
