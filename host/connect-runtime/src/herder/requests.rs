@@ -67,6 +67,16 @@ impl Requests {
         });
     }
 
+    /// Drops those whose callers have gone. Answers the connectors of their config changes, of which
+    /// each holds up the next change of the same connector.
+    fn drop_abandoned(&mut self) -> Vec<String> {
+        self.waiting
+            .extract_if(.., |_, sent| !sent.then.is_awaited())
+            .filter(|(_, sent)| matches!(sent.then, Then::Configured { .. }))
+            .map(|(_, sent)| sent.connector)
+            .collect()
+    }
+
     /// The next record that was written, or was not; for ever when there is none. It may be
     /// cancelled.
     pub(super) async fn next_sent(&mut self) -> (String, Result<()>) {
@@ -152,9 +162,9 @@ impl Herder {
                 }
             }
         }
-        self.requests
-            .waiting
-            .retain(|_, sent| sent.then.is_awaited());
+        for connector in self.requests.drop_abandoned() {
+            self.validate_next(&connector);
+        }
         let id = Uuid::new_v4().to_string();
         let sent = self.log.append(order_record(&id, &order));
         let connector = order.connector().to_owned();
