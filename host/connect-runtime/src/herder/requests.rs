@@ -67,8 +67,8 @@ impl Requests {
         });
     }
 
-    /// Drops those whose callers have gone. Answers the connectors of their config changes, of which
-    /// each holds up the next change of the same connector.
+    /// Drops those whose callers have gone. Answers the connectors of their config changes: each
+    /// holds up the next change of its connector.
     fn drop_abandoned(&mut self) -> Vec<String> {
         self.waiting
             .extract_if(.., |_, sent| !sent.then.is_awaited())
