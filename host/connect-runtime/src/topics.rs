@@ -230,7 +230,7 @@ mod tests {
             let work = tokio::task::spawn_blocking(move || apply(&args, &runtime));
             work.await.unwrap().unwrap()
         };
-        let systems = concat!(env!("CARGO_MANIFEST_DIR"), "/../../connectors/topics");
+        let systems = "../../connectors/topics";
         assert!(!run(systems, &["--dry-run"]).await);
         assert!(run(systems, &["--yes"]).await);
         assert!(run(systems, &["--dry-run"]).await);

@@ -8,7 +8,7 @@ use connect_wasm::{TransformContext, WasmOptions, WasmPlugins, host_config_def};
 
 /// The plugin of this name in `plugins/dist`.
 pub fn transform(name: &str) -> Result<Box<dyn Transformation>, Box<dyn Error>> {
-    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/dist");
+    let dist = Path::new("../../plugins/dist");
     let file = dist.join(name).with_extension("wasm");
     if !file.exists() {
         return Err(format!("no {name}: run `make plugins`").into());

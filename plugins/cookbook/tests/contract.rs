@@ -8,7 +8,7 @@ use std::{env, fs};
 const FILES: &[&str] = &["world.wit", "plugin.wit", "data.wit"];
 
 fn wit() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit")
+    PathBuf::from("../../wit")
 }
 
 /// A declaration and the comment before it.

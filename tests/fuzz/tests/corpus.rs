@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fuzz_targets::{all, named};
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    PathBuf::from(name)
 }
 
 fn inputs(folder: &Path) -> Vec<PathBuf> {

@@ -31,7 +31,7 @@ fn add(input: &[u8], fields: &mut Fields) {
 }
 
 fn folders() -> Vec<PathBuf> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/copy");
+    let own = PathBuf::from("corpus/copy");
     let found = std::env::var_os("FERRULE_FUZZ_CORPUS").map(PathBuf::from);
     found.into_iter().chain([own]).collect()
 }

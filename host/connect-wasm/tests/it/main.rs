@@ -20,7 +20,7 @@ use connect_wasm::{TransformContext, WasmLimits, WasmOptions, WasmPlugins, host_
 
 /// Where `plugins/build.sh` puts the plugins.
 pub(crate) fn dist() -> PathBuf {
-    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/dist");
+    let dist = PathBuf::from("../../plugins/dist");
     let guest = dist.join("test-guest.wasm");
     assert!(
         guest.is_file(),

@@ -1,6 +1,7 @@
 //! The rules that no compiler checks. Each failure says where and what to do.
 
 mod architecture;
+mod clones;
 mod compose;
 mod connectors;
 mod contributing;

@@ -16,9 +16,7 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use super::{Fixture, framed, schema};
 
 fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/tls")
-        .join(name)
+    Path::new("tests/tls").join(name)
 }
 
 fn text(name: &str) -> String {
