@@ -15,8 +15,10 @@ const LIMIT: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often it is asked again while it is busy with a change of before: HTTP 409.
 const BUSY: Duration = Duration::from_secs(30);
-/// How long all tasks must run until it is believed: one that fails on its first records is seen.
-const SETTLED: Duration = Duration::from_secs(1);
+/// How long all tasks must run until it is believed. A sink meets its target once it has its
+/// partitions, and Kafka gives a new group its first ones 3 s after its first member has come
+/// (group.initial.rebalance.delay.ms).
+const SETTLED: Duration = Duration::from_secs(5);
 
 /// A worker.
 pub struct Worker {

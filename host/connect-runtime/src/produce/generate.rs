@@ -162,10 +162,6 @@ pub struct Sample {
     /// Its value: JSON text, or Avro in Confluent's wire format.
     pub value: Vec<u8>,
     /// Milliseconds since 1970; the producer's clock when none.
-    #[cfg_attr(
-        not(feature = "dev"),
-        expect(dead_code, reason = "the demo alone asks for it")
-    )]
     pub timestamp: Option<i64>,
     /// Whether it must land or be refused.
     pub expect: Expect,
