@@ -50,7 +50,7 @@ release: cargo ## Build the worker, target/release/ferrule, and the list of what
 	    $(CARGO) cyclonedx -q --format json --no-default-features --target x86_64-unknown-linux-gnu \
 	        --manifest-path host/connect-runtime/Cargo.toml --override-filename ferrule.cdx
 	@mv host/connect-runtime/ferrule.cdx.json $(TARGET)/release/
-	@find host connectors -name ferrule.cdx.json -delete
+	@find host connectors docs tests -name ferrule.cdx.json -delete
 	@ls -l $(TARGET)/release/ferrule $(TARGET)/release/ferrule.cdx.json
 
 # The worker is built with the tests' own selection of packages: any other would choose other
