@@ -46,11 +46,7 @@ release: cargo ## Build the worker, target/release/ferrule, and the list of what
 	    RUSTFLAGS="$${RUSTFLAGS:-} --remap-path-prefix=$$home=/cargo --remap-path-prefix=$(CURDIR)=/ferrule \
 	        --remap-path-prefix=$(abspath $(TARGET))=/target" \
 	    $(CARGO) build --locked --release --no-default-features -p connect-runtime
-	@PATH=$${FERRULE_CACHE:-$$HOME/.cache/ferrule}/tools/bin:$$PATH \
-	    $(CARGO) cyclonedx -q --format json --no-default-features --target x86_64-unknown-linux-gnu \
-	        --manifest-path host/connect-runtime/Cargo.toml --override-filename ferrule.cdx
-	@mv host/connect-runtime/ferrule.cdx.json $(TARGET)/release/
-	@find host connectors docs tests -name ferrule.cdx.json -delete
+	@tests/services/sbom.sh $(TARGET)/release/ferrule.cdx.json
 	@ls -l $(TARGET)/release/ferrule $(TARGET)/release/ferrule.cdx.json
 
 # The worker is built with the tests' own selection of packages: any other would choose other

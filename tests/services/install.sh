@@ -9,7 +9,7 @@
 #   postgres  PostgreSQL 15, for `ferrule dev`, the tests and the benchmark
 #   servers   Apache Kafka and a Schema Registry as jars with a Java to run them, for the tests
 #   deny      cargo-deny, for `make lint`
-#   sbom      cargo-cyclonedx, for `make release`
+#   sbom      cargo-cyclonedx and jq, for `make release`
 #   peers     what the benchmark runs beside Ferrule: the Debezium JDBC sink for Kafka Connect
 #   faucet    and faucet-cli, built from its crate
 #   c         clang, wasi-libc and wit-bindgen, for plugins in C
@@ -156,6 +156,7 @@ install_deny() {
 }
 
 install_sbom() {
+    debian jq
     local cyclonedx=0.5.9
     [ "$("$cache/tools/bin/cargo-cyclonedx" cyclonedx --version 2>/dev/null)" = \
         "cargo-cyclonedx-cyclonedx $cyclonedx" ] && return
