@@ -12,6 +12,7 @@ use crate::config_provider::Provided;
 use crate::connectors::RegisteredConnector;
 use crate::errors::ErrorConfig;
 use crate::plugins::Plugins;
+use crate::task_restart::RestartPolicy;
 
 /// What a sink's tasks subscribe to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +143,8 @@ pub struct ConnectorConfig {
     pub output_topics: OutputTopics,
     /// `errors.*`.
     pub errors: ErrorConfig,
+    /// When a failed task is started again.
+    pub restart: RestartPolicy,
     /// The settings of its Kafka clients.
     pub clients: ClientOverrides,
     /// The options that only sources have; none for a sink.
@@ -189,6 +192,7 @@ impl ConnectorConfig {
             transforms: transforms(&properties, &provided)?,
             output_topics: OutputTopics::new(connector, &properties)?,
             errors: ErrorConfig::new(&properties)?,
+            restart: RestartPolicy::of_connector(&properties, worker.task_restart())?,
             clients,
             source: match connector {
                 RegisteredConnector::Sink(_) => None,

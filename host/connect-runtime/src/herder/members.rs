@@ -154,7 +154,8 @@ impl Herder {
                 self.taking_over.entry(id).or_insert_with(Instant::now);
             }
         }
-        self.tasks.sync(&self.log.cluster, &free, &self.statuses);
+        self.tasks
+            .sync(&self.log.cluster, &free, &self.statuses, Instant::now());
     }
 
     /// The tasks that the leader has placed here; none while the group does not count on this
