@@ -280,5 +280,6 @@ mod tests {
             error.to_string().starts_with("k: could not read /no/such"),
             "{error}"
         );
+        assert!(error.is_transient(), "the file may come");
     }
 }

@@ -3,6 +3,7 @@
 //! Kafka Connect has no such options. The names are those of its `errors.retry.*` and of Kafka's
 //! `reconnect.backoff.*`; what they do is what Strimzi's `autoRestart` does from outside.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use connect_api::{
@@ -18,6 +19,10 @@ const WINDOW: &str = "task.restart.window.ms";
 
 /// How often a task may fail on one record before it stays failed.
 const SAME_RECORD: u32 = 3;
+/// Records whose failures are remembered.
+const MOST_RECORDS: usize = 1_000;
+/// No task is restarted faster than this, in milliseconds: each restart is told to the cluster.
+const LEAST_BACKOFF: i64 = 100;
 
 /// `task.restart.policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,19 +67,19 @@ pub fn worker_keys() -> Vec<ConfigKey> {
              transient: those whose failure time or another state of a system outside can mend, such \
              as a lost connection, a time-out, a missing table or right, a schema registry or config \
              provider that does not answer. always: every one. A task that has failed on the same \
-             record three times in a row stays failed whatever the policy.",
+             record three times stays failed whatever the policy.",
         ),
         number(
             BACKOFF,
             "5000",
-            1,
+            LEAST_BACKOFF,
             "Milliseconds before the first restart of a failed task. Each one after it waits twice as \
              long as the one before.",
         ),
         number(
             BACKOFF_MAX,
             "300000",
-            1,
+            LEAST_BACKOFF,
             "The longest wait in milliseconds before a restart.",
         ),
         number(
@@ -210,8 +215,9 @@ pub enum AfterFailure {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restarts {
     count: u32,
-    /// The record that it failed on last, and how often in a row.
-    record: Option<(String, u32)>,
+    /// The records that it failed on, and how often on each: of several partitions that have a
+    /// record at fault, now one and now another comes first.
+    records: BTreeMap<String, u32>,
 }
 
 impl Restarts {
@@ -219,7 +225,7 @@ impl Restarts {
     pub fn counted(count: u32) -> Self {
         Self {
             count,
-            record: None,
+            records: BTreeMap::new(),
         }
     }
 
@@ -264,15 +270,17 @@ impl Restarts {
         self.count = self.count.saturating_add(1);
     }
 
-    /// How often in a row the task has now failed on the same record.
+    /// How often the task has now failed on the same record.
     fn failed_on(&mut self, cause: &FailureCause) -> u32 {
         let FailureCause::Record(record) = cause else {
             return 0;
         };
-        let before = self.record.take().filter(|(known, _)| known == record);
-        let times = before.map_or(1, |(_, times)| times.saturating_add(1));
-        self.record = Some((record.clone(), times));
-        times
+        if self.records.len() >= MOST_RECORDS && !self.records.contains_key(record) {
+            self.records.pop_first();
+        }
+        let times = self.records.entry(record.clone()).or_default();
+        *times = times.saturating_add(1);
+        *times
     }
 }
 
@@ -353,7 +361,8 @@ mod tests {
             let at = |offset: u32| FailureCause::Record(format!("t-0 at offset {offset}"));
             let mut restarts = Restarts::default();
             let mut after = |cause| restarts.after(&cause, &policy(on));
-            for cause in [at(1), at(1), at(2), at(2), FailureCause::Transient] {
+            // Of two partitions, each with a record at fault.
+            for cause in [at(1), at(2), at(2), at(1), FailureCause::Transient] {
                 assert!(matches!(after(cause), AfterFailure::Restart(_)));
             }
             let AfterFailure::Stay(Some(why)) = after(at(2)) else {
@@ -395,11 +404,11 @@ mod tests {
     fn a_connector_has_the_workers_options_and_its_own() {
         assert_eq!(of_worker().on, RestartOn::Off);
         assert_eq!(of_worker().max_attempts, None);
-        let own = given(&[(POLICY, "Always"), (BACKOFF, "7"), (MAX_ATTEMPTS, "3")]);
+        let own = given(&[(POLICY, "Always"), (BACKOFF, "700"), (MAX_ATTEMPTS, "3")]);
         let policy = RestartPolicy::of_connector(&own, of_worker()).unwrap();
         let expect = RestartPolicy {
             on: RestartOn::Always,
-            backoff: Duration::from_millis(7),
+            backoff: Duration::from_millis(700),
             max_attempts: Some(3),
             ..of_worker()
         };
@@ -414,13 +423,13 @@ mod tests {
 
     #[test]
     fn what_a_provider_has_not_given_is_the_workers() {
-        let stored = given(&[(POLICY, "${file:/f:p}"), (BACKOFF, "7")]);
+        let stored = given(&[(POLICY, "${file:/f:p}"), (BACKOFF, "700")]);
         let policy = RestartPolicy::of_stored(&stored, of_worker());
         assert_eq!(policy.on, RestartOn::Off);
-        assert_eq!(policy.backoff, Duration::from_millis(7));
+        assert_eq!(policy.backoff, Duration::from_millis(700));
         for (key, wrong) in [
             (POLICY, "sometimes"),
-            (BACKOFF, "0"),
+            (BACKOFF, "99"),
             (BACKOFF_MAX, "-1"),
             (MAX_ATTEMPTS, "-2"),
             (WINDOW, "x"),

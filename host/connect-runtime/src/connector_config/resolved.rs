@@ -165,6 +165,31 @@ impl ConnectorConfig {
     ) -> Result<Self> {
         bounds::check(name, stored)?;
         let (properties, provided) = worker.providers().provide(stored)?;
+        // A key that a provider does not have yet is left as it stands.
+        let is_complete = !properties.values().any(|v| worker.providers().provides(v));
+        let given = Given {
+            stored,
+            properties,
+            provided,
+        };
+        let parsed = Self::parse(plugins, worker, name, given);
+        parsed.map_err(|error| match is_complete {
+            true => error,
+            false => error.transient(),
+        })
+    }
+
+    fn parse(
+        plugins: &Plugins,
+        worker: &WorkerConfig,
+        name: &str,
+        given: Given<'_>,
+    ) -> Result<Self> {
+        let Given {
+            stored,
+            properties,
+            provided,
+        } = given;
         // What providers gave counts too.
         bounds::check(name, &properties)?;
         check_topics(worker, stored, &properties)?;
@@ -201,6 +226,13 @@ impl ConnectorConfig {
             connector: connector.clone(),
         })
     }
+}
+
+/// A config as it is stored, and with what its config providers gave.
+struct Given<'a> {
+    stored: &'a Properties,
+    properties: Properties,
+    provided: Provided,
 }
 
 /// `connector.class` of a stored config; empty when there is none.
