@@ -120,7 +120,7 @@ impl Herder {
         let on = if stay.is_empty() { &members } else { &stay };
         let tasks = self.log.cluster.task_counts();
         let before = self.log.coordination.placements();
-        let after = place(on, &tasks, before);
+        let after = place(on, &tasks, before, self.log.coordination.history());
         let mut records: Vec<StoredRecord> = after
             .iter()
             .filter(|(name, placed)| before.get(*name) != Some(placed))
