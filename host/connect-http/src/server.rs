@@ -18,7 +18,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, warn};
 
@@ -323,8 +322,7 @@ impl<H: Handler> One<H> {
                 connection.enter(Phase::Body);
                 let mut response = handler.answer(&peer, &connection, request).await;
                 if said.has_changed().unwrap_or(true) {
-                    let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(CONNECTION, close);
+                    tell_the_last(&mut response);
                 }
                 connection.enter(Phase::Answering);
                 let response = response.map(|body| Answering { body, connection });
@@ -343,39 +341,40 @@ impl<H: Handler> One<H> {
                 .max_headers(HEADERS_LIMIT)
                 .serve_connection(io, service)
         );
-        let mut told = false;
-        let mut closes_at = None;
-        let is_quiet = || {
-            matches!(
-                connection.phase(),
-                Phase::Opening | Phase::Idle | Phase::Head
-            )
-        };
-        loop {
-            tokio::select! {
-                // Clients end connections as they like: an error is no news.
-                _ = &mut serving => break,
-                () = connection.closed() => break,
-                _ = stopping.changed(), if !told => {
-                    told = true;
-                    if is_quiet() {
-                        closes_at = Some(Instant::now() + last_requests);
-                    } else {
-                        serving.as_mut().graceful_shutdown();
-                    }
-                }
-                () = sleep_until(closes_at.unwrap_or_else(Instant::now)), if closes_at.is_some() => {
-                    if is_quiet() {
-                        break;
-                    }
-                    closes_at = None;
-                    serving.as_mut().graceful_shutdown();
-                }
+        // Of a connection on which nothing is asked, a while later; of others at once.
+        let end = async {
+            let _ = stopping.changed().await;
+            if is_quiet(&connection) {
+                tokio::time::sleep(last_requests).await;
             }
+        };
+        // Clients end connections as they like: an error is no news.
+        tokio::select! {
+            _ = &mut serving => {}
+            () = connection.closed() => {}
+            () = end => if !is_quiet(&connection) {
+                serving.as_mut().graceful_shutdown();
+                tokio::select! {
+                    _ = &mut serving => {}
+                    () = connection.closed() => {}
+                }
+            },
         }
         // Its descriptor is free once this returns: the reserve may need it.
         drop(admitted);
     }
+}
+
+/// Whether no request has come on a connection, or not all of its head.
+fn is_quiet(connection: &Connection) -> bool {
+    let phase = connection.phase();
+    matches!(phase, Phase::Opening | Phase::Idle | Phase::Head)
+}
+
+/// No other request is taken on the connection.
+fn tell_the_last<B>(response: &mut Response<B>) {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
 }
 
 /// A stream that tells when bytes have come.

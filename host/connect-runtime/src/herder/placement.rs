@@ -2,9 +2,9 @@
 //! before.
 //!
 //! The tasks of each connector, and all tasks together, are spread so that no worker has more than
-//! one more than another. Of all such placements it is one that moves the fewest tasks, and of these
-//! one that spares tasks which have moved often. It depends on nothing else, so whoever leads and has
-//! read the same decides the same.
+//! one more than another. Of all such placements it is one that moves the fewest tasks, and of
+//! these one that spares tasks which have moved often. It depends on nothing else, so whoever leads
+//! and has read the same decides the same.
 
 mod flow;
 mod history;

@@ -16,8 +16,8 @@ pub struct History {
 }
 
 impl History {
-    /// Takes in a connector's placement, and the one that it takes the place of; none: the connector
-    /// is new, or is deleted.
+    /// Takes in a connector's placement, and the one that it takes the place of; none: the
+    /// connector is new, or is deleted.
     pub fn placed(&mut self, name: &str, before: Option<&Placed>, after: Option<&Placed>) {
         let Some(after) = after else {
             self.moves.remove(name);
