@@ -90,7 +90,7 @@ proptest! {
     #[test]
     fn every_history_ends_balanced(history in vec(steps(), 1..40)) {
         let (mut there, mut counts) = (workers([0]), BTreeMap::new());
-        let mut placed = Placements::new();
+        let (mut placed, mut past) = (Placements::new(), History::default());
         for step in history {
             match step {
                 Step::Join(number) => {
@@ -107,12 +107,15 @@ proptest! {
                     counts.insert(format!("c{number}"), tasks);
                 }
             }
-            let unknown = History::default();
-            let after = place(&there, &counted(&counts), &placed, &unknown);
+            let after = place(&there, &counted(&counts), &placed, &past);
             check(&there, &counts, &after);
             // Another leader decides the same, and nothing moves without a reason.
-            prop_assert_eq!(&place(&there, &counted(&counts), &placed, &unknown), &after);
-            prop_assert_eq!(&place(&there, &counted(&counts), &after, &unknown), &after);
+            prop_assert_eq!(&place(&there, &counted(&counts), &placed, &past), &after);
+            prop_assert_eq!(&place(&there, &counted(&counts), &after, &past), &after);
+            for name in placed.keys().chain(after.keys()) {
+                past.placed(name, placed.get(name), after.get(name));
+            }
+            past.there(&there);
             placed = after;
         }
     }
@@ -137,7 +140,12 @@ proptest! {
                 (name.clone(), placed.collect())
             })
             .collect();
-        let after = place(&there, &counted(&counts), &before, &History::default());
+        let mut past = History::default();
+        for (name, placed) in &before {
+            let other: Placed = placed.iter().rev().cloned().collect();
+            past.placed(name, Some(&other), Some(placed));
+        }
+        let after = place(&there, &counted(&counts), &before, &past);
         check(&there, &counts, &after);
         let least = least_moves(&there, &counts, &before);
         prop_assert_eq!(moves(&there, &before, &after), least);
