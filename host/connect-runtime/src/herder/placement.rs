@@ -91,6 +91,8 @@ struct Connector<'a> {
     had: Vec<usize>,
     /// How often each task has moved before.
     moves: Vec<u32>,
+    /// The least of these among the tasks that each worker had.
+    least: Vec<u32>,
 }
 
 impl<'a> Connector<'a> {
@@ -107,14 +109,19 @@ impl<'a> Connector<'a> {
         };
         let before: Vec<_> = (0..moves.len()).map(place).collect();
         let mut had = vec![0; workers.len()];
-        for worker in before.iter().flatten() {
-            had[*worker] += 1;
+        let mut least = vec![u32::MAX; workers.len()];
+        for (worker, moves) in before.iter().zip(&moves) {
+            if let Some(worker) = *worker {
+                had[worker] += 1;
+                least[worker] = least[worker].min(*moves);
+            }
         }
         Self {
             name,
             before,
             had,
             moves,
+            least,
         }
     }
 
@@ -133,14 +140,6 @@ impl<'a> Connector<'a> {
         let mut tasks: Vec<usize> = (0..self.before.len()).collect();
         tasks.sort_by_key(|task| Reverse(self.moves[*task]));
         tasks
-    }
-
-    /// How often the task of a worker has moved that has moved least.
-    fn least_moves(&self, worker: usize) -> u32 {
-        let tasks = self.before.iter().zip(&self.moves);
-        let of_worker = tasks.filter(|(before, _)| **before == Some(worker));
-        let least = of_worker.map(|(_, moves)| *moves).min();
-        least.unwrap_or(u32::MAX)
     }
 
     /// The worker of each task, when these workers get one task more than the others. Those that
@@ -194,7 +193,7 @@ fn extra_tasks(connectors: &[Connector<'_>], newest: &[usize]) -> Vec<BTreeSet<u
         }
         flow.edge(source, connector(at), it.rest(), 0);
         let mut places = newest.to_vec();
-        places.sort_by_key(|place| it.least_moves(*place));
+        places.sort_by_key(|place| it.least[*place]);
         for place in places {
             let moves = i64::from(it.had[place] <= it.share());
             flow.edge(connector(at), worker(place), 1, moves);
