@@ -84,7 +84,7 @@ bench-peers: cargo services plugins ## Measure Ferrule beside Kafka Connect and 
 bench-scale: cargo services plugins ## Measure partitions, connectors, record sizes, idleness
 	@tests/bench/run.sh scale $(BENCH_ARGS)
 
-bench-hostile: cargo services plugins ## Measure a connector beside one whose plugin does harm
+bench-hostile: cargo services plugins ## Measure a connector beside one that does harm, or is heavy
 	@tests/bench/run.sh hostile $(BENCH_ARGS)
 
 bench-http: cargo services ## Measure requests to the HTTP source beside plain axum handlers

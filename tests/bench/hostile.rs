@@ -13,6 +13,7 @@ use crate::contender::{Contender, ferrule};
 use crate::drain::Case;
 use crate::events::Format;
 use crate::events::fill::Topic;
+use crate::heavy::{Heavy, RECORD_MEMORY};
 use crate::meter;
 use crate::stand::Stand;
 use crate::table;
@@ -47,6 +48,15 @@ struct Measured {
     neighbour: String,
 }
 
+/// What runs beside the good connector.
+#[derive(Clone, Copy)]
+enum Neighbour {
+    Nobody,
+    /// A plugin that does this harm.
+    Harmful(&'static str),
+    Heavy(Heavy),
+}
+
 /// Measures the good connector alone, and then beside each neighbour.
 pub async fn report(stand: &Stand) -> Result<()> {
     let topic = Topic::new(Format::Json, 1, stand.options.rows);
@@ -67,11 +77,18 @@ pub async fn report(stand: &Stand) -> Result<()> {
         "the neighbour's task",
     ];
     table::head(&title, &columns);
-    let alone = measure(stand, &topic, None).await?;
+    let alone = measure(stand, &topic, Neighbour::Nobody).await?;
     row("none", &alone, &alone);
     for harm in HARM {
         if stand.options.wants(harm) {
-            row(harm, &measure(stand, &topic, Some(harm)).await?, &alone);
+            let neighbour = Neighbour::Harmful(harm);
+            row(harm, &measure(stand, &topic, neighbour).await?, &alone);
+        }
+    }
+    for heavy in Heavy::ALL {
+        if stand.options.wants(heavy.name()) {
+            let measured = measure(stand, &topic, Neighbour::Heavy(heavy)).await?;
+            row(heavy.name(), &measured, &alone);
         }
     }
     stand.kafka.delete_topic(&topic.name).await
@@ -91,14 +108,20 @@ fn row(name: &str, measured: &Measured, alone: &Measured) {
     ]);
 }
 
-async fn measure(stand: &Stand, topic: &Topic, harm: Option<&str>) -> Result<Measured> {
+async fn measure(stand: &Stand, topic: &Topic, beside: Neighbour) -> Result<Measured> {
     TARGET.create(stand, "drained").await?;
     let config = WorkerConfig::new(&stand.kafka.bootstrap())?;
+    let config = config.set(RECORD_MEMORY.0, RECORD_MEMORY.1);
     let mut worker = TestWorker::start(config).await?;
     let pid = worker.pid().context("the worker is not running")?;
-    let neighbour = match harm {
-        Some(harm) => Some(harmful(stand, &worker, harm).await?),
-        None => None,
+    let neighbour = match beside {
+        Neighbour::Nobody => None,
+        Neighbour::Harmful(harm) => Some(harmful(stand, &worker, harm).await?),
+        Neighbour::Heavy(heavy) => {
+            let name = heavy.start(stand, &worker).await?;
+            busy(stand, &name).await?;
+            Some(name)
+        }
     };
     let before = meter::rss(pid)?;
     meter::reset_peak_rss(pid)?;
@@ -194,9 +217,14 @@ async fn harmful(stand: &Stand, worker: &TestWorker, harm: &str) -> Result<Strin
     });
     let body = json!({ "name": name, "config": config });
     worker.rest().create(&body).await?;
-    wait_until(LIMIT, "the neighbour's first rows", async || {
-        Ok(done(stand, &name).await? > 0)
-    })
-    .await?;
+    busy(stand, &name).await?;
     Ok(name)
+}
+
+/// Waits until a neighbour has written something.
+async fn busy(stand: &Stand, neighbour: &str) -> Result<()> {
+    wait_until(LIMIT, "the neighbour's first rows", async || {
+        Ok(done(stand, neighbour).await? > 0)
+    })
+    .await
 }

@@ -7,6 +7,7 @@
 mod contender;
 mod drain;
 mod events;
+mod heavy;
 mod hostile;
 mod http;
 mod latency;

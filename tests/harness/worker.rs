@@ -28,6 +28,8 @@ pub struct WorkerConfig {
     files: Option<u32>,
     /// What its process may have.
     limits: Option<Limits>,
+    /// Another binary than the one that was built here.
+    binary: Option<PathBuf>,
 }
 
 impl WorkerConfig {
@@ -40,6 +42,7 @@ impl WorkerConfig {
             environment: BTreeMap::new(),
             files: None,
             limits: None,
+            binary: None,
         };
         Ok(config
             .set("bootstrap.servers", bootstrap)
@@ -73,6 +76,12 @@ impl WorkerConfig {
         self
     }
 
+    /// The value of a property.
+    pub fn get(&self, key: &str) -> Result<String> {
+        let value = self.properties.get(key).cloned();
+        value.with_context(|| format!("{key} is not set"))
+    }
+
     /// The same with no more open files than these, as `ulimit -n` sets it.
     #[must_use]
     pub fn limit_files(mut self, files: u32) -> Self {
@@ -85,6 +94,17 @@ impl WorkerConfig {
     pub fn limit(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
+    }
+
+    /// The same run by another binary, such as one of an earlier version.
+    #[must_use]
+    pub fn binary(mut self, path: PathBuf) -> Self {
+        self.binary = Some(path);
+        self
+    }
+
+    fn ferrule(&self) -> Result<PathBuf> {
+        self.binary.clone().map_or_else(install::ferrule, Ok)
     }
 
     /// The same with an environment variable for the worker's process.
@@ -197,12 +217,12 @@ impl TestWorker {
         ensure!(self.server.is_none(), "this worker is running");
         self.groups = self.config.limits.map(ControlGroups::new);
         let mut ferrule = match (&self.groups, self.config.files) {
-            (Some(groups), _) => groups.command(&install::ferrule()?),
-            (None, None) => guarded(&install::ferrule()?),
+            (Some(groups), _) => groups.command(&self.config.ferrule()?),
+            (None, None) => guarded(&self.config.ferrule()?),
             (None, Some(files)) => {
                 let mut limited = guarded(Path::new("prlimit"));
                 limited.arg(format!("--nofile={files}:{files}"));
-                limited.arg(install::ferrule()?);
+                limited.arg(self.config.ferrule()?);
                 limited
             }
         };

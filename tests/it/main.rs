@@ -6,6 +6,7 @@ mod delivery;
 mod errors;
 mod file_source;
 mod harness_smoke;
+mod heavy;
 mod hostile;
 mod hostile_configs;
 mod http;

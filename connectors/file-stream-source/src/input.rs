@@ -30,7 +30,10 @@ impl Input {
         let Some(path) = file else {
             return Ok(Some(Self::Stdin));
         };
-        let failed = |cause| Error::fatal(format!("could not open file {path}")).with_source(cause);
+        let failed = |cause| {
+            let failed = Error::fatal(format!("could not open file {path}"));
+            failed.with_source(cause).transient()
+        };
         let mut file = match File::open(path) {
             Ok(file) => file,
             Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),

@@ -62,7 +62,8 @@ impl FileStreamSourceTask {
         };
         let read = input.read().await;
         let bytes = read.map_err(|cause| {
-            Error::fatal(format!("could not read {}", self.name())).with_source(cause)
+            let failed = Error::fatal(format!("could not read {}", self.name()));
+            failed.with_source(cause).transient()
         })?;
         self.lines.extend(&bytes);
         Ok(!bytes.is_empty())

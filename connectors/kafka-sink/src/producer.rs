@@ -241,7 +241,7 @@ impl Producer {
     /// Takes the transaction back, and says what its error means.
     fn give_up(&self, error: KafkaError, messages: &[Message<'_>]) -> Failure {
         if let Some(code) = fatal(&error) {
-            let text = Error::fatal(format!("cannot write to Kafka: {error}"));
+            let text = Error::fatal(format!("cannot write to Kafka: {error}")).transient();
             return match code {
                 Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch => {
                     Failure::Never(text.context("another task writes with this transactional.id"))
@@ -317,10 +317,11 @@ impl Producer {
                 | Code::UnknownTopicOrPartition
                 | Code::InvalidTopic
                 | Code::TopicAuthorizationFailed => {
-                    return Err(Failure::Never(Error::config(format!(
+                    let refused = Error::config(format!(
                         "cannot write to topic {}: {code}; create it, or allow it",
                         topic(at)
-                    ))));
+                    ));
+                    return Err(Failure::Never(refused.transient()));
                 }
                 // Taken back with the transaction.
                 Code::PurgeQueue | Code::PurgeInflight => {}

@@ -40,6 +40,8 @@ pub(crate) fn to_error(doing: &str, error: &sqlx::Error) -> Error {
     match policy_of(error) {
         Policy::Reconnect | Policy::Retry | Policy::Shrink => Error::retriable(text),
         Policy::Record => Error::data(text),
+        // What the server refuses, its administrator may mend.
+        Policy::Config if database(error).is_some() => Error::config(text).transient(),
         Policy::Config => Error::config(text),
         Policy::Fatal => Error::fatal(text),
     }

@@ -296,11 +296,11 @@ impl Put<'_> {
             Ok(Outcome::TableChanged) => Ok(Attempt::TableChanged),
             Ok(Outcome::DeadLettersRefused(error)) => {
                 let text = to_error("cannot write to the dead letter table", &error);
-                Err(Error::config(text.chain()))
+                Err(Error::config(text.chain()).transient())
             }
             Ok(Outcome::StateRefused(error)) => {
                 let text = to_error("cannot write the state of the transforms", &error);
-                Err(Error::config(text.chain()))
+                Err(Error::config(text.chain()).transient())
             }
             Ok(Outcome::Fenced) => Err(Error::fenced(
                 "a partition has another owner, or its stored offset was moved",

@@ -202,10 +202,13 @@ impl Session {
                 tracing::info!("created the table {shown}");
                 Ok(())
             }
-            Err(error) if policy_of(&error) == Policy::Config => Err(Error::config(format!(
-                "cannot create the table {shown}, let an administrator run {file}: {}",
-                describe(&error)
-            ))),
+            Err(error) if policy_of(&error) == Policy::Config => {
+                let text = format!(
+                    "cannot create the table {shown}, let an administrator run {file}: {}",
+                    describe(&error)
+                );
+                Err(Error::config(text).transient())
+            }
             Err(error) => Err(to_error(
                 &format!("cannot create the table {shown}"),
                 &error,

@@ -180,10 +180,10 @@ impl SinkTask for PostgresSinkTask {
         }
         self.failures += 1;
         match self.config.max_retries {
-            Some(most) if self.failures > most => Err(Error::fatal(format!(
-                "gave up after max.retries={most}: {}",
-                error.chain()
-            ))),
+            Some(most) if self.failures > most => {
+                let text = format!("gave up after max.retries={most}: {}", error.chain());
+                Err(Error::fatal(text).transient())
+            }
             _ => Err(error),
         }
     }

@@ -35,6 +35,18 @@ pub struct Error {
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
     at_field: Option<Box<AtField>>,
+    reach: Reach,
+}
+
+/// What a task that failed with an error has to expect of a restart.
+#[derive(Debug)]
+enum Reach {
+    /// As its kind says.
+    Kind,
+    /// Time, or a change outside of the connector's config, mends it.
+    Transient,
+    /// It is of this record alone.
+    Record(Box<str>),
 }
 
 /// The field of a record that an error is about, and what is wrong with it.
@@ -54,6 +66,7 @@ impl Error {
             message: message.into(),
             source: None,
             at_field: None,
+            reach: Reach::Kind,
         }
     }
 
@@ -108,6 +121,42 @@ impl Error {
         let (field, reason) = (field.into(), reason.into());
         self.at_field = Some(Box::new(AtField { field, reason }));
         self
+    }
+
+    /// The same error, marked as one that time or another state of the target mends: a task that
+    /// failed with it may go on after a restart, with the same config and the same records.
+    #[must_use]
+    pub fn transient(mut self) -> Self {
+        self.reach = Reach::Transient;
+        self
+    }
+
+    /// The same error, marked as that of one record: a restart meets the same record again.
+    /// `record` says which one it is, by its partition and offset.
+    #[must_use]
+    pub fn of_record(mut self, record: impl Into<Box<str>>) -> Self {
+        self.reach = Reach::Record(record.into());
+        self
+    }
+
+    /// Whether a restart may help although neither the config nor the records change.
+    pub fn is_transient(&self) -> bool {
+        match self.reach {
+            Reach::Transient => true,
+            Reach::Record(_) => false,
+            Reach::Kind => matches!(
+                self.kind,
+                ErrorKind::Retriable | ErrorKind::Fenced | ErrorKind::OffsetsLost
+            ),
+        }
+    }
+
+    /// The record that failed the task, where it was one.
+    pub fn record(&self) -> Option<&str> {
+        match &self.reach {
+            Reach::Record(record) => Some(record),
+            _ => None,
+        }
     }
 
     /// The field that it is about, where that is known.

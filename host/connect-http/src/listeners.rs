@@ -193,8 +193,11 @@ pub async fn join(settings: ListenerSettings, routes: Vec<Route>) -> Result<Join
 impl Listener {
     async fn bind(settings: ListenerSettings) -> Result<Self> {
         let address = &settings.address;
-        let failed =
-            |cause| Error::config(format!("could not listen on {address}")).with_source(cause);
+        let failed = |cause| {
+            // Whoever has the address may go.
+            let failed = Error::config(format!("could not listen on {address}"));
+            failed.with_source(cause).transient()
+        };
         let mut tasks = JoinSet::new();
         let tls = match settings.tls.clone() {
             None => None,

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -73,6 +74,7 @@ pub struct Sockets {
     busy: &'static [u8],
     connections: Arc<Connections>,
     reserve: Arc<Reserve>,
+    last_requests: Duration,
 }
 
 impl Sockets {
@@ -86,6 +88,17 @@ impl Sockets {
             busy,
             connections: Arc::new(Connections::new(limits)),
             reserve: Arc::new(reserve),
+            last_requests: Duration::ZERO,
+        }
+    }
+
+    /// The same, where connections on which nothing is asked stay open for so long once it stops:
+    /// a request that is on its way then is answered, and told to be the last.
+    #[must_use]
+    pub fn last_requests(self, within: Duration) -> Self {
+        Self {
+            last_requests: within,
+            ..self
         }
     }
 
@@ -117,62 +130,98 @@ async fn accept_all<H: Handler>(
     tls: Option<Tls>,
     handler: Arc<H>,
     shared: Sockets,
-    mut stopping: watch::Receiver<()>,
+    stopping: watch::Receiver<()>,
 ) {
-    let mut serving = JoinSet::new();
-    let mut outage = Outage::default();
+    let mut stop = stopping.clone();
+    let mut accepting = Accepting {
+        tls,
+        handler,
+        shared,
+        stopping,
+        serving: JoinSet::new(),
+        outage: Outage::default(),
+    };
     loop {
         let accepted = tokio::select! {
             // An error means that the sender is gone: the same.
-            _ = stopping.changed() => break,
-            Some(_) = serving.join_next() => continue,
+            _ = stop.changed() => break,
+            Some(_) = accepting.serving.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
+        accepting.take(accepted).await;
+    }
+    // The system has let these in: their requests would be cut off with the listener.
+    while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+        let is_accepted = accepted.is_ok();
+        accepting.take(accepted).await;
+        if !is_accepted {
+            break;
+        }
+    }
+    drop(listener);
+    while accepting.serving.join_next().await.is_some() {}
+}
+
+/// A listener at work.
+struct Accepting<H> {
+    tls: Option<Tls>,
+    handler: Arc<H>,
+    shared: Sockets,
+    stopping: watch::Receiver<()>,
+    serving: JoinSet<()>,
+    outage: Outage,
+}
+
+impl<H: Handler> Accepting<H> {
+    /// Serves what was accepted; where nothing can be accepted, makes room.
+    async fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
         match accepted {
-            Ok((stream, address)) => {
-                outage.over(&shared.api);
-                let Some(admitted) = shared.connections.admit(address.ip()) else {
-                    if tls.is_none() {
-                        // Whether the client hears it is its own matter.
-                        let _ = stream.try_write(shared.busy);
-                    }
-                    continue;
-                };
-                let peer = Peer {
-                    address,
-                    certificate: None,
-                };
-                let tls = tls.as_ref().map(Tls::now);
-                let one = One {
-                    admitted,
-                    peer,
-                    handler: Arc::clone(&handler),
-                    stopping: stopping.clone(),
-                };
-                let reserve = Arc::clone(&shared.reserve);
-                serving.spawn(async move {
-                    one.serve(stream, tls).await;
-                    // At once, before somebody else takes the descriptor that is free now.
-                    reserve.fill();
-                });
-            }
+            Ok((stream, address)) => self.serve(stream, address),
             // Such as a client that has gone before it was accepted.
             Err(cause) if !are_out(&cause) => {
                 debug!(error = %cause, "a connection was not accepted");
                 tokio::time::sleep(REST).await;
             }
             Err(cause) => {
-                outage.tell(&shared.api, &cause);
+                self.outage.tell(&self.shared.api, &cause);
                 // At once, too: what is given up here is for the next connection.
-                if !shared.reserve.give() {
-                    shared.connections.close_one();
+                if !self.shared.reserve.give() {
+                    self.shared.connections.close_one();
                     tokio::time::sleep(REST).await;
                 }
             }
         }
     }
-    drop(listener);
-    while serving.join_next().await.is_some() {}
+
+    fn serve(&mut self, stream: TcpStream, address: SocketAddr) {
+        let shared = &self.shared;
+        self.outage.over(&shared.api);
+        let Some(admitted) = shared.connections.admit(address.ip()) else {
+            if self.tls.is_none() {
+                // Whether the client hears it is its own matter.
+                let _ = stream.try_write(shared.busy);
+            }
+            return;
+        };
+        let peer = Peer {
+            address,
+            certificate: None,
+        };
+        let tls = self.tls.as_ref().map(Tls::now);
+        let one = One {
+            admitted,
+            peer,
+            handler: Arc::clone(&self.handler),
+            stopping: self.stopping.clone(),
+            last_requests: shared.last_requests,
+        };
+        let reserve = Arc::clone(&shared.reserve);
+        self.serving.spawn(async move {
+            one.serve(stream, tls).await;
+            // At once, before somebody else takes the descriptor that is free now.
+            reserve.fill();
+        });
+    }
 }
 
 /// A time in which nothing can be accepted: it is logged once.
@@ -212,6 +261,7 @@ struct One<H> {
     peer: Peer,
     handler: Arc<H>,
     stopping: watch::Receiver<()>,
+    last_requests: Duration,
 }
 
 impl<H: Handler> One<H> {
@@ -259,16 +309,21 @@ impl<H: Handler> One<H> {
             peer,
             handler,
             mut stopping,
+            last_requests,
         } = self;
+        let said = stopping.clone();
         let connection = Arc::clone(&admitted.connection);
         let peer = Arc::new(peer);
         let own = Arc::clone(&connection);
         let service = service_fn(move |request: Request<Incoming>| {
             let (handler, peer) = (Arc::clone(&handler), Arc::clone(&peer));
-            let connection = Arc::clone(&own);
+            let (connection, said) = (Arc::clone(&own), said.clone());
             async move {
                 connection.enter(Phase::Body);
-                let response = handler.answer(&peer, &connection, request).await;
+                let mut response = handler.answer(&peer, &connection, request).await;
+                if said.has_changed().unwrap_or(true) {
+                    tell_the_last(&mut response);
+                }
                 connection.enter(Phase::Answering);
                 let response = response.map(|body| Answering { body, connection });
                 Ok::<_, std::convert::Infallible>(response)
@@ -286,24 +341,40 @@ impl<H: Handler> One<H> {
                 .max_headers(HEADERS_LIMIT)
                 .serve_connection(io, service)
         );
-        let mut told = false;
-        loop {
-            tokio::select! {
-                // Clients end connections as they like: an error is no news.
-                _ = &mut serving => break,
-                () = connection.closed() => break,
-                _ = stopping.changed(), if !told => {
-                    if matches!(connection.phase(), Phase::Opening | Phase::Idle | Phase::Head) {
-                        break;
-                    }
-                    told = true;
-                    serving.as_mut().graceful_shutdown();
-                }
+        // Of a connection on which nothing is asked, a while later; of others at once.
+        let end = async {
+            let _ = stopping.changed().await;
+            if is_quiet(&connection) {
+                tokio::time::sleep(last_requests).await;
             }
+        };
+        // Clients end connections as they like: an error is no news.
+        tokio::select! {
+            _ = &mut serving => {}
+            () = connection.closed() => {}
+            () = end => if !is_quiet(&connection) {
+                serving.as_mut().graceful_shutdown();
+                tokio::select! {
+                    _ = &mut serving => {}
+                    () = connection.closed() => {}
+                }
+            },
         }
         // Its descriptor is free once this returns: the reserve may need it.
         drop(admitted);
     }
+}
+
+/// Whether no request has come on a connection, or not all of its head.
+fn is_quiet(connection: &Connection) -> bool {
+    let phase = connection.phase();
+    matches!(phase, Phase::Opening | Phase::Idle | Phase::Head)
+}
+
+/// No other request is taken on the connection.
+fn tell_the_last<B>(response: &mut Response<B>) {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
 }
 
 /// A stream that tells when bytes have come.

@@ -18,6 +18,7 @@ use tracing::warn;
 
 use crate::config_provider::ConfigProviders;
 use crate::suggest::closest;
+use crate::task_restart::RestartPolicy;
 
 pub use definition::{ExactlyOnceWorker, config_def};
 pub use environment::properties as environment_properties;
@@ -144,6 +145,11 @@ impl WorkerConfig {
     /// What all tasks together have to end.
     pub fn shutdown_timeout(&self) -> Duration {
         self.millis("task.shutdown.graceful.timeout.ms")
+    }
+
+    /// When failed tasks are started again, for connectors that do not say.
+    pub fn task_restart(&self) -> RestartPolicy {
+        RestartPolicy::of_worker(&self.config)
     }
 
     fn millis(&self, key: &str) -> Duration {

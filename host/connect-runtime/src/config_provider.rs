@@ -195,7 +195,8 @@ impl Provider {
 fn read(path: &Path, allowed: &[PathBuf]) -> Result<Option<String>> {
     let failed = |cause| {
         let text = format!("could not read {}", path.display());
-        Error::config(text).with_source(cause)
+        // Whoever writes the file may be late, or about to write it again.
+        Error::config(text).with_source(cause).transient()
     };
     if !allowed.is_empty() {
         // Links and `..` must not lead out.
@@ -279,5 +280,6 @@ mod tests {
             error.to_string().starts_with("k: could not read /no/such"),
             "{error}"
         );
+        assert!(error.is_transient(), "the file may come");
     }
 }

@@ -88,7 +88,8 @@ impl TaskDescriptors {
                 "the worker may have {} open files (ulimit -n), {promised} are in use or kept for \
                  what runs, and a task needs about {OF_A_TASK}: raise the limit, or run fewer tasks",
                 self.limit
-            )));
+            ))
+            .transient());
         }
         *tasks += 1;
         Ok(TaskClaim(Arc::clone(self)))

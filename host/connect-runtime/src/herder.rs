@@ -25,6 +25,7 @@ mod members;
 mod orders;
 mod placement;
 mod requests;
+mod restarts;
 mod statuses;
 mod tasks;
 mod validator;
@@ -208,12 +209,15 @@ impl Herder {
             return Loop::End;
         }
         let wakes_at = self.wakes_at();
+        let tasks_wake_at = self.tasks.wakes_at(&self.log.cluster);
         tokio::select! {
             command = self.commands.recv() => match command {
                 None => return Loop::End,
                 Some(command) => return self.carry_out(command).await,
             },
-            Some(event) = self.events.recv() => self.tasks.event(event, &self.statuses),
+            Some(event) = self.events.recv() => {
+                self.tasks.event(event, &self.statuses, Instant::now());
+            }
             id = self.tasks.next_end() => {
                 self.tasks.ended(&id, &self.statuses);
                 self.sync_tasks();
@@ -226,6 +230,8 @@ impl Herder {
             () = sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {
                 self.regroup().await;
             }
+            () = sleep_until(tasks_wake_at.unwrap_or_else(Instant::now)),
+                if tasks_wake_at.is_some() => self.sync_tasks(),
         }
         Loop::GoOn
     }

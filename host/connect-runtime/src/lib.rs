@@ -23,6 +23,7 @@ mod source_task;
 pub mod storage;
 pub mod suggest;
 mod task_control;
+mod task_restart;
 pub mod worker;
 
 pub use sink_task::consume::TaskConsumer;

@@ -47,6 +47,11 @@ pub const TARGET_UNAVAILABLE: &str = "ferrule_task_target_unavailable";
 /// Partitions that are held, because workers died over them.
 pub const HELD_PARTITIONS: &str = "ferrule_task_held_partition_count";
 
+/// Restarts of a task by `task.restart.policy` since it was last healthy.
+pub const TASK_RESTARTS: &str = "ferrule_task_restart_count";
+/// Whether a failed task stays failed although it has a policy to restart it: 1, else 0.
+pub const TASK_RESTARTS_EXHAUSTED: &str = "ferrule_task_restart_exhausted";
+
 /// The handles of one task's metrics, looked up once.
 pub struct TaskMetrics {
     /// [`SINK_RECORD_READ_TOTAL`].
@@ -110,6 +115,28 @@ impl TaskMetrics {
 impl std::fmt::Debug for TaskMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("TaskMetrics")
+    }
+}
+
+/// The handles of the metrics of one task's restarts.
+pub struct TaskRestartMetrics {
+    /// [`TASK_RESTARTS`].
+    pub count: Gauge,
+    /// [`TASK_RESTARTS_EXHAUSTED`].
+    pub exhausted: Gauge,
+}
+
+impl TaskRestartMetrics {
+    /// The metrics of a task's restarts.
+    pub fn new(connector: &str, task: u32) -> Self {
+        let labels = [
+            ("connector", connector.to_owned()),
+            ("task", task.to_string()),
+        ];
+        Self {
+            count: gauge!(TASK_RESTARTS, &labels),
+            exhausted: gauge!(TASK_RESTARTS_EXHAUSTED, &labels),
+        }
     }
 }
 

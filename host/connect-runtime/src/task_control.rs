@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use connect_api::Error;
 use tokio::sync::mpsc;
 
+use crate::task_restart::{FailureCause, RestartPolicy};
+
 /// What a task tells of itself. The herder writes it to the status topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskState {
@@ -19,12 +21,21 @@ pub enum TaskState {
     /// It is paused.
     Paused,
     /// It ended with an error.
-    Failed {
-        /// Java-like: clients read it line by line.
-        trace: String,
-    },
+    Failed(TaskFailure),
     /// It ended as it was told to.
     Stopped,
+}
+
+/// How a task ended with an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskFailure {
+    /// Java-like: clients read it line by line.
+    pub trace: String,
+    /// What it was, as far as a restart is concerned.
+    pub cause: FailureCause,
+    /// When it is to be started again, as its config says with what its providers gave; none: they
+    /// were not asked.
+    pub restart: Option<RestartPolicy>,
 }
 
 /// A change of a task's state.
@@ -67,6 +78,7 @@ struct Standing {
     waits: BTreeMap<Awaited, String>,
     /// What the user should know for as long as the task runs.
     note: Option<String>,
+    restart: Option<RestartPolicy>,
 }
 
 impl Standing {
@@ -155,6 +167,11 @@ impl Reports {
         self.send(TaskState::Waiting(message));
     }
 
+    /// When it is to be started again, should it fail.
+    pub fn restarts_by(&self, policy: RestartPolicy) {
+        self.standing().restart = Some(policy);
+    }
+
     /// It is paused.
     pub fn paused(&self) {
         self.send(TaskState::Paused);
@@ -178,7 +195,12 @@ impl Reports {
             error.class_name(),
             error.chain()
         );
-        self.send(TaskState::Failed { trace });
+        let restart = self.standing().restart;
+        self.send(TaskState::Failed(TaskFailure {
+            trace,
+            cause: FailureCause::of(error),
+            restart,
+        }));
     }
 
     fn send(&self, state: TaskState) {

@@ -30,7 +30,7 @@ use crate::sink_task::{
 use crate::source_task::WorkerSourceTask;
 use crate::storage::SourceOffsets;
 use crate::task_control::{Control, Reports};
-pub use crate::task_control::{TaskEvent, TaskState};
+pub use crate::task_control::{TaskEvent, TaskFailure, TaskState};
 use places::{PartitionCounts, Place};
 
 /// One start of a task.
@@ -121,7 +121,9 @@ impl Worker {
                 let _ = finished.send(());
             });
         if let Err(cause) = thread {
-            let error = Error::fatal("cannot start a thread").with_source(cause);
+            let error = Error::fatal("cannot start a thread")
+                .with_source(cause)
+                .transient();
             reports.failed(worker_task, &error);
         }
         TaskHandle {
@@ -250,6 +252,7 @@ impl TaskStart {
             ..
         } = self;
         let config = ConnectorConfig::resolve(plugins, worker, &context.connector, &self.config)?;
+        self.reports.restarts_by(config.restart);
         match &config.connector {
             RegisteredConnector::Sink(_) if self.wait_for_place(&config)? == Place::Stopped => {
                 Ok(None)

@@ -1,6 +1,6 @@
 //! Workers that come and go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -90,6 +90,50 @@ async fn a_worker_that_freezes_and_wakes_writes_nothing_twice() -> Result<()> {
     ledger.complete(cluster.workers[0].rest()).await
 }
 
+/// How long the rows of tasks that stay are counted.
+const WATCHED: Duration = Duration::from_secs(10);
+
+/// Rows a second of each connector in a time.
+async fn rates(ledgers: &[Ledger<'_>], time: Duration) -> Result<Vec<f64>> {
+    let (mut before, began) = (Vec::new(), Instant::now());
+    for ledger in ledgers {
+        before.push(ledger.rows().await?);
+    }
+    tokio::time::sleep(time).await;
+    let mut rates = Vec::new();
+    for (ledger, before) in ledgers.iter().zip(before) {
+        let rows = i32::try_from(ledger.rows().await? - before)?;
+        rates.push(f64::from(rows) / began.elapsed().as_secs_f64());
+    }
+    Ok(rates)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_of_a_killed_worker_commits_elsewhere_after_its_session() -> Result<()> {
+    let ledger = Ledger::shared("killed_worker", 1).await?;
+    let mut cluster = Cluster::start(2).await?;
+    ledger
+        .deploy(cluster.workers[0].rest(), &[("tasks.max", "1")])
+        .await?;
+    let on = cluster.balanced(0, &ledger.name, 1).await?;
+    let of = |worker: &harness::worker::TestWorker| worker.rest().base().ends_with(&on[0]);
+    let at = cluster.workers.iter().position(of);
+    let mut dying = cluster.workers.remove(at.context("an unknown worker")?);
+    let killing = async {
+        ledger.progress().await?;
+        dying.kill()?;
+        let killed = Instant::now();
+        // What was committed before it died is there by now.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        ledger.progress().await?;
+        let took = killed.elapsed();
+        println!("a task of a killed worker commits elsewhere after {took:?}, of a session of 5 s");
+        Ok(())
+    };
+    ledger.meanwhile(killing).await?;
+    ledger.complete(cluster.workers[0].rest()).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_that_stay_do_not_notice_that_a_worker_dies() -> Result<()> {
     let mut cluster = Cluster::start(3).await?;
@@ -115,18 +159,39 @@ async fn tasks_that_stay_do_not_notice_that_a_worker_dies() -> Result<()> {
         .iter()
         .position(|worker| worker.rest().base().ends_with(&dies))
         .context("an unknown worker")?;
-    let mut before = Vec::new();
+    let (mut before, mut starts) = (Vec::new(), Vec::new());
     for ledger in &ledgers {
         before.push(epochs(ledger).await?);
+        starts.push(cluster.starts(&ledger.name).await?);
     }
-    cluster.workers.remove(at).kill()?;
-    let killed = Instant::now();
+    let mut dying = cluster.workers.remove(at);
+    let (alone, around) = ledgers[1]
+        .meanwhile(ledgers[2].meanwhile(async {
+            let alone = rates(&ledgers[1..], WATCHED).await?;
+            let dies = async {
+                tokio::time::sleep(WATCHED / 2).await;
+                dying.kill()
+            };
+            let (around, died) = tokio::join!(rates(&ledgers[1..], WATCHED), dies);
+            died?;
+            Ok((alone, around?))
+        }))
+        .await?;
+    for (alone, around) in alone.iter().zip(&around) {
+        println!(
+            "a task that stays had {alone:.0} rows/s before and {around:.0} in the 10 s around a \
+             kill, {:.2} of that",
+            around / alone
+        );
+    }
     ledgers[0].produce(10).await?;
     ledgers[0].progress().await?;
-    let took = killed.elapsed();
-    println!("a task of the killed worker commits elsewhere after {took:?}, of a session of 5 s");
     let moved = cluster.balanced(0, &ledgers[0].name, 1).await?;
     ensure!(moved != [dies.clone()], "it is still on {dies}");
+    for (ledger, starts) in ledgers.iter().zip(starts).skip(1) {
+        let now = cluster.starts(&ledger.name).await?;
+        ensure!(now == starts, "{} was started again", ledger.name);
+    }
     for (ledger, (before, on)) in ledgers.iter().zip(before.into_iter().zip(on)).skip(1) {
         ledger.produce(10).await?;
         ledger.complete(cluster.workers[0].rest()).await?;
@@ -149,14 +214,23 @@ async fn all_tasks_go_on_when_the_brokers_are_back() -> Result<()> {
     cluster.balanced(0, &ledger.name, 3).await?;
     ledger.produce(20).await?;
     ledger.complete(cluster.workers[0].rest()).await?;
+    let starts = cluster.starts(&ledger.name).await?;
     kafka.kill().await?;
-    // Longer than a session: nobody may write by then.
-    tokio::time::sleep(Duration::from_secs(12)).await;
+    // Longer than a session, and than what clients wait for by default.
+    tokio::time::sleep(Duration::from_secs(60)).await;
     kafka.start_again().await?;
     let back = Instant::now();
     ledger.produce(20).await?;
     ledger.complete(cluster.workers[1].rest()).await?;
-    println!("all rows were there {:?} after the broker", back.elapsed());
+    println!(
+        "all tasks had committed {:?} after the broker was back",
+        back.elapsed()
+    );
     cluster.balanced(2, &ledger.name, 3).await?;
+    for (task, now) in cluster.starts(&ledger.name).await? {
+        let before = starts.get(&task).map_or(0, BTreeSet::len);
+        let more = now.len() - before;
+        println!("task {task} was started {more} times more");
+    }
     ledger.audit().await
 }

@@ -238,7 +238,7 @@ async fn read_with(connection: &mut PgConnection, name: &str) -> Result<Option<T
     };
     let kind: String = row.try_get("kind").map_err(failed)?;
     let persistence: String = row.try_get("persistence").map_err(failed)?;
-    check(name, &kind, &persistence)?;
+    check(name, &kind, &persistence).map_err(Error::transient)?;
     let oid: i64 = row.try_get("oid").map_err(failed)?;
     // Read first: a change in between is noticed, as the columns are then newer than the
     // fingerprint.

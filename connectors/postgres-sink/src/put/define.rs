@@ -117,9 +117,8 @@ impl Tables<'_> {
         let name = self.config.tables.table(&record.record.topic)?;
         if self.catalog.load(self.session, &name).await? == Presence::Missing {
             if !self.config.auto_create {
-                return Err(Error::config(format!(
-                    "table {name} is missing and auto-creation is disabled"
-                )));
+                let text = format!("table {name} is missing and auto-creation is disabled");
+                return Err(Error::config(text).transient());
             }
             if self.create(parts, &name, record).await? == Presence::Missing {
                 return Ok(());
@@ -217,7 +216,8 @@ impl Tables<'_> {
                 "table {name} is missing, and auto.create cannot create it for records without a \
                  schema, as they do not tell the types of columns: create the table, or use a \
                  converter with schemas"
-            )));
+            ))
+            .transient());
         }
         Ok(Presence::Missing)
     }

@@ -1,6 +1,6 @@
 //! Why there is no connection: the address, what the server or the system says, and what to check.
 
-use connect_api::{Error, ErrorKind};
+use connect_api::Error;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::error::{server_message, sqlstate, to_error};
@@ -33,16 +33,16 @@ pub(super) fn refusal(host: &PgConnectOptions, error: &sqlx::Error) -> Error {
     }
     let told = to_error(&doing, error);
     match advice(host, error) {
-        Some(advice) => with_kind(told.kind(), format!("{}; {advice}", told.chain())),
+        Some(advice) => with_kind_of(&told, format!("{}; {advice}", told.chain())),
         None => told,
     }
 }
 
-fn with_kind(kind: ErrorKind, text: String) -> Error {
-    match kind {
-        ErrorKind::Retriable => Error::retriable(text),
-        ErrorKind::Config => Error::config(text),
-        _ => Error::fatal(text),
+fn with_kind_of(told: &Error, text: String) -> Error {
+    let error = Error::new(told.kind(), text);
+    match told.is_transient() {
+        true => error.transient(),
+        false => error,
     }
 }
 

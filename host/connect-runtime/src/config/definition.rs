@@ -7,6 +7,7 @@ use connect_kafka::overridable_settings;
 use connect_wasm::{CompileLimits, WasmLimits};
 
 use super::override_policy::OverridePolicyName;
+use crate::task_restart::worker_keys as restart_keys;
 
 /// Prefixes whose keys belong to clients, converters, providers or topics.
 pub const OPEN_PREFIXES: &[&str] = &[
@@ -96,6 +97,7 @@ pub fn config_def() -> ConfigDef {
     keys.extend(rest_limits());
     keys.extend(plugins());
     keys.extend(own());
+    keys.extend(restart_keys());
     ConfigDef::new(keys)
 }
 

@@ -11,6 +11,7 @@ use regex::RegexBuilder;
 use super::bounds::name_refusal;
 use super::naming::most_tasks;
 use super::source::source_options;
+use crate::task_restart::connector_keys as restart_keys;
 
 const COMMON: &str = "Common";
 const ERRORS: &str = "Error Handling";
@@ -39,6 +40,7 @@ pub fn sink_config_def() -> &'static ConfigDef {
         keys.extend(converters());
         keys.extend(chain());
         keys.extend(errors());
+        keys.extend(restarts());
         keys.extend(topics());
         keys.extend(dead_letters());
         ConfigDef::new(keys)
@@ -53,6 +55,7 @@ pub fn source_config_def() -> &'static ConfigDef {
         keys.extend(converters());
         keys.extend(chain());
         keys.extend(errors());
+        keys.extend(restarts());
         keys.extend(source_options());
         ConfigDef::new(keys)
     });
@@ -221,6 +224,11 @@ fn errors() -> Vec<ConfigKey> {
             "Whether the log names the topic, partition, offset and timestamp of errant records.",
         ),
     ]
+}
+
+fn restarts() -> Vec<ConfigKey> {
+    let of_errors = |key: ConfigKey| key.group(ERRORS);
+    restart_keys().into_iter().map(of_errors).collect()
 }
 
 fn topics() -> Vec<ConfigKey> {

@@ -12,6 +12,7 @@ use crate::config_provider::Provided;
 use crate::connectors::RegisteredConnector;
 use crate::errors::ErrorConfig;
 use crate::plugins::Plugins;
+use crate::task_restart::RestartPolicy;
 
 /// What a sink's tasks subscribe to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +143,8 @@ pub struct ConnectorConfig {
     pub output_topics: OutputTopics,
     /// `errors.*`.
     pub errors: ErrorConfig,
+    /// When a failed task is started again.
+    pub restart: RestartPolicy,
     /// The settings of its Kafka clients.
     pub clients: ClientOverrides,
     /// The options that only sources have; none for a sink.
@@ -162,6 +165,31 @@ impl ConnectorConfig {
     ) -> Result<Self> {
         bounds::check(name, stored)?;
         let (properties, provided) = worker.providers().provide(stored)?;
+        // A key that a provider does not have yet is left as it stands.
+        let is_complete = !properties.values().any(|v| worker.providers().provides(v));
+        let given = Given {
+            stored,
+            properties,
+            provided,
+        };
+        let parsed = Self::parse(plugins, worker, name, given);
+        parsed.map_err(|error| match is_complete {
+            true => error,
+            false => error.transient(),
+        })
+    }
+
+    fn parse(
+        plugins: &Plugins,
+        worker: &WorkerConfig,
+        name: &str,
+        given: Given<'_>,
+    ) -> Result<Self> {
+        let Given {
+            stored,
+            properties,
+            provided,
+        } = given;
         // What providers gave counts too.
         bounds::check(name, &properties)?;
         check_topics(worker, stored, &properties)?;
@@ -189,6 +217,7 @@ impl ConnectorConfig {
             transforms: transforms(&properties, &provided)?,
             output_topics: OutputTopics::new(connector, &properties)?,
             errors: ErrorConfig::new(&properties)?,
+            restart: RestartPolicy::of_connector(&properties, worker.task_restart())?,
             clients,
             source: match connector {
                 RegisteredConnector::Sink(_) => None,
@@ -197,6 +226,13 @@ impl ConnectorConfig {
             connector: connector.clone(),
         })
     }
+}
+
+/// A config as it is stored, and with what its config providers gave.
+struct Given<'a> {
+    stored: &'a Properties,
+    properties: Properties,
+    provided: Provided,
 }
 
 /// `connector.class` of a stored config; empty when there is none.

@@ -134,6 +134,7 @@ impl DeadLetterQueue {
             Error::fatal(format!(
                 "cannot write the dead letter of {at} to topic {topic}: {error}"
             ))
+            .transient()
         };
         let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.topic).headers(headers);
         record.key = raw.key.as_deref();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use connect_api::{Error, Result, Senders, SourceOffset, SourcePartition, Tolerance};
 use tracing::error;
 
+use super::tolerance::tolerance_exceeded;
 use super::{ErrorConfig, RetryPolicy, Stage};
 use crate::metrics::SourceTaskMetrics;
 
@@ -79,13 +80,10 @@ impl SourceErrors {
             class,
             error,
         } = errant;
-        let cause = format!("{}: {}", error.class_name(), error.chain());
-        let at = format!(
-            "{} (class {class}), source partition {source_partition}, in front of offset \
-             {source_offset}",
-            stage.name()
-        );
-        Err(Error::fatal(format!("Tolerance exceeded in error handler: {at}")).with_source(cause))
+        let record =
+            format!("source partition {source_partition}, in front of offset {source_offset}");
+        let at = format!("{} (class {class}), {record}", stage.name());
+        Err(tolerance_exceeded(&at, record, error))
     }
 
     fn log(&self, errant: &SourceErrant<'_>) {

@@ -184,8 +184,21 @@ fn intolerable(errant: &Errant<'_>) -> Error {
         stage.name(),
         raw.offset
     );
+    let record = format!("{topic_partition} at offset {}", raw.offset);
+    tolerance_exceeded(&at, record, error)
+}
+
+/// What a task fails with for a record that may not be passed over. `at` says where it failed, and
+/// `record` which one it is.
+pub(super) fn tolerance_exceeded(at: &str, record: String, error: &Error) -> Error {
     let cause = format!("{}: {}", error.class_name(), error.chain());
-    Error::fatal(format!("Tolerance exceeded in error handler: {at}")).with_source(cause)
+    let exceeded = Error::fatal(format!("Tolerance exceeded in error handler: {at}"));
+    let exceeded = exceeded.with_source(cause);
+    // A service that was away for too long is not the record's fault.
+    match error.is_transient() {
+        true => exceeded.transient(),
+        false => exceeded.of_record(record),
+    }
 }
 
 /// Waits for dead letters.

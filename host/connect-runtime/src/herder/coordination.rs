@@ -9,7 +9,7 @@ use tracing::debug;
 
 use super::cluster::Change;
 use super::orders::{Order, Outcome, outcome_from, outcome_value};
-use super::placement::{Placed, Placements, WorkerInstance};
+use super::placement::{History, Placed, Placements, WorkerInstance};
 use crate::storage::{ConnectorTaskId, StoredRecord};
 
 /// How long an answer is kept for the worker that waits for it.
@@ -28,6 +28,7 @@ pub(super) struct WaitingOrder {
 #[derive(Debug, Default)]
 pub(super) struct Coordination {
     placements: Placements,
+    history: History,
     /// The workers that the leader counts on.
     workers: BTreeSet<WorkerInstance>,
     leaving: BTreeSet<WorkerInstance>,
@@ -109,17 +110,32 @@ impl Coordination {
             .collect()
     }
 
+    fn place(&mut self, name: &str, placed: Option<Placed>) {
+        let before = self.placements.get(name);
+        self.history.placed(name, before, placed.as_ref());
+        match placed {
+            None => self.placements.remove(name),
+            Some(placed) => self.placements.insert(name.to_owned(), placed),
+        };
+    }
+
+    /// What the placements so far tell.
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
     /// Takes in a record. What is not understood is passed over: other versions may write more.
     pub(super) fn apply(&mut self, offset: i64, record: StoredRecord) -> Option<Change> {
         let StoredRecord { key, value } = record;
         if let Some(name) = key.strip_prefix("placement-") {
             match value {
-                None => self.placements.remove(name),
-                Some(value) => self.placements.insert(name.to_owned(), placed(&value)?),
-            };
+                None => self.place(name, None),
+                Some(value) => self.place(name, Some(placed(&value)?)),
+            }
             Some(Change::Placement)
         } else if key == "workers" {
             self.workers = workers(&value?)?;
+            self.history.there(&self.workers);
             Some(Change::Placement)
         } else if let Some(id) = key.strip_prefix("order-") {
             self.orders.retain(|_, waiting| waiting.id != id);

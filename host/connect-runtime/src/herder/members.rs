@@ -120,7 +120,7 @@ impl Herder {
         let on = if stay.is_empty() { &members } else { &stay };
         let tasks = self.log.cluster.task_counts();
         let before = self.log.coordination.placements();
-        let after = place(on, &tasks, before);
+        let after = place(on, &tasks, before, self.log.coordination.history());
         let mut records: Vec<StoredRecord> = after
             .iter()
             .filter(|(name, placed)| before.get(*name) != Some(placed))
@@ -154,7 +154,8 @@ impl Herder {
                 self.taking_over.entry(id).or_insert_with(Instant::now);
             }
         }
-        self.tasks.sync(&self.log.cluster, &free, &self.statuses);
+        self.tasks
+            .sync(&self.log.cluster, &free, &self.statuses, Instant::now());
     }
 
     /// The tasks that the leader has placed here; none while the group does not count on this

@@ -2,19 +2,23 @@
 //! before.
 //!
 //! The tasks of each connector, and all tasks together, are spread so that no worker has more than
-//! one more than another. Of all such placements it is one that moves the fewest tasks. It depends
-//! on nothing else, so whoever leads decides the same.
+//! one more than another. Of all such placements it is one that moves the fewest tasks, and of
+//! these one that spares tasks which have moved often. It depends on nothing else, so whoever leads
+//! and has read the same decides the same.
 
 mod flow;
+mod history;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use uuid::Uuid;
 
 use flow::Flow;
+pub use history::History;
 
 /// One start of a worker: a worker that is started again is another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +54,7 @@ pub fn place(
     workers: &BTreeSet<WorkerInstance>,
     tasks: &BTreeMap<&str, usize>,
     before: &Placements,
+    history: &History,
 ) -> Placements {
     let workers: Vec<&WorkerInstance> = workers.iter().collect();
     if workers.is_empty() {
@@ -60,13 +65,20 @@ pub fn place(
     }
     let connectors: Vec<Connector<'_>> = tasks
         .iter()
-        .map(|(name, count)| Connector::new(name, *count, &workers, before))
+        .map(|(name, count)| {
+            let moves = (0..*count).map(|task| history.moves(name, task)).collect();
+            Connector::new(name, moves, &workers, before)
+        })
         .collect();
-    let extra = extra_tasks(&connectors, workers.len());
-    let placed = connectors.iter().zip(&extra);
-    placed
-        .map(|(connector, extra)| (connector.name.to_owned(), connector.placed(&workers, extra)))
-        .collect()
+    let mut newest: Vec<usize> = (0..workers.len()).collect();
+    newest.sort_by_key(|at| Reverse(history.came(workers[*at])));
+    let extra = extra_tasks(&connectors, &newest);
+    let placed = connectors.iter().zip(&extra).map(|(connector, extra)| {
+        let places = connector.places(&newest, extra).into_iter();
+        let placed = places.map(|place| place.map(|at| workers[at].clone()));
+        (connector.name.to_owned(), placed.collect())
+    });
+    placed.collect()
 }
 
 /// What is to be placed of one connector.
@@ -77,21 +89,40 @@ struct Connector<'a> {
     before: Vec<Option<usize>>,
     /// How many tasks each worker had.
     had: Vec<usize>,
+    /// How often each task has moved before.
+    moves: Vec<u32>,
+    /// The least of these among the tasks that each worker had.
+    least: Vec<u32>,
 }
 
 impl<'a> Connector<'a> {
-    fn new(name: &'a str, count: usize, workers: &[&WorkerInstance], before: &Placements) -> Self {
+    fn new(
+        name: &'a str,
+        moves: Vec<u32>,
+        workers: &[&WorkerInstance],
+        before: &Placements,
+    ) -> Self {
         let known = before.get(name).map_or(&[][..], Vec::as_slice);
         let place = |task: usize| {
             let worker = known.get(task)?.as_ref()?;
             workers.binary_search(&worker).ok()
         };
-        let before: Vec<_> = (0..count).map(place).collect();
+        let before: Vec<_> = (0..moves.len()).map(place).collect();
         let mut had = vec![0; workers.len()];
-        for worker in before.iter().flatten() {
-            had[*worker] += 1;
+        let mut least = vec![u32::MAX; workers.len()];
+        for (worker, moves) in before.iter().zip(&moves) {
+            if let Some(worker) = *worker {
+                had[worker] += 1;
+                least[worker] = least[worker].min(*moves);
+            }
         }
-        Self { name, before, had }
+        Self {
+            name,
+            before,
+            had,
+            moves,
+            least,
+        }
     }
 
     /// What every worker gets at least.
@@ -104,28 +135,39 @@ impl<'a> Connector<'a> {
         self.before.len() % self.had.len()
     }
 
-    /// The worker of each task, when these workers get one task more than the others.
-    fn placed(&self, workers: &[&WorkerInstance], extra: &BTreeSet<usize>) -> Placed {
-        let mut free: Vec<usize> = (0..workers.len())
+    /// The tasks, those that have moved most first.
+    fn most_moved(&self) -> Vec<usize> {
+        let mut tasks: Vec<usize> = (0..self.before.len()).collect();
+        tasks.sort_by_key(|task| Reverse(self.moves[*task]));
+        tasks
+    }
+
+    /// The worker of each task, when these workers get one task more than the others. Those that
+    /// have moved most stay where they are; where they cannot, they go to the newest worker, which
+    /// is hardly the next one to go.
+    fn places(&self, newest: &[usize], extra: &BTreeSet<usize>) -> Vec<Option<usize>> {
+        let mut free: Vec<usize> = (0..newest.len())
             .map(|worker| self.share() + usize::from(extra.contains(&worker)))
             .collect();
-        let mut places: Vec<Option<usize>> = self
-            .before
+        let mut places = vec![None; self.before.len()];
+        let tasks = self.most_moved();
+        for task in &tasks {
+            if let Some(worker) = self.before[*task]
+                && free[worker] > 0
+            {
+                free[worker] -= 1;
+                places[*task] = Some(worker);
+            }
+        }
+        let mut rest = newest
             .iter()
-            .map(|before| {
-                let worker = (*before)?;
-                free[worker] = free[worker].checked_sub(1)?;
-                Some(worker)
-            })
-            .collect();
-        let mut rest = (0..workers.len()).flat_map(|worker| vec![worker; free[worker]]);
-        for place in places.iter_mut().filter(|place| place.is_none()) {
-            *place = rest.next();
+            .flat_map(|worker| std::iter::repeat_n(*worker, free[*worker]));
+        for task in tasks {
+            if places[task].is_none() {
+                places[task] = rest.next();
+            }
         }
         places
-            .into_iter()
-            .map(|place| place.map(|worker| workers[worker].clone()))
-            .collect()
     }
 }
 
@@ -134,7 +176,11 @@ impl<'a> Connector<'a> {
 /// A flow of least cost decides: from each connector as many units as it has tasks left, each to
 /// another worker, and into each worker as many as balance the totals. A unit costs nothing where
 /// the worker has such a task already, and one where a task has to move.
-fn extra_tasks(connectors: &[Connector<'_>], workers: usize) -> Vec<BTreeSet<usize>> {
+///
+/// Of workers that cost the same, those come first whose tasks have moved least, as the next worker
+/// to join takes one of them; then the newest.
+fn extra_tasks(connectors: &[Connector<'_>], newest: &[usize]) -> Vec<BTreeSet<usize>> {
+    let workers = newest.len();
     let all: usize = connectors.iter().map(Connector::rest).sum();
     let (share, rest) = (all / workers, all % workers);
     let worker = |at: usize| 2 + at;
@@ -146,8 +192,10 @@ fn extra_tasks(connectors: &[Connector<'_>], workers: usize) -> Vec<BTreeSet<usi
             continue;
         }
         flow.edge(source, connector(at), it.rest(), 0);
-        for (place, had) in it.had.iter().enumerate() {
-            let moves = i64::from(*had <= it.share());
+        let mut places = newest.to_vec();
+        places.sort_by_key(|place| it.least[*place]);
+        for place in places {
+            let moves = i64::from(it.had[place] <= it.share());
             flow.edge(connector(at), worker(place), 1, moves);
         }
     }

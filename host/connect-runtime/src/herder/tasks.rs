@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Shared;
 use super::cluster::{ClusterState, Revision};
+use super::restarts::RestartState;
 use super::statuses::Statuses;
 use crate::metrics::forget_task;
 use crate::storage::{ConnectorTaskId, RestartInstances, State, Status, StatusKey, TargetState};
+use crate::task_restart::{RestartPolicy, Restarts};
 use crate::worker::{TaskEvent, TaskHandle, TaskId, TaskState, Worker};
 
 /// What a task may take beyond the worker's shutdown timeout: it is given up within a second then.
@@ -34,11 +37,12 @@ struct AssignedTask {
     /// The task configs that it was started with.
     revision: Option<Revision>,
     run: Run,
+    restarts: RestartState,
 }
 
 enum Run {
     Started(TaskHandle),
-    /// It has failed, and stays failed until a restart is asked for.
+    /// It has failed, and stays failed until a restart is asked for or due.
     Failed,
 }
 
@@ -79,6 +83,7 @@ impl Tasks {
         cluster: &ClusterState,
         mine: &BTreeSet<ConnectorTaskId>,
         statuses: &Statuses,
+        now: Instant,
     ) {
         let current = |id: &ConnectorTaskId, task: &AssignedTask| {
             mine.contains(id) && task.revision == cluster.tasks_revision(&id.connector)
@@ -96,8 +101,12 @@ impl Tasks {
             };
             self.stop(&id, next, statuses);
         }
+        self.forget_old_restarts(statuses, now);
         for id in mine {
             let paused = cluster.target_state(&id.connector) == TargetState::Paused;
+            if !paused {
+                self.restart_if_due(id, cluster, statuses, now);
+            }
             match self.assigned.get(id) {
                 Some(AssignedTask {
                     run: Run::Started(handle),
@@ -105,17 +114,69 @@ impl Tasks {
                 }) => handle.pause(paused),
                 Some(_) => {}
                 None if self.stopping.contains_key(id) => {}
-                None => self.start(id, cluster, statuses),
+                None => {
+                    let status = statuses.get(&StatusKey::Task(id.clone()));
+                    let counted = status.map_or(0, |status| status.restarts);
+                    let restarts = Restarts::counted(counted);
+                    self.start(id, cluster, statuses, restarts);
+                }
             }
         }
     }
 
-    fn start(&mut self, id: &ConnectorTaskId, cluster: &ClusterState, statuses: &Statuses) {
+    /// Starts a failed task again when that is due by its policy.
+    fn restart_if_due(
+        &mut self,
+        id: &ConnectorTaskId,
+        cluster: &ClusterState,
+        statuses: &Statuses,
+        now: Instant,
+    ) {
+        let is_due = |task: &&AssignedTask| {
+            let at = task.restarts.restart_at();
+            at.is_some_and(|at| at <= now)
+        };
+        if self.assigned.get(id).filter(is_due).is_none() {
+            return;
+        }
+        if let Some(task) = self.assigned.remove(id) {
+            forget_task(&id.connector, id.task);
+            self.start(id, cluster, statuses, task.restarts.restarted(id));
+        }
+    }
+
+    /// Tasks that have run for long enough are healthy.
+    fn forget_old_restarts(&mut self, statuses: &Statuses, now: Instant) {
+        for (id, task) in &mut self.assigned {
+            if task.restarts.forget_if_healthy(id, now) {
+                statuses.update(id, task.generation, |status| status.restarts = 0);
+            }
+        }
+    }
+
+    /// When a task is to be restarted next, or is healthy; those that are paused wait.
+    pub(super) fn wakes_at(&self, cluster: &ClusterState) -> Option<Instant> {
+        let of_task = |(id, task): (&ConnectorTaskId, &AssignedTask)| {
+            let paused = cluster.target_state(&id.connector) == TargetState::Paused;
+            let restart_at = task.restarts.restart_at().filter(|_| !paused);
+            restart_at.or_else(|| task.restarts.healthy_at())
+        };
+        self.assigned.iter().filter_map(of_task).min()
+    }
+
+    fn start(
+        &mut self,
+        id: &ConnectorTaskId,
+        cluster: &ClusterState,
+        statuses: &Statuses,
+        restarts: Restarts,
+    ) {
         let Some(config) = cluster.task(id) else {
             return;
         };
         let generation = statuses.next_generation();
-        let status = self.shared.status(State::Unassigned, generation, config);
+        let mut status = self.shared.status(State::Unassigned, generation, config);
+        status.restarts = restarts.count();
         statuses.put(StatusKey::Task(id.clone()), status);
         let paused = cluster.target_state(&id.connector) == TargetState::Paused;
         let start = TaskId {
@@ -128,6 +189,11 @@ impl Tasks {
             generation,
             revision: cluster.tasks_revision(&id.connector),
             run: Run::Started(handle),
+            restarts: RestartState::new(
+                restarts,
+                RestartPolicy::of_stored(config, self.shared.config.task_restart()),
+                id,
+            ),
         };
         self.assigned.insert(id.clone(), task);
     }
@@ -141,6 +207,10 @@ impl Tasks {
         else {
             return;
         };
+        if next == Next::Start {
+            // Whoever restarts or configures it has a reason to think that it will run.
+            statuses.update(id, generation, |status| status.restarts = 0);
+        }
         let Run::Started(handle) = run else {
             forget_task(&id.connector, id.task);
             statuses.update(id, generation, unassign);
@@ -215,7 +285,7 @@ impl Tasks {
     }
 
     /// Takes in what a task says of itself. Late news of a former run is ignored.
-    pub(super) fn event(&mut self, event: TaskEvent, statuses: &Statuses) {
+    pub(super) fn event(&mut self, event: TaskEvent, statuses: &Statuses, now: Instant) {
         let id = ConnectorTaskId::new(&event.connector, event.task);
         let Some(task) = self
             .assigned
@@ -224,9 +294,19 @@ impl Tasks {
         else {
             return;
         };
-        if matches!(event.state, TaskState::Failed { .. }) {
+        if event.state == TaskState::Running {
+            task.restarts.running(now);
+        }
+        if let TaskState::Failed(failure) = event.state {
             // Its thread has ended or is about to.
             task.run = Run::Failed;
+            let next = task.restarts.failed(&id, &failure, now);
+            statuses.update(&id, event.generation, |status| {
+                status.state = State::Failed;
+                (status.trace, status.message) = (Some(failure.trace), next.message);
+                (status.restarts, status.next_restart) = (next.restarts, next.at);
+            });
+            return;
         }
         statuses.update(&id, event.generation, |status| match event.state {
             TaskState::Built(plugins) => status.plugins = plugins,
@@ -237,10 +317,7 @@ impl Tasks {
                 status.state = State::Unassigned;
                 status.message = None;
             }
-            TaskState::Failed { trace } => {
-                status.state = State::Failed;
-                (status.trace, status.message) = (Some(trace), None);
-            }
+            TaskState::Failed(_) => {}
         });
     }
 
@@ -270,4 +347,8 @@ impl Tasks {
 fn unassign(status: &mut Status) {
     status.state = State::Unassigned;
     (status.trace, status.message, status.plugins) = (None, None, None);
+    status.next_restart = None;
 }
+
+#[cfg(test)]
+mod tests;

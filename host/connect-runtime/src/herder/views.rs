@@ -59,6 +59,8 @@ impl Shared {
             generation,
             version: found.map(|found| found.connector().version().to_owned()),
             plugins: None,
+            restarts: 0,
+            next_restart: None,
         }
     }
 }

@@ -109,6 +109,14 @@ impl ClientSettings<'_> {
         for (key, value) in CONSUMER_DEFAULTS {
             default(key, value);
         }
+        if let Some(bytes) = largest_answer(&properties) {
+            properties
+                .entry("receive.message.max.bytes".into())
+                .or_insert_with(|| bytes.to_string());
+        }
+        let mut default = |key: &str, value: &str| {
+            properties.entry(key.into()).or_insert_with(|| value.into());
+        };
         if !new_protocol {
             default("partition.assignment.strategy", "cooperative-sticky");
             // With the new protocol the broker has the time-out.
@@ -122,5 +130,48 @@ impl ClientSettings<'_> {
         let id = format!("{id}-{}-{}", self.config.name, self.task);
         properties.entry("client.id".into()).or_insert(id);
         properties
+    }
+}
+
+/// How large an answer of a broker may be, where fetches may be larger than what librdkafka takes
+/// by default. Java has no such limit: who raises the size of fetches there reads what fits in.
+fn largest_answer(properties: &Properties) -> Option<u64> {
+    let given = FETCH_SIZES.iter().filter_map(|key| properties.get(*key));
+    let largest = given
+        .filter_map(|bytes| bytes.trim().parse::<u64>().ok())
+        .max()?;
+    let with_frame = largest.saturating_add(ANSWER_FRAME).min(MOST_ANSWER);
+    (with_frame > RECEIVE_DEFAULT).then_some(with_frame)
+}
+
+const FETCH_SIZES: [&str; 3] = [
+    "fetch.max.bytes",
+    "fetch.message.max.bytes",
+    "max.partition.fetch.bytes",
+];
+/// librdkafka's default of `receive.message.max.bytes`.
+const RECEIVE_DEFAULT: u64 = 100_000_000;
+/// The most that it takes.
+const MOST_ANSWER: u64 = 2_147_483_647;
+/// What an answer has beside the records.
+const ANSWER_FRAME: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_may_be_as_large_as_the_fetches() {
+        let of = |key: &str, bytes: &str| {
+            let given = Properties::from([(key.to_owned(), bytes.to_owned())]);
+            largest_answer(&given)
+        };
+        for key in FETCH_SIZES {
+            assert_eq!(of(key, "262144"), None);
+            assert_eq!(of(key, "110000000"), Some(111_048_576));
+            assert_eq!(of(key, "2147483647"), Some(2_147_483_647));
+            assert_eq!(of(key, "many"), None);
+        }
+        assert_eq!(of("max.poll.records", "110000000"), None);
     }
 }

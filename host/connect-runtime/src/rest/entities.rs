@@ -37,18 +37,15 @@ pub fn task_state(task: &TaskView) -> Value {
 /// `trace` and `version` are left out when there is none: some clients take null for a text.
 /// `message` is Ferrule's own, for a task that waits: states are closed sets to clients, and a
 /// trace means a failure, so such a task stays `RUNNING` and says what it waits for beside that.
-/// So is `plugins`, for a task whose transforms are WASM plugins.
+/// So is `plugins`, for a task whose transforms are WASM plugins, and `restarts` and `next_restart`
+/// for one that is restarted by `task.restart.policy`.
 fn state(mut value: Value, status: &Status) -> Value {
     value["state"] = json!(status.state.name());
     value["worker_id"] = json!(status.worker_id);
     if let Some(trace) = status.trace.as_deref().filter(|trace| !trace.is_empty()) {
         value["trace"] = json!(trace);
     }
-    for (name, text) in status.texts() {
-        if let Some(text) = text {
-            value[name] = json!(text);
-        }
-    }
+    status.add_optional(&mut value);
     value
 }
 

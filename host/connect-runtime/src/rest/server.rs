@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, Response};
@@ -25,6 +26,10 @@ use crate::config::{AdminListeners, Listener, RestConfig, Scheme};
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
     Content-Length: 74\r\nConnection: close\r\n\r\n\
     {\"error_code\":503,\"message\":\"All connections of this worker are in use.\"}\n";
+
+/// How long a request may be on its way to a worker that stops: a client that keeps its connection
+/// cannot know before. A load balancer takes a connection that is closed under a request for 502.
+const LAST_REQUESTS: Duration = Duration::from_millis(500);
 
 /// The REST API, bound to its addresses.
 pub struct Server {
@@ -107,7 +112,7 @@ impl Server {
         }
         Ok(Self {
             bound,
-            sockets: Sockets::new("the REST API", limits, BUSY),
+            sockets: Sockets::new("the REST API", limits, BUSY).last_requests(LAST_REQUESTS),
             answerer: Arc::new(Answerer::new(config, auth, gate, sink, limits)),
             tasks,
             audit: lines,

@@ -395,11 +395,14 @@ impl Session<'_> {
                     source_offset,
                     ..
                 } = &done;
-                return Err(Error::fatal(format!(
-                    "a record of source partition {source_partition}, in front of offset \
-                     {source_offset}, or one that was sent with it: {error}; in a transaction none \
-                     can be passed over"
-                )));
+                let record = format!(
+                    "source partition {source_partition}, in front of offset {source_offset}"
+                );
+                let refused = Error::fatal(format!(
+                    "a record of {record}, or one that was sent with it: {error}; in a transaction \
+                     none can be passed over"
+                ));
+                return Err(refused.of_record(record));
             }
             Err(SendError::Record(error)) => {
                 self.refused(&done, &error)?;

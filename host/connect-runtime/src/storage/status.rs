@@ -133,6 +133,11 @@ pub struct Status {
     /// Name, version and SHA-256 of the WASM plugins of its transforms. Ferrule's own field, as
     /// `message` is.
     pub plugins: Option<String>,
+    /// How often the task was restarted by its policy since it was last healthy. Ferrule's own
+    /// field too, as the next one is.
+    pub restarts: u32,
+    /// When it is restarted next, in RFC 3339; none: it is not.
+    pub next_restart: Option<String>,
 }
 
 impl Status {
@@ -144,21 +149,25 @@ impl Status {
             "worker_id": self.worker_id,
             "generation": self.generation,
         });
-        for (name, text) in self.texts() {
-            if let Some(text) = text {
-                value[name] = json!(text);
-            }
-        }
+        self.add_optional(&mut value);
         value
     }
 
-    /// The fields that are left out where they are none.
-    pub fn texts(&self) -> [(&'static str, Option<&String>); 3] {
-        [
-            ("version", self.version.as_ref()),
-            ("message", self.message.as_ref()),
-            ("plugins", self.plugins.as_ref()),
-        ]
+    /// Adds the fields that are left out where there is nothing to say.
+    pub fn add_optional(&self, to: &mut Value) {
+        for (name, text) in [
+            ("version", &self.version),
+            ("message", &self.message),
+            ("plugins", &self.plugins),
+            ("next_restart", &self.next_restart),
+        ] {
+            if let Some(text) = text {
+                to[name] = json!(text);
+            }
+        }
+        if self.restarts > 0 || self.next_restart.is_some() {
+            to["restarts"] = json!(self.restarts);
+        }
     }
 
     /// Reads a record's value. None when it is not understood, or says that the connector or task
@@ -173,6 +182,11 @@ impl Status {
             generation: value.get("generation")?.as_u64()?,
             version: text("version"),
             plugins: text("plugins"),
+            restarts: value
+                .get("restarts")
+                .and_then(Value::as_u64)
+                .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+            next_restart: text("next_restart"),
         })
     }
 

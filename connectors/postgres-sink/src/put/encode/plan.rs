@@ -242,9 +242,8 @@ impl Target<'_> {
         let Self { name, .. } = self;
         let cells = keys.iter().map(|(field, path)| {
             let column = self.column_for(field)?.ok_or_else(|| {
-                Error::config(format!(
-                    "table {name} has no column for the key field {field}"
-                ))
+                let text = format!("table {name} has no column for the key field {field}");
+                Error::config(text).transient()
             })?;
             let mut cell = self.cell(column, path.clone())?;
             cell.is_key = true;
@@ -343,9 +342,8 @@ impl Target<'_> {
         };
         let (name, column) = (self.name, &newer.column);
         let Some(at) = self.table.column_for(column) else {
-            return Err(Error::config(format!(
-                "table {name} has no column {column} of upsert.condition"
-            )));
+            let text = format!("table {name} has no column {column} of upsert.condition");
+            return Err(Error::config(text).transient());
         };
         let mut others = cells.iter_mut().filter(|cell| !cell.is_key);
         let Some(cell) = others.find(|cell| cell.column == at) else {

@@ -75,9 +75,8 @@ impl DeadLetterTable {
         let columns = COLUMNS.map(|(name, _)| {
             table.column_for(name).ok_or_else(|| {
                 let Self { name: table, .. } = self;
-                Error::config(format!(
-                    "the dead letter table {table} has no column {name}"
-                ))
+                let text = format!("the dead letter table {table} has no column {name}");
+                Error::config(text).transient()
             })
         });
         let columns: Vec<usize> = columns.into_iter().collect::<Result<_>>()?;

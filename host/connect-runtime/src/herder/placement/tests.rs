@@ -90,7 +90,7 @@ proptest! {
     #[test]
     fn every_history_ends_balanced(history in vec(steps(), 1..40)) {
         let (mut there, mut counts) = (workers([0]), BTreeMap::new());
-        let mut placed = Placements::new();
+        let (mut placed, mut past) = (Placements::new(), History::default());
         for step in history {
             match step {
                 Step::Join(number) => {
@@ -107,11 +107,15 @@ proptest! {
                     counts.insert(format!("c{number}"), tasks);
                 }
             }
-            let after = place(&there, &counted(&counts), &placed);
+            let after = place(&there, &counted(&counts), &placed, &past);
             check(&there, &counts, &after);
             // Another leader decides the same, and nothing moves without a reason.
-            prop_assert_eq!(&place(&there, &counted(&counts), &placed), &after);
-            prop_assert_eq!(&place(&there, &counted(&counts), &after), &after);
+            prop_assert_eq!(&place(&there, &counted(&counts), &placed, &past), &after);
+            prop_assert_eq!(&place(&there, &counted(&counts), &after, &past), &after);
+            for name in placed.keys().chain(after.keys()) {
+                past.placed(name, placed.get(name), after.get(name));
+            }
+            past.there(&there);
             placed = after;
         }
     }
@@ -136,7 +140,12 @@ proptest! {
                 (name.clone(), placed.collect())
             })
             .collect();
-        let after = place(&there, &counted(&counts), &before);
+        let mut past = History::default();
+        for (name, placed) in &before {
+            let other: Placed = placed.iter().rev().cloned().collect();
+            past.placed(name, Some(&other), Some(placed));
+        }
+        let after = place(&there, &counted(&counts), &before, &past);
         check(&there, &counts, &after);
         let least = least_moves(&there, &counts, &before);
         prop_assert_eq!(moves(&there, &before, &after), least);
@@ -173,7 +182,12 @@ fn least_moves(
 #[test]
 fn without_workers_nothing_is_placed() {
     let counts = BTreeMap::from([("c".to_owned(), 2)]);
-    let placed = place(&BTreeSet::new(), &counted(&counts), &Placements::new());
+    let placed = place(
+        &BTreeSet::new(),
+        &counted(&counts),
+        &Placements::new(),
+        &History::default(),
+    );
     assert_eq!(placed["c"], [None, None]);
 }
 
@@ -181,13 +195,79 @@ fn without_workers_nothing_is_placed() {
 fn a_worker_that_joins_takes_its_share_and_no_more() {
     let counts: BTreeMap<String, usize> = (0..200).map(|at| (format!("c{at:03}"), 3)).collect();
     let two = workers(0..2);
-    let before = place(&two, &counted(&counts), &Placements::new());
+    let before = place(
+        &two,
+        &counted(&counts),
+        &Placements::new(),
+        &History::default(),
+    );
     let three = workers(0..3);
-    let after = place(&three, &counted(&counts), &before);
+    let after = place(&three, &counted(&counts), &before, &History::default());
     check(&three, &counts, &after);
     // Each connector has three tasks, so that one of them goes to each worker.
     assert_eq!(moves(&three, &before, &after), 200);
-    let again = place(&two, &counted(&counts), &after);
+    let again = place(&two, &counted(&counts), &after, &History::default());
     check(&two, &counts, &again);
     assert_eq!(moves(&two, &after, &again), 0);
+}
+
+/// Which worker comes before its predecessor goes, or after.
+#[derive(Clone, Copy, Debug)]
+enum Replacement {
+    JoinsFirst,
+    LeavesFirst,
+}
+
+/// The most moves of a task when all workers are replaced one after the other, the first one first.
+/// The names of workers are in an order that has nothing to do with when they came.
+fn rolled(tasks: usize, number: usize, replacement: Replacement, seed: usize) -> usize {
+    let name = |at: usize| worker((at * 7_919 + seed) % 10_007);
+    let counts = BTreeMap::from([("c".to_owned(), tasks)]);
+    let (mut history, mut placed) = (History::default(), Placements::new());
+    let mut moved = vec![0; tasks];
+    let mut there = BTreeSet::new();
+    for at in 0..number {
+        there.insert(name(at));
+        history.there(&there);
+    }
+    let mut step = |there: &BTreeSet<WorkerInstance>| {
+        let after = place(there, &counted(&counts), &placed, &history);
+        check(there, &counts, &after);
+        for (at, is) in after["c"].iter().enumerate() {
+            let was = placed.get("c").map(|before| &before[at]);
+            moved[at] += usize::from(was.is_some_and(|was| was != is));
+        }
+        history.placed("c", placed.get("c"), after.get("c"));
+        history.there(there);
+        placed = after;
+    };
+    step(&there);
+    for old in 0..number {
+        let (leaves, joins) = (name(old), name(number + old));
+        if matches!(replacement, Replacement::LeavesFirst) {
+            there.remove(&leaves);
+            step(&there);
+        }
+        there.insert(joins);
+        step(&there);
+        if there.remove(&leaves) {
+            step(&there);
+        }
+    }
+    moved.into_iter().max().unwrap()
+}
+
+#[test]
+fn no_task_moves_more_than_twice_when_all_workers_are_replaced() {
+    for (tasks, number) in [(3, 3), (6, 3), (8, 3), (12, 3), (30, 3), (12, 4), (20, 5)] {
+        for replacement in [Replacement::JoinsFirst, Replacement::LeavesFirst] {
+            for seed in 0..50 {
+                let most = rolled(tasks, number, replacement, seed);
+                assert!(
+                    most <= 2,
+                    "{tasks} on {number}, {replacement:?}, {seed}: {most}"
+                );
+            }
+        }
+    }
 }

@@ -137,6 +137,8 @@ mod tests {
             generation,
             version: None,
             plugins: None,
+            restarts: 0,
+            next_restart: None,
         }
     }
 
@@ -161,6 +163,8 @@ mod tests {
         written.message = Some("waits".into());
         written.version = Some("1".into());
         written.plugins = Some("p".into());
+        written.restarts = 3;
+        written.next_restart = Some("2026-01-01T00:00:00Z".into());
         let mut view = StatusView::default();
         view.read(&record(&written));
         assert_eq!(view.get(&key()), Some(&written));

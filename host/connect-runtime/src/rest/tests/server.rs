@@ -180,3 +180,33 @@ async fn stopping_ends_idle_connections_and_answers_what_was_asked() {
     assert_eq!(timeout(LONG, asked).await.unwrap().unwrap().status, 201);
     timeout(LONG, task).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_request_on_its_way_to_a_worker_that_stops_is_answered_as_the_last() {
+    let serving = Serving::new(&[]).await;
+    let idle = begun(&serving, "").await;
+    let half = begun(&serving, "GET / HT").await;
+    // Each has an answer behind it, or none yet.
+    let mut used = begun(&serving, "").await;
+    let get = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    used.write_all(get).await.unwrap();
+    let mut bytes = vec![0; 4096];
+    assert!(timeout(LONG, used.read(&mut bytes)).await.unwrap().unwrap() > 0);
+    let Serving { stop, task, .. } = serving;
+    drop(stop);
+    // Nothing is awaited in between: the worker finds both at once.
+    let get = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (stream, rest) in [
+        (&idle, get),
+        (&half, &get["GET / HT".len()..]),
+        (&used, get),
+    ] {
+        assert_eq!(stream.try_write(rest.as_bytes()).unwrap(), rest.len());
+    }
+    for stream in [idle, half, used] {
+        let answer = exchange(stream, "").await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+    timeout(LONG, task).await.unwrap().unwrap();
+}

@@ -476,7 +476,7 @@ fn check(error: KafkaError, errors: &ClientErrors) -> Result<()> {
     }
     let code = match &error {
         KafkaError::MessageConsumptionFatal(_) => {
-            return Err(Error::fatal(format!("consumer: {error}")));
+            return Err(Error::fatal(format!("consumer: {error}")).transient());
         }
         KafkaError::MessageConsumption(code) => *code,
         _ => return Ok(()),
@@ -491,7 +491,7 @@ fn check(error: KafkaError, errors: &ClientErrors) -> Result<()> {
         | Code::GroupAuthorizationFailed
         | Code::ClusterAuthorizationFailed
         | Code::SaslAuthenticationFailed
-        | Code::InvalidTopic => Err(Error::config(format!("consumer: {error}"))),
+        | Code::InvalidTopic => Err(Error::config(format!("consumer: {error}")).transient()),
         _ => {
             warn!(%error, "consumer");
             Ok(())

@@ -222,7 +222,7 @@ fn transaction_error(doing: &str, error: &KafkaError) -> Error {
             "{text}: another task writes with this transactional.id"
         )),
         Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed => {
-            Error::config(text)
+            Error::config(text).transient()
         }
         _ => Error::retriable(text),
     }
@@ -243,10 +243,13 @@ fn send_error(topic: &str, error: &KafkaError) -> SendError {
         | Code::UnknownTopicOrPartition
         | Code::UnknownPartition
         | Code::InvalidTopic
-        | Code::TopicAuthorizationFailed => SendError::Producer(Error::config(format!(
-            "cannot write to topic {topic}: {code}; create it or allow it, or have it created by \
-             topic.creation.default.partitions and topic.creation.default.replication.factor"
-        ))),
+        | Code::TopicAuthorizationFailed => {
+            let refused = Error::config(format!(
+                "cannot write to topic {topic}: {code}; create it or allow it, or have it created by \
+                 topic.creation.default.partitions and topic.creation.default.replication.factor"
+            ));
+            SendError::Producer(refused.transient())
+        }
         code if is_fenced(code) => SendError::Producer(Error::fenced(format!(
             "cannot write to topic {topic}: {code}: another task writes with this transactional.id"
         ))),
@@ -336,7 +339,8 @@ impl TopicCreation {
                     let option = "topic.creation.default.replication.factor";
                     let brokers = brokers(&client);
                     let why = replication_refusal(self.replication_factor, option, brokers);
-                    return Err(Error::config(failed(&why)));
+                    // There may be more brokers later.
+                    return Err(Error::config(failed(&why)).transient());
                 }
                 Err((
                     _,
