@@ -125,7 +125,7 @@ async fn start_herder(
         groups: Box::new(KafkaConsumerGroups),
         source_offsets: Arc::new(SourceOffsets::new(config)),
         cluster_id: cluster_id(config).await,
-        instance: WorkerInstance::new(config.worker_id()),
+        instance: WorkerInstance::new(config),
     };
     let (member, membership) = GroupMember::join(config, &shared.instance).await?;
     let cluster = Cluster {

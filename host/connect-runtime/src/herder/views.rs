@@ -59,6 +59,7 @@ impl Shared {
             generation,
             version: found.map(|found| found.connector().version().to_owned()),
             plugins: None,
+            instance: Some(self.instance.to_string()),
         }
     }
 }

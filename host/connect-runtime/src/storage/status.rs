@@ -133,6 +133,9 @@ pub struct Status {
     /// Name, version and SHA-256 of the WASM plugins of its transforms. Ferrule's own field, as
     /// `message` is.
     pub plugins: Option<String>,
+    /// Which start of a worker wrote it: several may have one `worker_id`. Ferrule's own field,
+    /// which REST does not show.
+    pub instance: Option<String>,
 }
 
 impl Status {
@@ -144,7 +147,8 @@ impl Status {
             "worker_id": self.worker_id,
             "generation": self.generation,
         });
-        for (name, text) in self.texts() {
+        let instance = ("instance", self.instance.as_ref());
+        for (name, text) in self.texts().into_iter().chain([instance]) {
             if let Some(text) = text {
                 value[name] = json!(text);
             }
@@ -173,14 +177,20 @@ impl Status {
             generation: value.get("generation")?.as_u64()?,
             version: text("version"),
             plugins: text("plugins"),
+            instance: text("instance"),
         })
     }
 
     /// Whether this status may take the place of another of the same connector or task: late news
     /// of a worker that has lost a task must not hide what its new owner says. The rule is Kafka
     /// Connect's (`KafkaStatusBackingStore.putSafe`): the same worker may always, another one only
-    /// with a generation that is not older.
+    /// with a generation that is not older. Where both say which start of a worker wrote them, that
+    /// is what makes two workers the same.
     pub fn may_replace(&self, old: &Self) -> bool {
-        self.worker_id == old.worker_id || self.generation >= old.generation
+        let is_same = match (&self.instance, &old.instance) {
+            (Some(own), Some(other)) => own == other,
+            _ => self.worker_id == old.worker_id,
+        };
+        is_same || self.generation >= old.generation
     }
 }
