@@ -261,7 +261,7 @@ impl ClientErrors {
 /// Logs a line of the library. Those of each connection that fails are for `debug`: what matters of
 /// them is told by [`ClientErrors`], once.
 pub fn log_line(level: RDKafkaLogLevel, facility: &str, line: &str) {
-    if facility == "FAIL" {
+    if facility == "FAIL" || is_of_a_former_generation(facility, line) {
         debug!(target: "librdkafka", "{facility} {line}");
         return;
     }
@@ -275,6 +275,18 @@ pub fn log_line(level: RDKafkaLogLevel, facility: &str, line: &str) {
             debug!(target: "librdkafka", "{facility} {line}");
         }
     }
+}
+
+/// Whether a group has refused offsets because its members have changed meanwhile, as whenever the
+/// tasks of a connector start one after the other. Whoever commits finds out, and commits or reads
+/// them again; of a transaction that fails for it, its task tells.
+fn is_of_a_former_generation(facility: &str, line: &str) -> bool {
+    // The library's texts of ILLEGAL_GENERATION and REBALANCE_IN_PROGRESS.
+    let refusals = [
+        "Specified group generation id is not valid",
+        "Group rebalance in progress",
+    ];
+    matches!(facility, "COMMITFAIL" | "TXNERR") && refusals.iter().any(|text| line.contains(text))
 }
 
 /// The callbacks of a consumer that reads partitions to their ends.
@@ -396,6 +408,23 @@ mod tests {
             trouble.starts_with("nothing listens at kafka:9092"),
             "{trouble}"
         );
+    }
+
+    #[test]
+    fn offsets_of_a_former_generation_are_no_news() {
+        let refused = "[thrd:main]: Offset commit (manual) failed for 1/1 partition(s) in \
+                       join-state wait-metadata: Broker: Specified group generation id is not \
+                       valid: t[3]@4680";
+        assert!(is_of_a_former_generation("COMMITFAIL", refused));
+        let moving = refused.replace(
+            "Specified group generation id is not valid",
+            "Group rebalance in progress",
+        );
+        assert!(is_of_a_former_generation("COMMITFAIL", &moving));
+        assert!(!is_of_a_former_generation("FATAL", refused));
+        let too_large = "Offset commit (manual) failed for 1/1 partition(s): Broker: Offset \
+                         metadata too large";
+        assert!(!is_of_a_former_generation("COMMITFAIL", too_large));
     }
 
     #[test]

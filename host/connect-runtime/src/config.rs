@@ -38,6 +38,8 @@ pub struct StorageTopic {
     pub replication_factor: i32,
     /// The option that says how many.
     pub replication_option: String,
+    /// The option that names it.
+    pub option: String,
     /// Its other settings, when it is created.
     pub settings: Properties,
 }
@@ -140,6 +142,12 @@ impl WorkerConfig {
     /// Whether topics are created where a source's config says how.
     pub fn creates_topics(&self) -> bool {
         self.config.flag("topic.creation.enable")
+    }
+
+    /// Whether the worker creates the topics in which it keeps what it knows (KIP-1209).
+    pub fn creates_internal_topics(&self) -> bool {
+        self.config
+            .flag("internal.topics.automatic.creation.enable")
     }
 
     /// What all tasks together have to end.

@@ -15,6 +15,7 @@ mod cluster;
 mod command;
 mod configure;
 mod coordination;
+mod digest;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -170,7 +171,7 @@ impl Herder {
                 lead_retry: None,
                 tasks: Tasks::new(Arc::clone(&shared), worker),
                 taking_over: BTreeMap::new(),
-                statuses: Statuses::start(statuses).await?,
+                statuses: Statuses::start(statuses, &shared.instance).await?,
                 config_changes: ConfigChanges::new(validator),
                 requests: Requests::default(),
                 topics_reset: BTreeSet::new(),

@@ -17,8 +17,8 @@ use connect_runtime::panic_log;
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
 use connect_runtime::storage::{
-    KafkaBasedLog, KafkaClusterLog, KafkaConsumerGroups, SourceOffsets, cluster_id, producer,
-    write_audit,
+    KafkaBasedLog, KafkaClusterLog, KafkaConsumerGroups, SourceOffsets, check_topic, cluster_id,
+    producer, write_audit,
 };
 use connect_wasm::meters::CALL_SECONDS;
 use connect_wasm::{Compiler, WasmOptions, WasmPlugins, check_cache};
@@ -118,13 +118,14 @@ async fn start_herder(
     let writes = producer(config)?;
     let log = KafkaClusterLog::open(config, &writes).await?;
     let statuses = KafkaBasedLog::open(config, config.status_topic(), None, &writes).await?;
+    check_topic(config, &config.offset_topic()).await?;
     let shared = Shared {
         config: Arc::clone(config),
         plugins: Arc::new(Plugins::new(connectors::all(), wasm)),
         groups: Box::new(KafkaConsumerGroups),
         source_offsets: Arc::new(SourceOffsets::new(config)),
         cluster_id: cluster_id(config).await,
-        instance: WorkerInstance::new(config.worker_id()),
+        instance: WorkerInstance::new(config),
     };
     let (member, membership) = GroupMember::join(config, &shared.instance).await?;
     let cluster = Cluster {

@@ -12,6 +12,7 @@ mod memory;
 mod offsets;
 mod source_offsets;
 mod status;
+mod topic_check;
 
 use async_trait::async_trait;
 use connect_api::Result;
@@ -22,7 +23,7 @@ pub use cluster_log::{
     Appended, ClusterLog, ClusterRecord, ClusterTopic, KafkaClusterLog, LEADER_KEY, Transaction,
 };
 pub use config_records::{Restart, RestartInstances, RestartScope, TargetState, keys, records};
-pub use kafka::{KafkaBasedLog, cluster_id, producer};
+pub use kafka::{KafkaBasedLog, check_topic, cluster_id, producer};
 pub use memory::{MemoryClusterLog, MemoryLog};
 pub use offsets::{
     ConsumerGroup, ConsumerGroups, KafkaConsumerGroups, NoConsumerGroups, OffsetsRefusal,

@@ -51,7 +51,6 @@ pub const WITHOUT_EFFECT: &[&str] = &[
     "inter.worker.key.ttl.ms",
     "inter.worker.signature.algorithm",
     "inter.worker.verification.algorithms",
-    "internal.topics.automatic.creation.enable",
     "metric.reporters",
     "metrics.num.samples",
     "metrics.recording.level",
@@ -110,6 +109,13 @@ fn group() -> Vec<ConfigKey> {
             "The topic in which the workers of a group agree on what Kafka Connect has no record for: \
              who runs which task. By default the name of config.storage.topic with -cluster behind \
              it; created with config.storage.replication.factor.",
+        ),
+        ConfigKey::new(
+            "internal.topics.automatic.creation.enable",
+            T::Boolean,
+            "true",
+            "Whether the worker creates the topics in which it keeps what it knows; else it refuses \
+             to start where one is missing, with the command that creates it.",
         ),
         ConfigKey::new(
             "session.timeout.ms",

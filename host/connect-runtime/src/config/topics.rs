@@ -24,6 +24,7 @@ impl WorkerConfig {
         let given = self.config.optional_text("ferrule.cluster.storage.topic");
         StorageTopic {
             name: given.map_or_else(|| format!("{}-cluster", config.name), str::to_owned),
+            option: "ferrule.cluster.storage.topic".to_owned(),
             ..config
         }
     }
@@ -57,6 +58,7 @@ impl WorkerConfig {
             partitions,
             replication_factor: self.small(&format!("{prefix}replication.factor")),
             replication_option: format!("{prefix}replication.factor"),
+            option: format!("{prefix}topic"),
             settings,
         }
     }

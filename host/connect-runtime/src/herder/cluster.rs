@@ -1,6 +1,6 @@
 //! The state of the cluster, as its config topic says it. Pure: records in, changes out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connect_api::Properties;
 use serde_json::{Map, Value};
@@ -54,6 +54,8 @@ pub struct ClusterState {
     tasks: BTreeMap<String, Revised<Vec<Properties>>>,
     /// Task configs whose commit record has not been read yet.
     uncommitted: BTreeMap<String, BTreeMap<u32, Properties>>,
+    /// Connectors of which a commit record counts more task configs than there are.
+    incomplete: BTreeSet<String>,
     revision: Revision,
 }
 
@@ -86,6 +88,11 @@ impl ClusterState {
     /// The config of one task; none: there is no such task.
     pub fn task(&self, id: &ConnectorTaskId) -> Option<&Properties> {
         self.tasks(&id.connector).get(id.task as usize)
+    }
+
+    /// Whether some of a connector's task configs are lost: it has none then.
+    pub fn lacks_tasks(&self, name: &str) -> bool {
+        self.incomplete.contains(name)
     }
 
     /// Which commit record a connector's task configs were read from.
@@ -194,10 +201,14 @@ impl ClusterState {
             })
             .collect();
         if tasks.is_none() {
-            warn!(
+            // The leader tells of it when it writes them again; most are orphans.
+            debug!(
                 connector = name,
                 count, known, "the configs of the connector's tasks are incomplete"
             );
+            self.incomplete.insert(name.to_owned());
+        } else {
+            self.incomplete.remove(name);
         }
         let value = tasks.unwrap_or_default();
         let revision = self.revision;
@@ -320,6 +331,11 @@ mod tests {
         state.apply(record("task-a-1", json!({"properties": {"k": "1"}})));
         state.apply(record("commit-a", json!({"tasks": 2})));
         assert!(state.tasks("a").is_empty());
+        assert!(state.lacks_tasks("a"));
+        for record in records::tasks("a", &[config("1"), config("2")]) {
+            state.apply(record);
+        }
+        assert!(!state.lacks_tasks("a"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tracing::{error, warn};
 
 use super::command::{ConfigChange, ConfigOutcome, Configured, Reply};
-use super::orders::{Expected, Order};
+use super::orders::{ConfigDigest, Expected, Order};
 use super::requests::Then;
 use super::validator::{ValidConfig, Validator};
 use super::{Herder, HerderError, answer, not_found};
@@ -90,6 +90,7 @@ impl ConfigChanges {
 impl Herder {
     /// Begins to change a connector's config.
     pub(super) fn configure(&mut self, name: &str, change: ConfigChange, reply: Reply<Configured>) {
+        self.go_on_behind_abandoned();
         let request = Request { change, reply };
         match self.config_changes.waiting.get_mut(name) {
             Some(waiting) => waiting.push_back(request),
@@ -157,7 +158,7 @@ impl Herder {
         };
         let (expected, initial_state) = match (&change, based_on) {
             (ConfigChange::Create(_, state), _) => (Expected::Absent, *state),
-            (ConfigChange::Patch(_), Some(old)) => (Expected::Config(old), None),
+            (ConfigChange::Patch(_), Some(old)) => (Expected::Config(ConfigDigest::of(&old)), None),
             (ConfigChange::Put(_) | ConfigChange::Patch(_), _) => (Expected::Any, None),
         };
         let order = Order::Configure {

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use connect_api::{Error, ErrorKind, Properties, Result};
-use tracing::error;
+use tracing::{error, warn};
 
 use super::Shared;
 use super::cluster::{ClusterState, Revision};
@@ -93,7 +93,17 @@ impl Leader {
         let decided = led.and_then(|led| led.tasks_from) == Some(revision);
         let written = match decide(&self.shared, &log.cluster, name) {
             Ok(wanted) if decided && wanted == log.cluster.tasks(name) => Ok(()),
-            Ok(wanted) => write_tasks(name, &wanted, log).await,
+            Ok(wanted) => {
+                if log.cluster.lacks_tasks(name) {
+                    warn!(
+                        connector = name,
+                        tasks = wanted.len(),
+                        "the configs of the connector's tasks were incomplete in the config topic; \
+                         they are written again"
+                    );
+                }
+                write_tasks(name, &wanted, log).await
+            }
             Err(cause) => Err(cause),
         };
         if let Some(led) = self.connectors.get_mut(name) {

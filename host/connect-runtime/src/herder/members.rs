@@ -14,7 +14,7 @@ use super::leader::Leader;
 use super::placement::{WorkerInstance, place};
 use super::{Herder, JOIN_LIMIT, LEAD_RETRY, LEAVE_LIMIT, Loop};
 use crate::group::{Role, Session};
-use crate::storage::{ConnectorTaskId, State, StatusKey, StoredRecord, Transaction};
+use crate::storage::{ConnectorTaskId, State, Status, StatusKey, StoredRecord, Transaction};
 
 /// What a worker that gives up a task has beyond the tasks' own time to say so.
 const HANDOVER_LIMIT: Duration = Duration::from_secs(5);
@@ -179,11 +179,22 @@ impl Herder {
             status.state,
             State::Running | State::Paused | State::Restarting
         );
-        let is_there = status.worker_id != self.shared.config.worker_id()
-            && self.log.coordination.has_worker(&status.worker_id);
+        let is_there = self.is_another_there(&status);
         let limit = self.shared.config.shutdown_timeout() + HANDOVER_LIMIT;
         let waited = self.taking_over.get(id).map(Instant::elapsed);
         !runs || !is_there || waited.is_some_and(|waited| waited > limit)
+    }
+
+    /// Whether another worker than this has written the status, and is there.
+    fn is_another_there(&self, status: &Status) -> bool {
+        let own = &self.shared.instance;
+        let known = &self.log.coordination;
+        match status.instance.clone().map(WorkerInstance) {
+            Some(writer) => {
+                writer != *own && !writer.is_former_of(own) && known.workers().contains(&writer)
+            }
+            None => status.worker_id != own.worker_id() && known.has_worker(&status.worker_id),
+        }
     }
 
     /// When there is something to be tried again.

@@ -5,6 +5,7 @@ use connect_api::Properties;
 use serde_json::{Value, json};
 
 use super::HerderError;
+use super::digest::digest;
 use crate::storage::{Restart, RestartInstances, RestartScope, TargetState};
 
 /// What the leader is to do.
@@ -35,7 +36,31 @@ pub(super) enum Expected {
     /// It may be anything.
     Any,
     /// It must have this config, which the new one was made from.
-    Config(Properties),
+    Config(ConfigDigest),
+}
+
+/// What tells a config from another. An order has it in place of the config itself: two large
+/// configs are more than a record may hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ConfigDigest(String);
+
+impl ConfigDigest {
+    const PREFIX: &str = "sha256:";
+
+    pub(super) fn of(config: &Properties) -> Self {
+        let pairs = config.iter();
+        Self(digest(
+            pairs.flat_map(|(key, value)| [key.as_str(), value.as_str()]),
+        ))
+    }
+
+    fn to_text(&self) -> String {
+        format!("{}{}", Self::PREFIX, self.0)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(Self(text.strip_prefix(Self::PREFIX)?.to_owned()))
+    }
 }
 
 /// Why an order was not carried out.
@@ -97,7 +122,7 @@ impl Order {
                 match expected {
                     Expected::Absent => value["expected"] = json!("absent"),
                     Expected::Any => value["expected"] = json!("any"),
-                    Expected::Config(config) => value["expected"] = json!(config),
+                    Expected::Config(digest) => value["expected"] = json!(digest.to_text()),
                 }
                 value
             }
@@ -127,11 +152,7 @@ impl Order {
                 name,
                 config: properties(value.get("config")?)?,
                 initial_state: state("initial_state"),
-                expected: match value.get("expected")? {
-                    Value::String(word) if word == "absent" => Expected::Absent,
-                    Value::String(word) if word == "any" => Expected::Any,
-                    other => Expected::Config(properties(other)?),
-                },
+                expected: expected(value.get("expected")?)?,
             },
             "delete" => Self::Delete { name },
             "target-state" => Self::SetTargetState {
@@ -152,6 +173,16 @@ impl Order {
             _ => return None,
         })
     }
+}
+
+fn expected(value: &Value) -> Option<Expected> {
+    Some(match value.as_str() {
+        Some("absent") => Expected::Absent,
+        Some("any") => Expected::Any,
+        Some(text) => Expected::Config(ConfigDigest::from_text(text)?),
+        // The whole config, as workers of an earlier version send it.
+        None => Expected::Config(ConfigDigest::of(&properties(value)?)),
+    })
 }
 
 fn properties(value: &Value) -> Option<Properties> {
@@ -204,7 +235,7 @@ mod tests {
         let orders = [
             configure(None, Expected::Any),
             configure(Some(TargetState::Stopped), Expected::Absent),
-            configure(None, Expected::Config(config.clone())),
+            configure(None, Expected::Config(ConfigDigest::of(&config))),
             Order::Delete { name: "a-1".into() },
             Order::SetTargetState {
                 name: "a".into(),
@@ -233,6 +264,36 @@ mod tests {
     }
 
     #[test]
+    fn an_order_is_as_large_as_its_config_whatever_was_there_before() {
+        let large = Properties::from([("k".to_owned(), "v".repeat(500_000))]);
+        let order = Order::Configure {
+            name: "a".into(),
+            config: large.clone(),
+            initial_state: None,
+            expected: Expected::Config(ConfigDigest::of(&large)),
+        };
+        let bytes = order.to_value().to_string().len();
+        assert!(bytes < 501_000, "{bytes}");
+    }
+
+    #[test]
+    fn a_config_is_known_by_its_keys_and_values() {
+        let of = |pairs: &[(&str, &str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            ConfigDigest::of(&pairs.collect())
+        };
+        assert_eq!(of(&[("a", "1"), ("b", "2")]), of(&[("b", "2"), ("a", "1")]));
+        assert_ne!(of(&[("a", "1")]), of(&[("a", "2")]));
+        assert_ne!(of(&[("a", "1b")]), of(&[("a1", "b")]));
+        assert_ne!(of(&[("a", "")]), of(&[]));
+        // As workers of an earlier version send it.
+        let whole = expected(&json!({ "a": "1" }));
+        assert_eq!(whole, Some(Expected::Config(of(&[("a", "1")]))));
+    }
+
+    #[test]
     fn what_is_not_understood_is_none() {
         for value in [
             json!(null),
@@ -240,6 +301,7 @@ mod tests {
             json!({ "type": "dance", "connector": "a" }),
             json!({ "type": "target-state", "connector": "a", "state": "ASLEEP" }),
             json!({ "type": "configure", "connector": "a", "config": { "k": 1 }, "expected": "any" }),
+            json!({ "type": "configure", "connector": "a", "config": {}, "expected": "else" }),
         ] {
             assert_eq!(Order::from_value(&value), None, "{value}");
         }

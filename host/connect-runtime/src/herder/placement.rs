@@ -17,6 +17,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use super::digest::digest;
+use crate::config::WorkerConfig;
 use flow::Flow;
 pub use history::History;
 
@@ -25,15 +27,39 @@ pub use history::History;
 pub struct WorkerInstance(pub String);
 
 impl WorkerInstance {
-    /// A new start of the worker that statuses call so.
-    pub fn new(worker_id: &str) -> Self {
-        Self(format!("{worker_id}/{}", Uuid::new_v4()))
+    /// A new start of the worker of this config.
+    pub fn new(config: &WorkerConfig) -> Self {
+        let (worker_id, place) = (config.worker_id(), process_place(config));
+        Self(format!("{worker_id}/{place}-{}", Uuid::new_v4()))
+    }
+
+    /// Whether this is an earlier start of the same process: it has ended, because another has its
+    /// address by now. Workers elsewhere may have the same `worker_id`, and live.
+    pub fn is_former_of(&self, now: &Self) -> bool {
+        let place = |of: &Self| Some(of.0.rsplit_once('/')?.1.split_once('-')?.0.to_owned());
+        self != now && self.worker_id() == now.worker_id() && place(self) == place(now)
     }
 
     /// What statuses call the worker: host:port.
     pub fn worker_id(&self) -> &str {
         self.0.rsplit_once('/').map_or(&self.0, |(id, _)| id)
     }
+}
+
+/// Where the worker's process is: no two that live listen to the same addresses in the network of
+/// one machine or container.
+fn process_place(config: &WorkerConfig) -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    let network = std::fs::read_link("/proc/self/ns/net").ok();
+    let network = network.map(|it| it.to_string_lossy().into_owned());
+    // Where the system does not say, every start is at a place of its own.
+    let known = boot.zip(network);
+    let (boot, network) = known.unwrap_or_else(|| (Uuid::new_v4().to_string(), String::new()));
+    let listeners = config.rest().listeners.iter();
+    let addresses = listeners.map(|it| it.address.as_str());
+    let mut place = digest([boot.trim(), &network].into_iter().chain(addresses));
+    place.truncate(16);
+    place
 }
 
 impl fmt::Display for WorkerInstance {

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::command::{ConfigChange, ConfigOutcome, Configured, ConnectorView, Reply};
 use super::coordination::{
-    answer_record, answered_order, forgotten_answer, is_late, order_record, restart_task_record,
+    answer_record, answered_order, forgotten_answer, order_record, restart_task_record,
 };
-use super::orders::{Expected, Order, Outcome, Refusal};
+use super::orders::{ConfigDigest, Expected, Order, Outcome, Refusal};
 use super::{Herder, HerderError, REQUEST_LIMIT, answer, not_found};
 use crate::storage::{
     Appended, ConnectorTaskId, Restart, StoredRecord, TargetState, Transaction, keys, records,
@@ -162,15 +162,20 @@ impl Herder {
                 }
             }
         }
-        for connector in self.requests.drop_abandoned() {
-            self.validate_next(&connector);
-        }
+        self.go_on_behind_abandoned();
         let id = Uuid::new_v4().to_string();
         let sent = self.log.append(order_record(&id, &order));
         let connector = order.connector().to_owned();
         let waiting = Sent { connector, then };
         self.requests.waiting.insert(id.clone(), waiting);
         self.requests.sends(id, sent);
+    }
+
+    /// Forgets requests whose callers have gone, and begins the config changes behind them.
+    pub(super) fn go_on_behind_abandoned(&mut self) {
+        for connector in self.requests.drop_abandoned() {
+            self.validate_next(&connector);
+        }
     }
 
     /// The effects are acted upon before the answer, which shows them.
@@ -211,7 +216,7 @@ impl Herder {
             if self.leader.is_none() {
                 break;
             }
-            let done = match is_late(&waiting, REQUEST_LIMIT) {
+            let done = match waiting.is_late(REQUEST_LIMIT) {
                 true => self.refuse(&waiting.id, Refusal::Late).await,
                 false => self
                     .execute(&waiting.order, Some(&waiting.id))
@@ -267,7 +272,10 @@ impl Herder {
             } => {
                 match expected {
                     Expected::Absent if exists => return Err(Refusal::AlreadyExists),
-                    Expected::Config(expected) if cluster.config(name) != Some(expected) => {
+                    Expected::Config(expected)
+                        if cluster.config(name).map(ConfigDigest::of).as_ref()
+                            != Some(expected) =>
+                    {
                         return Err(Refusal::Changed);
                     }
                     _ => {}

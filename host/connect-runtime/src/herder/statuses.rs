@@ -3,6 +3,7 @@
 
 mod view;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
+use super::placement::WorkerInstance;
 use crate::storage::{BackingStore, ConnectorTaskId, Status, StatusKey, StoredRecord};
 use view::{OwnWrite, StatusView};
 
@@ -41,8 +43,11 @@ impl Statuses {
     ///
     /// # Errors
     /// When the topic cannot be read to its end.
-    pub(super) async fn start(mut store: Box<dyn BackingStore>) -> Result<Self> {
-        let mut view = StatusView::default();
+    pub(super) async fn start(
+        mut store: Box<dyn BackingStore>,
+        instance: &WorkerInstance,
+    ) -> Result<Self> {
+        let mut view = StatusView::new(&instance.0);
         for record in store.start().await? {
             view.read(&record);
         }
@@ -54,6 +59,7 @@ impl Statuses {
             waiting,
             view: Arc::clone(&view),
             read: Arc::clone(&read),
+            again: VecDeque::new(),
         };
         Ok(Self {
             view,
@@ -155,19 +161,39 @@ struct Following {
     waiting: mpsc::Receiver<Write>,
     view: Arc<Mutex<StatusView>>,
     read: Arc<Notify>,
+    /// Statuses that older ones of other workers have come behind.
+    again: VecDeque<Write>,
 }
 
 impl Following {
     async fn run(mut self) {
         loop {
+            if let Some(write) = self.again.pop_front() {
+                self.write(write).await;
+                continue;
+            }
             tokio::select! {
                 write = self.waiting.recv() => match write {
                     None => return,
                     Some(write) => self.write(write).await,
                 },
-                record = self.store.next() => lock(&self.view).read(&record),
+                record = self.store.next() => self.take_in(&[record]),
             }
             self.read.notify_one();
+        }
+    }
+
+    /// Takes in what was read, and notes the statuses that are to be written once more.
+    fn take_in(&mut self, read: &[StoredRecord]) {
+        let mut view = lock(&self.view);
+        for record in read {
+            if let Some((key, status)) = view.read(record)
+                && let Some(own) = view.put(&key, &status)
+            {
+                warn!(%key, "another worker has written an older status; it is written once more");
+                let status = Some(status);
+                self.again.push_back(Write { key, status, own });
+            }
         }
     }
 
@@ -178,9 +204,8 @@ impl Following {
         };
         match self.store.write(record).await {
             Ok(read) => {
-                let mut view = lock(&self.view);
-                read.iter().for_each(|record| view.read(record));
-                view.written(&key, own);
+                self.take_in(&read);
+                lock(&self.view).written(&key, own);
             }
             Err(cause) => warn!(%key, error = %cause.chain(), "could not write a status"),
         }

@@ -61,6 +61,7 @@ impl Shared {
             plugins: None,
             restarts: 0,
             next_restart: None,
+            instance: Some(self.instance.to_string()),
         }
     }
 }

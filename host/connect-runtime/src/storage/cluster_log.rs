@@ -171,11 +171,14 @@ impl KafkaClusterLog {
         if members == 0 {
             return Ok(());
         }
+        let servers = self.worker.client_properties("admin.");
+        let servers = servers.get("bootstrap.servers").map_or("", String::as_str);
         Err(Error::config(format!(
             "topic {topic} is that of the group {other}, which has {members} workers, and this \
              worker is of the group {own} (group.id): both would run the same connectors. Give each \
              group topics of its own (config.storage.topic, offset.storage.topic, \
-             status.storage.topic), or stop the other workers"
+             status.storage.topic), or stop the other workers, which are:\n  kafka-consumer-groups.sh \
+             --bootstrap-server {servers} --describe --members --group {other}"
         )))
     }
 

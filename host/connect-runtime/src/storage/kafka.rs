@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::log_reader::{LogReader, Position};
+use super::topic_check::{FoundPartition, Wanted};
 use super::{BackingStore, StoredRecord};
 use crate::config::{StorageTopic, WorkerConfig};
 
@@ -218,12 +219,15 @@ pub(super) async fn ensure_topic(
     topic: &StorageTopic,
     most_partitions: Option<usize>,
 ) -> Result<Vec<i32>> {
-    let admin = client_config(&config.client_properties("admin."))?;
-    let admin: AdminClient<DefaultClientContext> = admin.create().map_err(invalid)?;
+    let wanted = Wanted::new(config, topic, most_partitions);
+    let admin = admin(config)?;
     let deadline = Instant::now() + START_LIMIT;
     let name = &topic.name;
-    let mut partitions = partitions(config, name, deadline).await?;
-    while partitions.is_empty() {
+    let mut found = partitions(config, name, deadline).await?;
+    while found.is_empty() {
+        if !config.creates_internal_topics() {
+            return Err(Error::config(wanted.absence()));
+        }
         create(&admin, topic).await?;
         if Instant::now() > deadline {
             return Err(Error::retriable(format!(
@@ -231,21 +235,52 @@ pub(super) async fn ensure_topic(
             )));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
-        partitions = self::partitions(config, name, deadline).await?;
+        found = partitions(config, name, deadline).await?;
     }
-    if let Some(most) = most_partitions.filter(|most| partitions.len() > *most) {
-        return Err(Error::config(format!(
-            "topic {name} must have {most} partition, and has {}",
-            partitions.len()
-        )));
+    check(&admin, &wanted, &found).await?;
+    Ok(found.into_iter().map(|partition| partition.id).collect())
+}
+
+/// Checks a topic that is not needed yet, so that the worker does not start where it would fail
+/// later. It need not be there, unless the worker may not create it.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Config`] when it is not fit, or is to be there and is not;
+/// [`connect_api::ErrorKind::Retriable`] when Kafka cannot be reached.
+pub async fn check_topic(config: &WorkerConfig, topic: &StorageTopic) -> Result<()> {
+    let wanted = Wanted::new(config, topic, None);
+    let deadline = Instant::now() + START_LIMIT;
+    let found = partitions(config, &topic.name, deadline).await?;
+    match found.is_empty() {
+        true if config.creates_internal_topics() => Ok(()),
+        true => Err(Error::config(wanted.absence())),
+        false => check(&admin(config)?, &wanted, &found).await,
     }
-    check_compacted(&admin, name).await?;
-    Ok(partitions)
+}
+
+fn admin(config: &WorkerConfig) -> Result<AdminClient<DefaultClientContext>> {
+    let admin = client_config(&config.client_properties("admin."))?;
+    admin.create().map_err(invalid)
+}
+
+async fn check(
+    admin: &AdminClient<DefaultClientContext>,
+    wanted: &Wanted<'_>,
+    found: &[FoundPartition],
+) -> Result<()> {
+    match wanted.partitions_refusal(found) {
+        Some(why) => Err(Error::config(why)),
+        None => check_compacted(admin, wanted).await,
+    }
 }
 
 /// The partitions of a topic; none when it is not there. Kafka may be away for a while; what keeps
 /// the worker from it is told at once, and when that changes.
-async fn partitions(config: &WorkerConfig, topic: &str, deadline: Instant) -> Result<Vec<i32>> {
+async fn partitions(
+    config: &WorkerConfig,
+    topic: &str,
+    deadline: Instant,
+) -> Result<Vec<FoundPartition>> {
     let name = topic.to_owned();
     let consumer = asking_consumer(config)?;
     let servers = config
@@ -257,7 +292,7 @@ async fn partitions(config: &WorkerConfig, topic: &str, deadline: Instant) -> Re
         let mut told: Option<String> = None;
         loop {
             let cause = match consumer.fetch_metadata(Some(&name), limit) {
-                Ok(metadata) => return Ok(partition_ids(&metadata)),
+                Ok(metadata) => return Ok(found_partitions(&metadata)),
                 Err(cause) => cause,
             };
             let why = told_by(&consumer);
@@ -282,10 +317,14 @@ async fn partitions(config: &WorkerConfig, topic: &str, deadline: Instant) -> Re
     tokio::task::spawn_blocking(look).await.map_err(failed)?
 }
 
-fn partition_ids(metadata: &Metadata) -> Vec<i32> {
+fn found_partitions(metadata: &Metadata) -> Vec<FoundPartition> {
     let topics = metadata.topics().iter().filter(|t| t.error().is_none());
     let partitions = topics.flat_map(MetadataTopic::partitions);
-    partitions.map(MetadataPartition::id).collect()
+    let found = |partition: &MetadataPartition| FoundPartition {
+        id: partition.id(),
+        replicas: partition.replicas().len(),
+    };
+    partitions.map(found).collect()
 }
 
 async fn create(admin: &AdminClient<DefaultClientContext>, topic: &StorageTopic) -> Result<()> {
@@ -305,7 +344,11 @@ async fn create(admin: &AdminClient<DefaultClientContext>, topic: &StorageTopic)
 }
 
 /// A topic that deletes by age would forget connectors.
-async fn check_compacted(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<()> {
+async fn check_compacted(
+    admin: &AdminClient<DefaultClientContext>,
+    wanted: &Wanted<'_>,
+) -> Result<()> {
+    let topic = wanted.topic.name.as_str();
     let options = AdminOptions::new().request_timeout(Some(Timeout::After(REQUEST_LIMIT)));
     let described = admin
         .describe_configs([&ResourceSpecifier::Topic(topic)], &options)
@@ -322,14 +365,11 @@ async fn check_compacted(admin: &AdminClient<DefaultClientContext>, topic: &str)
         Err(cause) => return unknown_policy(topic, &cause.to_string()),
         Ok(None) => None,
     };
-    match policy {
-        Some(policy) if policy != "compact" => Err(Error::config(format!(
-            "topic {topic} must have cleanup.policy=compact, and has {policy}: connectors would \
-             be forgotten"
-        ))),
-        Some(_) => Ok(()),
-        None => unknown_policy(topic, "the answer does not name it"),
-    }
+    let Some(policy) = policy else {
+        return unknown_policy(topic, "the answer does not name it");
+    };
+    let refusal = wanted.policy_refusal(&policy).map(Error::config);
+    refusal.map_or(Ok(()), Err)
 }
 
 /// The right to describe may be missing; then the operator is trusted, as by Kafka Connect.

@@ -138,6 +138,9 @@ pub struct Status {
     pub restarts: u32,
     /// When it is restarted next, in RFC 3339; none: it is not.
     pub next_restart: Option<String>,
+    /// Which start of a worker wrote it: several may have one `worker_id`. Ferrule's own field,
+    /// which REST does not show.
+    pub instance: Option<String>,
 }
 
 impl Status {
@@ -150,6 +153,9 @@ impl Status {
             "generation": self.generation,
         });
         self.add_optional(&mut value);
+        if let Some(instance) = &self.instance {
+            value["instance"] = json!(instance);
+        }
         value
     }
 
@@ -187,14 +193,20 @@ impl Status {
                 .and_then(Value::as_u64)
                 .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
             next_restart: text("next_restart"),
+            instance: text("instance"),
         })
     }
 
     /// Whether this status may take the place of another of the same connector or task: late news
     /// of a worker that has lost a task must not hide what its new owner says. The rule is Kafka
     /// Connect's (`KafkaStatusBackingStore.putSafe`): the same worker may always, another one only
-    /// with a generation that is not older.
+    /// with a generation that is not older. Where both say which start of a worker wrote them, that
+    /// is what makes two workers the same.
     pub fn may_replace(&self, old: &Self) -> bool {
-        self.worker_id == old.worker_id || self.generation >= old.generation
+        let is_same = match (&self.instance, &old.instance) {
+            (Some(own), Some(other)) => own == other,
+            _ => self.worker_id == old.worker_id,
+        };
+        is_same || self.generation >= old.generation
     }
 }

@@ -12,8 +12,8 @@ use crate::parts::Parts;
 pub(super) const TARGET: Target = Target {
     name: "topics",
     about: "Keys and values of JSON, each ended by NUL, as records of these topics: the config \
-            topic adds up to tasks that are there, the cluster topic to orders and answers; a status and its key, and a source's offset, are \
-            written and read again as the same",
+            topic adds up to tasks that are there, the cluster topic to orders and answers; an order, \
+            a status and its key, and a source's offset, are written and read again as the same",
     memory: 8192,
     run: |data| {
         let records = records(data);

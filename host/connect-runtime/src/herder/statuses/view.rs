@@ -10,6 +10,8 @@ use crate::storage::{ConnectorTaskId, Status, StatusKey, StoredRecord};
 /// What the status topic says, with this worker's own latest writes on top.
 #[derive(Debug, Default)]
 pub(super) struct StatusView {
+    /// Which start of a worker this is.
+    instance: String,
     read: BTreeMap<StatusKey, Status>,
     unread: BTreeMap<StatusKey, Own>,
     generation: u64,
@@ -28,25 +30,37 @@ struct Own {
 }
 
 impl StatusView {
+    /// A view of this start of a worker.
+    pub(super) fn new(instance: &str) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// Takes in a record of the topic. One of an older generation is ignored, unless it is of the
-    /// same worker.
-    pub(super) fn read(&mut self, record: &StoredRecord) {
-        let Some(key) = StatusKey::from_key(&record.key) else {
-            return;
-        };
+    /// same worker. Where such a one has come behind a status of this worker, which compaction may
+    /// then remove, that status is to be written once more.
+    pub(super) fn read(&mut self, record: &StoredRecord) -> Option<(StatusKey, Status)> {
+        let key = StatusKey::from_key(&record.key)?;
         let Some(value) = &record.value else {
             self.read.remove(&key);
-            return;
+            return None;
         };
         let Some(status) = Status::from_value(value) else {
             debug!(%key, "a status that is not understood is passed over");
-            return;
+            return None;
         };
         self.generation = self.generation.max(status.generation);
         let known = self.read.get(&key);
-        if known.is_none_or(|known| status.may_replace(known)) {
+        let Some(newer) = known.filter(|known| !status.may_replace(known)) else {
             self.read.insert(key, status);
-        }
+            return None;
+        };
+        let is_own = newer.instance.as_deref() == Some(&self.instance);
+        let is_last = is_own && !self.unread.contains_key(&key);
+        let newer = newer.clone();
+        is_last.then_some((key, newer))
     }
 
     /// The status of a connector or a task.
@@ -139,6 +153,7 @@ mod tests {
             plugins: None,
             restarts: 0,
             next_restart: None,
+            instance: None,
         }
     }
 
@@ -165,6 +180,7 @@ mod tests {
         written.plugins = Some("p".into());
         written.restarts = 3;
         written.next_restart = Some("2026-01-01T00:00:00Z".into());
+        written.instance = Some("w1:8083/1".into());
         let mut view = StatusView::default();
         view.read(&record(&written));
         assert_eq!(view.get(&key()), Some(&written));
@@ -196,6 +212,39 @@ mod tests {
             view.read(&record(&replaces));
             assert_eq!(view.get(&key()), Some(&replaces), "{worker} {generation}");
         }
+    }
+
+    #[test]
+    fn workers_of_one_address_are_told_apart() {
+        let of = |instance: &str, generation| Status {
+            instance: Some(instance.into()),
+            ..status("w:8083", generation, State::Running)
+        };
+        let mut view = StatusView::default();
+        let newer = of("w:8083/1", 5);
+        view.read(&record(&newer));
+        view.read(&record(&of("w:8083/2", 4)));
+        assert_eq!(view.get(&key()), Some(&newer));
+        let own = of("w:8083/1", 4);
+        view.read(&record(&own));
+        assert_eq!(view.get(&key()), Some(&own));
+    }
+
+    #[test]
+    fn a_status_that_an_older_one_has_come_behind_is_written_once_more() {
+        let mut view = StatusView::new("w1:8083/1");
+        let mut own = status("w1:8083", 5, State::Running);
+        own.instance = Some("w1:8083/1".into());
+        assert_eq!(view.read(&record(&own)), None);
+        let late = record(&status("w2:8083", 4, State::Unassigned));
+        assert_eq!(view.read(&late), Some((key(), own.clone())));
+        // What is on its way comes behind it anyway.
+        let write = view.put(&key(), &own).unwrap();
+        assert_eq!(view.read(&late), None);
+        view.written(&key(), write);
+        // That of a third is a matter of the third.
+        view.read(&record(&status("w3:8083", 6, State::Running)));
+        assert_eq!(view.read(&late), None);
     }
 
     #[test]

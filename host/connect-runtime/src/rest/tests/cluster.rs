@@ -120,3 +120,86 @@ async fn what_another_worker_writes_is_acted_upon() {
     assert_eq!(status["connector"]["state"], "PAUSED");
     worker.herder.shutdown().await;
 }
+
+/// A worker that does not lead, and on which the leader counts.
+fn follower() -> TestWorker {
+    let worker = TestWorker::of_role(Role::Follower, &[], Vec::new());
+    let workers = json!({ "workers": [worker.others.instance.to_string()] });
+    let record = StoredRecord {
+        key: "workers".into(),
+        value: Some(workers),
+    };
+    worker.others.cluster.send(record).unwrap();
+    worker
+}
+
+fn put_request(url: &str) -> Request<Body> {
+    let mut wanted = config();
+    wanted["url"] = json!(url);
+    let request = Request::builder()
+        .method(Method::PUT)
+        .uri("/connectors/a/config")
+        .header(header::CONTENT_TYPE, "application/json");
+    request.body(wanted.to_string().into()).unwrap()
+}
+
+impl TestWorker {
+    /// Waits until the worker has sent an order to the leader.
+    async fn sent_order(&mut self) -> String {
+        let sent = async {
+            loop {
+                let record = self.others.appended.recv().await.unwrap();
+                if let Some(id) = record.key.strip_prefix("order-") {
+                    return id.to_owned();
+                }
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(30), sent).await;
+        waited.expect("no order is sent")
+    }
+
+    fn leads_from_now_on(&self) {
+        let alone = Membership::alone(self.others.instance.clone());
+        self.others.membership.send_replace(alone);
+    }
+}
+
+#[tokio::test]
+async fn a_config_goes_on_behind_one_whose_caller_has_gone() {
+    let mut worker = follower();
+    // Nobody leads, and the first caller does not wait for it.
+    let first = tokio::spawn(send(worker.app.clone(), put_request("1")));
+    let abandoned = worker.sent_order().await;
+    first.abort();
+    let _ = first.await;
+    let second = tokio::spawn(send(worker.app.clone(), put_request("2")));
+    let sent = worker.sent_order().await;
+    assert_ne!(sent, abandoned);
+    worker.leads_from_now_on();
+    let answer = tokio::time::timeout(Duration::from_secs(30), second).await;
+    let answer = answer.expect("it is never answered").unwrap();
+    assert!(answer.status.is_success(), "{}", answer.text);
+    let config = worker.get("/connectors/a/config").await.json;
+    assert_eq!(config["url"], "2");
+    worker.herder.shutdown().await;
+}
+
+#[tokio::test]
+async fn any_order_lets_go_what_waits_behind_an_abandoned_config() {
+    let mut worker = follower();
+    let first = tokio::spawn(send(worker.app.clone(), put_request("1")));
+    let second = tokio::spawn(send(worker.app.clone(), put_request("2")));
+    worker.sent_order().await;
+    first.abort();
+    let _ = first.await;
+    let delete = Request::delete("/connectors/b").body(Body::empty());
+    let other = tokio::spawn(send(worker.app.clone(), delete.unwrap()));
+    worker.sent_order().await;
+    worker.leads_from_now_on();
+    let answered = async { (second.await.unwrap(), other.await.unwrap()) };
+    let answered = tokio::time::timeout(Duration::from_secs(30), answered).await;
+    let (second, other) = answered.expect("they are never answered");
+    assert!(second.status.is_success(), "{}", second.text);
+    assert_eq!(other.status.as_u16(), 404, "{}", other.text);
+    worker.herder.shutdown().await;
+}
