@@ -15,7 +15,7 @@ BENCH_ARGS ?=
 CHAOS_ARGS ?=
 FUZZ_ARGS ?=
 
-.PHONY: help demo release test chaos fuzz timescale bench bench-peers bench-scale bench-hostile bench-http bench-small lint plugins services tools cargo
+.PHONY: help demo release test chaos fuzz timescale bench bench-peers bench-scale bench-cluster bench-hostile bench-http bench-small lint plugins services tools cargo
 
 help: ## Print this list
 	@echo 'Ferrule: Kafka Connect without the JVM.'
@@ -83,6 +83,9 @@ bench-peers: cargo services plugins ## Measure Ferrule beside Kafka Connect and 
 
 bench-scale: cargo services plugins ## Measure partitions, connectors, record sizes, idleness
 	@tests/bench/run.sh scale $(BENCH_ARGS)
+
+bench-cluster: cargo services plugins ## Measure 3 workers with 200 connectors, beside Kafka Connect
+	@tests/bench/run.sh cluster $(BENCH_ARGS)
 
 bench-hostile: cargo services plugins ## Measure a connector beside one that does harm, or is heavy
 	@tests/bench/run.sh hostile $(BENCH_ARGS)

@@ -6,10 +6,44 @@
 
 CREATE SCHEMA IF NOT EXISTS ferrule;
 
+-- The tables of earlier releases know no clusters. Their rows stay as they are, with an empty
+-- cluster and group, until a task takes their partition over; and their former key stays too, so
+-- that workers of such a release go on beside newer ones, until a second cluster comes.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('ferrule.offsets')
+        HAVING bool_or(attname = 'connector') AND NOT bool_or(attname = 'scoped_epoch')) THEN
+        ALTER TABLE ferrule.offsets
+            ADD COLUMN cluster text NOT NULL DEFAULT '',
+            ADD COLUMN consumer_group text NOT NULL DEFAULT '',
+            ADD COLUMN scoped_epoch bigint,
+            DROP CONSTRAINT offsets_pkey;
+        ALTER TABLE ferrule.offsets
+            ADD PRIMARY KEY (connector, topic, "partition", cluster, consumer_group),
+            ADD CONSTRAINT offsets_of_one_cluster UNIQUE (connector, topic, "partition");
+    END IF;
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('ferrule.stores')
+        HAVING bool_or(attname = 'connector') AND NOT bool_or(attname = 'cluster')) THEN
+        ALTER TABLE ferrule.stores
+            ADD COLUMN cluster text NOT NULL DEFAULT '',
+            ADD COLUMN consumer_group text NOT NULL DEFAULT '';
+        ALTER TABLE ferrule.stores
+            ADD UNIQUE (connector, topic, "partition", transform, cluster, consumer_group);
+        ALTER TABLE ferrule.stores
+            RENAME CONSTRAINT stores_connector_topic_partition_transform_key
+            TO stores_of_one_cluster;
+    END IF;
+END
+$$;
+
 CREATE TABLE IF NOT EXISTS ferrule.offsets (
     connector   text        NOT NULL,
     topic       text        NOT NULL,
     "partition" int         NOT NULL,
+    -- Whose offsets they are: the id of the Kafka cluster, and the consumer group. Connectors of one
+    -- name that read from two clusters, or in two groups, have rows of their own.
+    cluster     text        NOT NULL DEFAULT '',
+    consumer_group text     NOT NULL DEFAULT '',
     -- The first offset that is not yet in the tables; null until the first batch is.
     next_offset bigint,
     -- Counts the owners. Taking a partition adds one, and an owner that still holds the number
@@ -22,10 +56,14 @@ CREATE TABLE IF NOT EXISTS ferrule.offsets (
     -- deleted and created anew has another one there.
     last_offset bigint,
     last_timestamp bigint,
+    -- The epoch of the last owner that knew of clusters.
+    scoped_epoch bigint,
     -- Who took the partition last, for a person who looks.
     owner       text,
     updated_at  timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (connector, topic, "partition")
+    PRIMARY KEY (connector, topic, "partition", cluster, consumer_group),
+    -- Dropped when a second cluster has a connector of the same name.
+    CONSTRAINT offsets_of_one_cluster UNIQUE (connector, topic, "partition")
 ) WITH (
     -- Each batch updates its row. With half of every page free, and no index on what changes, the
     -- new version stays on the same page (a HOT update) and the index is not touched.

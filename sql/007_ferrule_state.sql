@@ -6,6 +6,23 @@
 
 CREATE SCHEMA IF NOT EXISTS ferrule;
 
+-- As in 001_ferrule.sql: a table of an earlier release knows no clusters.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('ferrule.stores')
+        HAVING bool_or(attname = 'connector') AND NOT bool_or(attname = 'cluster')) THEN
+        ALTER TABLE ferrule.stores
+            ADD COLUMN cluster text NOT NULL DEFAULT '',
+            ADD COLUMN consumer_group text NOT NULL DEFAULT '';
+        ALTER TABLE ferrule.stores
+            ADD UNIQUE (connector, topic, "partition", transform, cluster, consumer_group);
+        ALTER TABLE ferrule.stores
+            RENAME CONSTRAINT stores_connector_topic_partition_transform_key
+            TO stores_of_one_cluster;
+    END IF;
+END
+$$;
+
 -- One row for each transform and partition, so that the entries need not repeat their names.
 CREATE TABLE IF NOT EXISTS ferrule.stores (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -14,10 +31,14 @@ CREATE TABLE IF NOT EXISTS ferrule.stores (
     transform   text   NOT NULL,
     topic       text   NOT NULL,
     "partition" int    NOT NULL,
+    -- As in ferrule.offsets.
+    cluster     text   NOT NULL DEFAULT '',
+    consumer_group text NOT NULL DEFAULT '',
     -- The greatest timestamp that the partition's records have shown, in milliseconds since 1970:
     -- the time by which entries expire.
     clock       bigint,
-    UNIQUE (connector, topic, "partition", transform)
+    UNIQUE (connector, topic, "partition", transform, cluster, consumer_group),
+    CONSTRAINT stores_of_one_cluster UNIQUE (connector, topic, "partition", transform)
 ) WITH (
     -- As for ferrule.offsets: each batch updates its row, which is to stay on its page.
     fillfactor = 50,

@@ -1,9 +1,10 @@
 //! Drains topics into Postgres, and in the same run measures the limit: COPY of the same rows from
 //! prepared files. It reports; it asserts nothing about time.
 //!
-//! `tests/bench/run.sh [drain|peers|scale|hostile|http|small] [--rows N] [--tasks N]
+//! `tests/bench/run.sh [drain|peers|scale|cluster|hostile|http|small] [--rows N] [--tasks N]
 //! [--only TEXT]…`
 
+mod cluster;
 mod contender;
 mod drain;
 mod events;
@@ -42,6 +43,7 @@ async fn main() -> Result<()> {
             latency::report(&stand).await
         }
         Part::Scale => scale::report(&stand).await,
+        Part::Cluster => cluster::report(&stand).await,
         Part::Hostile => hostile::report(&stand).await,
         Part::Http => http::report(&stand).await,
         Part::Small => small::report(&stand).await,

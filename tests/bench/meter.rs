@@ -58,6 +58,11 @@ pub fn threads(pid: u32) -> Result<f64> {
     status(pid, "Threads")
 }
 
+/// The files and sockets that a process has open.
+pub fn open_files(pid: u32) -> Result<f64> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count() as f64)
+}
+
 /// The number of a line in /proc/PID/status, without its unit.
 fn status(pid: u32, name: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

@@ -11,6 +11,8 @@ pub enum Part {
     Peers,
     /// Partitions, connectors, sizes and idleness.
     Scale,
+    /// Several workers with hundreds of connectors.
+    Cluster,
     /// A hostile neighbour on the same worker.
     Hostile,
     /// Requests to the HTTP source.
@@ -28,6 +30,8 @@ pub struct Options {
     pub rows: u64,
     /// Tasks of a connector, partitions of its topic and connections of the limit.
     pub tasks: i32,
+    /// Connectors of a cluster.
+    pub connectors: u32,
     /// Only cases whose name holds one of these texts.
     pub only: Vec<String>,
 }
@@ -39,6 +43,7 @@ impl Options {
             part: Part::Drain,
             rows: 1_000_000,
             tasks: 3,
+            connectors: 200,
             only: Vec::new(),
         };
         let mut args = std::env::args().skip(1);
@@ -48,11 +53,13 @@ impl Options {
                 "drain" => options.part = Part::Drain,
                 "peers" => options.part = Part::Peers,
                 "scale" => options.part = Part::Scale,
+                "cluster" => options.part = Part::Cluster,
                 "hostile" => options.part = Part::Hostile,
                 "http" => options.part = Part::Http,
                 "small" => options.part = Part::Small,
                 "--rows" => options.rows = value()?.parse()?,
                 "--tasks" => options.tasks = value()?.parse()?,
+                "--connectors" => options.connectors = value()?.parse()?,
                 "--only" => options.only.push(value()?),
                 // Cargo passes it to every benchmark.
                 "--bench" => {}

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds and runs a part of the benchmark in release: drain, peers, scale, hostile, http or small, or
-# host, which is what the host of the plugins costs.
-# `make bench`, `make bench-peers`, `make bench-scale`, `make bench-hostile`, `make bench-http` and
-# `make bench-small` call it.
+# Builds and runs a part of the benchmark in release: drain, peers, scale, cluster, hostile, http or
+# small, or host, which is what the host of the plugins costs.
+# `make bench`, `make bench-peers`, `make bench-scale`, `make bench-cluster`, `make bench-hostile`,
+# `make bench-http` and `make bench-small` call it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 target=${CARGO_TARGET_DIR:-target}

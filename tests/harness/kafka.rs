@@ -37,19 +37,34 @@ impl TestKafka {
 
     /// A broker for one test, which may stop and kill it.
     pub async fn start() -> Result<Self> {
-        Self::start_with(None).await
+        Self::start_with(&[], CLUSTER_ID).await
+    }
+
+    /// A broker of another cluster than that of all others.
+    pub async fn start_as(cluster_id: &str) -> Result<Self> {
+        Self::start_with(&[], cluster_id).await
     }
 
     /// The same with a proxy in front of it: clients that begin at the proxy's port stay behind it.
     pub async fn start_behind_proxy() -> Result<(Self, FaultProxy)> {
-        let own = names::free_port()?;
-        let proxy = FaultProxy::to(own).await?;
-        let kafka = Self::start_with(Some((own, proxy.port()))).await?;
-        Ok((kafka, proxy))
+        let (kafka, mut proxies) = Self::start_behind_proxies(1).await?;
+        Ok((kafka, proxies.remove(0)))
     }
 
-    /// `proxied`: the port that a proxy leads to, and the proxy's.
-    async fn start_with(proxied: Option<(u16, u16)>) -> Result<Self> {
+    /// The same with so many proxies.
+    pub async fn start_behind_proxies(count: usize) -> Result<(Self, Vec<FaultProxy>)> {
+        let (mut proxies, mut ports) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let own = names::free_port()?;
+            let proxy = FaultProxy::to(own).await?;
+            ports.push((own, proxy.port()));
+            proxies.push(proxy);
+        }
+        Ok((Self::start_with(&ports, CLUSTER_ID).await?, proxies))
+    }
+
+    /// `proxied`: the ports that proxies lead to, and the proxies'.
+    async fn start_with(proxied: &[(u16, u16)], cluster_id: &str) -> Result<Self> {
         let folder = run::folder("kafka")?;
         let (port, controller) = (names::free_port()?, names::free_port()?);
         let data = folder.join("data").display().to_string();
@@ -63,7 +78,7 @@ impl TestKafka {
             service,
             producer: OnceLock::new(),
         };
-        kafka.format()?;
+        kafka.format(cluster_id)?;
         kafka.start_again().await?;
         Ok(kafka)
     }
@@ -100,9 +115,9 @@ impl TestKafka {
         self.service.kill().await
     }
 
-    fn format(&self) -> Result<()> {
+    fn format(&self, cluster_id: &str) -> Result<()> {
         let mut java = self.java()?;
-        java.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
+        java.args(["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"])
             .arg(self.folder.join("server.properties"));
         let output = java
             .output()
@@ -161,18 +176,17 @@ log.cleaner.dedupe.buffer.size=4194304
 }
 
 /// A broker tells its clients where to go on, so a proxy needs a listener of its own.
-fn listeners(port: u16, controller: u16, proxied: Option<(u16, u16)>) -> String {
-    let (own, told) = match proxied {
-        Some((own, proxy)) => (
-            format!(",PROXIED://127.0.0.1:{own}"),
-            format!(",PROXIED://127.0.0.1:{proxy}"),
-        ),
-        None => Default::default(),
-    };
+fn listeners(port: u16, controller: u16, proxied: &[(u16, u16)]) -> String {
+    let (mut own, mut told, mut plain) = (String::new(), String::new(), String::new());
+    for (number, (port, proxy)) in proxied.iter().enumerate() {
+        own += &format!(",PROXIED{number}://127.0.0.1:{port}");
+        told += &format!(",PROXIED{number}://127.0.0.1:{proxy}");
+        plain += &format!(",PROXIED{number}:PLAINTEXT");
+    }
     format!(
         "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{own}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}{told}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{plain}
 "
     )
 }

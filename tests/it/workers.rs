@@ -1,5 +1,6 @@
 //! Several workers of one group.
 
+mod databases;
 mod jvm;
 mod members;
 mod requests;

@@ -5,17 +5,23 @@ use sqlx::{PgConnection, Row};
 
 use crate::config::PostgresSinkConfig;
 use crate::error::to_error;
+use crate::reader::Reader;
 use crate::session::{Keeps, Session};
 
 const PRESENT: &str = "SELECT to_regclass('ferrule.state') IS NOT NULL";
 
+/// Also of a table without the cluster, or of rows that were written without one.
 const LOOK: &str = r#"SELECT s.transform, s.topic, s."partition", s.clock, e.key, e.value,
         e.expires_at
-    FROM ferrule.stores s JOIN ferrule.state e ON e.store = s.id
-    WHERE s.connector = $1 AND ($2::text IS NULL OR s.transform = $2)
-        AND ($3::text IS NULL OR s.topic = $3) AND ($4::int IS NULL OR s."partition" = $4)
-        AND e.key >= $5 AND substring(e.key FROM 1 FOR length($5)) = $5
-    ORDER BY s.transform, s.topic, s."partition", e.key LIMIT $6"#;
+    FROM ferrule.stores s JOIN ferrule.state e ON e.store = s.id,
+        LATERAL (SELECT to_jsonb(s) ->> 'cluster', to_jsonb(s) ->> 'consumer_group')
+            AS of(cluster, consumer_group)
+    WHERE s.connector = $1
+        AND (coalesce(of.cluster, '') = '' OR of.cluster = $2 AND of.consumer_group = $3)
+        AND ($4::text IS NULL OR s.transform = $4)
+        AND ($5::text IS NULL OR s.topic = $5) AND ($6::int IS NULL OR s."partition" = $6)
+        AND e.key >= $7 AND substring(e.key FROM 1 FOR length($7)) = $7
+    ORDER BY s.transform, s.topic, s."partition", e.key LIMIT $8"#;
 
 /// Entries of the state, in the order of transform, partition and key.
 ///
@@ -23,18 +29,20 @@ const LOOK: &str = r#"SELECT s.transform, s.topic, s."partition", s.clock, e.key
 /// As of a task: what the server or the connection says.
 pub(crate) async fn state(
     config: &PostgresSinkConfig,
-    connector: &str,
+    reader: &Reader,
     query: &StateQuery,
 ) -> Result<Vec<StateRow>> {
     let keeps = Keeps {
         offsets: false,
         state: false,
     };
-    let servers = config.servers.named(&format!("ferrule:{connector}"));
+    let servers = config
+        .servers
+        .named(&format!("ferrule:{}", reader.connector));
     let mut session = Session::connect(&servers, keeps, false).await?;
     let looking = async {
         let mut transaction = session.begin().await?;
-        let rows = look(&mut transaction, connector, query).await?;
+        let rows = look(&mut transaction, reader, query).await?;
         transaction.commit().await?;
         Ok(rows)
     };
@@ -44,7 +52,7 @@ pub(crate) async fn state(
 
 async fn look(
     connection: &mut PgConnection,
-    connector: &str,
+    reader: &Reader,
     query: &StateQuery,
 ) -> sqlx::Result<Vec<StateRow>> {
     if !sqlx::query_scalar(PRESENT)
@@ -54,9 +62,9 @@ async fn look(
     {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(LOOK)
+    let rows = reader.query(LOOK);
+    let rows = rows
         .persistent(false)
-        .bind(connector)
         .bind(&query.transform)
         .bind(&query.topic)
         .bind(query.partition)

@@ -9,6 +9,7 @@ pub mod fuzzing;
 mod inspect;
 pub mod maintain;
 mod put;
+mod reader;
 mod reported;
 mod session;
 mod sql;
@@ -103,7 +104,7 @@ impl SinkConnector for PostgresSinkConnector {
         query: &StateQuery,
     ) -> Result<Vec<StateRow>> {
         let config = PostgresSinkConfig::resolve(config)?;
-        inspect::state(&config, &context.connector, query).await
+        inspect::state(&config, &context.into(), query).await
     }
 
     async fn offsets(
@@ -116,7 +117,7 @@ impl SinkConnector for PostgresSinkConnector {
             return Ok(None);
         }
         let mut session = session_of(&config, context, Keeps::NOTHING).await?;
-        offsets::stored(&mut session, &context.connector)
+        offsets::stored(&mut session, &context.into())
             .await
             .map(Some)
     }
@@ -136,7 +137,7 @@ impl SinkConnector for PostgresSinkConnector {
             ..Keeps::NOTHING
         };
         let session = session_of(&config, context, keeps).await?;
-        offsets::alter(session, &context.connector, change)
+        offsets::alter(session, &context.into(), change)
             .await
             .map(Some)
     }

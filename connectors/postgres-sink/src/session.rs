@@ -29,8 +29,8 @@ const OFFSETS: Tables = Tables {
     shown: "ferrule.offsets",
     file: "sql/001_ferrule.sql",
     statements: include_str!("../../../sql/001_ferrule.sql"),
-    present: "SELECT count(*) = 3 FROM pg_attribute \
-              WHERE attname IN ('version', 'last_offset', 'last_timestamp') \
+    present: "SELECT count(*) = 4 FROM pg_attribute \
+              WHERE attname IN ('version', 'last_offset', 'last_timestamp', 'scoped_epoch') \
               AND attrelid = to_regclass('ferrule.offsets')",
 };
 
@@ -46,7 +46,9 @@ const STATE: Tables = Tables {
     shown: "ferrule.state",
     file: "sql/007_ferrule_state.sql",
     statements: include_str!("../../../sql/007_ferrule_state.sql"),
-    present: "SELECT to_regclass('ferrule.state') IS NOT NULL",
+    present: "SELECT to_regclass('ferrule.state') IS NOT NULL AND EXISTS ( \
+              SELECT FROM pg_attribute WHERE attname = 'cluster' \
+              AND attrelid = to_regclass('ferrule.stores'))",
 };
 
 /// What a task keeps in tables of Ferrule's own.

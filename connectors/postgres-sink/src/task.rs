@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connect_api::{
-    DeadLetterStorage, ErrantRecordReporter, Error, ErrorKind, LostOffsets, Offset,
+    DeadLetterStorage, ErrantRecordReporter, Error, ErrorKind, LostOffsets, Offset, OffsetScope,
     OpenedPartition, PartitionStates, RecordBatch, Result, SinkOffsets, SinkState, SinkTask,
     StateStore, TargetHistory, TaskContext, TopicPartition,
 };
@@ -215,6 +215,11 @@ impl SinkTask for PostgresSinkTask {
 /// With `delivery.guarantee=at_least_once` the offsets are kept for as long as the task runs.
 #[async_trait]
 impl SinkOffsets for PostgresSinkTask {
+    fn set_scope(&mut self, scope: &OffsetScope) {
+        self.offsets.set_scope(scope);
+        self.state.set_scope(scope);
+    }
+
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
         self.cache.forget(partitions);
         // They may belong to another owner by now, so they are not resolved first.

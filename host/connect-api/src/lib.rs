@@ -14,6 +14,7 @@ pub mod memory;
 pub mod panics;
 mod record;
 mod schema;
+mod scope;
 mod sink;
 mod source;
 mod state;
@@ -37,6 +38,7 @@ pub use record::{
     Timestamp, TimestampType, TopicPartition,
 };
 pub use schema::{Field, Kind, Schema};
+pub use scope::OffsetScope;
 pub use sink::{
     ClientProperties, DeadLetterStorage, ErrantRecordReporter, LostOffsets, OffsetChange,
     OpenedPartition, PartitionStates, PendingOffsets, SinkConnector, SinkOffsets, SinkState,

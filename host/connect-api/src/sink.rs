@@ -6,8 +6,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    Choice, Config, Connector, DeadLetter, Error, Offset, Properties, RecordBatch, Result,
-    SinkRecord, StateQuery, StateRow, StateStore, StoredState, Timestamp, TopicPartition,
+    Choice, Config, Connector, DeadLetter, Error, Offset, OffsetScope, Properties, RecordBatch,
+    Result, SinkRecord, StateQuery, StateRow, StateStore, StoredState, Timestamp, TopicPartition,
 };
 
 /// Tells a task who it is, or a connector as a whole, which is task 0 then.
@@ -19,6 +19,9 @@ pub struct TaskContext {
     pub task: u32,
     /// For a connector that makes Kafka clients itself.
     pub clients: ClientProperties,
+    /// Whose offsets those of the connector are. Empty for a task: it is told when partitions are
+    /// opened.
+    pub scope: OffsetScope,
 }
 
 /// Settings of Kafka clients of the cluster that the worker reads from: the worker's own with the
@@ -411,6 +414,9 @@ pub trait SinkTask: Send {
 /// that a repeated put need not write what is there.
 #[async_trait]
 pub trait SinkOffsets: Send {
+    /// Tells whose offsets those of the partitions are. Called before partitions are opened.
+    fn set_scope(&mut self, _scope: &OffsetScope) {}
+
     /// Takes the partitions over: from now on no former owner can write them (Invariant 5). One
     /// [`OpenedPartition`] for each, in the same order. A partition may be opened again that is
     /// open already: all that the sink knew of it is void then.

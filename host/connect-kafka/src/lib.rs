@@ -3,6 +3,7 @@
 
 mod cause;
 mod client;
+mod cluster;
 mod jaas;
 mod mark;
 mod output_topic;
@@ -14,6 +15,7 @@ mod topic;
 
 pub use cause::SettingsOf;
 pub use client::client_config;
+pub use cluster::cluster_id;
 pub use mark::{CommitMark, GroupOffset, add_marked};
 pub use output_topic::{output_topic_refusal, topic_name_refusal};
 pub use producer::{Producer, Receipt};

@@ -1,6 +1,7 @@
 //! Random faults, one after another and several at once, while records flow: `make chaos`, and a
 //! short form in `make test`. A run prints its seed, and the seed repeats its faults.
 
+mod cluster;
 mod counter;
 mod fault;
 mod stage;
@@ -13,6 +14,7 @@ use harness::dice::Dice;
 use harness::kafka::TestKafka;
 use harness::postgres::TestPostgres;
 
+use cluster::WORKERS;
 use fault::{Fault, Kind};
 use stage::Stage;
 
@@ -59,7 +61,7 @@ impl Deck {
             }
         }
         let kind = self.cards.pop().unwrap_or(Kind::Cut);
-        let worker = usize::from(self.dice.below(2) == 1);
+        let worker = usize::try_from(self.dice.below(WORKERS as u64)).unwrap_or(0);
         let chance = self.dice.below(1 << 32);
         Fault {
             kind,
@@ -116,9 +118,9 @@ async fn nothing_is_lost_or_doubled_in_a_storm() -> Result<()> {
     let (faults, dice) = arguments()?;
     let seed = dice.seed();
     println!("chaos: --faults {faults} --seed {seed}");
-    let (kafka, proxy) = TestKafka::start_behind_proxy().await?;
+    let (kafka, proxies) = TestKafka::start_behind_proxies(WORKERS + 1).await?;
     let postgres = TestPostgres::start().await?;
-    let mut stage = Stage::new(&kafka, proxy, &postgres).await?;
+    let mut stage = Stage::new(&kafka, proxies, &postgres).await?;
     let mut deck = Deck {
         dice,
         cards: Vec::new(),

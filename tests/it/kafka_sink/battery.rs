@@ -42,6 +42,7 @@ impl KafkaToKafka {
                 admin: client(&[]),
                 internal_topics: Vec::new(),
             },
+            ..TaskContext::default()
         }
     }
 }

@@ -7,26 +7,30 @@
 //! `offsets/ownership.rs`.
 
 mod alter;
+mod clusters;
 mod look;
 mod ownership;
 mod verify;
 
 use std::collections::BTreeMap;
 
-use connect_api::{Error, Offset, Result, Timestamp, TopicPartition};
+use connect_api::{Error, Offset, OffsetScope, Result, Timestamp, TopicPartition};
 
+use crate::reader::Reader;
 use crate::session::Session;
 
 pub(crate) use alter::alter;
+pub(crate) use clusters::admit_others;
 pub(crate) use look::stored;
 
 const ADVANCE: &str = r#"UPDATE ferrule.offsets o
     SET next_offset = p.next, version = o.version + 1, updated_at = now(),
         last_offset = CASE WHEN p.last IS NULL THEN o.last_offset ELSE p.next - 1 END,
         last_timestamp = coalesce(p.last, o.last_timestamp)
-    FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+    FROM unnest($4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
         AS p(topic, "partition", epoch, expected, next, last)
-    WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
+    WHERE o.connector = $1 AND o.cluster = $2 AND o.consumer_group = $3
+        AND o.topic = p.topic AND o."partition" = p."partition"
         AND o.epoch = p.epoch AND o.next_offset = p.expected"#;
 
 /// What this task knows of a partition's row.
@@ -63,7 +67,7 @@ pub(crate) enum Advance {
 /// The partitions of a task and their positions.
 #[derive(Debug)]
 pub(crate) struct Offsets {
-    connector: String,
+    reader: Reader,
     positions: BTreeMap<TopicPartition, Position>,
     /// Partitions of which the database has less than was durable, and what it has; until they are
     /// opened again.
@@ -73,10 +77,15 @@ pub(crate) struct Offsets {
 impl Offsets {
     pub fn new(connector: &str) -> Self {
         Self {
-            connector: connector.to_owned(),
+            reader: Reader::new(connector),
             positions: BTreeMap::new(),
             lost: BTreeMap::new(),
         }
+    }
+
+    /// Tells whose offsets those of the partitions are.
+    pub fn set_scope(&mut self, scope: &OffsetScope) {
+        self.reader.scope = scope.clone();
     }
 
     pub fn position(&self, topic_partition: &TopicPartition) -> Option<Position> {
@@ -138,9 +147,9 @@ impl Offsets {
             to.push(step.to.0);
             last.push(step.last_timestamp.map(|at| at.0));
         }
-        let advanced = sqlx::query(ADVANCE)
+        let advanced = self.reader.query(ADVANCE);
+        let advanced = advanced
             .persistent(!session.is_pooled)
-            .bind(&self.connector)
             .bind(topics)
             .bind(numbers)
             .bind(epochs)

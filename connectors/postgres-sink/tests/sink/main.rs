@@ -1,6 +1,7 @@
 //! The sink against a real Postgres.
 
 mod battery;
+mod clusters;
 mod connection;
 mod define;
 mod delivery;

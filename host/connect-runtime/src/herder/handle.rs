@@ -186,7 +186,7 @@ impl HerderHandle {
             let why = format!("Connector {name} is a source: its plugins keep no state");
             return Err(HerderError::BadRequest(why));
         };
-        let context = self.context(&config);
+        let context = self.context(&config).await?;
         let looking = sink.connector().state(&config.own, &context, query);
         match tokio::time::timeout(REQUEST_LIMIT, looking).await {
             Ok(found) => Ok(found?),
@@ -216,17 +216,19 @@ impl HerderHandle {
     }
 
     /// What a sink may know of a connector as a whole.
-    fn context(&self, config: &ConnectorConfig) -> TaskContext {
+    async fn context(&self, config: &ConnectorConfig) -> Answer<TaskContext> {
         let settings = ClientSettings {
             worker: &self.shared.config,
             config,
             task: 0,
         };
-        TaskContext {
+        let clients = settings.for_connector();
+        Ok(TaskContext {
             connector: config.name.clone(),
             task: 0,
-            clients: settings.for_connector(),
-        }
+            clients,
+            scope: self.offset_scope(config).await?,
+        })
     }
 
     /// All that a config can name.

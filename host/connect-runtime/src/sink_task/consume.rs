@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{Offset, OpenedPartition, Result, TopicPartition};
+use connect_api::{Offset, OffsetScope, OpenedPartition, Result, TopicPartition};
 use connect_kafka::{CommitMark, GroupMembership, GroupOffset};
 
 pub use kafka::KafkaConsumer;
@@ -133,6 +133,12 @@ pub trait TaskConsumer {
 
     /// The membership in the group as it is now (KIP-447); none before the group is joined.
     fn group_membership(&self) -> Option<GroupMembership>;
+
+    /// Whose offsets those of the partitions are.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Retriable`] when Kafka does not answer.
+    fn offset_scope(&mut self) -> Result<OffsetScope>;
 
     /// Takes the partitions, and reads them from the given offsets, at once or when they are
     /// resumed.

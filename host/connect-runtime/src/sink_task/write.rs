@@ -15,8 +15,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use connect_api::{
-    Error, ErrorKind, Offset, OpenedPartition, PartitionStates, RawRecord, RecordBatch, Result,
-    TopicPartition,
+    Error, ErrorKind, Offset, OffsetScope, OpenedPartition, PartitionStates, RawRecord,
+    RecordBatch, Result, TopicPartition,
 };
 use connect_kafka::{GroupMembership, TaskSink};
 pub use durable::Durable;
@@ -36,8 +36,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 
 /// What the task's loop asks of the sink. Served in order.
 pub enum Request {
-    /// Take these partitions over.
-    Open(Vec<TopicPartition>),
+    /// Take these partitions over, whose offsets are those of the scope.
+    Open(Vec<TopicPartition>, OffsetScope),
     /// Set the offsets of partitions that had none.
     StartAt(Vec<(TopicPartition, Offset)>),
     /// Write these batches in one transaction, unless the generation is over. The membership is
@@ -304,7 +304,12 @@ struct WriteThread {
 impl WriteThread {
     async fn serve(&mut self, request: Request) -> Response {
         let answer = match request {
-            Request::Open(partitions) => self.open(&partitions).await.map(Response::Opened),
+            Request::Open(partitions, scope) => {
+                if let Some(offsets) = self.parts.sink.task().offsets() {
+                    offsets.set_scope(&scope);
+                }
+                self.open(&partitions).await.map(Response::Opened)
+            }
             Request::StartAt(starts) => self.start_at(&starts).await.map(Response::Started),
             Request::Verify(generation) => self.verify(generation).await,
             Request::Put(generation, batches, membership) => {

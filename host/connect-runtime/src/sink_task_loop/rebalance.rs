@@ -104,7 +104,11 @@ impl SinkTaskState {
     /// The sink fences the former owner of partitions and says where to go on. None when the task
     /// is told to stop first.
     fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<Option<Starts>> {
-        let Some(Response::Opened(opened)) = self.ask(Request::Open(partitions.to_vec()))? else {
+        let Some(scope) = self.ask_kafka(|consumer| consumer.offset_scope())? else {
+            return Ok(None);
+        };
+        let open = Request::Open(partitions.to_vec(), scope);
+        let Some(Response::Opened(opened)) = self.ask(open)? else {
             return Ok(None);
         };
         let Opened {

@@ -5,8 +5,8 @@ mod check;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use connect_api::{Error, OffsetChange, Properties, Result, TopicPartition};
-use connect_kafka::{CommitMark, GroupOffset, add_marked, topic_name_refusal};
+use connect_api::{Error, OffsetChange, OffsetScope, Properties, Result, TopicPartition};
+use connect_kafka::{CommitMark, GroupOffset, add_marked, cluster_id, topic_name_refusal};
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -47,6 +47,12 @@ pub enum OffsetsRefusal {
 /// Looks up and changes what consumer groups have committed.
 #[async_trait]
 pub trait ConsumerGroups: Send + Sync {
+    /// The id of the Kafka cluster that the group reads from.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    async fn cluster_id(&self, group: ConsumerGroup) -> Result<String>;
+
     /// The offset to go on from, for the partitions that have one.
     ///
     /// # Errors
@@ -78,6 +84,12 @@ pub struct KafkaConsumerGroups;
 
 #[async_trait]
 impl ConsumerGroups for KafkaConsumerGroups {
+    async fn cluster_id(&self, group: ConsumerGroup) -> Result<String> {
+        let failed = |cause| Error::fatal("could not ask for the cluster").with_source(cause);
+        let asked = move || cluster_id(&consumer_of(&group.client, &group.group)?, LIMIT);
+        tokio::task::spawn_blocking(asked).await.map_err(failed)?
+    }
+
     async fn committed(&self, group: ConsumerGroup) -> Result<Vec<(TopicPartition, GroupOffset)>> {
         let failed = |cause| Error::fatal("could not look up offsets").with_source(cause);
         tokio::task::spawn_blocking(move || committed(&group))
@@ -138,6 +150,10 @@ pub struct NoConsumerGroups;
 
 #[async_trait]
 impl ConsumerGroups for NoConsumerGroups {
+    async fn cluster_id(&self, _: ConsumerGroup) -> Result<String> {
+        Ok(OffsetScope::NO_ID.to_owned())
+    }
+
     async fn committed(&self, _: ConsumerGroup) -> Result<Vec<(TopicPartition, GroupOffset)>> {
         Ok(Vec::new())
     }

@@ -35,6 +35,13 @@ pub(super) enum Kind {
     WorkerKilled,
     WorkerStopped,
     WorkerFrozen,
+    WorkerWithoutBrokers,
+    WorkerWithoutPostgres,
+    LeaderKilled,
+    LeaderFrozen,
+    AllKilled,
+    AllFrozen,
+    FourthJoins,
     TaskRestarted,
     Paused,
     Reconfigured,
@@ -50,6 +57,12 @@ pub(super) enum Place {
     Database,
     Broker,
     Worker(usize),
+    /// All workers, or one that is not known yet.
+    Workers,
+    /// A fourth worker.
+    Guest,
+    /// What is asked of a worker over REST: it takes a leader.
+    Order(usize),
 }
 
 impl Kind {
@@ -89,6 +102,13 @@ impl Kind {
         Self::WorkerKilled,
         Self::WorkerStopped,
         Self::WorkerFrozen,
+        Self::WorkerWithoutBrokers,
+        Self::WorkerWithoutPostgres,
+        Self::LeaderKilled,
+        Self::LeaderFrozen,
+        Self::AllKilled,
+        Self::AllFrozen,
+        Self::FourthJoins,
         Self::TaskRestarted,
         Self::Paused,
         Self::Reconfigured,
@@ -127,6 +147,13 @@ impl Kind {
             Self::WorkerKilled => "worker killed (SIGKILL)",
             Self::WorkerStopped => "worker restarted (SIGTERM)",
             Self::WorkerFrozen => "worker frozen (SIGSTOP, SIGCONT)",
+            Self::WorkerWithoutBrokers => "worker cut off from the brokers",
+            Self::WorkerWithoutPostgres => "worker cut off from Postgres",
+            Self::LeaderKilled => "leader killed (SIGKILL)",
+            Self::LeaderFrozen => "leader frozen (SIGSTOP, SIGCONT)",
+            Self::AllKilled => "all workers killed (SIGKILL)",
+            Self::AllFrozen => "all workers frozen (SIGSTOP, SIGCONT)",
+            Self::FourthJoins => "a fourth worker joins and goes",
             Self::TaskRestarted => "connector and tasks restarted",
             Self::Paused => "connector paused and resumed",
             Self::Reconfigured => "tasks.max changed",
@@ -176,9 +203,13 @@ impl Fault {
             Kind::WorkerKilled
             | Kind::WorkerStopped
             | Kind::WorkerFrozen
-            | Kind::TaskRestarted
-            | Kind::Paused
-            | Kind::Reconfigured => Place::Worker(self.worker),
+            | Kind::WorkerWithoutBrokers => Place::Worker(self.worker),
+            Kind::WorkerWithoutPostgres => Place::Way(self.worker),
+            Kind::LeaderKilled | Kind::LeaderFrozen | Kind::AllKilled | Kind::AllFrozen => {
+                Place::Workers
+            }
+            Kind::FourthJoins => Place::Guest,
+            Kind::TaskRestarted | Kind::Paused | Kind::Reconfigured => Place::Order(self.worker),
         }
     }
 
@@ -186,7 +217,30 @@ impl Fault {
     /// that the other ends.
     pub fn meets(&self, other: &Self) -> bool {
         let database = |fault: &Self| matches!(fault.place(), Place::Database | Place::Postgres);
-        self.place() == other.place() || (database(self) && database(other))
+        let worker = |fault: &Self| matches!(fault.place(), Place::Worker(_) | Place::Workers);
+        let all = |fault: &Self| matches!(fault.place(), Place::Workers);
+        let order = |fault: &Self| matches!(fault.place(), Place::Order(_));
+        // A worker that starts, or is asked, waits for the brokers and for a leader.
+        let broker = |fault: &Self| matches!(fault.place(), Place::Broker);
+        let guest = |fault: &Self| matches!(fault.place(), Place::Guest);
+        let one = |is: &dyn Fn(&Self) -> bool, other_is: &dyn Fn(&Self) -> bool| {
+            (is(self) && other_is(other)) || (is(other) && other_is(self))
+        };
+        self.place() == other.place()
+            || one(&database, &database)
+            || one(&all, &worker)
+            || one(&order, &|it| {
+                worker(it) || broker(it) || order(it) || guest(it)
+            })
+            || one(&guest, &|it| broker(it) || all(it))
+    }
+
+    /// Whether it is about who is in the group of workers: it then lasts, now and then, for longer
+    /// than a session.
+    pub fn is_of_membership(&self) -> bool {
+        let place = self.place();
+        matches!(place, Place::Worker(_) | Place::Workers | Place::Guest)
+            || self.kind == Kind::WorkerWithoutPostgres
     }
 
     /// A number from zero up to, and without, `end`.
@@ -199,7 +253,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.name())?;
         match self.place() {
-            Place::Way(worker) | Place::Worker(worker) => write!(f, " ({})", worker + 1),
+            Place::Way(worker) | Place::Worker(worker) | Place::Order(worker) => {
+                write!(f, " ({})", worker + 1)
+            }
             _ => Ok(()),
         }
     }

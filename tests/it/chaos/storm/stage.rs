@@ -1,5 +1,5 @@
-//! All that faults happen to: a broker, a Postgres, two workers of one connector, and the ways
-//! between them.
+//! All that faults happen to: a broker, a Postgres, three workers of one cluster with two
+//! connectors, and the ways between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,12 +12,12 @@ use harness::postgres::TestPostgres;
 use harness::proxy::{Act, COMMIT, COPY, FaultProxy, Flow, Shape};
 use harness::record::{Received, Record};
 use harness::wait::wait_until;
-use harness::worker::{TestWorker, WorkerConfig};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::cluster::{Cluster, URL, WORKERS};
 use super::counter::Counter;
 use super::fault::{Fault, Kind};
 
@@ -58,10 +58,8 @@ pub(super) struct Stage<'a> {
     ledger: Ledger<'a>,
     counter: Counter<'a>,
     kafka: &'a TestKafka,
-    broker: FaultProxy,
     postgres: &'a TestPostgres,
-    ways: [FaultProxy; 2],
-    workers: [TestWorker; 2],
+    cluster: Cluster,
     /// A session that holds locks.
     holder: Option<PgConnection>,
     /// Records that are to become dead letters.
@@ -72,36 +70,27 @@ pub(super) struct Stage<'a> {
 impl<'a> Stage<'a> {
     pub async fn new(
         kafka: &'a TestKafka,
-        broker: FaultProxy,
+        brokers: Vec<FaultProxy>,
         postgres: &'a TestPostgres,
     ) -> Result<Self> {
         let ledger = Ledger::new(kafka, postgres, "storm", PARTITIONS).await?;
         let counter = Counter::new(kafka, &ledger.database).await?;
         ledger.database.execute(RAISE).await?;
-        let config = || -> Result<WorkerConfig> {
-            WorkerConfig::new(&format!("127.0.0.1:{}", broker.port()))
-        };
-        let port = postgres.port();
+        let cluster = Cluster::start(brokers, postgres.port(), &ledger.database).await?;
         let stage = Self {
-            ways: [FaultProxy::to(port).await?, FaultProxy::to(port).await?],
-            workers: [
-                TestWorker::start(config()?).await?,
-                TestWorker::start(config()?).await?,
-            ],
             ledger,
             counter,
             kafka,
-            broker,
             postgres,
+            cluster,
             holder: None,
             errant: BTreeSet::new(),
             transactions: 0,
         };
-        for worker in [0, 1] {
-            for config in [stage.config(worker, 1), stage.counting(worker)] {
-                let body = json!({ "name": config["name"], "config": config });
-                stage.workers[worker].rest().create(&body).await?;
-            }
+        let configs = [stage.config(PARTITIONS as u64), stage.counting()];
+        for (worker, config) in stage.cluster.workers.iter().zip(configs) {
+            let body = json!({ "name": config["name"], "config": config });
+            worker.rest().create(&body).await?;
         }
         Ok(stage)
     }
@@ -110,16 +99,12 @@ impl<'a> Stage<'a> {
         format!("{}-dlq", self.ledger.name)
     }
 
-    fn url(&self, worker: usize) -> String {
-        self.ledger.database.jdbc_url_through(&self.ways[worker])
-    }
-
-    /// The same connector on both workers, each on its own way to Postgres.
-    fn config(&self, worker: usize, tasks: u64) -> Value {
-        let (tasks, url, letters) = (tasks.to_string(), self.url(worker), self.letters());
+    /// The connector, whose tasks go to Postgres on the way of their worker.
+    fn config(&self, tasks: u64) -> Value {
+        let (tasks, letters) = (tasks.to_string(), self.letters());
         let settings = [
             ("tasks.max", tasks.as_str()),
-            ("connection.url", &url),
+            ("connection.url", URL),
             ("errors.tolerance", "all"),
             ("errors.deadletterqueue.topic.name", &letters),
             ("errors.deadletterqueue.topic.replication.factor", "1"),
@@ -128,9 +113,8 @@ impl<'a> Stage<'a> {
     }
 
     /// The connector with state, in the same way.
-    fn counting(&self, worker: usize) -> Value {
-        let url = self.url(worker);
-        let settings = [("connection.url", url.as_str())];
+    fn counting(&self) -> Value {
+        let settings = [("connection.url", URL), ("tasks.max", "2")];
         self.counter.config(&[&settings, IMPATIENT].concat())
     }
 
@@ -173,8 +157,11 @@ impl<'a> Stage<'a> {
                 return Ok(());
             }
             if begin.elapsed() > LIMIT {
-                let (first, second) = (self.status(0).await, self.status(1).await);
-                anyhow::bail!("{before:?} became {now:?}: {first}, {second}");
+                let mut told = Vec::new();
+                for worker in 0..WORKERS {
+                    told.push(self.status(worker).await);
+                }
+                anyhow::bail!("{before:?} became {now:?}: {}", told.join("\n"));
             }
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
@@ -190,7 +177,7 @@ impl<'a> Stage<'a> {
     async fn status(&self, worker: usize) -> String {
         let mut told = Vec::new();
         for name in [&self.ledger.name, &self.counter.name] {
-            let status = self.workers[worker].rest().status(name).await;
+            let status = self.cluster.workers[worker].rest().status(name).await;
             let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
             told.push(status);
         }
@@ -201,6 +188,9 @@ impl<'a> Stage<'a> {
     pub async fn audit(&self) -> Result<()> {
         self.ledger.audit_order().await?;
         self.counter.audit(&self.ledger.database).await?;
+        for name in [&self.ledger.name, &self.counter.name] {
+            self.cluster.settled(name, LIMIT).await?;
+        }
         Ok(())
     }
 
@@ -208,14 +198,19 @@ impl<'a> Stage<'a> {
     /// to pass.
     pub async fn strike(&mut self, faults: &[Fault], dice: &mut Dice) -> Result<Vec<Fault>> {
         let mut struck = Vec::new();
-        let sprung: Vec<u64> = self.ways.iter().map(FaultProxy::sprung).collect();
+        let sprung: Vec<u64> = self.cluster.ways.iter().map(FaultProxy::sprung).collect();
         for fault in faults {
             match self.begin(fault).await {
                 Ok(()) => struck.push(*fault),
                 Err(error) => println!("         {fault} did not come to pass: {error:#}"),
             }
         }
-        for _ in 0..dice.below(50) {
+        let membership = struck.iter().any(Fault::is_of_membership);
+        let longer = match membership && dice.below(3) == 0 {
+            true => 150,
+            false => 0,
+        };
+        for _ in 0..dice.below(50) + longer {
             if !struck.iter().any(|fault| stops_the_broker(fault.kind)) {
                 self.produce(dice).await?;
             }
@@ -231,14 +226,15 @@ impl<'a> Stage<'a> {
             trap.contains(&fault.kind)
         };
         struck.retain(|fault| {
-            !traps(fault) || self.ways[fault.worker].sprung() > sprung[fault.worker]
+            !traps(fault) || self.cluster.ways[fault.worker].sprung() > sprung[fault.worker]
         });
-        self.heal().await?;
+        let in_order = dice.below(2) == 0;
+        self.heal(in_order).await?;
         Ok(struck)
     }
 
     async fn begin(&mut self, fault: &Fault) -> Result<()> {
-        let way = &self.ways[fault.worker];
+        let way = &self.cluster.ways[fault.worker];
         match fault.kind {
             Kind::Cut => way.cut(),
             Kind::CutInCopy => {
@@ -252,17 +248,25 @@ impl<'a> Stage<'a> {
             Kind::HalfOpen | Kind::Stalled | Kind::Delayed | Kind::Sliced | Kind::Narrow => {
                 way.shape(shape(fault)?);
             }
-            Kind::BrokerCut => self.broker.cut(),
-            Kind::BrokerHalfOpen | Kind::BrokerSlow => self.broker.shape(shape(fault)?),
+            Kind::BrokerCut => self.cluster.brokers.iter().for_each(FaultProxy::cut),
+            Kind::BrokerHalfOpen | Kind::BrokerSlow => {
+                let shape = shape(fault)?;
+                self.cluster.brokers.iter().for_each(|way| way.shape(shape));
+            }
             Kind::BrokerStopped => self.kafka.stop().await?,
             Kind::BrokerKilled => self.kafka.kill().await?,
             Kind::PostgresStopped => self.postgres.stop().await?,
             Kind::PostgresCrashed => self.postgres.crash().await?,
-            Kind::WorkerKilled => self.workers[fault.worker].kill()?,
-            Kind::WorkerStopped => {
-                self.workers[fault.worker].stop().await?;
-            }
-            Kind::WorkerFrozen => self.workers[fault.worker].signal("STOP")?,
+            Kind::WorkerWithoutPostgres => cut_off(way, fault),
+            Kind::WorkerKilled
+            | Kind::WorkerStopped
+            | Kind::WorkerFrozen
+            | Kind::WorkerWithoutBrokers
+            | Kind::LeaderKilled
+            | Kind::LeaderFrozen
+            | Kind::AllKilled
+            | Kind::AllFrozen
+            | Kind::FourthJoins => self.upset_cluster(fault).await?,
             Kind::TransactionAborted => self.abort_transaction().await?,
             Kind::TaskRestarted => {
                 let order = "restart?includeTasks=true";
@@ -270,12 +274,42 @@ impl<'a> Stage<'a> {
             }
             Kind::Paused => self.order(fault.worker, Method::PUT, "pause", None).await?,
             Kind::Reconfigured => {
-                let config = self.config(fault.worker, 1 + fault.below(2));
+                let config = self.config(1 + fault.below(PARTITIONS as u64));
                 let config = Some(&config);
                 self.order(fault.worker, Method::PUT, "config", config)
                     .await?;
             }
             _ => self.upset_database(fault).await?,
+        }
+        Ok(())
+    }
+
+    async fn upset_cluster(&mut self, fault: &Fault) -> Result<()> {
+        let cluster = &mut self.cluster;
+        match fault.kind {
+            Kind::WorkerKilled => cluster.workers[fault.worker].kill()?,
+            Kind::WorkerStopped => {
+                let status = cluster.workers[fault.worker].stop().await?;
+                ensure!(status.success(), "the worker ended with {status}");
+            }
+            Kind::WorkerFrozen => cluster.workers[fault.worker].signal("STOP")?,
+            Kind::WorkerWithoutBrokers => cut_off(&cluster.brokers[fault.worker], fault),
+            Kind::LeaderKilled => {
+                let leader = cluster.leader()?;
+                cluster.workers[leader].kill()?;
+            }
+            Kind::LeaderFrozen => cluster.workers[cluster.leader()?].signal("STOP")?,
+            Kind::AllKilled => {
+                for worker in &mut cluster.workers {
+                    worker.kill()?;
+                }
+            }
+            Kind::AllFrozen => {
+                for worker in &cluster.workers {
+                    worker.signal("STOP")?;
+                }
+            }
+            _ => cluster.invite().await?,
         }
         Ok(())
     }
@@ -287,7 +321,7 @@ impl<'a> Stage<'a> {
         order: &str,
         body: Option<&Value>,
     ) -> Result<()> {
-        let rest = self.workers[worker].rest();
+        let rest = self.cluster.workers[worker].rest();
         for name in [&self.ledger.name, &self.counter.name] {
             if body.is_some_and(|config| config["name"] != name.as_str()) {
                 continue;
@@ -358,7 +392,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Undoes whatever has been done, in the order in which one needs the other.
-    async fn heal(&mut self) -> Result<()> {
+    async fn heal(&mut self, in_order: bool) -> Result<()> {
         // Its locks go with it.
         self.holder = None;
         if self.postgres.pid().await.is_none() {
@@ -367,8 +401,8 @@ impl<'a> Stage<'a> {
         if !self.kafka.is_running().await {
             self.kafka.start_again().await?;
         }
-        self.broker.restore();
-        self.ways.iter().for_each(FaultProxy::restore);
+        self.cluster.heal().await?;
+        self.cluster.part(in_order).await?;
         let database = self.ledger.database.name();
         let calm = [
             "SET default_transaction_read_only = off".to_owned(),
@@ -380,12 +414,7 @@ impl<'a> Stage<'a> {
         for statement in calm {
             run(&mut session, &statement).await?;
         }
-        for worker in [0, 1] {
-            if self.workers[worker].pid().is_none() {
-                self.workers[worker].start_again().await?;
-            } else {
-                self.workers[worker].signal("CONT")?;
-            }
+        for worker in 0..WORKERS {
             wait_until(LIMIT, "the worker to take an order", async || {
                 self.order(worker, Method::PUT, "resume", None).await?;
                 Ok(true)
@@ -397,7 +426,7 @@ impl<'a> Stage<'a> {
 
     /// Waits until all is written and checks it. Returns the number of rows.
     pub async fn finish(&mut self) -> Result<i64> {
-        for worker in &self.workers {
+        for worker in &self.cluster.workers {
             self.ledger.complete(worker.rest()).await?;
         }
         wait_until(LIMIT, "all to be counted", async || {
@@ -412,6 +441,17 @@ impl<'a> Stage<'a> {
         let surplus: Vec<_> = letters.difference(&self.errant).collect();
         ensure!(surplus.is_empty(), "dead letters of {surplus:?}");
         self.ledger.rows().await
+    }
+}
+
+/// Without a word, or with a refusal.
+fn cut_off(way: &FaultProxy, fault: &Fault) {
+    match fault.below(2) {
+        0 => way.refuse(),
+        _ => way.shape(Shape {
+            flow: Flow::Lost,
+            ..Shape::default()
+        }),
     }
 }
 

@@ -4,17 +4,21 @@ use async_trait::async_trait;
 use connect_api::{Error, Offset, OffsetChange, PendingOffsets, Result, TopicPartition};
 use sqlx::Executor as _;
 
+use super::clusters;
+use super::ownership::Partitions;
 use crate::error::to_error;
 use crate::put::write::state::drop_state;
+use crate::reader::Reader;
 use crate::session::Session;
 
 /// The rows stay, with a new epoch: it fences a task that still holds the one before (Invariant 5).
 /// A row that was deleted and inserted again would not.
-const SET: &str = r#"INSERT INTO ferrule.offsets AS o (connector, topic, "partition", next_offset, epoch)
-    SELECT $1, topic, "partition", next, 1
-    FROM unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, "partition", next)
+const SET: &str = r#"INSERT INTO ferrule.offsets AS o
+        (connector, cluster, consumer_group, topic, "partition", next_offset, epoch)
+    SELECT $1, $2, $3, topic, "partition", next, 1
+    FROM unnest($4::text[], $5::int[], $6::bigint[]) AS p(topic, "partition", next)
     WHERE next IS NOT NULL ORDER BY topic, "partition"
-    ON CONFLICT (connector, topic, "partition") DO UPDATE
+    ON CONFLICT (connector, topic, "partition", cluster, consumer_group) DO UPDATE
     SET next_offset = EXCLUDED.next_offset, last_offset = NULL, last_timestamp = NULL,
         epoch = o.epoch + 1, owner = NULL, updated_at = now()"#;
 
@@ -22,14 +26,14 @@ const SET: &str = r#"INSERT INTO ferrule.offsets AS o (connector, topic, "partit
 const UNSET: &str = r#"UPDATE ferrule.offsets o
     SET next_offset = NULL, last_offset = NULL, last_timestamp = NULL,
         epoch = o.epoch + 1, owner = NULL, updated_at = now()
-    FROM unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, "partition", next)
-    WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
+    FROM unnest($4::text[], $5::int[], $6::bigint[]) AS p(topic, "partition", next)
+    WHERE o.connector = $1 AND o.cluster = $2 AND o.consumer_group = $3 AND o.topic = p.topic AND o."partition" = p."partition"
         AND p.next IS NULL"#;
 
 const RESET: &str = "UPDATE ferrule.offsets \
     SET next_offset = NULL, last_offset = NULL, last_timestamp = NULL, \
         epoch = epoch + 1, owner = NULL, updated_at = now() \
-    WHERE connector = $1";
+    WHERE connector = $1 AND cluster = $2 AND consumer_group = $3";
 
 /// The state of transforms, which goes with the offsets, may never have been kept.
 const KEEPS_STATE: &str = "SELECT to_regclass('ferrule.state') IS NOT NULL";
@@ -56,10 +60,14 @@ impl PendingOffsets for Pending {
 /// Whatever the server or the connection says; then nothing has changed.
 pub(crate) async fn alter(
     mut session: Session,
-    connector: &str,
+    reader: &Reader,
     change: &OffsetChange,
 ) -> Result<Box<dyn PendingOffsets>> {
-    let altered = change_rows(&mut session, connector, change).await;
+    if let OffsetChange::Alter(offsets) = change {
+        let partitions = offsets.iter().map(|(topic_partition, _)| topic_partition);
+        clusters::make_room(&mut session, &Partitions::new(reader, partitions)).await?;
+    }
+    let altered = change_rows(&mut session, reader, change).await;
     altered.map_err(|error| cannot(&error))?;
     Ok(Box::new(Pending { session }))
 }
@@ -70,15 +78,16 @@ fn cannot(error: &sqlx::Error) -> Error {
 
 async fn change_rows(
     session: &mut Session,
-    connector: &str,
+    reader: &Reader,
     change: &OffsetChange,
 ) -> sqlx::Result<()> {
     let begin = session.begin_statement().to_owned();
     let connection = &mut session.connection;
     connection.execute(&*begin).await?;
+    clusters::adopt_all(connection, reader).await?;
     let offsets = match change {
         OffsetChange::Reset => {
-            let reset = sqlx::query(RESET).persistent(false).bind(connector);
+            let reset = reader.query(RESET).persistent(false);
             reset.execute(connection).await?;
             return Ok(());
         }
@@ -86,9 +95,9 @@ async fn change_rows(
     };
     let new = NewOffsets::new(offsets);
     for statement in [SET, UNSET] {
-        let change = sqlx::query(statement)
+        let change = reader
+            .query(statement)
             .persistent(false)
-            .bind(connector)
             .bind(&new.topics)
             .bind(&new.partitions)
             .bind(&new.next);
@@ -98,7 +107,7 @@ async fn change_rows(
     if keeps.fetch_one(&mut *connection).await? {
         let altered = offsets.iter().map(|(topic_partition, _)| topic_partition);
         let altered: Vec<_> = altered.cloned().collect();
-        drop_state(connection, connector, &altered).await?;
+        drop_state(connection, reader, &altered).await?;
     }
     Ok(())
 }

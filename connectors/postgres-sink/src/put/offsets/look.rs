@@ -4,21 +4,30 @@ use connect_api::{Offset, Result, TopicPartition};
 use sqlx::Row;
 
 use crate::error::to_error;
+use crate::reader::Reader;
 use crate::session::Session;
 
 const PRESENT: &str = "SELECT to_regclass('ferrule.offsets') IS NOT NULL";
 
-const STORED: &str = r#"SELECT topic, "partition", next_offset FROM ferrule.offsets
-    WHERE connector = $1 AND next_offset IS NOT NULL ORDER BY topic, "partition""#;
+/// Also of a table without the cluster, or of rows that were written without one: a task will take
+/// them over.
+const STORED: &str = r#"SELECT DISTINCT ON (o.topic, o."partition") o.topic, o."partition",
+        o.next_offset
+    FROM ferrule.offsets o,
+        LATERAL (SELECT to_jsonb(o) ->> 'cluster', to_jsonb(o) ->> 'consumer_group')
+            AS of(cluster, consumer_group)
+    WHERE o.connector = $1 AND o.next_offset IS NOT NULL
+        AND (coalesce(of.cluster, '') = '' OR of.cluster = $2 AND of.consumer_group = $3)
+    ORDER BY o.topic, o."partition", coalesce(of.cluster, '') = ''"#;
 
-/// The stored offsets of a connector, by topic and partition. A table that is not there has none,
+/// The stored offsets of a reader, by topic and partition. A table that is not there has none,
 /// and is not made.
 ///
 /// # Errors
 /// Whatever the server or the connection says.
 pub(crate) async fn stored(
     session: &mut Session,
-    connector: &str,
+    reader: &Reader,
 ) -> Result<Vec<(TopicPartition, Offset)>> {
     let looking = async {
         let mut transaction = session.begin().await?;
@@ -26,7 +35,7 @@ pub(crate) async fn stored(
         let rows = match present.fetch_one(&mut *transaction).await? {
             false => Vec::new(),
             true => {
-                let rows = sqlx::query(STORED).persistent(false).bind(connector);
+                let rows = reader.query(STORED).persistent(false);
                 rows.fetch_all(&mut *transaction).await?
             }
         };

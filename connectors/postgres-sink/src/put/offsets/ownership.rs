@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 
 use connect_api::{Error, Offset, Result, Timestamp, TopicPartition};
 use sqlx::error::DatabaseError;
-use sqlx::postgres::PgRow;
-use sqlx::{Executor as _, Row};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{Executor as _, Postgres, Row};
 
+use super::clusters::{self, admit_others};
 use super::{Offsets, Position};
 use crate::error::to_error;
+use crate::reader::Reader;
 use crate::session::Session;
 
 /// How often the sessions of former owners that hold the rows' locks are ended before the call
@@ -17,48 +20,54 @@ use crate::session::Session;
 const MAX_TAKEOVERS: usize = 3;
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-const INSERT: &str = r#"INSERT INTO ferrule.offsets (connector, topic, "partition", epoch)
-    SELECT $1, topic, "partition", 0
-    FROM unnest($2::text[], $3::int[]) AS p(topic, "partition")
+/// A table that still has the key of one cluster takes no second row of a partition.
+const INSERT: &str = r#"INSERT INTO ferrule.offsets
+        (connector, cluster, consumer_group, topic, "partition", epoch)
+    SELECT $1, $2, $3, topic, "partition", 0
+    FROM unnest($4::text[], $5::int[]) AS p(topic, "partition")
     ORDER BY topic, "partition"
     ON CONFLICT DO NOTHING"#;
 
 const LOCK: &str = r#"SELECT 1 FROM ferrule.offsets o
-    JOIN unnest($2::text[], $3::int[]) AS p(topic, "partition") USING (topic, "partition")
-    WHERE o.connector = $1 ORDER BY o.topic, o."partition" FOR UPDATE OF o"#;
+    JOIN unnest($4::text[], $5::int[]) AS p(topic, "partition") USING (topic, "partition")
+    WHERE o.connector = $1 AND o.cluster = $2 AND o.consumer_group = $3
+    ORDER BY o.topic, o."partition" FOR UPDATE OF o"#;
 
 const TAKE_OVER: &str = r#"UPDATE ferrule.offsets o
-    SET epoch = o.epoch + 1, owner = $4, updated_at = now()
-    FROM unnest($2::text[], $3::int[]) AS p(topic, "partition")
-    WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
+    SET epoch = o.epoch + 1, scoped_epoch = o.epoch + 1, owner = $6, updated_at = now()
+    FROM unnest($4::text[], $5::int[]) AS p(topic, "partition")
+    WHERE o.connector = $1 AND o.cluster = $2 AND o.consumer_group = $3
+        AND o.topic = p.topic AND o."partition" = p."partition"
     RETURNING o.topic, o."partition", o.next_offset, o.epoch, o.version,
         CASE WHEN o.last_offset = o.next_offset - 1 THEN o.last_timestamp END AS last_timestamp"#;
 
 /// The owner stays where another task has taken the partition since: a new owner may have to end
 /// that task's session.
 const KEEP: &str = r#"UPDATE ferrule.offsets o
-    SET owner = CASE WHEN o.epoch = p.epoch THEN $4 ELSE o.owner END
-    FROM unnest($2::text[], $3::int[], $5::bigint[]) AS p(topic, "partition", epoch)
-    WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
+    SET owner = CASE WHEN o.epoch = p.epoch THEN $6 ELSE o.owner END
+    FROM unnest($4::text[], $5::int[], $7::bigint[]) AS p(topic, "partition", epoch)
+    WHERE o.connector = $1 AND o.cluster = $2 AND o.consumer_group = $3
+        AND o.topic = p.topic AND o."partition" = p."partition"
     RETURNING o.topic, o."partition", o.next_offset, o.epoch, o.version,
         CASE WHEN o.last_offset = o.next_offset - 1 THEN o.last_timestamp END AS last_timestamp"#;
 
 const START: &str = r#"UPDATE ferrule.offsets o SET next_offset = p.next, updated_at = now()
-    FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[])
+    FROM unnest($4::text[], $5::int[], $6::bigint[], $7::bigint[])
         AS p(topic, "partition", epoch, next)
-    WHERE o.connector = $1 AND o.topic = p.topic AND o."partition" = p."partition"
+    WHERE o.connector = $1 AND o.cluster = $2 AND o.consumer_group = $3
+        AND o.topic = p.topic AND o."partition" = p."partition"
         AND o.epoch = p.epoch AND o.next_offset IS NULL"#;
 
 /// With epochs, only sessions that own the partitions in these epochs are ended: this task's own
 /// lost session, but none of a later owner.
 const END_OWNERS: &str = r#"SELECT pg_terminate_backend(a.pid)
     FROM ferrule.offsets o
-    JOIN unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, "partition", epoch)
+    JOIN unnest($4::text[], $5::int[], $6::bigint[]) AS p(topic, "partition", epoch)
         USING (topic, "partition")
     JOIN pg_stat_activity a
         ON o.owner = concat_ws('/', a.application_name, a.pid, extract(epoch FROM a.backend_start))
-    WHERE o.connector = $1 AND a.pid <> pg_backend_pid()
-        AND (p.epoch IS NULL OR p.epoch = o.epoch)
+    WHERE o.connector = $1 AND (o.cluster, o.consumer_group) IN (($2, $3), ('', ''))
+        AND a.pid <> pg_backend_pid() AND (p.epoch IS NULL OR p.epoch = o.epoch)
     GROUP BY a.pid"#;
 
 /// Who owns a partition, and where it starts, is on disk before a record is written: a crash of the
@@ -84,25 +93,31 @@ impl Claim {
     }
 }
 
-/// Partitions of a connector, as the parameters of a statement.
+/// Partitions of a reader, as the parameters of a statement.
 pub(super) struct Partitions<'a> {
-    pub(super) connector: &'a str,
+    pub(super) reader: &'a Reader,
     pub(super) topics: Vec<String>,
     pub(super) numbers: Vec<i32>,
 }
 
 impl<'a> Partitions<'a> {
     pub(super) fn new<'b>(
-        connector: &'a str,
+        reader: &'a Reader,
         partitions: impl Iterator<Item = &'b TopicPartition>,
     ) -> Self {
         let pairs = partitions.map(|tp| (tp.topic.to_string(), tp.partition));
         let (topics, numbers) = pairs.unzip();
         Self {
-            connector,
+            reader,
             topics,
             numbers,
         }
+    }
+
+    /// A statement about the partitions.
+    pub(super) fn query(&self, statement: &'static str) -> Query<'_, Postgres, PgArguments> {
+        let query = self.reader.query(statement).persistent(false);
+        query.bind(&self.topics).bind(&self.numbers)
     }
 }
 
@@ -163,16 +178,24 @@ impl Offsets {
     ) -> Result<BTreeMap<TopicPartition, Position>> {
         let mut sorted = partitions.to_vec();
         sorted.sort();
-        let partitions = Partitions::new(&self.connector, sorted.iter());
+        let partitions = Partitions::new(&self.reader, sorted.iter());
+        let mut has_room = false;
         for _ in 0..MAX_TAKEOVERS {
             match lock_and_update(session, &partitions, &claim).await {
                 Ok(rows) if rows.len() == sorted.len() || claim.epochs().is_some() => {
                     return Ok(rows.into_iter().collect());
                 }
-                Ok(_) => return Err(Error::fenced("a partition has no stored offset")),
+                Ok(_) if has_room => {
+                    return Err(Error::fenced("a partition has no stored offset"));
+                }
+                // The key of the table keeps the partition for another reader.
+                Ok(_) => {
+                    admit_others(session, &self.reader).await?;
+                    has_room = true;
+                }
                 Err(error) if is_locked(&error) => {
                     tracing::warn!(
-                        connector = self.connector,
+                        connector = self.reader.connector,
                         "ending the session of a former owner that holds on to its partitions"
                     );
                     end_owners(session, &partitions, &claim)
@@ -198,16 +221,13 @@ impl Offsets {
     ) -> Result<()> {
         let partitions = starts.iter().map(|(topic_partition, _)| topic_partition);
         let epochs = self.epochs(partitions.clone())?;
-        let partitions = Partitions::new(&self.connector, partitions);
+        let partitions = Partitions::new(&self.reader, partitions);
         let next: Vec<_> = starts.iter().map(|(_, next)| next.0).collect();
         let starting = async {
             let mut transaction = session.begin().await?;
             transaction.execute(SYNCHRONOUS).await?;
-            let started = sqlx::query(START)
-                .persistent(false)
-                .bind(partitions.connector)
-                .bind(partitions.topics)
-                .bind(partitions.numbers)
+            let started = partitions
+                .query(START)
                 .bind(epochs)
                 .bind(next)
                 .execute(&mut *transaction)
@@ -274,26 +294,24 @@ async fn lock_and_update(
         Claim::TakeOver => (&[INSERT, LOCK], TAKE_OVER),
         Claim::Keep { .. } => (&[LOCK], KEEP),
     };
-    for statement in statements {
-        sqlx::query(statement)
-            .persistent(false)
-            .bind(partitions.connector)
-            .bind(&partitions.topics)
-            .bind(&partitions.numbers)
-            .execute(&mut *transaction)
-            .await?;
+    if claim.epochs().is_none() {
+        clusters::adopt(&mut transaction, partitions).await?;
     }
-    let update = sqlx::query(update)
-        .persistent(false)
-        .bind(partitions.connector)
-        .bind(&partitions.topics)
-        .bind(&partitions.numbers)
-        .bind(&owner);
+    for statement in statements {
+        let statement = partitions.query(statement);
+        statement.execute(&mut *transaction).await?;
+    }
+    let update = partitions.query(update).bind(&owner);
     let update = match claim.epochs() {
         Some(epochs) => update.bind(epochs),
         None => update,
     };
     let rows = update.fetch_all(&mut *transaction).await?;
+    if claim.epochs().is_none() && rows.len() < partitions.topics.len() {
+        // Nothing is taken over in part.
+        transaction.rollback().await?;
+        return Ok(Vec::new());
+    }
     transaction.commit().await?;
     rows.iter().map(position).collect()
 }
@@ -304,14 +322,8 @@ async fn end_owners(
     claim: &Claim,
 ) -> sqlx::Result<()> {
     let mut transaction = session.begin().await?;
-    sqlx::query(END_OWNERS)
-        .persistent(false)
-        .bind(partitions.connector)
-        .bind(&partitions.topics)
-        .bind(&partitions.numbers)
-        .bind(claim.epochs())
-        .execute(&mut *transaction)
-        .await?;
+    let end = partitions.query(END_OWNERS);
+    end.bind(claim.epochs()).execute(&mut *transaction).await?;
     transaction.commit().await
 }
 

@@ -16,8 +16,8 @@ use crate::session::Session;
 const LOOK: &str = r#"SELECT o.topic, o."partition", o.next_offset, o.epoch, o.version,
         CASE WHEN o.last_offset = o.next_offset - 1 THEN o.last_timestamp END AS last_timestamp
     FROM ferrule.offsets o
-    JOIN unnest($2::text[], $3::int[]) AS p(topic, "partition") USING (topic, "partition")
-    WHERE o.connector = $1"#;
+    JOIN unnest($4::text[], $5::int[]) AS p(topic, "partition") USING (topic, "partition")
+    WHERE o.connector = $1 AND o.cluster = $2 AND o.consumer_group = $3"#;
 
 /// How a partition stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,14 +61,9 @@ impl Offsets {
         &self,
         session: &mut Session,
     ) -> sqlx::Result<BTreeMap<TopicPartition, Position>> {
-        let partitions = Partitions::new(&self.connector, self.positions.keys());
-        let rows = sqlx::query(LOOK)
-            .persistent(false)
-            .bind(partitions.connector)
-            .bind(partitions.topics)
-            .bind(partitions.numbers)
-            .fetch_all(&mut session.connection)
-            .await?;
+        let partitions = Partitions::new(&self.reader, self.positions.keys());
+        let look = partitions.query(LOOK);
+        let rows = look.fetch_all(&mut session.connection).await?;
         rows.iter().map(position).collect()
     }
 

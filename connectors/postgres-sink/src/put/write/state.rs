@@ -8,13 +8,14 @@ mod open;
 
 use std::collections::BTreeMap;
 
-use connect_api::{Error, Result, StateDelta, StateEntry, StateStore, TopicPartition};
+use connect_api::{Error, OffsetScope, Result, StateDelta, StateEntry, StateStore, TopicPartition};
 use sqlx::PgConnection;
 
 use crate::put::offsets::Advance;
+use crate::reader::Reader;
 use crate::session::Session;
 
-pub(crate) use open::drop_state;
+pub(crate) use open::{adopt_state, drop_state};
 
 const SET: &str = "INSERT INTO ferrule.state (store, key, value, expires_at)
     SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[])
@@ -36,7 +37,7 @@ const MAX_STATEMENT_BYTES: usize = 8 << 20;
 /// The stores of a task's partitions.
 #[derive(Debug)]
 pub(crate) struct StateStores {
-    connector: String,
+    reader: Reader,
     /// The transforms whose state is kept.
     kept: Vec<StateStore>,
     /// The ids of the stores of open partitions, by the name of the transform.
@@ -46,10 +47,15 @@ pub(crate) struct StateStores {
 impl StateStores {
     pub fn new(connector: &str) -> Self {
         Self {
-            connector: connector.to_owned(),
+            reader: Reader::new(connector),
             kept: Vec::new(),
             ids: BTreeMap::new(),
         }
+    }
+
+    /// Tells whose state it is.
+    pub fn set_scope(&mut self, scope: &OffsetScope) {
+        self.reader.scope = scope.clone();
     }
 
     /// Keeps the state of these transforms from now on.

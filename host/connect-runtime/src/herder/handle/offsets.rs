@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use connect_api::{ErrorKind, Offset, OffsetChange, TopicPartition};
+use connect_api::{ErrorKind, Offset, OffsetChange, OffsetScope, TopicPartition};
 use connect_kafka::CommitMark;
 use tokio::time::Instant;
 
@@ -33,7 +33,7 @@ impl HerderHandle {
         let committed = self.shared.groups.committed(self.group(config)).await?;
         let stored = match &config.connector {
             RegisteredConnector::Sink(sink) => {
-                let context = self.context(config);
+                let context = self.context(config).await?;
                 let sink = sink.connector();
                 sink.offsets(&config.own, &context).await?
             }
@@ -90,7 +90,7 @@ impl HerderHandle {
         };
         let deadline = Instant::now() + LEAVING;
         self.check_offsets(config, &change, deadline).await?;
-        let context = self.context(config);
+        let context = self.context(config).await?;
         let sink = sink.connector();
         // Rolled back when the group does not take the change.
         let pending = sink.alter_offsets(&config.own, &context, &change).await?;
@@ -143,6 +143,20 @@ impl HerderHandle {
                 Err(OffsetsRefusal::Unknown(error)) => Err(error.into()),
             };
         }
+    }
+
+    /// Whose offsets those of the connector are: its consumers may read from another Kafka than the
+    /// worker.
+    pub(super) async fn offset_scope(&self, config: &ConnectorConfig) -> Answer<OffsetScope> {
+        let own = !config.clients.consumer().contains_key("bootstrap.servers");
+        let cluster = match self.shared.cluster_id.as_ref().filter(|_| own) {
+            Some(known) => known.clone(),
+            None => self.shared.groups.cluster_id(self.group(config)).await?,
+        };
+        Ok(OffsetScope {
+            cluster,
+            group: config.group_id.clone(),
+        })
     }
 
     fn group(&self, config: &ConnectorConfig) -> ConsumerGroup {

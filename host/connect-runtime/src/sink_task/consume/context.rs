@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use connect_api::TopicPartition;
-use connect_kafka::ClientErrors;
+use connect_api::{Error, TopicPartition};
+use connect_kafka::{ClientErrors, is_outage};
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -174,5 +174,37 @@ pub(super) fn release<C: ConsumerContext>(
     match consumer.rebalance_protocol() {
         RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
         _ => consumer.unassign(),
+    }
+}
+
+/// Errors of the client: which of them end the task.
+pub(super) fn check(error: KafkaError, errors: &ClientErrors) -> connect_api::Result<()> {
+    use RDKafkaErrorCode as Code;
+    if is_outage(&error) {
+        errors.log(&error, "");
+        return Ok(());
+    }
+    let code = match &error {
+        KafkaError::MessageConsumptionFatal(_) => {
+            return Err(Error::fatal(format!("consumer: {error}")).transient());
+        }
+        KafkaError::MessageConsumption(code) => *code,
+        _ => return Ok(()),
+    };
+    match code {
+        Code::UnknownTopicOrPartition => Ok(()),
+        Code::AutoOffsetReset | Code::OffsetOutOfRange => Err(Error::fatal(format!(
+            "a partition's offset is outside its log ({error}): retention has passed it, or the \
+             topic was created anew; stop the connector and set or reset its offsets"
+        ))),
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::SaslAuthenticationFailed
+        | Code::InvalidTopic => Err(Error::config(format!("consumer: {error}")).transient()),
+        _ => {
+            warn!(%error, "consumer");
+            Ok(())
+        }
     }
 }

@@ -4,19 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect_api::{Error, MemoryLimit, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
-use connect_kafka::{
-    ClientErrors, CommitMark, GroupMembership, GroupOffset, add_marked, is_outage,
+use connect_api::{
+    Error, MemoryLimit, Offset, OffsetScope, OpenedPartition, Result, Timestamp, TopicPartition,
 };
+use connect_kafka::{CommitMark, GroupMembership, GroupOffset, add_marked};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::arena::{Arena, message_size, size};
-use super::context::{Context, release};
+use super::context::{Context, check, release};
 use super::ends::{note, position_of};
 use super::lacks::Lacks;
 use super::start::{KnownRecord, OffsetReset, verify};
@@ -57,6 +57,8 @@ pub struct KafkaConsumer {
     /// Where partitions are to go on, and the timestamps of the records in front of that.
     pub(super) expected: HashMap<TopicPartition, KnownRecord>,
     pub(super) reset: OffsetReset,
+    /// Without a cluster until it was asked for.
+    pub(super) scope: OffsetScope,
     /// What offsets are committed with.
     marks: HashMap<TopicPartition, CommitMark>,
     arena: Arena,
@@ -78,6 +80,10 @@ impl KafkaConsumer {
     /// [`connect_api::ErrorKind::Config`] when a setting is refused.
     pub fn new(mut config: ClientConfig, subscription: &Subscription) -> Result<Self> {
         let reset = OffsetReset::new(config.get(OffsetReset::KEY))?;
+        let scope = OffsetScope {
+            cluster: String::new(),
+            group: config.get("group.id").unwrap_or_default().to_owned(),
+        };
         // Where to start is decided here. That the log has lost an offset later on must be seen,
         // not papered over (operations: retention passed, topic created anew).
         config
@@ -111,6 +117,7 @@ impl KafkaConsumer {
             owned: Vec::new(),
             expected: HashMap::new(),
             reset,
+            scope,
             marks: HashMap::new(),
             arena: Arena::default(),
             left: HashMap::new(),
@@ -303,6 +310,10 @@ impl TaskConsumer for KafkaConsumer {
         Some(Arc::new(membership))
     }
 
+    fn offset_scope(&mut self) -> Result<OffsetScope> {
+        self.find_scope()
+    }
+
     fn assign(&mut self, starts: &[(TopicPartition, Offset)], fetching: Fetching) -> Result<()> {
         let before = self.expecting(starts);
         let list = offsets(starts, &before);
@@ -465,36 +476,4 @@ fn offsets(
         let _ = list.add_partition_offset(&partition.topic, partition.partition, offset);
     }
     list
-}
-
-/// Errors of the client: which of them end the task.
-fn check(error: KafkaError, errors: &ClientErrors) -> Result<()> {
-    use RDKafkaErrorCode as Code;
-    if is_outage(&error) {
-        errors.log(&error, "");
-        return Ok(());
-    }
-    let code = match &error {
-        KafkaError::MessageConsumptionFatal(_) => {
-            return Err(Error::fatal(format!("consumer: {error}")).transient());
-        }
-        KafkaError::MessageConsumption(code) => *code,
-        _ => return Ok(()),
-    };
-    match code {
-        Code::UnknownTopicOrPartition => Ok(()),
-        Code::AutoOffsetReset | Code::OffsetOutOfRange => Err(Error::fatal(format!(
-            "a partition's offset is outside its log ({error}): retention has passed it, or the \
-             topic was created anew; stop the connector and set or reset its offsets"
-        ))),
-        Code::TopicAuthorizationFailed
-        | Code::GroupAuthorizationFailed
-        | Code::ClusterAuthorizationFailed
-        | Code::SaslAuthenticationFailed
-        | Code::InvalidTopic => Err(Error::config(format!("consumer: {error}")).transient()),
-        _ => {
-            warn!(%error, "consumer");
-            Ok(())
-        }
-    }
 }

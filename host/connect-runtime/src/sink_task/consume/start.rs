@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{Choice, Error, Offset, OpenedPartition, Result, Timestamp, TopicPartition};
-use connect_kafka::GroupOffset;
+use connect_api::{
+    Choice, Error, Offset, OffsetScope, OpenedPartition, Result, Timestamp, TopicPartition,
+};
+use connect_kafka::{GroupOffset, cluster_id};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
@@ -70,6 +72,14 @@ pub(super) struct KnownRecord {
 }
 
 impl KafkaConsumer {
+    /// Asks Kafka for the id of the cluster once.
+    pub(super) fn find_scope(&mut self) -> Result<OffsetScope> {
+        if self.scope.cluster.is_empty() {
+            self.scope.cluster = cluster_id(&self.inner, KAFKA_REQUEST_TIMEOUT)?;
+        }
+        Ok(self.scope.clone())
+    }
+
     /// Where partitions start by a rule.
     pub(super) fn by_reset(
         &self,

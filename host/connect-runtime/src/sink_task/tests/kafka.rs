@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connect_api::{
-    Error, Offset, OpenedPartition, RawRecord, Result, Timestamp, TimestampType, TopicPartition,
+    Error, Offset, OffsetScope, OpenedPartition, RawRecord, Result, Timestamp, TimestampType,
+    TopicPartition,
 };
 use connect_kafka::{CommitMark, GroupMembership, GroupOffset};
 
@@ -200,6 +201,10 @@ impl TaskConsumer for ScriptedConsumer {
 
     fn group_membership(&self) -> Option<GroupMembership> {
         None
+    }
+
+    fn offset_scope(&mut self) -> Result<OffsetScope> {
+        Ok(OffsetScope::default())
     }
 
     fn assign(&mut self, starts: &[(TopicPartition, Offset)], fetching: Fetching) -> Result<()> {

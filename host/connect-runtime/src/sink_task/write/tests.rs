@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use connect_api::{
-    Datum, ErrantRecordReporter, Origin, Properties, Record, SinkOffsets, SinkRecord, SinkTask,
-    TimestampType,
+    Datum, ErrantRecordReporter, OffsetScope, Origin, Properties, Record, SinkOffsets, SinkRecord,
+    SinkTask, TimestampType,
 };
 use tokio::sync::mpsc;
 
@@ -140,7 +140,7 @@ async fn a_repeated_put_has_no_record_that_was_reported() -> Result<()> {
         given: Arc::clone(&given),
     };
     let mut writer = writer(sink, "all")?;
-    let open = Request::Open(vec![TopicPartition::new("t", 0)]);
+    let open = Request::Open(vec![TopicPartition::new("t", 0)], OffsetScope::default());
     let Response::Opened(opened) = ask(&mut writer, open)? else {
         return Err(Error::fatal("another answer"));
     };
@@ -215,7 +215,10 @@ async fn batches_that_are_given_up_end_no_taking_over_of_partitions() -> Result<
         tries: Arc::clone(&tries),
     };
     let mut writer = writer(sink, "all")?;
-    writer.send(Request::Open(vec![TopicPartition::new("t", 0)]))?;
+    writer.send(Request::Open(
+        vec![TopicPartition::new("t", 0)],
+        OffsetScope::default(),
+    ))?;
     assert!(
         writer.has_no_batch(),
         "nobody waits for it when the task ends"
@@ -238,7 +241,10 @@ async fn batches_that_are_given_up_end_no_taking_over_of_partitions() -> Result<
 
     // A task that ends waits for no target.
     is_back.store(false, Ordering::Release);
-    writer.send(Request::Open(vec![TopicPartition::new("t", 0)]))?;
+    writer.send(Request::Open(
+        vec![TopicPartition::new("t", 0)],
+        OffsetScope::default(),
+    ))?;
     writer.stop();
     Ok(())
 }

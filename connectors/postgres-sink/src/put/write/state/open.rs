@@ -9,28 +9,65 @@ use sqlx::{PgConnection, Row};
 
 use super::StateStores;
 use crate::error::to_error;
+use crate::put::offsets::admit_others;
+use crate::reader::Reader;
 use crate::session::Session;
 
-const CREATE: &str = r#"INSERT INTO ferrule.stores (connector, topic, "partition", transform)
-    SELECT $1, topic, "partition", transform
-    FROM unnest($2::text[], $3::int[]) AS p(topic, "partition"), unnest($4::text[]) AS t(transform)
+const CREATE: &str = r#"INSERT INTO ferrule.stores
+        (connector, cluster, consumer_group, topic, "partition", transform)
+    SELECT $1, $2, $3, topic, "partition", transform
+    FROM unnest($4::text[], $5::int[]) AS p(topic, "partition"), unnest($6::text[]) AS t(transform)
     ON CONFLICT DO NOTHING"#;
 
 const FIND: &str = r#"SELECT s.id, s.clock, s.topic, s."partition", s.transform
     FROM ferrule.stores s
-    JOIN unnest($2::text[], $3::int[]) AS p(topic, "partition") USING (topic, "partition")
-    WHERE s.connector = $1 AND s.transform = ANY($4)"#;
+    JOIN unnest($4::text[], $5::int[]) AS p(topic, "partition") USING (topic, "partition")
+    WHERE s.connector = $1 AND s.cluster = $2 AND s.consumer_group = $3
+        AND s.transform = ANY($6)"#;
 
 const READ: &str = "SELECT key, value, expires_at FROM ferrule.state
     WHERE store = $1 AND key >= $2 ORDER BY key LIMIT $3";
 
 const EMPTY: &str = r#"DELETE FROM ferrule.state e USING ferrule.stores s
-    JOIN unnest($2::text[], $3::int[]) AS p(topic, "partition") USING (topic, "partition")
-    WHERE s.connector = $1 AND e.store = s.id"#;
+    JOIN unnest($4::text[], $5::int[]) AS p(topic, "partition") USING (topic, "partition")
+    WHERE s.connector = $1 AND s.cluster = $2 AND s.consumer_group = $3 AND e.store = s.id"#;
 
 const DROP: &str = r#"DELETE FROM ferrule.stores s
-    USING unnest($2::text[], $3::int[]) AS p(topic, "partition")
-    WHERE s.connector = $1 AND s.topic = p.topic AND s."partition" = p."partition""#;
+    USING unnest($4::text[], $5::int[]) AS p(topic, "partition")
+    WHERE s.connector = $1 AND s.cluster = $2 AND s.consumer_group = $3
+        AND s.topic = p.topic AND s."partition" = p."partition""#;
+
+/// State that was written without a cluster is that of whoever has the partition's offset; where
+/// none is stored, of the first who asks. What another reader has stays.
+const ADOPT: &str = r#"UPDATE ferrule.stores s SET cluster = $2, consumer_group = $3
+    FROM unnest($4::text[], $5::int[]) AS p(topic, "partition")
+    WHERE s.connector = $1 AND s.cluster = '' AND s.consumer_group = ''
+        AND s.topic = p.topic AND s."partition" = p."partition"
+        AND NOT EXISTS (SELECT FROM ferrule.stores own WHERE own.connector = $1
+            AND own.cluster = $2 AND own.consumer_group = $3 AND own.topic = s.topic
+            AND own."partition" = s."partition" AND own.transform = s.transform)"#;
+
+/// The same where no other reader has the partition's offset: workers of an earlier release, beside
+/// this one, still write state without a cluster.
+const ADOPT_UNCLAIMED: &str = r#"UPDATE ferrule.stores s SET cluster = $2, consumer_group = $3
+    FROM unnest($4::text[], $5::int[]) AS p(topic, "partition")
+    WHERE s.connector = $1 AND s.cluster = '' AND s.consumer_group = ''
+        AND s.topic = p.topic AND s."partition" = p."partition"
+        AND NOT EXISTS (SELECT FROM ferrule.stores own WHERE own.connector = $1
+            AND own.cluster = $2 AND own.consumer_group = $3 AND own.topic = s.topic
+            AND own."partition" = s."partition" AND own.transform = s.transform)
+        AND NOT EXISTS (SELECT FROM ferrule.offsets o WHERE o.connector = $1 AND o.cluster <> ''
+            AND (o.cluster, o.consumer_group) <> ($2, $3)
+            AND o.topic = s.topic AND o."partition" = s."partition")"#;
+
+const HAS_CLUSTER: &str = "SELECT EXISTS (SELECT FROM pg_attribute WHERE attname = 'cluster' \
+    AND attrelid = to_regclass('ferrule.stores'))";
+
+const HAS_OFFSETS: &str = "SELECT to_regclass('ferrule.offsets') IS NOT NULL";
+
+const OTHERS: &str = r#"SELECT EXISTS (SELECT FROM ferrule.stores s
+    JOIN unnest($4::text[], $5::int[]) AS p(topic, "partition") USING (topic, "partition")
+    WHERE s.connector = $1 AND s.cluster <> '' AND (s.cluster, s.consumer_group) <> ($2, $3))"#;
 
 /// Entries that are read at a time.
 const PAGE: i64 = 10_000;
@@ -50,9 +87,11 @@ impl StateStores {
         if self.is_empty() {
             return Ok(BTreeMap::new());
         }
+        self.make_room(session, partitions).await?;
         let reading = async {
             let mut transaction = session.begin().await?;
-            drop_state(&mut transaction, &self.connector, fresh).await?;
+            self.adopt_unclaimed(&mut transaction, partitions).await?;
+            drop_state(&mut transaction, &self.reader, fresh).await?;
             let found = self.find(&mut transaction, partitions).await?;
             let mut entries = Vec::with_capacity(found.len());
             for store in &found {
@@ -89,6 +128,35 @@ impl StateStores {
         Ok(opened)
     }
 
+    /// The key of a table that knew one cluster lets no other have state of a partition.
+    async fn make_room(&self, session: &mut Session, partitions: &[TopicPartition]) -> Result<()> {
+        let (topics, numbers) = columns(partitions);
+        let others = self.reader.query(OTHERS).persistent(false);
+        let others = others.bind(topics).bind(numbers);
+        let others = others.fetch_one(&mut session.connection).await;
+        let others: sqlx::Result<bool> = others.and_then(|row| row.try_get(0));
+        match others.map_err(|e| to_error("cannot look for state of other clusters", &e))? {
+            true => admit_others(session, &self.reader).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn adopt_unclaimed(
+        &self,
+        connection: &mut PgConnection,
+        partitions: &[TopicPartition],
+    ) -> sqlx::Result<()> {
+        let has_offsets = sqlx::query_scalar(HAS_OFFSETS).persistent(false);
+        let statement = match has_offsets.fetch_one(&mut *connection).await? {
+            true => ADOPT_UNCLAIMED,
+            false => ADOPT,
+        };
+        let (topics, numbers) = columns(partitions);
+        let adopt = self.reader.query(statement).persistent(false);
+        let adopt = adopt.bind(topics).bind(numbers);
+        adopt.execute(connection).await.map(drop)
+    }
+
     async fn find(
         &self,
         connection: &mut PgConnection,
@@ -97,17 +165,17 @@ impl StateStores {
         let (topics, numbers) = columns(partitions);
         let transforms = self.kept.iter().map(|kept| kept.transform.to_string());
         let transforms: Vec<String> = transforms.collect();
-        sqlx::query(CREATE)
+        let create = self.reader.query(CREATE);
+        create
             .persistent(false)
-            .bind(&self.connector)
             .bind(&topics)
             .bind(&numbers)
             .bind(&transforms)
             .execute(&mut *connection)
             .await?;
-        let rows = sqlx::query(FIND)
+        let rows = self.reader.query(FIND);
+        let rows = rows
             .persistent(false)
-            .bind(&self.connector)
             .bind(&topics)
             .bind(&numbers)
             .bind(&transforms)
@@ -184,13 +252,32 @@ fn too_large(topic_partition: &TopicPartition, kept: &StateStore) -> Error {
     ))
 }
 
+/// Takes over state that was written without a cluster, with the offsets of these partitions.
+///
+/// # Errors
+/// Whatever the server or the connection says.
+pub(crate) async fn adopt_state(
+    connection: &mut PgConnection,
+    reader: &Reader,
+    partitions: &[TopicPartition],
+) -> sqlx::Result<()> {
+    let has_cluster = sqlx::query_scalar(HAS_CLUSTER).persistent(false);
+    if !has_cluster.fetch_one(&mut *connection).await? {
+        return Ok(());
+    }
+    let (topics, numbers) = columns(partitions);
+    let adopt = reader.query(ADOPT).persistent(false);
+    let adopt = adopt.bind(topics).bind(numbers);
+    adopt.execute(connection).await.map(drop)
+}
+
 /// Drops the state of partitions, of all transforms.
 ///
 /// # Errors
 /// Whatever the server or the connection says.
 pub(crate) async fn drop_state(
     connection: &mut PgConnection,
-    connector: &str,
+    reader: &Reader,
     partitions: &[TopicPartition],
 ) -> sqlx::Result<()> {
     if partitions.is_empty() {
@@ -198,9 +285,8 @@ pub(crate) async fn drop_state(
     }
     let (topics, numbers) = columns(partitions);
     for statement in [EMPTY, DROP] {
-        sqlx::query(statement)
-            .persistent(false)
-            .bind(connector)
+        let drop = reader.query(statement);
+        drop.persistent(false)
             .bind(&topics)
             .bind(&numbers)
             .execute(&mut *connection)
