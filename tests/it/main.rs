@@ -11,6 +11,7 @@ mod hostile_configs;
 mod http;
 mod kafka_sink;
 mod maintain;
+mod migrate;
 mod newcomer;
 mod pages;
 mod plugin;
