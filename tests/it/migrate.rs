@@ -1,5 +1,7 @@
 //! `ferrule migrate`: what it says of a cluster of Kafka Connect, alive and stopped.
 
+mod page;
+
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -83,6 +85,24 @@ async fn stored(kafka: &TestKafka, group: &str) -> Result<String> {
     Ok(all)
 }
 
+/// What is said while the worker of Kafka Connect runs.
+async fn alive(properties: &Path) -> Result<()> {
+    let alive = report(properties, 1).await?;
+    ensure!(alive["kafka_connect_is_alive"] == true, "{alive}");
+    let told = text(properties, 1).await?;
+    for part in [
+        "It is alive: 1 worker",
+        "1 refused, 1 with another effect, 1 unchanged",
+        "did you mean batch.size?",
+        "{\"filename\":",
+        "no effect  plugin.discovery",
+    ] {
+        ensure!(told.contains(part), "{part:?} is missing:\n{told}");
+    }
+    ensure!(!told.contains("hunter2"), "{told}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_told_of_alive_and_stopped_and_nothing_is_written() -> Result<()> {
     let kafka = TestKafka::shared().await?;
@@ -121,19 +141,7 @@ async fn a_cluster_is_told_of_alive_and_stopped_and_nothing_is_written() -> Resu
     })
     .await?;
 
-    let alive = report(jvm.properties(), 1).await?;
-    ensure!(alive["kafka_connect_is_alive"] == true, "{alive}");
-    let told = text(jvm.properties(), 1).await?;
-    for part in [
-        "It is alive: 1 worker",
-        "1 refused, 1 with another effect, 1 unchanged",
-        "did you mean batch.size?",
-        "{\"filename\":",
-        "no effect  plugin.discovery",
-    ] {
-        ensure!(told.contains(part), "{part:?} is missing:\n{told}");
-    }
-    ensure!(!told.contains("hunter2"), "{told}");
+    alive(jvm.properties()).await?;
     let properties = jvm.properties().to_owned();
     jvm.stop().await?;
 

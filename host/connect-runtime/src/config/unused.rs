@@ -104,7 +104,10 @@ mod tests {
             name.starts_with("CONNECT_").then_some(name)
         });
         for name in images.filter(|name| !name.contains('…')) {
-            assert!(ours.iter().any(|own| own == name), "{name} is the image's alone");
+            assert!(
+                ours.iter().any(|own| own == name),
+                "{name} is the image's alone"
+            );
         }
     }
 
@@ -132,6 +135,9 @@ mod tests {
         assert!(tries >= 90, "{tries}");
         // The names that the service gives the worker are allowed.
         let names = &config.rest().hosts.names;
-        assert!(names.iter().any(|name| name == "ferrule.ferrule.svc"), "{names:?}");
+        assert!(
+            names.iter().any(|name| name == "ferrule.ferrule.svc"),
+            "{names:?}"
+        );
     }
 }

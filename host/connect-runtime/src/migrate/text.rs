@@ -64,14 +64,16 @@ fn alive(report: &Report) {
     let hosts = report.group.hosts.join(", ");
     let count = report.group.hosts.len();
     if report.is_alive() {
+        let workers = of_number(count, "worker");
         let them = format!(
-            "It is alive: {count} workers of Kafka Connect are in the group, from {hosts}. Stop all \
-             of them before a worker of Ferrule starts, which else refuses to: both would run every \
-             task. What is said below is how things stand now."
+            "It is alive: {workers} of Kafka Connect in the group, from {hosts}. Stop all of them \
+             before a worker of Ferrule starts, which else refuses to: both would run every task. \
+             What is said below is how things stand now."
         );
         paragraph("  ", "  ", &them);
     } else if count > 0 {
-        say!("  {count} workers of Ferrule are in the group already, from {hosts}.");
+        let workers = of_number(count, "worker");
+        say!("  {workers} of Ferrule in the group already, from {hosts}.");
     } else {
         say!("  No worker is in the group: it is stopped.");
     }
@@ -160,16 +162,17 @@ fn connector(connector: &ConnectorReport) {
 }
 
 fn tasks(connector: &ConnectorReport) -> String {
-    let count = |count: usize| match count {
-        1 => "1 task".to_owned(),
-        count => format!("{count} tasks"),
-    };
+    let now = of_number(connector.tasks, "task");
     match connector.tasks_to_be {
-        Some(to_be) if to_be != connector.tasks => {
-            format!("{} now, {to_be} then", count(connector.tasks))
-        }
-        _ => count(connector.tasks),
+        Some(to_be) if to_be != connector.tasks => format!("{now} now, {to_be} then"),
+        _ => now,
     }
+}
+
+/// `1 task`, `2 tasks`.
+fn of_number(count: usize, what: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{ending}")
 }
 
 fn group(start: &GroupStart) {
