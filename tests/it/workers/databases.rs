@@ -17,7 +17,7 @@ const PARTITIONS: i32 = 2;
 /// A cluster, the Kafka that it reads from, and the table that it writes to.
 struct Place<'a> {
     kafka: &'a TestKafka,
-    cluster: Cluster,
+    cluster: Cluster<'a>,
     table: &'static str,
     produced: i64,
 }

@@ -45,7 +45,7 @@ impl Stage {
             groups: Box::new(NoConsumerGroups),
             source_offsets: Arc::new(SourceOffsets::new(&config)),
             cluster_id: None,
-            instance: WorkerInstance::new("127.0.0.1:8083"),
+            instance: WorkerInstance::new(&config),
             config,
         });
         let (events, unheard) = mpsc::channel(1024);
@@ -56,10 +56,11 @@ impl Stage {
             events,
         );
         let log = Box::new(MemoryLog::default());
+        let statuses = Statuses::start(log, &shared.instance).await.unwrap();
         let mut stage = Self {
             tasks: Tasks::new(shared, worker),
             cluster: ClusterState::default(),
-            statuses: Statuses::start(log).await.unwrap(),
+            statuses,
             mine: BTreeSet::from([id()]),
             now: Instant::now(),
             _unheard: unheard,
