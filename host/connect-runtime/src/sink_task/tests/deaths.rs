@@ -76,6 +76,23 @@ fn a_partition_over_which_workers_die_is_held_and_the_rest_runs() {
 }
 
 #[test]
+fn a_held_partition_that_goes_to_another_task_stays_held() {
+    let mut bench = after_deaths(MOST_ATTEMPTS);
+    bench.until("it is opened", |b| {
+        b.target.lock().unwrap().opened.len() == 1
+    });
+    bench.order(Rebalance::Revoke(vec![partition(0)], Ownership::Kept));
+    bench.produce(1, &["good"]);
+    bench.until("the other's row", |b| b.rows(1) == ["good"]);
+    let held = Some(MOST_ATTEMPTS.to_string());
+    assert_eq!(attempts(&bench, 0), held);
+    let mut bench = die(bench);
+    bench.produce(1, &["better"]);
+    bench.until("the next row", |b| b.rows(1) == ["good", "better"]);
+    assert!(bench.rows(0).is_empty());
+}
+
+#[test]
 fn fewer_deaths_hold_nothing_and_progress_forgets_them() {
     let mut bench = after_deaths(MOST_ATTEMPTS - 1);
     bench.until("the row", |b| b.rows(0) == ["kills"]);
