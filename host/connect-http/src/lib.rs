@@ -7,6 +7,7 @@ mod body;
 mod connections;
 mod cors;
 pub mod formats;
+mod gone;
 mod listeners;
 mod options;
 mod path;
