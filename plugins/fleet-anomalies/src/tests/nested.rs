@@ -2,110 +2,79 @@
 
 use super::*;
 
+const GOOD: &str = r#"{"magnitude":1}"#;
+
+/// What a record with this in one of its fields fails with.
+fn failure(field: &str, json: String) -> (Option<String>, String) {
+    let mut fields = Shot::new(1).fields();
+    fields.retain(|(name, _)| name != field);
+    fields.push((field.to_owned(), Value::Json(json)));
+    runner(&[]).one(fields).failure()
+}
+
+/// Telemetry with this velocity, and more fields.
+fn moving(velocity: &str, more: &str) -> String {
+    format!(r#"{{"velocity":{velocity},"acceleration":{GOOD}{more}}}"#)
+}
+
 #[test]
-fn what_does_not_fit_in_nested_data_is_named_with_its_path() {
-    const GOOD: &str = r#"{"magnitude":1}"#;
-    let both = |velocity: &str, more: &str| {
-        format!(r#"{{"velocity":{velocity},"acceleration":{GOOD}{more}}}"#)
-    };
-    let without = |field: &str| format!(r#"{{"{field}":{GOOD}}}"#);
-    let text = "must be a number, not text";
-    for (field, json, path, reason) in [
+fn what_does_not_fit_in_a_vector_is_named_with_its_path() {
+    for (velocity, path, reason) in [
+        (r#""fast""#, "", "must be an object, not text"),
+        ("[1,2]", "", "must be an object, not an array"),
+        ("null", "", "is required"),
+        (r#"{"x":1}"#, "", "needs a magnitude, or x and y"),
+        (r#"{"y":"1"}"#, ".y", "must be a number, not text"),
+        (r#"{"z":true}"#, ".z", "must be a number, not a boolean"),
         (
-            "telemetry",
-            both(r#""fast""#, ""),
-            "telemetry.velocity",
-            "must be an object, not text",
-        ),
-        (
-            "telemetry",
-            both("[1,2]", ""),
-            "telemetry.velocity",
-            "must be an object, not an array",
-        ),
-        (
-            "telemetry",
-            both("null", ""),
-            "telemetry.velocity",
-            "is required",
-        ),
-        (
-            "telemetry",
-            without("velocity"),
-            "telemetry.acceleration",
-            "is required",
-        ),
-        (
-            "telemetry",
-            without("acceleration"),
-            "telemetry.velocity",
-            "is required",
-        ),
-        (
-            "telemetry",
-            both(r#"{"x":1}"#, ""),
-            "telemetry.velocity",
-            "needs a magnitude, or x and y",
-        ),
-        (
-            "telemetry",
-            both(r#"{"y":"1"}"#, ""),
-            "telemetry.velocity.y",
-            text,
-        ),
-        (
-            "telemetry",
-            both(r#"{"z":true}"#, ""),
-            "telemetry.velocity.z",
-            "must be a number, not a boolean",
-        ),
-        (
-            "telemetry",
-            both(r#"{"magnitude":{}}"#, ""),
-            "telemetry.velocity.magnitude",
+            r#"{"magnitude":{}}"#,
+            ".magnitude",
             "must be a number, not an object",
         ),
+    ] {
+        let path = format!("telemetry.velocity{path}");
+        let failure = failure("telemetry", moving(velocity, ""));
+        assert_eq!(failure, (Some(path), reason.to_owned()), "{velocity}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_in_nested_data_is_named_with_its_path() {
+    let without = |field: &str| format!(r#"{{"{field}":{GOOD}}}"#);
+    let yaw = "telemetry.yaw_rate";
+    let label = "telemetry.label_probability";
+    for (json, path, reason) in [
+        (without("velocity"), "telemetry.acceleration", "is required"),
+        (without("acceleration"), "telemetry.velocity", "is required"),
         (
-            "telemetry",
-            both(GOOD, r#","yaw_rate":"0.1""#),
-            "telemetry.yaw_rate",
-            text,
+            moving(GOOD, r#","yaw_rate":"0.1""#),
+            yaw,
+            "must be a number, not text",
         ),
         (
-            "telemetry",
-            both(GOOD, r#","label_probability":[]"#),
-            "telemetry.label_probability",
+            moving(GOOD, r#","label_probability":[]"#),
+            label,
             "must be a number, not an array",
         ),
         (
-            "telemetry",
-            both(GOOD, r#","yaw_rate":1,"yaw_rate":2"#),
+            moving(GOOD, r#","yaw_rate":1,"yaw_rate":2"#),
             "telemetry",
             "has a field twice",
         ),
         (
-            "telemetry",
             "17".to_owned(),
             "telemetry",
             "must be an object, not a number",
         ),
+        ("[1".to_owned(), "metadata", "is not valid JSON (column 2)"),
         (
-            "metadata",
-            "[1".to_owned(),
-            "metadata",
-            "is not valid JSON (column 2)",
-        ),
-        (
-            "metadata",
             r#""s""#.to_owned(),
             "metadata",
             "must be an object, not text",
         ),
     ] {
-        let mut fields = Shot::new(1).fields();
-        fields.retain(|(name, _)| name != field);
-        fields.push((field.to_owned(), Value::Json(json.clone())));
-        let failure = runner(&[]).one(fields).failure();
+        let field = path.split('.').next().unwrap();
+        let failure = failure(field, json.clone());
         assert_eq!(
             failure,
             (Some(path.to_owned()), reason.to_owned()),
