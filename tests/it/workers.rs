@@ -1,28 +1,66 @@
 //! Several workers of one group.
 
+mod addresses;
+mod crowd;
+mod cut_off;
+mod damaged;
 mod databases;
+mod hanging;
+mod internal_topics;
 mod jvm;
 mod members;
 mod requests;
 mod restarts;
 mod rolling;
+mod sizes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use harness::connect::ConnectClient;
 use harness::kafka::TestKafka;
 use harness::names;
 use harness::record::Received;
 use harness::wait::wait_until;
 use harness::worker::{TestWorker, WorkerConfig};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// A sink that writes nothing, for tests of what a cluster does with connectors.
+fn blackhole(topics: &str, tasks: usize) -> Value {
+    json!({
+        "connector.class": "FerruleBlackholeSink",
+        "topics": topics,
+        "tasks.max": tasks.to_string(),
+        "key.converter": "org.apache.kafka.connect.storage.StringConverter",
+        "value.converter": "org.apache.kafka.connect.storage.StringConverter",
+    })
+}
+
+/// The time below which this share of all is.
+fn quantile(times: &[Duration], share: f64) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    let last = sorted.len().saturating_sub(1);
+    let at = (last as f64 * share).ceil() as usize;
+    sorted.get(at.min(last)).copied().unwrap_or_default()
+}
+
+/// What a test prints of many times: how they were measured is its own matter.
+fn figures(what: &str, times: &[Duration]) {
+    let [half, most, all] = [0.5, 0.99, 1.0].map(|share| quantile(times, share));
+    println!(
+        "{what}: {} times, p50 {half:?}, p99 {most:?}, most {all:?}",
+        times.len()
+    );
+}
 
 /// Workers of one group, each with a port of its own.
 struct Cluster<'a> {
     kafka: &'a TestKafka,
+    group: String,
     config: WorkerConfig,
     workers: Vec<TestWorker>,
 }
@@ -36,31 +74,83 @@ impl Cluster<'static> {
 impl<'a> Cluster<'a> {
     /// Workers of this Kafka.
     async fn on(kafka: &'a TestKafka, count: usize) -> Result<Self> {
-        let config = WorkerConfig::new(&kafka.bootstrap())?;
-        let mut cluster = Self {
-            kafka,
-            config: config
-                .set("plugin.path", "")
-                .set("offset.flush.interval.ms", "100")
-                .set("session.timeout.ms", "5000"),
-            workers: Vec::new(),
-        };
+        let mut cluster = Self::none_yet(kafka)?;
         for _ in 0..count {
             cluster.add().await?;
         }
         Ok(cluster)
     }
 
-    async fn add(&mut self) -> Result<()> {
-        self.add_as(self.config.clone()).await
+    /// A group without workers so far.
+    fn none_yet(kafka: &'a TestKafka) -> Result<Self> {
+        let group = names::unique("cluster");
+        let mut config = WorkerConfig::new(&kafka.bootstrap())?
+            .set("group.id", &group)
+            .set("plugin.path", "")
+            .set("offset.flush.interval.ms", "100")
+            .set("session.timeout.ms", "5000");
+        for kind in ["config", "offset", "status"] {
+            let topic = match kind {
+                "config" => format!("{group}-configs"),
+                "offset" => format!("{group}-offsets"),
+                _ => format!("{group}-status"),
+            };
+            config = config.set(&format!("{kind}.storage.topic"), &topic);
+        }
+        Ok(Self {
+            kafka,
+            group,
+            config,
+            workers: Vec::new(),
+        })
     }
 
-    /// Adds a worker that may differ from the others.
-    async fn add_as(&mut self, config: WorkerConfig) -> Result<()> {
+    async fn add(&mut self) -> Result<()> {
+        self.add_of(self.config.clone()).await
+    }
+
+    /// One more worker, of this config but for its port.
+    async fn add_of(&mut self, config: WorkerConfig) -> Result<()> {
         let listener = format!("http://127.0.0.1:{}", names::free_port()?);
         let config = config.set("listeners", &listener);
         self.workers.push(TestWorker::start(config).await?);
         Ok(())
+    }
+
+    /// The REST API of the worker whose turn it is.
+    fn rest(&self, turn: usize) -> &ConnectClient {
+        self.workers[turn % self.workers.len()].rest()
+    }
+
+    /// The records of the status topic: key and value, of each key in their order.
+    async fn status_records(&self, kafka: &TestKafka) -> Result<Vec<(String, Value)>> {
+        let records = kafka.read(&format!("{}-status", self.group)).await?;
+        let records = records.into_iter().filter_map(|record| {
+            let value = record.value.map(|value| serde_json::from_slice(&value));
+            let value = value.and_then(Result::ok).unwrap_or_default();
+            Some((String::from_utf8(record.key?).ok()?, value))
+        });
+        Ok(records.collect())
+    }
+
+    /// Waits until the last status of each connector and task is of its newest start: none has
+    /// stayed over a newer one.
+    async fn statuses_are_the_newest(&self, kafka: &TestKafka) -> Result<()> {
+        wait_until(LIMIT, "the newest statuses", async || {
+            let mut known: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+            for (key, value) in self.status_records(kafka).await? {
+                let Some(generation) = value["generation"].as_u64() else {
+                    known.remove(&key);
+                    continue;
+                };
+                let (most, last) = known.entry(key).or_default();
+                (*most, *last) = ((*most).max(generation), generation);
+            }
+            let older = known.iter().find(|(_, (most, last))| last < most);
+            ensure!(older.is_none(), "an older status is the last: {older:?}");
+            Ok(true)
+        })
+        .await
     }
 
     /// Which worker runs each task of a connector, as one of them says; none while not all run.

@@ -221,7 +221,7 @@ impl Herder {
                 self.tasks.event(event, &self.statuses, Instant::now());
             }
             id = self.tasks.next_end() => {
-                self.tasks.ended(&id, &self.statuses);
+                self.tasks.ended(&id, &self.log.cluster, &self.statuses);
                 self.sync_tasks();
             }
             validation = self.config_changes.next() => self.apply_config(validation).await,
@@ -318,7 +318,7 @@ impl Herder {
 
     /// Stops all tasks, says so, and leaves the group.
     async fn end(self) {
-        self.tasks.stop_all(&self.statuses).await;
+        self.tasks.stop_all(&self.log.cluster, &self.statuses).await;
         let is_last = self.log.coordination.workers().len() <= 1;
         if let Some(leader) = self.leader.filter(|_| is_last) {
             leader.end(&self.log.cluster, &self.statuses);

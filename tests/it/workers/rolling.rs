@@ -175,7 +175,7 @@ async fn all_workers_are_replaced_one_by_one_under_load() -> Result<()> {
             Some(binary) => config.binary(binary.into()),
             None => config,
         };
-        cluster.add_as(config).await?;
+        cluster.add_of(config).await?;
     }
     let tasks = PARTITIONS.to_string();
     ledger

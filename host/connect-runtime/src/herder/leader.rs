@@ -44,6 +44,11 @@ impl Leader {
     /// # Errors
     /// As for [`Leader::reconcile`].
     pub(super) async fn start(&mut self, log: &mut Log, statuses: &Statuses) -> Result<()> {
+        // Whoever led before may have ended between a deletion and that of its statuses.
+        statuses.retain(|key| match key {
+            StatusKey::Connector(name) => log.cluster.config(name).is_some(),
+            StatusKey::Task(id) => log.cluster.config(&id.connector).is_some(),
+        });
         let names: Vec<String> = log.cluster.connectors().map(str::to_owned).collect();
         for name in &names {
             let Some(config) = log.cluster.config_revision(name) else {

@@ -3,7 +3,6 @@
 
 mod view;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +17,8 @@ use view::{OwnWrite, StatusView};
 
 /// Statuses that wait to be written.
 const WAITING: usize = 10_000;
+/// Statuses that are written in one go.
+const AT_ONCE: usize = 500;
 /// How long the last statuses may take when the worker ends.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -59,7 +60,7 @@ impl Statuses {
             waiting,
             view: Arc::clone(&view),
             read: Arc::clone(&read),
-            again: VecDeque::new(),
+            again: Vec::new(),
         };
         Ok(Self {
             view,
@@ -131,6 +132,13 @@ impl Statuses {
         self.remove_tasks(connector, 0);
     }
 
+    /// Forgets the statuses of what is not there.
+    pub(super) fn retain(&self, is_there: impl Fn(&StatusKey) -> bool) {
+        let keys = lock(&self.view).keys();
+        let gone = keys.into_iter().filter(|key| !is_there(key));
+        gone.for_each(|key| self.remove(key));
+    }
+
     fn remove(&self, key: StatusKey) {
         let own = lock(&self.view).remove(&key);
         self.write(key, None, own);
@@ -162,22 +170,25 @@ struct Following {
     view: Arc<Mutex<StatusView>>,
     read: Arc<Notify>,
     /// Statuses that older ones of other workers have come behind.
-    again: VecDeque<Write>,
+    again: Vec<Write>,
 }
 
 impl Following {
     async fn run(mut self) {
         loop {
-            if let Some(write) = self.again.pop_front() {
-                self.write(write).await;
-                continue;
+            let mut writes = std::mem::take(&mut self.again);
+            if writes.is_empty() {
+                tokio::select! {
+                    received = self.waiting.recv_many(&mut writes, AT_ONCE) => {
+                        if received == 0 {
+                            return;
+                        }
+                    }
+                    record = self.store.next() => self.take_in(&[record]),
+                }
             }
-            tokio::select! {
-                write = self.waiting.recv() => match write {
-                    None => return,
-                    Some(write) => self.write(write).await,
-                },
-                record = self.store.next() => self.take_in(&[record]),
+            if !writes.is_empty() {
+                self.write(writes).await;
             }
             self.read.notify_one();
         }
@@ -192,22 +203,32 @@ impl Following {
             {
                 warn!(%key, "another worker has written an older status; it is written once more");
                 let status = Some(status);
-                self.again.push_back(Write { key, status, own });
+                self.again.push(Write { key, status, own });
             }
         }
     }
 
-    async fn write(&mut self, Write { key, status, own }: Write) {
-        let record = StoredRecord {
+    /// Writes what waits in one go: were each waited for by itself, a crowd of connectors that are
+    /// deleted would have their statuses removed when others of their names run already.
+    async fn write(&mut self, writes: Vec<Write>) {
+        let record = |Write { key, status, .. }: &Write| StoredRecord {
             key: key.to_string(),
-            value: status.map(|status| status.value()),
+            value: status.as_ref().map(Status::value),
         };
-        match self.store.write(record).await {
+        let records = writes.iter().map(record).collect();
+        match self.store.write_all(records).await {
             Ok(read) => {
                 self.take_in(&read);
-                lock(&self.view).written(&key, own);
+                let mut view = lock(&self.view);
+                for Write { key, own, .. } in &writes {
+                    view.written(key, *own);
+                }
             }
-            Err(cause) => warn!(%key, error = %cause.chain(), "could not write a status"),
+            Err(cause) => {
+                for Write { key, .. } in &writes {
+                    warn!(%key, error = %cause.chain(), "could not write a status");
+                }
+            }
         }
     }
 }

@@ -53,6 +53,9 @@ enum Next {
     Start,
     /// It is not this worker's any more, or the worker ends.
     Leave,
+    /// There is no such task any more. The leader removes its status: what was written after that
+    /// would stay for ever.
+    Remove,
 }
 
 impl Tasks {
@@ -97,6 +100,7 @@ impl Tasks {
         for id in outdated {
             let next = match mine.contains(&id) {
                 true => Next::Start,
+                false if cluster.task(&id).is_none() => Next::Remove,
                 false => Next::Leave,
             };
             self.stop(&id, next, statuses);
@@ -213,7 +217,9 @@ impl Tasks {
         }
         let Run::Started(handle) = run else {
             forget_task(&id.connector, id.task);
-            statuses.update(id, generation, unassign);
+            if next != Next::Remove {
+                statuses.update(id, generation, unassign);
+            }
             return;
         };
         if next == Next::Start {
@@ -276,11 +282,19 @@ impl Tasks {
         }
     }
 
-    /// Takes in that a task has ended: whoever runs it next may start it now.
-    pub(super) fn ended(&mut self, id: &ConnectorTaskId, statuses: &Statuses) {
+    /// Takes in that a task has ended: whoever runs it next may start it now. Nothing is said of one
+    /// that is not there any more.
+    pub(super) fn ended(
+        &mut self,
+        id: &ConnectorTaskId,
+        cluster: &ClusterState,
+        statuses: &Statuses,
+    ) {
         if let Some(generation) = self.stopping.remove(id) {
             forget_task(&id.connector, id.task);
-            statuses.update(id, generation, unassign);
+            if cluster.task(id).is_some() {
+                statuses.update(id, generation, unassign);
+            }
         }
     }
 
@@ -322,7 +336,7 @@ impl Tasks {
     }
 
     /// Stops all tasks at once, within one deadline.
-    pub(super) async fn stop_all(mut self, statuses: &Statuses) {
+    pub(super) async fn stop_all(mut self, cluster: &ClusterState, statuses: &Statuses) {
         let all: Vec<_> = self.assigned.keys().cloned().collect();
         for id in &all {
             self.stop(id, Next::Leave, statuses);
@@ -332,7 +346,7 @@ impl Tasks {
         let all_end = async {
             while !self.stopping.is_empty() {
                 let id = self.next_end().await;
-                self.ended(&id, statuses);
+                self.ended(&id, cluster, statuses);
             }
         };
         if tokio::time::timeout(limit, all_end).await.is_err() {

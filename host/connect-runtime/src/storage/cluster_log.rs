@@ -257,7 +257,7 @@ impl KafkaClusterLog {
                 ClusterTopic::Config => &mut self.config,
                 ClusterTopic::Cluster => &mut self.cluster,
             };
-            let records = timeout_at(deadline, log.reader().until(own)).await;
+            let records = timeout_at(deadline, log.reader().until(vec![own])).await;
             let late = || {
                 let topic = log_name(topic);
                 Error::retriable(format!("a write to the {topic} topic was not read back"))

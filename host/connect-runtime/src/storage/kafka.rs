@@ -107,15 +107,14 @@ impl BackingStore for KafkaBasedLog {
             let sent = self.producer.send(message);
             receipts.push(sent.map_err(|cause| failed().with_source(cause))?);
         }
-        let mut last = None;
+        // The last of each partition.
+        let mut own: Vec<Position> = Vec::new();
         for receipt in receipts {
             let written = receipt.await.map_err(|_| failed())?;
-            last = Some(written.map_err(|cause| failed().with_source(cause))?);
+            let (partition, offset) = written.map_err(|cause| failed().with_source(cause))?;
+            own.retain(|known| known.partition != partition);
+            own.push(Position { partition, offset });
         }
-        let Some((partition, offset)) = last else {
-            return Ok(Vec::new());
-        };
-        let own = Position { partition, offset };
         let read = timeout_at(deadline, self.reader.until(own)).await;
         let late =
             || Error::retriable(format!("a write to topic {} was not read back", self.topic));

@@ -89,20 +89,22 @@ impl LogReader {
         }
     }
 
-    /// The records up to and including a position.
-    pub(super) async fn until(&mut self, own: Position) -> Result<Vec<(Position, StoredRecord)>> {
-        loop {
+    /// The records up to and including a position of each partition that there is one of.
+    pub(super) async fn until(
+        &mut self,
+        mut own: Vec<Position>,
+    ) -> Result<Vec<(Position, StoredRecord)>> {
+        while !own.is_empty() {
             match self.records.recv().await {
                 Some(Read::Record(at, record)) => {
                     self.waiting.extend(record.map(|record| (at, record)));
-                    if at.partition == own.partition && at.offset >= own.offset {
-                        return Ok(self.waiting.drain(..).collect());
-                    }
+                    own.retain(|own| at.partition != own.partition || at.offset < own.offset);
                 }
                 Some(Read::End) => {}
                 None => return Err(failed(&self.topic)),
             }
         }
+        Ok(self.waiting.drain(..).collect())
     }
 
     /// The next record.

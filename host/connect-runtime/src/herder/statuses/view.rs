@@ -113,6 +113,20 @@ impl StatusView {
         }
     }
 
+    /// All that have a status.
+    pub(super) fn keys(&self) -> Vec<StatusKey> {
+        let mut keys: Vec<StatusKey> = self
+            .read
+            .keys()
+            .chain(self.unread.keys())
+            .cloned()
+            .collect();
+        keys.sort();
+        keys.dedup();
+        keys.retain(|key| self.get(key).is_some());
+        keys
+    }
+
     /// The tasks of a connector that have a status, from the given number on.
     pub(super) fn tasks_of(&self, connector: &str, from: u32) -> Vec<StatusKey> {
         let first = StatusKey::Task(ConnectorTaskId::new(connector, from));
