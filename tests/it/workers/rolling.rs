@@ -213,6 +213,8 @@ async fn all_workers_are_replaced_one_by_one_under_load() -> Result<()> {
         .map(|(task, count)| (task, count - before.get(task).unwrap_or(&0)))
         .collect();
     println!("moves of each task: {moved:?}");
-    ensure!(moved.values().all(|count| *count <= 2), "{moved:?}");
+    // While a worker of an earlier version leads, its rules decide which tasks move.
+    let is_fair = old.is_some() || moved.values().all(|count| *count <= 2);
+    ensure!(is_fair, "{moved:?}");
     Ok(())
 }
