@@ -251,7 +251,7 @@ async fn what_cannot_be_looked_at_is_told_with_what_to_do() -> Result<()> {
         &file,
         worker(&TestKafka::shared().await?.bootstrap(), &group),
     )?;
-    let told = text(&file, 0).await?;
+    let told = text(&file, 2).await?;
     ensure!(
         told.contains(&format!("not there  topic {group}-configs")),
         "{told}"

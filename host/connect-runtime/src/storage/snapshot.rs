@@ -78,9 +78,7 @@ impl<'a> ClusterReader<'a> {
     /// [`connect_api::ErrorKind::Config`] when a setting of the clients is refused.
     pub async fn connect(worker: &'a WorkerConfig) -> Result<Self> {
         let consumer = asking_consumer(worker)?;
-        let servers = worker.client_properties("consumer.");
-        let servers = servers.get("bootstrap.servers").cloned();
-        let servers = servers.unwrap_or_default();
+        let servers = worker.bootstrap_servers();
         let topics = blocking(move || topics(&consumer, &servers)).await?;
         Ok(Self { worker, topics })
     }
