@@ -140,7 +140,10 @@ impl<'a> ClusterReader<'a> {
         let Ok(described) = admin.describe_configs(&asked, &options).await else {
             return Ok(None);
         };
-        let described = described.into_iter().next().and_then(|it| it.ok());
+        let described = described
+            .into_iter()
+            .next()
+            .and_then(std::result::Result::ok);
         let mut entries = described.into_iter().flat_map(|it| it.entries);
         let policy = entries.find(|entry| entry.name == "cleanup.policy");
         Ok(policy.and_then(|entry| entry.value))
