@@ -52,7 +52,8 @@ async fn text(file: &Path, code: i32) -> Result<String> {
         output.status
     );
     println!("{told}");
-    Ok(told)
+    // Where its lines are broken is no matter.
+    Ok(told.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn connector<'a>(report: &'a Value, name: &str) -> Result<&'a Value> {
@@ -95,7 +96,7 @@ async fn alive(properties: &Path) -> Result<()> {
         "1 refused, 1 with another effect, 1 unchanged",
         "did you mean batch.size?",
         "{\"filename\":",
-        "no effect  plugin.discovery",
+        "no effect plugin.discovery",
     ] {
         ensure!(told.contains(part), "{part:?} is missing:\n{told}");
     }
@@ -251,9 +252,9 @@ async fn what_cannot_be_looked_at_is_told_with_what_to_do() -> Result<()> {
         &file,
         worker(&TestKafka::shared().await?.bootstrap(), &group),
     )?;
-    let told = text(&file, 0).await?;
+    let told = text(&file, 2).await?;
     ensure!(
-        told.contains(&format!("not there  topic {group}-configs")),
+        told.contains(&format!("not there topic {group}-configs")),
         "{told}"
     );
     Ok(())

@@ -282,6 +282,11 @@ impl WorkerConfig {
         found
     }
 
+    /// `bootstrap.servers`, with commas between.
+    pub fn bootstrap_servers(&self) -> String {
+        self.config.list("bootstrap.servers").join(",")
+    }
+
     /// The settings of a client, in Java's names: those that stand without a prefix, and over
     /// them those with the prefix (`consumer.`, `producer.`, `admin.`). Kafka Connect leaves the
     /// first out for the clients of connectors, which nobody expects.
@@ -297,8 +302,7 @@ impl WorkerConfig {
             .filter(|(key, _)| plain(key))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
-        let servers = self.config.list("bootstrap.servers").join(",");
-        properties.insert("bootstrap.servers".into(), servers);
+        properties.insert("bootstrap.servers".into(), self.bootstrap_servers());
         // Not `producer.override.…`: that is a connector's.
         let mut own = with_prefix(&self.properties, prefix);
         // `admin.listeners` is the REST API's, and no setting of an admin client.

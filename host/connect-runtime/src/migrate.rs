@@ -94,6 +94,18 @@ async fn migrate(args: MigrateArgs) -> Result<ExitCode> {
         true => say!("{:#}", json::report(&report)),
         false => text::report(&source, &report),
     }
+    if let Some(topic) = report
+        .topics
+        .iter()
+        .find(|it| it.is_needed && it.partitions == 0)
+    {
+        anyhow::bail!(
+            "there is no topic {} ({}) on {}: is it spelled so, and is this the right Kafka?",
+            topic.name,
+            topic.option,
+            config.bootstrap_servers()
+        );
+    }
     Ok(code(&report))
 }
 

@@ -69,6 +69,8 @@ pub struct TopicReport {
     pub name: String,
     /// How many partitions it has; 0: there is no such topic.
     pub partitions: usize,
+    /// Whether there is no cluster without it.
+    pub is_needed: bool,
     /// Why a worker would not start on it; none: it would.
     pub refusal: Option<String>,
 }
@@ -212,6 +214,7 @@ fn topics(snapshot: &ClusterSnapshot) -> Vec<TopicReport> {
             option,
             name: topic.name.clone(),
             partitions: topic.partitions,
+            is_needed: most.is_some(),
             refusal,
         }
     };

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::kafka::TestKafka;
@@ -15,6 +16,9 @@ use serde_json::json;
 
 use super::{LIMIT, lines};
 use crate::pages::{Step, blocks, is_as_shown, page, shell, steps};
+
+/// What a command shows may take a minute: so often a source's offsets are stored.
+const PAGE_LIMIT: Duration = Duration::from_secs(150);
 
 /// Where the page's files are, and the addresses that it does not know.
 struct Stage {
@@ -43,7 +47,7 @@ impl Stage {
                     shell(&own, &self.folder, &[]).await.context(what)?;
                     continue;
                 }
-                wait_until(LIMIT, &what, async || {
+                wait_until(PAGE_LIMIT, &what, async || {
                     let told = shell(&own, &self.folder, &[]).await?;
                     ensure!(
                         is_as_shown(&told, &shown),

@@ -8,7 +8,25 @@ use connect_runtime::migration::{
 };
 use connect_runtime::storage::State;
 
-use crate::plugin::say::say;
+use crate::plugin::say;
+
+/// Prints a line. What stands in a topic may hold anything, and must not speak to the terminal.
+macro_rules! told {
+    ($($arg:tt)*) => {
+        say::line(format_args!("{}", clean(&format!($($arg)*))))
+    };
+}
+
+fn clean(line: &str) -> String {
+    let shown = |c: char| {
+        if c.is_control() && c != '\n' {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
+    line.chars().map(shown).collect()
+}
 
 /// Partitions of a source that are shown; a source may have thousands.
 const MOST_OFFSETS: usize = 5;
@@ -26,24 +44,24 @@ pub fn word(weight: Weight) -> &'static str {
 
 /// All of it.
 pub fn report(source: &str, report: &Report) {
-    say!("Kafka Connect cluster {}, of {source}", report.group_id);
+    told!("Kafka Connect cluster {}, of {source}", report.group_id);
     alive(report);
     topics(report);
     worker(source, &report.worker);
     if report.connectors.is_empty() {
-        say!("\nThe topic {} has no connectors.", report.topics[0].name);
+        told!("\nThe topic {} has no connectors.", report.topics[0].name);
     }
     for verdict in [Verdict::Refused, Verdict::Differs, Verdict::Unchanged] {
         let all = report.connectors.iter();
         let mut of_verdict = all.filter(|it| it.verdict() == verdict).peekable();
         if of_verdict.peek().is_some() {
-            say!("\n{}", heading(verdict));
+            told!("\n{}", heading(verdict));
         }
         of_verdict.for_each(connector);
     }
     let for_all = for_all(&report.connectors);
     if !for_all.is_empty() {
-        say!("\nWhat differs for all that run");
+        told!("\nWhat differs for all that run");
         for text in for_all {
             paragraph("  - ", "    ", text);
         }
@@ -73,9 +91,9 @@ fn alive(report: &Report) {
         paragraph("  ", "  ", &them);
     } else if count > 0 {
         let workers = of_number(count, "worker");
-        say!("  {workers} of Ferrule in the group already, from {hosts}.");
+        told!("  {workers} of Ferrule in the group already, from {hosts}.");
     } else {
-        say!("  No worker is in the group: it is stopped.");
+        told!("  No worker is in the group: it is stopped.");
     }
 }
 
@@ -83,8 +101,8 @@ fn topics(report: &Report) {
     for topic in &report.topics {
         let name = format!("{} ({})", topic.name, topic.option);
         match (&topic.refusal, topic.partitions) {
-            (Some(why), _) => say!("  refused   topic {name}: {why}"),
-            (None, 0) => say!("  not there  topic {name}: is it spelled so?"),
+            (Some(why), _) => told!("  refused   topic {name}: {why}"),
+            (None, 0) => told!("  not there  topic {name}: is it spelled so?"),
             (None, _) => {}
         }
     }
@@ -94,10 +112,10 @@ fn topics(report: &Report) {
 pub fn worker(source: &str, worker: &WorkerReport) {
     let unused = &worker.unused;
     if worker.findings.is_empty() && unused.without_effect.is_empty() && unused.unknown.is_empty() {
-        say!("\nWorker properties: all are taken");
+        told!("\nWorker properties: all are taken");
         return;
     }
-    say!("\nWorker properties, {source}");
+    told!("\nWorker properties, {source}");
     worker.findings.iter().for_each(finding);
     if !unused.without_effect.is_empty() {
         let keys = unused.without_effect.join(", ");
@@ -132,7 +150,8 @@ fn connector(connector: &ConnectorReport) {
         name, class, kind, ..
     } = connector;
     let kind = kind.unwrap_or("unknown");
-    say!("\n  {name}  ({kind}, {class})");
+    told!("");
+    told!("  {name}  ({kind}, {class})");
     let mut state = format!(
         "{}, {}",
         target_word(connector.target_state),
@@ -141,12 +160,12 @@ fn connector(connector: &ConnectorReport) {
     if connector.was == Some(State::Failed) {
         state += "; Kafka Connect says FAILED of it or of a task";
     }
-    say!("  state      {state}");
+    told!("  state      {state}");
     connector.findings.iter().for_each(finding);
     match &connector.start {
         Some(Start::Group(start)) => group(start),
         Some(Start::Source(offsets)) if offsets.is_empty() => {
-            say!("  goes on    at the beginning: it has stored no offset");
+            told!("  goes on    at the beginning: it has stored no offset");
         }
         Some(Start::Source(offsets)) => {
             for (partition, offset) in offsets.iter().take(MOST_OFFSETS) {
@@ -154,7 +173,7 @@ fn connector(connector: &ConnectorReport) {
                 paragraph("  goes on    ", HANGING, &text);
             }
             if let Some(more) = offsets.len().checked_sub(MOST_OFFSETS).filter(|it| *it > 0) {
-                say!("  goes on    and {more} more partitions, see --json");
+                told!("  goes on    and {more} more partitions, see --json");
             }
         }
         None => {}
@@ -183,7 +202,7 @@ fn group(start: &GroupStart) {
             .or_default()
             .push(partition);
     }
-    say!("  goes on    at the offsets of the group {}:", start.group);
+    told!("  goes on    at the offsets of the group {}:", start.group);
     for (topic, partitions) in topics {
         let known = partitions.iter().filter(|it| it.offset.is_some()).count();
         let behind: u64 = partitions.iter().filter_map(|it| it.behind()).sum();
@@ -213,24 +232,24 @@ fn missing(report: &Report) {
     if classes.is_empty() {
         return;
     }
-    say!("\nClasses that Ferrule does not have");
+    told!("\nClasses that Ferrule does not have");
     for (class, names) in classes {
-        say!("  {class}: {}", names.join(", "));
+        told!("  {class}: {}", names.join(", "));
     }
 }
 
 fn next(report: &Report) {
     let count = |verdict| report.count(verdict);
-    say!(
+    told!(
         "\n{} refused, {} with another effect, {} unchanged.",
         count(Verdict::Refused),
         count(Verdict::Differs),
         count(Verdict::Unchanged)
     );
     if report.verdict() == Verdict::Refused {
-        say!("Mend or take out what is refused, and look again.");
+        told!("Mend or take out what is refused, and look again.");
     }
-    say!(
+    told!(
         "Then stop Kafka Connect's workers and start Ferrule's with the same file: docs/migrate.md."
     );
 }
@@ -238,7 +257,7 @@ fn next(report: &Report) {
 /// Prints a text in lines of a width, the first behind a label.
 fn paragraph(label: &str, hanging: &str, text: &str) {
     for line in lines(label, hanging, text) {
-        say!("{line}");
+        told!("{line}");
     }
 }
 
@@ -265,6 +284,14 @@ fn lines(label: &str, hanging: &str, text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_does_not_speak_to_the_terminal() {
+        assert_eq!(
+            clean("\na\u{1b}[31m\u{9b}\nb"),
+            "\na\u{fffd}[31m\u{fffd}\u{fffd}b"
+        );
+    }
 
     #[test]
     fn a_text_is_broken_between_words() {

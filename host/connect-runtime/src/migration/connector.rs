@@ -8,6 +8,7 @@ use super::{Finding, Migration, Start, Weight, differences, nearest};
 use crate::connector_config::{
     ConfigInfos, ConnectorConfig, GivenConfig, class_of, task_configs, validate,
 };
+use crate::connectors::RegisteredConnector;
 use crate::plugins::converters;
 use crate::storage::{State, TargetState};
 
@@ -101,7 +102,7 @@ impl Migration<'_> {
         let mut report = ConnectorReport {
             name: name.to_owned(),
             class: class.to_owned(),
-            kind: registered.map(|known| known.type_name()),
+            kind: registered.map(RegisteredConnector::type_name),
             target_state: TargetState::default(),
             was: None,
             tasks: 0,
@@ -158,11 +159,16 @@ impl Migration<'_> {
                 report.missing_classes.insert(class.to_owned());
             }
         }
+        let refused: Vec<String> = report.findings.iter().map(|it| it.key.clone()).collect();
         for warning in &infos.warnings {
             let (key, what) = warning.split_once(": ").unwrap_or(("", warning));
-            report
-                .findings
-                .push(Finding::new(Weight::Differs, key, what));
+            // Of a part that there is not, no option is known.
+            let mut parts = refused.iter().map(|key| key.trim_end_matches(".type"));
+            let is_of = |part: &str| key.strip_prefix(part).is_some_and(|it| it.starts_with('.'));
+            if !parts.any(is_of) {
+                let differs = Finding::new(Weight::Differs, key, what);
+                report.findings.push(differs);
+            }
         }
         if let Some(registered) = self.plugins.connector(&report.class) {
             let own = differences::of(registered, stored);

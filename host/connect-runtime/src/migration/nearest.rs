@@ -146,6 +146,14 @@ pub(super) fn of_key(key: &str, what: &str, class: Option<&str>) -> Option<Strin
                    connector.client.config.override.allowlist";
         return Some(all.to_owned());
     }
+    if key.starts_with("connection.") && what.contains("parameter") {
+        let own = "take it out of the address, or give it as libpq calls it: sslmode, sslrootcert, \
+                   connect_timeout, options";
+        return Some(own.to_owned());
+    }
+    if key.ends_with(".plugin.version") {
+        return Some("leave the key out: there is one version of everything".to_owned());
+    }
     if !what.contains("could not be found") {
         return None;
     }

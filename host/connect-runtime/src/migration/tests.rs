@@ -190,6 +190,22 @@ fn what_is_refused_is_told_with_the_nearest_thing() {
 }
 
 #[test]
+fn options_of_a_part_that_there_is_not_are_not_told_beside_it() {
+    let unwrap = "io.debezium.transforms.ExtractNewRecordState";
+    let report = of_one(
+        &[],
+        &sink(&[
+            ("transforms", "u"),
+            ("transforms.u.type", unwrap),
+            ("transforms.u.drop.tombstones", "true"),
+            ("transforms.uu.field", "x"),
+        ]),
+    );
+    let keys: Vec<&str> = report.findings.iter().map(|it| it.key.as_str()).collect();
+    assert_eq!(keys, ["transforms.u.type", "transforms.uu.field"]);
+}
+
+#[test]
 fn a_converter_of_the_worker_counts_for_connectors_that_name_none() {
     let protobuf = "io.confluent.connect.protobuf.ProtobufConverter";
     let worker = [("value.converter", protobuf)];

@@ -38,6 +38,14 @@ impl WorkerReport {
         };
         let mut left = given.clone();
         report.check_options(&mut left);
+        // What is missing cannot be left out.
+        if report
+            .findings
+            .iter()
+            .any(|it| !given.contains_key(&it.key))
+        {
+            return (report, None);
+        }
         let mut config = None;
         for _ in 0..MOST {
             match WorkerConfig::new(&left) {
@@ -49,10 +57,7 @@ impl WorkerReport {
                     let why = mask(error.chain()).into_owned();
                     let named = named(&why, &left);
                     let key = named.first().cloned().unwrap_or_default();
-                    // A missing option was told before.
-                    if !why.starts_with("Missing required") {
-                        report.refuse(&key, why, given);
-                    }
+                    report.refuse(&key, why, given);
                     if named.is_empty() {
                         break;
                     }

@@ -78,9 +78,7 @@ impl<'a> ClusterReader<'a> {
     /// [`connect_api::ErrorKind::Config`] when a setting of the clients is refused.
     pub async fn connect(worker: &'a WorkerConfig) -> Result<Self> {
         let consumer = asking_consumer(worker)?;
-        let servers = worker.client_properties("consumer.");
-        let servers = servers.get("bootstrap.servers").cloned();
-        let servers = servers.unwrap_or_default();
+        let servers = worker.bootstrap_servers();
         let topics = blocking(move || topics(&consumer, &servers)).await?;
         Ok(Self { worker, topics })
     }
@@ -142,7 +140,10 @@ impl<'a> ClusterReader<'a> {
         let Ok(described) = admin.describe_configs(&asked, &options).await else {
             return Ok(None);
         };
-        let described = described.into_iter().next().and_then(|it| it.ok());
+        let described = described
+            .into_iter()
+            .next()
+            .and_then(std::result::Result::ok);
         let mut entries = described.into_iter().flat_map(|it| it.entries);
         let policy = entries.find(|entry| entry.name == "cleanup.policy");
         Ok(policy.and_then(|entry| entry.value))
