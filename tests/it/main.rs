@@ -4,6 +4,7 @@ mod chaos;
 mod converters;
 mod delivery;
 mod errors;
+mod field_cases;
 mod file_source;
 mod harness_smoke;
 mod hostile;
