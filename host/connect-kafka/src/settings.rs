@@ -66,18 +66,15 @@ const JAVA_ONLY_PREFIXES: &[&str] = &["confluent.", "interceptor.", "metrics.", 
 /// The versions of TLS that Java knows, without those that no OpenSSL of today has.
 const TLS_VERSIONS: &[&str] = &["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 
-/// Numbers among the settings that the client library does not see.
+/// Numbers among the settings, beside those whose names say so.
 const NUMBERS: &[&str] = &[
-    "auto.commit.interval.ms",
+    "batch.size",
     "buffer.memory",
-    "default.api.timeout.ms",
-    "max.block.ms",
+    "max.in.flight.requests.per.connection",
     "max.poll.records",
+    "max.request.size",
     "metrics.num.samples",
-    "metrics.sample.window.ms",
-    "partitioner.availability.timeout.ms",
-    "receive.buffer.bytes",
-    "send.buffer.bytes",
+    "retries",
 ];
 
 /// Settings of the worker's own file; a connector cannot give them.
@@ -118,11 +115,10 @@ pub enum GivenBy {
 /// value is not told. Without a value, as of one that a config provider is yet to give, the setting
 /// alone is looked at.
 pub fn setting_refusal(given_by: GivenBy, setting: &str, value: Option<&str>) -> Option<String> {
+    let is_other = |value: &str| is_number(setting) && value.trim().parse::<i64>().is_err();
     let checked = taken(given_by, setting, value).and_then(|used| match (used, value) {
+        (_, Some(value)) if is_other(value) => Err(Error::config("Not a number of type INT")),
         (Use::Client, Some(value)) => crate::client::check_value(setting, value),
-        (_, Some(value)) if NUMBERS.contains(&setting) && value.trim().parse::<i64>().is_err() => {
-            Err(Error::config("Not a number of type INT"))
-        }
         _ => Ok(()),
     });
     checked.err().map(|error| error.chain())
@@ -140,6 +136,13 @@ pub fn overridable_settings() -> impl Iterator<Item = &'static str> {
         .iter()
         .filter(|(_, _, default)| *default == ByDefault::Overridable)
         .map(|(name, _, _)| *name)
+}
+
+/// Whether Kafka has an integer there. The client library takes `500ms` for 500, and `1e4` for 1; a
+/// fraction of a millisecond has a meaning to it in `linger.ms`.
+fn is_number(setting: &str) -> bool {
+    let is_named = setting.ends_with(".ms") || setting.ends_with(".bytes");
+    (is_named && setting != "linger.ms") || NUMBERS.contains(&setting)
 }
 
 fn listed(setting: &str) -> Option<Use> {

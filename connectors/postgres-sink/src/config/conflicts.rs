@@ -135,26 +135,18 @@ fn names(config: &Config) -> Vec<Conflict> {
     let tables: Option<CollectionStrategy> = config.optional_choice(naming::COLLECTION_STRATEGY);
     let columns = config.optional_choice(naming::COLUMN_STRATEGY);
     let mut conflicts = Vec::new();
-    let mut check = |is_default: bool, keys: [&'static str; 3], strategy: &str| {
-        let given = |key: &&str| {
-            let value = config.optional_text(key).unwrap_or_default();
-            !value.is_empty() && !value.eq_ignore_ascii_case("default")
-        };
-        for key in keys.into_iter().filter(|key| is_default && given(key)) {
+    let mut refuse = |keys: [&'static str; 3], strategy: &str| {
+        for key in naming::given(config, keys) {
             let why = format!("It counts only where {strategy} is one that is called Custom…");
             conflicts.push(Conflict::new(key, why));
         }
     };
-    check(
-        tables.is_some_and(|strategy| strategy != CollectionStrategy::Custom),
-        naming::COLLECTION_STYLE,
-        naming::COLLECTION_STRATEGY,
-    );
-    check(
-        columns == Some(ColumnStrategy::Default),
-        naming::COLUMN_STYLE,
-        naming::COLUMN_STRATEGY,
-    );
+    if tables.is_some_and(|strategy| strategy != CollectionStrategy::Custom) {
+        refuse(naming::COLLECTION_STYLE, naming::COLLECTION_STRATEGY);
+    }
+    if columns == Some(ColumnStrategy::Default) {
+        refuse(naming::COLUMN_STYLE, naming::COLUMN_STRATEGY);
+    }
     conflicts
 }
 

@@ -201,6 +201,19 @@ impl Styled {
     }
 }
 
+/// Which of three options ask for something.
+pub(super) fn given(
+    config: &Config,
+    [style, prefix, suffix]: [&'static str; 3],
+) -> Vec<&'static str> {
+    let styled = config
+        .optional_choice(style)
+        .is_some_and(|style: Style| style != Style::Default);
+    let affixes = [prefix, suffix].into_iter();
+    let affixes = affixes.filter(|key| config.optional_text(key).is_some_and(|t| !t.is_empty()));
+    styled.then_some(style).into_iter().chain(affixes).collect()
+}
+
 /// The column of a field.
 #[derive(Clone, Debug)]
 pub(crate) struct ColumnNaming {
