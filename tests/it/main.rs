@@ -5,6 +5,7 @@ mod converters;
 mod delivery;
 mod demo;
 mod errors;
+mod field_cases;
 mod file_source;
 mod harness_smoke;
 mod heavy;

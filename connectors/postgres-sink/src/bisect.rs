@@ -51,6 +51,7 @@ impl Put<'_> {
             // A single record is too much: smaller parts do not help.
             return Err(retriable(&refusal.error));
         }
+        self.await_parent(&refusal)?;
         let suspects = self.unreported(part);
         if let [only] = suspects[..] {
             self.report_refused(part, only, refusal.error).await?;
@@ -59,6 +60,7 @@ impl Put<'_> {
             for at in suspects {
                 good.push(at);
                 if let Commit::Refused(refusal) = self.try_records(part, &good).await? {
+                    self.await_parent(&refusal)?;
                     good.pop();
                     self.report_refused(part, at, refusal.error).await?;
                 }
@@ -79,15 +81,18 @@ impl Put<'_> {
             // No record could be committed by itself.
             return Err(retriable(&refusal.error));
         }
+        self.await_parent(&refusal)?;
         let records = self.unreported(part);
         let mut good: Vec<Run> = Vec::new();
         let mut left = vec![&records[..]];
         while let Some(range) = left.pop() {
             let before = good.len();
             good.extend(self.encode_records(part, range)?);
-            let Commit::Refused(Refusal { policy, error }) = self.try_runs(&good).await? else {
+            let Commit::Refused(refusal) = self.try_runs(&good).await? else {
                 continue;
             };
+            self.await_parent(&refusal)?;
+            let Refusal { policy, error, .. } = refusal;
             let refused = good.split_off(before);
             self.cache.encoder.recycle(refused);
             match range {

@@ -31,12 +31,15 @@ impl ReadClient {
         let settings = target.settings.iter().map(|(name, value)| (name, value));
         let options = options.options(settings);
         let hosts = target.hosts.iter();
-        Ok(Self(Servers {
+        let servers = Servers {
             hosts: hosts.map(|host| crate::url::at(&options, host)).collect(),
             settings: target.settings.clone(),
             certificates: target.certificates,
             timeout: Duration::from_millis(config.integer("connection.timeout.ms").unsigned_abs()),
-        }))
+            ignored: target.ignored,
+        };
+        servers.warn_of_ignored();
+        Ok(Self(servers))
     }
 
     /// Whether a text is an address of Postgres.

@@ -6,9 +6,13 @@
 
 mod accepted;
 mod columns;
+#[cfg(test)]
+mod compatibility;
 mod conflicts;
 mod connection;
 mod delivery;
+mod events;
+mod naming;
 mod primary_key;
 #[cfg(test)]
 mod readme;
@@ -16,6 +20,7 @@ mod spelling;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod unavailable;
 mod values;
 mod writes;
 mod zone;
@@ -30,9 +35,12 @@ use writes::UpsertNulls;
 pub(crate) use columns::{Fields, UnknownFields};
 pub(crate) use conflicts::validate;
 pub(crate) use delivery::Delivery;
+pub(crate) use events::ChangeEvents;
+pub(crate) use naming::ColumnNaming;
 pub(crate) use primary_key::PkMode;
 pub(crate) use spelling::{DEBEZIUM, normalise};
 pub(crate) use tables::TableNaming;
+pub(crate) use unavailable::Unavailable;
 pub(crate) use values::{EpochUnit, ExcessDigits, NulCharacters, Rules};
 pub(crate) use writes::{InsertMode, Newer};
 pub(crate) use zone::Zone;
@@ -41,6 +49,7 @@ pub(crate) use zone::Zone;
 pub(crate) fn config_def() -> ConfigDef {
     let mut keys = connection::keys();
     keys.extend(writes::keys());
+    keys.extend(events::keys().into_iter().map(|key| key.group("Writes")));
     keys.extend(data_mapping());
     keys.extend(delivery::keys());
     keys.extend(accepted::keys());
@@ -51,8 +60,9 @@ fn data_mapping() -> Vec<ConfigKey> {
     let mut keys = tables::keys();
     keys.extend(primary_key::keys());
     keys.extend(columns::keys());
+    keys.push(unavailable::key());
     keys.extend(values::keys());
-    keys.push(tables::quoting());
+    keys.extend(naming::keys());
     keys.extend(values::zones());
     keys.into_iter()
         .map(|key| key.group("Data Mapping"))
@@ -70,8 +80,13 @@ pub(crate) struct PostgresSinkConfig {
     /// Whether a null leaves the column of a row that is there as it is.
     pub keeps_nulls: bool,
     pub delete_enabled: bool,
+    pub change_events: ChangeEvents,
+    pub truncate_enabled: bool,
     pub max_retries: Option<u64>,
+    /// How long a row waits for the one that it refers to.
+    pub parent_wait: Duration,
     pub tables: TableNaming,
+    pub columns: ColumnNaming,
     pub pk_mode: PkMode,
     pub pk_fields: Vec<String>,
     pub fields: Fields,
@@ -83,6 +98,7 @@ pub(crate) struct PostgresSinkConfig {
     pub epoch_unit: Option<EpochUnit>,
     pub rules: Rules,
     pub replace_nulls: bool,
+    pub unavailable: Unavailable,
     /// The most records of a transaction.
     pub batch_size: usize,
     pub delivery: Delivery,
@@ -106,8 +122,12 @@ impl PostgresSinkConfig {
             newer: Newer::resolve(config),
             keeps_nulls: config.choice::<UpsertNulls>(writes::UPSERT_NULLS) == UpsertNulls::Keep,
             delete_enabled: config.flag(writes::DELETE_ENABLED),
+            change_events: config.choice(events::CHANGE_EVENTS),
+            truncate_enabled: events::truncates(config),
             max_retries: max_retries.map(i64::unsigned_abs),
+            parent_wait: writes::parent_wait(config),
             tables: TableNaming::resolve(config)?,
+            columns: ColumnNaming::resolve(config),
             pk_mode: config.choice(primary_key::PK_MODE),
             pk_fields: filled(config.list(primary_key::PK_FIELDS)),
             fields: Fields::resolve(config),
@@ -118,6 +138,7 @@ impl PostgresSinkConfig {
             epoch_unit: EpochUnit::resolve(config),
             rules: Rules::resolve(config)?,
             replace_nulls: config.flag("replace.null.with.default"),
+            unavailable: Unavailable::resolve(config),
             batch_size: writes::batch_size(config),
             delivery: config.choice("delivery.guarantee"),
             lost_offsets: config.choice(LostOffsets::KEY),

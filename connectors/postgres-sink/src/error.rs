@@ -17,7 +17,9 @@ pub(crate) fn tells_of_pooler(code: &str) -> bool {
 pub(crate) fn policy_of(error: &sqlx::Error) -> Policy {
     match error {
         sqlx::Error::Database(_) => match database(error) {
-            Some(error) if is_syntax_of_value(error) => Policy::Record,
+            Some(error) if is_syntax_of_value(error) || is_refused_by_policy(error) => {
+                Policy::Record
+            }
             Some(error) => policy(error.code()),
             None => Policy::Fatal,
         },
@@ -133,6 +135,11 @@ pub(crate) fn is_data(error: &sqlx::Error) -> bool {
 /// them. That of a statement says where in the statement it is.
 fn is_syntax_of_value(error: &PgDatabaseError) -> bool {
     error.code() == "42601" && error.position().is_none()
+}
+
+/// Row level security refuses the row, not the table: the check of a policy failed.
+fn is_refused_by_policy(error: &PgDatabaseError) -> bool {
+    error.code() == "42501" && error.routine() == Some("ExecWithCheckOptions")
 }
 
 fn database(error: &sqlx::Error) -> Option<&PgDatabaseError> {

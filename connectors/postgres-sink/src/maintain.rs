@@ -88,6 +88,7 @@ impl Maintainer {
             settings: target.settings.into_iter().chain(own).collect(),
             certificates: target.certificates,
             timeout: CONNECT_TIMEOUT,
+            ignored: target.ignored,
         };
         let servers = servers.named("ferrule:maintain");
         let session = Session::connect(&servers, Keeps::NOTHING, false).await?;

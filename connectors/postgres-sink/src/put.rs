@@ -49,6 +49,9 @@ use write::dead_letters::{DeadLetterRows, DeadLetterTable};
 use write::state::StateStores;
 use write::{Outcome, Transaction};
 
+/// A row refers to one that is not there, or is referred to.
+const FOREIGN_KEY_VIOLATION: &str = "23503";
+
 /// What a task remembers from one put to the next.
 #[derive(Debug)]
 pub(crate) struct PutCache {
@@ -59,6 +62,8 @@ pub(crate) struct PutCache {
     /// As [`Progress::begun_versions`].
     begun_versions: BTreeMap<TopicPartition, i64>,
     saw_pooler: bool,
+    /// Whether the last error is of a row that waits for another.
+    awaits_parent: bool,
 }
 
 impl PutCache {
@@ -71,6 +76,7 @@ impl PutCache {
             catalog: Catalog::default(),
             begun_versions: BTreeMap::new(),
             saw_pooler: false,
+            awaits_parent: false,
         }
     }
 
@@ -118,12 +124,39 @@ pub(crate) struct Put<'a> {
     pub reporter: &'a mut dyn ErrantRecordReporter,
     /// The records that this put has reported.
     pub reported: ReportedRecords,
+    pub parents: Parents,
+}
+
+/// What becomes of rows that refer to a row that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parents {
+    /// They wait: it may be on its way in another topic.
+    Awaited,
+    /// They have waited long enough, and are errant.
+    Missing,
+}
+
+/// What a put has come to.
+#[derive(Debug)]
+pub(crate) enum Made {
+    Durable,
+    /// All but what is behind a row that waits for the one that it refers to.
+    AwaitsParent(Error),
+}
+
+/// Partitions that have come to a row that waits for another.
+#[derive(Debug, Default)]
+struct Stalled {
+    partitions: Vec<TopicPartition>,
+    error: Option<Error>,
 }
 
 /// Why Postgres refused a transaction, which has been rolled back.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub policy: Policy,
+    /// Whether a row refers to one that is not there.
+    pub lacks_parent: bool,
     pub error: Error,
 }
 
@@ -165,36 +198,79 @@ impl Put<'_> {
     /// # Errors
     /// As [`connect_api::SinkTask::put`]. After an error of kind Retriable or Fenced the session
     /// may be in any state.
-    pub async fn make_durable(&mut self, batches: &[RecordBatch]) -> Result<()> {
+    pub async fn make_durable(&mut self, batches: &[RecordBatch]) -> Result<Made> {
         let progress = Progress {
             offsets: self.offsets,
             begun_versions: &mut self.cache.begun_versions,
         };
         let max_records = self.cache.config.batch_size;
-        for parts in batch::transactions(batches, progress, max_records)? {
-            self.commit_or_bisect(&parts).await?;
+        let mut stalled = Stalled::default();
+        for mut parts in batch::transactions(batches, progress, max_records)? {
+            parts.retain(|part| !stalled.partitions.contains(&part.batch.topic_partition));
+            self.commit_or_bisect(&parts, &mut stalled).await?;
+        }
+        if let Some(error) = stalled.error {
+            return Ok(Made::AwaitsParent(error));
         }
         let partitions = batches.iter().map(|batch| &*batch.topic_partition);
         let partitions: Vec<_> = partitions.cloned().collect();
         self.cache.forget(&partitions);
-        Ok(())
+        Ok(Made::Durable)
     }
 
     /// Commits the parts in one transaction. Where Postgres refuses that, each part is committed by
     /// itself, and one that is refused again is bisected.
-    async fn commit_or_bisect(&mut self, parts: &[Part<'_>]) -> Result<()> {
+    async fn commit_or_bisect(&mut self, parts: &[Part<'_>], stalled: &mut Stalled) -> Result<()> {
+        if parts.is_empty() {
+            return Ok(());
+        }
         let Commit::Refused(refusal) = self.commit(parts).await? else {
             return Ok(());
         };
         if let [part] = parts[..] {
-            return self.bisect(part, refusal).await;
+            return self.bisect_or_stall(part, refusal, stalled).await;
         }
         for &part in parts {
             if let Commit::Refused(refusal) = self.commit(&[part]).await? {
-                self.bisect(part, refusal).await?;
+                self.bisect_or_stall(part, refusal, stalled).await?;
             }
         }
         Ok(())
+    }
+
+    /// Bisects a part. One that comes to a row that waits for another stalls its partition alone:
+    /// the other may be in a part behind it.
+    async fn bisect_or_stall(
+        &mut self,
+        part: Part<'_>,
+        refusal: Refusal,
+        stalled: &mut Stalled,
+    ) -> Result<()> {
+        let Err(error) = self.bisect(part, refusal).await else {
+            return Ok(());
+        };
+        if !std::mem::take(&mut self.cache.awaits_parent) {
+            return Err(error);
+        }
+        let partition = TopicPartition::clone(&part.batch.topic_partition);
+        stalled.partitions.push(partition);
+        stalled.error.get_or_insert(error);
+        Ok(())
+    }
+
+    /// Leaves a row that refers to one that is not there for later, while it may still come.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Retriable`] then.
+    pub(crate) fn await_parent(&mut self, refusal: &Refusal) -> Result<()> {
+        if !refusal.lacks_parent || self.parents == Parents::Missing {
+            return Ok(());
+        }
+        self.cache.awaits_parent = true;
+        Err(Error::retriable(format!(
+            "a row waits for the one that it refers to, for max.retries times retry.backoff.ms: {}",
+            refusal.error.chain()
+        )))
     }
 
     /// Commits the parts in one transaction, and once more where a table has changed meanwhile.
@@ -234,6 +310,7 @@ impl Put<'_> {
             self.cache.encoder.recycle(runs);
             return Ok(Attempt::Refused(Refusal {
                 policy: Policy::Shrink,
+                lacks_parent: false,
                 error: Error::data("the rows take too much memory to be written at once"),
             }));
         }
@@ -360,8 +437,11 @@ impl Put<'_> {
                 if !self.session.roll_back().await {
                     return Err(Error::retriable(text.chain()));
                 }
-                let error = text;
-                Ok(Attempt::Refused(Refusal { policy, error }))
+                Ok(Attempt::Refused(Refusal {
+                    policy,
+                    lacks_parent: sqlstate(error) == Some(FOREIGN_KEY_VIOLATION),
+                    error: text,
+                }))
             }
             Policy::Reconnect | Policy::Retry => Err(text),
         }

@@ -98,9 +98,21 @@ pub(crate) struct Servers {
     pub certificates: Certificates,
     /// How long one attempt may take.
     pub timeout: Duration,
+    /// Parameters of `connection.url` that are passed over.
+    pub ignored: Vec<String>,
 }
 
 impl Servers {
+    /// Tells which parameters of `connection.url` are passed over, in one line.
+    pub fn warn_of_ignored(&self) {
+        if !self.ignored.is_empty() {
+            tracing::warn!(
+                "connection.url: parameters that have no effect here: {}",
+                self.ignored.join(", ")
+            );
+        }
+    }
+
     /// Whether any certificate of an authority will do. sqlx trusts the public authorities beside
     /// those of `sslrootcert`, and has no option to leave them out.
     pub fn trusts_any_host(&self) -> bool {
@@ -131,6 +143,8 @@ pub(crate) struct Session {
     pub staging: HashMap<String, String>,
     /// Numbers the staging tables.
     pub staged: u64,
+    /// Whether the role may make temporary tables.
+    pub may_stage: bool,
     /// Whether a pooler gives each transaction another session of the server. Then nothing outlives
     /// a transaction: no setting, no temporary table, no prepared statement.
     pub is_pooled: bool,

@@ -190,6 +190,19 @@ impl Merge<'_> {
         text
     }
 
+    /// Inserts what was staged, but for the rows that are there.
+    pub fn insert_missing(&self) -> String {
+        let (all, table) = (self.all(), self.table);
+        let mut text = format!(
+            "INSERT INTO {table} ({all}) OVERRIDING SYSTEM VALUE SELECT {all} FROM ({}) AS staged \
+             WHERE NOT EXISTS (SELECT FROM {table} AS target WHERE ",
+            self.ordered()
+        );
+        matching(&mut text, self.keys);
+        text.push(')');
+        text
+    }
+
     fn all(&self) -> String {
         list("", self.keys.iter().chain(self.others).copied())
     }

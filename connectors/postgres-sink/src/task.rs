@@ -1,6 +1,7 @@
 //! The task: holds the connection, and says what became of each call.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use connect_api::{
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 use crate::config::{Delivery, PostgresSinkConfig};
 use crate::put::offsets::Offsets;
 use crate::put::write::state::StateStores;
-use crate::put::{Put, PutCache};
+use crate::put::{Made, Parents, Put, PutCache};
 use crate::reported::ReportedRecords;
 use crate::session::{Keeps, Servers, Session};
 
@@ -31,12 +32,15 @@ pub(crate) struct PostgresSinkTask {
     cache: PutCache,
     /// Consecutive puts that failed because Postgres was unreachable.
     failures: u64,
+    /// Since when a row waits for the one that it refers to.
+    awaits_parent: Option<Instant>,
 }
 
 impl PostgresSinkTask {
     pub fn new(config: PostgresSinkConfig, context: &TaskContext) -> Self {
         let config = Arc::new(config);
         let name = format!("ferrule:{}:{}", context.connector, context.task);
+        config.servers.warn_of_ignored();
         if config.servers.trusts_any_host() {
             tracing::warn!(
                 "sslmode=verify-ca also takes certificates of the public authorities, for any host: \
@@ -53,6 +57,7 @@ impl PostgresSinkTask {
             cache: PutCache::new(Arc::clone(&config), context),
             config,
             failures: 0,
+            awaits_parent: None,
         }
     }
 
@@ -128,7 +133,7 @@ impl PostgresSinkTask {
         &mut self,
         batches: &[RecordBatch],
         reporter: &mut dyn ErrantRecordReporter,
-    ) -> Result<()> {
+    ) -> Result<Made> {
         let mut session = self.resolved().await?;
         // Also where other partitions than those of the batches have lost something: all of them
         // are opened again, and their transforms' state is read again.
@@ -140,10 +145,21 @@ impl PostgresSinkTask {
             state: &self.state,
             reporter,
             reported: ReportedRecords::default(),
+            parents: match self.awaits_parent {
+                Some(since) if since.elapsed() >= self.config.parent_wait => Parents::Missing,
+                None if self.config.parent_wait.is_zero() => Parents::Missing,
+                _ => Parents::Awaited,
+            },
         };
-        put.make_durable(batches).await?;
+        let made = put.make_durable(batches).await?;
+        match made {
+            Made::Durable => self.awaits_parent = None,
+            Made::AwaitsParent(_) => {
+                self.awaits_parent.get_or_insert_with(Instant::now);
+            }
+        }
         self.session = Some(session);
-        Ok(())
+        Ok(made)
     }
 
     async fn try_verify(&mut self) -> Result<()> {
@@ -170,9 +186,15 @@ impl SinkTask for PostgresSinkTask {
         reporter: &mut dyn ErrantRecordReporter,
     ) -> Result<()> {
         let outcome = self.try_put(batches, reporter).await;
-        let Err(error) = outcome else {
-            self.failures = 0;
-            return Ok(());
+        let error = match outcome {
+            Err(error) => error,
+            Ok(made) => {
+                self.failures = 0;
+                return match made {
+                    Made::Durable => Ok(()),
+                    Made::AwaitsParent(error) => Err(error),
+                };
+            }
         };
         // The connection went with the call; the next put finds out what is durable.
         if error.kind() != ErrorKind::Retriable {

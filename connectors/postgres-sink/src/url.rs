@@ -1,7 +1,10 @@
 //! `connection.url`: the addresses that libpq and the JDBC driver take.
 
+mod parameters;
+
 use std::borrow::Cow;
 
+use connect_api::Secret;
 use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
@@ -19,6 +22,10 @@ pub(crate) struct Target {
     pub settings: Vec<(String, String)>,
     /// Whom to trust, and who connects.
     pub certificates: Certificates,
+    /// Parameters that are passed over, each with what there is instead, as far as there is.
+    pub ignored: Vec<String>,
+    /// `stringtype=unspecified`: a text is what Postgres reads of it.
+    pub reads_texts: bool,
 }
 
 /// What the parameters of an address say, before it is known how they fit together.
@@ -28,10 +35,17 @@ struct Reading {
     hosts: Vec<String>,
     ports: Vec<u16>,
     settings: Vec<(String, String)>,
-    ssl_mode: PgSslMode,
+    ignored: Vec<String>,
+    reads_texts: bool,
+    /// Whether `ssl` asks for encryption; `sslmode` goes before it.
+    ssl: bool,
+    ssl_mode: Option<PgSslMode>,
+    /// Whether the JDBC driver would take any certificate of a server.
+    trusts_all: bool,
     root_cert: Option<String>,
     client_cert: Option<String>,
     client_key: Option<String>,
+    pass_phrase: Option<String>,
 }
 
 /// Reads an address.
@@ -62,10 +76,15 @@ pub(crate) fn parse(text: &str) -> Result<Target, String> {
         hosts: Vec::new(),
         ports: Vec::new(),
         settings: Vec::new(),
-        ssl_mode: PgSslMode::Prefer,
+        ignored: Vec::new(),
+        reads_texts: false,
+        ssl: false,
+        ssl_mode: None,
+        trusts_all: false,
         root_cert: None,
         client_cert: None,
         client_key: None,
+        pass_phrase: None,
     };
     if !url.username().is_empty() {
         reading.options = reading.options.username(&decoded(url.username())?);
@@ -132,55 +151,42 @@ impl Reading {
         match key {
             "user" => self.options = options.username(value),
             "password" => self.options = options.password(value),
-            "host" => self.hosts = value.split(',').map(str::to_owned).collect(),
-            "port" => {
+            "host" | "PGHOST" => self.hosts = value.split(',').map(str::to_owned).collect(),
+            "port" | "PGPORT" => {
                 let ports: Result<_, _> = value.split(',').map(|port| number(key, port)).collect();
                 self.ports = ports?;
             }
-            "dbname" => self.options = options.database(value),
-            "sslmode" => self.ssl_mode = ssl_mode(value)?,
-            "ssl" if value.is_empty() || value == "true" => self.ssl_mode = PgSslMode::VerifyFull,
-            "ssl" => {}
+            "dbname" | "PGDBNAME" => self.options = options.database(value),
+            "sslmode" => self.ssl_mode = Some(ssl_mode(value)?),
+            "ssl" => self.ssl = value.is_empty() || value.eq_ignore_ascii_case("true"),
+            "sslfactory" => self.trusts_all = parameters::trusts_all(value)?,
             "sslrootcert" => self.root_cert = Some(value.to_owned()),
             "sslcert" => self.client_cert = Some(value.to_owned()),
             "sslkey" => self.client_key = Some(value.to_owned()),
+            "sslpassword" => self.pass_phrase = Some(value.to_owned()),
             "currentSchema" => self.set("search_path", value),
             "options" => self.command_line(value)?,
+            "queryTimeout" => self.query_timeout(value)?,
             "target_session_attrs" | "targetServerType" => takes_writes(key, value)?,
-            // They tune the JDBC driver or name a session that this sink names itself.
-            "ApplicationName"
-            | "application_name"
-            | "reWriteBatchedInserts"
-            | "stringtype"
-            | "prepareThreshold"
-            | "preparedStatementCacheQueries"
-            | "preparedStatementCacheSizeMiB"
-            | "defaultRowFetchSize"
-            | "binaryTransfer"
-            | "tcpKeepAlive"
-            | "loginTimeout"
-            | "connectTimeout"
-            | "connect_timeout"
-            | "socketTimeout"
-            | "cancelSignalTimeout"
-            | "logUnclosedConnections"
-            | "loggerLevel"
-            | "disableColumnSanitiser"
-            | "assumeMinServerVersion"
-            | "loadBalanceHosts"
-            | "load_balance_hosts"
-            | "hostRecheckSeconds"
-            | "gssEncMode"
-            | "gssencmode"
-            | "channel_binding"
-            | "client_encoding" => {}
-            _ => return Err(format!("the parameter {key} is not known")),
+            "stringtype" => self.reads_texts = parameters::reads_texts(value)?,
+            _ => self.ignored.extend(parameters::passed_over(key, value)?),
         }
         Ok(())
     }
 
     fn set(&mut self, name: &str, value: &str) {
         self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The JDBC driver's limit of a statement, in seconds; 0 is none.
+    fn query_timeout(&mut self, value: &str) -> Result<(), String> {
+        let seconds: u32 = value
+            .parse()
+            .map_err(|_| "the parameter queryTimeout is no number of seconds")?;
+        if seconds > 0 {
+            self.set("statement_timeout", &format!("{seconds}s"));
+        }
+        Ok(())
     }
 
     /// `-c name=value`, as libpq and the JDBC driver take server settings.
@@ -215,7 +221,22 @@ impl Reading {
             hosts,
             settings: self.settings,
             certificates,
+            ignored: self.ignored,
+            reads_texts: self.reads_texts,
         })
+    }
+
+    /// As in the JDBC driver, `sslmode` goes before `ssl`, which means `verify-full` by itself.
+    fn mode(&self) -> Result<PgSslMode, String> {
+        match (self.ssl_mode, self.ssl) {
+            (Some(PgSslMode::VerifyCa | PgSslMode::VerifyFull), _) if self.trusts_all => {
+                Err(parameters::contradiction())
+            }
+            (Some(mode), _) => Ok(mode),
+            (None, true) if self.trusts_all => Ok(PgSslMode::Require),
+            (None, true) => Ok(PgSslMode::VerifyFull),
+            (None, false) => Ok(PgSslMode::Prefer),
+        }
     }
 
     /// What libpq makes of the certificates.
@@ -226,7 +247,12 @@ impl Reading {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             _ => return Err("sslcert and sslkey must be given together".to_owned()),
         };
-        let mut mode = self.ssl_mode;
+        certificates.pass_phrase = self.pass_phrase.take().map(Secret::new);
+        let mut mode = self.mode()?;
+        if self.trusts_all {
+            self.options = self.options.clone().ssl_mode(mode);
+            return Ok(certificates);
+        }
         certificates.root = self.root_cert.take().or_else(default_root_cert);
         match (certificates.root.as_deref(), mode) {
             // The authorities that browsers trust: anyone can have a certificate of theirs.
@@ -268,7 +294,7 @@ fn ssl_mode(value: &str) -> Result<PgSslMode, String> {
 /// A sink goes to a server that takes writes, whatever else is asked for.
 fn takes_writes(key: &str, value: &str) -> Result<(), String> {
     match value {
-        "any" | "read-write" | "primary" | "master" => Ok(()),
+        "any" | "read-write" | "primary" | "master" | "preferPrimary" => Ok(()),
         _ => Err(format!(
             "the parameter {key} asks for a server that takes no writes: it must be any, primary \
              or read-write"

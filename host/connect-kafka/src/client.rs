@@ -28,9 +28,24 @@ pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
             Use::JavaOnly => debug!(key, "the setting has no effect on this client"),
         }
     }
-    // librdkafka looks at the values now, so that no later error tells a secret.
+    native(&config)?;
+    Ok(config)
+}
+
+/// Whether the client library takes the value of one setting.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Config`] without its name.
+pub(crate) fn check_value(key: &str, value: &str) -> Result<()> {
+    let mut config = ClientConfig::new();
+    bring_over(&mut config, key, value)?;
+    native(&config)
+}
+
+/// librdkafka looks at the values, so that no later error tells a secret.
+fn native(config: &ClientConfig) -> Result<()> {
     match config.create_native_config() {
-        Ok(_) => Ok(config),
+        Ok(_) => Ok(()),
         Err(KafkaError::ClientConfig(_, why, key, _)) if !is_secret_setting(&key) => {
             Err(Error::config(format!("{key}: {why}")))
         }

@@ -57,12 +57,24 @@ const VALUES: &[(&str, &[&str])] = &[
         "sasl.mechanisms",
         &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
     ),
-    // What OpenSSL negotiates; there is no setting that narrows it.
-    (
-        "ssl.enabled.protocols",
-        &["TLSv1.2,TLSv1.3", "TLSv1.3,TLSv1.2"],
-    ),
-    ("ssl.protocol", &["TLS", "TLSv1.3", "TLSv1.2"]),
+    ("ssl.protocol", &["TLS", "TLSv1.3", "TLSv1.2", "TLSv1.1"]),
+];
+
+/// What the settings of interceptors, of vendors' monitoring and of Java's metrics begin with.
+const JAVA_ONLY_PREFIXES: &[&str] = &["confluent.", "interceptor.", "metrics.", "jmx."];
+
+/// The versions of TLS that Java knows, without those that no OpenSSL of today has.
+const TLS_VERSIONS: &[&str] = &["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
+
+/// Numbers among the settings, beside those whose names say so.
+const NUMBERS: &[&str] = &[
+    "batch.size",
+    "buffer.memory",
+    "max.in.flight.requests.per.connection",
+    "max.poll.records",
+    "max.request.size",
+    "metrics.num.samples",
+    "retries",
 ];
 
 /// Settings of the worker's own file; a connector cannot give them.
@@ -103,14 +115,19 @@ pub enum GivenBy {
 /// value is not told. Without a value, as of one that a config provider is yet to give, the setting
 /// alone is looked at.
 pub fn setting_refusal(given_by: GivenBy, setting: &str, value: Option<&str>) -> Option<String> {
-    taken(given_by, setting, value)
-        .err()
-        .map(|error| error.chain())
+    let is_other = |value: &str| is_number(setting) && value.trim().parse::<i64>().is_err();
+    let checked = taken(given_by, setting, value).and_then(|used| match (used, value) {
+        (_, Some(value)) if is_other(value) => Err(Error::config("Not a number of type INT")),
+        (Use::Client, Some(value)) => crate::client::check_value(setting, value),
+        _ => Ok(()),
+    });
+    checked.err().map(|error| error.chain())
 }
 
 /// Whether a setting is one of Java's clients that has no effect here.
 pub fn has_no_effect(setting: &str) -> bool {
     matches!(listed(setting), Some(Use::JavaOnly))
+        || matches!(setting, "ssl.enabled.protocols" | "ssl.protocol")
 }
 
 /// The settings that a connector may override unless the worker says otherwise.
@@ -121,9 +138,38 @@ pub fn overridable_settings() -> impl Iterator<Item = &'static str> {
         .map(|(name, _, _)| *name)
 }
 
+/// Whether Kafka has an integer there. The client library takes `500ms` for 500, and `1e4` for 1; a
+/// fraction of a millisecond has a meaning to it in `linger.ms`.
+fn is_number(setting: &str) -> bool {
+    let is_named = setting.ends_with(".ms") || setting.ends_with(".bytes");
+    (is_named && setting != "linger.ms") || NUMBERS.contains(&setting)
+}
+
 fn listed(setting: &str) -> Option<Use> {
     let at = SETTINGS.binary_search_by(|(name, _, _)| (*name).cmp(setting));
-    at.ok().map(|at| SETTINGS[at].1)
+    let is_javas = || {
+        let mut prefixes = JAVA_ONLY_PREFIXES.iter();
+        prefixes.any(|prefix| setting.starts_with(prefix))
+    };
+    match at {
+        Ok(at) => Some(SETTINGS[at].1),
+        Err(_) => is_javas().then_some(Use::JavaOnly),
+    }
+}
+
+/// `ssl.enabled.protocols`: OpenSSL negotiates TLS 1.2 or 1.3, and no setting narrows that. A list
+/// with 1.2 asks for no more, and what it has of older ones is not missed.
+fn protocols(value: Option<&str>) -> Result<()> {
+    let Some(value) = value else { return Ok(()) };
+    let named = || value.split(',').map(str::trim);
+    let known = |name: &str| TLS_VERSIONS.iter().any(|v| v.eq_ignore_ascii_case(name));
+    if named().all(known) && named().any(|name| name.eq_ignore_ascii_case("TLSv1.2")) {
+        return Ok(());
+    }
+    Err(Error::config(
+        "it must be a list of versions of TLS with TLSv1.2: TLS 1.2 and 1.3 are negotiated, and \
+         nothing leaves out the former",
+    ))
 }
 
 /// Whether the value of a setting is a secret.
@@ -155,6 +201,9 @@ pub(crate) fn taken(given_by: GivenBy, setting: &str, value: Option<&str>) -> Re
     if let Some((_, values)) = values.filter(|(_, values)| !one_of(values)) {
         let values = values.join(", ");
         return Err(Error::config(format!("it must be one of: {values}")));
+    }
+    if setting == "ssl.enabled.protocols" {
+        return protocols(value).map(|()| Use::JavaOnly);
     }
     if WORKER_FILE_ONLY.contains(&setting) {
         return match given_by {
@@ -306,6 +355,61 @@ mod tests {
             None,
             "a folder of certificates"
         );
+    }
+
+    #[test]
+    fn values_are_checked_by_their_types() {
+        for (setting, value) in [
+            ("max.poll.records", "many"),
+            ("fetch.min.bytes", "few"),
+            ("auto.offset.reset", "sometimes"),
+            ("session.timeout.ms", "1e4"),
+            ("security.protocol", "TLS"),
+            ("partition.assignment.strategy", "com.example.Mine"),
+            ("receive.buffer.bytes", ""),
+        ] {
+            let why = refused(setting, value);
+            assert!(why.is_some(), "{setting}={value}");
+        }
+        for (setting, value) in [
+            ("max.poll.records", " 500 "),
+            ("fetch.min.bytes", "1"),
+            ("auto.offset.reset", "Earliest"),
+            ("isolation.level", "READ_COMMITTED"),
+            ("receive.buffer.bytes", "-1"),
+        ] {
+            assert_eq!(refused(setting, value), None, "{setting}={value}");
+        }
+        let jaas = refused("sasl.jaas.config", "canary required password=canary;");
+        assert!(jaas.is_some_and(|why| !why.contains("canary")));
+    }
+
+    #[test]
+    fn what_only_a_jvm_has_is_passed_over() {
+        for (setting, value) in [
+            ("interceptor.classes", "io.confluent.monitoring.clients.X"),
+            (
+                "confluent.monitoring.interceptor.bootstrap.servers",
+                "b:9092",
+            ),
+            (
+                "confluent.monitoring.interceptor.sasl.jaas.config",
+                "canary",
+            ),
+            ("confluent.metrics.reporter.topic.replicas", "1"),
+            ("metrics.jmx.include", ".*"),
+            ("ssl.enabled.protocols", "TLSv1.2, TLSv1.3"),
+            ("ssl.enabled.protocols", "TLSv1,TLSv1.1,TLSv1.2"),
+            ("ssl.enabled.protocols", "TLSv1.2"),
+            ("ssl.protocol", "TLSv1.3"),
+            ("ssl.keymanager.algorithm", "SunX509"),
+        ] {
+            assert_eq!(refused(setting, value), None, "{setting}={value}");
+            assert!(has_no_effect(setting), "{setting}");
+        }
+        for value in ["TLSv1.3", "SSLv3", "TLSv1.2,SSLv3", ""] {
+            assert!(refused("ssl.enabled.protocols", value).is_some(), "{value}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod chain;
 mod definition;
 mod naming;
 mod overrides;
+pub mod pattern;
 mod plugin_version;
 mod provided;
 mod resolved;
@@ -164,6 +165,7 @@ pub fn validate(
     let names = naming::provided_names(worker, &plain);
     let config = resolved_values(worker, &plain, &names)?;
     let mut framework = Section::new(framework_config_def(registered).clone(), &config);
+    recommend_converters(&mut framework.values);
     match registered {
         RegisteredConnector::Sink(_) => {
             check_topics(&config, &mut framework.values);
@@ -180,7 +182,7 @@ pub fn validate(
     let own = definition.normalise(&config);
     let mut connector = Section::new(definition.config_def().clone(), &own);
     definition.validate(&own, &mut connector.values.0);
-    check_overrides(worker, &config, &mut framework.values);
+    check_overrides(worker, &config, &mut framework);
     naming::check(worker, &config, &mut framework.values);
     for Refusal { key, why } in names {
         framework.values.add(&key, invalid(&key, &why));
@@ -290,6 +292,23 @@ fn collect(class: &str, sections: Vec<Section>) -> ConfigInfos {
     }
 }
 
+/// Forms of clients offer the classes that there are.
+fn recommend_converters(values: &mut Values) {
+    for value in &mut values.0 {
+        let is_for_headers = match value.name.as_str() {
+            "key.converter" | "value.converter" => false,
+            "header.converter" => true,
+            _ => continue,
+        };
+        let known = connect_converters::converters().iter();
+        let own = known.filter(|known| match is_for_headers {
+            true => known.build_header.is_some(),
+            false => known.build.is_some(),
+        });
+        value.recommended_values = own.map(|known| known.class.to_owned()).collect();
+    }
+}
+
 fn check_topics(config: &Properties, values: &mut Values) {
     let get = |key: &str| {
         config
@@ -310,6 +329,16 @@ fn check_topics(config: &Properties, values: &mut Values) {
             values.add(key, why.into());
         }
     }
+    let mut named: Vec<&str> = topics.iter().flat_map(|list| list.split(',')).collect();
+    named.iter_mut().for_each(|topic| *topic = topic.trim());
+    named.retain(|topic| !topic.is_empty());
+    let count = named.len();
+    named.sort_unstable();
+    named.dedup();
+    if named.len() < count {
+        let why = "Configuration 'topics' values must not be duplicated.";
+        values.add("topics", why.into());
+    }
     let key = "errors.deadletterqueue.topic.name";
     let Some(dead_letters) = get(key) else { return };
     if let Some(topics) = topics
@@ -324,7 +353,7 @@ fn check_topics(config: &Properties, values: &mut Values) {
         );
     }
     if let Some(regex) = regex
-        && regex::Regex::new(&format!("^(?:{regex})$")).is_ok_and(|r| r.is_match(dead_letters))
+        && pattern::whole(regex).is_ok_and(|regex| regex.is_match(dead_letters))
     {
         values.add(
             key,
@@ -386,7 +415,29 @@ fn check_versions(
     }
 }
 
-fn check_overrides(worker: &WorkerConfig, config: &Properties, values: &mut Values) {
+/// Each override has an entry with a declaration: forms of clients take no other.
+fn check_overrides(worker: &WorkerConfig, config: &Properties, framework: &mut Section) {
+    let Section { keys, values } = framework;
+    for (key, value) in config {
+        let Some(declared) = overrides::declaration(key) else {
+            continue;
+        };
+        let shown = match overrides::is_secret(key) {
+            true => "[hidden]",
+            false => value,
+        };
+        keys.push(declared);
+        match values.0.iter_mut().find(|known| known.name == *key) {
+            Some(known) => known.value = Some(shown.to_owned()),
+            None => values.0.push(ConfigValue {
+                name: key.clone(),
+                value: Some(shown.to_owned()),
+                recommended_values: Vec::new(),
+                errors: Vec::new(),
+                visible: true,
+            }),
+        }
+    }
     for Refusal { key, why } in overrides::refusals(worker, config) {
         let why = match why.contains("policy does not allow") {
             true => why,

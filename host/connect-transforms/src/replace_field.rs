@@ -29,6 +29,11 @@ struct Plan {
     keep: Option<Vec<bool>>,
 }
 
+/// What `exclude` and `include` were called before Kafka 2.6 (KIP-629). Kafka 4 ignores these
+/// names, and writes the fields that a config drops.
+const BLACKLIST: &str = "blacklist";
+const WHITELIST: &str = "whitelist";
+
 pub(crate) fn config_def() -> ConfigDef {
     ConfigDef::new(vec![
         ConfigKey::new(
@@ -45,6 +50,18 @@ pub(crate) fn config_def() -> ConfigDef {
         ),
         ConfigKey::new("renames", ConfigType::List, "", "Field rename mappings.")
             .validator(Validator::Check(check_renames)),
+        ConfigKey::new(
+            BLACKLIST,
+            ConfigType::List,
+            "",
+            "Deprecated. The name of exclude before Kafka 2.6 (KIP-629); exclude goes before it.",
+        ),
+        ConfigKey::new(
+            WHITELIST,
+            ConfigType::List,
+            "",
+            "Deprecated. The name of include before Kafka 2.6 (KIP-629); include goes before it.",
+        ),
         rows::replace_null_with_default(),
     ])
 }
@@ -64,7 +81,17 @@ fn rename(mapping: &str) -> Option<(&str, &str)> {
 
 impl ReplaceField {
     pub(crate) fn new(config: &Config, part: RecordPart) -> Result<Self> {
-        let set = |name| config.list(name).iter().map(Str::from).collect();
+        // Where both are given the new name counts, as in Kafka up to 3.9.
+        let set = |name, former| {
+            let given = config.list(name);
+            let fields = if given.is_empty() {
+                config.list(former)
+            } else {
+                given
+            };
+            let named = fields.iter().filter(|field| !field.is_empty());
+            named.map(Str::from).collect()
+        };
         let mut renames = HashMap::new();
         for mapping in config.list("renames") {
             let (old, new) = rename(mapping)
@@ -73,8 +100,8 @@ impl ReplaceField {
         }
         Ok(Self {
             part,
-            exclude: set("exclude"),
-            include: set("include"),
+            exclude: set("exclude", BLACKLIST),
+            include: set("include", WHITELIST),
             renames,
             replace_null: config.flag(rows::REPLACE_NULL),
             plans: Plans::default(),

@@ -74,6 +74,7 @@ async fn options_are_described_in_full() -> Result<()> {
                 "group",
                 "importance",
                 "name",
+                "order",
                 "order_in_group",
                 "required",
                 "type",

@@ -18,12 +18,11 @@ pub(super) fn keys() -> Vec<ConfigKey> {
 }
 
 fn without_effect() -> Vec<ConfigKey> {
-    use ConfigType::{Boolean, Int, Long};
+    use ConfigType::{Boolean, Class, Int, Long, String};
     const RETRIES: &str = "No effect: a batch is repeated until the database is back, or until \
                            max.retries; the worker sets the pace.";
     const POOL: &str = "No effect: each task has one connection.";
     let keys = [
-        ("retry.backoff.ms", Int, RETRIES),
         ("connection.attempts", Int, RETRIES),
         ("connection.backoff.ms", Long, RETRIES),
         (
@@ -34,6 +33,23 @@ fn without_effect() -> Vec<ConfigKey> {
         ("connection.pool.min_size", Int, POOL),
         ("connection.pool.max_size", Int, POOL),
         ("connection.pool.timeout", Long, POOL),
+        ("connection.pool.acquire_increment", Int, POOL),
+        ("connection.provider", Class, POOL),
+        (
+            "dialect.postgres.postgis.schema",
+            String,
+            "No effect: geometries go by the types of the columns.",
+        ),
+        (
+            "dialect.sqlserver.identity.insert",
+            Boolean,
+            "No effect: it is for another database.",
+        ),
+        (
+            "cloud.events.schema.name.pattern",
+            String,
+            "No effect: CloudEvents are not read, and errant.",
+        ),
         (
             "use.reduction.buffer",
             Boolean,
@@ -113,12 +129,14 @@ fn one_sided() -> Vec<ConfigKey> {
             only_empty,
             "Only empty: a column that is a timestamp takes integers by timestamp.epoch.unit.",
         ),
-        checked(
-            "truncate.enabled",
-            "false",
-            only_false,
-            "Only false: no record empties a table.",
-        ),
+        ConfigKey::new(
+            "schema.evolution",
+            ConfigType::String,
+            "none",
+            "Debezium's. basic is auto.create and auto.evolve together. none, and validate-only, \
+             change nothing: a table that does not go with a record's schema makes it errant.",
+        )
+        .validator(one_of(&["none", "basic", "validate-only", "validate_only"])),
     ]
 }
 
@@ -150,11 +168,4 @@ fn only_empty(value: &str) -> Result<(), String> {
         return Ok(());
     }
     Err("Only empty is supported".to_owned())
-}
-
-fn only_false(value: &str) -> Result<(), String> {
-    if value.eq_ignore_ascii_case("false") {
-        return Ok(());
-    }
-    Err("Only false is supported".to_owned())
 }

@@ -4,7 +4,10 @@ use connect_api::{Choice, Config, ConfigDef, ConfigValue, Properties, Tolerance}
 
 use super::columns::{self, Fields, UnknownFields};
 use super::delivery::{self, DEAD_LETTER_TABLE};
+use super::events::{self, ChangeEvents};
+use super::naming::{self, CollectionStrategy, ColumnStrategy};
 use super::primary_key::{PK_FIELDS, PK_MODE, PkMode};
+use super::tables::TABLE_NAME_FORMAT;
 use super::writes::{self, InsertMode, Newer, UpsertNulls};
 use super::{config_def, filled};
 
@@ -22,6 +25,8 @@ pub(crate) fn validate(properties: &Properties, values: &mut [ConfigValue]) {
         fields(&config),
         dead_letters(&config),
         key_fields(&config),
+        names(&config),
+        sources(&config),
     ];
     for Conflict { key, why } in conflicts.into_iter().flatten() {
         for value in values.iter_mut().filter(|value| value.name == key) {
@@ -123,6 +128,46 @@ fn dead_letters(config: &Config) -> Vec<Conflict> {
         )];
     }
     Vec::new()
+}
+
+/// Styles of names count with Debezium's Custom strategies only: else nobody would hear of them.
+fn names(config: &Config) -> Vec<Conflict> {
+    let tables: Option<CollectionStrategy> = config.optional_choice(naming::COLLECTION_STRATEGY);
+    let columns = config.optional_choice(naming::COLUMN_STRATEGY);
+    let mut conflicts = Vec::new();
+    let mut refuse = |keys: [&'static str; 3], strategy: &str| {
+        for key in naming::given(config, keys) {
+            let why = format!("It counts only where {strategy} is one that is called Custom…");
+            conflicts.push(Conflict::new(key, why));
+        }
+    };
+    if tables.is_some_and(|strategy| strategy != CollectionStrategy::Custom) {
+        refuse(naming::COLLECTION_STYLE, naming::COLLECTION_STRATEGY);
+    }
+    if columns == Some(ColumnStrategy::Default) {
+        refuse(naming::COLUMN_STYLE, naming::COLUMN_STRATEGY);
+    }
+    conflicts
+}
+
+/// Only a change event has a source.
+fn sources(config: &Config) -> Vec<Conflict> {
+    let is_plain = config.optional_choice(events::CHANGE_EVENTS) == Some(ChangeEvents::Plain);
+    let format = config.optional_text(TABLE_NAME_FORMAT).unwrap_or_default();
+    let mut conflicts = Vec::new();
+    if is_plain && format.contains("${source.") {
+        conflicts.push(Conflict::new(
+            TABLE_NAME_FORMAT,
+            "Only change events have a source: set change.events=debezium, or name tables by ${topic}",
+        ));
+    }
+    if is_plain && config.optional_flag(events::TRUNCATE_ENABLED) == Some(true) {
+        conflicts.push(Conflict::new(
+            events::TRUNCATE_ENABLED,
+            "Only change events truncate: set change.events=debezium",
+        ));
+    }
+    conflicts
 }
 
 fn key_fields(config: &Config) -> Vec<Conflict> {

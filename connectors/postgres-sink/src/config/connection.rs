@@ -111,6 +111,12 @@ fn millis(config: &Config, key: &str) -> Duration {
     Duration::from_millis(config.integer(key).unsigned_abs())
 }
 
+/// Whether the URL asks for texts to be read as Postgres reads them: `stringtype=unspecified`.
+pub(super) fn reads_texts(config: &Config) -> bool {
+    let target = crate::url::parse(config.text("connection.url"));
+    target.is_ok_and(|target| target.reads_texts)
+}
+
 /// The servers to connect to, and how.
 ///
 /// # Errors
@@ -133,6 +139,7 @@ pub(super) fn servers(config: &Config) -> Result<Servers> {
         settings,
         certificates: target.certificates,
         timeout: millis(config, "connection.timeout.ms"),
+        ignored: target.ignored,
     })
 }
 

@@ -3,7 +3,6 @@
 use connect_api::{Choice, Properties};
 
 use super::InsertMode;
-use super::tables::TableDots;
 
 /// The class of Debezium's sink, whose defaults are not all Confluent's.
 pub(crate) const DEBEZIUM: &str = "io.debezium.connector.jdbc.JdbcSinkConnector";
@@ -20,6 +19,15 @@ const NAMES: &[(&str, &str)] = &[
     ("sql.quote.identifiers", "quote.sql.identifiers"),
     ("quote.identifiers", "quote.sql.identifiers"),
     ("flush.retry.delay.ms", "retry.backoff.ms"),
+    ("table.naming.strategy", "collection.naming.strategy"),
+];
+
+/// What Debezium's sink does where its config does not say.
+const DEBEZIUM_DEFAULTS: &[(&str, &str)] = &[
+    // It never takes a topic's dots for those of a schema and a table.
+    ("table.name.dots", "underscore"),
+    ("quote.sql.identifiers", "never"),
+    ("change.events", "debezium"),
 ];
 
 /// The same properties in Confluent's spelling, which is this sink's own.
@@ -31,24 +39,31 @@ pub(crate) fn normalise(properties: &Properties) -> Properties {
         }
     }
     pass_through(&mut own);
-    // Debezium's sink never takes a topic's dots for those of a schema and a table.
-    if own.get("connector.class").map(String::as_str) == Some(DEBEZIUM) {
-        let dots = own.entry("table.name.dots".to_owned());
-        dots.or_insert_with(|| TableDots::Underscore.word().to_owned());
+    let class = own.get("connector.class").map(|class| class.trim());
+    if class.is_some_and(|class| class == DEBEZIUM) {
+        for (key, value) in DEBEZIUM_DEFAULTS {
+            let option = own.entry((*key).to_owned());
+            option.or_insert_with(|| (*value).to_owned());
+        }
     }
     // Aiven's and Debezium's spelling of the quoting is a boolean.
     if let Some(quoting) = own.get_mut("quote.sql.identifiers") {
-        match quoting.as_str() {
+        match quoting.trim().to_ascii_lowercase().as_str() {
             "true" => *quoting = "always".to_owned(),
             "false" => *quoting = "never".to_owned(),
             _ => {}
         }
     }
     if let Some(evolution) = own.remove("schema.evolution") {
-        let value = if evolution.eq_ignore_ascii_case("basic") {
-            "true"
-        } else {
-            "false"
+        let word = evolution.trim().to_ascii_lowercase();
+        let value = match word.as_str() {
+            "basic" => "true",
+            "none" | "validate-only" | "validate_only" => "false",
+            _ => {
+                // Its declaration says what is wrong with it.
+                own.insert("schema.evolution".to_owned(), evolution);
+                "false"
+            }
         };
         for key in ["auto.create", "auto.evolve"] {
             own.entry(key.to_owned())

@@ -49,6 +49,18 @@ fn the_configs_of_the_jdbc_sinks_are_valid() {
             ("quote.identifiers", "true"),
         ],
         &[
+            ("connector.class", DEBEZIUM),
+            ("schema.evolution", "validate-only"),
+            ("collection.name.format", "${source.schema}_${source.table}"),
+            ("truncate.enabled", "true"),
+            (
+                "table.naming.strategy",
+                "io.debezium.connector.jdbc.naming.DefaultTableNamingStrategy",
+            ),
+        ],
+        &[
+            ("connection.loginTimeout", "15"),
+            ("connection.shiny", "1"),
             ("batch.size", "3000"),
             ("auto.create", "true"),
             ("auto.evolve", "true"),
@@ -88,20 +100,32 @@ const WRONG_BY_THEMSELVES: &[Refused] = &[
         "timestamp.fields.list: Invalid value at",
     ),
     (
-        &[("truncate.enabled", "true")],
-        "truncate.enabled: Invalid value true",
+        &[("quote.identifiers", "no")],
+        "quote.sql.identifiers: Invalid value no",
     ),
     (
-        &[("quote.identifiers", "false")],
-        "quote.sql.identifiers: Invalid value never",
+        &[("schema.evolution", "advanced")],
+        "schema.evolution: Invalid value advanced",
+    ),
+    (
+        &[("collection.name.format", "${table}")],
+        "table.name.format: Invalid value ${table}",
+    ),
+    (
+        &[("collection.naming.strategy", "com.example.Mine")],
+        "collection.naming.strategy: Invalid value com.example.Mine",
+    ),
+    (
+        &[("column.naming.style", "kebab")],
+        "column.naming.style: Invalid value kebab",
     ),
     (
         &[("timestamp.epoch.unit", "hours")],
         "timestamp.epoch.unit: Invalid value hours",
     ),
     (
-        &[("quote.sql.identifiers", "never")],
-        "quote.sql.identifiers: Invalid value never",
+        &[("quote.sql.identifiers", "sometimes")],
+        "quote.sql.identifiers: Invalid value sometimes",
     ),
     (
         &[("db.timezone", "Europe/Pariss")],
@@ -113,7 +137,7 @@ const WRONG_BY_THEMSELVES: &[Refused] = &[
         "use.time.zone: Invalid value Europe/Paris for configuration use.time.zone: Only UTC",
     ),
     (
-        &[("connection.shiny", "1")],
+        &[("connection.sslShiny", "1")],
         "connection.url: Invalid value",
     ),
     (
@@ -163,6 +187,22 @@ const WRONG_TOGETHER: &[Refused] = &[
     (
         &[("field.include.list", "a"), ("field.exclude.list", "b")],
         "field.exclude.list: \"fields.whitelist\" (Debezium's",
+    ),
+    (
+        &[("collection.naming.style", "snake_case")],
+        "collection.naming.style: It counts only where",
+    ),
+    (
+        &[("column.naming.prefix", "c_")],
+        "column.naming.prefix: It counts only where",
+    ),
+    (
+        &[("table.name.format", "${source.table}")],
+        "table.name.format: Only change events have a source",
+    ),
+    (
+        &[("truncate.enabled", "true")],
+        "truncate.enabled: Only change events truncate",
     ),
     (
         &[("errors.deadletterqueue.table.name", "letters")],
@@ -229,15 +269,34 @@ fn a_topic_has_its_table() -> Result<()> {
         let config = config_def().parse(&normalise(&properties(pairs)))?;
         PostgresSinkConfig::resolve(&config)
     };
-    assert_eq!(resolve(&[])?.tables.table("a.b")?, "a.b");
+    assert_eq!(resolve(&[])?.tables.table("a.b", None)?, "a.b");
     let formatted = resolve(&[("table.name.format", "raw.${topic}_x")])?;
-    assert_eq!(formatted.tables.table("t")?, "raw.t_x");
+    assert_eq!(formatted.tables.table("t", None)?, "raw.t_x");
     let mapped = resolve(&[("topics.to.tables.mapping", "a:x, b:y")])?;
-    assert_eq!(mapped.tables.table("b")?, "y");
-    assert!(mapped.tables.table("c").is_err());
+    assert_eq!(mapped.tables.table("b", None)?, "y");
+    assert!(mapped.tables.table("c", None).is_err());
     let class = ("connector.class", DEBEZIUM);
-    assert_eq!(resolve(&[class])?.tables.table("a.b-c")?, "a_b-c");
+    assert_eq!(resolve(&[class])?.tables.table("a.B-c", None)?, "a_b-c");
+    let quoted = resolve(&[class, ("quote.identifiers", "true")])?;
+    assert_eq!(quoted.tables.table("a.B-c", None)?, "a_B-c");
+    let strategy = (
+        "collection.naming.strategy",
+        "io.debezium.connector.jdbc.naming.CustomCollectionNamingStrategy",
+    );
+    let style = ("collection.naming.style", "snake_case");
+    let affixes = [
+        ("collection.naming.prefix", "T_"),
+        ("collection.naming.suffix", "_x"),
+    ];
+    for (topic, expect) in [
+        ("server.schema.UserProfile", "T_user_profile_x"),
+        ("schema.UserProfile", "T_user_profile_x"),
+        ("UserProfile", "T_user_profile_x"),
+    ] {
+        let custom = resolve(&[strategy, style, affixes[0], affixes[1]])?;
+        assert_eq!(custom.tables.table(topic, None)?, expect);
+    }
     let normalized = resolve(&[("table.name.normalize", "true")])?;
-    assert_eq!(normalized.tables.table("a.b-c")?, "a_b_c");
+    assert_eq!(normalized.tables.table("a.b-c", None)?, "a_b_c");
     Ok(())
 }

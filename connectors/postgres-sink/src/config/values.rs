@@ -3,6 +3,7 @@
 
 use connect_api::{Choice, Config, ConfigKey, ConfigType, Error, Result, Validator};
 
+use super::connection;
 use super::zone::Zone;
 
 /// `timestamp.epoch.unit`: a unit, or that integers are refused.
@@ -114,6 +115,8 @@ pub(crate) struct Rules {
     /// Whether a numeric rounds decimals to its scale.
     pub rounds_decimals: bool,
     pub nul_characters: NulCharacters,
+    /// Whether a text is read as Postgres reads it, whatever the column (`stringtype=unspecified`).
+    pub reads_texts: bool,
     /// What a timestamp or a time without a time zone shows of a point in time. None: UTC.
     pub zone: Option<Zone>,
     /// The same for a date.
@@ -133,6 +136,7 @@ impl Rules {
             rounds_decimals: config.choice::<NumericDigits>("numeric.excess.digits")
                 == NumericDigits::Round,
             nul_characters: config.choice("nul.characters"),
+            reads_texts: connection::reads_texts(config),
             zone,
             date_zone: match config.choice("date.timezone") {
                 DateZone::DbTimezone => zone,

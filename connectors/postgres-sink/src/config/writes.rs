@@ -1,10 +1,13 @@
 //! How rows are written: the mode, the condition of upserts, deletes, the size of transactions.
 
+use std::time::Duration;
+
 use connect_api::{Choice, Config, ConfigKey, ConfigType, Importance, Validator};
 
 pub(super) const INSERT_MODE: &str = "insert.mode";
 pub(super) const UPSERT_CONDITION: &str = "upsert.condition";
 pub(super) const UPSERT_NULLS: &str = "upsert.nulls";
+const RETRY_BACKOFF: &str = "retry.backoff.ms";
 pub(super) const DELETE_ENABLED: &str = "delete.enabled";
 
 /// What becomes of rows whose key is there already: `insert.mode`.
@@ -118,11 +121,29 @@ pub(super) fn keys() -> Vec<ConfigKey> {
             "max.retries",
             ConfigType::Int,
             "How many times a batch is repeated while the database is away before the task fails. \
-             Without a value it is repeated without end.",
+             Without a value it is repeated without end. A row that refers to one that is not there \
+             yet (foreign key) waits for it as long as so many repetitions with retry.backoff.ms \
+             take, 10 without a value, and is errant then.",
+        )
+        .validator(Validator::AtLeast(0)),
+        ConfigKey::new(
+            RETRY_BACKOFF,
+            ConfigType::Int,
+            "3000",
+            "How long max.retries takes for each repetition of a row that waits for the one that it \
+             refers to. For a database that is away the worker sets the pace.",
         )
         .validator(Validator::AtLeast(0)),
     ];
     keys.into_iter().map(|key| key.group("Writes")).collect()
+}
+
+/// How long a row waits for the one that it refers to: what Confluent's sink takes for its
+/// repetitions.
+pub(super) fn parent_wait(config: &Config) -> Duration {
+    let retries = config.optional_integer("max.retries").unwrap_or(10);
+    let pause = config.integer(RETRY_BACKOFF).unsigned_abs();
+    Duration::from_millis(retries.unsigned_abs().saturating_mul(pause))
 }
 
 /// The most records of a transaction.

@@ -19,7 +19,8 @@ pub(crate) use types::{Form, NumericLimits, Type};
 
 /// No topic is written to Ferrule's own tables, whatever its name is.
 const TABLE: &str = r"SELECT c.oid::int8 AS oid, c.relkind::text AS kind,
-        c.relpersistence::text AS persistence, c.relhastriggers AS triggers
+        c.relpersistence::text AS persistence, c.relhastriggers AS triggers,
+        row_security_active(c.oid) AS policies
     FROM pg_class c WHERE c.oid = to_regclass($1)
         AND NOT (c.relnamespace::regnamespace::text = 'ferrule'
             AND c.relname IN ('offsets', 'state', 'stores'))";
@@ -99,6 +100,8 @@ pub(crate) struct Table {
     pub columns: Vec<Column>,
     /// Triggers may fill in what a record leaves out.
     pub has_triggers: bool,
+    /// Whether row level security holds for the role.
+    pub has_policies: bool,
     names: Names,
     oid: i64,
     /// What [`FINGERPRINT`] gave for this table.
@@ -264,6 +267,7 @@ async fn read_with(connection: &mut PgConnection, name: &str) -> Result<Option<T
         quoted,
         columns: columns?,
         has_triggers: row.try_get("triggers").map_err(failed)?,
+        has_policies: row.try_get("policies").map_err(failed)?,
         oid,
         fingerprint,
     }))

@@ -14,7 +14,7 @@ use sqlx::error::DatabaseError;
 
 use super::batch::{Part, describe_origin};
 use super::catalog::{Catalog, Columns, Presence};
-use super::encode::{Encoder, Errant, wanted_columns};
+use super::encode::{Change, Encoder, Errant, change, row, table_name, wanted_columns};
 use super::write::dead_letters::DeadLetterTable;
 use super::write::staging;
 use crate::config::PostgresSinkConfig;
@@ -89,7 +89,8 @@ impl Tables<'_> {
         for part in parts {
             let batch = part.batch;
             for (at, record) in part.records() {
-                if reported.contains(batch, at) {
+                let does_nothing = matches!(change(self.config, record), Ok(Change::Nothing));
+                if does_nothing || reported.contains(batch, at) {
                     continue;
                 }
                 let known = last.take().filter(|last| self.holds_for(last, record));
@@ -114,7 +115,7 @@ impl Tables<'_> {
     }
 
     async fn prepare_table(&mut self, parts: &[Part<'_>], record: &SinkRecord) -> Result<()> {
-        let name = self.config.tables.table(&record.record.topic)?;
+        let name = table_name(self.config, record)?;
         if self.catalog.load(self.session, &name).await? == Presence::Missing {
             if !self.config.auto_create {
                 let text = format!("table {name} is missing and auto-creation is disabled");
@@ -193,9 +194,9 @@ impl Tables<'_> {
             .flat_map(Part::records)
             .map(|(_, record)| record);
         for record in std::iter::once(wanting).chain(all) {
-            if record.record.value.value.as_struct().is_none()
-                || config.tables.table(&record.record.topic)? != name
-            {
+            let is_row = row(config.change_events, record).is_some();
+            let is_of_table = || table_name(config, record).is_ok_and(|own| own == name);
+            if !is_row || !is_of_table() {
                 continue;
             }
             if record.record.value.schema.is_none() {
@@ -238,7 +239,7 @@ impl Tables<'_> {
     /// For the first record of a shape: adds the columns that it needs, and changes columns that
     /// cannot hold all values of its schema.
     async fn evolve(&mut self, name: &str, record: &SinkRecord) -> Result<()> {
-        let is_row = record.record.value.value.as_struct().is_some();
+        let is_row = row(self.config.change_events, record).is_some();
         if !is_row || record.record.value.schema.is_none() || self.encoder.has_plan(record) {
             return Ok(());
         }
@@ -349,14 +350,23 @@ impl Tables<'_> {
     fn holds_for(&self, done: &Prepared<'_>, other: &SinkRecord) -> bool {
         let one = done.record;
         let is_same_shape = || match (
-            one.record.value.value.as_struct(),
-            other.record.value.value.as_struct(),
+            row(self.config.change_events, one),
+            row(self.config.change_events, other),
         ) {
             (Some(one), Some(other)) => Arc::ptr_eq(one.schema(), other.schema()),
             (None, None) => true,
             _ => false,
         };
         let any_shape = !self.config.auto_evolve && done.refusal.is_none();
-        Arc::ptr_eq(&one.record.topic, &other.record.topic) && (any_shape || is_same_shape())
+        let is_same_table = || {
+            if !self.config.tables.depends_on_source() {
+                return true;
+            }
+            let tables = [one, other].map(|record| table_name(self.config, record).ok());
+            tables[0].is_some() && tables[0] == tables[1]
+        };
+        Arc::ptr_eq(&one.record.topic, &other.record.topic)
+            && is_same_table()
+            && (any_shape || is_same_shape())
     }
 }

@@ -2,6 +2,7 @@
 //! keeps the last write of a key.
 
 mod columns;
+mod event;
 mod plan;
 mod run;
 pub(crate) mod value;
@@ -22,6 +23,8 @@ use plan::Plan;
 use run::Added;
 
 pub(crate) use columns::{WantedColumn, wanted_columns};
+pub(crate) use event::{Change, change, row};
+pub(crate) use plan::table_name;
 pub(crate) use run::{COPY_HEADER, COPY_TRAILER, Run};
 
 /// Plans that are kept. A topic with more shapes pays for a new plan each time.
@@ -78,6 +81,8 @@ pub(crate) struct Encoder {
     kept: KeptBytes,
     /// The plan of the record before: records of one shape come one after another.
     last: Option<(Shape, Arc<Plan>)>,
+    /// The last plan without some columns, what it was made of, and which they are.
+    without: Option<(Arc<Plan>, Vec<usize>, Arc<Plan>)>,
     /// Buffers of runs that were written, for the next runs.
     spare: Vec<Vec<u8>>,
 }
@@ -89,6 +94,7 @@ impl Encoder {
             plans: HashMap::new(),
             kept: KeptBytes::default(),
             last: None,
+            without: None,
             spare: Vec::new(),
         }
     }
@@ -98,6 +104,7 @@ impl Encoder {
         self.plans.clear();
         self.kept.clear();
         self.last = None;
+        self.without = None;
     }
 
     /// Encodes the records of the parts, but for those that were reported before. Rows that take
@@ -158,42 +165,88 @@ impl Encoder {
         record: &SinkRecord,
         runs: &mut Vec<Run>,
     ) -> Result<usize> {
-        if record.record.value.value.is_null()
-            && self.deletes_from_missing_table(catalog, record)?
-        {
-            return Ok(0);
-        }
         let located = |error: Error| error.context(describe_origin(record));
-        let plan = panics::caught(|| self.plan(catalog, record))?;
-        let spare = &mut self.spare;
-        let mut run = Run::for_plan(runs, &plan, spare);
-        let mut before = run.bytes();
-        if let Added::Repeated = run.add(&plan, record).map_err(located)? {
-            run = Run::begin(runs, &plan, spare);
-            before = run.bytes();
-            run.add(&plan, record).map_err(located)?;
+        let change = change(&self.config, record).map_err(located)?;
+        match change {
+            Change::Nothing => return Ok(0),
+            Change::Truncate => {
+                let name = table_name(&self.config, record).map_err(located)?;
+                runs.extend(catalog.get(&name).map(Run::truncate));
+                return Ok(0);
+            }
+            Change::Delete if self.deletes_from_missing_table(catalog, record)? => return Ok(0),
+            Change::Delete | Change::Write(_) => {}
         }
-        Ok(run.bytes().saturating_sub(before))
+        let plan = panics::caught(|| self.plan(catalog, record, change))?;
+        let added = self.add_by(&plan, record, runs).map_err(located)?;
+        if let Some(bytes) = added {
+            return Ok(bytes);
+        }
+        let plan = self.plan_without(&plan, record).map_err(located)?;
+        let added = self.add_by(&plan, record, runs).map_err(located)?;
+        Ok(added.unwrap_or_default())
+    }
+
+    /// Adds a record by a plan, and tells how many bytes that takes. None: its source did not send
+    /// one of its values.
+    fn add_by(
+        &mut self,
+        plan: &Plan,
+        record: &SinkRecord,
+        runs: &mut Vec<Run>,
+    ) -> Result<Option<usize>> {
+        let spare = &mut self.spare;
+        let mut run = Run::for_plan(runs, plan, spare);
+        let mut before = run.bytes();
+        let mut added = run.add(plan, record)?;
+        if added == Added::Repeated {
+            run = Run::begin(runs, plan, spare);
+            before = run.bytes();
+            added = run.add(plan, record)?;
+        }
+        Ok((added != Added::Unavailable).then(|| run.bytes().saturating_sub(before)))
+    }
+
+    /// The plan for a record some of whose values its source did not send.
+    fn plan_without(&mut self, plan: &Arc<Plan>, record: &SinkRecord) -> Result<Arc<Plan>> {
+        let columns = plan.unavailable_columns(record);
+        if let Some((of, left_out, made)) = &self.without
+            && Arc::ptr_eq(of, plan)
+            && *left_out == columns
+        {
+            return Ok(Arc::clone(made));
+        }
+        let made = Arc::new(plan.without(&columns)?);
+        self.without = Some((Arc::clone(plan), columns, Arc::clone(&made)));
+        Ok(made)
     }
 
     /// Whether a record without a value would delete from a table that `auto.create` has yet to
     /// create: then there is nothing to delete.
     fn deletes_from_missing_table(&self, catalog: &Catalog, record: &SinkRecord) -> Result<bool> {
         let (creates, deletes) = (self.config.auto_create, self.config.delete_enabled);
-        Ok(creates
-            && deletes
-            && catalog
-                .get(&self.config.tables.table(&record.record.topic)?)
-                .is_none())
+        Ok(creates && deletes && catalog.get(&table_name(&self.config, record)?).is_none())
     }
 
     /// Whether a record of that shape was added before.
     pub fn has_plan(&self, record: &SinkRecord) -> bool {
-        let schemas = self.schema_ids(record);
-        schemas.is_ok_and(|schemas| {
-            let topic = Arc::clone(&record.record.topic);
-            self.plans.contains_key(&Shape { topic, schemas })
-        })
+        let Ok(change) = change(&self.config, record) else {
+            return false;
+        };
+        let schemas = self.schema_ids(record, change);
+        let topic = self.shape_topic(record);
+        topic.is_ok_and(|topic| self.plans.contains_key(&Shape { topic, schemas }))
+    }
+
+    /// What stands for the topic in a shape: with the table, where records of one topic may have
+    /// several.
+    fn shape_topic(&self, record: &SinkRecord) -> Result<Arc<str>> {
+        let topic = &record.record.topic;
+        if !self.config.tables.depends_on_source() {
+            return Ok(Arc::clone(topic));
+        }
+        let name = table_name(&self.config, record)?;
+        Ok(format!("{topic}\0{name}").into())
     }
 
     /// Takes the buffers of written runs back.
@@ -209,19 +262,22 @@ impl Encoder {
         }
     }
 
-    fn plan(&mut self, catalog: &Catalog, record: &SinkRecord) -> Result<Arc<Plan>> {
-        let schemas = self.schema_ids(record)?;
-        let topic = &record.record.topic;
+    fn plan(
+        &mut self,
+        catalog: &Catalog,
+        record: &SinkRecord,
+        change: Change<'_>,
+    ) -> Result<Arc<Plan>> {
+        let schemas = self.schema_ids(record, change);
+        let topic = self.shape_topic(record);
+        let topic = topic.map_err(|error| error.context(describe_origin(record)))?;
         if let Some((last, plan)) = &self.last
             && last.schemas == schemas
-            && (Arc::ptr_eq(&last.topic, topic) || last.topic == *topic)
+            && (Arc::ptr_eq(&last.topic, &topic) || last.topic == topic)
         {
             return Ok(Arc::clone(plan));
         }
-        let shape = Shape {
-            topic: Arc::clone(topic),
-            schemas,
-        };
+        let shape = Shape { topic, schemas };
         let plan = match self.plans.get(&shape) {
             Some(plan) => Arc::clone(plan),
             None => {
@@ -239,19 +295,10 @@ impl Encoder {
         Ok(plan)
     }
 
-    fn schema_ids(&self, record: &SinkRecord) -> Result<SchemaIds> {
-        let value = match &record.record.value.value {
-            Value::Struct(row) => address(row.schema()),
-            Value::Null if self.config.delete_enabled => 0,
-            other => {
-                return Err(Error::data(format!(
-                    "{}: the sink with delete.enabled={} takes a struct or an object, but the \
-                     value is {}",
-                    describe_origin(record),
-                    self.config.delete_enabled,
-                    other.type_name()
-                )));
-            }
+    fn schema_ids(&self, record: &SinkRecord, change: Change<'_>) -> SchemaIds {
+        let value = match change {
+            Change::Write(row) => address(row.schema()),
+            Change::Delete | Change::Truncate | Change::Nothing => 0,
         };
         let key = match (self.config.pk_mode, &record.record.key.value) {
             (PkMode::RecordKey, Value::Struct(row)) => address(row.schema()),
@@ -259,7 +306,7 @@ impl Encoder {
             (PkMode::RecordKey, _) => 1,
             _ => 0,
         };
-        Ok(SchemaIds { value, key })
+        SchemaIds { value, key }
     }
 }
 

@@ -4,6 +4,7 @@
 pub(crate) mod dead_letters;
 pub(crate) mod staging;
 pub(crate) mod state;
+mod values;
 
 use std::collections::HashSet;
 
@@ -163,13 +164,19 @@ async fn write_run(
     filled: &mut HashSet<String>,
 ) -> sqlx::Result<()> {
     let table = &*run.table;
+    if run.truncates {
+        return execute(session, format!("TRUNCATE {}", table.quoted)).await;
+    }
     let keys: Vec<&str> = names(table, &run.keys).collect();
-    if !run.deletes.is_empty() {
+    let deletes = |staged: &str| sql::delete(staged, &table.quoted, &keys);
+    if !run.deletes.is_empty() && !session.may_stage {
+        values::write(session, (table, &run.keys), run.deletes.data(), deletes).await?;
+    } else if !run.deletes.is_empty() {
         let staging = staging::emptied(session, table, &run.keys, filled).await?;
         let statement = sql::copy(&staging, names(table, &run.keys));
         copy(session, &statement, run.deletes.data()).await?;
         let selection = staging::selection(&staging, table, &run.keys);
-        execute(session, sql::delete(&selection, &table.quoted, &keys)).await?;
+        execute(session, deletes(&selection)).await?;
     }
     let Some(columns) = run.columns.as_ref().filter(|_| !run.writes.is_empty()) else {
         return Ok(());
@@ -178,15 +185,47 @@ async fn write_run(
         let statement = sql::copy(&table.quoted, names(table, columns));
         return copy(session, &statement, run.writes.data()).await;
     }
+    if !session.may_stage {
+        for step in steps(run) {
+            let merge = |staged: &str| merge(run, columns, staged, *step);
+            let rows = run.writes.data();
+            values::write(session, (table, columns), rows, merge).await?;
+        }
+        return Ok(());
+    }
     let staging = staging::emptied(session, table, columns, filled).await?;
     let statement = sql::copy(&staging, names(table, columns));
     copy(session, &statement, run.writes.data()).await?;
     let selection = staging::selection(&staging, table, columns);
-    execute(session, merge(run, columns, &selection)).await
+    for step in steps(run) {
+        execute(session, merge(run, columns, &selection, *step)).await?;
+    }
+    Ok(())
 }
 
-/// The statement that merges what was staged into the table.
-fn merge(run: &Run, columns: &[usize], staged: &str) -> String {
+/// A statement that merges rows into their table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MergeStep {
+    /// By the insert mode.
+    ByMode,
+    Update,
+    InsertMissing,
+}
+
+/// What merges the writes of a run.
+fn steps(run: &Run) -> &'static [MergeStep] {
+    let others = |at: &usize| !run.keys.contains(at) && !run.table.columns[*at].fixed;
+    match (run.merging.updates_first, run.columns.as_deref()) {
+        (true, Some(columns)) if columns.iter().any(others) => {
+            &[MergeStep::Update, MergeStep::InsertMissing]
+        }
+        (true, _) => &[MergeStep::InsertMissing],
+        (false, _) => &[MergeStep::ByMode],
+    }
+}
+
+/// The statement of a step that merges what was staged into the table.
+fn merge(run: &Run, columns: &[usize], staged: &str, step: MergeStep) -> String {
     let table = &*run.table;
     let others = || columns.iter().copied().filter(|at| !run.keys.contains(at));
     let settable = others().filter(|&at| !table.columns[at].fixed);
@@ -208,11 +247,12 @@ fn merge(run: &Run, columns: &[usize], staged: &str) -> String {
         }),
         keeps_nulls: run.merging.keeps_nulls,
     };
-    match run.merging.mode {
-        InsertMode::Update => merge.update(),
-        InsertMode::InsertIgnore => merge.insert_ignore(),
-        InsertMode::Insert => merge.insert(),
-        InsertMode::Upsert => merge.upsert(),
+    match (step, run.merging.mode) {
+        (MergeStep::Update, _) | (MergeStep::ByMode, InsertMode::Update) => merge.update(),
+        (MergeStep::InsertMissing, _) => merge.insert_missing(),
+        (MergeStep::ByMode, InsertMode::InsertIgnore) => merge.insert_ignore(),
+        (MergeStep::ByMode, InsertMode::Insert) => merge.insert(),
+        (MergeStep::ByMode, InsertMode::Upsert) => merge.upsert(),
     }
 }
 

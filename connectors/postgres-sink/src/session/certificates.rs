@@ -1,12 +1,14 @@
-//! The files of `sslrootcert`, `sslcert` and `sslkey`, read as libpq reads them: a file of
-//! authorities may hold many, and a key may have any of the forms that OpenSSL knows.
+//! The files of `sslrootcert`, `sslcert` and `sslkey`, read as libpq and the JDBC driver read them:
+//! a file of authorities may hold many, and a key may have any of the forms that OpenSSL knows, as
+//! PEM or, as the JDBC driver wants it, as DER.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use connect_api::Secret;
 use openssl::error::{Error as OpensslError, ErrorStack};
-use openssl::pkey::PKey;
+use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection};
@@ -18,6 +20,8 @@ pub(crate) struct Certificates {
     pub root: Option<String>,
     /// `sslcert` and `sslkey`.
     pub client: Option<(String, String)>,
+    /// `sslpassword`: what the key is encrypted with.
+    pub pass_phrase: Option<Secret>,
     /// Which of the authorities the last connection was checked with.
     trusted: Arc<AtomicUsize>,
 }
@@ -59,19 +63,53 @@ impl Certificates {
         let Some((certificate, key)) = &self.client else {
             return Ok(options);
         };
-        // With a pass phrase of its own, or none: OpenSSL would ask for one at the terminal.
-        let key = PKey::private_key_from_pem_passphrase(&read("sslkey", key)?, b"");
+        let key = private_key(&read("sslkey", key)?, self.pass_phrase.as_ref());
         let key = key.and_then(|key| key.private_key_to_pem_pkcs8());
-        let key = key.map_err(|e| unreadable("sslkey", &reason(&e)))?;
+        let key = key.map_err(|e| {
+            unreadable(
+                "sslkey",
+                &format!(
+                    "{}; it must be a key as PEM, or as DER in PKCS#8 (openssl pkcs8 -topk8 \
+                     -outform DER), and sslpassword its pass phrase where it has one",
+                    reason(&e)
+                ),
+            )
+        })?;
+        let certificate = read("sslcert", certificate)?;
+        let certificate = match is_der(&certificate) {
+            true => X509::from_der(&certificate)
+                .and_then(|certificate| certificate.to_pem())
+                .map_err(|e| unreadable("sslcert", &reason(&e)))?,
+            false => certificate,
+        };
         Ok(options
-            .ssl_client_cert_from_pem(read("sslcert", certificate)?)
+            .ssl_client_cert_from_pem(certificate)
             .ssl_client_key_from_pem(key))
     }
 }
 
+/// DER begins with the tag of a sequence, PEM is text.
+fn is_der(file: &[u8]) -> bool {
+    file.first() == Some(&0x30)
+}
+
+fn private_key(file: &[u8], pass_phrase: Option<&Secret>) -> Result<PKey<Private>, ErrorStack> {
+    // With a pass phrase, or an empty one: OpenSSL would ask for one at the terminal.
+    let pass_phrase = pass_phrase.map_or(&b""[..], |secret| secret.expose().as_bytes());
+    if !is_der(file) {
+        return PKey::private_key_from_pem_passphrase(file, pass_phrase);
+    }
+    PKey::private_key_from_der(file)
+        .or_else(|_| PKey::private_key_from_pkcs8_passphrase(file, pass_phrase))
+}
+
 /// The certificates of a file, each by itself.
 fn authorities(path: &str) -> sqlx::Result<Vec<Vec<u8>>> {
-    let certificates = X509::stack_from_pem(&read("sslrootcert", path)?);
+    let file = read("sslrootcert", path)?;
+    let certificates = match is_der(&file) {
+        true => X509::from_der(&file).map(|one| vec![one]),
+        false => X509::stack_from_pem(&file),
+    };
     certificates
         .and_then(|all| all.iter().map(|one| one.to_pem()).collect())
         .map_err(|e| unreadable("sslrootcert", &reason(&e)))
@@ -90,4 +128,43 @@ fn reason(errors: &ErrorStack) -> String {
 
 fn unreadable(parameter: &str, why: &str) -> sqlx::Error {
     sqlx::Error::Configuration(format!("cannot read {parameter}: {why}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use openssl::rsa::Rsa;
+    use openssl::symm::Cipher;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_in_each_form() -> Result<(), ErrorStack> {
+        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
+        let phrase = Secret::new("pa\"ss".to_owned());
+        let bytes = phrase.expose().as_bytes();
+        let cipher = Cipher::aes_256_cbc();
+        for (file, phrase) in [
+            (key.private_key_to_pem_pkcs8()?, None),
+            (key.private_key_to_pkcs8()?, None),
+            // A pass phrase that is not wanted is no error, as in libpq.
+            (key.private_key_to_pkcs8()?, Some(&phrase)),
+            (key.rsa()?.private_key_to_der()?, None),
+            (
+                key.private_key_to_pem_pkcs8_passphrase(cipher, bytes)?,
+                Some(&phrase),
+            ),
+            (
+                key.private_key_to_pkcs8_passphrase(cipher, bytes)?,
+                Some(&phrase),
+            ),
+        ] {
+            let read = private_key(&file, phrase)?;
+            assert!(read.public_eq(&key));
+        }
+        let encrypted = key.private_key_to_pkcs8_passphrase(cipher, bytes)?;
+        assert!(private_key(&encrypted, None).is_err());
+        assert!(private_key(b"0 no key", None).is_err());
+        assert!(private_key(b"", None).is_err());
+        Ok(())
+    }
 }

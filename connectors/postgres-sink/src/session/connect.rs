@@ -18,6 +18,7 @@ const NOT_AUTHORISED: &str = "28000";
 const IDENTIFY: &str = "SELECT pg_is_in_recovery() AS is_replica, \
     current_setting('transaction_read_only') = 'on' AS is_read_only, \
     (SELECT setting FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout') AS idle, \
+    has_database_privilege(current_database(), 'TEMPORARY') AS may_stage, \
     concat_ws('/', application_name, pid, extract(epoch FROM backend_start)) AS owner \
     FROM pg_stat_activity WHERE pid = pg_backend_pid()";
 
@@ -73,6 +74,7 @@ async fn open(servers: &Servers, host: &PgConnectOptions, is_pooled: bool) -> Re
         target: String::new(),
         staging: HashMap::new(),
         staged: 0,
+        may_stage: true,
         is_pooled: false,
         begin: "BEGIN".to_owned(),
     };
@@ -107,6 +109,7 @@ async fn pooled(servers: &Servers, host: &PgConnectOptions) -> Result<Session> {
         target: String::new(),
         staging: HashMap::new(),
         staged: 0,
+        may_stage: true,
         is_pooled: true,
         begin,
     };
@@ -160,6 +163,7 @@ async fn identify(mut session: Session, at: &str) -> Result<Option<Session>> {
             "the server at {at} is read-only: a replica, or a former primary"
         )));
     }
+    session.may_stage = row.try_get("may_stage").map_err(failed)?;
     let idle: String = row.try_get("idle").map_err(failed)?;
     if session.is_pooled {
         // No session is its own, so none may be ended for it.
@@ -175,5 +179,12 @@ async fn identify(mut session: Session, at: &str) -> Result<Option<Session>> {
     };
     let target = target.and_then(|row| row.try_get("target"));
     session.target = target.map_err(failed)?;
+    if !session.may_stage {
+        tracing::warn!(
+            "the role may make no temporary tables: upserts, updates and deletes go by INSERT and \
+             DELETE with many rows, which is slower than COPY; GRANT TEMPORARY ON DATABASE changes \
+             that"
+        );
+    }
     Ok(Some(session))
 }

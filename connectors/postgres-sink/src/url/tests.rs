@@ -92,7 +92,19 @@ fn what_is_wrong_is_said_without_the_url() {
             "not as many ports as hosts",
         ),
         ("postgres://u:secret@a/x?sslmode=maybe", "sslmode must be"),
-        ("postgres://u:secret@a/x?shiny=1", "shiny is not known"),
+        (
+            "postgres://u:secret@a/x?sslshiny=1",
+            "sslshiny is not known",
+        ),
+        (
+            "postgres://u:secret@a/x?sslfactory=com.example.secret",
+            "sslrootcert",
+        ),
+        (
+            "postgres://u:secret@a/x?sslmode=verify-ca&sslfactory=org.postgresql.ssl.NonValidatingFactory",
+            "checks nothing",
+        ),
+        ("postgres://u:secret@a/x?queryTimeout=x", "queryTimeout"),
         ("postgres://u:secret@a/x?port=99999", "port is no port"),
         (
             "postgres://u:secret@a/x?target_session_attrs=standby",
@@ -122,6 +134,22 @@ fn the_certificate_of_an_authority_is_checked_as_libpq_does() {
         ("sslmode=verify-full&sslrootcert=ca.crt", "VerifyFull"),
         ("ssl=true&sslrootcert=ca.crt", "VerifyFull"),
         ("sslmode=allow&sslrootcert=ca.crt", "Allow"),
+        // In any order, as in the JDBC driver.
+        ("sslmode=require&ssl=true&sslrootcert=ca.crt", "VerifyCa"),
+        ("ssl=true&sslmode=prefer", "Prefer"),
+        ("ssl=false", "Prefer"),
+        (
+            "ssl=true&sslfactory=org.postgresql.ssl.NonValidatingFactory&sslrootcert=ca.crt",
+            "Require",
+        ),
+        (
+            "sslfactory=org.postgresql.ssl.NonValidatingFactory&sslmode=require",
+            "Require",
+        ),
+        (
+            "sslfactory=org.postgresql.ssl.LibPQFactory&ssl=true",
+            "VerifyFull",
+        ),
     ] {
         assert_eq!(mode(parameters).as_deref(), Ok(expect), "{parameters}");
     }
@@ -135,5 +163,25 @@ fn settings_reach_the_server() {
     assert_eq!(
         settings,
         expect.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
+}
+
+#[test]
+fn what_is_left_over_from_other_drivers_is_told_and_passed_over() {
+    let ignored = |parameters: &str| {
+        let target = parse(&format!("jdbc:postgresql://db/x?{parameters}"));
+        target.unwrap_or_else(|why| panic!("{why}")).ignored
+    };
+    assert_eq!(
+        ignored("useSSL=false&loginTimeout=15&sslmode=disable&PGPORT=5433"),
+        [
+            "useSSL (which is no parameter of Postgres)",
+            "loginTimeout (the option connection.timeout.ms is instead)",
+        ]
+    );
+    assert_eq!(ignored("stringtype=unspecified&ssl=false"), [] as [&str; 0]);
+    assert_eq!(
+        ignored("preferQueryMode=simple&prepareThreshold=0").len(),
+        2
     );
 }

@@ -6,19 +6,15 @@ use connect_api::{
     Choice, ConfigDef, ConfigKey, ConfigType as T, Importance, Tolerance, Validator, Width,
     WordCase,
 };
-use regex::RegexBuilder;
 
 use super::bounds::name_refusal;
 use super::naming::most_tasks;
+use super::pattern;
 use super::source::source_options;
 use crate::task_restart::connector_keys as restart_keys;
 
 const COMMON: &str = "Common";
 const ERRORS: &str = "Error Handling";
-/// Most bytes of a regular expression, and of what it is compiled to: the client library compiles
-/// it too, with no limit of its own.
-const PATTERN_BYTES: usize = 10_000;
-const PATTERN_SIZE: usize = 1 << 20;
 
 /// `config.action.reload`.
 #[derive(Clone, Copy, PartialEq)]
@@ -249,7 +245,7 @@ fn topics() -> Vec<ConfigKey> {
             "Regular expression giving topics to consume. Only one of topics or topics.regex \
              should be specified.",
         )
-        .validator(Validator::Check(regular_expression))
+        .validator(Validator::Check(pattern::check))
         .importance(Importance::High)
         .group(COMMON)
         .display(Width::Long, "Topics regex"),
@@ -301,17 +297,4 @@ fn connector_name(name: &str) -> Result<(), String> {
         "String may not contain control sequences but had the following ASCII chars: {}",
         control.join(", ")
     ))
-}
-
-fn regular_expression(pattern: &str) -> Result<(), String> {
-    if pattern.len() > PATTERN_BYTES {
-        return Err(format!(
-            "A regular expression has {PATTERN_BYTES} bytes at most"
-        ));
-    }
-    match RegexBuilder::new(pattern).size_limit(PATTERN_SIZE).build() {
-        Ok(_) => Ok(()),
-        Err(regex::Error::CompiledTooBig(_)) => Err("The regular expression is too large".into()),
-        Err(_) => Err("Must be a valid regular expression, without look-around".into()),
-    }
 }

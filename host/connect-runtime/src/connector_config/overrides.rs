@@ -1,8 +1,8 @@
 //! The settings of its Kafka clients that a connector's config gives: `consumer.override.*`,
 //! `producer.override.*` and `admin.override.*` (KIP-458).
 
-use connect_api::{Error, Properties, Result};
-use connect_kafka::{GivenBy, is_secret_setting, setting_refusal};
+use connect_api::{ConfigKey, ConfigType, Error, Properties, Result};
+use connect_kafka::{GivenBy, has_no_effect, is_secret_setting, setting_refusal};
 
 use crate::config::{WorkerConfig, with_prefix};
 
@@ -74,8 +74,9 @@ pub(super) fn refusals(worker: &WorkerConfig, config: &Properties) -> Vec<Refusa
         // What a provider is yet to give is looked at when it has.
         let value = Some(value.as_str()).filter(|value| !worker.providers().provides(value));
         let denied = || setting_refusal(GivenBy::Connector, setting, value);
+        // What only a JVM has is a warning: it changes no client.
         let policy = worker.override_policy().refusal(setting);
-        let why = policy.or_else(denied)?;
+        let why = policy.filter(|_| !has_no_effect(setting)).or_else(denied)?;
         let key = key.clone();
         Some(Refusal { key, why })
     };
@@ -87,6 +88,17 @@ pub(super) fn setting_of(key: &str) -> Option<&str> {
     OVERRIDE_PREFIXES
         .iter()
         .find_map(|prefix| key.strip_prefix(prefix))
+}
+
+/// The declaration of an override; none: the key is none.
+pub(super) fn declaration(key: &str) -> Option<ConfigKey> {
+    let setting = setting_of(key)?;
+    let kind = match is_secret_setting(setting) {
+        true => ConfigType::Password,
+        false => ConfigType::String,
+    };
+    let doc = format!("{setting} of the connector's own Kafka client.");
+    Some(ConfigKey::nullable(key.to_owned(), kind, doc).group("Overrides"))
 }
 
 /// Whether a key gives a client a secret.

@@ -61,6 +61,8 @@ pub fn config_key_info(info: &ConfigKeyInfo) -> Value {
         "documentation": key.doc,
         "group": key.group,
         "order_in_group": info.order_in_group,
+        // What Kafka Connect called it up to 4.1, and all forms of clients read.
+        "order": info.order_in_group,
         "width": key.width.name(),
         "display_name": key.display_name,
         "dependents": [],

@@ -12,10 +12,9 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
-use regex::Regex;
 
 use super::kafka::consumer_of;
-use crate::connector_config::Subscription;
+use crate::connector_config::{Subscription, pattern};
 use crate::kafka::client_config;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -243,8 +242,8 @@ fn committed(group: &ConsumerGroup) -> Result<Vec<(TopicPartition, GroupOffset)>
     let (topics, pattern) = match &group.subscription {
         Subscription::Topics(topics) => (topics.as_slice(), None),
         Subscription::Pattern(pattern) => {
-            let pattern = Regex::new(&format!("^(?:{pattern})$"));
-            let pattern = pattern.map_err(|e| Error::config("topics.regex").with_source(e))?;
+            let pattern = pattern::whole(pattern);
+            let pattern = pattern.map_err(|e| Error::config(format!("topics.regex: {e}")))?;
             (&[] as &[String], Some(pattern))
         }
     };

@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 use connect_api::{Error, Result};
 use connect_kafka::{IgnorePartitionEof, SettingsOf, told_by};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use regex::Regex;
 
 use super::TaskStart;
-use crate::connector_config::{ConnectorConfig, Subscription};
+use crate::connector_config::{ConnectorConfig, Subscription, pattern};
 use crate::kafka::settings::ClientSettings;
 use crate::sink_task::consume::lacks;
 use crate::task_control::Awaited;
@@ -158,7 +157,7 @@ fn count(consumer: &LookingConsumer, subscription: &Subscription) -> Option<Foun
             }
         }
         Subscription::Pattern(pattern) => {
-            let pattern = Regex::new(&format!("^(?:{pattern})$")).ok()?;
+            let pattern = pattern::whole(pattern).ok()?;
             found.partitions = of(None, &|topic| pattern.is_match(topic))?;
         }
     }

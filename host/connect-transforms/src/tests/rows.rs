@@ -13,6 +13,15 @@ fn replace_field() {
             r#"{"z":1,"y":null,"c":{"x": 1}}"#,
         ),
         (&[("renames", "a:b")], r#"{"b":null,"c":{"x": 1}}"#),
+        // The names before Kafka 2.6, with blanks as old files have them; the new ones go first.
+        (&[("blacklist", "b , c")], r#"{"a":1}"#),
+        (&[("whitelist", "c,a,")], r#"{"a":1,"c":{"x": 1}}"#),
+        (&[("whitelist", "a,b"), ("blacklist", "a")], r#"{"b":null}"#),
+        (
+            &[("exclude", "a"), ("blacklist", "b,c")],
+            r#"{"b":null,"c":{"x": 1}}"#,
+        ),
+        (&[("include", "a"), ("whitelist", "b")], r#"{"a":1}"#),
         (&[], r#"{"a":1,"b":null,"c":{"x": 1}}"#),
     ] {
         check_value(

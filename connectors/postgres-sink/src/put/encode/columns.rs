@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use connect_api::{Error, Kind, Record, Result, Schema, SinkRecord, Struct, Value};
+use connect_api::{Error, Kind, Result, Schema, SinkRecord, Struct, Value};
 
-use crate::config::{EpochUnit, PkMode, PostgresSinkConfig, UnknownFields};
+use super::event;
+use crate::config::{ChangeEvents, EpochUnit, PkMode, PostgresSinkConfig, UnknownFields};
 use crate::put::encode::value::Meaning;
 
 /// The columns that Confluent's sink gives `pk.mode=kafka`.
@@ -28,11 +29,11 @@ pub(crate) enum ValuePath {
 
 impl ValuePath {
     /// The schema of the value, where the record has one.
-    pub fn schema(&self, record: &SinkRecord) -> Option<Arc<Schema>> {
+    pub fn schema(&self, events: ChangeEvents, record: &SinkRecord) -> Option<Arc<Schema>> {
         match self {
             Self::Absent => None,
-            Self::Field(at) => field(&record.record.value.value, *at),
-            Self::KeyField(at) => field(&record.record.key.value, *at),
+            Self::Field(at) => field(event::row(events, record)?, *at),
+            Self::KeyField(at) => field(record.record.key.value.as_struct()?, *at),
             Self::Key => record.record.key.schema.clone(),
             Self::Header(name) => {
                 let mut headers = record.record.headers.iter().rev();
@@ -46,16 +47,16 @@ impl ValuePath {
     }
 
     /// The schema of a field of a struct, which all records of a shape share.
-    pub fn fixed_schema(&self, record: &SinkRecord) -> Option<Arc<Schema>> {
+    pub fn fixed_schema(&self, events: ChangeEvents, record: &SinkRecord) -> Option<Arc<Schema>> {
         match self {
-            Self::Field(_) | Self::KeyField(_) => self.schema(record),
+            Self::Field(_) | Self::KeyField(_) => self.schema(events, record),
             _ => None,
         }
     }
 }
 
-fn field(value: &Value, at: usize) -> Option<Arc<Schema>> {
-    let field = value.as_struct()?.schema().fields()?.get(at)?;
+fn field(row: &Struct, at: usize) -> Option<Arc<Schema>> {
+    let field = row.schema().fields()?.get(at)?;
     Some(Arc::clone(&field.schema))
 }
 
@@ -90,22 +91,22 @@ pub(crate) fn wanted_columns(
     let keys = keys(config, record)?.into_iter();
     let mut wanted: Vec<WantedColumn> = keys
         .map(|(name, path)| WantedColumn {
-            name,
+            name: config.columns.column(&name).into_owned(),
             is_key: true,
-            schema: path.schema(record),
+            schema: path.schema(config.change_events, record),
         })
         .collect();
     let keys: HashSet<String> = wanted.iter().map(|key| key.name.clone()).collect();
-    let row = record.record.value.value.as_struct();
+    let row = event::row(config.change_events, record);
     let fields = row
         .and_then(|row| row.schema().fields())
         .unwrap_or_default();
     for field in fields {
-        let name = field.name.as_str();
-        let is_chosen = config.fields.allow(&record.record.topic, name);
-        if is_chosen && !keys.contains(name) {
+        let name = config.columns.column(&field.name);
+        let is_chosen = config.fields.allow(&record.record.topic, &field.name);
+        if is_chosen && !keys.contains(&*name) {
             wanted.push(WantedColumn {
-                name: name.to_owned(),
+                name: name.into_owned(),
                 is_key: false,
                 schema: Some(Arc::clone(&field.schema)),
             });
@@ -123,23 +124,23 @@ pub(crate) const MAX_COLUMNS: usize = 1600;
 /// # Errors
 /// [`connect_api::ErrorKind::Data`] when no table can.
 pub(super) fn check_width(config: &PostgresSinkConfig, record: &SinkRecord) -> Result<()> {
-    let fields = |value: &Value| {
-        let row = value.as_struct();
+    let fields = |row: Option<&Struct>| {
         row.and_then(|row| row.schema().fields())
             .map_or(0, <[_]>::len)
     };
-    let Record { key, value, .. } = &record.record;
+    let row = event::row(config.change_events, record);
     let of_key = match config.pk_mode {
-        PkMode::RecordKey if config.pk_fields.is_empty() => fields(&key.value),
+        PkMode::RecordKey if config.pk_fields.is_empty() => {
+            fields(record.record.key.value.as_struct())
+        }
         _ => 0,
     };
-    let of_value = fields(&value.value);
+    let of_value = fields(row);
     if of_key.max(of_value) <= MAX_COLUMNS {
         return Ok(());
     }
     // Those that have no column may be left out, and those that have one be chosen.
     let topic = &record.record.topic;
-    let row = value.value.as_struct();
     let chosen = row
         .and_then(|row| row.schema().fields())
         .unwrap_or_default();
@@ -214,7 +215,7 @@ pub(super) fn keys(
                 .map(|name| (name.clone(), ValuePath::Header(name.clone())));
             Ok(paths.collect())
         }
-        PkMode::RecordValue => match record.record.value.value.as_struct() {
+        PkMode::RecordValue => match event::row(config.change_events, record) {
             Some(row) => of_struct(row, "value", ValuePath::Field),
             None => Err(Error::data("a record without a value has no key in it")),
         },

@@ -1,16 +1,21 @@
 //! Plans: how records of one shape become rows of a table. A plan is made once for each shape.
 
+mod unsent;
+
 use std::sync::Arc;
 
 use connect_api::{Error, Field, Kind, Result, Schema, SinkRecord, Struct, Value, ValueRef};
 
 use super::columns::{MAX_COLUMNS, ValuePath, check_width, header, keys, meaning};
+use super::event;
 use super::value::{self, Meaning, Misfit};
-use crate::config::{InsertMode, PostgresSinkConfig, Rules, UnknownFields};
+use crate::config::{
+    ChangeEvents, InsertMode, PostgresSinkConfig, Rules, Unavailable, UnknownFields,
+};
 use crate::put::catalog::{Catalog, Column, Table, Type};
 
 /// A column of a plan, and the part of the record that is its value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cell {
     path: ValuePath,
     /// The position in the table.
@@ -33,6 +38,19 @@ pub(crate) struct Merging {
     pub newer: Option<Newer>,
     /// Whether a null leaves the column as it is.
     pub keeps_nulls: bool,
+    /// Whether rows that are there are updated by a statement of their own: an upsert would want
+    /// all columns that must not be null, also where it updates.
+    pub updates_first: bool,
+}
+
+impl Merging {
+    /// Rows are appended.
+    pub const INSERT: Self = Self {
+        mode: InsertMode::Insert,
+        newer: None,
+        keeps_nulls: false,
+        updates_first: false,
+    };
 }
 
 /// `upsert.condition`: a row is written only if it is newer than the table's.
@@ -75,6 +93,9 @@ pub(super) struct Plan {
     pub merging: Merging,
     cells: Vec<Cell>,
     rules: Rules,
+    change_events: ChangeEvents,
+    /// What stands for a value that the source did not send.
+    unavailable: Unavailable,
     /// The schemas of value and key. They are kept so that no other schema gets their addresses.
     schemas: [Option<Arc<Schema>>; 2],
 }
@@ -90,7 +111,7 @@ impl Plan {
         catalog: &Catalog,
         record: &SinkRecord,
     ) -> Result<Self> {
-        let name = config.tables.table(&record.record.topic)?;
+        let name = table_name(config, record)?;
         // First what is wrong with the record alone: its table may be missing for that reason.
         check_width(config, record)?;
         let keys = keys(config, record)?;
@@ -103,7 +124,7 @@ impl Plan {
             name: &name,
             record,
         };
-        let row = record.record.value.value.as_struct();
+        let row = event::row(config.change_events, record);
         let mut cells = target.key_cells(&keys)?;
         let key_columns = cells.iter().map(|cell| cell.column);
         let keys: Arc<[usize]> = key_columns.collect();
@@ -119,12 +140,15 @@ impl Plan {
                 mode: config.insert_mode,
                 newer,
                 keeps_nulls: config.keeps_nulls,
+                updates_first: false,
             },
             columns: cells.iter().map(|cell| cell.column).collect(),
             keys,
             deletes: row.is_none(),
             cells,
             rules: config.rules,
+            change_events: config.change_events,
+            unavailable: config.unavailable.clone(),
             schemas: [row, key_row].map(|row| row.map(|row| Arc::clone(row.schema()))),
         })
     }
@@ -137,9 +161,14 @@ impl Plan {
     }
 
     /// Appends the record as a row, and the bytes of its key to `key`.
-    pub fn encode(&self, record: &SinkRecord, out: &mut Vec<u8>, key: &mut Vec<u8>) -> Result<()> {
+    pub fn encode(
+        &self,
+        record: &SinkRecord,
+        out: &mut Vec<u8>,
+        key: &mut Vec<u8>,
+    ) -> Result<Encoding> {
         let (row, key_row) = (
-            record.record.value.value.as_struct(),
+            event::row(self.change_events, record),
             record.record.key.value.as_struct(),
         );
         let rules = self.rules;
@@ -148,7 +177,13 @@ impl Plan {
         for cell in &self.cells {
             let start = out.len();
             let fit = match &cell.path {
-                ValuePath::Field(at) => cell.encode(field(row, *at), rules, out),
+                ValuePath::Field(at) => {
+                    let value = field(row, *at);
+                    if self.unavailable.is(value) {
+                        return Ok(Encoding::Unavailable);
+                    }
+                    cell.encode(value, rules, out)
+                }
                 ValuePath::Absent => cell.encode(ValueRef::Null, rules, out),
                 ValuePath::KeyField(at) => cell.encode(field(key_row, *at), rules, out),
                 ValuePath::Key => {
@@ -173,8 +208,29 @@ impl Plan {
                 key.extend_from_slice(&out[start..]);
             }
         }
-        Ok(())
+        Ok(Encoding::Whole)
     }
+}
+
+/// What became of a record that was to be a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// It is one.
+    Whole,
+    /// Its source did not send a value: [`Plan::without`] makes it one.
+    Unavailable,
+}
+
+/// The table of a record.
+///
+/// # Errors
+/// As [`crate::config::TableNaming::table`].
+pub(crate) fn table_name(config: &PostgresSinkConfig, record: &SinkRecord) -> Result<String> {
+    let source = match config.tables.depends_on_source() {
+        true => event::source(config.change_events, record),
+        false => None,
+    };
+    config.tables.table(&record.record.topic, source)
 }
 
 /// The value of a field; null where there is no row.
@@ -202,7 +258,7 @@ impl Cell {
 
     /// Takes from the field's schema what the column's type does not tell.
     fn apply_schema(&mut self, config: &PostgresSinkConfig, record: &SinkRecord) {
-        let Some(schema) = self.path.fixed_schema(record) else {
+        let Some(schema) = self.path.fixed_schema(config.change_events, record) else {
             return;
         };
         let meaning = meaning(&schema, config.epoch_unit);
@@ -397,7 +453,7 @@ impl Target<'_> {
 
     /// The position of the column for a field.
     fn column_for(&self, field: &str) -> Result<Option<usize>> {
-        let found = self.table.column_for(field);
+        let found = self.table.column_for(&self.config.columns.column(field));
         match found.map(|at| &self.table.columns[at]) {
             Some(column) if column.generated => Err(Error::config(format!(
                 "column {} is generated and takes no value: leave it out with fields.whitelist",

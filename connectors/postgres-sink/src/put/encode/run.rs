@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use connect_api::{MemoryLimit, Result, SinkRecord, panics};
 
-use super::plan::{Merging, Plan};
+use super::plan::{Encoding, Merging, Plan};
 use crate::config::InsertMode;
 use crate::put::catalog::Table;
 
@@ -72,6 +72,8 @@ pub(super) enum Added {
     Done,
     /// It was not added: the run has a write of its key already, which must be made first.
     Repeated,
+    /// It was not added: the source did not send one of its values.
+    Unavailable,
 }
 
 /// The rows of a run that have one key.
@@ -91,6 +93,8 @@ pub(crate) struct Run {
     pub columns: Option<Arc<[usize]>>,
     /// The columns of the primary key, by their positions in the table.
     pub keys: Arc<[usize]>,
+    /// Whether all rows of the table are deleted. Such a run has no rows of its own.
+    pub truncates: bool,
     pub deletes: Rows,
     pub writes: Rows,
     /// What the run does with a key, by the key's bytes.
@@ -131,6 +135,7 @@ impl Run {
             merging: plan.merging,
             columns: None,
             keys: Arc::clone(&plan.keys),
+            truncates: false,
             deletes: Rows::default(),
             writes: Rows::default(),
             by_key: HashMap::new(),
@@ -140,6 +145,21 @@ impl Run {
         let run = &mut runs[at];
         run.start(plan, spare);
         run
+    }
+
+    /// A run that empties a table.
+    pub(super) fn truncate(table: &Arc<Table>) -> Self {
+        Self {
+            table: Arc::clone(table),
+            merging: Merging::INSERT,
+            columns: None,
+            keys: Arc::new([]),
+            truncates: true,
+            deletes: Rows::default(),
+            writes: Rows::default(),
+            by_key: HashMap::new(),
+            key: Vec::new(),
+        }
     }
 
     fn start(&mut self, plan: &Plan, spare: &mut Vec<Vec<u8>>) {
@@ -159,6 +179,7 @@ impl Run {
             mode,
             newer,
             keeps_nulls,
+            ..
         } = self.merging;
         match mode {
             InsertMode::Insert | InsertMode::InsertIgnore => true,
@@ -167,14 +188,16 @@ impl Run {
     }
 
     fn takes(&self, plan: &Plan) -> bool {
-        if plan.keys != self.keys {
+        if self.truncates || plan.keys != self.keys {
             return false;
         }
         if plan.deletes {
             return !self.keeps_all() || self.writes.count == 0;
         }
+        let updates_alike = self.merging.updates_first == plan.merging.updates_first;
+        let is_alike = |own: &Arc<[usize]>| Arc::ptr_eq(own, &plan.columns) || *own == plan.columns;
         let columns = self.columns.as_ref();
-        columns.is_none_or(|own| Arc::ptr_eq(own, &plan.columns) || *own == plan.columns)
+        columns.is_none_or(|own| updates_alike && is_alike(own))
     }
 
     /// Adds the record, or leaves the run as it was.
@@ -188,12 +211,13 @@ impl Run {
         self.key.clear();
         let (data, key) = (&mut rows.data, &mut self.key);
         let encode = || panics::caught(|| plan.encode(record, data, key));
-        if let Err(error) = MemoryLimit::of_record().measure(encode).made {
+        let made = MemoryLimit::of_record().measure(encode).made;
+        if !matches!(made, Ok(Encoding::Whole)) {
             rows.data.truncate(start);
             if rows.data.capacity() - start > MAX_UNUSED {
                 rows.data.shrink_to(start + MAX_UNUSED);
             }
-            return Err(error);
+            return made.map(|_| Added::Unavailable);
         }
         if plan.deletes {
             self.add_delete(start);

@@ -22,7 +22,7 @@ use crate::config::{NulCharacters, Rules};
 use crate::put::catalog::Type;
 
 pub(crate) use meaning::Meaning;
-use time::Moment;
+use time::{Infinity, Moment};
 
 /// Why a value does not fit a column; never the value (Invariant 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,12 @@ pub(crate) fn value(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec
         null(out);
         return Ok(());
     }
+    if rules.reads_texts
+        && let Value::String(text) = value
+        && let Some(read) = text::read(data_type, text)
+    {
+        return self::value(data_type, &read?, rules, out);
+    }
     let nul_characters = rules.nul_characters;
     // Without a wildcard: a new type does not compile until it has an encoder.
     match data_type {
@@ -95,8 +101,14 @@ pub(crate) fn value(data_type: &Type, value: &Value, rules: Rules, out: &mut Vec
         },
         Type::Json => json::value(None, value, out),
         Type::Jsonb => json::value(Some(nul_characters), value, out),
-        Type::Timestamptz(digits) => timestamptz(timestamp_of(value, rules)?, *digits, rules, out),
-        Type::Timestamp(digits) => timestamp(timestamp_of(value, rules)?, *digits, rules, out),
+        Type::Timestamptz(digits) => match infinity_of(value) {
+            Some(end) => fixed(out, end.timestamp()),
+            None => timestamptz(timestamp_of(value, rules)?, *digits, rules, out),
+        },
+        Type::Timestamp(digits) => match infinity_of(value) {
+            Some(end) => fixed(out, end.timestamp()),
+            None => timestamp(timestamp_of(value, rules)?, *digits, rules, out),
+        },
         Type::Date => date(value, rules, out),
         Type::Time(digits) => time(value, *digits, rules, out),
         Type::Timetz(digits) => timetz(value, *digits, rules, out),
@@ -197,12 +209,14 @@ pub(crate) fn value_ref(
         (Type::Numeric(limits), ValueRef::Literal(number)) => {
             numeric::literal(number, numeric::Column::new(*limits, rules), out)
         }
-        (Type::Timestamptz(digits), ValueRef::String(text)) => {
-            timestamptz(time::parse_timestamp(text, rules)?, *digits, rules, out)
-        }
-        (Type::Timestamp(digits), ValueRef::String(text)) => {
-            timestamp(time::parse_timestamp(text, rules)?, *digits, rules, out)
-        }
+        (Type::Timestamptz(digits), ValueRef::String(text)) => match Infinity::parse(text) {
+            Some(end) => fixed(out, end.timestamp()),
+            None => timestamptz(time::parse_timestamp(text, rules)?, *digits, rules, out),
+        },
+        (Type::Timestamp(digits), ValueRef::String(text)) => match Infinity::parse(text) {
+            Some(end) => fixed(out, end.timestamp()),
+            None => timestamp(time::parse_timestamp(text, rules)?, *digits, rules, out),
+        },
         (Type::Json, ValueRef::Json(text)) => json::text(None, text, out),
         (Type::Jsonb, ValueRef::Json(text)) => json::text(Some(rules.nul_characters), text, out),
         (Type::Array(element, oid), ValueRef::Json(text)) => {
@@ -234,6 +248,14 @@ pub(crate) fn meant(
     meaning::value(meaning, data_type, value, rules, out)
 }
 
+/// The end of time that a text names.
+fn infinity_of(value: &Value) -> Option<Infinity> {
+    match value {
+        Value::String(text) => Infinity::parse(text),
+        _ => None,
+    }
+}
+
 fn timestamp_of(value: &Value, rules: Rules) -> Result<Moment, Misfit> {
     match value {
         Value::Timestamp(micros) => Ok(Moment {
@@ -258,6 +280,9 @@ fn timestamp(moment: Moment, digits: u8, rules: Rules, out: &mut Vec<u8>) -> Fit
 }
 
 fn date(value: &Value, rules: Rules, out: &mut Vec<u8>) -> Fit {
+    if let Some(end) = infinity_of(value) {
+        return fixed(out, end.date());
+    }
     let days = match value {
         Value::Date(days) => time::shown_date(i64::from(*days), rules.date_zone),
         _ => time::parse_date(text_of(value)?)?,

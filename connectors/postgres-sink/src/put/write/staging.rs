@@ -22,6 +22,9 @@ const PLACE: &str = "{staging}";
 /// outlives the transactions that use it, or within it where a pooler takes the session away at
 /// the transaction's end.
 pub(super) async fn prepare(session: &mut Session, runs: &[Run]) -> sqlx::Result<()> {
+    if !session.may_stage {
+        return Ok(());
+    }
     let wanted: Vec<String> = runs.iter().flat_map(statements).collect();
     if session.staging.len() + wanted.len() > MAX_STAGING {
         drop_all(session).await?;
@@ -77,7 +80,8 @@ fn statements(run: &Run) -> Vec<String> {
 
 /// Whether the writes of a run go through a staging table.
 pub(super) fn is_staged(run: &Run, columns: &[usize]) -> bool {
-    is_merge(run.merging.mode) || has_inputs(&run.table, columns)
+    // Postgres copies into no table whose policies hold for the role.
+    is_merge(run.merging.mode) || has_inputs(&run.table, columns) || run.table.has_policies
 }
 
 fn has_inputs(table: &Table, columns: &[usize]) -> bool {

@@ -244,7 +244,34 @@ async fn the_override_policy_is_kept() {
         errors(&infos),
         [("consumer.override.fetch.min.bytes", vec![why])]
     );
-    assert_eq!(infos["configs"][0]["definition"], Value::Null);
+    // Forms of clients take no entry without a declaration.
+    let configs = infos["configs"].as_array().unwrap();
+    assert!(
+        configs
+            .iter()
+            .all(|entry| entry["definition"] != Value::Null)
+    );
+    let entry = |name: &str| {
+        let found = configs.iter().find(|entry| entry["value"]["name"] == name);
+        found.unwrap_or_else(|| panic!("an entry {name}"))
+    };
+    let allowed = entry("consumer.override.sasl.mechanism");
+    assert_eq!(
+        allowed["definition"]["name"],
+        "consumer.override.sasl.mechanism"
+    );
+    assert_eq!(allowed["value"]["value"], "PLAIN");
+    assert_eq!(
+        allowed["definition"]["order"],
+        allowed["definition"]["order_in_group"]
+    );
+    let classes = |key: &str| entry(key)["value"]["recommended_values"].to_string();
+    let (json, simple) = ("json.JsonConverter", "storage.SimpleHeaderConverter");
+    assert!(classes("key.converter").contains(json));
+    assert!(!classes("value.converter").contains(simple));
+    assert!(classes("header.converter").contains(simple));
+    let refused = entry("consumer.override.fetch.min.bytes");
+    assert_eq!(refused["value"]["value"], "1");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use super::ends::{note, position_of};
 use super::lacks::Lacks;
 use super::start::{KnownRecord, OffsetReset, verify};
 use super::{Fetching, Passed, Rebalance, TaskConsumer, Wanted};
-use crate::connector_config::Subscription;
+use crate::connector_config::{Subscription, pattern};
 use crate::sink_task::write::Durable;
 use crate::sink_task_loop::batch::{LeftOut, PollLimits, RawBatch};
 
@@ -106,7 +106,7 @@ impl KafkaConsumer {
                 topics.first().cloned()
             }
             Subscription::Pattern(pattern) => {
-                let pattern = format!("^({pattern})$");
+                let pattern = pattern::subscription(pattern)?;
                 inner.subscribe(&[&pattern]).map_err(invalid)?;
                 None
             }

@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use regex::Regex;
 
 use super::context::Context;
-use crate::connector_config::Subscription;
+use crate::connector_config::{Subscription, pattern};
 
 /// How often Kafka is asked again for a topic that was not there.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ impl Lacks {
         let pattern = match subscription {
             Subscription::Topics(_) => None,
             Subscription::Pattern(pattern) => {
-                let whole = Regex::new(&format!("^(?:{pattern})$")).ok();
+                let whole = pattern::whole(pattern).ok();
                 whole.map(|whole| (pattern.clone(), whole))
             }
         };

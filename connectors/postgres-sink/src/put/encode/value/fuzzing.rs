@@ -96,6 +96,7 @@ pub fn rules(u: &mut Unstructured<'_>) -> Result<FuzzRules> {
     ])?;
     Ok(FuzzRules {
         rules: Rules {
+            reads_texts: false,
             excess_digits: *u.choose(&[ExcessDigits::Error, ExcessDigits::Truncate])?,
             rounds_decimals: u.arbitrary()?,
             nul_characters: *u.choose(&[NulCharacters::Error, NulCharacters::Replace])?,

@@ -3,7 +3,9 @@
 
 use connect_api::{Decimal, Kind, Schema, Value, json};
 
-use super::{Fit, Misfit, Rules, bits, fixed, input, interval::Interval, numeric, time};
+use super::{
+    Fit, Misfit, Rules, bits, fixed, input, interval::Interval, numeric, time, time::Infinity,
+};
 use crate::config::EpochUnit;
 use crate::put::catalog::{Form, Type};
 
@@ -169,6 +171,12 @@ pub(super) fn value(
             return super::value(data_type, &read, rules, out);
         }
         (Meaning::LocalEpoch(unit), Value::Int(number)) => {
+            if let Some(end) = Infinity::of_count(*number, unit) {
+                return match data_type {
+                    Type::Date => fixed(out, end.date()),
+                    _ => fixed(out, end.timestamp()),
+                };
+            }
             let read = epoch(data_type, *number, unit, rules.local())?;
             return super::value(data_type, &read, rules.local(), out);
         }

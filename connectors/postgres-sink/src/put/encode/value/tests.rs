@@ -97,6 +97,7 @@ fn check(value: &Value) -> Result<(), TestCaseError> {
         for meaning in meanings() {
             let mut out = Vec::new();
             let rules = Rules {
+                reads_texts: false,
                 excess_digits: ExcessDigits::Truncate,
                 rounds_decimals: true,
                 nul_characters: NulCharacters::Replace,
@@ -277,6 +278,67 @@ fn numeric_has_as_many_digits_as_postgres() {
     assert!(fits("1e131071"));
     assert!(!fits("1e131072"));
     assert!(!fits("1e999999999"));
+}
+
+#[test]
+fn an_end_of_time_is_a_word_or_debeziums_number() {
+    use crate::config::EpochUnit::{Days, Microseconds, Milliseconds, Nanoseconds};
+    let written = |data_type: &Type, given: &Value, meaning: Option<Meaning>| {
+        let mut out = Vec::new();
+        let rules = Rules::default();
+        match meaning {
+            None => value(data_type, given, rules, &mut out),
+            Some(meaning) => meant(meaning, data_type, given, rules, &mut out),
+        }
+        .map(|()| out.split_off(4))
+    };
+    let (stamp, date) = (Type::Timestamp(3), Type::Date);
+    for (word, number, day) in [
+        ("infinity", i64::MAX, i32::MAX),
+        ("Infinity", i64::MAX, i32::MAX),
+        ("+infinity", i64::MAX, i32::MAX),
+        ("-infinity", i64::MIN, i32::MIN),
+    ] {
+        let word = Value::from(word);
+        let expect = Ok(number.to_be_bytes().to_vec());
+        assert_eq!(written(&stamp, &word, None), expect);
+        assert_eq!(written(&Type::Timestamptz(6), &word, None), expect);
+        assert_eq!(written(&date, &word, None), Ok(day.to_be_bytes().to_vec()));
+    }
+    for word in [
+        "",
+        "-",
+        "infinit",
+        "infinityy",
+        "--infinity",
+        "i",
+        "-i",
+        " infinity",
+    ] {
+        assert!(written(&stamp, &Value::from(word), None).is_err(), "{word}");
+        assert!(written(&date, &Value::from(word), None).is_err(), "{word}");
+    }
+    for (number, unit, expect) in [
+        (9_223_372_036_825_200_000, Microseconds, i64::MAX),
+        (9_223_372_036_825_200_000, Milliseconds, i64::MAX),
+        (9_223_372_036_825_200, Milliseconds, i64::MAX),
+        (-9_223_372_036_832_400_000, Microseconds, i64::MIN),
+        (-9_223_372_036_832_400, Milliseconds, i64::MIN),
+        (i64::MAX, Nanoseconds, i64::MAX),
+    ] {
+        let meaning = Some(Meaning::LocalEpoch(unit));
+        let given = Value::Int(number);
+        let expect = Ok(expect.to_be_bytes().to_vec());
+        assert_eq!(written(&stamp, &given, meaning), expect, "{number}");
+    }
+    let days = Some(Meaning::LocalEpoch(Days));
+    let last = written(&date, &Value::Int(i32::MAX.into()), days);
+    assert_eq!(last, Ok(i32::MAX.to_be_bytes().to_vec()));
+    // A day before the end of Java's numbers is none.
+    assert!(written(&date, &Value::Int(i64::from(i32::MAX) - 1), days).is_err());
+    // Without Debezium's type it is a number as any other.
+    let plain = Some(Meaning::Epoch(Milliseconds));
+    assert!(written(&stamp, &Value::Int(9_223_372_036_825_200_000), plain).is_err());
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use connect_api::Value;
 use memchr::memchr;
 
 use super::{Fit, Misfit, NulCharacters, measured, sized};
+use crate::put::catalog::Type;
 
 /// The longest name that Postgres keeps whole.
 const MAX_NAME: usize = 63;
@@ -45,6 +47,49 @@ pub(super) fn text(
         }
     }
     sized(out, text.as_bytes())
+}
+
+/// What Postgres's input function reads of a text (`stringtype=unspecified`), for the types that
+/// take no texts otherwise; none for the others.
+pub(super) fn read(data_type: &Type, text: &str) -> Option<Result<Value, Misfit>> {
+    let text = text.trim_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
+    let (read, what) = match data_type {
+        Type::Int2 | Type::Int4 | Type::Int8 => (text.parse().ok().map(Value::Int), "an integer"),
+        Type::Float4 | Type::Float8 => (text.parse().ok().map(Value::Float), "a number"),
+        Type::Bool => (boolean(text).map(Value::Boolean), "a boolean"),
+        Type::Bytea => (
+            hexadecimal(text).map(|bytes| Value::Bytes(bytes.into())),
+            "\\x and bytes",
+        ),
+        _ => return None,
+    };
+    Some(read.ok_or_else(|| Misfit::new(format!("cannot take a text that is not {what}"))))
+}
+
+/// The beginnings of `true`, `yes`, `on`, `1` and their opposites that are not ambiguous.
+fn boolean(text: &str) -> Option<bool> {
+    let text = text.to_ascii_lowercase();
+    let begins = |word: &str, least: usize| text.len() >= least && word.starts_with(&*text);
+    if begins("true", 1) || begins("yes", 1) || text == "on" || text == "1" {
+        return Some(true);
+    }
+    let is_false = begins("false", 1) || begins("no", 1) || begins("off", 2) || text == "0";
+    is_false.then_some(false)
+}
+
+/// `\x` and pairs of hexadecimal digits.
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits = text.strip_prefix("\\x")?.as_bytes();
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    let pairs = digits.chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(*high)? * 16 + digit(*low)?),
+        _ => None,
+    });
+    pairs.collect()
 }
 
 /// A text that Postgres reads as a value of some type.
@@ -115,4 +160,45 @@ pub(super) fn uuid(text: &str) -> Result<[u8; 16], Misfit> {
 fn hex(digit: u8) -> Option<u8> {
     let digit = char::from(digit).to_digit(16)?;
     u8::try_from(digit).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_read_as_postgres_reads_them() {
+        for (data_type, text, expect) in [
+            (Type::Int4, " 42 ", Some(Value::Int(42))),
+            (Type::Int8, "-7", Some(Value::Int(-7))),
+            (Type::Int2, "4.0", None),
+            (Type::Int4, "", None),
+            (Type::Float8, "1.5e3", Some(Value::Float(1500.0))),
+            (
+                Type::Float4,
+                "-Infinity",
+                Some(Value::Float(f64::NEG_INFINITY)),
+            ),
+            (Type::Bool, "t", Some(Value::Boolean(true))),
+            (Type::Bool, "OFF", Some(Value::Boolean(false))),
+            (Type::Bool, "0", Some(Value::Boolean(false))),
+            (Type::Bool, "o", None),
+            (Type::Bool, "truth", None),
+            (
+                Type::Bytea,
+                "\\xDEad",
+                Some(Value::Bytes(vec![0xde, 0xad].into())),
+            ),
+            (
+                Type::Bytea,
+                "\\x",
+                Some(Value::Bytes(Vec::<u8>::new().into())),
+            ),
+            (Type::Bytea, "\\xabc", None),
+        ] {
+            let read = read(&data_type, text).unwrap();
+            assert_eq!(read.ok(), expect, "{data_type:?} {text}");
+        }
+        assert!(read(&Type::Text(None), "1").is_none());
+    }
 }

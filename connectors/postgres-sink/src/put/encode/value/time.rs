@@ -12,6 +12,72 @@ const MIN_DAY: i64 = -2_440_588;
 const END_TIMESTAMP_DAY: i64 = 106_762_940;
 const END_DAY: i64 = 2_145_042_906;
 
+/// An end of time: Postgres has two that lie beyond all dates and timestamps (manual, "Special
+/// Values" of date/time types), and gives them back as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Infinity {
+    Negative,
+    Positive,
+}
+
+impl Infinity {
+    /// What Debezium sends as a number: the milliseconds of `PGStatement.DATE_POSITIVE_INFINITY`
+    /// and `DATE_NEGATIVE_INFINITY`, whatever the unit of the type, or a thousandth of them where
+    /// they were taken for microseconds; and the ends of Java's types.
+    const NUMBERS: [(Self, [i64; 3]); 2] = [
+        (
+            Self::Positive,
+            [9_223_372_036_825_200_000, 9_223_372_036_825_200, i64::MAX],
+        ),
+        (
+            Self::Negative,
+            [-9_223_372_036_832_400_000, -9_223_372_036_832_400, i64::MIN],
+        ),
+    ];
+
+    /// `infinity` or `-infinity`, as Postgres and Debezium's types write them.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        // All other dates and times begin with a digit, or with a sign and one.
+        let (sign, word) = match text.as_bytes().first()? {
+            b'-' => (Self::Negative, &text[1..]),
+            b'+' => (Self::Positive, &text[1..]),
+            b'i' | b'I' => (Self::Positive, text),
+            _ => return None,
+        };
+        word.eq_ignore_ascii_case("infinity").then_some(sign)
+    }
+
+    /// The end of time that a count of one of Debezium's types without a zone stands for.
+    pub(super) fn of_count(number: i64, unit: EpochUnit) -> Option<Self> {
+        if unit == EpochUnit::Days {
+            return match i32::try_from(number) {
+                Ok(i32::MAX) => Some(Self::Positive),
+                Ok(i32::MIN) => Some(Self::Negative),
+                _ => None,
+            };
+        }
+        let mut ends = Self::NUMBERS.iter();
+        let found = ends.find(|(_, numbers)| numbers.contains(&number));
+        found.map(|(end, _)| *end)
+    }
+
+    /// The binary form of a timestamp, with or without a time zone.
+    pub(super) fn timestamp(self) -> [u8; 8] {
+        match self {
+            Self::Negative => i64::MIN.to_be_bytes(),
+            Self::Positive => i64::MAX.to_be_bytes(),
+        }
+    }
+
+    /// The binary form of a date.
+    pub(super) fn date(self) -> [u8; 4] {
+        match self {
+            Self::Negative => i32::MIN.to_be_bytes(),
+            Self::Positive => i32::MAX.to_be_bytes(),
+        }
+    }
+}
+
 /// Microseconds since 2000, from microseconds since 1970. Postgres takes the smallest and the
 /// greatest number for infinities; both are out of range here.
 pub(super) fn timestamp(micros: i64) -> Result<i64, Misfit> {
