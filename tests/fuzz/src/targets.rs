@@ -6,6 +6,7 @@ mod copy;
 mod header;
 mod jaas;
 mod json;
+mod json_schema;
 mod number;
 mod primitive;
 mod properties;
@@ -25,6 +26,8 @@ pub(crate) const ALL: &[Target] = &[
     json::PLAIN,
     json::ENVELOPE,
     json::WRITTEN,
+    json_schema::READ,
+    json_schema::WRITTEN,
     avro::READ,
     avro::WRITTEN,
     primitive::TARGET,
