@@ -15,6 +15,7 @@ mod by_schema;
 mod json;
 mod json_schema;
 mod primitive;
+mod protobuf;
 mod registry;
 mod simple_header;
 mod text;
@@ -25,6 +26,7 @@ pub mod fuzzing {
 
     pub use crate::avro::fuzzing::{read_avro, write_avro};
     pub use crate::json_schema::fuzzing::{read_json_schema, write_json_schema};
+    pub use crate::protobuf::fuzzing::{read_protobuf, write_protobuf};
 }
 pub use registry::subjects::{
     Compatibility, RegisteredVersion, RegistryClient, SchemaFormat, SchemaText,
@@ -100,6 +102,7 @@ pub fn converters() -> &'static [ConverterType] {
             primitive::DOUBLE,
             avro::TYPE,
             json_schema::TYPE,
+            protobuf::TYPE,
             simple_header::TYPE,
         ]
     }

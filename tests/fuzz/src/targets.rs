@@ -10,6 +10,7 @@ mod json_schema;
 mod number;
 mod primitive;
 mod properties;
+mod protobuf;
 mod rest;
 mod topics;
 mod transform;
@@ -28,6 +29,8 @@ pub(crate) const ALL: &[Target] = &[
     json::WRITTEN,
     json_schema::READ,
     json_schema::WRITTEN,
+    protobuf::READ,
+    protobuf::WRITTEN,
     avro::READ,
     avro::WRITTEN,
     primitive::TARGET,
