@@ -238,3 +238,82 @@ async fn a_chain_keeps_schemas() -> Result<()> {
     );
     pipeline.assert_refused(&[]).await
 }
+
+/// A change event of Debezium, as JsonConverter reads it.
+fn change(op: &str, before: Value, after: Value) -> Value {
+    let field = |name: &str, kind: &str, optional: bool| json!({ "field": name, "type": kind, "optional": optional });
+    let row = |name: &str| {
+        json!({ "field": name, "type": "struct", "optional": true, "name": "crm.note.Value",
+                "fields": [field("id", "int32", false), field("name", "string", true)] })
+    };
+    let source = json!({ "field": "source", "type": "struct", "optional": false,
+                         "fields": [field("lsn", "int64", true)] });
+    let fields = json!([
+        row("before"),
+        row("after"),
+        source,
+        field("op", "string", false)
+    ]);
+    json!({
+        "schema": { "type": "struct", "optional": false, "name": "crm.note.Envelope",
+                    "fields": fields },
+        "payload": { "before": before, "after": after, "source": { "lsn": 8 }, "op": op },
+    })
+}
+
+fn note_key(id: i32) -> String {
+    let field = json!({ "field": "id", "type": "int32", "optional": false });
+    let schema = json!({ "type": "struct", "optional": false, "fields": [field] });
+    json!({ "schema": schema, "payload": { "id": id } }).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn change_events_are_unwrapped_by_debeziums_own_class() -> Result<()> {
+    let json = "org.apache.kafka.connect.json.JsonConverter";
+    let pipeline = Pipeline::shared("unwrap", 1).await?;
+    let settings = [
+        (
+            "connector.class",
+            "io.confluent.connect.jdbc.JdbcSinkConnector",
+        ),
+        ("table.name.format", "notes"),
+        ("insert.mode", "upsert"),
+        ("delete.enabled", "true"),
+        ("pk.mode", "record_key"),
+        ("pk.fields", "id"),
+        ("auto.create", "true"),
+        ("key.converter", json),
+        ("key.converter.schemas.enable", "true"),
+        ("value.converter", json),
+        ("value.converter.schemas.enable", "true"),
+        ("transforms", "unwrap"),
+        (
+            "transforms.unwrap.type",
+            "io.debezium.transforms.ExtractNewRecordState",
+        ),
+        ("transforms.unwrap.drop.tombstones", "false"),
+        ("transforms.unwrap.delete.handling.mode", "none"),
+        ("transforms.unwrap.add.fields", "op,lsn"),
+    ];
+    pipeline.deploy(&settings).await?;
+    let note = |id: i32, name: &str| json!({ "id": id, "name": name });
+    let records = [
+        (1, Some(change("c", Value::Null, note(1, "a")))),
+        (2, Some(change("c", Value::Null, note(2, "b")))),
+        (1, Some(change("u", note(1, "a"), note(1, "z")))),
+        (2, Some(change("d", note(2, "b"), Value::Null))),
+        (2, None),
+    ];
+    let records = records.map(|(id, value)| {
+        let record = value.map_or_else(Record::tombstone, |value| Record::json(&value));
+        record.key(note_key(id))
+    });
+    pipeline.produce(records).await?;
+    pipeline.drained().await?;
+    let rows = pipeline
+        .rows("SELECT id, name, __op, __lsn FROM notes")
+        .await?;
+    let expect = json!({ "id": "1", "name": "z", "__op": "u", "__lsn": "8" });
+    assert_eq!(rows, [expect]);
+    pipeline.assert_refused(&[]).await
+}

@@ -17,11 +17,12 @@ use serde_json::value::RawValue;
 
 use crate::ConverterType;
 
-mod payload;
-mod schema;
+pub(crate) mod payload;
+pub(crate) mod schema;
 mod write;
 
-use write::{DecimalFormat, EnvelopeWriter};
+use write::EnvelopeWriter;
+pub(crate) use write::{DecimalFormat, millis};
 
 /// `org.apache.kafka.connect.json.JsonConverter`.
 pub(crate) const TYPE: ConverterType = ConverterType {
@@ -41,6 +42,10 @@ const SCHEMA_CONTENT: &str = "schema.content";
 const ENVELOPE: &str = "JsonConverter with schemas.enable requires \"schema\" and \
 \"payload\" fields and may not contain additional fields. If you are trying to deserialize plain \
 JSON data, set schemas.enable=false in your converter configuration.";
+
+/// What is told of bytes that are framed, beside where their JSON is malformed.
+const FRAMED: &str = "the bytes begin with 0, the magic byte of the Schema Registry's formats, which \
+AvroConverter, JsonSchemaConverter and ProtobufConverter read";
 
 fn config_def() -> ConfigDef {
     ConfigDef::new(vec![
@@ -124,29 +129,7 @@ impl JsonConverter {
         })
     }
 
-    /// The data of an envelope that begins as the last one did: its schema is compared, not
-    /// parsed. None for any other, also where the payload is at fault: the whole is read then.
-    fn as_before(&self, bytes: &[u8]) -> Option<Datum> {
-        let (head, schema) = self.head.as_ref()?;
-        let rest = bytes.strip_prefix(&**head)?.trim_ascii_start();
-        let rest = rest.strip_prefix(b",")?.trim_ascii_start();
-        let rest = rest.strip_prefix(b"\"payload\"")?.trim_ascii_start();
-        let rest = rest.strip_prefix(b":")?.trim_ascii_end();
-        let payload = rest.strip_suffix(b"}")?;
-        let value = payload::read_shared(payload, schema, self.replace_null).ok()?;
-        Some(Datum::new(Arc::clone(schema), value))
-    }
-}
-
-impl Converter for JsonConverter {
-    fn class_name(&self) -> &'static str {
-        TYPE.class
-    }
-
-    fn to_connect_data(&mut self, _topic: &str, bytes: Option<&Bytes>) -> Result<Datum> {
-        let Some(bytes) = bytes else {
-            return Ok(Datum::NULL);
-        };
+    fn read(&mut self, bytes: &Bytes) -> Result<Datum> {
         if !self.schemas_enable {
             return Ok(Datum::schemaless(self.shapes.read_shared(bytes)?));
         }
@@ -172,6 +155,36 @@ impl Converter for JsonConverter {
             (Err(error), None) if error.is_data() => Err(Error::data(ENVELOPE)),
             (Err(error), None) => Err(payload::malformed(&error)),
         }
+    }
+
+    /// The data of an envelope that begins as the last one did: its schema is compared, not
+    /// parsed. None for any other, also where the payload is at fault: the whole is read then.
+    fn as_before(&self, bytes: &[u8]) -> Option<Datum> {
+        let (head, schema) = self.head.as_ref()?;
+        let rest = bytes.strip_prefix(&**head)?.trim_ascii_start();
+        let rest = rest.strip_prefix(b",")?.trim_ascii_start();
+        let rest = rest.strip_prefix(b"\"payload\"")?.trim_ascii_start();
+        let rest = rest.strip_prefix(b":")?.trim_ascii_end();
+        let payload = rest.strip_suffix(b"}")?;
+        let value = payload::read_shared(payload, schema, self.replace_null).ok()?;
+        Some(Datum::new(Arc::clone(schema), value))
+    }
+}
+
+impl Converter for JsonConverter {
+    fn class_name(&self) -> &'static str {
+        TYPE.class
+    }
+
+    fn to_connect_data(&mut self, _topic: &str, bytes: Option<&Bytes>) -> Result<Datum> {
+        let Some(bytes) = bytes else {
+            return Ok(Datum::NULL);
+        };
+        // No JSON begins with a zero.
+        self.read(bytes).map_err(|error| match bytes.first() {
+            Some(0) => error.context(FRAMED),
+            _ => error,
+        })
     }
 
     /// Without an envelope, dates and times are ISO 8601 and decimals are numbers, whatever

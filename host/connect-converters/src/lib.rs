@@ -13,13 +13,22 @@ use connect_api::{
 mod avro;
 mod by_schema;
 mod json;
+mod json_schema;
 mod primitive;
+mod protobuf;
+mod registry;
 mod simple_header;
 mod text;
 
 #[cfg(feature = "fuzzing")]
-pub use avro::fuzzing;
-pub use avro::registry::subjects::{
+pub mod fuzzing {
+    //! Formats of a registry without one, for the fuzz targets.
+
+    pub use crate::avro::fuzzing::{read_avro, write_avro};
+    pub use crate::json_schema::fuzzing::{read_json_schema, write_json_schema};
+    pub use crate::protobuf::fuzzing::{read_protobuf, write_protobuf};
+}
+pub use registry::subjects::{
     Compatibility, RegisteredVersion, RegistryClient, SchemaFormat, SchemaText,
 };
 
@@ -92,6 +101,8 @@ pub fn converters() -> &'static [ConverterType] {
             primitive::FLOAT,
             primitive::DOUBLE,
             avro::TYPE,
+            json_schema::TYPE,
+            protobuf::TYPE,
             simple_header::TYPE,
         ]
     }

@@ -15,6 +15,18 @@ mod convert;
 
 use convert::{Source, cast};
 
+/// The text of a primitive value, as `Cast` to a string makes it.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Data`] when it is no primitive value.
+pub(crate) fn text(value: &Value, schema: Option<&Schema>) -> Result<String> {
+    let source = schema.map(Source::of).unwrap_or_default();
+    match cast(value.clone(), source, Target::String)? {
+        Value::String(text) => Ok(text.to_string()),
+        _ => Ok(String::new()),
+    }
+}
+
 pub(crate) struct Cast {
     part: RecordPart,
     spec: Spec,

@@ -1,9 +1,13 @@
-//! Kafka Connect's built-in single message transforms and predicates; pure.
+//! Kafka Connect's built-in single message transforms and predicates, and those of Debezium,
+//! Confluent and Aiven that configs name with them; pure.
 //!
-//! One file for each class, under Kafka's name for it. The behaviour is that of Kafka 4: keys,
-//! defaults and error texts, but for errors that would quote a record.
+//! One file for each class, under its own name. The behaviour is that of Kafka 4, and of the
+//! others' documentation: keys, defaults and error texts, but for errors that would quote a record.
 
+mod aiven;
 mod cast;
+mod confluent;
+mod debezium;
 mod drop_headers;
 mod extract_field;
 mod field_path;
@@ -14,6 +18,7 @@ mod hoist_field;
 mod insert_field;
 mod insert_header;
 mod java_regex;
+mod json_path;
 mod mask_field;
 mod plans;
 mod predicates;
@@ -26,9 +31,15 @@ mod simple_date_format;
 mod tests;
 mod timestamp_converter;
 mod timestamp_router;
+mod topic_name;
 mod value_to_key;
 
+use confluent::extract_topic::ExtractTopicFromHeader;
+use confluent::message_timestamp_router::MessageTimestampRouter;
+use confluent::tombstone_handler::{self, TombstoneHandler};
 use connect_api::{Config, ConfigDef, Predicate, RecordPart, RecordTransformation, Result};
+use debezium::by_logical_table_router::{self, ByLogicalTableRouter};
+use debezium::extract_new_record_state::{self, ExtractNewRecordState};
 
 /// A class of transforms.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +66,22 @@ pub struct PredicateType {
 const PACKAGE: &str = "org.apache.kafka.connect.transforms.";
 const PREDICATES_PACKAGE: &str = "org.apache.kafka.connect.transforms.predicates.";
 
-/// The transform of a class, by its full name or without the package.
+/// The transform of a class, by its full name or without the package. Where several have the name
+/// without a package, it is Kafka's own; of others' none.
 pub fn transformation(class: &str) -> Option<&'static TransformationType> {
-    let simple = class.strip_prefix(PACKAGE).unwrap_or(class);
-    TRANSFORMATIONS
-        .iter()
-        .find(|t| t.class.strip_prefix(PACKAGE) == Some(simple))
+    let whole = || TRANSFORMATIONS.iter().find(|t| t.class == class);
+    let kafkas = || {
+        TRANSFORMATIONS
+            .iter()
+            .find(|t| t.class.strip_prefix(PACKAGE) == Some(class))
+    };
+    let alone = || {
+        let simple = |t: &&TransformationType| t.class.rsplit('.').next() == Some(class);
+        let mut named = TRANSFORMATIONS.iter().filter(simple);
+        let first = named.next()?;
+        named.next().is_none().then_some(first)
+    };
+    whole().or_else(kafkas).or_else(alone)
 }
 
 /// The predicate of a class, by its full name or without the package.
@@ -97,6 +118,18 @@ macro_rules! of_record {
             class: concat!("org.apache.kafka.connect.transforms.", $class),
             config_def: $module::config_def,
             build: |config| Ok(Box::new($module::$name::new(config)?)),
+        }
+    };
+}
+
+macro_rules! others_part {
+    ($class:literal, $($path:ident)::+, $part:ident) => {
+        TransformationType {
+            class: $class,
+            config_def: $($path)::+::config_def,
+            build: |config| {
+                Ok(Box::new($($path)::+::Transform::new(config, RecordPart::$part)?))
+            },
         }
     };
 }
@@ -154,6 +187,141 @@ static TRANSFORMATIONS: &[TransformationType] = &[
     ),
     of_record!("TimestampRouter", timestamp_router::TimestampRouter),
     of_record!("ValueToKey", value_to_key::ValueToKey),
+    TransformationType {
+        class: "io.debezium.transforms.ExtractNewRecordState",
+        config_def: extract_new_record_state::config_def,
+        build: |config| Ok(Box::new(ExtractNewRecordState::new(config)?)),
+    },
+    TransformationType {
+        class: "io.debezium.transforms.ByLogicalTableRouter",
+        config_def: by_logical_table_router::config_def,
+        build: |config| Ok(Box::new(ByLogicalTableRouter::new(config)?)),
+    },
+    TransformationType {
+        class: "io.debezium.transforms.ToLogicalTopicRouter",
+        config_def: by_logical_table_router::new_config_def,
+        build: |config| Ok(Box::new(ByLogicalTableRouter::new(config)?)),
+    },
+    others_part!(
+        "io.confluent.connect.transforms.Drop$Key",
+        confluent::drop,
+        Key
+    ),
+    others_part!(
+        "io.confluent.connect.transforms.Drop$Value",
+        confluent::drop,
+        Value
+    ),
+    others_part!(
+        "io.confluent.connect.transforms.ExtractTopic$Key",
+        confluent::extract_topic,
+        Key
+    ),
+    others_part!(
+        "io.confluent.connect.transforms.ExtractTopic$Value",
+        confluent::extract_topic,
+        Value
+    ),
+    TransformationType {
+        class: "io.confluent.connect.transforms.ExtractTopic$Header",
+        config_def: confluent::extract_topic::header_config_def,
+        build: |config| Ok(Box::new(ExtractTopicFromHeader::new(config)?)),
+    },
+    others_part!(
+        "io.confluent.connect.transforms.Filter$Key",
+        confluent::filter,
+        Key
+    ),
+    others_part!(
+        "io.confluent.connect.transforms.Filter$Value",
+        confluent::filter,
+        Value
+    ),
+    TransformationType {
+        class: "io.confluent.connect.transforms.MessageTimestampRouter",
+        config_def: confluent::message_timestamp_router::config_def,
+        build: |config| Ok(Box::new(MessageTimestampRouter::new(config)?)),
+    },
+    TransformationType {
+        class: "io.confluent.connect.transforms.TombstoneHandler",
+        config_def: tombstone_handler::config_def,
+        build: |config| Ok(Box::new(TombstoneHandler::new(config)?)),
+    },
+    TransformationType {
+        class: "io.aiven.kafka.connect.transforms.TombstoneHandler",
+        config_def: tombstone_handler::aivens_config_def,
+        build: |config| Ok(Box::new(TombstoneHandler::aivens(config)?)),
+    },
+    TransformationType {
+        class: "io.aiven.kafka.connect.transforms.KeyToValue",
+        config_def: aiven::key_to_value::config_def,
+        build: |config| Ok(Box::new(aiven::key_to_value::KeyToValue::new(config)?)),
+    },
+    TransformationType {
+        class: "io.aiven.kafka.connect.transforms.MakeTombstone",
+        config_def: aiven::make_tombstone::config_def,
+        build: |config| Ok(Box::new(aiven::make_tombstone::MakeTombstone::new(config)?)),
+    },
+    others_part!(
+        "io.aiven.kafka.connect.transforms.CaseTransform$Key",
+        aiven::case_transform,
+        Key
+    ),
+    others_part!(
+        "io.aiven.kafka.connect.transforms.CaseTransform$Value",
+        aiven::case_transform,
+        Value
+    ),
+    others_part!(
+        "io.aiven.kafka.connect.transforms.ConcatFields$Key",
+        aiven::concat_fields,
+        Key
+    ),
+    others_part!(
+        "io.aiven.kafka.connect.transforms.ConcatFields$Value",
+        aiven::concat_fields,
+        Value
+    ),
+    others_part!(
+        "io.aiven.kafka.connect.transforms.ExtractTimestamp$Key",
+        aiven::extract_timestamp,
+        Key
+    ),
+    others_part!(
+        "io.aiven.kafka.connect.transforms.ExtractTimestamp$Value",
+        aiven::extract_timestamp,
+        Value
+    ),
+    others_part!(
+        "io.aiven.kafka.connect.transforms.ExtractTopic$Key",
+        aiven::extract_topic,
+        Key
+    ),
+    others_part!(
+        "io.aiven.kafka.connect.transforms.ExtractTopic$Value",
+        aiven::extract_topic,
+        Value
+    ),
+    others_part!(
+        "io.aiven.kafka.connect.transforms.FilterByFieldValue$Key",
+        aiven::filter_by_field_value,
+        Key
+    ),
+    others_part!(
+        "io.aiven.kafka.connect.transforms.FilterByFieldValue$Value",
+        aiven::filter_by_field_value,
+        Value
+    ),
+    others_part!(
+        "io.aiven.kafka.connect.transforms.Hash$Key",
+        aiven::hash,
+        Key
+    ),
+    others_part!(
+        "io.aiven.kafka.connect.transforms.Hash$Value",
+        aiven::hash,
+        Value
+    ),
 ];
 
 static PREDICATES: &[PredicateType] = &[

@@ -8,9 +8,11 @@ mod header;
 mod http;
 mod jaas;
 mod json;
+mod json_schema;
 mod number;
 mod primitive;
 mod properties;
+mod protobuf;
 mod rest;
 mod topics;
 mod transform;
@@ -27,6 +29,10 @@ pub(crate) const ALL: &[Target] = &[
     json::PLAIN,
     json::ENVELOPE,
     json::WRITTEN,
+    json_schema::READ,
+    json_schema::WRITTEN,
+    protobuf::READ,
+    protobuf::WRITTEN,
     avro::READ,
     avro::WRITTEN,
     primitive::TARGET,

@@ -1,9 +1,10 @@
 //! Tests of Avro: its schemas, its bytes, and the wire format around them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use apache_avro::types::Value as Avro;
-use connect_api::{Decimal, Kind, Schema, Value};
+use connect_api::{Decimal, ErrorKind, Kind, Schema, Value};
 use proptest::prelude::*;
 
 use super::schema::compile;
@@ -466,4 +467,19 @@ fn a_default_that_is_none_is_left_out() {
     let expect = Value::Decimal(Box::new("0.7".parse().unwrap()));
     assert_eq!(schema("\"\\u0007\"").default, Some(expect));
     assert_eq!(schema("7").default, None);
+}
+
+#[test]
+fn a_logical_type_beside_a_type_says_nothing() {
+    let text = r#"{"type":"record","name":"R","fields":[
+        {"name":"seen","type":"long","logicalType":"timestamp-millis"},
+        {"name":"stored","type":{"type":"long","logicalType":"timestamp-millis"}},
+        {"name":"day","type":["null","int"],"logicalType":"date"}]}"#;
+    let compiled = compile(&[], text).unwrap();
+    let fields = compiled.schema.fields().unwrap();
+    let kinds: Vec<_> = fields
+        .iter()
+        .map(|field| field.schema.kind.clone())
+        .collect();
+    assert_eq!(kinds, [Kind::Int64, Kind::Timestamp, Kind::Int32]);
 }

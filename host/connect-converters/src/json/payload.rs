@@ -1,7 +1,9 @@
 //! Payloads: JSON text straight to typed values, in one pass.
 
+mod parts;
+pub(crate) mod union;
+
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,8 +12,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use connect_api::{Decimal, Error, Field, Kind, Result, Schema, Struct, Value, memory};
 use num_bigint::BigInt;
 use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use parts::{FieldName, Pair};
 
 /// The most digits that a decimal is filled up with: a schema must not ask for gigabytes.
 const MAX_DIGITS: u32 = 10_000;
@@ -38,7 +42,7 @@ fn read_with(seed: Typed<'_>, text: &[u8]) -> serde_json::Result<Value> {
 }
 
 /// serde_json's own words could quote the data.
-pub(super) fn malformed(error: &serde_json::Error) -> Error {
+pub(crate) fn malformed(error: &serde_json::Error) -> Error {
     Error::data(format!(
         "malformed JSON at line {} column {}",
         error.line(),
@@ -46,9 +50,32 @@ pub(super) fn malformed(error: &serde_json::Error) -> Error {
     ))
 }
 
+/// The same, as Confluent's JsonSchemaConverter writes it; the structs at the top share the schema.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_confluent(text: &[u8], schema: &Arc<Schema>) -> Result<Value> {
+    let reader = Reader {
+        dialect: Dialect::Confluent,
+        ..Reader::new(true)
+    };
+    read_with(reader.seed(schema), text).map_err(|e| reader.explain(&e))
+}
+
+/// Whose JSON it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    /// Kafka's JsonConverter.
+    Kafka,
+    /// Confluent's JsonSchemaConverter: a field that is left out is null, also where it is
+    /// required; entries of maps are objects of key and value, and unions are structs.
+    Confluent,
+}
+
 /// What all parts of one payload share: where, and why, it is not of its schema.
 pub(super) struct Reader {
     replace_null: bool,
+    dialect: Dialect,
     failure: RefCell<Option<Failure>>,
 }
 
@@ -62,6 +89,7 @@ impl Reader {
     pub(super) fn new(replace_null: bool) -> Self {
         Self {
             replace_null,
+            dialect: Dialect::Kafka,
             failure: RefCell::new(None),
         }
     }
@@ -128,7 +156,20 @@ impl Reader {
         error
     }
 
-    /// What a null, or a field that is left out, stands for.
+    /// What a field that is left out stands for.
+    fn missing<E: serde::de::Error>(&self, schema: &Schema) -> std::result::Result<Value, E> {
+        match self.dialect {
+            Dialect::Confluent if schema.default.is_none() => Ok(Value::Null),
+            _ => self.null(schema),
+        }
+    }
+
+    /// Whether a map is an object, and not an array of its entries.
+    fn is_object(&self, key: &Schema) -> bool {
+        key.kind == Kind::String && (self.dialect == Dialect::Kafka || !key.optional)
+    }
+
+    /// What a null stands for.
     fn null<E: serde::de::Error>(&self, schema: &Schema) -> std::result::Result<Value, E> {
         match &schema.default {
             Some(default) if self.replace_null => {
@@ -162,6 +203,17 @@ impl<'de> DeserializeSeed<'de> for Typed<'_> {
             Kind::Decimal(_) => {
                 let raw = <&RawValue as serde::Deserialize>::deserialize(d)?;
                 self.decimal(raw.get())
+            }
+            Kind::Any if self.reader.dialect == Dialect::Confluent => {
+                let raw = <&RawValue as serde::Deserialize>::deserialize(d)?;
+                let value = connect_api::json::parse(raw.get());
+                value.map_err(|e| self.reader.refuse(e.to_string()))
+            }
+            Kind::Struct(_)
+                if self.reader.dialect == Dialect::Confluent && union::is_union(self.schema) =>
+            {
+                let raw = <&RawValue as serde::Deserialize>::deserialize(d)?;
+                self.union(raw.get())
             }
             _ => d.deserialize_any(self),
         }
@@ -275,24 +327,28 @@ impl Typed<'_> {
             .map(|(value, field)| match value {
                 Some(value) => Ok(value),
                 None => {
-                    let null = self.reader.null(&field.schema);
-                    null.map_err(|e| self.reader.at(e, &field.name))
+                    let missing = self.reader.missing(&field.schema);
+                    missing.map_err(|e| self.reader.at(e, &field.name))
                 }
             });
         let values = values.collect::<std::result::Result<Vec<_>, A::Error>>()?;
-        let schema = match self.shared {
-            Some(schema) => Arc::clone(schema),
+        Ok(Value::Struct(Box::new(Struct::new(self.owned()?, values))))
+    }
+
+    /// The schema as structs hold it.
+    fn owned<E: serde::de::Error>(&self) -> std::result::Result<Arc<Schema>, E> {
+        match self.shared {
+            Some(schema) => Ok(Arc::clone(schema)),
             None => {
                 self.reader.pay(self.schema.memory())?;
-                Arc::new(self.schema.clone())
+                Ok(Arc::new(self.schema.clone()))
             }
-        };
-        Ok(Value::Struct(Box::new(Struct::new(schema, values))))
+        }
     }
 }
 
 /// The same number with another scale; none where digits would be lost.
-fn rescale(decimal: Decimal, scale: i32) -> Option<Decimal> {
+pub(crate) fn rescale(decimal: Decimal, scale: i32) -> Option<Decimal> {
     let up = i64::from(scale) - i64::from(decimal.scale);
     let digits = u32::try_from(up.unsigned_abs()).ok();
     let power = BigInt::from(10).pow(digits.filter(|digits| *digits <= MAX_DIGITS)?);
@@ -375,7 +431,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
                     }
                 }
             }
-            Kind::Map(key, value) if key.kind != Kind::String => {
+            Kind::Map(key, value) if !self.reader.is_object(key) => {
                 let mut entries = Vec::new();
                 let pair = Pair {
                     key: self.reader.seed(key),
@@ -396,7 +452,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Value, A::Error> {
         match &self.schema.kind {
             Kind::Struct(fields) => self.row(fields, map),
-            Kind::Map(key, value) if key.kind == Kind::String => {
+            Kind::Map(key, value) if self.reader.is_object(key) => {
                 let mut entries = Vec::new();
                 while let Some(name) = map.next_key_seed(self.reader.seed(key))? {
                     let seed = self.reader.seed(value);
@@ -410,88 +466,5 @@ impl<'de> Visitor<'de> for Typed<'_> {
             }
             _ => Err(self.mismatch("an object")),
         }
-    }
-}
-
-/// A key and a value of a map whose keys are no strings.
-#[derive(Clone, Copy)]
-struct Pair<'a> {
-    key: Typed<'a>,
-    value: Typed<'a>,
-}
-
-impl<'de> DeserializeSeed<'de> for Pair<'_> {
-    type Value = (Value, Value);
-
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> std::result::Result<Self::Value, D::Error> {
-        let reader = self.key.reader;
-        d.deserialize_any(self)
-            .map_err(|_| reader.refuse("expected a key and a value of a MAP".into()))
-    }
-}
-
-impl<'de> Visitor<'de> for Pair<'_> {
-    type Value = (Value, Value);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key and a value")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(
-        self,
-        mut seq: A,
-    ) -> std::result::Result<Self::Value, A::Error> {
-        let pair = (
-            seq.next_element_seed(self.key)?,
-            seq.next_element_seed(self.value)?,
-        );
-        match (pair, seq.next_element::<IgnoredAny>()?) {
-            ((Some(key), Some(value)), None) => Ok((key, value)),
-            _ => Err(A::Error::custom("")),
-        }
-    }
-}
-
-/// The position of the field that a name is of.
-struct FieldName<'a> {
-    fields: &'a [Field],
-    /// Payloads mostly have the fields in the order of the schema.
-    expected: usize,
-    /// The fields by their names, made when one is out of order among many.
-    places: &'a OnceCell<HashMap<&'a str, usize>>,
-}
-
-/// So many fields are looked through faster than they are hashed.
-const FEW_FIELDS: usize = 24;
-
-impl<'de> DeserializeSeed<'de> for FieldName<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> std::result::Result<Self::Value, D::Error> {
-        d.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for FieldName<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> std::result::Result<Self::Value, E> {
-        Ok(match self.fields.get(self.expected) {
-            Some(field) if field.name == name => Some(self.expected),
-            _ if self.fields.len() <= FEW_FIELDS => {
-                self.fields.iter().position(|field| field.name == name)
-            }
-            _ => {
-                let places = self.places.get_or_init(|| {
-                    let names = self.fields.iter().map(|field| field.name.as_str());
-                    names.zip(0..).collect()
-                });
-                places.get(name).copied()
-            }
-        })
     }
 }

@@ -135,7 +135,10 @@ fn fields(json: &Map<String, Json>, replace_null: bool) -> Result<Vec<Field>> {
 }
 
 /// The kind that one of Kafka Connect's own names stands for.
-fn logical_kind(name: &str, schema: &mut Schema) -> Result<Option<Kind>> {
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Data`] when the schema is not of the type that the name asks for.
+pub(crate) fn logical_kind(name: &str, schema: &mut Schema) -> Result<Option<Kind>> {
     let Some(logical) = name.strip_prefix("org.apache.kafka.connect.data.") else {
         return Ok(None);
     };

@@ -20,7 +20,7 @@ pub(super) struct EnvelopeWriter {
 
 /// How decimals are written: `decimal.format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DecimalFormat {
+pub(crate) enum DecimalFormat {
     /// Their unscaled digits, in base64.
     Base64,
     /// A number of JSON.
@@ -80,12 +80,7 @@ impl EnvelopeWriter {
             }
             (Kind::Date, Value::Date(days)) => json::write(&Value::Int((*days).into()), out)?,
             (Kind::Time, Value::Time(micros)) | (Kind::Timestamp, Value::Timestamp(micros)) => {
-                if micros % MICROS != 0 {
-                    let finer = "a time that is finer than a millisecond has no form in JSON with \
-                                 schemas";
-                    return Err(Error::data(finer));
-                }
-                json::write(&Value::Int(micros.div_euclid(MICROS)), out)?;
+                json::write(&Value::Int(millis(*micros)?), out)?;
             }
             (Kind::Decimal(Some(_)), Value::Decimal(decimal))
                 if self.decimals == DecimalFormat::Base64 =>
@@ -128,6 +123,19 @@ impl EnvelopeWriter {
         }
         Ok(())
     }
+}
+
+/// Milliseconds, as Kafka Connect's times have them.
+///
+/// # Errors
+/// [`connect_api::ErrorKind::Data`] for a time that is finer.
+pub(crate) fn millis(micros: i64) -> Result<i64> {
+    if micros % MICROS != 0 {
+        return Err(Error::data(
+            "a time that is finer than a millisecond has no form in JSON with schemas",
+        ));
+    }
+    Ok(micros.div_euclid(MICROS))
 }
 
 /// The schema as the envelope has it; that of a field tells its name.

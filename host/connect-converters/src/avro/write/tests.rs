@@ -2,8 +2,10 @@
 
 mod docs;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use connect_api::{Decimal, Field, Struct};
+use connect_api::{Decimal, Field, Kind, Struct, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

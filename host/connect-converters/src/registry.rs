@@ -3,7 +3,15 @@
 //! No error holds the text of its cause: it may name the URL, and that a user and a password.
 
 mod bounded;
+pub(crate) mod frame;
+pub(crate) mod heads;
+pub(crate) mod options;
+pub(crate) mod readable;
+pub(crate) mod schemas;
+mod subject;
 pub(crate) mod subjects;
+mod tls;
+mod unknown;
 
 use std::collections::HashSet;
 use std::error::Error as StdError;
@@ -19,10 +27,11 @@ use schema_registry_converter::schema_registry_common::{
     RawError, RegisteredReference, RegisteredSchema, SchemaType, SrCall,
 };
 
-use super::{
+use options::{
     BASIC_SOURCE, BASIC_USER_INFO, BASIC_USER_INFO_OLD, BEARER_SOURCE, BEARER_TOKEN,
-    CredentialsSource, URL, tls,
+    CredentialsSource, NORMALIZE, URL,
 };
+use subjects::SchemaFormat;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// For a schema with all that it refers to.
@@ -32,15 +41,42 @@ const MAX_REFERENCES: usize = 1000;
 
 /// A schema as it was registered.
 #[derive(Debug)]
-pub(super) struct Registered {
+pub(crate) struct Registered {
     pub text: String,
-    /// The texts that it refers to, each after those that it refers to itself.
-    pub references: Vec<String>,
+    /// Those that it refers to, each after those that it refers to itself.
+    pub references: Vec<Reference>,
+}
+
+/// A schema that another one refers to.
+#[derive(Clone, Debug)]
+pub(crate) struct Reference {
+    /// What the other one calls it: the name of a type, a path or a URL.
+    pub name: String,
+    pub text: String,
+}
+
+/// A schema that is to be found under a subject.
+#[derive(Clone, Debug)]
+pub(crate) struct ToWrite {
+    pub subject: String,
+    pub text: String,
+    pub format: SchemaFormat,
+}
+
+/// The last version of a subject, under which records are written.
+pub(crate) type Latest = Registered;
+
+/// What the registry has for a schema to write with.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub id: u32,
+    /// The version whose id it is, where that is the last one and not the schema itself.
+    pub latest: Option<Latest>,
 }
 
 /// What the registry says of something that it is asked for.
 #[derive(Debug)]
-pub(super) enum Lookup<T> {
+pub(crate) enum Lookup<T> {
     Found(T),
     /// It does not have it, or something that it refers to; it may have it later.
     Unknown(Error),
@@ -69,29 +105,31 @@ impl From<Error> for Refusal {
 }
 
 /// The error of a record whose schema the registry does not have.
-pub(super) fn unknown() -> Error {
+fn unknown() -> Error {
     Error::data("the Schema Registry does not have it")
 }
 
 /// What becomes of a schema to write with that the registry does not have under its subject:
 /// `auto.register.schemas`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unregistered {
+pub(crate) enum Unregistered {
     /// It is registered.
     Register,
     /// Its records cannot be written.
     Refuse,
+    /// Its records are written under the last version of the subject: `use.latest.version`.
+    UseLatest,
 }
 
 /// The registry as a converter asks it: the converter's thread waits for the answer.
 #[derive(Debug)]
-pub(super) struct BlockingRegistry {
+pub(crate) struct BlockingRegistry {
     registry: Arc<Registry>,
     runtime: tokio::runtime::Handle,
 }
 
 impl BlockingRegistry {
-    pub(super) fn new(config: &Config, runtime: tokio::runtime::Handle) -> Result<Self> {
+    pub(crate) fn new(config: &Config, runtime: tokio::runtime::Handle) -> Result<Self> {
         Ok(Self {
             registry: Arc::new(Registry::new(config)?),
             runtime,
@@ -99,25 +137,23 @@ impl BlockingRegistry {
     }
 
     /// The schema of an id: see [`Registry::schema`].
-    pub(super) fn schema(&self, id: u32) -> Result<Lookup<Registered>> {
+    pub(crate) fn schema(&self, id: u32, format: SchemaFormat) -> Result<Lookup<Registered>> {
         let registry = Arc::clone(&self.registry);
         self.wait(async move {
-            let fetching = tokio::time::timeout(SCHEMA_TIMEOUT, registry.schema(id));
+            let fetching = tokio::time::timeout(SCHEMA_TIMEOUT, registry.schema(id, format));
             let late = |_| Error::retriable("the Schema Registry does not answer: timed out");
             Lookup::of(fetching.await.map_err(late)?)
         })
     }
 
     /// The id of a schema under a subject: see [`Registry::id`].
-    pub(super) fn id(
-        &self,
-        subject: &str,
-        schema: &str,
-        unregistered: Unregistered,
-    ) -> Result<Lookup<u32>> {
+    pub(crate) fn id(&self, schema: ToWrite, unregistered: Unregistered) -> Result<Lookup<Found>> {
         let registry = Arc::clone(&self.registry);
-        let (subject, schema) = (subject.to_owned(), schema.to_owned());
-        self.wait(async move { Lookup::of(registry.id(&subject, &schema, unregistered).await) })
+        self.wait(async move {
+            let looking = tokio::time::timeout(SCHEMA_TIMEOUT, registry.id(&schema, unregistered));
+            let late = |_| Error::retriable("the Schema Registry does not answer: timed out");
+            Lookup::of(looking.await.map_err(late)?)
+        })
     }
 
     /// Asks on the runtime's threads: `block_on` would panic on the thread of a sink that writes
@@ -209,6 +245,9 @@ impl Registry {
         builder.set_timeout(TIMEOUT);
         install_tls_provider();
         builder.with_middleware(bounded::BoundedAnswers);
+        if config.flag(NORMALIZE) {
+            builder.with_middleware(bounded::Normalizing);
+        }
         let client = tls::client(config)?.redirect(bounded::same_server());
         let settings = builder.build_with(client).map_err(|_| unusable())?;
         Ok(Self { settings })
@@ -221,14 +260,20 @@ impl Registry {
     /// for [`Registry::schema`].
     async fn id(
         &self,
-        subject: &str,
-        schema: &str,
+        schema: &ToWrite,
         unregistered: Unregistered,
-    ) -> std::result::Result<u32, Refusal> {
-        let body = serde_json::json!({ "schema": schema }).to_string();
+    ) -> std::result::Result<Found, Refusal> {
+        let subject = &schema.subject;
+        let body = match schema.format {
+            // Registries that are older than the other kinds take Avro without a word.
+            SchemaFormat::Avro => serde_json::json!({ "schema": schema.text }),
+            format => serde_json::json!({ "schema": schema.text, "schemaType": format.word() }),
+        };
+        let body = body.to_string();
         let call = match unregistered {
             Unregistered::Register => SrCall::PostNew(subject, &body),
             Unregistered::Refuse => SrCall::PostForVersion(subject, &body),
+            Unregistered::UseLatest => return self.latest(schema).await,
         };
         let answer = perform_sr_call(&self.settings, call).await;
         let answer = answer.map_err(|error| match status(&error.error) {
@@ -236,30 +281,48 @@ impl Registry {
             Some(422) => Error::data("the Schema Registry refuses the schema as invalid").into(),
             _ => explain(&error),
         })?;
-        let nameless = || Error::retriable("the Schema Registry gave no id").into();
-        answer.id.ok_or_else(nameless)
+        let id = answer.id.ok_or_else(nameless)?;
+        Ok(Found { id, latest: None })
+    }
+
+    /// The last version of the subject that a schema would be registered under.
+    async fn latest(&self, schema: &ToWrite) -> std::result::Result<Found, Refusal> {
+        let answer = perform_sr_call(&self.settings, SrCall::GetLatest(&schema.subject)).await;
+        let answer = answer.map_err(|error| explain(&error))?;
+        let id = answer.id.ok_or_else(nameless)?;
+        let latest = self.schema(id, schema.format).await?;
+        Ok(Found {
+            id,
+            latest: Some(latest),
+        })
     }
 
     /// The schema of an id.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Data`] when there is none or it is no Avro,
+    /// [`connect_api::ErrorKind::Data`] when there is none or it is of another format,
     /// [`connect_api::ErrorKind::Retriable`] when the registry does not answer,
     /// [`connect_api::ErrorKind::Config`] when it refuses to.
-    async fn schema(&self, id: u32) -> std::result::Result<Registered, Refusal> {
+    async fn schema(
+        &self,
+        id: u32,
+        format: SchemaFormat,
+    ) -> std::result::Result<Registered, Refusal> {
         let found = get_schema_by_id(id, &self.settings)
             .await
             .map_err(|e| explain(&e))?;
         let mut references = Vec::new();
         let mut seen = HashSet::new();
-        let text = avro(&found)?.to_owned();
-        // Depth first, without recursion: `None` marks that all before it was pushed.
+        let text = text_of(&found, format)?.to_owned();
+        // Depth first, without recursion: `Done` marks that all before it was pushed.
         let mut open: Vec<Step> = steps(&found, None);
         while let Some(step) = open.pop() {
             match step {
-                Step::Done(text) => references.push(text),
+                Step::Done(reference) => references.push(reference),
                 Step::Fetch(reference) => {
-                    if !seen.insert((reference.subject.clone(), reference.version)) {
+                    let name = reference.name.clone();
+                    let place = (name.clone(), reference.subject.clone(), reference.version);
+                    if !seen.insert(place) {
                         continue;
                     }
                     if seen.len() > MAX_REFERENCES {
@@ -268,8 +331,8 @@ impl Registry {
                     let found = get_referenced_schema(&self.settings, &reference)
                         .await
                         .map_err(|e| explain(&e).context("a schema that it refers to"))?;
-                    let text = avro(&found)?.to_owned();
-                    open.extend(steps(&found, Some(text)));
+                    let text = text_of(&found, format)?.to_owned();
+                    open.extend(steps(&found, Some(Reference { name, text })));
                 }
             }
         }
@@ -277,25 +340,38 @@ impl Registry {
     }
 }
 
+fn nameless() -> Refusal {
+    Error::retriable("the Schema Registry gave no id").into()
+}
+
 /// What is left to do for the references of a schema.
 enum Step {
     Fetch(RegisteredReference),
-    /// All that the text refers to is there.
-    Done(String),
+    /// All that it refers to is there.
+    Done(Reference),
 }
 
 /// A stack: what the schema refers to is done before the schema itself.
-fn steps(schema: &RegisteredSchema, text: Option<String>) -> Vec<Step> {
-    let own = text.map(Step::Done).into_iter();
+fn steps(schema: &RegisteredSchema, own: Option<Reference>) -> Vec<Step> {
+    let own = own.map(Step::Done).into_iter();
     own.chain(schema.references.iter().rev().cloned().map(Step::Fetch))
         .collect()
 }
 
-fn avro(schema: &RegisteredSchema) -> Result<&str> {
-    match schema.schema_type {
-        SchemaType::Avro => Ok(&schema.schema),
-        _ => Err(Error::data("the schema is not of type AVRO")),
+fn text_of(schema: &RegisteredSchema, format: SchemaFormat) -> Result<&str> {
+    let found = match schema.schema_type {
+        SchemaType::Avro => Some(SchemaFormat::Avro),
+        SchemaType::Json => Some(SchemaFormat::Json),
+        SchemaType::Protobuf => Some(SchemaFormat::Protobuf),
+        _ => None,
+    };
+    if found == Some(format) {
+        return Ok(&schema.schema);
     }
+    Err(Error::data(format!(
+        "the schema is not of type {}",
+        format.word()
+    )))
 }
 
 /// reqwest takes the process's TLS provider; ring is the one that the rest of the worker has.
@@ -374,4 +450,4 @@ fn reason(error: &SRCError) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -53,6 +53,26 @@ impl Middleware for BoundedAnswers {
     }
 }
 
+/// Asks for what is sent to be normalized: `normalize.schemas`.
+pub(super) struct Normalizing;
+
+#[async_trait]
+impl Middleware for Normalizing {
+    async fn handle(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        // A schema to register or to look for is what is posted.
+        if request.method() == http::Method::POST {
+            let mut query = request.url_mut().query_pairs_mut();
+            query.append_pair("normalize", "true");
+        }
+        next.run(request, extensions).await
+    }
+}
+
 pub(super) fn is_too_large(error: &SRCError) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,13 +1,13 @@
 //! What a tool asks a Schema Registry of its subjects: which schema is the last one of a subject,
-//! whether another one is compatible with it, and to register one. With the options of the Avro
-//! converter, credentials and TLS among them.
+//! whether another one is compatible with it, and to register one. With the options of the
+//! converters, credentials and TLS among them.
 
-use connect_api::{Error, Properties, Result};
+use connect_api::{ConfigDef, Error, Properties, Result};
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use serde_json::{Value as Json, json};
 
-use super::{Credentials, TIMEOUT, bounded, install_tls_provider};
-use crate::avro::{URL, config_def, tls};
+use super::options::{URL, client_keys};
+use super::{Credentials, TIMEOUT, bounded, install_tls_provider, tls};
 
 /// Characters that are told of what a registry says.
 const MAX_MESSAGE: usize = 2000;
@@ -19,6 +19,8 @@ pub enum SchemaFormat {
     Avro,
     /// `JSON`: JSON Schema.
     Json,
+    /// `PROTOBUF`.
+    Protobuf,
 }
 
 impl SchemaFormat {
@@ -27,6 +29,16 @@ impl SchemaFormat {
         match self {
             Self::Avro => "AVRO",
             Self::Json => "JSON",
+            Self::Protobuf => "PROTOBUF",
+        }
+    }
+
+    /// What it is called in sentences.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avro => "Avro",
+            Self::Json => "JSON Schema",
+            Self::Protobuf => "Protobuf",
         }
     }
 }
@@ -45,7 +57,7 @@ impl SchemaText<'_> {
         // Registries that are older than the other kinds take Avro without a word.
         match self.format {
             SchemaFormat::Avro => json!({ "schema": self.text }),
-            SchemaFormat::Json => json!({ "schema": self.text, "schemaType": self.format.word() }),
+            format => json!({ "schema": self.text, "schemaType": format.word() }),
         }
     }
 }
@@ -84,16 +96,16 @@ pub struct RegistryClient {
 impl RegistryClient {
     /// The names of the options that [`RegistryClient::new`] takes.
     pub fn option_names() -> Vec<String> {
-        let def = config_def();
+        let def = ConfigDef::new(client_keys());
         def.keys().iter().map(|key| key.name.to_string()).collect()
     }
 
-    /// A client of these options of the Avro converter, `schema.registry.url` among them.
+    /// A client of these options of the converters, `schema.registry.url` among them.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] when an option is missing or refused.
     pub fn new(options: &Properties) -> Result<Self> {
-        let config = config_def().parse(options)?;
+        let config = ConfigDef::new(client_keys()).parse(options)?;
         let unusable =
             || Error::config(format!("Invalid value for configuration {URL}: not a URL"));
         let urls = config.list(URL).iter();

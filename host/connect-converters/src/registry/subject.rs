@@ -4,8 +4,6 @@ use connect_api::{
     Choice, Config, ConfigKey, ConfigType, Error, RecordPart, Result, Schema, WordCase,
 };
 
-use super::schema::record_name;
-
 const KEY_STRATEGY: &str = "key.subject.name.strategy";
 const VALUE_STRATEGY: &str = "value.subject.name.strategy";
 
@@ -41,7 +39,7 @@ impl Choice for Strategy {
 
 pub(super) fn config_keys() -> Vec<ConfigKey> {
     let doc = "What the subject of a schema to write with is named by: TopicNameStrategy by the \
-               topic, with -key or -value behind, RecordNameStrategy by the record of Avro, \
+               topic, with -key or -value behind, RecordNameStrategy by the name of the record, \
                TopicRecordNameStrategy by both.";
     let key = |name: &'static str| ConfigKey {
         kind: ConfigType::Class,
@@ -66,16 +64,16 @@ impl SubjectName {
         Self { strategy, part }
     }
 
-    /// The subject of a schema.
+    /// The subject of a schema, which is this record.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Data`] when the strategy names it by a record and it is none.
-    pub(super) fn of(self, topic: &str, schema: &Schema) -> Result<String> {
+    pub(super) fn of(self, topic: &str, record: Option<&str>, schema: &Schema) -> Result<String> {
         let record = || {
-            record_name(schema).ok_or_else(|| {
+            record.ok_or_else(|| {
                 Error::data(format!(
-                    "the subject is to be named by the Avro record, and a schema of type {} is \
-                     none: use TopicNameStrategy",
+                    "the subject is to be named by the record, and a schema of type {} is none, or \
+                     has no name: use TopicNameStrategy",
                     schema.type_name()
                 ))
             })

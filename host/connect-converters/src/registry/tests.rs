@@ -10,14 +10,15 @@ use connect_api::{Converter, Datum, ErrorKind, Properties, RecordPart, Value};
 
 use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_schema_by_id};
 
+use super::options::URL;
 use crate::ConverterContext;
-use crate::avro::{TYPE, URL};
+use crate::avro::TYPE;
 
 mod tls;
 mod write;
 
 /// A registry that answers one request after another: status, and body. What it was asked is sent.
-fn registry(answers: Vec<(u16, String)>) -> (String, mpsc::Receiver<String>) {
+pub(crate) fn registry(answers: Vec<(u16, String)>) -> (String, mpsc::Receiver<String>) {
     let answers = answers.into_iter();
     registry_with(
         answers
@@ -64,15 +65,21 @@ fn length(head: &[u8]) -> usize {
     line.map_or(0, |length| length.parse().unwrap())
 }
 
-struct Fixture {
+pub(crate) struct Fixture {
     /// Dropped last: the converter blocks on it.
     runtime: tokio::runtime::Runtime,
+    class: &'static str,
     options: Properties,
 }
 
 impl Fixture {
     fn new(url: &str) -> Self {
+        Self::of(TYPE.class, url)
+    }
+
+    pub(crate) fn of(class: &'static str, url: &str) -> Self {
         Self {
+            class,
             runtime: tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)
                 .enable_all()
@@ -82,17 +89,17 @@ impl Fixture {
         }
     }
 
-    fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.options.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    fn build(&self) -> connect_api::Result<Box<dyn Converter>> {
+    pub(crate) fn build(&self) -> connect_api::Result<Box<dyn Converter>> {
         let context = ConverterContext {
             runtime: self.runtime.handle().clone(),
             part: RecordPart::Value,
         };
-        crate::build(TYPE.class, &self.options, &context)
+        crate::build(self.class, &self.options, &context)
     }
 }
 
@@ -100,7 +107,7 @@ fn schema(text: &str) -> (u16, String) {
     (200, serde_json::json!({"schema": text}).to_string())
 }
 
-fn framed(id: u8, payload: &[u8]) -> Bytes {
+pub(crate) fn framed(id: u8, payload: &[u8]) -> Bytes {
     [&[0, 0, 0, 0, id], payload].concat().into()
 }
 

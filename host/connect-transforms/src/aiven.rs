@@ -1,0 +1,10 @@
+//! Aiven's transforms (`transforms-for-apache-kafka-connect`), under their own names.
+
+pub(crate) mod case_transform;
+pub(crate) mod concat_fields;
+pub(crate) mod extract_timestamp;
+pub(crate) mod extract_topic;
+pub(crate) mod filter_by_field_value;
+pub(crate) mod hash;
+pub(crate) mod key_to_value;
+pub(crate) mod make_tombstone;
