@@ -114,7 +114,7 @@ where
 }
 
 /// How many starts of each task the status topic tells of.
-async fn starts(cluster: &Cluster) -> Result<BTreeMap<String, Vec<u64>>> {
+async fn starts(cluster: &Cluster<'_>) -> Result<BTreeMap<String, Vec<u64>>> {
     let records = cluster.status_records(TestKafka::shared().await?).await?;
     let mut starts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for (key, value) in records {
@@ -134,7 +134,7 @@ fn key_is_new(known: &[u64], generation: u64) -> bool {
 }
 
 /// Statuses of connectors that are not there any more.
-async fn left_behind(cluster: &Cluster, stem: &str) -> Result<Vec<String>> {
+async fn left_behind(cluster: &Cluster<'_>, stem: &str) -> Result<Vec<String>> {
     let mut known = BTreeMap::new();
     for (key, value) in cluster.status_records(TestKafka::shared().await?).await? {
         known.insert(key, value);

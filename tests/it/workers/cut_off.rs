@@ -24,7 +24,7 @@ fn sessions_lost(log: &str) -> usize {
 }
 
 /// Waits until a worker says the same of the tasks as the others do.
-async fn agrees(cluster: &Cluster, asked: usize, name: &str, on: &[String]) -> Result<()> {
+async fn agrees(cluster: &Cluster<'_>, asked: usize, name: &str, on: &[String]) -> Result<()> {
     wait_until(LIMIT, "the worker to agree", async || {
         let said = cluster.runs(asked, name).await?;
         ensure!(said.as_deref() == Some(on), "{said:?}, and {on:?}");

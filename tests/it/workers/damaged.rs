@@ -126,7 +126,7 @@ fn topic_of(names: &Names, topic: &str, source: &Value) -> Vec<Record> {
 }
 
 /// The lines of all workers' logs that say this of a connector.
-fn told(cluster: &Cluster, name: &str, text: &str) -> Result<usize> {
+fn told(cluster: &Cluster<'_>, name: &str, text: &str) -> Result<usize> {
     let mut count = 0;
     for worker in &cluster.workers {
         let log = worker.log()?;
@@ -137,7 +137,7 @@ fn told(cluster: &Cluster, name: &str, text: &str) -> Result<usize> {
 }
 
 /// A cluster of three workers over a topic that was damaged before.
-async fn cluster(names: &Names, topic: &str, source: &Value) -> Result<Cluster> {
+async fn cluster(names: &Names, topic: &str, source: &Value) -> Result<Cluster<'static>> {
     let kafka = TestKafka::shared().await?;
     let mut cluster = Cluster::none_yet(kafka)?;
     let configs = format!("{}-configs", cluster.group);
@@ -166,7 +166,7 @@ async fn all_live(rest: &ConnectClient, names: &Names) -> Result<()> {
 }
 
 /// All that live run, all else is gone, and each repair is told once.
-async fn mended(cluster: &Cluster, names: &Names) -> Result<()> {
+async fn mended(cluster: &Cluster<'_>, names: &Names) -> Result<()> {
     for name in names.live() {
         for worker in 0..3 {
             let rest = cluster.rest(worker);
@@ -197,7 +197,7 @@ async fn mended(cluster: &Cluster, names: &Names) -> Result<()> {
 }
 
 /// A namesake of what was deleted has nothing of it.
-async fn nothing_comes_back(cluster: &Cluster, names: &Names, topic: &str) -> Result<()> {
+async fn nothing_comes_back(cluster: &Cluster<'_>, names: &Names, topic: &str) -> Result<()> {
     let gone = &names.gone;
     let body = json!({ "name": gone, "config": blackhole(topic, 2) });
     cluster.rest(0).create(&body).await?;

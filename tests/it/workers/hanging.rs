@@ -56,7 +56,11 @@ async fn timed(
 }
 
 /// All kinds of requests about a connector that does not hang.
-async fn ask_of_another(cluster: &Cluster, topic: &str, times: &mut Vec<Duration>) -> Result<()> {
+async fn ask_of_another(
+    cluster: &Cluster<'_>,
+    topic: &str,
+    times: &mut Vec<Duration>,
+) -> Result<()> {
     for round in 0..6 {
         let name = names::unique("healthy");
         let path = format!("/connectors/{name}");
@@ -96,7 +100,7 @@ async fn ask_of_another(cluster: &Cluster, topic: &str, times: &mut Vec<Duration
     Ok(())
 }
 
-async fn hanging(cluster: &Cluster, database: u16, registry: u16) -> Result<Vec<Hanging>> {
+async fn hanging(cluster: &Cluster<'_>, database: u16, registry: u16) -> Result<Vec<Hanging>> {
     let worker = &cluster.workers[0];
     let own = TestPostgres::shared().await?.port().to_string();
     let mut all = Vec::new();
@@ -139,7 +143,7 @@ async fn hanging(cluster: &Cluster, database: u16, registry: u16) -> Result<Vec<
 }
 
 /// A cluster of three workers with all plugins, whose calls may take a minute.
-async fn cluster() -> Result<Cluster> {
+async fn cluster() -> Result<Cluster<'static>> {
     let mut cluster = Cluster::none_yet(TestKafka::shared().await?)?;
     let plugins = install::plugins()?.display().to_string();
     cluster.config = cluster
@@ -153,7 +157,7 @@ async fn cluster() -> Result<Cluster> {
 }
 
 /// Creates the connectors, and waits until their tasks are where they hang.
-async fn deploy(cluster: &Cluster, all: &[Hanging]) -> Result<()> {
+async fn deploy(cluster: &Cluster<'_>, all: &[Hanging]) -> Result<()> {
     for Hanging {
         what,
         pipeline,
@@ -178,7 +182,7 @@ async fn deploy(cluster: &Cluster, all: &[Hanging]) -> Result<()> {
 }
 
 /// All kinds of requests about the one that hangs.
-async fn ask_of_itself(cluster: &Cluster, hanging: &Hanging) -> Result<()> {
+async fn ask_of_itself(cluster: &Cluster<'_>, hanging: &Hanging) -> Result<()> {
     let on = |path: &str| format!("/connectors/{}{path}", hanging.pipeline.name);
     let mut times = Vec::new();
     for (turn, (method, path, body)) in [

@@ -17,7 +17,7 @@ use super::{Cluster, LIMIT, blackhole};
 type Places = BTreeMap<(String, usize), String>;
 
 /// Where the tasks are, once all of them run.
-async fn places(cluster: &Cluster, tasks: &BTreeMap<String, usize>) -> Result<Places> {
+async fn places(cluster: &Cluster<'_>, tasks: &BTreeMap<String, usize>) -> Result<Places> {
     let mut places = Places::new();
     for (name, count) in tasks {
         let on = cluster.runs(0, name).await?.context("not all run")?;
@@ -41,7 +41,7 @@ fn spread<'a>(places: impl Iterator<Item = &'a String>, workers: &BTreeSet<Strin
     most.zip(least).map_or(0, |(most, least)| most - least)
 }
 
-fn ids(cluster: &Cluster) -> BTreeSet<String> {
+fn ids(cluster: &Cluster<'_>) -> BTreeSet<String> {
     let bases = cluster.workers.iter().map(|worker| worker.rest().base());
     bases
         .map(|base| base.trim_start_matches("http://").to_owned())
@@ -49,7 +49,7 @@ fn ids(cluster: &Cluster) -> BTreeSet<String> {
 }
 
 /// Waits until all tasks run and are spread evenly, in total and of each connector.
-async fn even(cluster: &Cluster, tasks: &BTreeMap<String, usize>) -> Result<Places> {
+async fn even(cluster: &Cluster<'_>, tasks: &BTreeMap<String, usize>) -> Result<Places> {
     let workers = ids(cluster);
     let mut found = Places::new();
     wait_until(LIMIT, "tasks that are spread evenly", async || {
@@ -78,7 +78,7 @@ fn moved<'a>(before: &'a Places, after: &'a Places) -> Vec<&'a (String, usize)> 
     moved.map(|(task, _)| task).collect()
 }
 
-async fn put(cluster: &Cluster, turn: usize, name: &str, config: &Value) -> Result<()> {
+async fn put(cluster: &Cluster<'_>, turn: usize, name: &str, config: &Value) -> Result<()> {
     let path = format!("/connectors/{name}/config");
     let rest = cluster.rest(turn);
     let (status, body) = rest.request(Method::PUT, &path, Some(config)).await?;
@@ -87,7 +87,10 @@ async fn put(cluster: &Cluster, turn: usize, name: &str, config: &Value) -> Resu
 }
 
 /// One worker comes after the other, and one goes: only tasks that have to move do.
-async fn workers_come_and_go(cluster: &mut Cluster, tasks: &BTreeMap<String, usize>) -> Result<()> {
+async fn workers_come_and_go(
+    cluster: &mut Cluster<'_>,
+    tasks: &BTreeMap<String, usize>,
+) -> Result<()> {
     let mut before = even(cluster, tasks).await?;
     for workers in 2..=3 {
         let known = ids(cluster);

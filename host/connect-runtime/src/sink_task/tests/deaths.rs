@@ -3,6 +3,7 @@
 use connect_kafka::CommitMark;
 
 use super::*;
+use crate::sink_task::consume::Ownership;
 use crate::sink_task_loop::attempts::MOST_ATTEMPTS;
 use crate::task_control::Awaited;
 
