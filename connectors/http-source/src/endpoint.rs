@@ -202,4 +202,8 @@ impl Endpoint for SourceEndpoint {
     fn health(&self) -> Health {
         self.requests.health()
     }
+
+    fn away(&self) -> StatusCode {
+        self.requests.settings.limits.unavailable
+    }
 }

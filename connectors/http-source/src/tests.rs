@@ -59,7 +59,7 @@ impl TopicReader for Written {
             each(WrittenHeaders {
                 values: &[
                     Some(key.as_bytes()),
-                    fingerprint.as_ref().map(|f| f.as_bytes()),
+                    fingerprint.as_ref().map(String::as_bytes),
                 ],
                 partition: 1,
                 offset: Offset(7),

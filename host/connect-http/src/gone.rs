@@ -25,6 +25,7 @@ struct Gone {
     method: Method,
     path: PathTemplate,
     protection: Arc<Protection>,
+    status: StatusCode,
     since: Instant,
 }
 
@@ -46,6 +47,7 @@ impl GonePaths {
             method: route.method.clone(),
             path: route.path.clone(),
             protection: Arc::clone(&route.protection),
+            status: route.endpoint.away(),
             since: Instant::now(),
         });
         self.known().extend(gone);
@@ -69,14 +71,15 @@ impl GonePaths {
         let asks = |gone: &&Gone| {
             gone.method == head.method && gone.path.matches(head.uri.path()).is_some()
         };
-        let protection = &known.iter().find(asks)?.protection;
-        let refusal = protection.refusal(&head.headers);
+        let gone = known.iter().find(asks)?;
+        let refusal = gone.protection.refusal(&head.headers);
         let mut response = refusal.unwrap_or_else(|| {
             let why = "the task of this path does not run: it starts again, or runs elsewhere";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, why);
+            let problem = Problem::new(gone.status, why);
             problem.retry_after(RETRY_AFTER).response()
         });
-        protection.tell(head.headers.get(header::ORIGIN), response.headers_mut());
+        let origin = head.headers.get(header::ORIGIN);
+        gone.protection.tell(origin, response.headers_mut());
         Some(response)
     }
 }

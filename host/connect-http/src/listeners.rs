@@ -73,6 +73,11 @@ pub trait Endpoint: Send + Sync + 'static {
 
     /// How it is.
     fn health(&self) -> Health;
+
+    /// The status of answers while its task is not there.
+    fn away(&self) -> StatusCode {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
 }
 
 /// A path of a task.

@@ -378,7 +378,8 @@ async fn two_connectors_share_a_listener_but_no_path() {
     let more = [("http.path", "/more"), ("http.max.connections", "5")];
     let error = other(&more).start(&Nothing).await.unwrap_err().to_string();
     assert!(error.contains("other settings"), "{error}");
-    let mut second = other(&[("http.path", "/more")]);
+    let own = [("http.path", "/more"), ("http.unavailable.status", "500")];
+    let mut second = other(&own);
     second.start(&Nothing).await.unwrap();
     let health = "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let answer = send(&first.address, health).await.unwrap();
@@ -390,7 +391,7 @@ async fn two_connectors_share_a_listener_but_no_path() {
     // Its clients may try again; those of a path that never was need not.
     let more = |path: &str| post("{}").replace("/events", path);
     let left = send(&first.address, &more("/more")).await.unwrap();
-    assert_eq!(status(&left), "503", "{left}");
+    assert_eq!(status(&left), "500", "{left}");
     assert!(left.contains("retry-after: 1"), "{left}");
     for path in ["/more/than", "/none"] {
         let answer = send(&first.address, &more(path)).await.unwrap();

@@ -273,7 +273,7 @@ mod tests {
         let expected = Posts {
             accepted: 1,
             passed: 1,
-            refused: 1,
+            refused: 2,
             wrong: 4,
         };
         assert_eq!(posts, expected);
