@@ -212,8 +212,8 @@ impl Tasks {
         }
     }
 
-    /// Takes in that a task has ended: whoever runs it next may start it now. Nothing is said of one
-    /// that is not there any more.
+    /// Takes in that a task has ended: whoever runs it next may start it now. Nothing is said of
+    /// one that is not there any more.
     pub(super) fn ended(
         &mut self,
         id: &ConnectorTaskId,
