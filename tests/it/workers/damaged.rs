@@ -98,7 +98,11 @@ fn topic_of(names: &Names, topic: &str, source: &Value) -> Vec<Record> {
         keyed(&key("connector", half), &config(2)),
         keyed(
             "session-key",
-            &json!({ "key": "x", "algorithm": "HmacSHA256" }),
+            &json!({
+                "key": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+                "algorithm": "HmacSHA256",
+                "creation-timestamp": 1,
+            }),
         ),
         keyed("logger-cluster-root", &json!({ "level": "DEBUG" })),
         keyed("tasks-fencing-x", &json!({ "task-count": 1 })),
