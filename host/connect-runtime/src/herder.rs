@@ -60,6 +60,7 @@ pub use error::HerderError;
 pub use handle::{HEALTH_LIMIT, HerderHandle, REQUEST_LIMIT, SourceOffsetsChange};
 use leader::Leader;
 use log::Log;
+use members::Settling;
 pub use placement::WorkerInstance;
 use requests::Requests;
 use statuses::Statuses;
@@ -116,6 +117,8 @@ pub struct Herder {
     /// When to try once more to take the lead.
     lead_retry: Option<Instant>,
     tasks: Tasks,
+    /// Connectors have lost tasks a moment ago; none: they have not.
+    settling: Option<Settling>,
     /// Tasks that are this worker's, and that another has not given up yet, and since when.
     taking_over: BTreeMap<ConnectorTaskId, Instant>,
     statuses: Statuses,
@@ -171,6 +174,7 @@ impl Herder {
                 member,
                 lead_retry: None,
                 tasks: Tasks::new(Arc::clone(&shared), worker),
+                settling: None,
                 taking_over: BTreeMap::new(),
                 statuses: Statuses::start(statuses, &shared.instance).await?,
                 config_changes: ConfigChanges::new(validator),
@@ -264,19 +268,16 @@ impl Herder {
         Loop::GoOn
     }
 
-    /// Acts upon all changes that were read.
+    /// Acts upon all changes that were read, and on those that are read meanwhile: each write of a
+    /// leader reads what others have written in front of it.
     async fn act(&mut self) {
-        let mut changed = false;
-        loop {
+        while self.log.has_changes() || self.answer_orders().await {
             while let Some(change) = self.log.next_change() {
-                changed = true;
                 self.act_upon(change).await;
             }
-            if !self.answer_orders().await {
-                break;
+            if self.answer_orders().await {
+                continue;
             }
-        }
-        if changed {
             self.place().await;
             self.sync_tasks();
             self.resume_answered();

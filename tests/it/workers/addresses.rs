@@ -19,7 +19,7 @@ type Write = (Method, &'static str, Option<Value>, u16);
 fn writes(topic: &str, name: &str) -> Vec<Write> {
     let config = blackhole(topic, 2);
     vec![
-        (Method::PUT, "/config", Some(config.clone()), 200),
+        (Method::PUT, "/config", Some(config), 200),
         (
             Method::PATCH,
             "/config",

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::coordination::{leaving_record, placement_record, workers_record};
 use super::leader::Leader;
-use super::placement::{WorkerInstance, place};
+use super::placement::{WorkerInstance, place, place_new};
 use super::{Herder, JOIN_LIMIT, LEAD_RETRY, LEAVE_LIMIT, Loop};
 use crate::group::{Role, Session};
 use crate::storage::{ConnectorTaskId, State, Status, StatusKey, StoredRecord, Transaction};
@@ -21,6 +21,30 @@ const HANDOVER_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long the leader may take to count on a worker that has joined.
 const COUNTED_LIMIT: Duration = Duration::from_secs(10);
+
+/// For how long no connector has to lose tasks before others move to make that good.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
+/// How long that may be put off.
+const SETTLED_LIMIT: Duration = Duration::from_secs(30);
+
+/// Connectors lose tasks: none of the others moves before that is over, for it would be restarted
+/// again and again while many connectors are deleted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settling {
+    since: Instant,
+    until: Instant,
+}
+
+impl Settling {
+    fn now(before: Option<Self>) -> Self {
+        let now = Instant::now();
+        let since = before.map_or(now, |before| before.since);
+        Self {
+            since,
+            until: (now + SETTLED_AFTER).min(since + SETTLED_LIMIT),
+        }
+    }
+}
 
 impl Herder {
     /// Waits until the group has let this worker in.
@@ -88,7 +112,7 @@ impl Herder {
             group = self.shared.config.group_id(),
             "another worker leads"
         );
-        self.leader = None;
+        (self.leader, self.settling) = (None, None);
         self.log.follow();
     }
 
@@ -120,7 +144,21 @@ impl Herder {
         let on = if stay.is_empty() { &members } else { &stay };
         let tasks = self.log.cluster.task_counts();
         let before = self.log.coordination.placements();
-        let after = place(on, &tasks, before, self.log.coordination.history());
+        let has_lost = before.iter().any(|(name, placed)| {
+            let there = tasks.get(name.as_str()).copied().unwrap_or_default();
+            placed.len() > there
+        });
+        if has_lost {
+            self.settling = Some(Settling::now(self.settling));
+        }
+        let is_over = self.settling.is_none_or(|it| it.until <= Instant::now());
+        if is_over || *self.log.coordination.workers() != members {
+            self.settling = None;
+        }
+        let after = match self.settling {
+            Some(_) => place_new(on, &tasks, before),
+            None => place(on, &tasks, before, self.log.coordination.history()),
+        };
         let mut records: Vec<StoredRecord> = after
             .iter()
             .filter(|(name, placed)| before.get(*name) != Some(placed))
@@ -201,7 +239,8 @@ impl Herder {
     pub(super) fn wakes_at(&self) -> Option<Instant> {
         let limit = self.shared.config.shutdown_timeout() + HANDOVER_LIMIT;
         let given_up = self.taking_over.values().min().map(|since| *since + limit);
-        [self.lead_retry, given_up, self.leaves_at]
+        let settled = self.settling.map(|it| it.until);
+        [self.lead_retry, given_up, self.leaves_at, settled]
             .into_iter()
             .flatten()
             .min()

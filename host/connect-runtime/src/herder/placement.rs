@@ -107,6 +107,42 @@ pub fn place(
     placed.collect()
 }
 
+/// Places the tasks that have no worker, each on the one that has the fewest, and moves no other.
+pub fn place_new(
+    workers: &BTreeSet<WorkerInstance>,
+    tasks: &BTreeMap<&str, usize>,
+    before: &Placements,
+) -> Placements {
+    let stays = |name: &str, task: usize| {
+        let worker = before.get(name)?.get(task)?.as_ref()?;
+        workers.get(worker).cloned()
+    };
+    let kept = tasks.iter().map(|(name, count)| {
+        let placed: Placed = (0..*count).map(|task| stays(name, task)).collect();
+        ((*name).to_owned(), placed)
+    });
+    let mut placements: Placements = kept.collect();
+    let mut loads: BTreeMap<&WorkerInstance, usize> = workers.iter().map(|it| (it, 0)).collect();
+    for worker in placements.values().flatten().flatten() {
+        if let Some(load) = loads.get_mut(worker) {
+            *load += 1;
+        }
+    }
+    for placed in placements.values_mut() {
+        while let Some(task) = placed.iter().position(Option::is_none) {
+            let own = |worker: &WorkerInstance| {
+                placed.iter().flatten().filter(|on| *on == worker).count()
+            };
+            let fewest = loads.iter_mut();
+            let fewest = fewest.min_by_key(|(worker, load)| (own(worker), **load));
+            let Some((worker, load)) = fewest else { break };
+            *load += 1;
+            placed[task] = Some((*worker).clone());
+        }
+    }
+    placements
+}
+
 /// What is to be placed of one connector.
 struct Connector<'a> {
     name: &'a str,

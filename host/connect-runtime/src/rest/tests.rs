@@ -14,7 +14,7 @@ mod server;
 mod slow;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
@@ -118,6 +118,8 @@ struct OtherWorkers {
     cluster: mpsc::UnboundedSender<StoredRecord>,
     statuses: mpsc::UnboundedSender<StoredRecord>,
     appended: mpsc::UnboundedReceiver<StoredRecord>,
+    /// What another worker writes just in front of the first placement of this one.
+    in_front_of_placement: Arc<Mutex<Option<StoredRecord>>>,
     membership: watch::Sender<Membership>,
     instance: WorkerInstance,
 }
@@ -160,6 +162,7 @@ struct SharedClusterLog {
     configs: mpsc::UnboundedReceiver<StoredRecord>,
     cluster: mpsc::UnboundedReceiver<StoredRecord>,
     appended: mpsc::UnboundedSender<StoredRecord>,
+    in_front_of_placement: Arc<Mutex<Option<StoredRecord>>>,
 }
 
 #[async_trait]
@@ -175,7 +178,26 @@ impl ClusterLog for SharedClusterLog {
     fn follow(&mut self) {}
 
     async fn commit(&mut self, transaction: Transaction) -> Result<Vec<ClusterRecord>> {
-        self.own.commit(transaction).await
+        let written = transaction.cluster.iter().chain(&transaction.answer);
+        let mut places = false;
+        for record in written {
+            places |= record.key.starts_with("placement-");
+            // Most tests do not read it.
+            let _ = self.appended.send(record.clone());
+        }
+        let other = self
+            .in_front_of_placement
+            .lock()
+            .unwrap()
+            .take_if(|_| places);
+        let other = other.map(|record| ClusterRecord {
+            topic: ClusterTopic::Cluster,
+            offset: 0,
+            record,
+        });
+        let mut read = Vec::from_iter(other);
+        read.extend(self.own.commit(transaction).await?);
+        Ok(read)
     }
 
     fn append(&mut self, record: StoredRecord) -> Result<Appended> {
@@ -196,6 +218,14 @@ impl ClusterLog for SharedClusterLog {
             record,
         }
     }
+}
+
+/// The test sink alone.
+fn plugins(gate: &Arc<Gate>) -> Plugins {
+    let sink = Arc::new(TestSink::new(Arc::clone(gate)));
+    let sink = RegisteredConnector::Sink(RegisteredSink::Plain(sink));
+    let wasm = WasmPlugins::new(WasmOptions::default()).unwrap();
+    Plugins::new(vec![sink], wasm)
 }
 
 impl Drop for TestWorker {
@@ -227,14 +257,8 @@ impl TestWorker {
         let mut all = vec![("bootstrap.servers", "127.0.0.1:1")];
         all.extend(settings);
         let config = Arc::new(WorkerConfig::new(&minimal(&all)).unwrap());
-        let wasm = WasmPlugins::new(WasmOptions::default()).unwrap();
         let gate = Arc::new(Gate::default());
-        let plugins = Arc::new(Plugins::new(
-            vec![RegisteredConnector::Sink(RegisteredSink::Plain(Arc::new(
-                TestSink::new(Arc::clone(&gate)),
-            )))],
-            wasm,
-        ));
+        let plugins = Arc::new(plugins(&gate));
         let groups = Box::new(NoConsumerGroups);
         let source_offsets = Arc::new(SourceOffsets::new(&config));
         let cluster_id = Some("cluster".to_owned());
@@ -255,7 +279,9 @@ impl TestWorker {
             configs: read_configs,
             cluster: read_cluster,
             appended: told,
+            in_front_of_placement: Arc::default(),
         };
+        let in_front_of_placement = Arc::clone(&log.in_front_of_placement);
         let instance = shared.instance.clone();
         let (sender, membership) = watch::channel(Membership {
             role,
@@ -266,6 +292,7 @@ impl TestWorker {
             cluster,
             statuses,
             appended,
+            in_front_of_placement,
             membership: sender,
             instance,
         };

@@ -271,3 +271,38 @@ fn no_task_moves_more_than_twice_when_all_workers_are_replaced() {
         }
     }
 }
+
+#[test]
+fn tasks_that_have_a_worker_stay_while_new_ones_are_placed() {
+    let there = workers(0..3);
+    let counts: BTreeMap<String, usize> = (0..9).map(|n| (format!("c{n}"), 1)).collect();
+    let before = place(
+        &there,
+        &counted(&counts),
+        &Placements::new(),
+        &History::default(),
+    );
+    // All that one worker had are deleted: to move others now would be to move them again.
+    let kept: BTreeMap<String, usize> = counts
+        .into_iter()
+        .filter(|(name, _)| before[name] != [Some(worker(1))])
+        .chain([("new".to_owned(), 4)])
+        .collect();
+    let after = place_new(&there, &counted(&kept), &before);
+    assert_eq!(moves(&there, &before, &after), 0);
+    assert!(spread(&loads(&there, [&after["new"]])) <= 1);
+    let of_one = |placed: &Placed| placed.contains(&Some(worker(1)));
+    assert!(after.values().any(of_one), "{after:?}");
+    // A worker that has gone keeps nothing.
+    let fewer = workers(0..2);
+    let after = place_new(&fewer, &counted(&kept), &after);
+    assert!(
+        after
+            .values()
+            .flatten()
+            .flatten()
+            .all(|on| fewer.contains(on))
+    );
+    let nobody = place_new(&workers([]), &counted(&kept), &after);
+    assert!(nobody.values().flatten().all(Option::is_none));
+}

@@ -144,18 +144,24 @@ fn put_request(url: &str) -> Request<Body> {
 }
 
 impl TestWorker {
-    /// Waits until the worker has sent an order to the leader.
-    async fn sent_order(&mut self) -> String {
-        let sent = async {
+    /// Waits until the worker has written a record of this kind to the cluster topic: the rest of
+    /// its key.
+    async fn wrote(&mut self, kind: &str) -> String {
+        let written = async {
             loop {
                 let record = self.others.appended.recv().await.unwrap();
-                if let Some(id) = record.key.strip_prefix("order-") {
-                    return id.to_owned();
+                if let Some(rest) = record.key.strip_prefix(kind) {
+                    return rest.to_owned();
                 }
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(30), sent).await;
-        waited.expect("no order is sent")
+        let waited = tokio::time::timeout(Duration::from_secs(30), written).await;
+        waited.unwrap_or_else(|_| panic!("no {kind} is written"))
+    }
+
+    /// Waits until the worker has sent an order to the leader.
+    async fn sent_order(&mut self) -> String {
+        self.wrote("order-").await
     }
 
     fn leads_from_now_on(&self) {
@@ -201,5 +207,32 @@ async fn any_order_lets_go_what_waits_behind_an_abandoned_config() {
     let (second, other) = answered.expect("they are never answered");
     assert!(second.status.is_success(), "{}", second.text);
     assert_eq!(other.status.as_u16(), 404, "{}", other.text);
+    worker.herder.shutdown().await;
+}
+
+/// An order of another worker, for a connector.
+fn order(id: &str, name: &str) -> StoredRecord {
+    let mut config = config();
+    config["name"] = json!(name);
+    config["tasks.max"] = json!("2");
+    let order = json!({
+        "type": "configure", "connector": name, "config": config, "expected": "absent",
+    });
+    StoredRecord {
+        key: format!("order-{id}"),
+        value: Some(json!({ "order": order, "at": 0 })),
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_is_read_behind_a_write_of_the_leader_waits_for_nothing() {
+    let mut worker = TestWorker::new();
+    // The leader is there, and has nothing else to do.
+    worker.get("/connectors").await;
+    let late = order("late", "b");
+    *worker.others.in_front_of_placement.lock().unwrap() = Some(late);
+    worker.others.cluster.send(order("first", "a")).unwrap();
+    assert_eq!(worker.wrote("answer-").await, "first");
+    assert_eq!(worker.wrote("answer-").await, "late");
     worker.herder.shutdown().await;
 }
