@@ -169,6 +169,10 @@ impl PostgresSinkTask {
         if verified.as_ref().err().is_none_or(is_usable) {
             self.session = Some(session);
         }
+        // A task that stands by holds no session of the server.
+        if self.offsets.is_empty() {
+            self.stop().await;
+        }
         verified
     }
 

@@ -20,7 +20,7 @@ use crate::reader::Reader;
 use crate::session::Session;
 
 pub(crate) use alter::alter;
-pub(crate) use clusters::admit_others;
+pub(crate) use clusters::{admit_others, has_clusters};
 pub(crate) use look::stored;
 
 const ADVANCE: &str = r#"UPDATE ferrule.offsets o
@@ -90,6 +90,11 @@ impl Offsets {
 
     pub fn position(&self, topic_partition: &TopicPartition) -> Option<Position> {
         self.positions.get(topic_partition).copied()
+    }
+
+    /// Whether no partition is open.
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty() && self.lost.is_empty()
     }
 
     pub fn forget(&mut self, partitions: &[TopicPartition]) {

@@ -30,7 +30,15 @@ fn scope([cluster, group]: [&str; 2]) -> OffsetScope {
 
 /// The task 0 of a connector `test`, which keeps the state of a transform `a`.
 fn reader(database: &TestDatabase, of: [&str; 2]) -> Result<Box<dyn SinkTask>> {
-    let mut task = task(database, &[])?;
+    reader_with(database, of, &[])
+}
+
+fn reader_with(
+    database: &TestDatabase,
+    of: [&str; 2],
+    options: &[(&str, &str)],
+) -> Result<Box<dyn SinkTask>> {
+    let mut task = task(database, options)?;
     let store = StateStore {
         transform: "a".into(),
         limit: 10_000,
@@ -149,6 +157,24 @@ async fn what_is_asked_over_rest_is_that_of_one_cluster() -> Result<()> {
         assert_eq!(stored, Some(vec![(partition(0), Offset(3))]));
         assert_eq!(take(&mut *two).await?, (None, String::new()));
         assert_eq!(take(&mut *one).await?, (Some(3), "12".to_owned()));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_without_offsets_is_that_of_one_cluster() -> Result<()> {
+    let options = [("delivery.guarantee", "at_least_once")];
+    for other in OTHERS {
+        let database = database(TABLE).await?;
+        let one = reader_with(&database, ONE, &options)?;
+        let two = reader_with(&database, other, &options)?;
+        for (mut task, n) in [(one, 10), (two, 20)] {
+            assert_eq!(take(&mut *task).await?.1, "");
+            write(&mut *task, 0, n).await?;
+            assert_eq!(take(&mut *task).await?.1, n.to_string());
+        }
+        let mut one = reader_with(&database, ONE, &options)?;
+        assert_eq!(take(&mut *one).await?.1, "10");
     }
     Ok(())
 }

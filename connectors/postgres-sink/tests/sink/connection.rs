@@ -1,10 +1,13 @@
 //! Ways to the server: TLS, several hosts, replicas, poolers, settings of sessions.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use connect_api::{Error, ErrorKind, SinkTask};
 use harness_postgres::names;
 use harness_postgres::pgbouncer::PgBouncer;
 use harness_postgres::postgres::{PASSWORD, TestDatabase, TestPostgres, USER};
+use harness_postgres::wait::wait_until;
 
 use crate::fixture::{
     Maker, Reports, database, open, opened, partition, put, rows, stored, task, task_at,
@@ -346,5 +349,27 @@ async fn a_role_called_ferrule_has_its_tables_elsewhere() -> Result<()> {
         error.to_string().contains("table offsets is missing"),
         "{error}"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_without_partitions_holds_no_session() -> Result<()> {
+    let database = database("CREATE TABLE events (n int)").await?;
+    let sessions = "pg_stat_activity WHERE datname = current_database() \
+                    AND application_name LIKE 'ferrule:%'";
+    let mut task = task(&database, &[])?;
+    for _ in 0..2 {
+        crate::fixture::verify(&mut *task).await?;
+        // The server ends it a moment later.
+        wait_until(Duration::from_secs(30), "no session", async || {
+            Ok(database.count(sessions).await? == 0)
+        })
+        .await?;
+        opened(&mut *task, &[0]).await?;
+        crate::fixture::verify(&mut *task).await?;
+        ensure!(database.count(sessions).await? == 1, "it has a partition");
+        let offsets = task.offsets().expect("the sink keeps offsets");
+        offsets.close(&[partition(0)]).await;
+    }
     Ok(())
 }

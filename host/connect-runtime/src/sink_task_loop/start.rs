@@ -59,8 +59,8 @@ impl Known<'_> {
         let committed = group.offset;
         let began = self.began();
         let lost = if marked == target.name {
-            "which has lost it: a standby that was behind was promoted, a backup was restored, or \
-             its table of offsets was dropped"
+            "which has lost it: a standby that was behind was promoted, a backup was restored, its \
+             table of offsets was dropped, or the Kafka has another cluster id now"
                 .to_owned()
         } else {
             format!("and this is another one, {}", target.name)

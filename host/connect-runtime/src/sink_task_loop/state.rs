@@ -69,6 +69,8 @@ pub struct SinkTaskState {
     pub last_verified: Instant,
     /// Whether it was away then.
     pub target_is_away: bool,
+    /// Whether it was there at the last look.
+    pub target_was_found: bool,
     /// Partitions that wait for a tick.
     pub quiet: QuietPartitions,
     /// Whether the status says what a record waits for.
@@ -112,6 +114,7 @@ impl SinkTaskState {
             fetching: Fetching::Active,
             last_verified: Instant::now(),
             target_is_away: false,
+            target_was_found: false,
             quiet: QuietPartitions::default(),
             waiting_reported: false,
             kafka_lacks: None,
@@ -196,10 +199,13 @@ impl SinkTaskState {
                 self.add_durable(durable);
             }
             Response::Rewind(error) => self.rewind(&error),
-            Response::NotVerified => self.target_is_away = true,
+            Response::NotVerified => {
+                self.target_is_away = true;
+                self.target_was_found = false;
+            }
             Response::Failed(error) | Response::Fenced(error) => return Err(error),
+            Response::Verified => self.target_was_found = true,
             Response::Discarded
-            | Response::Verified
             | Response::Closed
             | Response::Started(..)
             | Response::Opened(..) => {}

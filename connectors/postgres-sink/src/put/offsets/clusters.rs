@@ -52,6 +52,18 @@ const EARLIER_RELEASE: &str = "SELECT min(a.application_name) FROM ferrule.offse
         ON o.owner = concat_ws('/', a.application_name, a.pid, extract(epoch FROM a.backend_start)) \
     WHERE o.scoped_epoch IS DISTINCT FROM o.epoch";
 
+const HAS_CLUSTERS: &str = "SELECT EXISTS (SELECT FROM pg_attribute \
+    WHERE attrelid = to_regclass('ferrule.offsets') AND attname = 'scoped_epoch')";
+
+/// Whether there is a table of offsets that knows of clusters. A connector that keeps state alone
+/// needs none.
+///
+/// # Errors
+/// Whatever the server or the connection says.
+pub(crate) async fn has_clusters(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    connection.fetch_one(HAS_CLUSTERS).await?.try_get(0)
+}
+
 /// Takes over what was written of these partitions without a cluster: offsets and state, once.
 pub(super) async fn adopt(
     connection: &mut PgConnection,
@@ -114,8 +126,10 @@ pub(crate) async fn admit_others(session: &mut Session, reader: &Reader) -> Resu
         if !has_key {
             return Ok(None);
         }
-        let earlier = transaction.fetch_one(EARLIER_RELEASE).await?;
-        let earlier: Option<String> = earlier.try_get(0)?;
+        let earlier: Option<String> = match has_clusters(&mut transaction).await? {
+            true => transaction.fetch_one(EARLIER_RELEASE).await?.try_get(0)?,
+            false => None,
+        };
         if earlier.is_none() {
             transaction.execute(DROP_KEY_OF_ONE).await?;
             transaction.commit().await?;

@@ -5,7 +5,7 @@ use connect_api::{ErrorKind, Offset, SinkConnector as _};
 use harness_postgres::postgres::TestDatabase;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::{ONE, OTHERS, connector, reader, take, whole, write};
+use super::{ONE, OTHERS, connector, reader, reader_with, take, whole, write};
 use crate::fixture::{Maker, Reports, database, open, partition, rows};
 
 /// The tables as they were.
@@ -112,6 +112,18 @@ async fn rows_without_a_cluster_are_taken_over_once() -> Result<()> {
         write(&mut **winner, 5, 6).await?;
         assert_eq!(take(&mut **winner).await?, (Some(6), "6".to_owned()));
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_without_offsets_is_taken_over_beside_an_earlier_table_of_offsets() -> Result<()> {
+    let database = database(TABLES).await?;
+    database.execute(ROWS).await?;
+    let options = [("delivery.guarantee", "at_least_once")];
+    let mut one = reader_with(&database, ONE, &options)?;
+    assert_eq!(take(&mut *one).await?.1, "5");
+    let mut two = reader_with(&database, OTHERS[0], &options)?;
+    assert_eq!(take(&mut *two).await?.1, "");
     Ok(())
 }
 

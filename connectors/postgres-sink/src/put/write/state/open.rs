@@ -9,7 +9,7 @@ use sqlx::{PgConnection, Row};
 
 use super::StateStores;
 use crate::error::to_error;
-use crate::put::offsets::admit_others;
+use crate::put::offsets::{admit_others, has_clusters};
 use crate::reader::Reader;
 use crate::session::Session;
 
@@ -62,8 +62,6 @@ const ADOPT_UNCLAIMED: &str = r#"UPDATE ferrule.stores s SET cluster = $2, consu
 
 const HAS_CLUSTER: &str = "SELECT EXISTS (SELECT FROM pg_attribute WHERE attname = 'cluster' \
     AND attrelid = to_regclass('ferrule.stores'))";
-
-const HAS_OFFSETS: &str = "SELECT to_regclass('ferrule.offsets') IS NOT NULL";
 
 const OTHERS: &str = r#"SELECT EXISTS (SELECT FROM ferrule.stores s
     JOIN unnest($4::text[], $5::int[]) AS p(topic, "partition") USING (topic, "partition")
@@ -146,8 +144,7 @@ impl StateStores {
         connection: &mut PgConnection,
         partitions: &[TopicPartition],
     ) -> sqlx::Result<()> {
-        let has_offsets = sqlx::query_scalar(HAS_OFFSETS).persistent(false);
-        let statement = match has_offsets.fetch_one(&mut *connection).await? {
+        let statement = match has_clusters(connection).await? {
             true => ADOPT_UNCLAIMED,
             false => ADOPT,
         };
