@@ -11,7 +11,7 @@ use harness::connect::ConnectClient;
 use harness::kafka::TestKafka;
 use harness::names;
 use harness::postgres::{PASSWORD, TestDatabase, TestPostgres, USER};
-use harness::record::Record;
+use harness::record::{Received, Record};
 use harness::wait::wait_until;
 use harness::worker::TestWorker;
 use serde_json::{Map, Value, json};
@@ -128,7 +128,7 @@ impl Running {
             .read(&format!("{}-dlq", self.name))
             .await;
         let letters = read.unwrap_or_default();
-        let texts: Vec<_> = letters.iter().map(|letter| letter.text()).collect();
+        let texts: Vec<_> = letters.iter().map(Received::text).collect();
         ensure!(texts.is_empty(), "dead letters: {texts:?}");
         Ok(())
     }
