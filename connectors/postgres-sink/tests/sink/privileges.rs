@@ -16,17 +16,23 @@ async fn restricted(
 ) -> Result<(TestDatabase, Box<dyn SinkTask>)> {
     let postgres = TestPostgres::shared().await?;
     let database = postgres.database("privileges").await?;
-    database.apply("001_ferrule.sql").await?;
-    let role = names::unique("role");
+    let role = names::unique("role").replace('-', "_");
     let name = database.name();
+    let mut superuser = database.superuser().await?;
+    let create = format!("CREATE ROLE {role} LOGIN PASSWORD 'r'");
+    superuser.execute(&*create).await?;
+    // Before there is a schema of the owner's name, which would come first on its search path.
+    database
+        .execute(&statements.replace("{role}", &role))
+        .await?;
+    database.apply("001_ferrule.sql").await?;
     let setup = format!(
-        "CREATE ROLE {role} LOGIN PASSWORD 'r'; REVOKE ALL ON DATABASE {name} FROM PUBLIC; \
-         GRANT CONNECT ON DATABASE {name} TO {role}; \
+        "REVOKE ALL ON DATABASE \"{name}\" FROM PUBLIC; \
+         GRANT CONNECT ON DATABASE \"{name}\" TO {role}; \
          REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA ferrule TO {role}; \
-         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ferrule TO {role}; {}",
-        statements.replace("{role}", &role)
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ferrule TO {role}"
     );
-    database.superuser().await?.execute(&*setup).await?;
+    superuser.execute(&*setup).await?;
     let url = format!("postgres://127.0.0.1:{}/{name}", database.port());
     let login = [("connection.user", &*role), ("connection.password", "r")];
     let task = task_at(&url, &[&login[..], options].concat())?;
