@@ -288,7 +288,7 @@ const BAD_CONFIGS: &[(&str, Options, &str)] = &[
     (
         "TimestampConverter$Value",
         &[("target.type", "unix"), ("format", "yyyy-ww")],
-        "pattern letter 'w' is not supported",
+        "does not tell a date",
     ),
     (
         "HeaderFrom$Value",

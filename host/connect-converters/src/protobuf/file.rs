@@ -6,7 +6,9 @@ use std::path::Path;
 use connect_api::{Error, Result, memory};
 use protox::Compiler;
 use protox::file::{File, FileResolver, GoogleFileResolver};
-use protox::prost_reflect::{DescriptorPool, FileDescriptor, Kind, MessageDescriptor};
+use protox::prost_reflect::{
+    DescriptorPool, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
+};
 
 use super::known;
 use crate::registry::Registered;
@@ -107,7 +109,7 @@ fn find(messages: impl Iterator<Item = MessageDescriptor>, full_name: &str) -> O
 fn children(message: &MessageDescriptor) -> impl Iterator<Item = MessageDescriptor> + use<> {
     let groups: Vec<String> = message
         .fields()
-        .filter(|field| field.is_group())
+        .filter(FieldDescriptor::is_group)
         .filter_map(|field| match field.kind() {
             Kind::Message(group) => Some(group.full_name().to_owned()),
             _ => None,

@@ -124,7 +124,7 @@ impl<'a> Compiler<'a> {
         }
         // As the library that Confluent uses orders them: combined ones first.
         members.sort_by_key(|member| match member {
-            Member::Schema(json) => !json.as_object().is_some_and(|all| !parts(all).is_empty()),
+            Member::Schema(json) => json.as_object().is_none_or(|all| parts(all).is_empty()),
             Member::Type(_) => true,
         });
         let generalized = self.settings.generalized_sum_types;

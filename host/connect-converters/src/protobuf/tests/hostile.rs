@@ -8,7 +8,7 @@ use super::*;
 fn texts_that_are_no_schema_are_refused() {
     for (text, why) in [
         ("{\"type\": \"int\"}", ""),
-        ("message Row { Missing m = 1; }", "Missing"),
+        ("message Row { optional Missing m = 1; }", "Missing"),
         ("import \"other.proto\"; message Row { }", "other.proto"),
         (
             "syntax = \"proto3\"; message Row { int32 a = 1; int32 b = 1; }",

@@ -8,17 +8,16 @@ const REPLACEMENT: (&str, &str) = ("topic.replacement", "$1customers_all_shards"
 
 fn shard(topic: &str) -> Record {
     let key = row(vec![("id", required(Kind::Int32), Value::Int(1))]);
-    let value = || {
-        let field = Field::new("id", required(Kind::Int32));
-        Schema::optional(Kind::Struct(vec![field])).named("shard.Value")
-    };
+    let field = Field::new("id", required(Kind::Int32));
+    let value = Schema::optional(Kind::Struct(vec![field])).named("shard.Value");
+    let value = Arc::new(value);
     let fields = vec![
-        Field::new("before", value()),
-        Field::new("after", value()),
+        Field::new("before", Arc::clone(&value)),
+        Field::new("after", Arc::clone(&value)),
         Field::new("op", required(Kind::String)),
     ];
     let schema = Schema::new(Kind::Struct(fields)).named("shard.Envelope");
-    let after = Struct::new(Arc::new(value()), vec![Value::Int(1)]);
+    let after = Struct::new(value, vec![Value::Int(1)]);
     let values = vec![Value::Null, Value::Struct(Box::new(after)), "c".into()];
     let event = Datum::row(Struct::new(Arc::new(schema), values));
     Record {
