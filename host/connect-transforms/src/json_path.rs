@@ -125,12 +125,11 @@ fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
 
 /// JSON that is still text is read.
 fn opened(value: Cow<'_, Value>) -> Result<Cow<'_, Value>> {
-    let text = match &*value {
-        Value::Json(text) => text,
-        _ => return Ok(value),
-    };
-    memory::charge(text.len().saturating_mul(4))?;
-    json::parse(text).map(Cow::Owned)
+    if let Value::Json(text) = &*value {
+        memory::charge(text.len().saturating_mul(4))?;
+        return json::parse(text).map(Cow::Owned);
+    }
+    Ok(value)
 }
 
 impl Search {

@@ -41,13 +41,12 @@ const NAMES: &[(&str, i64)] = &[
 ];
 
 fn named(text: &str) -> Option<(i64, &str)> {
-    let found = NAMES.iter().find_map(|(name, minutes)| {
+    NAMES.iter().find_map(|(name, minutes)| {
         let rest = strip(text, name)?;
         // A longer word is another one.
         let is_whole = !rest.starts_with(|c: char| c.is_alphabetic());
         is_whole.then_some((minutes * 60_000, rest))
-    });
-    found
+    })
 }
 
 /// The offset of a zone in milliseconds, and what follows.

@@ -240,7 +240,7 @@ fn a_header_names_fields_to_drop() {
     let key = "Order: id Int32 1".to_owned();
     assert_eq!(
         shown(&[header], &with(names.clone())),
-        Ok((kept.clone(), key.clone()))
+        Ok((kept, key.clone()))
     );
     let all = [header, ("drop.fields.keep.schema.compatible", "false")];
     let only = format!("{name}name String? =\"none\" \"Anna\"");
