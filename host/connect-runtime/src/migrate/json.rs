@@ -4,6 +4,7 @@ use connect_runtime::migration::{
     ConnectorReport, Finding, GroupStart, Report, Start, TopicReport, WorkerReport, for_all,
     target_word,
 };
+use connect_runtime::storage::State;
 use serde_json::{Value, json};
 
 /// All of it.
@@ -54,7 +55,7 @@ fn connector(connector: &ConnectorReport) -> Value {
         "type": connector.kind,
         "target_state": connector.target_state.name(),
         "goes_on": target_word(connector.target_state),
-        "last_state": connector.was.map(|state| state.name()),
+        "last_state": connector.was.map(State::name),
         "tasks": { "kafka_connect": connector.tasks, "ferrule": connector.tasks_to_be },
         "findings": findings,
         "missing_classes": connector.missing_classes,
