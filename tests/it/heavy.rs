@@ -193,7 +193,7 @@ async fn rows_of_5000_fields_are_written_beside_a_normal_connector() -> Result<(
         ("pk.mode", "none"),
         ("unknown.fields", "ignore"),
     ];
-    stand.beside(&wide, deployed(&wide, &settings)).await?;
+    Box::pin(stand.beside(&wide, deployed(&wide, &settings))).await?;
     let found = wide
         .database
         .texts("SELECT count(*)::text FROM wide WHERE c1499 = 1499")
@@ -217,7 +217,7 @@ async fn a_plugin_that_floods_the_log_does_not_fill_it() -> Result<()> {
         ("transforms.guest.type", "test-guest"),
     ];
     let (began, before) = (Instant::now(), stand.worker.log()?.len());
-    stand.beside(&flood, deployed(&flood, &settings)).await?;
+    Box::pin(stand.beside(&flood, deployed(&flood, &settings))).await?;
     let written = stand.worker.log()?.len() - before;
     let seconds = began.elapsed().as_secs() + 2;
     println!("3,000,000 lines of a plugin became {written} bytes of the log in {seconds} s");

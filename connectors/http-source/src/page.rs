@@ -8,12 +8,12 @@ fn the_page_lists_every_option() {
     let def = crate::options::config_def();
     assert_eq!(def.faults(), [""; 0]);
     let path = Path::new("../../docs/http.md");
-    let page = fs::read_to_string(&path).unwrap();
+    let page = fs::read_to_string(path).unwrap();
     let current = def
         .in_page(&page, "options of http-source", "####")
         .unwrap();
     if env::var_os("UPDATE_README").is_some() {
-        fs::write(&path, &current).unwrap();
+        fs::write(path, &current).unwrap();
     } else {
         assert!(
             page == current,

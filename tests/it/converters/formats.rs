@@ -269,7 +269,7 @@ async fn what_is_written_is_registered_and_read_again() -> Result<()> {
     let json: Value = serde_json::from_str(&schema)?;
     assert_eq!(json["title"], "shop.Order", "{schema}");
     let rows = read_back("json_again", JSON_SCHEMA, bytes).await?;
-    assert_eq!(rows, [expect.clone()]);
+    assert_eq!(rows, std::slice::from_ref(&expect));
     let (bytes, schema) = written("protobuf_written", PROTOBUF).await?;
     assert!(schema.contains("message Order"), "{schema}");
     let rows = read_back("protobuf_again", PROTOBUF, bytes).await?;

@@ -194,12 +194,11 @@ async fn all_workers_are_replaced_one_by_one_under_load() -> Result<()> {
         outcome
     };
     let working = client.work(&ledger.name, &other, &done);
-    ledger
-        .meanwhile(async {
-            let (replaced, worked) = tokio::join!(replacing, working);
-            replaced.and(worked)
-        })
-        .await?;
+    let both = ledger.meanwhile(async {
+        let (replaced, worked) = tokio::join!(replacing, working);
+        replaced.and(worked)
+    });
+    Box::pin(both).await?;
     ledger.complete(cluster.workers[0].rest()).await?;
     client.judge()?;
     println!(

@@ -8,10 +8,10 @@ fn the_readme_lists_every_option() {
     let def = super::config_def();
     assert_eq!(def.faults(), [""; 0]);
     let path = Path::new("README.md");
-    let readme = fs::read_to_string(&path).unwrap();
+    let readme = fs::read_to_string(path).unwrap();
     let current = def.in_page(&readme, "options", "###").unwrap();
     if env::var_os("UPDATE_README").is_some() {
-        fs::write(&path, &current).unwrap();
+        fs::write(path, &current).unwrap();
     } else {
         assert!(
             readme == current,

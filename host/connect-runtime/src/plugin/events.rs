@@ -51,7 +51,7 @@ pub enum Fate {
     /// These take its place.
     Replaced(Vec<Record>),
     /// It is an errant record.
-    Failed(Error),
+    Failed(Box<Error>),
 }
 
 /// Lets the plugin transform the samples.
@@ -119,7 +119,7 @@ fn apply(
             Outcome::Change => Fate::Replaced(vec![changed.record]),
             Outcome::Drop => Fate::Dropped,
             Outcome::Replace(records) => Fate::Replaced(records),
-            Outcome::Fail(error) => Fate::Failed(error),
+            Outcome::Fail(error) => Fate::Failed(Box::new(error)),
         };
         events.push(Event::Transformed { record, fate });
     }
