@@ -56,21 +56,9 @@ const CONNECTORS: Table = &[
 
 const TRANSFORMS: Table = &[
     (
-        "extractnewrecordstate",
-        "let the source unwrap its records (transforms of the source's config, which stays on Kafka \
-         Connect), or a plugin: ferrule plugin new NAME",
-    ),
-    (
-        "bylogicaltablerouter",
-        "org.apache.kafka.connect.transforms.RegexRouter routes by the topic's name",
-    ),
-    (
-        "tombstonehandler",
-        "org.apache.kafka.connect.transforms.Filter with the predicate RecordIsTombstone",
-    ),
-    (
-        "messagetimestamprouter",
-        "org.apache.kafka.connect.transforms.TimestampRouter routes by the record's timestamp",
+        "timezoneconverter",
+        "org.apache.kafka.connect.transforms.TimestampConverter, or a plugin: \
+         ferrule plugin new NAME",
     ),
     (
         "",
@@ -78,23 +66,11 @@ const TRANSFORMS: Table = &[
     ),
 ];
 
-const CONVERTERS: Table = &[
-    (
-        "protobuf",
-        "Ferrule reads no Protobuf: let the producers write Avro \
-         (io.confluent.connect.avro.AvroConverter), or leave the connector on Kafka Connect",
-    ),
-    (
-        "jsonschema",
-        "io.confluent.connect.avro.AvroConverter, or org.apache.kafka.connect.json.JsonConverter, \
-         also with one schema for all records (schema.content)",
-    ),
-    (
-        "",
-        "Ferrule has JsonConverter, AvroConverter, StringConverter, ByteArrayConverter and those of \
-         numbers",
-    ),
-];
+const CONVERTERS: Table = &[(
+    "",
+    "Ferrule has JsonConverter, AvroConverter, JsonSchemaConverter, ProtobufConverter, \
+     StringConverter, ByteArrayConverter and those of numbers",
+)];
 
 const PROVIDERS: &str = "FileConfigProvider, DirectoryConfigProvider and EnvVarConfigProvider: let \
                          the vault's agent, or Kubernetes, write its secrets to files";
