@@ -257,7 +257,8 @@ async fn whole_change_events_become_rows() -> Result<()> {
         case.produce().await?;
         let running = case.run().await.with_context(|| name.to_owned())?;
         let columns = "SELECT count(*) FROM information_schema.columns \
-                       WHERE column_name IN ('after', 'before', 'source', 'op')";
+                       WHERE table_schema = 'public' \
+                       AND column_name IN ('after', 'before', 'source', 'op')";
         assert_eq!(lines(&running.database, columns).await?, ["0"]);
         let odd = "SELECT count(*) FROM pg_class WHERE relname LIKE '%{%'";
         assert_eq!(lines(&running.database, odd).await?, ["0"]);
