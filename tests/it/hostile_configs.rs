@@ -261,9 +261,10 @@ async fn a_thousand_tasks_of_one_partition_leave_the_worker_room() -> Result<()>
     let (threads, memory) = (of(pid, "Threads:")?, of(pid, "VmRSS:")?);
     println!("{memory} kB of memory for 1,000 tasks, and {idle} before");
     ensure!(threads < 1200, "{threads} threads");
-    // What the worker itself takes is no part of it.
+    // What the worker itself takes is no part of it. Most of a task's is the stack that its config
+    // is resolved on, whose frames are large in a build without optimisations.
     ensure!(
-        memory < idle + 115_000,
+        memory < idle + 140_000,
         "{memory} kB of memory, and {idle} before"
     );
     let files = std::fs::read_dir(format!("/proc/{pid}/fd"))?.count();
