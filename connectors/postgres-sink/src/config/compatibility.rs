@@ -89,13 +89,13 @@ fn table() -> Result<String, String> {
 
 #[test]
 fn each_key_of_the_jdbc_sinks_has_a_meaning_that_is_listed() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/compatibility.md");
-    let page = fs::read_to_string(&path).unwrap();
+    let path = Path::new("../../docs/compatibility.md");
+    let page = fs::read_to_string(path).unwrap();
     let (before, rest) = page.split_once(START).unwrap();
     let (listed, after) = rest.split_once(END).unwrap();
     let table = table().unwrap();
     if env::var_os("UPDATE_README").is_some() {
-        fs::write(&path, format!("{before}{START}{table}{END}{after}")).unwrap();
+        fs::write(path, format!("{before}{START}{table}{END}{after}")).unwrap();
         return;
     }
     assert_eq!(
