@@ -90,7 +90,7 @@ async fn measure(stand: &Stand, contender: Contender, name: &str) -> Result<()> 
     let cost = cluster.cost(stand).await?;
     let probe = Probe::begin(&cluster, &connectors);
     let killed = Instant::now();
-    let gone = cluster.kill_last().await?;
+    let gone = cluster.kill_last()?;
     cluster.all_run(wanted, Some(&gone)).await?;
     let again = killed.elapsed();
     let meanwhile = probe.end().await?;
@@ -308,15 +308,14 @@ impl Cluster {
     }
 
     /// Kills the last worker, and says its id in statuses.
-    async fn kill_last(&mut self) -> Result<String> {
+    fn kill_last(&mut self) -> Result<String> {
         let worker = self.workers.pop().context("no worker")?;
         let base = worker.rest().base();
         let id = base.trim_start_matches("http://").to_owned();
         let pid = worker.pid()?.to_string();
-        let killed = tokio::process::Command::new("kill")
+        let killed = std::process::Command::new("kill")
             .args(["-9", &pid])
-            .status()
-            .await?;
+            .status()?;
         ensure!(killed.success(), "cannot kill {pid}");
         Ok(id)
     }
