@@ -1,26 +1,35 @@
 @echo off
-rem Creates a connector on a worker, or updates it, by curl and PowerShell alone.
+rem Creates connectors on a worker, or updates them, by PowerShell alone.
 rem
-rem   deploy-connector.bat [FILE]     postgres-telescope-data-sink.json beside it without one
+rem   deploy-connector.bat [FILE ...]     postgres-telescope-data-sink.json beside it without one
 rem
 rem CONNECT_URL names the worker, http://localhost:8083 without it. A FILE is what POST /connectors
-rem takes. `ferrule deploy FILE` does the same on any system.
+rem takes: {"name": ..., "config": {...}}. `ferrule deploy FILE` does the same on any system.
 setlocal
-set "URL=%CONNECT_URL%"
-if "%URL%"=="" set "URL=http://localhost:8083"
-set "FILE=%~1"
-if "%FILE%"=="" set "FILE=%~dp0postgres-telescope-data-sink.json"
-powershell -NoProfile -Command ^
-  "$ErrorActionPreference = 'Stop';" ^
-  "$sink = Get-Content -Raw -Encoding UTF8 $env:FILE | ConvertFrom-Json;" ^
-  "$sink.config | ConvertTo-Json -Depth 20 | Set-Content -Encoding UTF8 ($env:TEMP + '\connector-config.json');" ^
-  "Set-Content -Encoding ASCII ($env:TEMP + '\connector-name.txt') $sink.name"
-if errorlevel 1 exit /b 1
-set /p NAME=<"%TEMP%\connector-name.txt"
-curl -f -X PUT -H "Content-Type: application/json" --data-binary "@%TEMP%\connector-config.json" "%URL%/connectors/%NAME%/config"
-if errorlevel 1 (
-  echo the worker at %URL% does not take %FILE% 1>&2
-  exit /b 1
+if "%CONNECT_URL%"=="" set "CONNECT_URL=http://localhost:8083"
+set FILES=%*
+if "%~1"=="" set FILES="%~dp0postgres-telescope-data-sink.json"
+for %%F in (%FILES%) do (
+  set "FILE=%%~fF"
+  powershell -NoProfile -Command ^
+    "$ErrorActionPreference = 'Stop'; $ProgressPreference = 'SilentlyContinue';" ^
+    "$url = $env:CONNECT_URL.TrimEnd('/');" ^
+    "$sink = Get-Content -Raw -Encoding UTF8 -LiteralPath $env:FILE | ConvertFrom-Json;" ^
+    "if (-not $sink.name -or -not $sink.config) { throw ($env:FILE + ': a name and a config are expected') };" ^
+    "for ($try = 1; ; $try++) {" ^
+    "  try { $null = Invoke-WebRequest -UseBasicParsing -Uri ($url + '/'); break }" ^
+    "  catch { if ($try -ge 30) { throw ('no worker answers at ' + $url + ': start it, or name another by CONNECT_URL') } };" ^
+    "  Start-Sleep -Seconds 1" ^
+    "};" ^
+    "$text = ConvertTo-Json -InputObject $sink.config -Depth 20;" ^
+    "$body = [Text.Encoding]::UTF8.GetBytes($text);" ^
+    "$at = $url + '/connectors/' + [Uri]::EscapeDataString($sink.name);" ^
+    "try { $answer = Invoke-WebRequest -UseBasicParsing -Method Put -Uri ($at + '/config') -ContentType 'application/json' -Body $body }" ^
+    "catch {" ^
+    "  $why = $_.ErrorDetails.Message; if (-not $why) { $why = $_.Exception.Message };" ^
+    "  [Console]::Error.WriteLine($sink.name + ': ' + $why); exit 1" ^
+    "};" ^
+    "if ($answer.StatusCode -eq 201) { 'created ' + $sink.name } else { 'updated ' + $sink.name };" ^
+    "'  curl ' + $at + '/status'"
+  if errorlevel 1 exit /b 1
 )
-echo.
-echo curl %URL%/connectors/%NAME%/status

@@ -17,7 +17,7 @@ psql --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres --file 
 psql --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname timeseries \
     --command "CREATE EXTENSION IF NOT EXISTS timescaledb"
 
-in_database sharkdb shark /sql/002_track_activity_log.sql
+in_database sharkdb shark "/sql/${SHARK_TABLE:-002_track_activity_log.sql}"
 in_database astro astro /sql/003_*.sql
 in_database timeseries ts_user /sql/004_iot_measurements.sql
 in_database fleetops fleetops /sql/005_*.sql

@@ -3,6 +3,7 @@
 mod battery;
 mod offsets;
 mod schemas;
+mod state;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

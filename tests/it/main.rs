@@ -3,6 +3,7 @@
 mod chaos;
 mod converters;
 mod delivery;
+mod demo;
 mod errors;
 mod file_source;
 mod harness_smoke;

@@ -3,8 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use bytes::Bytes;
-use connect_api::Value;
 use connect_http::{
     Answering, BodyError, Call, Endpoint, Full, Health, InFlight, Phase, Problem, is_json, json,
     read_body,
@@ -12,9 +10,10 @@ use connect_http::{
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
+use crate::fingerprint::Fingerprint;
 use crate::options::Idempotency;
 use crate::rate::Rate;
-use crate::requests::{Admission, Arrival, Requests, Told};
+use crate::requests::{Admission, Arrival, IdempotencyKey, Requests, Told};
 use crate::response::Place;
 
 /// The header of a request that names its key
@@ -72,12 +71,13 @@ impl SourceEndpoint {
     async fn take(&self, call: Call) -> Result<Response<Full>, Problem> {
         let settings = &self.requests.settings;
         let headers = &call.head.headers;
-        self.check_rate()?;
-        check_type(headers)?;
-        let key = self.idempotency_key(headers)?;
+        // First of all: what cannot be taken does not count for the rate.
         if let Health::Down(why) = self.requests.health() {
             return Err(self.unavailable(&why));
         }
+        self.check_rate()?;
+        check_type(headers)?;
+        let key = self.idempotency_key(headers)?;
         let most = settings.limits.body_bytes;
         let read = read_body(call.body, headers, most, &self.bytes).await;
         let (body, bytes) = read.map_err(|error| match error {
@@ -92,15 +92,34 @@ impl SourceEndpoint {
         // Only now: whoever sends half a body keeps nobody from being answered.
         let request = Arc::clone(&self.requests.in_flight).try_acquire_owned();
         let request = request.map_err(|_| self.busy("too many requests wait for Kafka"))?;
-        let record_key = self.check(&body)?;
+        let record_key = crate::body::check(
+            &body,
+            settings.schema.as_ref(),
+            settings.key_field.as_deref(),
+        )?;
+        let idempotency_key = key.map(|name| IdempotencyKey {
+            name,
+            fingerprint: Fingerprint::of(&body),
+        });
         let admission = self.requests.admit(Arrival {
             body,
             key: record_key,
-            idempotency_key: key,
+            idempotency_key,
             held: [Some(request), bytes],
         });
+        self.outcome(admission).await
+    }
+
+    async fn outcome(&self, admission: Admission) -> Result<Response<Full>, Problem> {
+        let settings = &self.requests.settings;
         match admission {
             Admission::Replayed(place) => Ok(self.replayed(place)),
+            Admission::OtherBody => {
+                let why = "belongs to a request with another body";
+                let mut problem = Problem::at_field("Idempotency-Key", why);
+                problem.status = StatusCode::UNPROCESSABLE_ENTITY;
+                Err(problem)
+            }
             Admission::Closed => Err(self.unavailable("the task is starting or stopping")),
             Admission::NoRoom { retry_after } => {
                 let why = "as many keys are remembered as idempotency.max.keys allows";
@@ -158,51 +177,6 @@ impl SourceEndpoint {
         let why = "must be 1 to 255 visible ASCII characters";
         key.map(|key| Some(key.into())).ok_or_else(|| invalid(why))
     }
-
-    /// Checks a body by the schema, and takes the record's key out of it.
-    fn check(&self, body: &Bytes) -> Result<Value, Problem> {
-        let settings = &self.requests.settings;
-        if body.trim_ascii_start().first() != Some(&b'{') {
-            let why = "the body must be a JSON object";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, why));
-        }
-        if settings.schema.is_none() && settings.key_field.is_none() {
-            return Ok(Value::Null);
-        }
-        let parsed: serde_json::Value = serde_json::from_slice(body).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            let why = format!("the body is not valid JSON: line {line}, column {column}");
-            Problem::new(StatusCode::BAD_REQUEST, why)
-        })?;
-        if let Some(schema) = &settings.schema {
-            schema
-                .check(&parsed)
-                .map_err(|broken| match broken.field.as_str() {
-                    "" => Problem::new(StatusCode::BAD_REQUEST, broken.reason),
-                    _ => Problem::at_field(broken.field, broken.reason),
-                })?;
-        }
-        match &settings.key_field {
-            None => Ok(Value::Null),
-            Some(names) => key_of(&parsed, names),
-        }
-    }
-}
-
-/// The field of this path, as a key.
-fn key_of(body: &serde_json::Value, names: &[String]) -> Result<Value, Problem> {
-    let found = names.iter().try_fold(body, |value, name| value.get(name));
-    let wrong = |why| Problem::at_field(names.join("."), why);
-    match found {
-        None | Some(serde_json::Value::Null) => Err(wrong("is required: it is the record's key")),
-        Some(serde_json::Value::String(text)) => Ok(Value::from(text.as_str())),
-        Some(serde_json::Value::Bool(flag)) => Ok(Value::Boolean(*flag)),
-        Some(serde_json::Value::Number(number)) => match number.as_i64() {
-            Some(number) => Ok(Value::Int(number)),
-            None => Err(wrong("must be a text, an integer or a boolean")),
-        },
-        Some(_) => Err(wrong("must be a text, an integer or a boolean")),
-    }
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
@@ -227,5 +201,9 @@ impl Endpoint for SourceEndpoint {
 
     fn health(&self) -> Health {
         self.requests.health()
+    }
+
+    fn away(&self) -> StatusCode {
+        self.requests.settings.limits.unavailable
     }
 }

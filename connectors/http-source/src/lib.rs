@@ -1,7 +1,11 @@
 //! The HTTP source: the body of each request becomes a record of a topic. A request is answered
 //! once Kafka has acknowledged its record, or once it is known why it is refused.
 
+mod body;
 mod endpoint;
+mod fingerprint;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod memory;
 mod options;
 #[cfg(test)]

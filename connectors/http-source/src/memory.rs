@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fingerprint::Fingerprint;
 use crate::response::Place;
 
 /// Keys that were taken, the oldest first.
@@ -11,14 +12,18 @@ use crate::response::Place;
 pub(crate) struct Memory {
     window: i64,
     most: usize,
-    places: HashMap<Arc<str>, Taken>,
+    taken: HashMap<Arc<str>, Taken>,
     order: VecDeque<(i64, Arc<str>)>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Taken {
-    at: i64,
-    place: Place,
+/// What is known of the record of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// When its request came, in milliseconds since 1970.
+    pub(crate) at: i64,
+    pub(crate) place: Place,
+    /// None where the record does not say it: another version has written it.
+    pub(crate) fingerprint: Option<Fingerprint>,
 }
 
 impl Memory {
@@ -27,14 +32,14 @@ impl Memory {
         Self {
             window: i64::try_from(window.as_millis()).unwrap_or(i64::MAX),
             most,
-            places: HashMap::new(),
+            taken: HashMap::new(),
             order: VecDeque::new(),
         }
     }
 
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
-        self.places.clear();
+        self.taken.clear();
         self.order.clear();
     }
 
@@ -47,24 +52,24 @@ impl Memory {
         let since = self.since(now);
         while let Some((at, key)) = self.order.pop_front_if(|(at, _)| *at < since) {
             // It may have been taken again since.
-            if self.places.get(&key).is_some_and(|taken| taken.at == at) {
-                self.places.remove(&key);
+            if self.taken.get(&key).is_some_and(|taken| taken.at == at) {
+                self.taken.remove(&key);
             }
         }
     }
 
-    /// Where the record of a key is, if it was taken within the window.
-    pub(crate) fn find(&mut self, key: &str, now: i64) -> Option<Place> {
+    /// The record of a key, if it was taken within the window.
+    pub(crate) fn find(&mut self, key: &str, now: i64) -> Option<Taken> {
         self.forget_old(now);
         let since = self.since(now);
-        let taken = self.places.get(key).filter(|taken| taken.at >= since);
-        taken.map(|taken| taken.place)
+        let taken = self.taken.get(key).filter(|taken| taken.at >= since);
+        taken.copied()
     }
 
     /// Whether there is room for so many more keys; else the seconds until the oldest leaves.
     pub(crate) fn room(&mut self, more: usize, now: i64) -> Result<(), u64> {
         self.forget_old(now);
-        if self.places.len().saturating_add(more) < self.most {
+        if self.taken.len().saturating_add(more) < self.most {
             return Ok(());
         }
         let oldest = self.order.front().map_or(now, |(at, _)| *at);
@@ -74,12 +79,12 @@ impl Memory {
 
     /// Remembers a key. Keys of several partitions may come out of order: where one is older than
     /// the last, it stays for a little longer.
-    pub(crate) fn insert(&mut self, key: Arc<str>, at: i64, place: Place) {
-        self.order.push_back((at, Arc::clone(&key)));
-        self.places.insert(key, Taken { at, place });
+    pub(crate) fn insert(&mut self, key: Arc<str>, taken: Taken) {
+        self.order.push_back((taken.at, Arc::clone(&key)));
+        self.taken.insert(key, taken);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.places.len()
+        self.taken.len()
     }
 }

@@ -224,8 +224,8 @@ fn idempotency() -> Vec<ConfigKey> {
             IDEMPOTENCY,
             Idempotency::Optional,
             "What the header Idempotency-Key means. optional: a request with a key that was taken \
-             within the window is answered as the first one was, and is not written again. \
-             required: a request without one is answered with 400. ignored: nothing. But for \
+             within the window is answered as the first one was, and is not written again, \
+             or with 422 if its body is another. required: a request without one is answered with 400. ignored: nothing. But for \
              ignored, the connector has one task.",
         ),
         ConfigKey::new(

@@ -10,7 +10,8 @@ use connect_api::Value;
 use connect_http::{Health, Problem};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::memory::Memory;
+use crate::fingerprint::Fingerprint;
+use crate::memory::{Memory, Taken};
 use crate::options::Settings;
 use crate::response::Place;
 
@@ -35,10 +36,17 @@ pub(crate) enum Told {
 /// What a request is held to while it is in hand.
 pub(crate) type Held = [Option<OwnedSemaphorePermit>; 2];
 
+/// What tells a request that is sent again from another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IdempotencyKey {
+    pub(crate) name: Arc<str>,
+    pub(crate) fingerprint: Fingerprint,
+}
+
 /// A request in hand, and all who wait for what becomes of it: those who sent it again with the
 /// same key wait for the same.
 pub(crate) struct Entry {
-    pub(crate) key: Option<Arc<str>>,
+    pub(crate) key: Option<IdempotencyKey>,
     /// Milliseconds since 1970.
     pub(crate) received: i64,
     since: Instant,
@@ -71,7 +79,7 @@ pub(crate) struct Queued {
 pub(crate) struct Arrival {
     pub(crate) body: Bytes,
     pub(crate) key: Value,
-    pub(crate) idempotency_key: Option<Arc<str>>,
+    pub(crate) idempotency_key: Option<IdempotencyKey>,
     pub(crate) held: Held,
 }
 
@@ -81,6 +89,8 @@ pub(crate) enum Admission {
     Awaits(oneshot::Receiver<Told>),
     /// Its key was taken before.
     Replayed(Place),
+    /// Its key belongs to a request with another body.
+    OtherBody,
     /// There is no room for another key.
     NoRoom {
         /// Seconds until there is.
@@ -184,10 +194,19 @@ impl Requests {
             return Admission::Closed;
         }
         if let Some(key) = &arrival.idempotency_key {
-            if let Some(place) = state.memory.find(key, now) {
-                return Admission::Replayed(place);
+            if let Some(taken) = state.memory.find(&key.name, now) {
+                return match taken
+                    .fingerprint
+                    .is_none_or(|known| known == key.fingerprint)
+                {
+                    true => Admission::Replayed(taken.place),
+                    false => Admission::OtherBody,
+                };
             }
-            if let Some(entry) = state.by_key.get(key) {
+            if let Some(entry) = state.by_key.get(&key.name) {
+                if entry.key.as_ref() != Some(key) {
+                    return Admission::OtherBody;
+                }
                 lock(&entry.waiters).push(sender);
                 return Admission::Awaits(receiver);
             }
@@ -204,7 +223,7 @@ impl Requests {
             _held: arrival.held,
         });
         if let Some(key) = arrival.idempotency_key {
-            state.by_key.insert(key, Arc::clone(&entry));
+            state.by_key.insert(key.name, Arc::clone(&entry));
         }
         state.queue.push_back(Queued {
             entry,
@@ -261,7 +280,12 @@ impl Requests {
         let entry = state.sent.remove(&number)?;
         state.forget_key(&entry);
         if let (Told::Written(place), Some(key)) = (told, &entry.key) {
-            state.memory.insert(Arc::clone(key), entry.received, *place);
+            let taken = Taken {
+                at: entry.received,
+                place: *place,
+                fingerprint: Some(key.fingerprint),
+            };
+            state.memory.insert(Arc::clone(&key.name), taken);
         }
         drop(state);
         entry.tell(told);
@@ -286,8 +310,8 @@ impl Requests {
     }
 
     /// A key is taken.
-    pub(crate) fn learn(&self, key: &str, at: i64, place: Place) {
-        self.state().memory.insert(key.into(), at, place);
+    pub(crate) fn learn(&self, key: &str, taken: Taken) {
+        self.state().memory.insert(key.into(), taken);
     }
 
     /// Takes requests from now on. Gives the number of keys that are known.
@@ -338,7 +362,7 @@ impl Requests {
 impl State {
     fn forget_key(&mut self, entry: &Entry) {
         if let Some(key) = &entry.key {
-            self.by_key.remove(key);
+            self.by_key.remove(&key.name);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod compile;
 mod format;
+mod unique;
 
 use std::fmt;
 
@@ -13,6 +14,9 @@ use format::Format;
 
 /// How deep one schema may stand in another, and one reference lead to another.
 const MAX_DEPTH: usize = 64;
+/// How many schemas may be looked at for one value. Alternatives that refer to alternatives could
+/// else go on for ever.
+const MOST_STEPS: u32 = 5_000_000;
 
 /// A schema, compiled.
 #[derive(Debug)]
@@ -164,7 +168,16 @@ impl JsonSchema {
 
     /// The first rule that a value breaks.
     pub(crate) fn check(&self, value: &Value) -> Result<(), Violation> {
-        self.node(&self.root, value, &mut Path::default(), 0)
+        let mut path = Path {
+            text: String::new(),
+            steps: MOST_STEPS,
+        };
+        let checked = self.node(&self.root, value, &mut path, 0);
+        match path.steps {
+            // Whatever was found out until then.
+            0 => Err(path.broken("takes too long to be checked by value.schema")),
+            _ => checked,
+        }
     }
 
     fn node(
@@ -174,7 +187,8 @@ impl JsonSchema {
         path: &mut Path,
         depth: usize,
     ) -> Result<(), Violation> {
-        if depth > MAX_DEPTH {
+        path.steps = path.steps.saturating_sub(1);
+        if depth > MAX_DEPTH || path.steps == 0 {
             return Err(path.broken("is nested too deep"));
         }
         if node.never {
@@ -233,9 +247,7 @@ impl JsonSchema {
         if let Some(reason) = node.item_count.broken(items.len(), "items") {
             return Err(path.broken(&reason));
         }
-        // Texts compare fast; a set of all is not worth its memory for lists of records.
-        let repeated = |(at, item): (usize, &Value)| items[..at].contains(item);
-        if node.unique && items.iter().enumerate().any(repeated) {
+        if node.unique && unique::has_twice(items) {
             return Err(path.broken("must not have an item twice"));
         }
         let Some(schema) = &node.items else {
@@ -309,33 +321,37 @@ fn scalar(node: &Node, value: &Value) -> Result<(), String> {
 }
 
 /// Where in a value the check is.
-#[derive(Debug, Default)]
-struct Path(String);
+#[derive(Debug)]
+struct Path {
+    text: String,
+    /// How many schemas may still be looked at.
+    steps: u32,
+}
 
 impl Path {
     fn broken(&self, reason: &str) -> Violation {
         Violation {
-            field: self.0.clone(),
+            field: self.text.clone(),
             reason: reason.to_owned(),
         }
     }
 
     fn within<T>(&mut self, name: &str, check: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.0.len();
+        let length = self.text.len();
         if length > 0 {
-            self.0.push('.');
+            self.text.push('.');
         }
-        self.0.push_str(name);
+        self.text.push_str(name);
         let checked = check(self);
-        self.0.truncate(length);
+        self.text.truncate(length);
         checked
     }
 
     fn at<T>(&mut self, item: usize, check: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.0.len();
-        self.0.push_str(&format!("[{item}]"));
+        let length = self.text.len();
+        self.text.push_str(&format!("[{item}]"));
         let checked = check(self);
-        self.0.truncate(length);
+        self.text.truncate(length);
         checked
     }
 }

@@ -8,7 +8,7 @@ use connect_api::json::Shapes;
 use connect_api::{
     CommittedRecord, Datum, Error, Header, OffsetStorageReader, Record, RecordOutcome, Result,
     Senders, SourceOffset, SourcePartition, SourceRecord, SourceTask, SourceTaskContext, Timestamp,
-    TopicReader, Value,
+    TopicReader, Value, WrittenHeaders,
 };
 use connect_http::{Joined, Problem, Route};
 use hyper::StatusCode;
@@ -16,8 +16,10 @@ use serde_json::json;
 use tracing::info;
 
 use crate::endpoint::SourceEndpoint;
+use crate::fingerprint::Fingerprint;
+use crate::memory::Taken;
 use crate::options::{Idempotency, Settings};
-use crate::requests::{Queued, Requests, Told};
+use crate::requests::{IdempotencyKey, Queued, Requests, Told};
 use crate::response::Place;
 
 /// How long a poll waits for a request before it returns without one.
@@ -30,6 +32,8 @@ const POLL_BYTES: usize = 4 << 20;
 const REQUEST: &str = "request";
 /// The header of a record that has the key of its request.
 pub(crate) const KEY_HEADER: &str = "idempotency-key";
+/// The header beside it that tells the request's body from others.
+pub(crate) const FINGERPRINT_HEADER: &str = "idempotency-fingerprint";
 
 pub(crate) struct HttpSourceTask {
     context: SourceTaskContext,
@@ -67,17 +71,13 @@ impl HttpSourceTask {
                     continue;
                 }
             };
-            let header = |key: &Arc<str>| Header {
-                name: KEY_HEADER.into(),
-                value: Datum::schemaless(Value::from(&**key)),
-            };
             records.push(SourceRecord {
                 record: Record {
                     topic: Arc::clone(&self.requests.settings.topic),
                     partition: None,
                     key: Datum::schemaless(key),
                     value: Datum::schemaless(value),
-                    headers: entry.key.iter().map(header).collect(),
+                    headers: entry.key.iter().flat_map(headers).collect(),
                     timestamp: Some(Timestamp(entry.received)),
                 },
                 source_partition: Arc::clone(&self.partition),
@@ -104,6 +104,35 @@ impl HttpSourceTask {
              transform out, or set idempotency.key=ignored"
         )))
     }
+}
+
+/// The headers by which a key is found again.
+fn headers(key: &IdempotencyKey) -> [Header; 2] {
+    let header = |name: &str, text: &str| Header {
+        name: name.into(),
+        value: Datum::schemaless(Value::from(text)),
+    };
+    let fingerprint = key.fingerprint.to_string();
+    [
+        header(KEY_HEADER, &key.name),
+        header(FINGERPRINT_HEADER, &fingerprint),
+    ]
+}
+
+/// What the headers of a record that is in the topic say of its key.
+fn written(record: WrittenHeaders<'_>) -> Option<(&str, Taken)> {
+    let &[Some(key), fingerprint] = record.values else {
+        return None;
+    };
+    let taken = Taken {
+        at: record.timestamp?.0,
+        place: Place {
+            partition: record.partition,
+            offset: record.offset.0,
+        },
+        fingerprint: fingerprint.and_then(Fingerprint::parse),
+    };
+    Some((std::str::from_utf8(key).ok()?, taken))
 }
 
 /// What a refusal of a transform, a converter or Kafka is for whoever sent the record.
@@ -143,16 +172,11 @@ impl SourceTask for HttpSourceTask {
         if requests.settings.idempotency != Idempotency::Ignored {
             let since = Timestamp(requests.learning());
             let topic = &requests.settings.topic;
+            let headers = [KEY_HEADER, FINGERPRINT_HEADER];
             topics
-                .headers_since(topic, KEY_HEADER, since, &mut |header| {
-                    if let (Ok(key), Some(at)) =
-                        (std::str::from_utf8(header.value), header.timestamp)
-                    {
-                        let place = Place {
-                            partition: header.partition,
-                            offset: header.offset.0,
-                        };
-                        requests.learn(key, at.0, place);
+                .headers_since(topic, &headers, since, &mut |record| {
+                    if let Some((key, taken)) = written(record) {
+                        requests.learn(key, taken);
                     }
                 })
                 .await?;

@@ -6,9 +6,9 @@ mod schemas;
 use std::sync::Arc;
 
 use connect_api::{
-    CommittedRecord, Config, EachHeader, Error, Offset, OffsetStorageReader, Properties,
+    CommittedRecord, Config, EachRecord, Error, Offset, OffsetStorageReader, Properties,
     RecordMetadata, RecordOutcome, Result, SourceOffset, SourcePartition, SourceRecord, SourceTask,
-    SourceTaskContext, Timestamp, TopicReader, WrittenHeader,
+    SourceTaskContext, Timestamp, TopicReader, WrittenHeaders,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -40,22 +40,27 @@ impl OffsetStorageReader for Nothing {
     }
 }
 
-/// The keys that are at the end of the topic.
-struct Written(Vec<String>);
+/// The keys that are at the end of the topic, each with the fingerprint of its body if the record
+/// has it.
+struct Written(Vec<(String, Option<String>)>);
 
 #[async_trait::async_trait]
 impl TopicReader for Written {
     async fn headers_since(
         &self,
         topic: &str,
-        header: &str,
+        headers: &[&str],
         since: Timestamp,
-        each: EachHeader<'_>,
+        each: EachRecord<'_>,
     ) -> Result<()> {
-        assert_eq!((topic, header), ("events", "idempotency-key"));
-        for key in &self.0 {
-            each(WrittenHeader {
-                value: key.as_bytes(),
+        assert_eq!(topic, "events");
+        assert_eq!(headers, ["idempotency-key", "idempotency-fingerprint"]);
+        for (key, fingerprint) in &self.0 {
+            each(WrittenHeaders {
+                values: &[
+                    Some(key.as_bytes()),
+                    fingerprint.as_ref().map(String::as_bytes),
+                ],
                 partition: 1,
                 offset: Offset(7),
                 // Within the window, also a moment later.
@@ -78,7 +83,16 @@ impl Stage {
     }
 
     /// Where these keys are at the end of the topic.
-    async fn after(options: &[(&str, &str)], keys: &[&str]) -> Self {
+    async fn after(options: &[(&str, &str)], keys: &[(&str, Option<&str>)]) -> Self {
+        let mut stage = Self::starting(options).await;
+        let owned = |&(key, print): &(&str, Option<&str>)| (key.to_owned(), print.map(Into::into));
+        let written = Written(keys.iter().map(owned).collect());
+        stage.task.read_back(&written).await.unwrap();
+        stage
+    }
+
+    /// Which has not read the topic's end.
+    async fn starting(options: &[(&str, &str)]) -> Self {
         let context = SourceTaskContext {
             connector: "test".into(),
             task: 0,
@@ -91,8 +105,6 @@ impl Stage {
         all.extend(options);
         let mut task = HttpSourceTask::new(Settings::new(&config(&all)).unwrap(), &context);
         task.start(&Nothing).await.unwrap();
-        let keys = keys.iter().map(|&key| key.to_owned()).collect();
-        task.read_back(&Written(keys)).await.unwrap();
         Self { task, address }
     }
 

@@ -35,6 +35,11 @@ use crate::producer::Message;
 /// How long Kafka may take for an answer.
 const LIMIT: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long whoever only looks waits for transactions that are open: one that was committed just
+/// now may still be on its way.
+const GLANCE: Duration = Duration::from_secs(1);
+/// How long all of the reading may take whoever only looks.
+const LOOK: Duration = Duration::from_secs(10);
 const EXPIRES: &str = "expires";
 
 /// How the topic is made when it is absent.
@@ -62,6 +67,18 @@ struct EntryKey<'a>(Cow<'a, str>, Cow<'a, str>, i32, Option<Cow<'a, str>>);
 /// By partition and transform: the clock, and the entries.
 type States =
     BTreeMap<(TopicPartition, Arc<str>), (Option<Timestamp>, BTreeMap<Bytes, StateEntry>)>;
+
+/// Who reads the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// Its next owner: what open transactions write may be part of it, and decides.
+    TakesOver,
+    /// Somebody who looks at what is committed now, and has not the time to wait.
+    Looks,
+}
+
+/// Partitions of the topic that are read, and the offset up to which each is.
+type Ends = BTreeMap<i32, i64>;
 
 /// Whether the entries of a transform, topic and partition are asked for, and under which name.
 type Wanted<'a> = &'a dyn Fn(&str, &str, i32) -> Option<(TopicPartition, Arc<str>)>;
@@ -226,7 +243,7 @@ impl Changelog {
             };
             Some((topic_partition.clone(), name))
         };
-        let states = self.states(homes?, &wanted)?;
+        let states = self.states(homes?, &wanted, Reading::TakesOver)?;
         let mut found = PartitionStates::new();
         for ((topic_partition, transform), (clock, entries)) in states {
             found.entry(topic_partition).or_default().push(StoredState {
@@ -239,17 +256,34 @@ impl Changelog {
     }
 
     /// What these partitions of the topic have of what is asked for.
-    fn states(&self, homes: BTreeSet<i32>, wanted: Wanted<'_>) -> Result<States> {
+    fn states(&self, homes: BTreeSet<i32>, wanted: Wanted<'_>, reading: Reading) -> Result<States> {
+        let began = Instant::now();
         let mut states = States::new();
-        let consumer = self.reader(&homes)?;
-        // A partition that others write to meanwhile may end more than once.
-        let mut open = homes;
+        let (consumer, mut open) = self.reader(&homes, reading)?;
         let until = Instant::now() + LIMIT;
         while !open.is_empty() {
+            if reading == Reading::Looks && began.elapsed() > LOOK {
+                return Err(unread(&format!(
+                    "it is not read within {} s. Ask for one topic and partition, so that less of \
+                     it is read",
+                    LOOK.as_secs()
+                )));
+            }
             match consumer.poll(LIMIT) {
-                Some(Ok(message)) => self.take(&message, wanted, &mut states)?,
+                Some(Ok(message)) => {
+                    // Others may write behind the end meanwhile, without an end.
+                    let Some(end) = open.get(&message.partition()).copied() else {
+                        continue;
+                    };
+                    if message.offset() < end {
+                        self.take(&message, wanted, &mut states)?;
+                    }
+                    if message.offset() + 1 >= end {
+                        self.ended(&consumer, message.partition(), &mut open);
+                    }
+                }
                 Some(Err(KafkaError::PartitionEOF(home))) => {
-                    open.remove(&home);
+                    self.ended(&consumer, home, &mut open);
                 }
                 Some(Err(error)) if Instant::now() > until => return Err(unread(&error)),
                 Some(Err(_)) => {}
@@ -259,9 +293,22 @@ impl Changelog {
         Ok(states)
     }
 
-    /// A consumer at the beginning of the partitions, which sees all that was written so far: it
-    /// waits until no transaction is open on it.
-    fn reader(&self, homes: &BTreeSet<i32>) -> Result<BaseConsumer<IgnorePartitionEof>> {
+    /// A partition has been read up to its end; what comes behind it is of no use.
+    fn ended(&self, consumer: &BaseConsumer<IgnorePartitionEof>, home: i32, open: &mut Ends) {
+        open.remove(&home);
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(&self.config.topic, home);
+        // It is left out all the same.
+        let _ = consumer.pause(&list);
+    }
+
+    /// A consumer at the beginning of the partitions, and the end of what it is to read of each:
+    /// all that was written so far, where it takes over, once no transaction is open on it.
+    fn reader(
+        &self,
+        homes: &BTreeSet<i32>,
+        reading: Reading,
+    ) -> Result<(BaseConsumer<IgnorePartitionEof>, Ends)> {
         let client = |isolation: &str| -> Result<BaseConsumer<IgnorePartitionEof>> {
             let mut config = self.clients.consumer.clone();
             config
@@ -280,20 +327,28 @@ impl Changelog {
         };
         let (written, committed) = (client("read_uncommitted")?, client("read_committed")?);
         let mut list = TopicPartitionList::with_capacity(homes.len());
-        let until = Instant::now() + LIMIT;
+        let mut ends = Ends::new();
+        let patience = match reading {
+            Reading::TakesOver => LIMIT,
+            Reading::Looks => GLANCE,
+        };
+        let until = Instant::now() + patience;
         for &home in homes {
             let all = end(&written, home)?;
-            while end(&committed, home)? < all {
-                if Instant::now() > until {
-                    return Err(unread(&"a transaction is open on it"));
-                }
+            let mut stable = end(&committed, home)?;
+            while stable < all && Instant::now() < until {
                 std::thread::sleep(PAUSE);
+                stable = end(&committed, home)?;
             }
+            if stable < all && reading == Reading::TakesOver {
+                return Err(unread(&"a transaction is open on it"));
+            }
+            ends.insert(home, stable.min(all));
             let added = list.add_partition_offset(topic, home, rdkafka::Offset::Beginning);
             added.map_err(|e| unread(&e))?;
         }
         committed.assign(&list).map_err(|e| unread(&e))?;
-        Ok(committed)
+        Ok((committed, ends))
     }
 
     fn take(

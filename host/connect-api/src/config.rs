@@ -5,6 +5,7 @@ mod choice;
 mod file;
 mod key;
 mod mask;
+mod page;
 mod tolerance;
 mod value;
 

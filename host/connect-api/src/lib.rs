@@ -43,9 +43,9 @@ pub use sink::{
     SinkTask, TargetHistory, TaskContext,
 };
 pub use source::{
-    CommittedRecord, EachHeader, ExactlyOnceSupport, OffsetStorageReader, RecordMetadata,
+    CommittedRecord, EachRecord, ExactlyOnceSupport, OffsetStorageReader, RecordMetadata,
     RecordOutcome, Senders, SourceConnector, SourceOffset, SourceOffsetChange, SourcePartition,
-    SourceRecord, SourceTask, SourceTaskContext, TopicReader, WrittenHeader,
+    SourceRecord, SourceTask, SourceTaskContext, TopicReader, WrittenHeaders,
 };
 pub use state::{
     StateChanges, StateDelta, StateEntry, StateQuery, StateRow, StateStore, StoredState,

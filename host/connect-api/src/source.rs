@@ -135,11 +135,12 @@ pub enum Senders {
     Waiting,
 }
 
-/// A header of a record that is in a topic.
+/// Headers of a record that is in a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WrittenHeader<'a> {
-    /// The header's value, as Kafka has it.
-    pub value: &'a [u8],
+pub struct WrittenHeaders<'a> {
+    /// The values of the headers that were asked for, in that order, as Kafka has them: the last
+    /// one where a header is there twice, none where the record does not have it.
+    pub values: &'a [Option<&'a [u8]>],
     /// The record's partition.
     pub partition: i32,
     /// The record's offset.
@@ -148,25 +149,25 @@ pub struct WrittenHeader<'a> {
     pub timestamp: Option<Timestamp>,
 }
 
-/// Takes one header after another.
-pub type EachHeader<'a> = &'a mut (dyn for<'h> FnMut(WrittenHeader<'h>) + Send);
+/// Takes the headers of one record after another.
+pub type EachRecord<'a> = &'a mut (dyn for<'h> FnMut(WrittenHeaders<'h>) + Send);
 
 /// Reads what is in topics, for a source that has to know what its predecessor has written.
 #[async_trait]
 pub trait TopicReader: Send + Sync {
-    /// Gives a header of all records of a topic, those of each partition in order,
-    /// from the first one whose timestamp is not below `since` to the end as it is now. Records of
-    /// transactions that are open or were aborted are left out. A topic that does not exist has
-    /// no records.
+    /// Gives these headers of all records of a topic that have one of them, those of each partition
+    /// in order, from the first one whose timestamp is not below `since` to the end as it is now.
+    /// Records of transactions that are open or were aborted are left out. A topic that does not
+    /// exist has no records.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Retriable`] when Kafka does not answer.
     async fn headers_since(
         &self,
         topic: &str,
-        header: &str,
+        headers: &[&str],
         since: Timestamp,
-        each: EachHeader<'_>,
+        each: EachRecord<'_>,
     ) -> Result<()>;
 }
 

@@ -21,6 +21,7 @@ use tracing::{info, warn};
 
 use crate::answer::{Full, Problem, json};
 use crate::connections::{Connection, ConnectionLimits, Phase};
+use crate::gone::GonePaths;
 use crate::options::ListenerSettings;
 use crate::path::{PathTemplate, PathValues, query_pairs};
 use crate::protection::Protection;
@@ -72,6 +73,11 @@ pub trait Endpoint: Send + Sync + 'static {
 
     /// How it is.
     fn health(&self) -> Health;
+
+    /// The status of answers while its task is not there.
+    fn away(&self) -> StatusCode {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
 }
 
 /// A path of a task.
@@ -105,6 +111,7 @@ struct Listener {
 #[derive(Default)]
 struct Paths {
     routes: Mutex<Vec<(usize, Arc<Route>)>>,
+    gone: GonePaths,
     next: AtomicUsize,
     turn: AtomicUsize,
 }
@@ -260,7 +267,10 @@ impl Paths {
     }
 
     fn remove(&self, id: usize) {
-        lock(&self.routes).retain(|(of, _)| *of != id);
+        let mut all = lock(&self.routes);
+        let left = all.extract_if(.., |(of, _)| *of == id);
+        let left: Vec<Arc<Route>> = left.map(|(_, route)| route).collect();
+        self.gone.add(&left);
     }
 
     fn add(&self, routes: Vec<Route>) -> Result<usize> {
@@ -281,12 +291,18 @@ impl Paths {
             }
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.gone.are_back(&routes);
         all.extend(routes.into_iter().map(|route| (id, Arc::new(route))));
         Ok(id)
     }
 
-    /// The tasks that share a path take turns, those that are well first.
+    /// The tasks that share a path take turns, those that are well first. What answers GET answers
+    /// HEAD, whose body the server leaves out (RFC 9110, section 9.1).
     fn find(&self, method: &Method, path: &str) -> Found {
+        let method = match *method {
+            Method::HEAD => &Method::GET,
+            _ => method,
+        };
         let mut methods = Vec::new();
         let mut found: Vec<(Arc<Route>, PathValues)> = Vec::new();
         for (_, route) in lock(&self.routes).iter() {
@@ -375,10 +391,9 @@ impl Paths {
         }
         let (route, values) = match self.find(&head.method, path) {
             Found::Route(route, values) => (route, values),
-            Found::OtherMethod(methods) => return other_method(&methods),
-            Found::Nothing => {
-                let why = "no connector has this path";
-                return Problem::new(StatusCode::NOT_FOUND, why).response();
+            found => {
+                let gone = self.gone.answer(&head);
+                return gone.unwrap_or_else(|| nothing(&found));
             }
         };
         let mut response = match (
@@ -410,19 +425,26 @@ impl Paths {
         let method = Method::from_bytes(asked.as_bytes()).unwrap_or(Method::OPTIONS);
         match self.find(&method, path) {
             Found::Route(route, _) => route.protection.preflight(origin, &method),
-            Found::OtherMethod(methods) => other_method(&methods),
-            Found::Nothing => {
-                let why = "no connector has this path";
-                Problem::new(StatusCode::NOT_FOUND, why).response()
-            }
+            found => nothing(&found),
         }
     }
+}
+
+fn nothing(found: &Found) -> Response<Full> {
+    if let Found::OtherMethod(methods) = found {
+        return other_method(methods);
+    }
+    let why = "no connector has this path";
+    Problem::new(StatusCode::NOT_FOUND, why).response()
 }
 
 fn other_method(methods: &[Method]) -> Response<Full> {
     let why = "the path has no such method";
     let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, why).response();
-    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    let mut names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    if methods.contains(&Method::GET) {
+        names.push(Method::HEAD.as_str());
+    }
     if let Ok(names) = HeaderValue::from_str(&names.join(", ")) {
         response.headers_mut().insert(header::ALLOW, names);
     }

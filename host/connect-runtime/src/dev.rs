@@ -8,6 +8,7 @@ mod ports;
 mod produce;
 mod progress;
 mod systems;
+mod table;
 mod topics;
 
 use std::net::SocketAddr;
@@ -44,7 +45,7 @@ the database ferrule is for whatever else there is.
 
 --demo makes up records of each system, malformed ones among them, sends one in ten of shark and
 analytics by HTTP, deploys all connectors of connectors/, lets operators act on the alerts of
-fleetops, reads the history of a ship back, and says of each connector what has become of its
+fleetops, by HTTP too, reads the history of a ship and the alerts back, and says of each connector what has become of its
 records. With --ports the addresses in the configs are changed on the way.
 
 Ports: --ports KAFKA,REGISTRY,REST,POSTGRES,HTTP, or NAME=PORT for some, as

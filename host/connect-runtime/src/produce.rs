@@ -1,6 +1,7 @@
 //! `ferrule produce`: records into a topic, from a file or made up, at a rate or as fast as they
 //! once came. Each is acknowledged by all replicas and written once.
 
+mod alerts;
 mod dedupe;
 mod fields;
 pub mod generate;
@@ -61,7 +62,8 @@ schemas/TOPIC-value.json beside the connector's file.
 
   ferrule produce --generate telescope-commands --count 100 --anomalies 4 \\
       --registry http://localhost:8081
-  ferrule produce --generate fleetops-actions --alerts alerts.jsonl
+  ferrule produce --generate fleetops-actions
+  ferrule produce --generate iot-frames --count 1000 --bad 5 --start now
 
 Generated records are the same for the same --seed. The summary tells what was planted in them.
 
@@ -146,7 +148,8 @@ impl ProduceArgs {
             self.input.is_unused(),
             "--generate makes the records itself: leave out FILE and the options of how it is read"
         );
-        let plan = self.made.plan(name, self.rate)?;
+        let alerts = self.made.alerts(name, &self.kafka)?;
+        let plan = self.made.plan(name, &alerts, self.rate)?;
         let topic = self.topic.as_deref();
         let own = name.topics();
         ensure!(
@@ -157,7 +160,12 @@ impl ProduceArgs {
             sender.require_topic(topic, Some(name.system()))?;
         }
         let registry = self.input.registry_options()?;
-        let order = Order { name, plan, topic };
+        let order = Order {
+            name,
+            plan,
+            alerts,
+            topic,
+        };
         Ok(Source {
             total: Some(self.made.total(name, plan)),
             records: self.made.records(order, &registry, runtime)?,

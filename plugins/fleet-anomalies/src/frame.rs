@@ -5,6 +5,8 @@ use ferrule_plugin::{Failure, FromRow, Json, Record, Result, Timestamp};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::fault::{Field, Shape};
+
 /// The record.
 #[derive(FromRow)]
 pub(crate) struct Telemetry<'a> {
@@ -75,6 +77,23 @@ struct Metadata<'a> {
     replay_session_id: Option<&'a serde_json::value::RawValue>,
 }
 
+/// What [`Motion`] reads.
+const MOTION: Shape = Shape::Object(&[
+    Field::required("velocity", &VECTOR),
+    Field::required("acceleration", &VECTOR),
+    Field::optional("label_probability", &Shape::Number),
+    Field::optional("yaw_rate", &Shape::Number),
+]);
+/// What [`Vector`] reads.
+const VECTOR: Shape = Shape::Object(&[
+    Field::optional("x", &Shape::Number),
+    Field::optional("y", &Shape::Number),
+    Field::optional("z", &Shape::Number),
+    Field::optional("magnitude", &Shape::Number),
+]);
+/// What [`Metadata`] reads.
+const METADATA: Shape = Shape::Object(&[Field::optional("replay_session_id", &Shape::Any)]);
+
 impl<'a> Frame<'a> {
     /// Reads a record.
     pub(crate) fn read(record: Record<'a>) -> Result<Frame<'a>> {
@@ -109,24 +128,21 @@ impl<'a> Frame<'a> {
 
 impl Motion {
     fn read(json: Json<'_>) -> Result<Motion> {
-        serde_json::from_str(json.0).map_err(|error| unfit("telemetry", &error))
+        serde_json::from_str(json.0).map_err(|_| MOTION.fault("telemetry", json.0))
     }
 
     /// The velocity, and the acceleration along it.
     fn along(&self) -> Result<(f64, Acceleration)> {
-        let magnitude = |vector: &Vector, what| {
+        let magnitude = |vector: &Vector, field| {
             let least = vector.magnitude.or_else(|| {
                 let (x, y) = vector.x.zip(vector.y)?;
                 let z = vector.z.unwrap_or(0.0);
                 Some((x * x + y * y + z * z).sqrt())
             });
-            least.ok_or_else(|| {
-                let reason = format!("{what} needs a magnitude, or x and y");
-                Failure::at("telemetry", reason)
-            })
+            least.ok_or_else(|| Failure::at(field, "needs a magnitude, or x and y"))
         };
-        let velocity = magnitude(&self.velocity, "velocity")?;
-        let acceleration = magnitude(&self.acceleration, "acceleration")?;
+        let velocity = magnitude(&self.velocity, "telemetry.velocity")?;
+        let acceleration = magnitude(&self.acceleration, "telemetry.acceleration")?;
         let (v, a) = (&self.velocity, &self.acceleration);
         let product = |(v, a): (Option<f64>, Option<f64>)| Some(v? * a?);
         let sum = product((v.x, a.x)).zip(product((v.y, a.y)));
@@ -143,7 +159,7 @@ impl Motion {
 /// The hash of the replay's name (FNV-1a); its text is as JSON has it.
 fn session(json: Json<'_>) -> Result<u64> {
     let metadata: Metadata<'_> =
-        serde_json::from_str(json.0).map_err(|error| unfit("metadata", &error))?;
+        serde_json::from_str(json.0).map_err(|_| METADATA.fault("metadata", json.0))?;
     let Some(name) = metadata.replay_session_id else {
         return Ok(0);
     };
@@ -154,15 +170,6 @@ fn session(json: Json<'_>) -> Result<u64> {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
     Ok(hash)
-}
-
-/// The error's own text may tell values.
-fn unfit(field: &str, error: &serde_json::Error) -> Failure {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "has a part that is missing or of another type",
-        _ => "is not valid JSON",
-    };
-    Failure::at(field, format_args!("{what} (column {})", error.column()))
 }
 
 impl Sample {

@@ -7,6 +7,7 @@
 mod anomaly;
 mod config;
 mod episode;
+mod fault;
 mod fleet;
 mod frame;
 mod rules;

@@ -29,7 +29,12 @@ pub(crate) fn read(json: &[u8]) -> Result<Vec<Frame>> {
     });
     match parsed? {
         Value::Array(frames) if frames.is_empty() => Err(Failure::new("the array has no frames")),
-        Value::Array(frames) => frames.iter().map(one).collect(),
+        Value::Array(frames) => {
+            let each = frames.iter().enumerate();
+            let each =
+                each.map(|(at, frame)| one(frame).map_err(|it| within(&format!("[{at}]"), it)));
+            each.collect()
+        }
         other => Ok(vec![one(&other)?]),
     }
 }
@@ -55,26 +60,45 @@ fn one(json: &Value) -> Result<Frame> {
     })
 }
 
+/// A failure of what stands at this path.
+fn within(path: &str, failure: Failure) -> Failure {
+    match failure.field {
+        Some(field) => Failure::at(&format!("{path}.{field}"), failure.reason),
+        None => Failure::at(path, failure.reason),
+    }
+}
+
 fn points(object: &Map<String, Value>) -> Result<Vec<Point>> {
     let points: Vec<Point> = match first(object, &["data_points", "points", "values"]) {
-        Some((_, Value::Array(points))) => points
+        Some((name, Value::Array(points))) => points
             .iter()
-            .map(|point| match point {
-                Value::Object(point) => in_object(None, point),
-                _ => Err(Failure::at("data_points", "must be an array of objects")),
+            .enumerate()
+            .map(|(at, point)| {
+                let read = match point {
+                    Value::Object(point) => in_object(None, point),
+                    _ => Err(Failure::new("must be an object")),
+                };
+                read.map_err(|it| within(&format!("{name}[{at}]"), it))
             })
             .collect::<Result<_>>()?,
-        Some((_, Value::Object(values))) => values
+        Some((name, Value::Object(values))) => values
             .iter()
-            .map(|(label, value)| match value {
-                Value::Object(point) => in_object(Some(label), point),
-                value => Ok(Point {
-                    label: label.clone(),
-                    pin: None,
-                    value: number(value)?,
-                    unit: String::new(),
-                    timestamp: None,
-                }),
+            .map(|(label, value)| {
+                let read = match value {
+                    Value::Object(point) => in_object(Some(label), point),
+                    value => number(value).map(|value| Point {
+                        label: label.clone(),
+                        pin: None,
+                        value,
+                        unit: String::new(),
+                        timestamp: None,
+                    }),
+                };
+                read.map_err(|it| {
+                    // It has no name of its own there.
+                    let field = it.field.filter(|_| value.is_object());
+                    within(&format!("{name}.{label}"), Failure { field, ..it })
+                })
             })
             .collect::<Result<_>>()?,
         Some((name, _)) => return Err(Failure::at(name, "must be an array or an object")),

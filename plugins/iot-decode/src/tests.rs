@@ -280,7 +280,7 @@ fn json_that_is_no_frame_fails_with_the_reason() {
     assert_damaged(&[
         (b"{}", "mac_address: is required"),
         (b"[]", "the array has no frames"),
-        (b"[1]", "the frame is not a JSON object"),
+        (b"[1]", "[0]: the frame is not a JSON object"),
         (
             b"{\"mac\": \"secret\"",
             "not valid JSON (line 1, column 16)",
@@ -296,11 +296,35 @@ fn json_that_is_no_frame_fails_with_the_reason() {
         ),
         (
             br#"{"mac": "m", "values": {"a": "secret"}}"#,
-            "value: must be a number",
+            "values.a: must be a number",
         ),
         (
             br#"{"mac": "m", "ts": "secret", "values": {"a": 1}}"#,
             "timestamp: must be ISO 8601",
+        ),
+        (
+            br#"{"mac": "m", "values": {"a": 1, "b": {"pin": [], "value": 2}}}"#,
+            "values.b.pin: must be text or an integer",
+        ),
+        (
+            br#"{"mac": "m", "points": [{"name": "a", "value": 1}, {"name": "b", "value": "x"}]}"#,
+            "points[1].value: must be a number",
+        ),
+        (
+            br#"{"mac": "m", "data_points": [{"value": 1}]}"#,
+            "data_points[0].data_point_label: is required",
+        ),
+        (
+            br#"{"mac": "m", "data_points": ["secret"]}"#,
+            "data_points[0]: must be an object",
+        ),
+        (
+            br#"[{"mac": "m", "values": {"a": 1}}, {"values": {"a": 1}}]"#,
+            "[1].mac_address: is required",
+        ),
+        (
+            br#"[{"mac": "m", "values": {"a": 1}}, 7]"#,
+            "[1]: the frame is not a JSON object",
         ),
         (br#"{"frame": "494"}"#, "frame: must be text of hexadecimal"),
         (br#"{"frame": "0102"}"#, "frame: does not begin with"),

@@ -3,7 +3,9 @@
 mod avro;
 mod changelog;
 mod copy;
+mod files;
 mod header;
+mod http;
 mod jaas;
 mod json;
 mod number;
@@ -41,5 +43,8 @@ pub(crate) const ALL: &[Target] = &[
     properties::WORKER,
     rest::TARGET,
     topics::TARGET,
+    files::TOPICS,
+    files::DECLARATION,
+    http::TARGET,
     changelog::TARGET,
 ];

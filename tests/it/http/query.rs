@@ -112,6 +112,11 @@ async fn a_history_is_what_the_document_shows() -> Result<()> {
          "duration_hours": null, "purpose": "port_call"},
     ]);
     ensure!(found.body == expect, "{found:?}");
+    let head = outlet.http.head(outlet.url("/api/activity/mmsi/366123456"));
+    let head = answer(head).await?;
+    ensure!(head.status == StatusCode::OK, "{head:?}");
+    ensure!(head.body.is_null(), "{head:?}");
+    ensure!(head.header("etag") == found.header("etag"), "{head:?}");
     for (path, rows) in [
         ("/api/activity/mode_s/A12345", 1),
         ("/api/activity/track/T-1", 4),

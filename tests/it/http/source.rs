@@ -40,6 +40,8 @@ async fn an_activity_is_queued_and_a_wrong_one_named() -> Result<()> {
         ("domain", json!("LAND")),
         ("event_type", json!("seen")),
         ("latitude", json!(91.0)),
+        ("event_timestamp", json!("2025-13-01T00:00:00Z")),
+        ("event_timestamp", json!(17)),
         ("properties", json!("text")),
         ("track_id", json!(null)),
     ] {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{LIMIT, Way};
 
-const COUNTING: &[(&str, &str)] = &[
+pub const COUNTING: &[(&str, &str)] = &[
     (
         "value.converter",
         "org.apache.kafka.connect.json.JsonConverter",

@@ -1,9 +1,10 @@
 //! `ferrule produce`: from files and made up, and what is then in Kafka.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 use harness::kafka::TestKafka;
+use harness::record::Record;
 use harness::registry::TestRegistry;
 use harness::{names, run};
 use serde_json::Value;
@@ -159,7 +160,15 @@ async fn what_is_made_up_is_known() -> Result<()> {
         registry.url(),
         run::folder("produce-made")?,
     );
-    for name in ["shark", "fleetops", "analytics", "telescope", "iot"] {
+    let names = [
+        "shark",
+        "fleetops",
+        "analytics",
+        "telescope",
+        "iot",
+        "iot-frames",
+    ];
+    for name in names {
         let topic = names::unique(name);
         kafka.create_topic(&topic, 3).await?;
         let planted = folder.join(format!("{name}.json")).display().to_string();
@@ -192,8 +201,20 @@ async fn what_is_made_up_is_known() -> Result<()> {
         ensure!(kafka.read(&topic).await?.len() == 1000, "{name}");
         let planted: Value = serde_json::from_str(&std::fs::read_to_string(&planted)?)?;
         ensure!(planted["good"] == 993, "{planted}");
+        // A frame comes to two.
+        let measurements = (name == "iot-frames").then_some(2 * 993);
+        ensure!(
+            planted["measurements"].as_u64() == measurements,
+            "{planted}"
+        );
     }
-    // The same again for the same seed.
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_is_made_up_for_the_same_seed() -> Result<()> {
+    let kafka = TestKafka::shared().await?;
+    let address = kafka.bootstrap();
     let topic = names::unique("again");
     kafka.create_topic(&topic, 1).await?;
     let args = |seed: &'static str| {
@@ -328,5 +349,37 @@ async fn actions_and_commands_are_made_up() -> Result<()> {
         subjects.contains(&"telescope.commands-value".to_owned()),
         "{subjects:?}"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_act_on_the_alerts_of_the_topic_that_are_open() -> Result<()> {
+    let kafka = TestKafka::start().await?;
+    let address = kafka.bootstrap();
+    let common = ["produce", "--bootstrap-server", &address, "--generate"];
+    let of_topic = [&common[..], &["fleetops-actions"]].concat();
+    kafka.create_topic("operator_actions", 1).await?;
+    expect(&of_topic, 2, &["operator_alerts", "--alerts FILE"]).await?;
+    kafka.create_topic("operator_alerts", 2).await?;
+    expect(&of_topic, 2, &["none that is OPEN", "--alerts FILE"]).await?;
+    let messages = [("b1", "OPEN"), ("b2", "OPEN"), ("b1", "RESOLVED")];
+    let messages = messages.map(|(id, status)| {
+        let text =
+            format!(r#"{{"alert_id": "{id}", "vehicle_id": "v", "alert_status": "{status}"}}"#);
+        Record::of(text).key(id)
+    });
+    kafka.produce("operator_alerts", messages).await?;
+    expect(&of_topic, 0, &["2 acknowledged", "2 good records"]).await?;
+    let actions = kafka.read("operator_actions").await?;
+    let mut of = BTreeMap::<String, usize>::new();
+    for action in &actions {
+        let action: Value = serde_json::from_str(&action.text()).unwrap_or_default();
+        let alert = action["alert_id"].as_str().unwrap_or_default().to_owned();
+        *of.entry(alert).or_default() += 1;
+    }
+    ensure!(of.get("b2") == Some(&2) && !of.contains_key("b1"), "{of:?}");
+    let of_frames = ["iot-frames", "--alerts", "x", "--count", "1"];
+    let of_frames = [&common[..], &of_frames].concat();
+    expect(&of_frames, 2, &["--alerts is for fleetops-actions"]).await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use connect_api::{Connector as _, Value};
 
 use super::*;
 use crate::HttpSourceConnector;
-use crate::memory::Memory;
+use crate::memory::{Memory, Taken};
 use crate::rate::Rate;
 use crate::response::Place;
 
@@ -211,8 +211,93 @@ async fn a_key_is_written_once_also_while_the_first_is_on_its_way() {
 }
 
 #[tokio::test]
+async fn a_key_belongs_to_one_body() {
+    let mut stage = Stage::new(&[]).await;
+    let with = |body: &str| post_with("Idempotency-Key: k1\r\n", body);
+    let first = send(&stage.address, &with(r#"{"n": 1}"#));
+    let record = stage.poll().await.remove(0);
+    let other = [r#"{"n": 2}"#, r#"{"n":1}"#, r#"{"n": 1} "#];
+    let expect = r#""field":"Idempotency-Key","reason":"belongs to a request with another body""#;
+    // While the first one is on its way, and once it is in Kafka.
+    for _ in 0..2 {
+        for body_of in other {
+            let answer = stage.refused(&with(body_of)).await;
+            assert_eq!(status(&answer), "422", "{body_of}: {answer}");
+            assert!(body(&answer).contains(expect), "{answer}");
+        }
+        stage.acknowledge(&record).unwrap();
+    }
+    assert_eq!(status(&first.await.unwrap()), "202");
+    let again = stage.refused(&with(r#"{"n": 1}"#)).await;
+    assert!(again.contains("idempotency-replayed: true"), "{again}");
+    // What was refused, or dropped, is corrected under the same key.
+    let corrected = post_with("Idempotency-Key: k2\r\n", r#"{"n": "2"}"#);
+    let sent = send(&stage.address, &corrected);
+    let record = stage.poll().await.remove(0);
+    stage
+        .settle(&record, RecordOutcome::Failed(&refusal("no")))
+        .unwrap();
+    assert_eq!(status(&sent.await.unwrap()), "400");
+    let corrected = post_with("Idempotency-Key: k2\r\n", r#"{"n": 2}"#);
+    assert_eq!(status(&stage.taken(&corrected).await), "202");
+}
+
+#[tokio::test]
+async fn the_body_of_a_key_is_known_from_the_topic() {
+    let mut stage = Stage::new(&[]).await;
+    let old = post_with("Idempotency-Key: old\r\n", r#"{"n": 1}"#);
+    let sent = send(&stage.address, &old);
+    let record = stage.poll().await.remove(0);
+    stage.acknowledge(&record).unwrap();
+    assert_eq!(status(&sent.await.unwrap()), "202");
+    let [key, print] = &record.record.headers[..] else {
+        panic!("{:?}", record.record.headers);
+    };
+    assert_eq!(
+        (&*key.name, &*print.name),
+        ("idempotency-key", "idempotency-fingerprint")
+    );
+    let Value::String(print) = &print.value.value else {
+        panic!("{print:?}");
+    };
+    // `printf '{"n": 1}' | sha256sum | head -c 32`
+    assert_eq!(&**print, "e5d5f7c1d225fd6b13623ebb1b5b9d07");
+    let known = [("old", Some(&**print)), ("older", None), ("odd", Some("x"))];
+    let mut next = Stage::after(&[], &known).await;
+    assert_eq!(status(&next.refused(&old).await), "202");
+    let other = |key: &str| post_with(&format!("Idempotency-Key: {key}\r\n"), r#"{"n": 2}"#);
+    assert_eq!(status(&next.refused(&other("old")).await), "422");
+    // Of records without it, only the key is known.
+    assert_eq!(status(&next.refused(&other("older")).await), "202");
+    assert_eq!(status(&next.refused(&other("odd")).await), "202");
+}
+
+#[tokio::test]
+async fn what_waits_for_kafka_is_told_so_whatever_the_rate() {
+    let options = [("http.rate.limit", "1"), ("http.retry.after.seconds", "7")];
+    let mut stage = Stage::starting(&options).await;
+    for wrong in ["", "Content-Encoding: gzip\r\n", "Idempotency-Key: a b\r\n"] {
+        for _ in 0..5 {
+            let answer = send(&stage.address, &post_with(wrong, "{}")).await.unwrap();
+            assert_eq!(status(&answer), "503", "{answer}");
+            assert!(answer.contains("retry-after: 7"), "{answer}");
+        }
+    }
+    // None of them counts for the rate.
+    stage.task.read_back(&Written(Vec::new())).await.unwrap();
+    assert_eq!(status(&stage.taken(&post("{}")).await), "202");
+    let health = "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stage.task.give_up(&Error::retriable("lost"));
+    assert_eq!(status(&send(&stage.address, health).await.unwrap()), "503");
+    for _ in 0..3 {
+        let answer = send(&stage.address, &post("{}")).await.unwrap();
+        assert_eq!(status(&answer), "503", "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn keys_at_the_end_of_the_topic_are_known() {
-    let mut stage = Stage::after(&[("idempotency.key", "required")], &["old"]).await;
+    let mut stage = Stage::after(&[("idempotency.key", "required")], &[("old", None)]).await;
     let again = post_with("Idempotency-Key: old\r\n", "{}");
     assert_eq!(status(&stage.refused(&again).await), "202");
     assert_eq!(status(&stage.refused(&post("{}")).await), "400");
@@ -226,7 +311,7 @@ async fn keys_at_the_end_of_the_topic_are_known() {
     assert_eq!(status(&refused), "503", "{refused}");
     stage
         .task
-        .read_back(&Written(vec!["new".into()]))
+        .read_back(&Written(vec![("new".into(), None)]))
         .await
         .unwrap();
     assert_eq!(status(&stage.refused(&new).await), "202");
@@ -293,7 +378,8 @@ async fn two_connectors_share_a_listener_but_no_path() {
     let more = [("http.path", "/more"), ("http.max.connections", "5")];
     let error = other(&more).start(&Nothing).await.unwrap_err().to_string();
     assert!(error.contains("other settings"), "{error}");
-    let mut second = other(&[("http.path", "/more")]);
+    let own = [("http.path", "/more"), ("http.unavailable.status", "500")];
+    let mut second = other(&own);
     second.start(&Nothing).await.unwrap();
     let health = "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let answer = send(&first.address, health).await.unwrap();
@@ -302,6 +388,22 @@ async fn two_connectors_share_a_listener_but_no_path() {
     assert_eq!(status(&send(&first.address, &one).await.unwrap()), "200");
     second.stop().await;
     assert_eq!(status(&send(&first.address, health).await.unwrap()), "200");
+    // Its clients may try again; those of a path that never was need not.
+    let more = |path: &str| post("{}").replace("/events", path);
+    let left = send(&first.address, &more("/more")).await.unwrap();
+    assert_eq!(status(&left), "500", "{left}");
+    assert!(left.contains("retry-after: 1"), "{left}");
+    for path in ["/more/than", "/none"] {
+        let answer = send(&first.address, &more(path)).await.unwrap();
+        assert_eq!(status(&answer), "404", "{answer}");
+    }
+    // Back with another path, it has none but that.
+    let mut third = other(&[("http.path", "/other")]);
+    third.start(&Nothing).await.unwrap();
+    for (path, code) in [("/other", "503"), ("/more", "404")] {
+        let answer = send(&first.address, &more(path)).await.unwrap();
+        assert_eq!(status(&answer), code, "{path}: {answer}");
+    }
 }
 
 #[test]
@@ -310,11 +412,16 @@ fn memory_is_bounded_and_forgets_by_time() {
         partition: 0,
         offset: 1,
     };
+    let taken = |at| Taken {
+        at,
+        place,
+        fingerprint: None,
+    };
     let mut memory = Memory::new(Duration::from_secs(10), 2);
-    memory.insert("a".into(), 1_000, place);
-    assert_eq!(memory.find("a", 11_000), Some(place));
+    memory.insert("a".into(), taken(1_000));
+    assert_eq!(memory.find("a", 11_000), Some(taken(1_000)));
     assert_eq!(memory.room(0, 11_000), Ok(()));
-    memory.insert("b".into(), 5_000, place);
+    memory.insert("b".into(), taken(5_000));
     assert_eq!(memory.room(0, 6_000), Err(6));
     assert_eq!(memory.find("a", 11_001), None);
     assert_eq!(

@@ -122,3 +122,39 @@ fn a_schema_with_a_rule_that_would_not_be_checked_is_refused() {
     let endless = json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}});
     assert!(check(&endless, &json!({})).is_err());
 }
+
+/// Alternatives of alternatives double with each level, and this has 64.
+#[test]
+fn a_schema_that_goes_on_for_ever_refuses_the_value() {
+    for schema in [
+        r##"{"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}"##,
+        r##"{"oneOf": [{"$ref": "#"}, {"$ref": "#"}]}"##,
+    ] {
+        let schema = JsonSchema::new(&serde_json::from_str(schema).unwrap()).unwrap();
+        let broken = schema.check(&json!({"a": 1})).unwrap_err();
+        assert!(broken.reason.contains("takes too long"), "{broken}");
+    }
+}
+
+#[test]
+fn an_item_is_found_twice_in_a_list_of_any_length() {
+    let schema = json!({"properties": {"a": {"uniqueItems": true}}});
+    let schema = JsonSchema::new(&schema).unwrap();
+    // One by one these would be compared 20 thousand million times.
+    let mut long: Vec<Value> = (0..200_000)
+        .map(|n| json!({"n": n, "m": [n, "x"]}))
+        .collect();
+    assert_eq!(schema.check(&json!({ "a": long })), Ok(()));
+    long.push(serde_json::from_str(r#"{"m": [17, "x"], "n": 17}"#).unwrap());
+    assert!(schema.check(&json!({ "a": long })).is_err());
+    for (short, is_good) in [
+        (json!([1, "1", [1], null]), true),
+        (json!([[1], 2, [1]]), false),
+    ] {
+        assert_eq!(
+            schema.check(&json!({ "a": short })).is_ok(),
+            is_good,
+            "{short}"
+        );
+    }
+}

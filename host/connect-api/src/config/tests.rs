@@ -184,3 +184,32 @@ fn a_choice_is_not_read_as_one_of_another_type() {
     let config = choices().parse_valid(&given(&[]));
     config.choice::<Mode>(Tolerance::KEY);
 }
+
+#[test]
+fn a_page_lists_options_by_their_groups() {
+    let def = ConfigDef::new(vec![
+        ConfigKey::required("a", ConfigType::String, "One | two.").group("First"),
+        ConfigKey::nullable("b", ConfigType::Int, "Three.").group("Second"),
+        ConfigKey::new("c", ConfigType::Long, "7", "Four.").group("First"),
+        ConfigKey::new("d", ConfigType::List, "", "Five.").group("Second"),
+    ]);
+    let page = "before\n<!-- options -->\nold\n<!-- end of options -->\nafter\n";
+    let head = "| option | type | default | what it does |\n|---|---|---|---|\n";
+    let expect = format!(
+        "before\n<!-- options -->\n\n## First\n\n{head}| `a` | STRING | required | One \\| two. |\n\
+         | `c` | LONG | `7` | Four. |\n\n## Second\n\n{head}| `b` | INT | – | Three. |\n\
+         | `d` | LIST | empty | Five. |\n\n<!-- end of options -->\nafter\n"
+    );
+    assert_eq!(def.in_page(page, "options", "##").as_ref(), Some(&expect));
+    assert_eq!(
+        def.in_page(&expect, "options", "##").as_ref(),
+        Some(&expect)
+    );
+    assert_eq!(def.in_page(page, "other", "##"), None);
+    assert_eq!(def.faults(), [""; 0]);
+    let twice = ConfigDef::new(vec![
+        ConfigKey::nullable("a", ConfigType::Int, "One.").group("First"),
+        ConfigKey::nullable("a", ConfigType::Int, "No stop"),
+    ]);
+    assert_eq!(twice.faults().len(), 3, "{:?}", twice.faults());
+}

@@ -11,8 +11,8 @@ use super::systems::{Connector, ExampleSystem};
 use super::topics::Seen;
 
 use crate::produce::generate::{
-    ACKNOWLEDGMENTS_TOPIC, ACTIVITY, COMMANDS_TOPIC, FRAMES_TOPIC, IOT, POINTS_OF_A_FRAME,
-    STATUS_TOPIC, Split, TELEMETRY, TELESCOPE, USER_ACTIVITY,
+    ACKNOWLEDGMENTS_TOPIC, ACTIONS_TOPIC, ACTIVITY, COMMANDS_TOPIC, FRAMES_TOPIC, IOT,
+    POINTS_OF_A_FRAME, STATUS_TOPIC, Split, TELEMETRY, TELESCOPE, USER_ACTIVITY,
 };
 
 /// The topic that gets records as long as its connector runs, which tell how far the clock is.
@@ -40,8 +40,10 @@ pub struct Facts {
     pub posts: BTreeMap<&'static str, Posts>,
     /// What operators did, once there were alerts.
     pub actions: Option<Actions>,
-    /// Events in the history of the ship that was asked for, once it was.
-    pub history: Option<u64>,
+    /// The alert whose history is asked for, once there is one.
+    pub alert: Option<String>,
+    /// How much each connector has answered that was asked, once it was.
+    pub answers: BTreeMap<&'static str, u64>,
 }
 
 impl Facts {
@@ -52,6 +54,11 @@ impl Facts {
         }
         let direct = self.produced.split(topic).records() as u64;
         seen.records(topic).saturating_sub(direct)
+    }
+
+    /// How much a connector has answered.
+    pub fn answered(&self, connector: &str) -> u64 {
+        self.answers.get(connector).copied().unwrap_or(0)
     }
 
     /// What must become of all records of a topic that also takes records by HTTP.
@@ -167,7 +174,7 @@ async fn shark(connector: &str, watch: &mut Watch) -> Result<Vec<Check>> {
         "activity-events-http" => watch.facts.posts(ACTIVITY.topic, &watch.topics.seen),
         "activity-history-query" => vec![Check {
             what: "events of a ship, read back by GET",
-            found: watch.facts.history.unwrap_or(0),
+            found: watch.facts.answered(connector),
             expected: watch.facts.produced.ship.as_ref().map_or(0, |it| it.events),
         }],
         _ => vec![Check {
@@ -176,6 +183,33 @@ async fn shark(connector: &str, watch: &mut Watch) -> Result<Vec<Check>> {
             expected: watch.facts.with_posts(ACTIVITY.topic).0,
         }],
     })
+}
+
+/// The steps of the first alert by its id, which is the one that is asked for.
+const STEPS: &str = "SELECT count(*) FROM operator_alert_history WHERE alert_id::text = \
+                     (SELECT min(alert_id::text) FROM operator_alerts)";
+
+/// What those of fleetops have answered that listen.
+async fn fleetops_http(connector: &str, watch: &mut Watch) -> Result<Vec<Check>> {
+    let (what, expected) = match connector {
+        "fleet-actions-http" => {
+            return Ok(watch.facts.posts(ACTIONS_TOPIC, &watch.topics.seen));
+        }
+        "fleet-alerts-query" => {
+            let stops = watch.facts.produced.split(TELEMETRY.topic).landed;
+            ("alerts, read back by GET", stops as u64)
+        }
+        _ => {
+            let steps = watch.databases.of("fleetops")?.number(STEPS).await?;
+            ("steps of an alert, read back by GET", steps)
+        }
+    };
+    let found = watch.facts.answered(connector);
+    Ok(vec![Check {
+        what,
+        found,
+        expected,
+    }])
 }
 
 async fn fleetops(connector: &str, watch: &mut Watch) -> Result<Vec<Check>> {
@@ -224,7 +258,7 @@ async fn fleetops(connector: &str, watch: &mut Watch) -> Result<Vec<Check>> {
                 legal,
             ),
         ],
-        _ => {
+        "fleet-alerts-sink" => {
             // The opening of each alert, each rise of a severity, each action that was taken.
             let steps = seen.records("anomalies") + legal;
             let alerts = count(watch, "fleetops", "operator_alerts").await?;
@@ -238,6 +272,7 @@ async fn fleetops(connector: &str, watch: &mut Watch) -> Result<Vec<Check>> {
                 check("steps of their history", history, steps),
             ]
         }
+        _ => fleetops_http(connector, watch).await?,
     })
 }
 

@@ -11,11 +11,12 @@ use tokio::task::block_in_place;
 use super::account::{Check, Facts, checks, reasons};
 use super::databases::Databases;
 use super::http::{Http, Posts};
-use super::produce::{Produced, produce, produce_actions};
-use super::progress::{Deployed, Table, Watch, Watching};
+use super::produce::{Acting, Produced, produce, produce_actions};
+use super::progress::{Deployed, Watch, Watching};
 use super::systems::{Connector, ExampleSystem, Target};
+use super::table::Table;
 use super::{Addresses, say};
-use crate::produce::generate::{ACTIVITY, Alert, USER_ACTIVITY};
+use crate::produce::generate::{ACTIONS_TOPIC, ACTIVITY, Alert, USER_ACTIVITY};
 use crate::topics::file::Topic;
 
 /// How long all may take. An interval of users is over after half a minute.
@@ -200,7 +201,12 @@ async fn until_done(
             }
         }
         let wrong = wrong(watch).await?;
-        act(watch, demo).await?;
+        if let Some(line) = act(watch, http, demo).await? {
+            match &mut table {
+                Some(table) => table.say(&line),
+                None => say(&line),
+            }
+        }
         look_back(watch, http, &wrong).await?;
         if watch.is_done() && wrong.is_empty() {
             return Ok(());
@@ -232,18 +238,19 @@ fn pairs(watch: &Watch) -> Vec<(&'static ExampleSystem, &'static Connector)> {
         .collect()
 }
 
-const ALERTS: &str = "SELECT ARRAY[alert_id::text, vehicle_id] FROM operator_alerts";
+const ALERTS: &str =
+    "SELECT ARRAY[alert_id::text, vehicle_id] FROM operator_alerts ORDER BY alert_id::text";
 
-/// Once all alerts are open, operators act on them.
-async fn act(watch: &mut Watch, demo: &Demo<'_>) -> Result<()> {
+/// Once all alerts are open, operators act on them. Gives what there is to say of it.
+async fn act(watch: &mut Watch, http: &Http, demo: &Demo<'_>) -> Result<Option<String>> {
     let has_alerts = demo.systems.iter().any(|system| system.name == "fleetops");
     if !has_alerts || watch.facts.actions.is_some() {
-        return Ok(());
+        return Ok(None);
     }
     let stops = watch.facts.produced.split("raw_telemetry").landed;
     let rows = watch.databases.of("fleetops")?.texts(ALERTS).await?;
     if rows.len() < stops {
-        return Ok(());
+        return Ok(None);
     }
     let alerts = rows.into_iter().filter_map(|row| {
         let [alert_id, vehicle_id] = <[String; 2]>::try_from(row).ok()?;
@@ -252,24 +259,56 @@ async fn act(watch: &mut Watch, demo: &Demo<'_>) -> Result<()> {
             vehicle_id,
         })
     });
-    let actions = produce_actions(&demo.addresses.kafka, alerts.collect()).await?;
-    say(&format!(
+    let alerts: Vec<Alert> = alerts.collect();
+    watch.facts.alert = alerts.first().map(|alert| alert.alert_id.clone());
+    let acting = produce_actions(&demo.addresses.kafka, alerts).await?;
+    let Acting {
+        actions,
+        direct,
+        posts,
+    } = acting;
+    let answered = http.post_in_turn("/api/actions", &posts).await?;
+    let Facts {
+        produced,
+        posts: all_posts,
+        ..
+    } = &mut watch.facts;
+    produced.direct.insert(ACTIONS_TOPIC, direct);
+    produced.posts.insert(ACTIONS_TOPIC, posts);
+    all_posts.insert(ACTIONS_TOPIC, answered);
+    let told = format!(
         "operators act on {stops} alerts: {} actions are to be taken, {} are not, {} are malformed",
         actions.legal, actions.illegal, actions.malformed
-    ));
+    );
     watch.facts.actions = Some(actions);
-    Ok(())
+    Ok(Some(told))
 }
 
-/// Once all events are in the table, one ship's history is asked for.
-async fn look_back(watch: &mut Watch, http: &Http, wrong: &[&str]) -> Result<()> {
-    let Some(ship) = watch.facts.produced.ship.clone() else {
-        return Ok(());
-    };
-    if watch.facts.history.is_some() || wrong.contains(&"activity-events-sink") {
-        return Ok(());
+/// What is to be asked: the connector that answers, the sink that must be done before, the path.
+fn questions(facts: &Facts) -> Vec<(&'static str, &'static str, String)> {
+    let mut questions = Vec::new();
+    if let Some(ship) = &facts.produced.ship {
+        let path = format!("/api/activity/mmsi/{}", ship.mmsi);
+        questions.push(("activity-history-query", "activity-events-sink", path));
     }
-    watch.facts.history = Some(http.history(&ship.mmsi).await?);
+    if let Some(alert) = facts.alert.as_ref().filter(|_| facts.actions.is_some()) {
+        let sink = "fleet-alerts-sink";
+        let all = "/api/alerts?status=ALL&limit=1000".to_owned();
+        questions.push(("fleet-alerts-query", sink, all));
+        let path = format!("/api/alerts/{alert}/history");
+        questions.push(("fleet-alert-history-query", sink, path));
+    }
+    questions
+}
+
+/// Once all is in the tables, one ship's history is asked for, and all alerts.
+async fn look_back(watch: &mut Watch, http: &Http, wrong: &[&str]) -> Result<()> {
+    for (connector, sink, path) in questions(&watch.facts) {
+        if !watch.facts.answers.contains_key(connector) && !wrong.contains(&sink) {
+            let rows = http.rows(&path).await?;
+            watch.facts.answers.insert(connector, rows);
+        }
+    }
     Ok(())
 }
 
@@ -282,7 +321,7 @@ pub async fn keep_showing(mut watch: Watch) {
     loop {
         match watch.look().await {
             Ok(()) => table.draw(&watch),
-            Err(error) => say(&format!("the table cannot be shown: {error:#}")),
+            Err(error) => table.say(&format!("the table cannot be shown: {error:#}")),
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -143,13 +143,24 @@ impl Http {
         }
     }
 
-    /// How many events the history of a ship has.
-    pub async fn history(&self, mmsi: &str) -> Result<u64> {
-        let url = format!("http://{}/api/activity/mmsi/{mmsi}", self.addresses.http);
+    /// The same, one after the other.
+    pub async fn post_in_turn(&self, path: &str, samples: &[Sample]) -> Result<Posts> {
+        let url = format!("http://{}{path}", self.addresses.http);
+        self.listening(&url).await?;
+        let mut posts = Posts::default();
+        for (index, sample) in samples.iter().enumerate() {
+            posts.add(sample, post_one(&self.client, &url, index, sample).await?);
+        }
+        Ok(posts)
+    }
+
+    /// How many rows a GET of this path gives.
+    pub async fn rows(&self, path: &str) -> Result<u64> {
+        let url = format!("http://{}{path}", self.addresses.http);
         self.listening(&url).await?;
         let answer = self.client.get(&url).send().await?;
         let status = answer.status();
-        let answer: Value = answer.json().await.context("the history is no JSON")?;
+        let answer: Value = answer.json().await.context("the answer is no JSON")?;
         ensure!(status.is_success(), "GET {url}: {status}: {answer}");
         match answer.as_array() {
             Some(events) => Ok(events.len() as u64),
@@ -223,16 +234,14 @@ impl Posts {
 
 /// Whether the connector that takes requests looks at it; what it does not look at, the sink does.
 fn is_refused(topic: &str, kind: Malformed) -> bool {
-    match topic == ACTIVITY.topic {
-        true => kind != Malformed::BadTimestamp,
-        // A user of a blank is a text that is not empty.
-        false => kind != Malformed::EmptyId,
-    }
+    // A user of a blank is a text that is not empty.
+    topic == ACTIVITY.topic || kind != Malformed::EmptyId
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::produce::generate::USER_ACTIVITY;
 
     #[test]
     fn an_answer_is_right_or_wrong_by_what_the_record_is() {
@@ -248,18 +257,23 @@ mod tests {
         for (expect, status) in [
             (Expect::Landed, 202),
             (Expect::Refused(Malformed::InvalidJson), 400),
-            (Expect::Refused(Malformed::BadTimestamp), 202),
+            (Expect::Refused(Malformed::BadTimestamp), 400),
             (Expect::Landed, 503),
             (Expect::Landed, 400),
             (Expect::Refused(Malformed::InvalidJson), 202),
-            (Expect::Refused(Malformed::BadTimestamp), 400),
+            (Expect::Refused(Malformed::BadTimestamp), 202),
         ] {
             posts.add(&sample(expect), status);
         }
+        let of_users = Sample {
+            topic: USER_ACTIVITY.topic,
+            ..sample(Expect::Refused(Malformed::EmptyId))
+        };
+        posts.add(&of_users, 202);
         let expected = Posts {
             accepted: 1,
             passed: 1,
-            refused: 1,
+            refused: 2,
             wrong: 4,
         };
         assert_eq!(posts, expected);

@@ -33,6 +33,8 @@ const FEWER: usize = 40;
 const UNANSWERED_EVERY: usize = 10;
 /// One action out of so many is malformed.
 const MALFORMED_ACTION_EVERY: usize = 5;
+/// The actions on one alert out of so many are POSTed.
+const POSTED_ALERT_EVERY: usize = 5;
 /// So old are actions on alerts that there are not: nobody waits for their alerts any more.
 const LONG_AGO: Duration = Duration::from_secs(600);
 
@@ -62,7 +64,18 @@ pub struct Ship {
     pub events: u64,
 }
 
-/// What operators did.
+/// What operators do.
+#[derive(Clone, Debug)]
+pub struct Acting {
+    /// How many actions there are.
+    pub actions: Actions,
+    /// What was sent to the topic.
+    pub direct: Split,
+    /// What is to be POSTed, in this order.
+    pub posts: Vec<Sample>,
+}
+
+/// How many actions there are of operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actions {
     /// To be taken.
@@ -224,14 +237,14 @@ fn ship(n: usize) -> Option<Ship> {
 }
 
 /// Produces what operators do about these alerts: each is acknowledged and ended; some actions are
-/// malformed, and some are not to be taken.
-pub async fn produce_actions(bootstrap: &str, alerts: Vec<Alert>) -> Result<Actions> {
+/// malformed, and some are not to be taken. Those on one alert out of five are to be POSTed.
+pub async fn produce_actions(bootstrap: &str, alerts: Vec<Alert>) -> Result<Acting> {
     let bootstrap = bootstrap.to_owned();
     let sending = tokio::task::spawn_blocking(move || send_actions(&bootstrap, alerts));
     sending.await.context("the producer's thread panicked")?
 }
 
-fn send_actions(bootstrap: &str, alerts: Vec<Alert>) -> Result<Actions> {
+fn send_actions(bootstrap: &str, alerts: Vec<Alert>) -> Result<Acting> {
     let malformed = alerts.len().div_ceil(MALFORMED_ACTION_EVERY);
     let plan = Plan {
         bad: Bad::Of(malformed),
@@ -241,15 +254,26 @@ fn send_actions(bootstrap: &str, alerts: Vec<Alert>) -> Result<Actions> {
     let long_ago = long_ago.duration_since(SystemTime::UNIX_EPOCH)?;
     let long_ago = i64::try_from(long_ago.as_millis())?;
     let mut sender = Sender::new(bootstrap)?;
-    let (mut first, mut second) = (Produced::default(), Produced::default());
-    sender.all(&mut first, operator_actions(plan, alerts.clone()))?;
-    sender.all(&mut second, illegal_actions(plan, &alerts, long_ago))?;
+    let of_posts = alerts.iter().step_by(POSTED_ALERT_EVERY);
+    let of_posts: Vec<&str> = of_posts.map(|alert| &*alert.alert_id).collect();
+    let (posts, legal): (Vec<Sample>, Vec<Sample>) = operator_actions(plan, alerts.clone())
+        .partition(|sample| {
+            sample.expect == Expect::Landed && of_posts.iter().any(|id| has(sample, id))
+        });
+    let mut sent = Produced::default();
+    sender.all(&mut sent, legal)?;
+    let first = sent.split(ACTIONS_TOPIC);
+    sender.all(&mut sent, illegal_actions(plan, &alerts, long_ago))?;
     sender.flush()?;
-    let (first, second) = (first.split(ACTIONS_TOPIC), second.split(ACTIONS_TOPIC));
-    Ok(Actions {
-        legal: first.landed as u64,
-        malformed: first.refused as u64,
-        illegal: second.refused as u64,
+    let direct = sent.split(ACTIONS_TOPIC);
+    Ok(Acting {
+        actions: Actions {
+            legal: (first.landed + posts.len()) as u64,
+            malformed: first.refused as u64,
+            illegal: (direct.refused - first.refused) as u64,
+        },
+        direct,
+        posts,
     })
 }
 

@@ -155,7 +155,7 @@ impl Watch {
                     rows
                 }
                 Target::Topic(topic) => self.facts.landed(topic, &self.topics.seen),
-                Target::Answers(_) => self.facts.history.unwrap_or(0),
+                Target::Answers(_) => self.facts.answered(name),
             };
             let committed: BTreeMap<Partition, i64> = match &watched.offsets {
                 Some(offsets) => block_in_place(|| offsets.committed())?,
@@ -208,92 +208,4 @@ impl Watch {
             answers
         });
     }
-}
-
-/// How often a rate is taken anew: over less it jumps.
-const RATE_INTERVAL: Duration = Duration::from_millis(500);
-
-/// A table on a terminal that is drawn again in its place.
-pub struct Table {
-    started: Instant,
-    /// What the rates are counted from.
-    before: Option<(Instant, Vec<u64>)>,
-    rates: Vec<f64>,
-    /// Lines of the last drawing.
-    drawn: usize,
-}
-
-impl Table {
-    /// A table that begins now.
-    pub fn new(started: Instant) -> Self {
-        Self {
-            started,
-            before: None,
-            rates: Vec::new(),
-            drawn: 0,
-        }
-    }
-
-    /// Draws it, over what was drawn before.
-    pub fn draw(&mut self, watch: &Watch) {
-        let now = Instant::now();
-        // What sends requests on reads no topic: its rate is that of what lands.
-        let counts = watch
-            .connectors()
-            .map(|(_, _, progress)| progress.done.max(progress.landed));
-        let counts: Vec<u64> = counts.collect();
-        match &self.before {
-            Some((at, before)) if now - *at >= RATE_INTERVAL => {
-                let seconds = (now - *at).as_secs_f64();
-                let rate =
-                    |(now, before): (&u64, &u64)| now.saturating_sub(*before) as f64 / seconds;
-                self.rates = counts.iter().zip(before).map(rate).collect();
-                self.before = Some((now, counts));
-            }
-            Some(_) => {}
-            None => self.before = Some((now, counts)),
-        }
-        let mut lines = vec![format!(
-            "  {:<30} {:<32} {:>8} {:>10} {:>7} {:>6}",
-            "connector", "target", "landed", "records/s", "lag", "state"
-        )];
-        let mut system = "";
-        for (at, (of, connector, progress)) in watch.connectors().enumerate() {
-            if of.name != system {
-                system = of.name;
-                lines.push(format!("  {system}"));
-            }
-            lines.push(line(connector, progress, self.rates.get(at).copied()));
-        }
-        lines.push(format!("  {:.1} s", self.started.elapsed().as_secs_f64()));
-        // Up to where the last drawing began; each line ends what stood there.
-        let up = match self.drawn {
-            0 => String::new(),
-            lines => format!("\x1b[{lines}A"),
-        };
-        let text: String = lines.iter().map(|line| format!("{line}\x1b[K\n")).collect();
-        self.drawn = lines.len();
-        print!("{up}{text}");
-    }
-}
-
-fn line(connector: &Connector, progress: Progress, rate: Option<f64>) -> String {
-    let target = match connector.target {
-        Target::Tables(tables) => tables[0].to_owned(),
-        Target::Topic(name) => format!("topic {name}"),
-        Target::Answers(name) => format!("answers of {name}"),
-    };
-    let rate = rate.map_or_else(|| "-".into(), |rate| format!("{rate:.0}"));
-    let state = match progress.state {
-        0 => "-".to_owned(),
-        entries => entries.to_string(),
-    };
-    let lag = match connector.inputs {
-        [] => "-".to_owned(),
-        _ => progress.lag.to_string(),
-    };
-    format!(
-        "    {:<28} {target:<32} {:>8} {rate:>10} {lag:>7} {state:>6}",
-        connector.name, progress.landed,
-    )
 }

@@ -84,6 +84,14 @@ const fn topic(
     }
 }
 
+const fn answers(name: &'static str, table: &'static str) -> Connector {
+    Connector {
+        name,
+        inputs: &[],
+        target: Target::Answers(table),
+    }
+}
+
 const SHARK: ExampleSystem = ExampleSystem {
     name: "shark",
     database: SystemDatabase {
@@ -100,11 +108,7 @@ const SHARK: ExampleSystem = ExampleSystem {
             &["track_activity_log"],
         ),
         topic("activity-events-http", &[], "activity-events"),
-        Connector {
-            name: "activity-history-query",
-            inputs: &[],
-            target: Target::Answers("track_activity_log"),
-        },
+        answers("activity-history-query", "track_activity_log"),
     ],
 };
 
@@ -135,6 +139,9 @@ const FLEETOPS: ExampleSystem = ExampleSystem {
             &["operator_alerts", "operator_alert_history"],
             &["operator_alerts", "operator_alert_history"],
         ),
+        topic("fleet-actions-http", &[], "operator_actions"),
+        answers("fleet-alerts-query", "operator_alerts"),
+        answers("fleet-alert-history-query", "operator_alert_history"),
     ],
 };
 

@@ -9,7 +9,6 @@ mod activity;
 mod analytics;
 mod commands;
 mod fleet;
-#[cfg(feature = "dev")]
 mod frames;
 mod iot;
 #[cfg(feature = "dev")]
@@ -25,8 +24,7 @@ pub use activity::activity_events;
 pub use analytics::user_activity;
 pub use commands::{ACKNOWLEDGMENTS_TOPIC, COMMANDS_TOPIC, DECLARATIONS, telescope_commands};
 pub use fleet::{FRAMES_FOR_A_STOP, raw_telemetry};
-#[cfg(feature = "dev")]
-pub use frames::{FRAMES_TOPIC, POINTS_OF_A_FRAME, raw_frames};
+pub use frames::{FRAMES_TOPIC, MAGIC, POINTS_OF_A_FRAME, raw_frames};
 pub use iot::iot_measurements;
 #[cfg(feature = "dev")]
 pub use status::{STATUS_DECLARATION, STATUS_TOPIC, telescope_status};
@@ -231,7 +229,6 @@ pub enum Malformed {
     /// A sequence number below 0.
     NegativeSequence,
     /// A bit of it has changed.
-    #[cfg(feature = "dev")]
     Damaged,
     /// A well-formed action that is not to be taken.
     #[cfg(feature = "dev")]
@@ -254,7 +251,6 @@ impl fmt::Display for Malformed {
             Self::TruncatedAvro => "truncated Avro",
             Self::EmptyId => "an empty id",
             Self::NegativeSequence => "a negative sequence number",
-            #[cfg(feature = "dev")]
             Self::Damaged => "a frame that is damaged",
             #[cfg(feature = "dev")]
             Self::NotLegal => "an action that is not to be taken",

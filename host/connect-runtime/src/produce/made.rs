@@ -8,17 +8,18 @@ use chrono::DateTime;
 use clap::{Args, ValueEnum};
 use connect_api::{Properties, mask};
 use connect_converters::{SchemaFormat, SchemaText};
-use serde_json::Value as Json;
 use tokio::runtime::Handle;
 
 use super::generate::{
     ACKNOWLEDGMENTS_TOPIC, ACTIONS_OF_AN_ALERT, ACTIONS_TOPIC, ACTIVITY, Alert, Bad,
-    COMMANDS_TOPIC, DECLARATIONS, EPOCH_SECONDS, FRAMES_FOR_A_STOP, IOT, Made, Plan, Sample,
-    TELEMETRY, TELESCOPE, USER_ACTIVITY, activity_events, iot_measurements, operator_actions,
-    raw_telemetry, telescope_commands, telescope_data, telescope_schema, user_activity,
+    COMMANDS_TOPIC, DECLARATIONS, EPOCH_SECONDS, FRAMES_FOR_A_STOP, FRAMES_TOPIC, IOT, MAGIC, Made,
+    Plan, Sample, TELEMETRY, TELESCOPE, USER_ACTIVITY, activity_events, iot_measurements,
+    operator_actions, raw_frames, raw_telemetry, telescope_commands, telescope_data,
+    telescope_schema, user_activity,
 };
 use super::input::{Encoder, Outgoing};
-use super::pace;
+use super::{alerts, pace};
+use crate::kafka_args::KafkaArgs;
 use crate::schema::registry_client;
 
 /// Vehicles that brake or commands that stay unanswered, unless the user says how many.
@@ -31,7 +32,7 @@ pub enum Name {
     Shark,
     /// Telemetry of vehicles, of which some brake, in JSON.
     Fleetops,
-    /// What operators do about alerts: --alerts names them.
+    /// What operators do about the alerts that are open, or those of --alerts, in JSON.
     FleetopsActions,
     /// What users of a site do, in JSON.
     Analytics,
@@ -41,6 +42,8 @@ pub enum Name {
     TelescopeCommands,
     /// Decoded measurements of devices, in JSON.
     Iot,
+    /// Frames of devices as they come, binary and in JSON, of two measurements each.
+    IotFrames,
 }
 
 impl Name {
@@ -54,6 +57,7 @@ impl Name {
             Self::TelescopeCommands => COMMANDS_TOPIC,
             Self::Telescope => TELESCOPE.topic,
             Self::Iot => IOT.topic,
+            Self::IotFrames => FRAMES_TOPIC,
         }
     }
 
@@ -72,7 +76,7 @@ impl Name {
             Self::Fleetops | Self::FleetopsActions => "fleetops",
             Self::Analytics => "analytics",
             Self::Telescope | Self::TelescopeCommands => "telescope",
-            Self::Iot => "iot",
+            Self::Iot | Self::IotFrames => "iot",
         }
     }
 }
@@ -83,6 +87,8 @@ pub struct Order<'a> {
     pub name: Name,
     /// How many, and how.
     pub plan: Plan,
+    /// What fleetops-actions are about.
+    pub alerts: Vec<Alert>,
     /// Where they go instead of the system's own topic.
     pub topic: Option<&'a str>,
 }
@@ -116,7 +122,8 @@ pub struct MadeArgs {
     /// unanswered. 3 without it.
     #[arg(long, value_name = "N", requires = "generate")]
     anomalies: Option<usize>,
-    /// Alerts of fleetops-actions, a line of JSON each with alert_id and vehicle_id.
+    /// The alerts of fleetops-actions, a line of JSON each with alert_id and vehicle_id. Without
+    /// it those of topic operator_alerts that are open.
     #[arg(long, value_name = "FILE", requires = "generate")]
     alerts: Option<PathBuf>,
     /// A file to write to, in JSON, what was planted in the records.
@@ -138,11 +145,9 @@ fn start(text: &str) -> Result<i64, String> {
 
 impl MadeArgs {
     /// The records to make at this rate.
-    pub fn plan(&self, name: Name, rate: Option<f64>) -> Result<Plan> {
+    pub fn plan(&self, name: Name, alerts: &[Alert], rate: Option<f64>) -> Result<Plan> {
         let records = match (self.count, self.duration, rate) {
-            _ if name == Name::FleetopsActions => {
-                self.alerts()?.len() * ACTIONS_OF_AN_ALERT + self.bad
-            }
+            _ if name == Name::FleetopsActions => alerts.len() * ACTIONS_OF_AN_ALERT + self.bad,
             (Some(count), ..) => count,
             (None, Some(duration), Some(rate)) => (duration.as_secs_f64() * rate).round() as usize,
             _ => bail!("how many records? Say --count N, or --rate N and --duration TIME"),
@@ -193,30 +198,14 @@ impl MadeArgs {
         records as u64
     }
 
-    fn alerts(&self) -> Result<Vec<Alert>> {
-        let file = self.alerts.as_ref().context(
-            "which alerts? --alerts FILE has a line of JSON for each, with alert_id and vehicle_id",
-        )?;
-        let named = || file.display().to_string();
-        let text = std::fs::read_to_string(file).with_context(named)?;
-        let lines = text
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty());
-        let alerts = lines.map(|(at, line)| {
-            let json: Json = serde_json::from_str(line)?;
-            let field = |name: &str| {
-                let text = json[name].as_str().map(str::to_owned);
-                text.with_context(|| format!("{}, line {}: no {name}", file.display(), at + 1))
-            };
-            Ok(Alert {
-                alert_id: field("alert_id")?,
-                vehicle_id: field("vehicle_id")?,
-            })
-        });
-        let alerts: Vec<Alert> = alerts.collect::<Result<_>>().with_context(named)?;
-        ensure!(!alerts.is_empty(), "{} has no alerts", file.display());
-        Ok(alerts)
+    /// What fleetops-actions are about; nothing for others.
+    pub fn alerts(&self, name: Name, kafka: &KafkaArgs) -> Result<Vec<Alert>> {
+        match &self.alerts {
+            Some(file) if name == Name::FleetopsActions => alerts::of_file(file),
+            Some(_) => bail!("--alerts is for fleetops-actions alone"),
+            None if name == Name::FleetopsActions => alerts::of_topic(&kafka.settings()?),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Makes them.
@@ -226,13 +215,19 @@ impl MadeArgs {
         registry: &Properties,
         runtime: &Handle,
     ) -> Result<Box<dyn Iterator<Item = Result<Outgoing>>>> {
-        let Order { name, plan, topic } = order;
+        let Order {
+            name,
+            plan,
+            alerts,
+            topic,
+        } = order;
         let samples: Box<dyn Iterator<Item = Sample>> = match name {
             Name::Shark => Box::new(activity_events(plan)),
             Name::Fleetops => Box::new(raw_telemetry(plan)),
-            Name::FleetopsActions => Box::new(operator_actions(plan, self.alerts()?)),
+            Name::FleetopsActions => Box::new(operator_actions(plan, alerts)),
             Name::Analytics => Box::new(user_activity(plan)),
             Name::Iot => Box::new(iot_measurements(plan)),
+            Name::IotFrames => Box::new(raw_frames(plan)),
             Name::TelescopeCommands => Box::new(telescope_commands(plan, self.unanswered(plan))),
             Name::Telescope => {
                 let id = schema_id(topic.unwrap_or(TELESCOPE.topic), registry, runtime)?;
@@ -246,7 +241,8 @@ impl MadeArgs {
         let topic = topic.map(str::to_owned);
         Ok(Box::new(samples.map(move |sample| {
             let encoder = encoders.iter_mut().find(|(of, _)| *of == sample.topic);
-            let json = (name != Name::Telescope).then(|| sample.value.clone());
+            let is_json = name != Name::Telescope && !sample.value.starts_with(&MAGIC);
+            let json = is_json.then(|| sample.value.clone());
             let value = match encoder {
                 Some((of, encoder)) => {
                     encoder.value(of, &String::from_utf8_lossy(&sample.value))?

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
-use super::generate::{Expect, Planted};
+use super::generate::{Expect, POINTS_OF_A_FRAME, Planted};
 use super::input::Outgoing;
 use super::made::Name;
 
@@ -54,6 +54,11 @@ impl Tally {
         }
     }
 
+    /// What the good ones of frames come to.
+    fn measurements(&self) -> u64 {
+        self.good * POINTS_OF_A_FRAME as u64
+    }
+
     /// For people.
     pub fn lines(&self) -> Vec<String> {
         let Some((name, seed)) = self.made else {
@@ -86,6 +91,9 @@ impl Tally {
                 lines.push(format!("  and {} more: see --planted", count - MOST_LINES));
             }
         }
+        if name == Name::IotFrames {
+            lines.push(format!("{} measurements are due", self.measurements()));
+        }
         if name == Name::Analytics {
             lines.push(format!(
                 "{} unique users, {} page views",
@@ -111,6 +119,9 @@ impl Tally {
             "malformed": self.bad,
             "planted": planted.collect::<Vec<_>>(),
         });
+        if let Some((Name::IotFrames, _)) = self.made {
+            all["measurements"] = json!(self.measurements());
+        }
         if let Some((Name::Analytics, _)) = self.made {
             all["unique_users"] = json!(self.users.len());
             all["page_views"] = json!(self.page_views);

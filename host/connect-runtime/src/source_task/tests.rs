@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use connect_api::{
-    CommittedRecord, Datum, EachHeader, Properties, Record, RecordOutcome, SourceOffset,
+    CommittedRecord, Datum, EachRecord, Properties, Record, RecordOutcome, SourceOffset,
     SourceOffsetChange, SourcePartition, SourceRecord, Timestamp, Value,
 };
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -251,7 +251,13 @@ struct NoTopics;
 
 #[async_trait]
 impl TopicReader for NoTopics {
-    async fn headers_since(&self, _: &str, _: &str, _: Timestamp, _: EachHeader<'_>) -> Result<()> {
+    async fn headers_since(
+        &self,
+        _: &str,
+        _: &[&str],
+        _: Timestamp,
+        _: EachRecord<'_>,
+    ) -> Result<()> {
         Ok(())
     }
 }

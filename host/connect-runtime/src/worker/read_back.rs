@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use connect_api::{
-    EachHeader, Error, Offset as RecordOffset, Result, Timestamp, TopicReader, WrittenHeader,
+    EachRecord, Error, Offset as RecordOffset, Result, Timestamp, TopicReader, WrittenHeaders,
 };
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
@@ -76,15 +76,37 @@ fn away(topic: &str, error: KafkaError) -> Error {
     Error::retriable(format!("cannot read back topic {topic}")).with_source(error)
 }
 
+/// Gives the headers that are asked for, if the record has one of them.
+fn give(message: &BorrowedMessage<'_>, headers: &[&str], each: EachRecord<'_>) {
+    let mut values = vec![None; headers.len()];
+    for found in message.headers().iter().flat_map(|headers| headers.iter()) {
+        for (value, _) in values
+            .iter_mut()
+            .zip(headers)
+            .filter(|(_, name)| **name == found.key)
+        {
+            *value = found.value.or(*value);
+        }
+    }
+    if values.iter().any(Option::is_some) {
+        each(WrittenHeaders {
+            values: &values,
+            partition: message.partition(),
+            offset: RecordOffset(message.offset()),
+            timestamp: message.timestamp().to_millis().map(Timestamp),
+        });
+    }
+}
+
 #[async_trait]
 impl TopicReader for KafkaTopicReader {
     /// It blocks: a task has a thread for itself.
     async fn headers_since(
         &self,
         topic: &str,
-        header: &str,
+        headers: &[&str],
         since: Timestamp,
-        each: EachHeader<'_>,
+        each: EachRecord<'_>,
     ) -> Result<()> {
         let consumer: BaseConsumer = self
             .0
@@ -104,19 +126,7 @@ impl TopicReader for KafkaTopicReader {
                 Some(Ok(message)) => {
                     heard = Instant::now();
                     records += 1;
-                    let timestamp = message.timestamp().to_millis().map(Timestamp);
-                    for found in message.headers().iter().flat_map(|headers| headers.iter()) {
-                        if found.key == header
-                            && let Some(value) = found.value
-                        {
-                            each(WrittenHeader {
-                                value,
-                                partition: message.partition(),
-                                offset: RecordOffset(message.offset()),
-                                timestamp,
-                            });
-                        }
-                    }
+                    give(&message, headers, each);
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     heard = Instant::now();

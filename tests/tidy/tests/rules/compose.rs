@@ -74,12 +74,33 @@ fn every_system_has_a_profile() {
             }
         }
     }
-    for service_that_stays in ["kafka", "registry", "postgres", "worker", "ui"] {
+    let stay = [
+        "kafka",
+        "registry",
+        "postgres",
+        "worker",
+        "maintain-shark",
+        "ui",
+    ];
+    for service_that_stays in stay {
         let text = service(&compose, service_that_stays).unwrap_or_default();
         if !text.contains("restart: unless-stopped") {
             offences.push(format!(
                 "{COMPOSE}: {service_that_stays} does not start again"
             ));
+        }
+    }
+    let maintain = service(&compose, "maintain-shark").unwrap_or_default();
+    if !maintain.contains("profiles: [shark-retention]") || !maintain.contains("--every=") {
+        offences.push(format!("{COMPOSE}: nothing maintains shark's partitions"));
+    }
+    for table in [
+        "002_track_activity_log",
+        "002b_track_activity_log_partitioned",
+    ] {
+        let path = format!("sql/{table}.sql");
+        if !read(EXAMPLE).contains(table) || !tidy::paths().contains(&path) {
+            offences.push(format!("{EXAMPLE}: SHARK_TABLE and {path} do not agree"));
         }
     }
     if !compose.contains("\n  ui:\n    profiles: [tools]\n") {

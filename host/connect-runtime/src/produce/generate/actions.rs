@@ -41,9 +41,13 @@ pub fn operator_actions(plan: Plan, alerts: Vec<Alert>) -> impl Iterator<Item = 
             0 => "ACKNOWLEDGE",
             _ => LAST[plan.scatter(at, 41) as usize % LAST.len()],
         };
+        // The same for the same alert alone: an action that comes again is dropped, and its step in
+        // the history is one row.
+        let mark = hash(&alert.alert_id).wrapping_add(index as u64);
         let id = format!(
-            "{:08x}-0001-4000-8000-{index:012x}",
-            plan.seed & 0xFFFF_FFFF
+            "{:08x}-0001-4000-8000-{:012x}",
+            plan.seed & 0xFFFF_FFFF,
+            mark & 0xFFFF_FFFF_FFFF
         );
         let mut record = json!({
             "action_id": id,
@@ -73,6 +77,13 @@ pub fn operator_actions(plan: Plan, alerts: Vec<Alert>) -> impl Iterator<Item = 
             expect: kind.map_or(Expect::Landed, Expect::Refused),
             planted: None,
         })
+    })
+}
+
+/// FNV-1a.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
@@ -121,7 +132,7 @@ pub fn illegal_actions(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::super::Bad;
     use super::*;
@@ -151,6 +162,13 @@ mod tests {
                 .push(text("action_type"));
         }
         assert_eq!((done.len(), bad), (10, 4));
+        // Other alerts have other actions.
+        let ids = |first: usize| {
+            let samples = operator_actions(plan, (first..first + 10).map(alert).collect());
+            samples.map(|sample| sample.key).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(ids(0).len(), 24);
+        assert!(ids(0).is_disjoint(&ids(10)));
         for actions in done.values() {
             assert_eq!(actions.len(), 2);
             assert!(actions[0] == "ACKNOWLEDGE" && LAST.contains(&&*actions[1]));

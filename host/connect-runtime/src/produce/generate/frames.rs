@@ -7,6 +7,8 @@ use super::{Expect, Malformed, Plan, Sample};
 
 /// The topic of frames, as the system's document names it.
 pub const FRAMES_TOPIC: &str = "raw_iot_data";
+/// What a binary frame begins with.
+pub const MAGIC: [u8; 2] = *b"IF";
 /// Measurements that a good frame comes to.
 pub const POINTS_OF_A_FRAME: usize = 2;
 
@@ -65,18 +67,8 @@ fn percent(plan: Plan, index: usize) -> i32 {
 }
 
 fn binary(plan: Plan, index: usize, device: usize) -> Vec<u8> {
-    let mut frame = vec![
-        b'I',
-        b'F',
-        1,
-        FLAGS,
-        0x02,
-        0x1b,
-        0x44,
-        0x11,
-        0,
-        device as u8,
-    ];
+    let mut frame = MAGIC.to_vec();
+    frame.extend([1, FLAGS, 0x02, 0x1b, 0x44, 0x11, 0, device as u8]);
     frame.extend(millis(plan, index).to_be_bytes());
     short_text(&mut frame, "analog");
     frame.push(POINTS_OF_A_FRAME as u8);
