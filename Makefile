@@ -14,8 +14,9 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
 FUZZ_ARGS ?=
+KUBERNETES_ARGS ?=
 
-.PHONY: help demo release test chaos fuzz timescale bench bench-peers bench-scale bench-hostile bench-http bench-small lint plugins services tools cargo
+.PHONY: help demo release test chaos fuzz timescale bench bench-peers bench-scale bench-hostile bench-http bench-small lint kubernetes plugins services tools cargo
 
 help: ## Print this list
 	@echo 'Ferrule: Kafka Connect without the JVM.'
@@ -102,6 +103,11 @@ lint: cargo tools ## Check format, lints, docs, the rules of tests/tidy, licence
 	cd plugins && $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) test --locked -p tidy
 	@tests/services/deny.sh
+
+# helm is built once from its Go module; no cluster is asked.
+kubernetes: ## Lint and render the Helm chart, and check it against Kubernetes' own schemas
+	@$(INSTALL) kubernetes
+	@docker/kubernetes/check.sh $(KUBERNETES_ARGS)
 
 # The stamp is a hash of all that the plugins are made of, so that a fresh clone or a touched file
 # does not start a build, and a changed one does.

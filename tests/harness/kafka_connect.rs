@@ -1,7 +1,7 @@
 //! Apache Kafka Connect itself, in distributed mode: the JVM worker that others come from, and go
 //! back to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ const JVM: [&str; 8] = [
 
 /// A worker of Kafka Connect.
 pub struct KafkaConnect {
+    properties: PathBuf,
     client: ConnectClient,
     server: Server,
 }
@@ -76,8 +77,12 @@ plugin.discovery=service_load
             .arg(folder.join("worker.properties"));
         let server = Server::spawn("Kafka Connect", java, &folder.join("log"))?;
         let client = ConnectClient::new(address);
-        let mut worker = Self { client, server };
-        let Self { client, server } = &mut worker;
+        let mut worker = Self {
+            properties: folder.join("worker.properties"),
+            client,
+            server,
+        };
+        let Self { client, server, .. } = &mut worker;
         wait_until(Duration::from_secs(120), "Kafka Connect", async || {
             if server.ensure_running().is_err() {
                 return Ok(true);
@@ -97,6 +102,11 @@ plugin.discovery=service_load
     /// Its REST API.
     pub fn rest(&self) -> &ConnectClient {
         &self.client
+    }
+
+    /// The properties file that it was started with.
+    pub fn properties(&self) -> &Path {
+        &self.properties
     }
 
     /// Its process.

@@ -12,6 +12,7 @@ mod hostile_configs;
 mod http;
 mod kafka_sink;
 mod maintain;
+mod migrate;
 mod newcomer;
 mod pages;
 mod plugin;

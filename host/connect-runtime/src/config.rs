@@ -7,6 +7,7 @@ mod override_policy;
 mod properties;
 mod rest;
 mod topics;
+mod unused;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,7 +18,6 @@ use connect_wasm::{CompileLimits, WasmLimits};
 use tracing::warn;
 
 use crate::config_provider::ConfigProviders;
-use crate::suggest::closest;
 
 pub use definition::{ExactlyOnceWorker, config_def};
 pub use environment::properties as environment_properties;
@@ -25,6 +25,10 @@ pub use listeners::{Listener, Scheme};
 pub use override_policy::OverridePolicy;
 pub use properties::parse as parse_properties;
 pub use rest::{AdminListeners, AllowedHosts, RestConfig};
+pub use unused::{UnknownOption, UnusedOptions};
+
+/// What the settings of the worker's clients begin with.
+const CLIENT_PREFIXES: [&str; 3] = ["producer.", "consumer.", "admin."];
 
 /// A topic in which the worker keeps something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,15 +239,38 @@ impl WorkerConfig {
 
     /// A setting that no client may have is known before the first one is made.
     fn check_clients(&self) -> Result<()> {
-        for prefix in ["producer.", "consumer.", "admin."] {
-            let properties = self.client_properties(prefix);
-            let checked = client_config(&properties).map(drop);
+        for prefix in CLIENT_PREFIXES {
+            let checked = client_config(&self.client_properties(prefix)).map(drop);
             checked.map_err(|e| e.context(format!("{prefix}*")))?;
-            for key in properties.keys().filter(|key| has_no_effect(key)) {
-                warn!(key = format!("{prefix}{key}"), "the setting has no effect");
-            }
+        }
+        for key in self.client_settings_without_effect() {
+            warn!(key, "the setting has no effect");
         }
         Ok(())
+    }
+
+    /// The settings of clients that only Java's have, with the prefix that they are given with.
+    pub fn client_settings_without_effect(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for prefix in CLIENT_PREFIXES {
+            let properties = self.client_properties(prefix);
+            for key in properties.keys().filter(|key| has_no_effect(key)) {
+                let prefixed = format!("{prefix}{key}");
+                let given = match self.properties.contains_key(&prefixed) {
+                    true => prefixed,
+                    false => key.clone(),
+                };
+                if !found.contains(&given) {
+                    found.push(given);
+                }
+            }
+        }
+        found
+    }
+
+    /// `bootstrap.servers`, with commas between.
+    pub fn bootstrap_servers(&self) -> String {
+        self.config.list("bootstrap.servers").join(",")
     }
 
     /// The settings of a client, in Java's names: those that stand without a prefix, and over
@@ -261,8 +288,7 @@ impl WorkerConfig {
             .filter(|(key, _)| plain(key))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
-        let servers = self.config.list("bootstrap.servers").join(",");
-        properties.insert("bootstrap.servers".into(), servers);
+        properties.insert("bootstrap.servers".into(), self.bootstrap_servers());
         // Not `producer.override.…`: that is a connector's.
         let mut own = with_prefix(&self.properties, prefix);
         // `admin.listeners` is the REST API's, and no setting of an admin client.
@@ -300,22 +326,14 @@ pub fn with_prefix(properties: &Properties, prefix: &str) -> Properties {
 }
 
 fn warn_of_unknown(properties: &Properties) {
-    let def = config_def();
-    let known: Vec<&str> = def.keys().iter().map(|key| key.name.as_ref()).collect();
-    let mut without_effect = Vec::new();
-    for key in properties.keys().map(String::as_str) {
-        let open = definition::OPEN_PREFIXES
-            .iter()
-            .any(|prefix| key.starts_with(prefix));
-        if open || known.contains(&key) || definition::CLIENT_KEYS.contains(&key) {
-            continue;
-        }
-        if definition::WITHOUT_EFFECT.contains(&key) {
-            without_effect.push(key);
-        } else if let Some(meant) = closest(key, known.iter().copied()) {
-            warn!(key, "unknown option; did you mean {meant}?");
-        } else {
-            warn!(key, "unknown option");
+    let UnusedOptions {
+        without_effect,
+        unknown,
+    } = UnusedOptions::of(properties);
+    for UnknownOption { key, meant } in unknown {
+        match meant {
+            Some(meant) => warn!(key, "unknown option; did you mean {meant}?"),
+            None => warn!(key, "unknown option"),
         }
     }
     if !without_effect.is_empty() {

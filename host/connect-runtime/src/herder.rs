@@ -50,6 +50,7 @@ use crate::storage::{
 use crate::worker::{TaskEvent, Worker};
 
 use cluster::Change;
+pub(crate) use cluster::ClusterState;
 use command::{Command, Reply};
 pub use command::{ConfigOutcome, Configured, ConnectorView, TaskView};
 use configure::ConfigChanges;

@@ -13,6 +13,7 @@ pub mod herder;
 mod kafka;
 pub mod logging;
 pub mod metrics;
+pub mod migration;
 pub mod panic_log;
 pub mod plugins;
 pub mod rest;

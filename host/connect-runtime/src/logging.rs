@@ -208,7 +208,7 @@ impl Loggers {
             level,
             last_modified: Some(now),
         });
-        let below = format!("{name}::");
+        let below = format!("{name}{}", if is_javas(name) { "." } else { "::" });
         let mut affected = Vec::new();
         for (logger, current) in &mut changed {
             if name == ROOT || logger == name || logger.starts_with(&below) {
@@ -223,7 +223,8 @@ impl Loggers {
             }
         }
         if let Some(filter) = &self.filter {
-            let directives = changed.iter().map(|(logger, level)| match logger.as_str() {
+            let own = changed.iter().filter(|(logger, _)| !is_javas(logger));
+            let directives = own.map(|(logger, level)| match logger.as_str() {
                 ROOT => level.level.name().to_owned(),
                 logger => format!("{logger}={}", level.level.name()),
             });
@@ -248,13 +249,22 @@ fn audit_level(directives: &str, root: Level) -> Level {
     own.unwrap_or(root)
 }
 
-/// A logger is a module's path.
+/// Whether a name is a Java class's or package's. Clients of Kafka Connect set the levels of those
+/// that they know, and take a refusal for a worker that is not well: they are kept, and told again.
+fn is_javas(name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '-');
+    let is_segment = |segment: &str| !segment.is_empty() && segment.chars().all(is_part);
+    name.contains(['.', '$', '-']) && name.split('.').all(is_segment)
+}
+
+/// A logger is a module's path, or one of Java's.
 fn check_name(name: &str) -> Result<()> {
     let is_segment = |segment: &str| {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         !segment.is_empty() && segment.chars().all(is_part)
     };
-    if name.len() <= NAME_LIMIT && name.split("::").all(is_segment) && name != AUDIT {
+    let is_module = name.split("::").all(is_segment) && name != AUDIT;
+    if name.len() <= NAME_LIMIT && (is_module || is_javas(name)) {
         return Ok(());
     }
     let start: String = name.chars().take(NAME_LIMIT).collect();
@@ -267,6 +277,21 @@ fn check_name(name: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_javas_are_kept_and_told() {
+        let loggers = Loggers::new(Level::Info, Level::Info, None);
+        for name in ["org.reflections", "org.reflections.util", "a.B$C-d"] {
+            assert_eq!(loggers.set(name, Level::Error).unwrap(), [name]);
+        }
+        let affected = loggers.set("org.reflections", Level::Warn).unwrap();
+        assert_eq!(affected, ["org.reflections", "org.reflections.util"]);
+        assert_eq!(loggers.all()["org.reflections.util"].level, Level::Warn);
+        for name in ["org..x", ".x", "x.", "a.b::c", "a.b=c", "a.b,c", "-", ""] {
+            let refused = loggers.set(name, Level::Warn).is_err();
+            assert_eq!(refused, name != "-", "{name}");
+        }
+    }
 
     #[test]
     fn the_audit_log_has_a_level_of_its_own_or_that_of_all() {
@@ -291,7 +316,7 @@ mod tests {
             "a::",
             "::a",
             "a\u{1b}[31m",
-            "org.apache.kafka",
+            "org.apache.kafka::x",
             "ferrule::audit",
         ] {
             assert!(loggers.set(name, Level::Debug).is_err(), "{name}");

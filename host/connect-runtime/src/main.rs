@@ -6,6 +6,7 @@ mod deploy;
 mod dev;
 mod kafka_args;
 mod maintain;
+mod migrate;
 mod plugin;
 mod process;
 mod produce;
@@ -92,6 +93,9 @@ key.converter, value.converter. SIGTERM and SIGINT stop the tasks, then the work
     CompilePlugin(CompileArgs),
     /// Make the partitions of a table ahead, and drop those that are past their time.
     Maintain(maintain::MaintainArgs),
+    /// Say what becomes of a cluster of Kafka Connect, connector by connector; nothing is written.
+    #[command(after_help = migrate::HELP)]
+    Migrate(migrate::MigrateArgs),
     /// Run Kafka, a Schema Registry, Postgres and a worker in one process, with no set-up.
     #[cfg(feature = "dev")]
     #[command(after_help = dev::HELP)]
@@ -110,6 +114,7 @@ impl Command {
             Self::Deploy(_) => deploy::LOG_LEVEL,
             Self::CompilePlugin(_) => "off",
             Self::Maintain(_) => maintain::LOG_LEVEL,
+            Self::Migrate(_) => migrate::LOG_LEVEL,
             #[cfg(feature = "dev")]
             Self::Dev(_) => dev::LOG_LEVEL,
         }
@@ -167,6 +172,12 @@ fn property(text: &str) -> Result<(String, String), String> {
 }
 
 impl WorkerArgs {
+    /// Where most of the properties come from, for a person.
+    fn source(&self) -> String {
+        let file = self.file.as_ref().map(|file| file.display().to_string());
+        file.unwrap_or_else(|| "CONNECT_* and -D".to_owned())
+    }
+
     fn properties(self) -> Result<Properties> {
         let mut properties = Properties::new();
         if let Some(file) = &self.file {
@@ -235,6 +246,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Deploy(args) => return Ok(deploy::run(args).await),
         Command::CompilePlugin(args) => return Ok(args.run()),
         Command::Maintain(args) => maintain::run(args).await?,
+        Command::Migrate(args) => return Ok(migrate::run(args).await),
         #[cfg(feature = "dev")]
         Command::Dev(args) => dev::run(args, loggers).await?,
     }

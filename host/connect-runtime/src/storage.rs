@@ -10,6 +10,7 @@ mod kafka;
 mod log_reader;
 mod memory;
 mod offsets;
+mod snapshot;
 mod source_offsets;
 mod status;
 
@@ -27,6 +28,8 @@ pub use memory::{MemoryClusterLog, MemoryLog};
 pub use offsets::{
     ConsumerGroup, ConsumerGroups, KafkaConsumerGroups, NoConsumerGroups, OffsetsRefusal,
 };
+pub use snapshot::{ClusterReader, ClusterSnapshot, GroupSnapshot, TopicSnapshot};
+pub(crate) use source_offsets::offsets_of;
 pub use source_offsets::{ConnectorOffsets, SourceOffsetStore, SourceOffsets};
 pub use status::{ConnectorTaskId, State, Status, StatusKey};
 

@@ -284,7 +284,10 @@ fn shortened(mut value: String) -> String {
     value
 }
 
-/// An address without its user, its password, and the passwords among its parameters
+/// What the names of parameters contain whose values are secrets, also where they are misspelt.
+const SECRET_NAMES: [&str; 5] = ["pass", "pwd", "secret", "token", "credential"];
+
+/// An address without its user, its password, and the secrets among its parameters
 /// (Invariant 9): it may be malformed, so rather too much is hidden than too little.
 fn without_credentials(value: &str) -> String {
     let mut shown = value.to_owned();
@@ -294,13 +297,17 @@ fn without_credentials(value: &str) -> String {
         shown.replace_range(start..end, HIDDEN);
     }
     let mut from = 0;
-    while let Some(at) = shown[from..].to_ascii_lowercase().find("password=") {
-        let start = from + at + "password=".len();
-        let end = shown[start..]
-            .find('&')
-            .map_or(shown.len(), |length| start + length);
-        shown.replace_range(start..end, HIDDEN);
-        from = start + HIDDEN.len();
+    while let Some(at) = shown[from..].find('=') {
+        let start = from + at + 1;
+        from = start;
+        let name = shown[..start - 1].rsplit(['?', '&', ';', ',', ' ']).next();
+        let name = name.unwrap_or_default().to_ascii_lowercase();
+        if SECRET_NAMES.iter().any(|word| name.contains(word)) {
+            let end = shown[start..].find('&');
+            let end = end.map_or(shown.len(), |length| start + length);
+            shown.replace_range(start..end, HIDDEN);
+            from = start + HIDDEN.len();
+        }
     }
     shown
 }
@@ -380,6 +387,10 @@ mod tests {
                 "jdbc:postgresql://host/db?user=ann&Password=[hidden]&sslpassword=[hidden]",
             ),
             ("http://host:8081/a@b", "http://[hidden]@b"),
+            (
+                "jdbc:postgresql://host/db?passwort=secret&ssl=true&apiToken=a=b&c=d",
+                "jdbc:postgresql://host/db?passwort=[hidden]&ssl=true&apiToken=[hidden]&c=d",
+            ),
             ("a@b", "a@b"),
             ("password=", "password=[hidden]"),
             ("", ""),

@@ -186,7 +186,7 @@ pub(super) fn consumer_of(properties: &Properties, group: &str) -> Result<LogCon
 }
 
 /// A consumer that asks for topics.
-fn asking_consumer(config: &WorkerConfig) -> Result<LogConsumer> {
+pub(super) fn asking_consumer(config: &WorkerConfig) -> Result<LogConsumer> {
     let context = IgnorePartitionEof::asking(SettingsOf::Worker);
     let properties = config.client_properties("consumer.");
     let client = consumer_settings(&properties, config.group_id())?;

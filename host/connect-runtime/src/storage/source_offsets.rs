@@ -151,7 +151,7 @@ pub(super) fn key(connector: &str, partition: &SourcePartition) -> String {
 }
 
 /// The offsets of a connector, of records in the order of their partitions' logs.
-pub(super) fn offsets_of(
+pub(crate) fn offsets_of(
     connector: &str,
     records: Vec<StoredRecord>,
 ) -> Vec<(SourcePartition, SourceOffset)> {
