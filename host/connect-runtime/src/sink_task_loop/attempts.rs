@@ -6,7 +6,8 @@
 //! batch of the partition is durable, when the task ends in order, and when the task shows that the
 //! batch does not kill: it waits for something else, or has lived for a while. Whoever finds
 //! [`MOST_ATTEMPTS`] at the offset that a partition starts from holds the partition and runs the
-//! rest. A task that ends in order forgets the count, so that a restart over REST tries again.
+//! rest; so does the task that a rebalance gives it to. A task that ends in order forgets the
+//! count, so that a restart over REST tries again.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -164,6 +165,13 @@ impl Attempts {
             }
         }
         (!commit.marks.is_empty()).then_some(commit)
+    }
+
+    /// The partitions go to other tasks: what is held stays so there, by the mark that it has.
+    pub fn revoke(&mut self, partitions: &[TopicPartition]) -> Option<MarkedCommit> {
+        self.0
+            .retain(|partition, attempt| !(attempt.is_held() && partitions.contains(partition)));
+        self.end(partitions)
     }
 
     /// All partitions are given up in order.

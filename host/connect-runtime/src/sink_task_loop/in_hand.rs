@@ -77,11 +77,12 @@ impl SinkTaskState {
         }
     }
 
-    /// The partitions are given up in order: the next attempt is the first.
-    pub(super) fn end_attempts(&mut self, partitions: &[TopicPartition]) {
-        if let Some(commit) = self.attempts.end(partitions) {
+    /// The partitions are given up in order: the next attempt is the first, but where one is held.
+    pub(super) fn revoke_attempts(&mut self, partitions: &[TopicPartition]) {
+        if let Some(commit) = self.attempts.revoke(partitions) {
             self.commit_ended(commit);
         }
+        self.count_held();
     }
 
     /// The task ends in order.
@@ -107,6 +108,11 @@ impl SinkTaskState {
         }
     }
 
+    fn count_held(&self) {
+        let held = self.attempts.held().count();
+        self.parts.metrics.held_partitions.set(held as f64);
+    }
+
     /// Tells in the log and in the task's status which partitions are held.
     fn tell_held(&self) {
         let held: Vec<_> = self
@@ -114,7 +120,7 @@ impl SinkTaskState {
             .held()
             .map(|(partition, at)| format!("{partition} at offset {at}"))
             .collect();
-        self.parts.metrics.held_partitions.set(held.len() as f64);
+        self.count_held();
         if held.is_empty() {
             return;
         }

@@ -3,6 +3,7 @@
 use connect_kafka::CommitMark;
 
 use super::*;
+use crate::sink_task::consume::Ownership;
 use crate::sink_task_loop::attempts::MOST_ATTEMPTS;
 use crate::task_control::Awaited;
 
@@ -69,6 +70,23 @@ fn a_partition_over_which_workers_die_is_held_and_the_rest_runs() {
     );
     // It is held by the next worker too, though this one died of something else.
     bench.until("a commit", |b| b.committed(1) == Some(Offset(1)));
+    let mut bench = die(bench);
+    bench.produce(1, &["better"]);
+    bench.until("the next row", |b| b.rows(1) == ["good", "better"]);
+    assert!(bench.rows(0).is_empty());
+}
+
+#[test]
+fn a_held_partition_that_goes_to_another_task_stays_held() {
+    let mut bench = after_deaths(MOST_ATTEMPTS);
+    bench.until("it is opened", |b| {
+        b.target.lock().unwrap().opened.len() == 1
+    });
+    bench.order(Rebalance::Revoke(vec![partition(0)], Ownership::Kept));
+    bench.produce(1, &["good"]);
+    bench.until("the other's row", |b| b.rows(1) == ["good"]);
+    let held = Some(MOST_ATTEMPTS.to_string());
+    assert_eq!(attempts(&bench, 0), held);
     let mut bench = die(bench);
     bench.produce(1, &["better"]);
     bench.until("the next row", |b| b.rows(1) == ["good", "better"]);
