@@ -257,19 +257,16 @@ impl Herder {
         Loop::GoOn
     }
 
-    /// Acts upon all changes that were read.
+    /// Acts upon all changes that were read, and on those that are read meanwhile: each write of a
+    /// leader reads what others have written in front of it.
     async fn act(&mut self) {
-        let mut changed = false;
-        loop {
+        while self.log.has_changes() || self.answer_orders().await {
             while let Some(change) = self.log.next_change() {
-                changed = true;
                 self.act_upon(change).await;
             }
-            if !self.answer_orders().await {
-                break;
+            if self.answer_orders().await {
+                continue;
             }
-        }
-        if changed {
             self.place().await;
             self.sync_tasks();
             self.resume_answered();

@@ -98,6 +98,11 @@ impl Log {
         config_offset.is_none_or(|offset| self.config_offset >= offset)
     }
 
+    /// Whether there are changes to act upon.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// The next change to act upon.
     pub(super) fn next_change(&mut self) -> Option<Change> {
         self.changes.pop_front()
