@@ -17,15 +17,14 @@ macro_rules! told {
     };
 }
 
+/// A line as the terminal may have it. It may begin with an empty one.
 fn clean(line: &str) -> String {
-    let shown = |c: char| {
-        if c.is_control() && c != '\n' {
-            '\u{fffd}'
-        } else {
-            c
-        }
+    let (empty, rest) = match line.strip_prefix('\n') {
+        Some(rest) => ("\n", rest),
+        None => ("", line),
     };
-    line.chars().map(shown).collect()
+    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    empty.chars().chain(rest.chars().map(shown)).collect()
 }
 
 /// Partitions of a source that are shown; a source may have thousands.
