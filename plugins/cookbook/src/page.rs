@@ -45,10 +45,10 @@ fn the_page_has_every_recipe_as_it_is() {
     let sections: String = RECIPES.iter().map(|(_, code)| section(code)).collect();
     let page = format!("{HEAD}{sections}");
     if env::var_os("UPDATE_README").is_some() {
-        fs::write(&path, page).unwrap();
+        fs::write(path, page).unwrap();
         return;
     }
-    let stale = fs::read_to_string(&path).unwrap_or_default() != page;
+    let stale = fs::read_to_string(path).unwrap_or_default() != page;
     assert!(
         !stale,
         "COOKBOOK.md is stale: UPDATE_README=1 cargo test -p cookbook"

@@ -161,9 +161,9 @@ async fn every_value_in_every_column_is_as_the_matrix_says() -> Result<()> {
     }
     let path = Path::new("tests/sink/types/matrix.txt");
     if std::env::var_os("UPDATE_MATRIX").is_some() {
-        std::fs::write(&path, &text)?;
+        std::fs::write(path, &text)?;
     }
-    let expect = std::fs::read_to_string(&path)?;
+    let expect = std::fs::read_to_string(path)?;
     for (number, (now, then)) in text.lines().zip(expect.lines()).enumerate() {
         assert_eq!(now, then, "matrix.txt:{}", number + 1);
     }
