@@ -90,6 +90,7 @@ impl ConfigChanges {
 impl Herder {
     /// Begins to change a connector's config.
     pub(super) fn configure(&mut self, name: &str, change: ConfigChange, reply: Reply<Configured>) {
+        self.go_on_behind_abandoned();
         let request = Request { change, reply };
         match self.config_changes.waiting.get_mut(name) {
             Some(waiting) => waiting.push_back(request),

@@ -162,15 +162,20 @@ impl Herder {
                 }
             }
         }
-        for connector in self.requests.drop_abandoned() {
-            self.validate_next(&connector);
-        }
+        self.go_on_behind_abandoned();
         let id = Uuid::new_v4().to_string();
         let sent = self.log.append(order_record(&id, &order));
         let connector = order.connector().to_owned();
         let waiting = Sent { connector, then };
         self.requests.waiting.insert(id.clone(), waiting);
         self.requests.sends(id, sent);
+    }
+
+    /// Forgets requests whose callers have gone, and begins the config changes behind them.
+    pub(super) fn go_on_behind_abandoned(&mut self) {
+        for connector in self.requests.drop_abandoned() {
+            self.validate_next(&connector);
+        }
     }
 
     /// The effects are acted upon before the answer, which shows them.

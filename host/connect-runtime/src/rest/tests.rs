@@ -14,7 +14,7 @@ mod server;
 mod slow;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
@@ -34,7 +34,7 @@ use super::{Api, Surface, router};
 use crate::config::WorkerConfig;
 use crate::config::tests::minimal;
 use crate::connectors::{RegisteredConnector, RegisteredSink};
-use crate::group::Membership;
+use crate::group::{Membership, Role};
 use crate::herder::{Cluster, Herder, HerderHandle, Shared, WorkerInstance};
 use crate::logging::Loggers;
 use crate::plugins::Plugins;
@@ -112,10 +112,16 @@ struct TestWorker {
     others: OtherWorkers,
 }
 
-/// Writes to the topics of the worker as other workers do.
+/// Writes to the topics of the worker as other workers do, and reads what it tells them.
 struct OtherWorkers {
     configs: mpsc::UnboundedSender<StoredRecord>,
+    cluster: mpsc::UnboundedSender<StoredRecord>,
     statuses: mpsc::UnboundedSender<StoredRecord>,
+    appended: mpsc::UnboundedReceiver<StoredRecord>,
+    /// What another worker writes just in front of the first placement of this one.
+    in_front_of_placement: Arc<Mutex<Option<StoredRecord>>>,
+    membership: watch::Sender<Membership>,
+    instance: WorkerInstance,
 }
 
 /// A log in memory that others write to as well.
@@ -150,18 +156,13 @@ impl BackingStore for SharedLog {
     }
 }
 
-/// The topics of the cluster in memory, whose config topic others write to as well.
+/// The topics of the cluster in memory, which others write to as well.
 struct SharedClusterLog {
     own: MemoryClusterLog,
-    others: mpsc::UnboundedReceiver<StoredRecord>,
-}
-
-impl SharedClusterLog {
-    fn new(stored: Vec<StoredRecord>) -> (Self, mpsc::UnboundedSender<StoredRecord>) {
-        let (sender, others) = mpsc::unbounded_channel();
-        let own = MemoryClusterLog::new(stored);
-        (Self { own, others }, sender)
-    }
+    configs: mpsc::UnboundedReceiver<StoredRecord>,
+    cluster: mpsc::UnboundedReceiver<StoredRecord>,
+    appended: mpsc::UnboundedSender<StoredRecord>,
+    in_front_of_placement: Arc<Mutex<Option<StoredRecord>>>,
 }
 
 #[async_trait]
@@ -177,23 +178,54 @@ impl ClusterLog for SharedClusterLog {
     fn follow(&mut self) {}
 
     async fn commit(&mut self, transaction: Transaction) -> Result<Vec<ClusterRecord>> {
-        self.own.commit(transaction).await
+        let written = transaction.cluster.iter().chain(&transaction.answer);
+        let mut places = false;
+        for record in written {
+            places |= record.key.starts_with("placement-");
+            // Most tests do not read it.
+            let _ = self.appended.send(record.clone());
+        }
+        let other = self
+            .in_front_of_placement
+            .lock()
+            .unwrap()
+            .take_if(|_| places);
+        let other = other.map(|record| ClusterRecord {
+            topic: ClusterTopic::Cluster,
+            offset: 0,
+            record,
+        });
+        let mut read = Vec::from_iter(other);
+        read.extend(self.own.commit(transaction).await?);
+        Ok(read)
     }
 
     fn append(&mut self, record: StoredRecord) -> Result<Appended> {
+        // Most tests do not read it.
+        let _ = self.appended.send(record.clone());
         self.own.append(record)
     }
 
     async fn next(&mut self) -> ClusterRecord {
-        tokio::select! {
-            own = self.own.next() => own,
-            Some(record) = self.others.recv() => ClusterRecord {
-                topic: ClusterTopic::Config,
-                offset: 0,
-                record,
-            },
+        let (topic, record) = tokio::select! {
+            own = self.own.next() => return own,
+            Some(record) = self.configs.recv() => (ClusterTopic::Config, record),
+            Some(record) = self.cluster.recv() => (ClusterTopic::Cluster, record),
+        };
+        ClusterRecord {
+            topic,
+            offset: 0,
+            record,
         }
     }
+}
+
+/// The test sink alone.
+fn plugins(gate: &Arc<Gate>) -> Plugins {
+    let sink = Arc::new(TestSink::new(Arc::clone(gate)));
+    let sink = RegisteredConnector::Sink(RegisteredSink::Plain(sink));
+    let wasm = WasmPlugins::new(WasmOptions::default()).unwrap();
+    Plugins::new(vec![sink], wasm)
 }
 
 impl Drop for TestWorker {
@@ -217,18 +249,16 @@ impl TestWorker {
     }
 
     fn with(settings: &[(&str, &str)], stored: Vec<StoredRecord>) -> Self {
+        Self::of_role(Role::Leader, settings, stored)
+    }
+
+    fn of_role(role: Role, settings: &[(&str, &str)], stored: Vec<StoredRecord>) -> Self {
         // Nothing listens there: a task waits for Kafka until it is stopped.
         let mut all = vec![("bootstrap.servers", "127.0.0.1:1")];
         all.extend(settings);
         let config = Arc::new(WorkerConfig::new(&minimal(&all)).unwrap());
-        let wasm = WasmPlugins::new(WasmOptions::default()).unwrap();
         let gate = Arc::new(Gate::default());
-        let plugins = Arc::new(Plugins::new(
-            vec![RegisteredConnector::Sink(RegisteredSink::Plain(Arc::new(
-                TestSink::new(Arc::clone(&gate)),
-            )))],
-            wasm,
-        ));
+        let plugins = Arc::new(plugins(&gate));
         let groups = Box::new(NoConsumerGroups);
         let source_offsets = Arc::new(SourceOffsets::new(&config));
         let cluster_id = Some("cluster".to_owned());
@@ -240,13 +270,36 @@ impl TestWorker {
             cluster_id,
             instance: WorkerInstance::new("127.0.0.1:8083"),
         };
-        let (log, configs) = SharedClusterLog::new(stored);
         let (status_log, statuses) = SharedLog::new(Vec::new());
-        let alone = Membership::alone(shared.instance.clone());
+        let (configs, read_configs) = mpsc::unbounded_channel();
+        let (cluster, read_cluster) = mpsc::unbounded_channel();
+        let (told, appended) = mpsc::unbounded_channel();
+        let log = SharedClusterLog {
+            own: MemoryClusterLog::new(stored),
+            configs: read_configs,
+            cluster: read_cluster,
+            appended: told,
+            in_front_of_placement: Arc::default(),
+        };
+        let in_front_of_placement = Arc::clone(&log.in_front_of_placement);
+        let instance = shared.instance.clone();
+        let (sender, membership) = watch::channel(Membership {
+            role,
+            ..Membership::alone(instance.clone())
+        });
+        let others = OtherWorkers {
+            configs,
+            cluster,
+            statuses,
+            appended,
+            in_front_of_placement,
+            membership: sender,
+            instance,
+        };
         let cluster = Cluster {
             log: Box::new(log),
             statuses: Box::new(status_log),
-            membership: watch::channel(alone).1,
+            membership,
             member: None,
         };
         let (herder, _) = Herder::spawn(shared, cluster);
@@ -263,7 +316,7 @@ impl TestWorker {
             api,
             herder,
             gate,
-            others: OtherWorkers { configs, statuses },
+            others,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What one worker sees of others on the same topics.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::*;
 
@@ -118,5 +118,123 @@ async fn what_another_worker_writes_is_acted_upon() {
     let path = "/connectors/a/status";
     let status = worker.until(path, |s| s["tasks"][2]["id"] == 2).await;
     assert_eq!(status["connector"]["state"], "PAUSED");
+    worker.herder.shutdown().await;
+}
+
+/// A worker that does not lead, and on which the leader counts.
+fn follower() -> TestWorker {
+    let worker = TestWorker::of_role(Role::Follower, &[], Vec::new());
+    let workers = json!({ "workers": [worker.others.instance.to_string()] });
+    let record = StoredRecord {
+        key: "workers".into(),
+        value: Some(workers),
+    };
+    worker.others.cluster.send(record).unwrap();
+    worker
+}
+
+fn put_request(url: &str) -> Request<Body> {
+    let mut wanted = config();
+    wanted["url"] = json!(url);
+    let request = Request::builder()
+        .method(Method::PUT)
+        .uri("/connectors/a/config")
+        .header(header::CONTENT_TYPE, "application/json");
+    request.body(wanted.to_string().into()).unwrap()
+}
+
+impl TestWorker {
+    /// Waits until the worker has written a record of this kind to the cluster topic: the rest of
+    /// its key.
+    async fn wrote(&mut self, kind: &str) -> String {
+        let written = async {
+            loop {
+                let record = self.others.appended.recv().await.unwrap();
+                if let Some(rest) = record.key.strip_prefix(kind) {
+                    return rest.to_owned();
+                }
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(30), written).await;
+        waited.unwrap_or_else(|_| panic!("no {kind} is written"))
+    }
+
+    /// Waits until the worker has sent an order to the leader.
+    async fn sent_order(&mut self) -> String {
+        self.wrote("order-").await
+    }
+
+    fn leads_from_now_on(&self) {
+        let alone = Membership::alone(self.others.instance.clone());
+        self.others.membership.send_replace(alone);
+    }
+}
+
+#[tokio::test]
+async fn a_config_goes_on_behind_one_whose_caller_has_gone() {
+    let mut worker = follower();
+    // Nobody leads, and the first caller does not wait for it.
+    let first = tokio::spawn(send(worker.app.clone(), put_request("1")));
+    let abandoned = worker.sent_order().await;
+    first.abort();
+    let _ = first.await;
+    let second = tokio::spawn(send(worker.app.clone(), put_request("2")));
+    let sent = worker.sent_order().await;
+    assert_ne!(sent, abandoned);
+    worker.leads_from_now_on();
+    let answer = tokio::time::timeout(Duration::from_secs(30), second).await;
+    let answer = answer.expect("it is never answered").unwrap();
+    assert!(answer.status.is_success(), "{}", answer.text);
+    let config = worker.get("/connectors/a/config").await.json;
+    assert_eq!(config["url"], "2");
+    worker.herder.shutdown().await;
+}
+
+#[tokio::test]
+async fn any_order_lets_go_what_waits_behind_an_abandoned_config() {
+    let mut worker = follower();
+    let first = tokio::spawn(send(worker.app.clone(), put_request("1")));
+    let second = tokio::spawn(send(worker.app.clone(), put_request("2")));
+    worker.sent_order().await;
+    first.abort();
+    let _ = first.await;
+    let delete = Request::delete("/connectors/b").body(Body::empty());
+    let other = tokio::spawn(send(worker.app.clone(), delete.unwrap()));
+    worker.sent_order().await;
+    worker.leads_from_now_on();
+    let answered = async { (second.await.unwrap(), other.await.unwrap()) };
+    let answered = tokio::time::timeout(Duration::from_secs(30), answered).await;
+    let (second, other) = answered.expect("they are never answered");
+    assert!(second.status.is_success(), "{}", second.text);
+    assert_eq!(other.status.as_u16(), 404, "{}", other.text);
+    worker.herder.shutdown().await;
+}
+
+/// An order of another worker, for a connector.
+fn order(id: &str, name: &str) -> StoredRecord {
+    let mut config = config();
+    config["name"] = json!(name);
+    config["tasks.max"] = json!("2");
+    let order = json!({
+        "type": "configure", "connector": name, "config": config, "expected": "absent",
+    });
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let at = u64::try_from(now.as_millis()).unwrap();
+    StoredRecord {
+        key: format!("order-{id}"),
+        value: Some(json!({ "order": order, "at": at })),
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_is_read_behind_a_write_of_the_leader_waits_for_nothing() {
+    let mut worker = TestWorker::new();
+    // The leader is there, and has nothing else to do.
+    worker.get("/connectors").await;
+    let late = order("late", "b");
+    *worker.others.in_front_of_placement.lock().unwrap() = Some(late);
+    worker.others.cluster.send(order("first", "a")).unwrap();
+    assert_eq!(worker.wrote("answer-").await, "first");
+    assert_eq!(worker.wrote("answer-").await, "late");
     worker.herder.shutdown().await;
 }
