@@ -5,8 +5,8 @@
 //! coordinator who the members are. Nothing is read by this consumer.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -81,12 +81,58 @@ impl Membership {
     }
 }
 
+/// What the client has said of this worker's session.
+#[derive(Clone, Copy, Debug, Default)]
+struct Signs {
+    is_steady: bool,
+    /// When the session was lost; none: it is not.
+    lost_at: Option<Instant>,
+}
+
+impl Signs {
+    fn lose(&mut self, at: Instant) {
+        *self = Self {
+            is_steady: false,
+            lost_at: Some(at),
+        };
+    }
+
+    /// Takes in statistics. They wait for the next poll: those of before the loss, which still call
+    /// the group steady, may come after it.
+    fn statistics(&mut self, emitted: Instant, is_steady: bool) {
+        if self.lost_at.is_some_and(|lost| emitted <= lost) {
+            return;
+        }
+        self.is_steady = is_steady;
+        if is_steady {
+            self.lost_at = None;
+        }
+    }
+}
+
 /// What librdkafka's callbacks say.
 struct Callbacks {
     errors: ClientErrors,
-    is_steady: AtomicBool,
-    is_lost: AtomicBool,
+    /// A moment before the client was made: its statistics count from there.
+    created: Instant,
+    signs: Mutex<Signs>,
     owns: AtomicBool,
+}
+
+impl Callbacks {
+    fn new() -> Self {
+        Self {
+            errors: ClientErrors::new("the group of workers"),
+            created: Instant::now(),
+            signs: Mutex::default(),
+            owns: AtomicBool::new(false),
+        }
+    }
+
+    /// They are whole after each of their changes.
+    fn signs(&self) -> MutexGuard<'_, Signs> {
+        self.signs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl ClientContext for Callbacks {
@@ -98,8 +144,7 @@ impl ClientContext for Callbacks {
         // The library's word for a session that is over; it has no other sign of it for a member
         // without a partition.
         if facility == "SESSTMOUT" {
-            self.is_steady.store(false, Ordering::Release);
-            self.is_lost.store(true, Ordering::Release);
+            self.signs().lose(Instant::now());
         }
         self.errors.log_line(level, facility, line);
     }
@@ -108,10 +153,8 @@ impl ClientContext for Callbacks {
         let is_steady = statistics
             .cgrp
             .is_some_and(|group| group.join_state == "steady");
-        self.is_steady.store(is_steady, Ordering::Release);
-        if is_steady {
-            self.is_lost.store(false, Ordering::Release);
-        }
+        let age = Duration::from_micros(u64::try_from(statistics.age).unwrap_or(0));
+        self.signs().statistics(self.created + age, is_steady);
     }
 }
 
@@ -122,7 +165,7 @@ impl ConsumerContext for Callbacks {
                 self.owns.store(false, Ordering::Release);
             }
             if consumer.assignment_lost() {
-                self.is_lost.store(true, Ordering::Release);
+                self.signs().lose(Instant::now());
             }
         }
     }
@@ -180,12 +223,7 @@ impl GroupMember {
             .set("auto.offset.reset", "latest")
             .set("reconnect.backoff.max.ms", "1000")
             .set("statistics.interval.ms", "500");
-        let callbacks = Callbacks {
-            errors: ClientErrors::new("the group of workers"),
-            is_steady: AtomicBool::new(false),
-            is_lost: AtomicBool::new(false),
-            owns: AtomicBool::new(false),
-        };
+        let callbacks = Callbacks::new();
         let invalid = |cause| {
             Error::config("the settings of the Kafka clients are not valid").with_source(cause)
         };
@@ -305,8 +343,8 @@ impl Following {
 
     fn now(&mut self, before: &Membership) -> Membership {
         let callbacks = self.consumer.context();
-        let is_lost = callbacks.is_lost.load(Ordering::Acquire);
-        let is_steady = callbacks.is_steady.load(Ordering::Acquire);
+        let Signs { is_steady, lost_at } = *callbacks.signs();
+        let is_lost = lost_at.is_some();
         let owns = callbacks.owns.load(Ordering::Acquire);
         self.has_joined |= is_steady;
         if !self.has_joined && !is_lost {
@@ -367,5 +405,42 @@ impl Following {
             .collect();
         // Between two generations the list may be empty for a moment.
         (!members.is_empty()).then_some(members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::statistics::ConsumerGroup;
+
+    use super::*;
+
+    fn statistics(age: Duration, join_state: &str) -> Statistics {
+        Statistics {
+            age: i64::try_from(age.as_micros()).unwrap(),
+            cgrp: Some(ConsumerGroup {
+                join_state: join_state.to_owned(),
+                ..ConsumerGroup::default()
+            }),
+            ..Statistics::default()
+        }
+    }
+
+    #[test]
+    fn statistics_of_before_a_loss_do_not_take_it_back() {
+        let callbacks = Callbacks::new();
+        let before = callbacks.created.elapsed();
+        callbacks.stats(statistics(before, "steady"));
+        assert!(callbacks.signs().is_steady);
+        callbacks.log(RDKafkaLogLevel::Warning, "SESSTMOUT", "timed out");
+        // Emitted before, and delivered after.
+        callbacks.stats(statistics(before, "steady"));
+        let signs = *callbacks.signs();
+        assert!(signs.lost_at.is_some() && !signs.is_steady, "{signs:?}");
+        let after = callbacks.created.elapsed() + Duration::from_millis(1);
+        callbacks.stats(statistics(after, "wait-join"));
+        assert!(callbacks.signs().lost_at.is_some());
+        callbacks.stats(statistics(after, "steady"));
+        let signs = *callbacks.signs();
+        assert!(signs.lost_at.is_none() && signs.is_steady, "{signs:?}");
     }
 }
