@@ -2,7 +2,7 @@
 //! orders that wait for the leader. Pure: records in, changes out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tracing::debug;
@@ -20,8 +20,49 @@ const KEPT: Duration = Duration::from_secs(120);
 pub(super) struct WaitingOrder {
     pub(super) id: String,
     pub(super) order: Order,
-    /// When it was written, in milliseconds since 1970, by the clock of its worker.
-    pub(super) at: u64,
+    age: Age,
+}
+
+impl WaitingOrder {
+    /// Whether it is so old that nobody waits for its answer.
+    pub(super) fn is_late(&self, limit: Duration) -> bool {
+        self.age.now() > limit
+    }
+}
+
+/// When a record was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// As this worker started: it may have been written at any time.
+    AtStart,
+    /// Soon after it was written.
+    Since,
+}
+
+/// How old a record is. It counts from when this worker has read it, because the clocks of other
+/// workers may be wrong; only of those that were there before does the record itself tell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Age {
+    before: Duration,
+    read: Instant,
+}
+
+impl Age {
+    /// Of a record that says when it was written, in milliseconds since 1970.
+    fn of(written: u64, read: Read) -> Self {
+        let before = match read {
+            Read::AtStart => Duration::from_millis(now().saturating_sub(written)),
+            Read::Since => Duration::ZERO,
+        };
+        Self {
+            before,
+            read: Instant::now(),
+        }
+    }
+
+    fn now(self) -> Duration {
+        self.before.saturating_add(self.read.elapsed())
+    }
 }
 
 /// The state that the cluster topic adds up to.
@@ -42,7 +83,7 @@ pub(super) struct Answer {
     pub(super) outcome: Outcome,
     /// Where the effect stands in the config topic; none: it has none there.
     pub(super) config_offset: Option<i64>,
-    at: u64,
+    age: Age,
 }
 
 impl Coordination {
@@ -98,19 +139,20 @@ impl Coordination {
 
     /// Answers that nobody waits for any more.
     pub(super) fn old_answers(&self) -> Vec<String> {
-        let now = now();
-        let old = |answer: &Answer| {
-            now.saturating_sub(answer.at) > u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX)
-        };
         let answers = self.answers.iter();
         answers
-            .filter(|(_, answer)| old(answer))
+            .filter(|(_, answer)| answer.age.now() > KEPT)
             .map(|(id, _)| id.clone())
             .collect()
     }
 
     /// Takes in a record. What is not understood is passed over: other versions may write more.
-    pub(super) fn apply(&mut self, offset: i64, record: StoredRecord) -> Option<Change> {
+    pub(super) fn apply(
+        &mut self,
+        offset: i64,
+        record: StoredRecord,
+        read: Read,
+    ) -> Option<Change> {
         let StoredRecord { key, value } = record;
         if let Some(name) = key.strip_prefix("placement-") {
             match value {
@@ -127,7 +169,7 @@ impl Coordination {
             let waiting = WaitingOrder {
                 id: id.to_owned(),
                 order: Order::from_value(value.get("order")?)?,
-                at: value.get("at")?.as_u64()?,
+                age: Age::of(value.get("at")?.as_u64()?, read),
             };
             self.orders.insert(offset, waiting);
             Some(Change::Order)
@@ -140,7 +182,7 @@ impl Coordination {
             let answer = Answer {
                 outcome: outcome_from(&value)?,
                 config_offset: value.get("config_offset").and_then(Value::as_i64),
-                at: value.get("at")?.as_u64()?,
+                age: Age::of(value.get("at")?.as_u64()?, read),
             };
             self.answers.insert(id.to_owned(), answer);
             Some(Change::Answer(id.to_owned()))
@@ -181,11 +223,6 @@ fn now() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
-}
-
-/// Whether an order was written so long ago that nobody waits for its answer.
-pub(super) fn is_late(order: &WaitingOrder, limit: Duration) -> bool {
-    u128::from(now().saturating_sub(order.at)) > limit.as_millis()
 }
 
 /// Where the tasks of a connector are; none: it is deleted.
@@ -283,17 +320,17 @@ mod tests {
             workers_record(&there),
             placement_record("c-1", Some(&placed)),
         ] {
-            assert_eq!(state.apply(0, record), Some(Change::Placement));
+            assert_eq!(state.apply(0, record, Read::Since), Some(Change::Placement));
         }
         assert_eq!(state.workers(), &there);
         assert!(state.has_worker("b:8083") && !state.has_worker("b:808"));
         assert_eq!(state.placements()["c-1"], placed);
         let of_b: Vec<_> = state.tasks_of(&worker("b")).collect();
         assert_eq!(of_b, [ConnectorTaskId::new("c-1", 2)]);
-        state.apply(1, placement_record("c-1", None));
+        state.apply(1, placement_record("c-1", None), Read::Since);
         assert!(state.placements().is_empty());
         let restart = ConnectorTaskId::new("c-1", 7);
-        let change = state.apply(2, restart_task_record(&restart));
+        let change = state.apply(2, restart_task_record(&restart), Read::Since);
         assert_eq!(change, Some(Change::RestartTask(restart)));
     }
 
@@ -301,37 +338,76 @@ mod tests {
     fn an_order_waits_until_it_is_answered() {
         let mut state = Coordination::default();
         for (offset, id) in [(4, "x"), (3, "y")] {
-            let change = state.apply(offset, order_record(id, &delete()));
+            let change = state.apply(offset, order_record(id, &delete()), Read::Since);
             assert_eq!(change, Some(Change::Order));
         }
         // In the order in which they were written, whichever was read first.
         let ids: Vec<_> = state.waiting().into_iter().map(|it| it.id).collect();
         assert_eq!(ids, ["y", "x"]);
-        assert!(!is_late(&state.waiting()[0], Duration::from_secs(60)));
+        assert!(!state.waiting()[0].is_late(Duration::from_secs(60)));
         let refusal = Err(Refusal::NotFound("no such connector".into()));
         let mut answer = answer_record("y", &refusal);
         if let Some(value) = &mut answer.value {
             value["config_offset"] = json!(17);
         }
-        assert_eq!(state.apply(5, answer), Some(Change::Answer("y".into())));
-        state.apply(6, answered_order("y"));
+        assert_eq!(
+            state.apply(5, answer, Read::Since),
+            Some(Change::Answer("y".into()))
+        );
+        state.apply(6, answered_order("y"), Read::Since);
         let known = state.answer("y").unwrap();
         assert_eq!((&known.outcome, known.config_offset), (&refusal, Some(17)));
         let ids: Vec<_> = state.waiting().into_iter().map(|it| it.id).collect();
         assert_eq!(ids, ["x"]);
         assert!(state.old_answers().is_empty());
-        state.apply(7, forgotten_answer("y"));
+        state.apply(7, forgotten_answer("y"), Read::Since);
         assert_eq!(state.answer("y"), None);
+    }
+
+    /// As a worker writes it whose clock is behind by so many seconds.
+    fn behind(mut record: StoredRecord, seconds: u64) -> StoredRecord {
+        if let Some(at) = record.value.as_mut().map(|value| &mut value["at"]) {
+            *at = json!(at.as_u64().unwrap() - seconds * 1000);
+        }
+        record
+    }
+
+    #[test]
+    fn another_clock_makes_nothing_late_or_old() {
+        let mut state = Coordination::default();
+        let limit = Duration::from_secs(90);
+        for seconds in [0, 91, 1_000_000] {
+            let order = behind(order_record("x", &delete()), seconds);
+            state.apply(0, order, Read::Since);
+            assert!(!state.waiting()[0].is_late(limit), "{seconds}");
+            let answer = behind(answer_record("y", &Ok(())), seconds);
+            state.apply(1, answer, Read::Since);
+            assert!(state.old_answers().is_empty(), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn what_was_written_before_this_worker_started_is_as_old_as_it_says() {
+        let mut state = Coordination::default();
+        let limit = Duration::from_secs(90);
+        for (seconds, is_late) in [(0, false), (91, true)] {
+            let order = behind(order_record("x", &delete()), seconds);
+            state.apply(0, order, Read::AtStart);
+            assert_eq!(state.waiting()[0].is_late(limit), is_late, "{seconds}");
+        }
+        let answer = behind(answer_record("y", &Ok(())), 121);
+        state.apply(1, answer, Read::AtStart);
+        assert_eq!(state.old_answers(), ["y"]);
     }
 
     #[test]
     fn whoever_leaves_is_known_until_it_is_gone() {
         let mut state = Coordination::default();
-        state.apply(0, leaving_record(&worker("a"), true));
+        state.apply(0, leaving_record(&worker("a"), true), Read::Since);
         assert!(state.is_leaving(&worker("a")));
         assert!(state.left(&BTreeSet::from([worker("a")])).is_empty());
         assert_eq!(state.left(&BTreeSet::new()), [worker("a")]);
-        state.apply(1, leaving_record(&worker("a"), false));
+        state.apply(1, leaving_record(&worker("a"), false), Read::Since);
         assert!(!state.is_leaving(&worker("a")));
     }
 
@@ -350,7 +426,7 @@ mod tests {
                 key: key.into(),
                 value: Some(value),
             };
-            assert_eq!(state.apply(0, record), None, "{key}");
+            assert_eq!(state.apply(0, record, Read::Since), None, "{key}");
         }
         assert!(state.placements().is_empty() && state.workers().is_empty());
         assert!(state.waiting().is_empty());

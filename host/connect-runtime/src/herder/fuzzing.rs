@@ -1,7 +1,7 @@
 //! The topics that a cluster agrees on, for the fuzz targets.
 
 use super::cluster::{Change, ClusterState};
-use super::coordination::Coordination;
+use super::coordination::{Coordination, Read};
 use crate::storage::{ConnectorTaskId, StoredRecord};
 
 /// What the records of a config topic add up to.
@@ -50,7 +50,7 @@ impl ClusterTopic {
     /// # Panics
     /// When the state does not agree with what it says has changed.
     pub fn apply(&mut self, offset: i64, record: StoredRecord) {
-        match self.0.apply(offset, record) {
+        match self.0.apply(offset, record, Read::Since) {
             Some(Change::Answer(id)) => {
                 assert!(self.0.answer(&id).is_some());
                 assert!(self.0.waiting().iter().all(|waiting| waiting.id != id));

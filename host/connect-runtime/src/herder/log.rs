@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use connect_api::Result;
 
 use super::cluster::{Change, ClusterState};
-use super::coordination::Coordination;
+use super::coordination::{Coordination, Read};
 use crate::storage::{
     Appended, ClusterLog, ClusterRecord, ClusterTopic, StoredRecord, Transaction,
 };
@@ -42,7 +42,7 @@ impl Log {
     /// When a topic cannot be read to its end.
     pub(super) async fn start(&mut self) -> Result<()> {
         for record in self.store.start().await? {
-            self.take_in(record);
+            self.take_in(record, Read::AtStart);
         }
         self.changes.clear();
         Ok(())
@@ -54,7 +54,7 @@ impl Log {
     /// When Kafka does not answer in time, or refuses.
     pub(super) async fn lead(&mut self) -> Result<()> {
         for record in self.store.lead().await? {
-            self.take_in(record);
+            self.take_in(record, Read::Since);
         }
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Log {
             return Ok(());
         }
         for record in self.store.commit(transaction).await? {
-            self.take_in(record);
+            self.take_in(record, Read::Since);
         }
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Log {
     /// Takes in the next record that was written. It may be cancelled.
     pub(super) async fn read(&mut self) {
         let record = self.store.next().await;
-        self.take_in(record);
+        self.take_in(record, Read::Since);
     }
 
     /// Whether the config topic was read up to this place.
@@ -108,7 +108,7 @@ impl Log {
         self.changes.pop_front()
     }
 
-    fn take_in(&mut self, record: ClusterRecord) {
+    fn take_in(&mut self, record: ClusterRecord, read: Read) {
         let ClusterRecord {
             topic,
             offset,
@@ -119,7 +119,7 @@ impl Log {
                 self.config_offset = offset;
                 self.cluster.apply(record)
             }
-            ClusterTopic::Cluster => self.coordination.apply(offset, record),
+            ClusterTopic::Cluster => self.coordination.apply(offset, record, read),
         };
         self.changes.extend(change);
     }

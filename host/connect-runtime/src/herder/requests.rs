@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::command::{ConfigChange, ConfigOutcome, Configured, ConnectorView, Reply};
 use super::coordination::{
-    answer_record, answered_order, forgotten_answer, is_late, order_record, restart_task_record,
+    answer_record, answered_order, forgotten_answer, order_record, restart_task_record,
 };
 use super::orders::{Expected, Order, Outcome, Refusal};
 use super::{Herder, HerderError, REQUEST_LIMIT, answer, not_found};
@@ -216,7 +216,7 @@ impl Herder {
             if self.leader.is_none() {
                 break;
             }
-            let done = match is_late(&waiting, REQUEST_LIMIT) {
+            let done = match waiting.is_late(REQUEST_LIMIT) {
                 true => self.refuse(&waiting.id, Refusal::Late).await,
                 false => self
                     .execute(&waiting.order, Some(&waiting.id))
