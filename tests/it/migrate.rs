@@ -28,9 +28,9 @@ async fn migrate(file: &Path, more: &[&str]) -> Result<Output> {
     Ok(tokio::task::spawn_blocking(move || command.output()).await??)
 }
 
-/// The report for programs, with its exit code.
-async fn report(file: &Path, code: i32) -> Result<Value> {
-    let output = migrate(file, &["--json"]).await?;
+/// What it tells, with its exit code.
+async fn told(file: &Path, more: &[&str], code: i32) -> Result<String> {
+    let output = migrate(file, more).await?;
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     let wrong = String::from_utf8_lossy(&output.stderr);
     ensure!(
@@ -38,19 +38,18 @@ async fn report(file: &Path, code: i32) -> Result<Value> {
         "{}: {told}{wrong}",
         output.status
     );
+    Ok(told)
+}
+
+/// The report for programs, with its exit code.
+async fn report(file: &Path, code: i32) -> Result<Value> {
+    let told = told(file, &["--json"], code).await?;
     serde_json::from_str(&told).context(told)
 }
 
 /// The report for a person, with its exit code.
 async fn text(file: &Path, code: i32) -> Result<String> {
-    let output = migrate(file, &[]).await?;
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    let wrong = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.code() == Some(code),
-        "{}: {told}{wrong}",
-        output.status
-    );
+    let told = told(file, &[], code).await?;
     println!("{told}");
     // Where its lines are broken is no matter.
     Ok(told.split_whitespace().collect::<Vec<_>>().join(" "))

@@ -1,7 +1,7 @@
 //! `wit/README.md`, made of `wit/*.wit`.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs};
 
 /// In the order of the page: what a plugin implements, what it is given, what it may ask for.

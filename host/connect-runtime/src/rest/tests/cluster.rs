@@ -214,7 +214,7 @@ async fn any_order_lets_go_what_waits_behind_an_abandoned_config() {
 fn order(id: &str, name: &str) -> StoredRecord {
     let mut config = config();
     config["name"] = json!(name);
-    config["tasks.max"] = json!("2");
+    config["tasks.max"] = json!("1");
     let order = json!({
         "type": "configure", "connector": name, "config": config, "expected": "absent",
     });
@@ -224,15 +224,22 @@ fn order(id: &str, name: &str) -> StoredRecord {
     }
 }
 
+/// The task is another worker's, so that nothing else happens here which the order could wait for.
 #[tokio::test]
 async fn an_order_that_is_read_behind_a_write_of_the_leader_waits_for_nothing() {
     let mut worker = TestWorker::new();
-    // The leader is there, and has nothing else to do.
-    worker.get("/connectors").await;
+    let own = worker.others.instance.clone();
+    let other = WorkerInstance("0.0.0.0:1/other".to_owned());
+    let mut both = Membership::alone(own);
+    both.members.insert(other);
+    worker.others.membership.send_replace(both);
+    worker.wrote("workers").await;
     let late = order("late", "b");
     *worker.others.in_front_of_placement.lock().unwrap() = Some(late);
     worker.others.cluster.send(order("first", "a")).unwrap();
     assert_eq!(worker.wrote("answer-").await, "first");
     assert_eq!(worker.wrote("answer-").await, "late");
+    let status = worker.get("/connectors/a/status").await.json;
+    assert_eq!(status["tasks"][0]["state"], "UNASSIGNED", "{status}");
     worker.herder.shutdown().await;
 }
