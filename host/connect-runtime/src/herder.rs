@@ -20,6 +20,7 @@ mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod handle;
+mod held_retries;
 mod leader;
 mod log;
 mod members;
@@ -300,12 +301,12 @@ impl Herder {
                     self.tasks.restart(name, *instances, &self.statuses);
                 }
             }
-            Change::RestartTask(id) => self.tasks.restart_task(&id, &self.statuses),
-            Change::Tasks(_)
-            | Change::Placement
-            | Change::Workers
-            | Change::Order
-            | Change::Answer(_) => {}
+            Change::RestartTask(id) => {
+                self.tasks.retry_held(&id.connector);
+                self.tasks.restart_task(&id, &self.statuses);
+            }
+            Change::RestartedTask(name) | Change::Tasks(name) => self.tasks.retry_held(&name),
+            Change::Placement | Change::Workers | Change::Order | Change::Answer(_) => {}
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use connect_api::Error;
 use tokio::sync::mpsc;
@@ -235,6 +236,7 @@ pub struct Control {
     stop: AtomicBool,
     abandon: AtomicBool,
     pause: AtomicBool,
+    retries_held_until: Mutex<Option<Instant>>,
 }
 
 impl Control {
@@ -257,6 +259,16 @@ impl Control {
         self.stop();
     }
 
+    /// Tells the task to try held partitions again that it opens until then.
+    pub fn retry_held(&self, until: Instant) {
+        *self.retries_held_until() = Some(until);
+    }
+
+    fn retries_held_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        let until = self.retries_held_until.lock();
+        until.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Pauses or resumes the task.
     pub fn pause(&self, pause: bool) {
         self.pause.store(pause, Ordering::Release);
@@ -270,6 +282,12 @@ impl Control {
     /// Whether the task is to let go of what is in hand.
     pub fn abandoned(&self) -> bool {
         self.abandon.load(Ordering::Acquire)
+    }
+
+    /// Whether the task is to try held partitions again that it opens now.
+    pub fn retries_held(&self) -> bool {
+        self.retries_held_until()
+            .is_some_and(|until| Instant::now() < until)
     }
 
     /// Whether the task is to pause.

@@ -5,7 +5,7 @@ mod read_back;
 mod source;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use connect_api::{
     DeadLetterStorage, Error, Properties, Result, SinkTask, StateStore, TaskContext,
@@ -84,14 +84,14 @@ impl Worker {
     /// Starts a task on threads of its own; what goes wrong from now on is an event.
     /// `config` is the task's config as it is stored: its config providers are asked on the task's
     /// thread. Called on the runtime.
-    pub fn start_task(&self, id: TaskId<'_>, config: Properties, paused: bool) -> TaskHandle {
+    pub fn start_task(&self, id: TaskId<'_>, config: Properties, control: Control) -> TaskHandle {
         let TaskId {
             connector,
             task,
             generation,
         } = id;
         let name = format!("{connector}-{task}");
-        let control = Arc::new(Control::new(paused));
+        let control = Arc::new(control);
         let reports = Reports::new(self.events.clone(), connector, task, generation);
         let (finished, done) = oneshot::channel();
         let start = TaskStart {
@@ -145,6 +145,11 @@ impl TaskHandle {
     /// Pauses or resumes the task.
     pub fn pause(&self, paused: bool) {
         self.control.pause(paused);
+    }
+
+    /// Tells the task to try held partitions again that it opens until then.
+    pub fn retry_held(&self, until: Instant) {
+        self.control.retry_held(until);
     }
 
     /// Tells the task to stop. It finishes or rolls back the batch in hand, commits, and leaves

@@ -7,7 +7,7 @@ use harness::worker::{TestWorker, WorkerConfig};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::json;
 
-use super::offsets::COUNTING;
+use super::offsets::{COUNTING, shows};
 use super::{LIMIT, Way};
 
 /// A transaction that never ends holds nobody up who looks: what is committed is shown.
@@ -26,6 +26,7 @@ async fn what_is_committed_is_shown_while_transactions_are_open() -> Result<()> 
     };
     way.kafka.produce(&way.name, [0, 0, 1].map(count)).await?;
     way.done().await?;
+    shows(&worker, &way, &[(0, 2), (1, 1)]).await?;
 
     let mut config = way.kafka.client();
     config.set("transactional.id", format!("{}-open", way.name));

@@ -32,6 +32,8 @@ pub enum Change {
     Answer(String),
     /// A restart of one task was asked for.
     RestartTask(ConnectorTaskId),
+    /// A task of this connector was restarted by the worker that runs it.
+    RestartedTask(String),
 }
 
 /// Which record of the config topic something was read from: a later one has a greater revision.

@@ -213,7 +213,10 @@ impl Coordination {
             let value = value?;
             let connector = value.get("connector")?.as_str()?;
             let task = u32::try_from(value.get("task")?.as_u64()?).ok()?;
-            Some(Change::RestartTask(ConnectorTaskId::new(connector, task)))
+            match value.get("done") {
+                Some(Value::Bool(true)) => Some(Change::RestartedTask(connector.to_owned())),
+                _ => Some(Change::RestartTask(ConnectorTaskId::new(connector, task))),
+            }
         } else {
             debug!(key, "a record of the cluster topic that is not used");
             None
@@ -305,12 +308,22 @@ pub(super) fn leaving_record(worker: &WorkerInstance, is_there: bool) -> StoredR
     }
 }
 
+/// Whether a task is restarted already where a restart is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TaskRestart {
+    /// Whichever worker runs it is to do so.
+    Asked,
+    /// The worker that tells of it has done so.
+    Done,
+}
+
 /// A request to restart a task, for whichever worker runs it. It is not kept: a later one of any
 /// task takes its place.
-pub(super) fn restart_task_record(id: &ConnectorTaskId) -> StoredRecord {
+pub(super) fn restart_task_record(id: &ConnectorTaskId, restart: TaskRestart) -> StoredRecord {
+    let done = restart == TaskRestart::Done;
     StoredRecord {
         key: "restart-task".to_owned(),
-        value: Some(json!({ "connector": id.connector, "task": id.task })),
+        value: Some(json!({ "connector": id.connector, "task": id.task, "done": done })),
     }
 }
 
@@ -346,8 +359,10 @@ mod tests {
         state.apply(1, placement_record("c-1", None), Read::Since);
         assert!(state.placements().is_empty());
         let restart = ConnectorTaskId::new("c-1", 7);
-        let change = state.apply(2, restart_task_record(&restart), Read::Since);
-        assert_eq!(change, Some(Change::RestartTask(restart)));
+        let mut read = |how| state.apply(2, restart_task_record(&restart, how), Read::Since);
+        let (asked, done) = (read(TaskRestart::Asked), read(TaskRestart::Done));
+        assert_eq!(asked, Some(Change::RestartTask(restart.clone())));
+        assert_eq!(done, Some(Change::RestartedTask("c-1".into())));
     }
 
     #[test]

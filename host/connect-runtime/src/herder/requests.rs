@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use connect_api::{ErrorKind, Result};
 use tokio::task::JoinSet;
-use tracing::error;
+use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::command::{ConfigChange, ConfigOutcome, Configured, ConnectorView, Reply};
 use super::coordination::{
-    answer_record, answered_order, forgotten_answer, order_record, restart_task_record,
+    TaskRestart, answer_record, answered_order, forgotten_answer, order_record, restart_task_record,
 };
 use super::orders::{ConfigDigest, Expected, Order, Outcome, Refusal};
 use super::{Herder, HerderError, REQUEST_LIMIT, answer, not_found};
@@ -132,11 +132,18 @@ impl Herder {
             return answer(reply, Err(HerderError::NotFound(text)));
         }
         if self.tasks.has(&id) {
+            self.tasks.retry_held(&id.connector);
             self.tasks.restart_task(&id, &self.statuses);
             self.sync_tasks();
+            // The others' tasks may be given what this one holds.
+            if let Err(error) = self.log.append(restart_task_record(&id, TaskRestart::Done)) {
+                warn!(task = %id, error = %error.chain(), "cannot tell the others of a restart");
+            }
             return answer(reply, Ok(()));
         }
-        let sent = self.log.append(restart_task_record(&id));
+        let sent = self
+            .log
+            .append(restart_task_record(&id, TaskRestart::Asked));
         let request = Uuid::new_v4().to_string();
         let waiting = Sent {
             connector: id.connector,

@@ -10,10 +10,12 @@ use tracing::{error, info, warn};
 
 use super::Shared;
 use super::cluster::{ClusterState, Revision};
+use super::held_retries::HeldRetries;
 use super::restarts::RestartState;
 use super::statuses::Statuses;
 use crate::metrics::forget_task;
 use crate::storage::{ConnectorTaskId, RestartInstances, State, Status, StatusKey, TargetState};
+use crate::task_control::Control;
 use crate::task_restart::{RestartPolicy, Restarts};
 use crate::worker::{TaskEvent, TaskHandle, TaskId, TaskState, Worker};
 
@@ -28,6 +30,7 @@ pub(super) struct Tasks {
     /// Tasks that were told to stop, and the generation of that run. A task is not started again
     /// before its former run has ended.
     stopping: BTreeMap<ConnectorTaskId, u64>,
+    held_retries: HeldRetries,
     ends: JoinSet<ConnectorTaskId>,
 }
 
@@ -65,6 +68,7 @@ impl Tasks {
             worker,
             assigned: BTreeMap::new(),
             stopping: BTreeMap::new(),
+            held_retries: HeldRetries::default(),
             ends: JoinSet::new(),
         }
     }
@@ -188,7 +192,11 @@ impl Tasks {
             task: id.task,
             generation,
         };
-        let handle = self.worker.start_task(start, config.clone(), paused);
+        let control = Control::new(paused);
+        if let Some(until) = self.held_retries.until(&id.connector) {
+            control.retry_held(until);
+        }
+        let handle = self.worker.start_task(start, config.clone(), control);
         let task = AssignedTask {
             generation,
             revision: cluster.tasks_revision(&id.connector),
@@ -240,6 +248,17 @@ impl Tasks {
         });
     }
 
+    /// Somebody has asked for a restart of a task of the connector, or for another config: held
+    /// partitions are tried again, by whichever of its tasks has them next.
+    pub(super) fn retry_held(&mut self, connector: &str) {
+        let until = self.held_retries.ask(connector);
+        for (id, task) in &self.assigned {
+            if let (true, Run::Started(handle)) = (id.connector == connector, &task.run) {
+                handle.retry_held(until);
+            }
+        }
+    }
+
     /// Restarts tasks of a connector that run here. Those that have to end first are started by a
     /// later [`Tasks::sync`].
     pub(super) fn restart(
@@ -260,6 +279,7 @@ impl Tasks {
             .cloned()
             .collect();
         info!(connector, tasks = due.len(), "restarting tasks");
+        self.retry_held(connector);
         for id in due {
             self.stop(&id, Next::Start, statuses);
         }

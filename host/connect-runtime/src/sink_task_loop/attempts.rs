@@ -6,8 +6,9 @@
 //! batch of the partition is durable, when the task ends in order, and when the task shows that the
 //! batch does not kill: it waits for something else, or has lived for a while. Whoever finds
 //! [`MOST_ATTEMPTS`] at the offset that a partition starts from holds the partition and runs the
-//! rest; so does the task that a rebalance gives it to. A task that ends in order forgets the
-//! count, so that a restart over REST tries again.
+//! rest; so does whichever task or worker has it next. Only when a restart or another config is
+//! asked for is it tried again: by the connector's tasks that open it within [`HELD_RETRY_TIME`],
+//! whichever they are, because a restart moves partitions from one task to another.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,6 +22,9 @@ use crate::sink_task::write::Durable;
 pub const MOST_ATTEMPTS: u32 = 3;
 /// A task that has lived for so long with a batch in hand does not die of it.
 const SURVIVAL_TIME: Duration = Duration::from_secs(60);
+/// How long after a restart was asked for held partitions are tried again: as long as the tasks of
+/// a connector may take to end, begin and share their partitions.
+pub const HELD_RETRY_TIME: Duration = Duration::from_secs(60);
 
 /// What is known of a partition until a batch of it is durable.
 struct Attempt {
@@ -60,6 +64,17 @@ pub struct OpenedAt<'a> {
     pub group: Option<&'a GroupOffset>,
     /// What its offsets are marked with in ordinary times.
     pub mark: CommitMark,
+    /// What is done with a partition that was held.
+    pub held: Held,
+}
+
+/// What is done with a partition that was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It stays so.
+    Stays,
+    /// It is tried again, as if for the first time.
+    IsRetried,
 }
 
 /// The partitions of a task of which nothing has become durable since they were opened.
@@ -74,6 +89,7 @@ impl Attempts {
             durable,
             group,
             mark,
+            held,
         } = opened;
         // The same process has opened it before: it lives.
         if let Some(known) = self.0.get(partition).filter(|known| known.start == start) {
@@ -81,10 +97,12 @@ impl Attempts {
         }
         let counted = group.filter(|group| group.offset == start);
         let counted = counted.and_then(|group| group.mark.as_ref()?.get(CommitMark::ATTEMPTS));
+        let former = counted.and_then(|count| count.parse().ok()).unwrap_or(0);
+        let is_retried = held == Held::IsRetried && former >= MOST_ATTEMPTS;
         let attempt = Attempt {
             start,
             durable,
-            former: counted.and_then(|count| count.parse().ok()).unwrap_or(0),
+            former: if is_retried { 0 } else { former },
             mark,
             begun: None,
         };
@@ -152,26 +170,19 @@ impl Attempts {
         self.end(&survived)
     }
 
-    /// The partitions are given up in order.
+    /// The partitions are given up in order. What is held stays so, by the mark that it has.
     pub fn end(&mut self, partitions: &[TopicPartition]) -> Option<MarkedCommit> {
         let mut commit = MarkedCommit::default();
         for partition in partitions {
             let Some(attempt) = self.0.remove(partition) else {
                 continue;
             };
-            if attempt.begun.is_some() || attempt.is_held() {
+            if attempt.begun.is_some() {
                 commit.offsets.extend(attempt.durable);
                 commit.marks.push((partition.clone(), attempt.mark));
             }
         }
         (!commit.marks.is_empty()).then_some(commit)
-    }
-
-    /// The partitions go to other tasks: what is held stays so there, by the mark that it has.
-    pub fn revoke(&mut self, partitions: &[TopicPartition]) -> Option<MarkedCommit> {
-        self.0
-            .retain(|partition, attempt| !(attempt.is_held() && partitions.contains(partition)));
-        self.end(partitions)
     }
 
     /// All partitions are given up in order.

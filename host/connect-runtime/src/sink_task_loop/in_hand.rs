@@ -4,7 +4,7 @@
 use connect_api::{Offset, TopicPartition};
 use tracing::{error, warn};
 
-use super::attempts::{MOST_ATTEMPTS, MarkedCommit, OpenedAt, Suspicion, Waits};
+use super::attempts::{Held, MOST_ATTEMPTS, MarkedCommit, OpenedAt, Suspicion, Waits};
 use super::batch::RawBatch;
 use super::start::Known;
 use super::state::SinkTaskState;
@@ -19,6 +19,10 @@ impl SinkTaskState {
         durable: &Durable,
     ) {
         let attempts = &mut self.attempts;
+        let held = match self.parts.control.retries_held() {
+            true => Held::IsRetried,
+            false => Held::Stays,
+        };
         starts.retain(|(partition, start)| {
             let mut all = known.iter();
             let Some(known) = all.find(|known| known.opened.topic_partition == *partition) else {
@@ -29,6 +33,7 @@ impl SinkTaskState {
                 durable: durable.of(partition),
                 group: known.group,
                 mark: known.mark(*start),
+                held,
             };
             !attempts.open(partition, opened)
         });
@@ -78,8 +83,8 @@ impl SinkTaskState {
     }
 
     /// The partitions are given up in order: the next attempt is the first, but where one is held.
-    pub(super) fn revoke_attempts(&mut self, partitions: &[TopicPartition]) {
-        if let Some(commit) = self.attempts.revoke(partitions) {
+    pub(super) fn end_attempts(&mut self, partitions: &[TopicPartition]) {
+        if let Some(commit) = self.attempts.end(partitions) {
             self.commit_ended(commit);
         }
         self.count_held();

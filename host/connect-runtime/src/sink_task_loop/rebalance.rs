@@ -240,7 +240,7 @@ impl SinkTaskState {
             self.parts.writer.abandon();
         }
         if ownership == Ownership::Kept {
-            self.revoke_attempts(partitions);
+            self.end_attempts(partitions);
             self.commits
                 .flush(&*self.parts.consumer, &self.parts.metrics);
         }

@@ -76,16 +76,20 @@ fn a_partition_over_which_workers_die_is_held_and_the_rest_runs() {
     assert!(bench.rows(0).is_empty());
 }
 
+/// Whoever has a held partition next holds it too, though it was given up in order.
 #[test]
-fn a_held_partition_that_goes_to_another_task_stays_held() {
+fn a_held_partition_that_goes_to_another_task_or_worker_stays_held() {
+    let opened = |b: &Bench| b.target.lock().unwrap().opened.len() == 1;
+    let held = Some(MOST_ATTEMPTS.to_string());
     let mut bench = after_deaths(MOST_ATTEMPTS);
-    bench.until("it is opened", |b| {
-        b.target.lock().unwrap().opened.len() == 1
-    });
+    bench.until("it is opened", opened);
     bench.order(Rebalance::Revoke(vec![partition(0)], Ownership::Kept));
     bench.produce(1, &["good"]);
     bench.until("the other's row", |b| b.rows(1) == ["good"]);
-    let held = Some(MOST_ATTEMPTS.to_string());
+    assert_eq!(attempts(&bench, 0), held);
+    let mut bench = die(bench);
+    bench.until("it is opened", opened);
+    bench.stop().unwrap();
     assert_eq!(attempts(&bench, 0), held);
     let mut bench = die(bench);
     bench.produce(1, &["better"]);
@@ -117,13 +121,30 @@ fn a_task_that_ends_in_order_is_no_death() {
     assert_eq!(attempts(&bench, 0), None);
 }
 
+/// The task that is restarted and the one that has the partition next may be two.
 #[test]
-fn a_restart_in_order_tries_a_held_partition_again() {
-    let mut bench = after_deaths(MOST_ATTEMPTS);
-    bench.until("the note", |b| b.target.lock().unwrap().opened.len() == 1);
-    bench.stop().unwrap();
+fn a_held_partition_is_tried_again_by_whoever_opens_it_after_a_restart_was_asked_for() {
+    let bench = after_deaths(MOST_ATTEMPTS);
+    let mut bench = die(bench);
+    bench
+        .control
+        .retry_held(Instant::now() + Duration::from_secs(60));
+    bench.close_gate();
+    bench.until("a put", |b| b.puts() == 1);
+    // It counts from the beginning.
+    assert_eq!(attempts(&bench, 0).as_deref(), Some("1"));
     let mut bench = die(bench);
     bench.until("the row", |b| b.rows(0) == ["kills"]);
+}
+
+#[test]
+fn a_restart_is_asked_for_only_for_a_while() {
+    let bench = after_deaths(MOST_ATTEMPTS);
+    let mut bench = die(bench);
+    bench.control.retry_held(Instant::now());
+    bench.produce(1, &["good"]);
+    bench.until("the other's row", |b| b.rows(1) == ["good"]);
+    assert!(bench.rows(0).is_empty());
 }
 
 #[test]
