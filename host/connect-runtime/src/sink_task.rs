@@ -86,6 +86,10 @@ impl WorkerSinkTask {
         self.commit()?;
         self.rebalance()?;
         let batches = self.consume()?;
+        if !self.state.unopened.is_empty() {
+            // Another change of the assignment comes first.
+            return Ok(());
+        }
         self.state.begin_attempts(&batches);
         for batch in batches {
             let converted = self.convert(batch);
@@ -108,14 +112,15 @@ impl WorkerSinkTask {
 
     fn rebalance(&mut self) -> Result<()> {
         let state = &mut self.state;
+        if state.take_finished_hold() == Some(AfterHold::Reopen) {
+            state.restart_partitions();
+        }
         while let Some(change) = state.parts.consumer.next_rebalance() {
             state.rebalance(change)?;
         }
+        state.open_unopened()?;
         state.parts.consumer.speed_up_rejoin();
         state.tell_what_kafka_lacks();
-        if state.take_finished_hold() == Some(AfterHold::Reopen) {
-            state.restart_partitions()?;
-        }
         state.pause_or_resume()
     }
 

@@ -140,3 +140,46 @@ async fn a_worker_without_postgres_waits_and_moves_nothing() -> Result<()> {
         .statuses_are_the_newest(TestKafka::shared().await?)
         .await
 }
+
+/// Its tasks are given partitions that they cannot open; the group has to go on without them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_never_meets_postgres_keeps_no_other_from_its_rows() -> Result<()> {
+    let ledger = Ledger::shared("never_met", 6).await?;
+    let postgres = TestPostgres::shared().await?;
+    let proxy = FaultProxy::to(postgres.port()).await?;
+    proxy.refuse();
+    let url = ledger.database.jdbc_url();
+    let (own, through) = (postgres.port().to_string(), proxy.port().to_string());
+    let behind = url.replacen(&own, &through, 1);
+    ensure!(behind != url, "{url} does not name the port");
+    let mut cluster = Cluster::none_yet(TestKafka::shared().await?)?;
+    let class = "org.apache.kafka.common.config.provider.EnvVarConfigProvider";
+    let config = cluster.config.clone().set("config.providers", "env");
+    let config = config.set("config.providers.env.class", class);
+    cluster
+        .add_of(config.clone().env("LEDGER_URL", &behind))
+        .await?;
+    let settings = [("tasks.max", "6"), ("connection.url", "${env:LEDGER_URL}")];
+    ledger.deploy(cluster.rest(0), &settings).await?;
+    let name = &ledger.name;
+    wait_until(LIMIT, "tasks that wait", async || {
+        let status = cluster.rest(0).status(name).await?;
+        let tasks = status["tasks"].as_array().context("no tasks")?;
+        Ok(tasks.iter().all(|task| task["message"].is_string()))
+    })
+    .await?;
+    for _ in 0..2 {
+        cluster
+            .add_of(config.clone().env("LEDGER_URL", &url))
+            .await?;
+    }
+    let others = async {
+        for _ in 0..3 {
+            ledger.progress().await?;
+        }
+        proxy.restore();
+        Ok(())
+    };
+    ledger.meanwhile(others).await?;
+    ledger.complete(cluster.rest(2)).await
+}

@@ -108,6 +108,16 @@ pub trait TaskConsumer {
     /// The next change of the assignment that is to be made.
     fn next_rebalance(&mut self) -> Option<Rebalance>;
 
+    /// Whether a change of the assignment waits, and the group with it.
+    fn rebalance_waits(&self) -> bool;
+
+    /// Lets the group go on, where it waits for the task to take partitions: they are the task's,
+    /// and are not read before [`TaskConsumer::assign`].
+    ///
+    /// # Errors
+    /// As for `assign`.
+    fn answer_assignment(&mut self) -> Result<()>;
+
     /// What keeps the task from its records, in plain words: no broker can be reached, or none lets
     /// the client in, or a topic is not there. None: nothing.
     fn waits_for(&mut self) -> Option<String> {

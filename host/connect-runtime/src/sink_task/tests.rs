@@ -4,6 +4,7 @@ mod deaths;
 mod hostile;
 mod kafka;
 mod lost;
+mod opening;
 mod ownership;
 mod parts;
 mod retries;

@@ -68,6 +68,8 @@ pub enum Response {
     NotVerified,
     /// To `Close`.
     Closed,
+    /// To `Open` and `StartAt`: it was given up before the target had taken it.
+    GivenUp,
     /// To `Open` and `StartAt`: another task took a partition over meanwhile, or the target has
     /// lost it again.
     Fenced(Error),
@@ -117,6 +119,7 @@ pub struct Writer {
     responses: Receiver<Response>,
     generation: Arc<AtomicU64>,
     ending: Arc<AtomicBool>,
+    giving_up: Arc<AtomicBool>,
     outstanding: usize,
     /// How many of these are batches. What else is outstanding when a task ends, nobody waits for.
     batches: usize,
@@ -139,12 +142,14 @@ impl Writer {
         let (outbox, responses) = std::sync::mpsc::channel();
         let generation = Arc::new(AtomicU64::new(0));
         let ending = Arc::new(AtomicBool::new(false));
+        let giving_up = Arc::new(AtomicBool::new(false));
         let commits_offsets = parts.sink.group_transaction().is_some();
         let keeps_offsets = parts.sink.task().offsets().is_some();
         let mut thread = WriteThread {
             parts,
             generation: Arc::clone(&generation),
             ending: Arc::clone(&ending),
+            giving_up: Arc::clone(&giving_up),
             rewound: None,
             waiting: None,
         };
@@ -173,6 +178,7 @@ impl Writer {
             responses,
             generation,
             ending,
+            giving_up,
             outstanding: 0,
             batches: 0,
             commits_offsets,
@@ -249,6 +255,9 @@ impl Writer {
                     self.batches = self.batches.saturating_sub(1);
                 }
                 self.verifies &= self.outstanding > 0;
+                if answers_a_takeover(&response) {
+                    self.giving_up.store(false, Ordering::Release);
+                }
                 Ok(Some(response))
             }
             Err(true) => Err(gone()),
@@ -265,6 +274,12 @@ impl Writer {
     /// being written may still become durable.
     pub fn abandon(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Gives the taking over of partitions up that was asked for last: its answer comes once the
+    /// batches in front of it are done or given up. Whether that is new.
+    pub fn give_up_takeover(&self) -> bool {
+        !self.giving_up.swap(true, Ordering::AcqRel)
     }
 
     /// Ends the thread, which lets go of the target first. No call is repeated any more.
@@ -286,6 +301,13 @@ fn answers_a_batch(response: &Response) -> bool {
     )
 }
 
+fn answers_a_takeover(response: &Response) -> bool {
+    matches!(
+        response,
+        Response::Opened(_) | Response::Started(_) | Response::GivenUp | Response::Fenced(_)
+    )
+}
+
 fn gone() -> Error {
     Error::fatal("the writing thread has died")
 }
@@ -295,6 +317,8 @@ struct WriteThread {
     generation: Arc<AtomicU64>,
     /// Whether the task ends: then nothing is waited for.
     ending: Arc<AtomicBool>,
+    /// Whether the group waits for another answer than that of the taking over in hand.
+    giving_up: Arc<AtomicBool>,
     /// The generation that a rewind has ended, until the loop begins the next one.
     rewound: Option<u64>,
     /// What it waits for: the last failure that was told of.
@@ -302,15 +326,23 @@ struct WriteThread {
 }
 
 impl WriteThread {
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
     async fn serve(&mut self, request: Request) -> Response {
         let answer = match request {
             Request::Open(partitions, scope) => {
                 if let Some(offsets) = self.parts.sink.task().offsets() {
                     offsets.set_scope(&scope);
                 }
-                self.open(&partitions).await.map(Response::Opened)
+                let opened = self.open(&partitions).await;
+                opened.map(|it| it.map_or(Response::GivenUp, Response::Opened))
             }
-            Request::StartAt(starts) => self.start_at(&starts).await.map(Response::Started),
+            Request::StartAt(starts) => {
+                let started = self.start_at(&starts).await;
+                started.map(|it| it.map_or(Response::GivenUp, Response::Started))
+            }
             Request::Verify(generation) => self.verify(generation).await,
             Request::Put(generation, batches, membership) => {
                 if let Some(membership) = membership
@@ -336,15 +368,15 @@ impl WriteThread {
     /// Ends what a former life of the task has left open in Kafka, whichever task has its
     /// partitions now.
     async fn start(&mut self) -> Result<()> {
-        self.repeat(async |parts| match parts.sink.group_transaction() {
+        let ended = self.repeat(async |parts| match parts.sink.group_transaction() {
             Some(group) => group.end_open_transactions().await,
             None => Ok(()),
-        })
-        .await
+        });
+        ended.await.map(|_| ())
     }
 
-    /// Takes partitions over, by what the sink keeps of them.
-    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Opened> {
+    /// Takes partitions over, by what the sink keeps of them. None when that is given up.
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Option<Opened>> {
         self.repeat(async |parts| {
             // The group is asked where to go on next: its answer has to be final.
             if let Some(group) = parts.sink.group_transaction() {
@@ -375,7 +407,7 @@ impl WriteThread {
 
     /// Stores first offsets. Where they are in the target, the group is told of them too: its mark
     /// then says that the target had them, whatever becomes of it.
-    async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<Started> {
+    async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<Option<Started>> {
         self.repeat(async |parts| {
             let mut in_target = Durable::default();
             if let Some(offsets) = parts.sink.task().offsets() {
@@ -393,8 +425,8 @@ impl WriteThread {
     }
 
     async fn put(&mut self, generation: u64, mut batches: Vec<TaskBatch>) -> Result<Response> {
-        let over = |thread: &Self| generation != thread.generation.load(Ordering::Acquire);
-        if over(self) || self.rewound == Some(generation) {
+        let is_over = |thread: &Self| thread.generation() != generation;
+        if is_over(self) || self.rewound == Some(generation) {
             return Ok(Response::Discarded);
         }
         // Invariant 3: what was reported counts as done, so the report has to be durable first.
@@ -419,7 +451,7 @@ impl WriteThread {
                     return Ok(Response::Rewind(error));
                 }
                 Err(error) => {
-                    if !self.again(error, generation, &mut retry).await? {
+                    if !self.again(error, is_over, &mut retry).await? {
                         return Ok(Response::Discarded);
                     }
                     // Invariant 3: what was reported is done, and is not given to the sink again.

@@ -19,35 +19,57 @@ pub type Starts = Vec<(TopicPartition, Offset)>;
 
 impl SinkTaskState {
     /// Asks the sink, and waits for its answer; the group is kept alive meanwhile. None when the
-    /// task is told to stop first.
+    /// task is told to stop first. Where the group waits for another change of the assignment, the
+    /// taking over of partitions is given up: other tasks have no part in a target that is away.
     fn ask(&mut self, request: Request) -> Result<Option<Response>> {
         self.parts.writer.stop_verifying();
         let asked = Instant::now();
+        let takes_over = !matches!(request, Request::Close(_));
         self.parts.writer.send(request)?;
         while !self.parts.control.stopping() {
             match self.parts.writer.response(self.timing.idle_wait)? {
-                Some(answer @ (Response::Opened(..) | Response::Started(_) | Response::Closed)) => {
-                    return Ok(Some(answer));
-                }
+                Some(
+                    answer @ (Response::Opened(..)
+                    | Response::Started(_)
+                    | Response::Closed
+                    | Response::GivenUp),
+                ) => return Ok(Some(answer)),
                 Some(Response::Fenced(error)) => return Err(error),
                 Some(other) => self.take(other)?,
-                None => self.keep_alive(asked)?,
+                None => {
+                    self.keep_alive(asked)?;
+                    if takes_over && self.parts.consumer.rebalance_waits() {
+                        self.give_up_takeover()?;
+                    }
+                }
             }
         }
         Ok(None)
     }
 
+    /// Lets a change of the assignment be made in front of the taking over in hand. A batch that the
+    /// target has not taken stands in front of both, and is read again later.
+    fn give_up_takeover(&mut self) -> Result<()> {
+        if self.parts.writer.give_up_takeover() && !self.parts.writer.has_no_batch() {
+            self.parts.writer.abandon();
+            self.restart_partitions();
+        }
+        self.set_fetching(Fetching::Paused)
+    }
+
     /// Goes on polling, with nothing read, when an answer takes long: a member that does not poll
-    /// is put out of its group.
+    /// is put out of its group, and one that does not say that it takes its partitions holds up all
+    /// others.
     fn keep_alive(&mut self, since: Instant) -> Result<()> {
         if since.elapsed() < self.timing.pause_consumer_after {
             return Ok(());
         }
         self.set_fetching(Fetching::Paused)?;
+        self.parts.consumer.answer_assignment()?;
         self.parts.consumer.poll_paused(Duration::ZERO)
     }
 
-    /// Makes a change of the assignment.
+    /// Makes a change of the assignment. What comes has to be taken over then.
     ///
     /// # Errors
     /// What the sink, the client or Kafka failed with.
@@ -58,51 +80,88 @@ impl SinkTaskState {
                     self.parts.chain.forget(partition);
                     self.record_errors.forget(partition);
                 }
-                if let Some(starts) = self.open(&partitions)? {
-                    self.parts.consumer.assign(&starts, self.fetching)?;
-                }
+                self.unopened.extend(partitions);
             }
             Rebalance::Revoke(partitions, ownership) => self.revoke(&partitions, ownership)?,
         }
-        self.parts
-            .metrics
-            .partitions
-            .set(self.parts.consumer.assignment().len() as f64);
+        self.count_partitions();
+        Ok(())
+    }
+
+    fn count_partitions(&self) {
+        let count = self.parts.consumer.assignment().len();
+        self.parts.metrics.partitions.set(count as f64);
+    }
+
+    /// Takes over what has to be, and reads it. When the group asks for another change first, that
+    /// is left for later.
+    ///
+    /// # Errors
+    /// As for `rebalance`.
+    pub fn open_unopened(&mut self) -> Result<()> {
+        if self.unopened.is_empty() {
+            // A change may bring none.
+            return self.parts.consumer.answer_assignment();
+        }
+        let partitions: Vec<_> = self.unopened.iter().cloned().collect();
+        let Some(starts) = self.open(&partitions)? else {
+            return Ok(());
+        };
+        self.unopened
+            .retain(|partition| !partitions.contains(partition));
+        let owned = self.parts.consumer.assignment();
+        let is_owned = |(partition, _): &(TopicPartition, Offset)| owned.contains(partition);
+        let (again, new): (Starts, Starts) = starts.into_iter().partition(is_owned);
+        if !again.is_empty() {
+            for (partition, offset) in &again {
+                debug!(%partition, offset = offset.0, "reading from the stored offset");
+            }
+            self.parts.consumer.seek(&again)?;
+        }
+        match new.is_empty() {
+            true => self.parts.consumer.answer_assignment()?,
+            false => self.parts.consumer.assign(&new, self.fetching)?,
+        }
+        self.count_partitions();
         Ok(())
     }
 
     /// Takes partitions over, and again if another task does so meanwhile: the group has not said
-    /// that they are another task's. None when the task is told to stop first.
+    /// that they are another task's. None when the task is told to stop first, or the group asks for
+    /// another change of the assignment.
     ///
     /// # Errors
     /// What the sink or Kafka failed with.
     pub fn open(&mut self, partitions: &[TopicPartition]) -> Result<Option<Starts>> {
+        let began = Instant::now();
         loop {
-            match self.take_over(partitions) {
+            let pause = match self.take_over(partitions) {
                 Err(error) if error.kind() == ErrorKind::OffsetsLost => {
                     warn!(error = %error.chain(), "the target has lost offsets meanwhile; opening the partitions again");
-                    std::thread::sleep(self.timing.idle_wait);
-                    if self.parts.control.stopping() {
-                        return Ok(None);
-                    }
+                    self.timing.idle_wait
                 }
                 Err(error) if error.kind() == ErrorKind::Fenced => {
                     warn!(error = %error.chain(), "another task took the partitions over; opening them again");
-                    let since = Instant::now();
-                    while since.elapsed() < self.timing.rewind_pause
-                        && !self.parts.control.stopping()
-                    {
-                        std::thread::sleep(self.timing.idle_wait);
-                        self.keep_alive(since)?;
-                    }
+                    self.timing.rewind_pause
                 }
                 outcome => return outcome,
+            };
+            let since = Instant::now();
+            while since.elapsed() < pause {
+                std::thread::sleep(self.timing.idle_wait);
+                self.keep_alive(began)?;
+                if self.parts.control.stopping() {
+                    return Ok(None);
+                }
+                if self.parts.consumer.rebalance_waits() {
+                    self.set_fetching(Fetching::Paused)?;
+                    return Ok(None);
+                }
             }
         }
     }
 
-    /// The sink fences the former owner of partitions and says where to go on. None when the task
-    /// is told to stop first.
+    /// The sink fences the former owner of partitions and says where to go on. None as for `open`.
     fn take_over(&mut self, partitions: &[TopicPartition]) -> Result<Option<Starts>> {
         let Some(scope) = self.ask_kafka(|consumer| consumer.offset_scope())? else {
             return Ok(None);
@@ -248,35 +307,23 @@ impl SinkTaskState {
         self.commits.forget(partitions);
         for partition in partitions {
             self.parts.chain.forget(partition);
+            self.unopened.remove(partition);
         }
         let abandoned = !self.parts.writer.is_idle();
         self.parts.consumer.unassign(partitions)?;
         if abandoned {
-            self.restart_partitions()
-        } else {
-            Ok(())
+            self.restart_partitions();
         }
+        Ok(())
     }
 
-    /// Opens all partitions again, and reads them from the offsets that the sink has.
-    ///
-    /// # Errors
-    /// As for `open`.
-    pub fn restart_partitions(&mut self) -> Result<()> {
+    /// All partitions are to be opened again, and read from the offsets that the sink has.
+    pub fn restart_partitions(&mut self) {
         self.pending.clear();
         let owned = self.parts.consumer.assignment();
-        if owned.is_empty() {
-            return Ok(());
-        }
         for partition in &owned {
             self.parts.chain.forget(partition);
         }
-        if let Some(starts) = self.open(&owned)? {
-            for (partition, offset) in &starts {
-                debug!(%partition, offset = offset.0, "reading from the stored offset");
-            }
-            self.parts.consumer.seek(&starts)?;
-        }
-        Ok(())
+        self.unopened.extend(owned);
     }
 }

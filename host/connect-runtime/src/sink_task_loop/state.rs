@@ -1,5 +1,6 @@
 //! What the loop of a sink task works on: its parts, what is in hand, and what it waits for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,8 @@ pub struct SinkTaskState {
     pub full_since: Option<Instant>,
     /// Reading is held for a while.
     pub hold: Option<Hold>,
+    /// Partitions of the assignment that have to be taken over before they are read.
+    pub unopened: BTreeSet<TopicPartition>,
     /// Whether the partitions are paused: by order, or because something is waited for.
     pub fetching: Fetching,
     /// When the target was last compared with what was durable.
@@ -111,6 +114,7 @@ impl SinkTaskState {
             lacks_room: false,
             full_since: None,
             hold: None,
+            unopened: BTreeSet::new(),
             fetching: Fetching::Active,
             last_verified: Instant::now(),
             target_is_away: false,
@@ -208,6 +212,7 @@ impl SinkTaskState {
             Response::Discarded
             | Response::Closed
             | Response::Started(..)
+            | Response::GivenUp
             | Response::Opened(..) => {}
         }
         Ok(())
@@ -321,7 +326,7 @@ impl SinkTaskState {
         let stuck = self
             .full_since
             .is_some_and(|since| since.elapsed() > self.timing.pause_consumer_after);
-        if ordered || stuck || self.hold.is_some() {
+        if ordered || stuck || self.hold.is_some() || !self.unopened.is_empty() {
             self.set_fetching(Fetching::Paused)
         } else {
             self.set_fetching(Fetching::Active)

@@ -53,6 +53,13 @@ impl Context {
         waiting.pop_front()
     }
 
+    /// Whether a change waits.
+    pub(super) fn has_next(&self) -> bool {
+        let waiting = self.rebalances.lock();
+        let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        !waiting.is_empty()
+    }
+
     /// When the client has last said that a partition is read to its end, if it is.
     pub(super) fn ended_at(&self, topic: &str, partition: i32) -> Option<Instant> {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);

@@ -261,6 +261,17 @@ impl TaskConsumer for KafkaConsumer {
         change
     }
 
+    fn rebalance_waits(&self) -> bool {
+        self.inner.client().context().has_next()
+    }
+
+    fn answer_assignment(&mut self) -> Result<()> {
+        match self.assign_is_due {
+            true => self.assign(&[], Fetching::Paused),
+            false => Ok(()),
+        }
+    }
+
     fn waits_for(&mut self) -> Option<String> {
         self.lacks.look(&self.inner, !self.owned.is_empty())
     }
@@ -439,9 +450,7 @@ impl Drop for KafkaConsumer {
                 let _ = self.unassign(&partitions);
             }
         }
-        if self.assign_is_due {
-            let _ = self.assign(&[], Fetching::Active);
-        }
+        let _ = self.answer_assignment();
     }
 }
 

@@ -20,6 +20,7 @@ use crate::sink_task_loop::batch::{PollLimits, RawBatch};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     Assign(TopicPartition, Offset),
+    AnswerAssignment,
     Unassign(TopicPartition),
     Seek(TopicPartition, Offset),
     Pause,
@@ -39,6 +40,8 @@ pub(super) struct Kafka {
     pub(super) refuse_commits: usize,
     pub(super) calls: Vec<Call>,
     positions: BTreeMap<TopicPartition, Offset>,
+    /// Partitions were handed to the task, and the group waits for its answer.
+    pub(super) assign_is_due: bool,
     fetching: Fetching,
 }
 
@@ -53,6 +56,7 @@ impl Default for Kafka {
             refuse_commits: 0,
             calls: Vec::new(),
             positions: BTreeMap::new(),
+            assign_is_due: false,
             fetching: Fetching::Active,
         }
     }
@@ -151,7 +155,22 @@ impl TaskConsumer for ScriptedConsumer {
     }
 
     fn next_rebalance(&mut self) -> Option<Rebalance> {
-        self.0.lock().unwrap().rebalances.pop_front()
+        let mut kafka = self.0.lock().unwrap();
+        let change = kafka.rebalances.pop_front();
+        kafka.assign_is_due |= matches!(change, Some(Rebalance::Assign(_)));
+        change
+    }
+
+    fn rebalance_waits(&self) -> bool {
+        !self.0.lock().unwrap().rebalances.is_empty()
+    }
+
+    fn answer_assignment(&mut self) -> Result<()> {
+        let mut kafka = self.0.lock().unwrap();
+        if std::mem::take(&mut kafka.assign_is_due) {
+            kafka.calls.push(Call::AnswerAssignment);
+        }
+        Ok(())
     }
 
     fn speed_up_rejoin(&mut self) {}
@@ -214,6 +233,7 @@ impl TaskConsumer for ScriptedConsumer {
             kafka.calls.push(Call::Assign(partition.clone(), *at));
         }
         kafka.fetching = fetching;
+        kafka.assign_is_due = false;
         Ok(())
     }
 

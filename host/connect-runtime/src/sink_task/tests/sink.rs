@@ -29,6 +29,8 @@ pub(super) struct Target {
     /// The offsets are these from now on: a backup was restored. The next comparison says so.
     pub(super) restored: Option<BTreeMap<TopicPartition, Offset>>,
     pub(super) lost_offsets: LostOffsets,
+    /// Partitions are not opened while this is so: the target is away.
+    pub(super) opens_hang: bool,
     /// A comparison waits while this is so: the target is away.
     pub(super) verify_hangs: bool,
     /// How often offsets were compared.
@@ -76,6 +78,9 @@ impl ScriptedSink {
 #[async_trait]
 impl SinkOffsets for ScriptedSink {
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>> {
+        while self.0.lock().unwrap().opens_hang {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let mut target = self.0.lock().unwrap();
         target.opened.push(partitions.to_vec());
         self.1 = target.name;

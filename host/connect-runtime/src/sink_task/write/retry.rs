@@ -12,51 +12,55 @@ use crate::task_control::Awaited;
 
 impl WriteThread {
     /// Repeats a call until the target has taken it, whatever becomes of batches meanwhile:
-    /// partitions are taken over also when batches of before were given up.
+    /// partitions are taken over also when batches of before were given up. None when the call
+    /// itself is given up.
     ///
     /// # Errors
     /// When it is not retriable, or the task ends meanwhile.
     pub(super) async fn repeat<T>(
         &mut self,
         mut call: impl AsyncFnMut(&mut WriterParts) -> Result<T>,
-    ) -> Result<T> {
+    ) -> Result<Option<T>> {
         let mut retry = Retry::default();
-        loop {
-            let generation = self.generation.load(Ordering::Acquire);
-            let ending = Arc::clone(&self.ending);
-            let ends = async {
-                while !ending.load(Ordering::Acquire) {
+        let (ending, giving_up) = (Arc::clone(&self.ending), Arc::clone(&self.giving_up));
+        let is_over = || ending.load(Ordering::Acquire) || giving_up.load(Ordering::Acquire);
+        while !is_over() {
+            let over = async {
+                while !is_over() {
                     tokio::time::sleep(BACKOFF.0).await;
                 }
             };
             // What it has begun, the target takes back with the connection.
             let called = tokio::select! {
                 called = call(&mut self.parts) => called,
-                () = ends => return Err(stops()),
+                () = over => break,
             };
             match called {
                 Err(error) => {
-                    self.again(error, generation, &mut retry).await?;
-                    if self.ending.load(Ordering::Acquire) {
-                        return Err(stops());
-                    }
+                    let generation = self.generation();
+                    let is_over = |thread: &Self| is_over() || thread.generation() != generation;
+                    self.again(error, is_over, &mut retry).await?;
                 }
                 Ok(answer) => {
                     self.recovered();
-                    return Ok(answer);
+                    return Ok(Some(answer));
                 }
             }
         }
+        match ending.load(Ordering::Acquire) {
+            true => Err(stops()),
+            false => Ok(None),
+        }
     }
 
-    /// Waits before a call is repeated; false when its generation has ended meanwhile.
+    /// Waits before a call is repeated; false when nobody wants that any more.
     ///
     /// # Errors
     /// The error itself, when it is none that time mends.
     pub(super) async fn again(
         &mut self,
         error: Error,
-        generation: u64,
+        is_over: impl Fn(&Self) -> bool,
         retry: &mut Retry,
     ) -> Result<bool> {
         if error.kind() != ErrorKind::Retriable {
@@ -65,18 +69,11 @@ impl WriteThread {
         self.parts.metrics.retries.increment(1);
         self.report_away(&error);
         let until = Instant::now() + retry.pause();
-        while Instant::now() < until {
-            if generation != self.generation.load(Ordering::Acquire) {
-                return Ok(false);
-            }
-            tokio::time::sleep(
-                BACKOFF
-                    .0
-                    .min(until.saturating_duration_since(Instant::now())),
-            )
-            .await;
+        while Instant::now() < until && !is_over(self) {
+            let left = until.saturating_duration_since(Instant::now());
+            tokio::time::sleep(BACKOFF.0.min(left)).await;
         }
-        Ok(generation == self.generation.load(Ordering::Acquire))
+        Ok(!is_over(self))
     }
 
     /// Tells that the target is away, unless the same was told last.
