@@ -88,7 +88,9 @@ impl<'a> Cluster<'a> {
             .set("group.id", &group)
             .set("plugin.path", "")
             .set("offset.flush.interval.ms", "100")
-            .set("session.timeout.ms", "5000");
+            .set("session.timeout.ms", "5000")
+            // A crowd of clients is one peer here.
+            .set("ferrule.rest.max.connections.per.peer", "256");
         for kind in ["config", "offset", "status"] {
             let topic = match kind {
                 "config" => format!("{group}-configs"),

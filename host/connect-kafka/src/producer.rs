@@ -127,6 +127,24 @@ impl Producer {
         }
     }
 
+    /// The offsets behind the last records of a topic's partitions.
+    ///
+    /// # Errors
+    /// When Kafka does not answer in time.
+    pub fn end_offsets(&self, topic: &str, timeout: Duration) -> KafkaResult<Vec<(i32, i64)>> {
+        let client = self.0.client.client();
+        let metadata = client.fetch_metadata(Some(topic), timeout)?;
+        let partitions = metadata
+            .topics()
+            .iter()
+            .flat_map(rdkafka::metadata::MetadataTopic::partitions);
+        let end = |partition: i32| {
+            let (_, end) = client.fetch_watermarks(topic, partition, timeout)?;
+            Ok((partition, end))
+        };
+        partitions.map(|partition| end(partition.id())).collect()
+    }
+
     /// Takes over the `transactional.id` of the settings: what others with it have left open is
     /// taken back.
     ///

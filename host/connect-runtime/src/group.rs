@@ -60,6 +60,8 @@ pub struct Membership {
     pub role: Role,
     /// The workers that are there, this one included. The leader alone looks.
     pub members: BTreeSet<WorkerInstance>,
+    /// How many sessions it has lost so far.
+    pub losses: u64,
 }
 
 impl Membership {
@@ -69,6 +71,7 @@ impl Membership {
             session: Session::Member,
             role: Role::Leader,
             members: BTreeSet::from([instance]),
+            losses: 0,
         }
     }
 
@@ -77,6 +80,7 @@ impl Membership {
             session: Session::Joining,
             role: Role::Follower,
             members: BTreeSet::new(),
+            losses: 0,
         }
     }
 }
@@ -383,10 +387,12 @@ impl Following {
             true => Role::Leader,
             false => Role::Follower,
         };
+        let is_new_loss = session == Session::Lost && before.session != Session::Lost;
         Membership {
             session,
             role,
             members,
+            losses: before.losses + u64::from(is_new_loss),
         }
     }
 

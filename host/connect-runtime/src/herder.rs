@@ -11,6 +11,7 @@
 //! Nothing on the loop waits for anything but Kafka: configs are validated by
 //! `validator::Validator`, and config providers are asked by the tasks themselves.
 
+mod catching_up;
 mod cluster;
 mod command;
 mod configure;
@@ -52,6 +53,7 @@ use crate::storage::{
 };
 use crate::worker::{TaskEvent, Worker};
 
+use catching_up::CatchingUp;
 use cluster::Change;
 pub(crate) use cluster::ClusterState;
 use command::{Command, Reply};
@@ -122,6 +124,8 @@ pub struct Herder {
     settling: Option<Settling>,
     /// Tasks that are this worker's, and that another has not given up yet, and since when.
     taking_over: BTreeMap<ConnectorTaskId, Instant>,
+    /// How far it has read, after a session that was lost.
+    catching_up: CatchingUp,
     statuses: Statuses,
     config_changes: ConfigChanges,
     requests: Requests,
@@ -177,6 +181,7 @@ impl Herder {
                 tasks: Tasks::new(Arc::clone(&shared), worker),
                 settling: None,
                 taking_over: BTreeMap::new(),
+                catching_up: CatchingUp::default(),
                 statuses: Statuses::start(statuses, &shared.instance).await?,
                 config_changes: ConfigChanges::new(validator),
                 requests: Requests::default(),
@@ -233,7 +238,7 @@ impl Herder {
             (id, sent) = self.requests.next_sent() => self.sent(&id, sent),
             () = self.log.read() => {}
             Ok(()) = self.membership.changed() => self.regroup().await,
-            () = self.statuses.changed(), if !self.taking_over.is_empty() => self.sync_tasks(),
+            () = self.statuses.changed(), if self.waits_for_statuses() => self.sync_tasks(),
             () = sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {
                 self.regroup().await;
             }
@@ -306,6 +311,7 @@ impl Herder {
                 self.tasks.restart_task(&id, &self.statuses);
             }
             Change::RestartedTask(name) | Change::Tasks(name) => self.tasks.retry_held(&name),
+            Change::ReadBack(mark) => self.catching_up.read_back(&mark),
             Change::Placement | Change::Workers | Change::Order | Change::Answer(_) => {}
         }
     }

@@ -72,6 +72,14 @@ pub trait BackingStore: Send + 'static {
         Ok(read)
     }
 
+    /// What is stored by now and was not given yet.
+    ///
+    /// # Errors
+    /// When the log cannot be read to its end.
+    async fn read_to_end(&mut self) -> Result<Vec<StoredRecord>> {
+        Ok(Vec::new())
+    }
+
     /// The next record that another has written. It may be cancelled.
     async fn next(&mut self) -> StoredRecord;
 }

@@ -34,6 +34,8 @@ pub enum Change {
     RestartTask(ConnectorTaskId),
     /// A task of this connector was restarted by the worker that runs it.
     RestartedTask(String),
+    /// A worker has written this mark, to read up to it.
+    ReadBack(String),
 }
 
 /// Which record of the config topic something was read from: a later one has a greater revision.

@@ -209,6 +209,9 @@ impl Coordination {
                 Some(_) => self.leaving.insert(instance),
             };
             Some(Change::Workers)
+        } else if key == READ_BACK_KEY {
+            let mark = value?.get("mark")?.as_str()?.to_owned();
+            Some(Change::ReadBack(mark))
         } else if key == "restart-task" {
             let value = value?;
             let connector = value.get("connector")?.as_str()?;
@@ -297,6 +300,17 @@ pub(super) fn forgotten_answer(id: &str) -> StoredRecord {
     StoredRecord {
         key: format!("answer-{id}"),
         value: None,
+    }
+}
+
+/// The key of a record that a worker writes in order to read up to it. One is enough for all.
+const READ_BACK_KEY: &str = "read-back";
+
+/// A record that its writer reads up to.
+pub(super) fn read_back_record(mark: &str) -> StoredRecord {
+    StoredRecord {
+        key: READ_BACK_KEY.to_owned(),
+        value: Some(json!({ "mark": mark })),
     }
 }
 

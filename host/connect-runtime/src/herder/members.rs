@@ -85,6 +85,7 @@ impl Herder {
     pub(super) async fn regroup(&mut self) {
         let role = self.membership.borrow_and_update().role;
         self.lead_retry = None;
+        self.catch_up();
         match (role, &self.leader) {
             (Role::Leader, None) => self.take_the_lead().await,
             (Role::Follower, Some(_)) => self.give_up_the_lead(),
@@ -196,10 +197,15 @@ impl Herder {
             .sync(&self.log.cluster, &free, &self.statuses, Instant::now());
     }
 
+    /// Whether a status that another worker writes is waited for.
+    pub(super) fn waits_for_statuses(&self) -> bool {
+        !self.taking_over.is_empty() || self.is_behind()
+    }
+
     /// The tasks that the leader has placed here; none while the group does not count on this
-    /// worker, because others may run them.
+    /// worker, and until it has read what was decided meanwhile: others may run them.
     fn mine(&self) -> BTreeSet<ConnectorTaskId> {
-        if self.membership.borrow().session != Session::Member {
+        if self.membership.borrow().session != Session::Member || self.is_behind() {
             return BTreeSet::new();
         }
         let mine = self.log.coordination.tasks_of(&self.shared.instance);
@@ -240,10 +246,17 @@ impl Herder {
         let limit = self.shared.config.shutdown_timeout() + HANDOVER_LIMIT;
         let given_up = self.taking_over.values().min().map(|since| *since + limit);
         let settled = self.settling.map(|it| it.until);
-        [self.lead_retry, given_up, self.leaves_at, settled]
-            .into_iter()
-            .flatten()
-            .min()
+        let reads_back = self.catching_up.wakes_at();
+        [
+            self.lead_retry,
+            given_up,
+            self.leaves_at,
+            settled,
+            reads_back,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Begins to end: where there are others, they take the tasks over first.

@@ -3,6 +3,7 @@
 
 mod view;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use view::{OwnWrite, StatusView};
 const WAITING: usize = 10_000;
 /// Statuses that are written in one go.
 const AT_ONCE: usize = 500;
+/// Between two tries to read the topic to its end.
+const CATCH_UP_PAUSE: Duration = Duration::from_secs(1);
 /// How long the last statuses may take when the worker ends.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -30,6 +33,14 @@ pub(super) struct Statuses {
     writing: JoinHandle<()>,
     /// Told when something was read.
     read: Arc<Notify>,
+    behind: Arc<Behind>,
+}
+
+/// Whether the topic is to be read to its end before what was read is relied upon.
+#[derive(Default)]
+struct Behind {
+    is_behind: AtomicBool,
+    asked: Notify,
 }
 
 /// A record to write.
@@ -55,11 +66,13 @@ impl Statuses {
         let view = Arc::new(Mutex::new(view));
         let (writes, waiting) = mpsc::channel(WAITING);
         let read = Arc::new(Notify::new());
+        let behind = Arc::<Behind>::default();
         let following = Following {
             store,
             waiting,
             view: Arc::clone(&view),
             read: Arc::clone(&read),
+            behind: Arc::clone(&behind),
             again: Vec::new(),
         };
         Ok(Self {
@@ -67,12 +80,24 @@ impl Statuses {
             writes,
             writing: tokio::spawn(following.run()),
             read,
+            behind,
         })
     }
 
     /// The status of a connector or a task, whichever worker wrote it.
     pub(super) fn get(&self, key: &StatusKey) -> Option<Status> {
         lock(&self.view).get(key).cloned()
+    }
+
+    /// From now on this worker is behind, until it has read what is in the topic by now.
+    pub(super) fn catch_up(&self) {
+        self.behind.is_behind.store(true, Ordering::Release);
+        self.behind.asked.notify_one();
+    }
+
+    /// Whether others may have written what is not read yet.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind.is_behind.load(Ordering::Acquire)
     }
 
     /// Waits until another worker may have written. It may be cancelled.
@@ -102,7 +127,8 @@ impl Statuses {
         }
     }
 
-    /// Changes the status of one start of a task, if that is the start that the status is about.
+    /// Changes the status of one start of a task of this worker, if that is the start that the
+    /// status is about.
     pub(super) fn update(
         &self,
         id: &ConnectorTaskId,
@@ -110,7 +136,11 @@ impl Statuses {
         change: impl FnOnce(&mut Status),
     ) {
         let key = StatusKey::Task(id.clone());
-        let Some(before) = self.get(&key).filter(|s| s.generation == generation) else {
+        let of_start = |view: &StatusView| {
+            let status = view.get(&key).filter(|s| s.generation == generation)?;
+            view.is_own(status).then(|| status.clone())
+        };
+        let Some(before) = of_start(&lock(&self.view)) else {
             return;
         };
         let mut status = before.clone();
@@ -169,6 +199,7 @@ struct Following {
     waiting: mpsc::Receiver<Write>,
     view: Arc<Mutex<StatusView>>,
     read: Arc<Notify>,
+    behind: Arc<Behind>,
     /// Statuses that older ones of other workers have come behind.
     again: Vec<Write>,
 }
@@ -185,12 +216,28 @@ impl Following {
                         }
                     }
                     record = self.store.next() => self.take_in(&[record]),
+                    () = self.behind.asked.notified() => self.catch_up().await,
                 }
             }
             if !writes.is_empty() {
                 self.write(writes).await;
             }
             self.read.notify_one();
+        }
+    }
+
+    /// Reads all that is in the topic by now. What others write meanwhile is on top of it.
+    async fn catch_up(&mut self) {
+        match self.store.read_to_end().await {
+            Ok(read) => {
+                self.take_in(&read);
+                self.behind.is_behind.store(false, Ordering::Release);
+            }
+            Err(cause) => {
+                warn!(error = %cause.chain(), "the statuses of others are not known yet; it is tried again");
+                tokio::time::sleep(CATCH_UP_PAUSE).await;
+                self.behind.asked.notify_one();
+            }
         }
     }
 

@@ -14,6 +14,7 @@ mod server;
 mod slow;
 mod wire;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -34,7 +35,7 @@ use super::{Api, Surface, router};
 use crate::config::WorkerConfig;
 use crate::config::tests::minimal;
 use crate::connectors::{RegisteredConnector, RegisteredSink};
-use crate::group::{Membership, Role};
+use crate::group::{Membership, Role, Session};
 use crate::herder::{Cluster, Herder, HerderHandle, Shared, WorkerInstance};
 use crate::logging::Loggers;
 use crate::plugins::Plugins;
@@ -122,6 +123,8 @@ struct OtherWorkers {
     in_front_of_placement: Arc<Mutex<Option<StoredRecord>>>,
     membership: watch::Sender<Membership>,
     instance: WorkerInstance,
+    /// The worker reads nothing of the cluster's topics while this is so: it is slow.
+    reads_nothing: Arc<AtomicBool>,
 }
 
 /// A log in memory that others write to as well.
@@ -163,6 +166,7 @@ struct SharedClusterLog {
     cluster: mpsc::UnboundedReceiver<StoredRecord>,
     appended: mpsc::UnboundedSender<StoredRecord>,
     in_front_of_placement: Arc<Mutex<Option<StoredRecord>>>,
+    reads_nothing: Arc<AtomicBool>,
 }
 
 #[async_trait]
@@ -207,10 +211,14 @@ impl ClusterLog for SharedClusterLog {
     }
 
     async fn next(&mut self) -> ClusterRecord {
+        while self.reads_nothing.load(Ordering::Acquire) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
         let (topic, record) = tokio::select! {
-            own = self.own.next() => return own,
+            biased;
             Some(record) = self.configs.recv() => (ClusterTopic::Config, record),
             Some(record) = self.cluster.recv() => (ClusterTopic::Cluster, record),
+            own = self.own.next() => return own,
         };
         ClusterRecord {
             topic,
@@ -280,7 +288,9 @@ impl TestWorker {
             cluster: read_cluster,
             appended: told,
             in_front_of_placement: Arc::default(),
+            reads_nothing: Arc::default(),
         };
+        let reads_nothing = Arc::clone(&log.reads_nothing);
         let in_front_of_placement = Arc::clone(&log.in_front_of_placement);
         let instance = shared.instance.clone();
         let (sender, membership) = watch::channel(Membership {
@@ -295,6 +305,7 @@ impl TestWorker {
             in_front_of_placement,
             membership: sender,
             instance,
+            reads_nothing,
         };
         let cluster = Cluster {
             log: Box::new(log),

@@ -121,6 +121,22 @@ impl BackingStore for KafkaBasedLog {
         read.unwrap_or_else(|_| Err(late())).map(only_records)
     }
 
+    async fn read_to_end(&mut self) -> Result<Vec<StoredRecord>> {
+        let (producer, topic) = (self.producer.clone(), self.topic.clone());
+        let failed = || Error::retriable(format!("could not read topic {} to its end", self.topic));
+        let asked =
+            tokio::task::spawn_blocking(move || producer.end_offsets(&topic, REQUEST_LIMIT));
+        let ends = asked.await.map_err(|_| failed())?;
+        let ends = ends.map_err(|cause| failed().with_source(cause))?;
+        let last = ends.into_iter().map(|(partition, end)| Position {
+            partition,
+            offset: end - 1,
+        });
+        let last = last.filter(|last| last.offset >= 0).collect();
+        let read = tokio::time::timeout(WRITE_LIMIT, self.reader.read_up_to(last)).await;
+        read.unwrap_or_else(|_| Err(failed())).map(only_records)
+    }
+
     async fn next(&mut self) -> StoredRecord {
         self.reader.next().await.1
     }

@@ -42,6 +42,8 @@ pub(super) struct LogReader {
     records: mpsc::Receiver<Read>,
     /// Read, and not yet handed on: a wait that was cut short leaves its records here.
     waiting: VecDeque<(Position, StoredRecord)>,
+    /// Where each partition was read to.
+    positions: BTreeMap<i32, i64>,
     stop: Arc<AtomicBool>,
 }
 
@@ -73,6 +75,7 @@ impl LogReader {
             topic: topic.to_owned(),
             records,
             waiting: VecDeque::new(),
+            positions: BTreeMap::new(),
             stop,
         })
     }
@@ -81,7 +84,7 @@ impl LogReader {
     pub(super) async fn read_to_end(&mut self) -> Result<Vec<(Position, StoredRecord)>> {
         let mut read = Vec::new();
         loop {
-            match self.records.recv().await {
+            match self.receive().await {
                 Some(Read::Record(at, record)) => read.extend(record.map(|record| (at, record))),
                 Some(Read::End) => return Ok(read),
                 None => return Err(failed(&self.topic)),
@@ -95,7 +98,7 @@ impl LogReader {
         mut own: Vec<Position>,
     ) -> Result<Vec<(Position, StoredRecord)>> {
         while !own.is_empty() {
-            match self.records.recv().await {
+            match self.receive().await {
                 Some(Read::Record(at, record)) => {
                     self.waiting.extend(record.map(|record| (at, record)));
                     own.retain(|own| at.partition != own.partition || at.offset < own.offset);
@@ -107,13 +110,31 @@ impl LogReader {
         Ok(self.waiting.drain(..).collect())
     }
 
+    /// The records up to and including these positions that were not handed on yet.
+    pub(super) async fn read_up_to(
+        &mut self,
+        mut last: Vec<Position>,
+    ) -> Result<Vec<(Position, StoredRecord)>> {
+        let read = &self.positions;
+        last.retain(|last| read.get(&last.partition).is_none_or(|at| *at < last.offset));
+        self.until(last).await
+    }
+
+    async fn receive(&mut self) -> Option<Read> {
+        let read = self.records.recv().await;
+        if let Some(Read::Record(at, _)) = &read {
+            self.positions.insert(at.partition, at.offset);
+        }
+        read
+    }
+
     /// The next record.
     pub(super) async fn next(&mut self) -> (Position, StoredRecord) {
         if let Some(record) = self.waiting.pop_front() {
             return record;
         }
         loop {
-            match self.records.recv().await {
+            match self.receive().await {
                 Some(Read::Record(at, Some(record))) => return (at, record),
                 Some(_) => {}
                 None => std::future::pending().await,

@@ -13,8 +13,9 @@ use crate::connectors::RegisteredConnector;
 use crate::herder::HerderError;
 use crate::storage::{ConsumerGroup, OffsetsRefusal, TargetState};
 
-/// How long the group's coordinator may take to hear that the members of a stopped connector left.
-const LEAVING: Duration = Duration::from_secs(5);
+/// How long the group may keep the members of a stopped connector: one that was stopped while it
+/// joined is missed when its session is over, 10 s unless the config says otherwise.
+const LEAVING: Duration = Duration::from_secs(15);
 
 impl HerderHandle {
     /// Where the connector's tasks go on when they are next started: at the offsets that the sink

@@ -57,8 +57,7 @@ impl StatusView {
             self.read.insert(key, status);
             return None;
         };
-        let is_own = newer.instance.as_deref() == Some(&self.instance);
-        let is_last = is_own && !self.unread.contains_key(&key);
+        let is_last = self.is_own(newer) && !self.unread.contains_key(&key);
         let newer = newer.clone();
         is_last.then_some((key, newer))
     }
@@ -76,6 +75,11 @@ impl StatusView {
                     .map(|own| Some(own).filter(newer).unwrap_or(read))
             }
         }
+    }
+
+    /// Whether this worker has written the status.
+    pub(super) fn is_own(&self, status: &Status) -> bool {
+        status.instance.as_deref() == Some(&self.instance)
     }
 
     /// A generation greater than all that were read or given.

@@ -243,3 +243,60 @@ async fn an_order_that_is_read_behind_a_write_of_the_leader_waits_for_nothing() 
     assert_eq!(status["tasks"][0]["state"], "UNASSIGNED", "{status}");
     worker.herder.shutdown().await;
 }
+
+/// By what it knew before, it would run what others run by now.
+#[tokio::test]
+async fn a_worker_that_is_back_starts_nothing_before_it_has_read_what_was_decided() {
+    let worker = TestWorker::new();
+    let own = worker.others.instance.clone();
+    worker
+        .post("/connectors", json!({ "name": "a", "config": config() }))
+        .await;
+    let path = "/connectors/a/status";
+    let all_are = |status: &Value, state: &str| {
+        let tasks = status["tasks"].as_array().unwrap();
+        tasks.len() == 2 && tasks.iter().all(|task| task["state"] == state)
+    };
+    worker.until(path, |s| all_are(s, "RUNNING")).await;
+    let follower = Membership {
+        role: Role::Follower,
+        ..Membership::alone(own)
+    };
+    let lost = Membership {
+        session: Session::Lost,
+        losses: 1,
+        ..follower.clone()
+    };
+    worker.others.membership.send_replace(lost);
+    worker.until(path, |s| all_are(s, "UNASSIGNED")).await;
+
+    worker.others.reads_nothing.store(true, Ordering::Release);
+    let back = Membership {
+        losses: 1,
+        ..follower
+    };
+    worker.others.membership.send_replace(back);
+    // It asks for the next record anew.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let elsewhere = StoredRecord {
+        key: "placement-a".into(),
+        value: Some(json!({ "tasks": ["other:8083/1", "other:8083/1"] })),
+    };
+    worker.others.cluster.send(elsewhere).unwrap();
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let status = worker.get(path).await.json;
+        assert!(all_are(&status, "UNASSIGNED"), "{status}");
+    }
+    worker.others.reads_nothing.store(false, Ordering::Release);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let status = worker.get(path).await.json;
+    assert!(all_are(&status, "UNASSIGNED"), "others run them: {status}");
+    let home = StoredRecord {
+        key: "placement-a".into(),
+        value: Some(json!({ "tasks": [worker.others.instance.0, worker.others.instance.0] })),
+    };
+    worker.others.cluster.send(home).unwrap();
+    worker.until(path, |s| all_are(s, "RUNNING")).await;
+    worker.herder.shutdown().await;
+}
