@@ -152,7 +152,9 @@ impl AlertChain {
             ("transforms.alerts.alerts.topic", alerts),
             ("transforms.alerts.history.topic", history),
             ("transforms.alerts.refused.topic", refused),
-            ("transforms.alerts.unknown.alert.wait.ms", "3000"),
+            // On a busy machine the records of one portion come within seconds, not one.
+            ("transforms.alerts.action.order.ms", "5000"),
+            ("transforms.alerts.unknown.alert.wait.ms", "6000"),
             ("output.topics.allow", &allow),
             ("errors.deadletterqueue.topic.name", &letters),
         ];
