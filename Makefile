@@ -51,11 +51,11 @@ release: cargo ## Build the worker, target/release/ferrule, and the list of what
 	@ls -l $(TARGET)/release/ferrule $(TARGET)/release/ferrule.cdx.json
 
 # The worker is built with the tests' own selection of packages: any other would choose other
-# features of the dependencies and build half of them twice.
+# features of the dependencies and build half of them twice. One run tells all that fails.
 test: cargo services plugins ## Run all tests, against a real Kafka, registry and Postgres
 	$(CARGO) build --locked --workspace --bins --tests
-	$(CARGO) test --locked --workspace
-	cd plugins && $(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --no-fail-fast
+	cd plugins && $(CARGO) test --locked --workspace --no-fail-fast
 
 chaos: cargo services plugins ## Let 200 random faults happen while records flow, and check every row
 	$(CARGO) build --locked --workspace --bins --tests

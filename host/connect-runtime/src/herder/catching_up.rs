@@ -2,7 +2,6 @@
 //! meanwhile before it has read it: by what it knew, it would run what others run by now.
 
 use tokio::time::{Duration, Instant};
-use uuid::Uuid;
 
 use super::Herder;
 use super::coordination::read_back_record;
@@ -16,6 +15,8 @@ const READ_BACK_LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct CatchingUp {
     /// How many sessions it knows to have been lost.
     losses: u64,
+    /// How many marks it has written.
+    marks: u64,
     /// What it has written behind all that was decided, and when; none: it has read it.
     awaited: Option<(String, Instant)>,
 }
@@ -50,7 +51,8 @@ impl Herder {
         } else if known.wakes_at().is_none_or(|at| at > Instant::now()) {
             return;
         }
-        let mark = Uuid::new_v4().to_string();
+        known.marks += 1;
+        let mark = format!("{} {}", self.shared.instance, known.marks);
         let sent = self.log.append(read_back_record(&mark));
         self.requests.sends("read-back".to_owned(), sent);
         self.catching_up.awaited = Some((mark, Instant::now()));

@@ -47,8 +47,8 @@ impl SinkTaskState {
         Ok(None)
     }
 
-    /// Lets a change of the assignment be made in front of the taking over in hand. A batch that the
-    /// target has not taken stands in front of both, and is read again later.
+    /// Lets a change of the assignment be made in front of the taking over in hand. A batch that
+    /// the target has not taken stands in front of both, and is read again later.
     fn give_up_takeover(&mut self) -> Result<()> {
         if self.parts.writer.give_up_takeover() && !self.parts.writer.has_no_batch() {
             self.parts.writer.abandon();
@@ -127,8 +127,8 @@ impl SinkTaskState {
     }
 
     /// Takes partitions over, and again if another task does so meanwhile: the group has not said
-    /// that they are another task's. None when the task is told to stop first, or the group asks for
-    /// another change of the assignment.
+    /// that they are another task's. None when the task is told to stop first, or the group asks
+    /// for another change of the assignment.
     ///
     /// # Errors
     /// What the sink or Kafka failed with.

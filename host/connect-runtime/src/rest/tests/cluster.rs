@@ -230,6 +230,11 @@ async fn an_order_that_is_read_behind_a_write_of_the_leader_waits_for_nothing() 
     let mut worker = TestWorker::new();
     let own = worker.others.instance.clone();
     let other = WorkerInstance("0.0.0.0:1/other".to_owned());
+    let leaving = StoredRecord {
+        key: format!("leaving-{own}"),
+        value: Some(json!({})),
+    };
+    worker.others.cluster.send(leaving).unwrap();
     let mut both = Membership::alone(own);
     both.members.insert(other);
     worker.others.membership.send_replace(both);
