@@ -90,6 +90,7 @@ impl FileStreamSourceTask {
                 },
                 source_partition: Arc::clone(&self.partition),
                 source_offset: source_offset(line.next_position),
+                own_headers: Vec::new(),
             });
         }
         if let Some(position) = replaced {

@@ -77,11 +77,12 @@ impl HttpSourceTask {
                     partition: None,
                     key: Datum::schemaless(key),
                     value: Datum::schemaless(value),
-                    headers: entry.key.iter().flat_map(headers).collect(),
+                    headers: Vec::new(),
                     timestamp: Some(Timestamp(entry.received)),
                 },
                 source_partition: Arc::clone(&self.partition),
                 source_offset: SourceOffset::from([(REQUEST, json!(self.next))]),
+                own_headers: entry.key.iter().flat_map(headers).collect(),
             });
             self.requests.sent(self.next, entry);
             self.next += 1;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use crate::{Config, Connector, Error, Offset, Record, Result, Timestamp};
+use crate::{Config, Connector, Error, Header, Offset, Record, Result, Timestamp};
 
 /// A part of what a source reads that has an offset of its own: a file, a table, a shard. Kafka
 /// Connect's map of names to JSON values, such as `{"filename": "/var/log/app.log"}`.
@@ -61,6 +61,9 @@ pub struct SourceRecord {
     pub source_partition: Arc<SourcePartition>,
     /// Where to go on once this record is in Kafka.
     pub source_offset: SourceOffset,
+    /// Headers that the source itself has to find again: transforms do not see them, and each
+    /// record that is written of this one has them behind its own.
+    pub own_headers: Vec<Header>,
 }
 
 /// Tells a source task who it is.
@@ -251,6 +254,7 @@ pub type SourceOffsetChange = (SourcePartition, Option<SourceOffset>);
 ///             },
 ///             source_partition: Arc::clone(&self.partition),
 ///             source_offset: SourceOffset::from([("next", json!(self.next))]),
+///             own_headers: Vec::new(),
 ///         }])
 ///     }
 /// }

@@ -186,8 +186,8 @@ async fn a_key_is_written_once_also_while_the_first_is_on_its_way() {
     let request = post_with("Idempotency-Key: k1\r\n", r#"{"n": 1}"#);
     let first = send(&stage.address, &request);
     let record = stage.poll().await.remove(0);
-    assert_eq!(&*record.record.headers[0].name, "idempotency-key");
-    assert_eq!(record.record.headers[0].value.value, Value::from("k1"));
+    assert_eq!(&*record.own_headers[0].name, "idempotency-key");
+    assert_eq!(record.own_headers[0].value.value, Value::from("k1"));
     let second = send(&stage.address, &request);
     let polled = stage.task.poll().await.unwrap();
     assert!(polled.is_empty(), "written again");
@@ -250,8 +250,8 @@ async fn the_body_of_a_key_is_known_from_the_topic() {
     let record = stage.poll().await.remove(0);
     stage.acknowledge(&record).unwrap();
     assert_eq!(status(&sent.await.unwrap()), "202");
-    let [key, print] = &record.record.headers[..] else {
-        panic!("{:?}", record.record.headers);
+    let [key, print] = &record.own_headers[..] else {
+        panic!("{:?}", record.own_headers);
     };
     assert_eq!(
         (&*key.name, &*print.name),

@@ -97,6 +97,7 @@ impl SourceTask for ScriptedTask {
                     },
                     source_partition: Arc::clone(&self.partition),
                     source_offset: offset(after as u64),
+                    own_headers: Vec::new(),
                 });
             records.collect::<Vec<_>>()
         };

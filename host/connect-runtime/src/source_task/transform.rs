@@ -101,11 +101,15 @@ impl SourceChain {
         records: Vec<SourceRecord>,
         failed: OnFailure<'_>,
     ) -> Result<Vec<Transformed>> {
-        let untouched = |record: SourceRecord| Transformed {
-            records: vec![record.record],
-            source_partition: record.source_partition,
-            source_offset: record.source_offset,
-            failure: None,
+        let mut own_headers = Vec::with_capacity(records.len());
+        let untouched = |record: SourceRecord| {
+            own_headers.push(record.own_headers);
+            Transformed {
+                records: vec![record.record],
+                source_partition: record.source_partition,
+                source_offset: record.source_offset,
+                failure: None,
+            }
         };
         let mut batch: Vec<Transformed> = records.into_iter().map(untouched).collect();
         let came_with: Vec<Arc<str>> = match self.output_topics {
@@ -133,6 +137,11 @@ impl SourceChain {
             }
         }
         self.routed(&came_with, &mut batch, failed)?;
+        for (made, own) in batch.iter_mut().zip(own_headers) {
+            for record in &mut made.records {
+                record.headers.extend_from_slice(&own);
+            }
+        }
         Ok(batch)
     }
 }
@@ -318,5 +327,53 @@ impl Session<'_> {
                 error,
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use connect_api::{Datum, Header, Value};
+
+    use super::*;
+
+    /// Leaves no header.
+    struct Bare;
+
+    impl RecordTransformation for Bare {
+        fn apply(&mut self, record: &mut Record) -> Result<Disposition> {
+            record.headers.clear();
+            Ok(Disposition::Keep)
+        }
+    }
+
+    #[test]
+    fn no_transform_takes_what_the_source_has_to_find_again() {
+        let step = ChainStep {
+            alias: "t".into(),
+            class: "Bare".into(),
+            predicate: None,
+            transformation: StepKind::Record(Box::new(Bare)),
+        };
+        let mut chain = SourceChain::new(vec![step], OutputTopics::Any).unwrap();
+        let header = |name: &str| Header {
+            name: name.into(),
+            value: Datum::schemaless(Value::from("v")),
+        };
+        let record = SourceRecord {
+            record: Record {
+                topic: "t".into(),
+                partition: None,
+                key: Datum::NULL,
+                value: Datum::NULL,
+                headers: vec![header("own"), header("other")],
+                timestamp: None,
+            },
+            source_partition: Arc::default(),
+            source_offset: SourceOffset::default(),
+            own_headers: vec![header("own")],
+        };
+        let made = chain.apply(vec![record], &mut |_, _, error| panic!("{error}"));
+        let made = made.unwrap().remove(0).records.remove(0);
+        assert_eq!(made.headers, [header("own")]);
     }
 }
