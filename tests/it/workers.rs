@@ -90,7 +90,8 @@ impl<'a> Cluster<'a> {
             .set("offset.flush.interval.ms", "100")
             .set("session.timeout.ms", "5000")
             // A crowd of clients is one peer here.
-            .set("ferrule.rest.max.connections.per.peer", "256");
+            .set("ferrule.rest.max.connections", "2000")
+            .set("ferrule.rest.max.connections.per.peer", "2000");
         for kind in ["config", "offset", "status"] {
             let topic = match kind {
                 "config" => format!("{group}-configs"),

@@ -96,7 +96,12 @@ async fn a_worker_without_postgres_waits_and_moves_nothing() -> Result<()> {
     for url in [&url, &url, &behind] {
         cluster.add_of(of(url)).await?;
     }
-    let settings = [("tasks.max", "6"), ("connection.url", "${env:LEDGER_URL}")];
+    let settings = [
+        ("tasks.max", "6"),
+        ("connection.url", "${env:LEDGER_URL}"),
+        // A server that says nothing is missed after so long.
+        ("socket.timeout.ms", "10000"),
+    ];
     ledger.deploy(cluster.rest(0), &settings).await?;
     let before = cluster.balanced(0, &ledger.name, 3).await?;
     let cutting = async {

@@ -59,6 +59,9 @@ async fn epochs(ledger: &Ledger<'_>) -> Result<BTreeMap<String, String>> {
     Ok(rows.into_iter().filter_map(pair).collect())
 }
 
+/// For so long one of them sleeps.
+const LONG_SLEEP: Duration = Duration::from_secs(60);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_freezes_and_wakes_writes_nothing_twice() -> Result<()> {
     let ledger = Ledger::shared("frozen_worker", 6).await?;
@@ -70,10 +73,17 @@ async fn a_worker_that_freezes_and_wakes_writes_nothing_twice() -> Result<()> {
     let freezing = async {
         for frozen in 0..3 {
             ledger.progress().await?;
+            let since = Instant::now();
             cluster.workers[frozen].signal("STOP")?;
             let others = (frozen + 1) % 3;
             cluster.balanced(others, &ledger.name, 2).await?;
             ledger.progress().await?;
+            // The other two sleep for little longer than a session.
+            let sleep = match frozen {
+                0 => LONG_SLEEP,
+                _ => Duration::ZERO,
+            };
+            tokio::time::sleep(sleep.saturating_sub(since.elapsed())).await;
             cluster.workers[frozen].signal("CONT")?;
             // Whoever was asleep says nothing of tasks that are others' by now.
             let on = cluster.balanced(others, &ledger.name, 3).await?;

@@ -60,6 +60,7 @@ impl Default for Setup {
                 idle_wait: MILLISECOND,
                 busy_wait: MILLISECOND,
                 pause_consumer_after: LONG,
+                answer_group_after: LONG,
                 final_commit_timeout: LONG,
                 revoke_drain_timeout: LONG,
                 rewind_pause: 5 * MILLISECOND,

@@ -25,6 +25,10 @@ impl SinkTaskState {
         self.parts.writer.stop_verifying();
         let asked = Instant::now();
         let takes_over = !matches!(request, Request::Close(_));
+        let patience = match takes_over {
+            true => self.timing.answer_group_after,
+            false => self.timing.pause_consumer_after,
+        };
         self.parts.writer.send(request)?;
         while !self.parts.control.stopping() {
             match self.parts.writer.response(self.timing.idle_wait)? {
@@ -37,7 +41,7 @@ impl SinkTaskState {
                 Some(Response::Fenced(error)) => return Err(error),
                 Some(other) => self.take(other)?,
                 None => {
-                    self.keep_alive(asked)?;
+                    self.keep_alive(asked + patience)?;
                     if takes_over && self.parts.consumer.rebalance_waits() {
                         self.give_up_takeover()?;
                     }
@@ -60,8 +64,8 @@ impl SinkTaskState {
     /// Goes on polling, with nothing read, when an answer takes long: a member that does not poll
     /// is put out of its group, and one that does not say that it takes its partitions holds up all
     /// others.
-    fn keep_alive(&mut self, since: Instant) -> Result<()> {
-        if since.elapsed() < self.timing.pause_consumer_after {
+    fn keep_alive(&mut self, from: Instant) -> Result<()> {
+        if Instant::now() < from {
             return Ok(());
         }
         self.set_fetching(Fetching::Paused)?;
@@ -134,6 +138,7 @@ impl SinkTaskState {
     /// What the sink or Kafka failed with.
     pub fn open(&mut self, partitions: &[TopicPartition]) -> Result<Option<Starts>> {
         let began = Instant::now();
+        let patience = self.timing.answer_group_after;
         loop {
             let pause = match self.take_over(partitions) {
                 Err(error) if error.kind() == ErrorKind::OffsetsLost => {
@@ -149,7 +154,7 @@ impl SinkTaskState {
             let since = Instant::now();
             while since.elapsed() < pause {
                 std::thread::sleep(self.timing.idle_wait);
-                self.keep_alive(began)?;
+                self.keep_alive(began + patience)?;
                 if self.parts.control.stopping() {
                     return Ok(None);
                 }

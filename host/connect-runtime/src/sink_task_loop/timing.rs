@@ -13,6 +13,9 @@ pub struct Timing {
     /// How long the loop waits for the sink before it pauses its partitions, so as to go on polling
     /// and stay in its group.
     pub pause_consumer_after: Duration,
+    /// How long the group waits for partitions to be opened: it is answered then all the same, and
+    /// asked for the next change.
+    pub answer_group_after: Duration,
     /// How long a task that ends tries to commit its last offsets to its group.
     pub final_commit_timeout: Duration,
     /// How long batches of revoked partitions may take to become durable before they are given up.
@@ -33,6 +36,7 @@ impl Default for Timing {
             idle_wait: Duration::from_millis(100),
             busy_wait: Duration::from_millis(2),
             pause_consumer_after: Duration::from_secs(1),
+            answer_group_after: Duration::from_millis(200),
             final_commit_timeout: Duration::from_secs(2),
             revoke_drain_timeout: Duration::from_secs(5),
             rewind_pause: Duration::from_secs(4),

@@ -140,7 +140,11 @@ impl ConsumerContext for Context {
         let assign = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Acquire) {
             // Nobody is left to take the change up, and closing waits for the answer.
-            if let (false, Err(error)) = (assign, release(consumer, partitions)) {
+            let answered = match assign {
+                true => take(consumer, &TopicPartitionList::new()),
+                false => release(consumer, partitions),
+            };
+            if let Err(error) = answered {
                 warn!(%error, "cannot give the partitions up");
             }
             return;
@@ -171,6 +175,17 @@ impl ConsumerContext for Context {
 fn unavailable_topic(reason: &str) -> Option<&str> {
     let (_, rest) = reason.split_once("topic not available: ")?;
     Some(rest.split(": ").next().unwrap_or(rest))
+}
+
+/// Takes partitions by the protocol of the group.
+pub(super) fn take<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &TopicPartitionList,
+) -> Result<(), KafkaError> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_assign(partitions),
+        _ => consumer.assign(partitions),
+    }
 }
 
 /// Gives partitions up by the protocol of the group.

@@ -10,13 +10,13 @@ use connect_api::{
 use connect_kafka::{CommitMark, GroupMembership, GroupOffset, add_marked};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use tracing::{debug, info};
 
 use super::arena::{Arena, message_size, size};
-use super::context::{Context, check, release};
+use super::context::{Context, check, release, take};
 use super::ends::{note, position_of};
 use super::lacks::Lacks;
 use super::start::{KnownRecord, OffsetReset, verify};
@@ -328,11 +328,8 @@ impl TaskConsumer for KafkaConsumer {
     fn assign(&mut self, starts: &[(TopicPartition, Offset)], fetching: Fetching) -> Result<()> {
         let before = self.expecting(starts);
         let list = offsets(starts, &before);
-        match self.inner.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => self.inner.incremental_assign(&list),
-            _ => self.inner.assign(&list),
-        }
-        .map_err(|e| Error::fatal(format!("cannot assign partitions: {e}")))?;
+        take(&self.inner, &list)
+            .map_err(|e| Error::fatal(format!("cannot assign partitions: {e}")))?;
         self.assign_is_due = false;
         for ((partition, position), before) in starts.iter().zip(before) {
             info!(%partition, offset = position.0, "assigned");

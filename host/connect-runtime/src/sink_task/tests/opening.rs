@@ -11,7 +11,7 @@ use crate::sink_task::consume::Ownership;
 
 fn start(numbers: &[i32]) -> Bench {
     let mut setup = Setup::default();
-    setup.timing.pause_consumer_after = 3 * MILLISECOND;
+    setup.timing.answer_group_after = 3 * MILLISECOND;
     let partitions: Vec<_> = numbers.iter().copied().map(partition).collect();
     setup.start(&partitions)
 }
