@@ -9,6 +9,17 @@ use crate::json::payload::rescale;
 /// Seconds of 0001-01-01 and of 9999-12-31T23:59:59, between which a Timestamp is.
 const FIRST_SECOND: i64 = -62_135_596_800;
 const LAST_SECOND: i64 = 253_402_300_799;
+const DAY: i64 = 86_400;
+
+/// Whether a Date can be of a day, counted from 1970-01-01.
+pub(super) fn has_date(days: i64) -> bool {
+    (FIRST_SECOND / DAY..=LAST_SECOND / DAY).contains(&days)
+}
+
+/// Whether a Timestamp can be of a second, counted from 1970-01-01.
+pub(super) fn has_timestamp(seconds: i64) -> bool {
+    (FIRST_SECOND..=LAST_SECOND).contains(&seconds)
+}
 
 /// `confluent.type.Decimal`: digits, and their scale; rescaled to what the field says.
 pub(super) fn decimal(found: &Numbers<'_>, scale: Option<i32>) -> Result<Value> {
@@ -64,7 +75,7 @@ pub(super) fn time(found: &Numbers<'_>) -> Result<Value> {
 /// `google.protobuf.Timestamp`, to the microsecond.
 pub(super) fn timestamp(found: &Numbers<'_>) -> Result<Value> {
     let [seconds, nanos, ..] = found.numbers;
-    if !(FIRST_SECOND..=LAST_SECOND).contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
+    if !has_timestamp(seconds) || !(0..1_000_000_000).contains(&nanos) {
         return Err(Error::data(
             "a google.protobuf.Timestamp beyond the years 1 to 9999",
         ));

@@ -7,7 +7,7 @@ mod text;
 
 use connect_api::{Error, Result, Value, memory};
 
-use super::types::Day;
+use super::types::{Day, has_date, has_timestamp};
 use out::{FieldOut, Label, MessageOut, Out, Target};
 use plan::Written;
 
@@ -169,6 +169,9 @@ fn known(kind: &Out, value: &Value, out: &mut Vec<u8>) -> Result<()> {
             number(3, decimal.scale.into(), out);
         }
         (Out::Date, Value::Date(days)) => {
+            if !has_date((*days).into()) {
+                return Err(Error::data("a date beyond the years 1 to 9999"));
+            }
             let day = Day::after_epoch((*days).into());
             number(1, day.year, out);
             number(2, day.month, out);
@@ -185,7 +188,11 @@ fn known(kind: &Out, value: &Value, out: &mut Vec<u8>) -> Result<()> {
             number(4, micros.rem_euclid(1_000_000) * NANOS, out);
         }
         (Out::Timestamp, Value::Timestamp(micros)) => {
-            number(1, micros.div_euclid(1_000_000), out);
+            let seconds = micros.div_euclid(1_000_000);
+            if !has_timestamp(seconds) {
+                return Err(Error::data("a timestamp beyond the years 1 to 9999"));
+            }
+            number(1, seconds, out);
             number(2, micros.rem_euclid(1_000_000) * NANOS, out);
         }
         (_, other) => return Err(unfit(other, "what its schema says")),

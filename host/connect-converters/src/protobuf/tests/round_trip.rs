@@ -165,3 +165,26 @@ proptest! {
         let _ = read(&found, &bytes);
     }
 }
+
+/// What the types of Google cannot be read as again is not written.
+#[test]
+fn no_date_beyond_the_years_of_its_type_is_written() {
+    let second = 1_000_000;
+    let (first, last) = (-62_135_596_800 * second, 253_402_300_800 * second);
+    for (kind, value, is_written) in [
+        (Kind::Date, Value::Date(-719_162), true),
+        (Kind::Date, Value::Date(-719_163), false),
+        (Kind::Date, Value::Date(2_932_896), true),
+        (Kind::Date, Value::Date(2_932_897), false),
+        (Kind::Timestamp, Value::Timestamp(first), true),
+        (Kind::Timestamp, Value::Timestamp(first - 1), false),
+        (Kind::Timestamp, Value::Timestamp(last - 1), true),
+        (Kind::Timestamp, Value::Timestamp(last), false),
+    ] {
+        let text = format!("{value:?}");
+        let (schema, row) = fields(vec![(Schema::new(kind), value)]);
+        let written = Written::new(&schema, settings(|_| {})).unwrap();
+        let outcome = write::message(&written, &row, &mut Vec::new());
+        assert_eq!(outcome.is_ok(), is_written, "{text}: {outcome:?}");
+    }
+}
