@@ -179,6 +179,8 @@ impl Decoder {
         }
         let value = match (value, &entry.value) {
             (Some(value), _) => value,
+            // There is no day 0, and no decimal without digits: without a byte it is none.
+            (None, Plan::Date | Plan::Decimal(..)) => Value::Null,
             // A message without a byte, and not none.
             (None, plan) if plan.is_message() => self.sized(plan, &[])?,
             (None, _) => entry.no_value.clone(),

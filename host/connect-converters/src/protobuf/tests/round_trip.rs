@@ -188,3 +188,20 @@ fn no_date_beyond_the_years_of_its_type_is_written() {
         assert_eq!(outcome.is_ok(), is_written, "{text}: {outcome:?}");
     }
 }
+
+/// Types that have no value without a byte, where others have a zero.
+#[test]
+fn a_map_may_lack_a_date_or_a_decimal() {
+    for kind in [Kind::Date, Kind::Decimal(Some(2))] {
+        let value = Arc::new(Schema::optional(kind));
+        let kind = Kind::Map(Arc::new(Schema::new(Kind::String)), value);
+        let none = Value::Map(vec![(Value::from("k"), Value::Null)]);
+        let (schema, row) = fields(vec![(Schema::new(kind), none.clone())]);
+        let written = Written::new(&schema, settings(|_| {})).unwrap();
+        let mut bytes = Vec::new();
+        write::message(&written, &row, &mut bytes).unwrap();
+        let found = compiled(&written.text);
+        let read = decode::decode(&found.plan, &bytes).unwrap();
+        assert_eq!(read.as_struct().unwrap().values()[0], none);
+    }
+}
