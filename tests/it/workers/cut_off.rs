@@ -79,22 +79,32 @@ async fn a_worker_without_brokers_stops_its_tasks_and_others_run_them() -> Resul
     cluster.statuses_are_the_newest(&kafka).await
 }
 
+/// Workers whose `LEDGER_URL` names the ledger's database, and the same through the proxy.
+async fn configs(
+    cluster: &Cluster<'_>,
+    ledger: &Ledger<'_>,
+    proxy: &FaultProxy,
+) -> Result<(WorkerConfig, WorkerConfig)> {
+    let url = ledger.database.jdbc_url();
+    let own = TestPostgres::shared().await?.port().to_string();
+    let behind = url.replacen(&own, &proxy.port().to_string(), 1);
+    ensure!(behind != url, "{url} does not name the port");
+    let class = "org.apache.kafka.common.config.provider.EnvVarConfigProvider";
+    let config = cluster.config.clone().set("config.providers", "env");
+    let config = config.set("config.providers.env.class", class);
+    let of = |url: &str| config.clone().env("LEDGER_URL", url);
+    Ok((of(&url), of(&behind)))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_without_postgres_waits_and_moves_nothing() -> Result<()> {
     let ledger = Ledger::shared("no_postgres", 6).await?;
     let postgres = TestPostgres::shared().await?;
     let proxy = FaultProxy::to(postgres.port()).await?;
-    let url = ledger.database.jdbc_url();
-    let (own, through) = (postgres.port().to_string(), proxy.port().to_string());
-    let behind = url.replacen(&own, &through, 1);
-    ensure!(behind != url, "{url} does not name the port");
     let mut cluster = Cluster::none_yet(TestKafka::shared().await?)?;
-    let class = "org.apache.kafka.common.config.provider.EnvVarConfigProvider";
-    let config = cluster.config.clone().set("config.providers", "env");
-    let config = config.set("config.providers.env.class", class);
-    let of = |url: &str| -> WorkerConfig { config.clone().env("LEDGER_URL", url) };
-    for url in [&url, &url, &behind] {
-        cluster.add_of(of(url)).await?;
+    let (direct, behind) = configs(&cluster, &ledger, &proxy).await?;
+    for config in [&direct, &direct, &behind] {
+        cluster.add_of(config.clone()).await?;
     }
     let settings = [
         ("tasks.max", "6"),
@@ -153,17 +163,9 @@ async fn a_worker_that_never_meets_postgres_keeps_no_other_from_its_rows() -> Re
     let postgres = TestPostgres::shared().await?;
     let proxy = FaultProxy::to(postgres.port()).await?;
     proxy.refuse();
-    let url = ledger.database.jdbc_url();
-    let (own, through) = (postgres.port().to_string(), proxy.port().to_string());
-    let behind = url.replacen(&own, &through, 1);
-    ensure!(behind != url, "{url} does not name the port");
     let mut cluster = Cluster::none_yet(TestKafka::shared().await?)?;
-    let class = "org.apache.kafka.common.config.provider.EnvVarConfigProvider";
-    let config = cluster.config.clone().set("config.providers", "env");
-    let config = config.set("config.providers.env.class", class);
-    cluster
-        .add_of(config.clone().env("LEDGER_URL", &behind))
-        .await?;
+    let (direct, behind) = configs(&cluster, &ledger, &proxy).await?;
+    cluster.add_of(behind).await?;
     let settings = [("tasks.max", "6"), ("connection.url", "${env:LEDGER_URL}")];
     ledger.deploy(cluster.rest(0), &settings).await?;
     let name = &ledger.name;
@@ -174,9 +176,7 @@ async fn a_worker_that_never_meets_postgres_keeps_no_other_from_its_rows() -> Re
     })
     .await?;
     for _ in 0..2 {
-        cluster
-            .add_of(config.clone().env("LEDGER_URL", &url))
-            .await?;
+        cluster.add_of(direct.clone()).await?;
     }
     let others = async {
         for _ in 0..3 {
