@@ -141,12 +141,17 @@ pub fn ferrule(stand: &Stand, case: &Case<'_>, name: &str) -> Value {
         set("pk.mode", "record_value");
         set("pk.fields", KEY);
     }
-    match case.topic.format {
-        Format::Avro => {
-            set("value.converter", "io.confluent.connect.avro.AvroConverter");
-            set("value.converter.schema.registry.url", &stand.registry.url());
-        }
-        json => json_converter(json, &mut set),
+    let registered = match case.topic.format {
+        Format::Json | Format::JsonWithSchema => None,
+        Format::Avro => Some("io.confluent.connect.avro.AvroConverter"),
+        Format::JsonSchema => Some("io.confluent.connect.json.JsonSchemaConverter"),
+        Format::Protobuf => Some("io.confluent.connect.protobuf.ProtobufConverter"),
+    };
+    if let Some(converter) = registered {
+        set("value.converter", converter);
+        set("value.converter.schema.registry.url", &stand.registry.url());
+    } else {
+        json_converter(case.topic.format, &mut set);
     }
     let settings = case.settings.iter();
     for (key, value) in settings.filter(|(key, _)| !key.starts_with(WORKER)) {

@@ -1,6 +1,7 @@
-//! Activity events of about 400 bytes, the same ones as JSON, as Avro and as COPY text.
+//! Activity events of about 400 bytes, the same ones in each format and as COPY text.
 
 pub mod fill;
+mod registered;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -14,6 +15,10 @@ pub enum Format {
     JsonWithSchema,
     /// Avro, with a registry.
     Avro,
+    /// JSON whose JSON Schema is in the registry.
+    JsonSchema,
+    /// Protobuf, with a registry.
+    Protobuf,
 }
 
 impl Format {
@@ -23,27 +28,14 @@ impl Format {
             Self::Json => "JSON",
             Self::JsonWithSchema => "JSON with schema",
             Self::Avro => "Avro",
+            Self::JsonSchema => "JSON Schema",
+            Self::Protobuf => "Protobuf",
         }
     }
 }
 
-/// The Avro schema. The properties are text, because the JDBC sinks write no map to JSONB.
-pub const SCHEMA: &str = r#"{"type":"record","name":"ActivityEvent","fields":[
-  {"name":"track_id","type":"string"},
-  {"name":"domain","type":"string"},
-  {"name":"event_type","type":"string"},
-  {"name":"activity_type","type":["null","string"]},
-  {"name":"kb_object_id","type":["null","long"]},
-  {"name":"mode_s","type":["null","string"]},
-  {"name":"mmsi","type":["null","string"]},
-  {"name":"event_timestamp","type":{"type":"long","logicalType":"timestamp-millis"}},
-  {"name":"latitude","type":["null","double"]},
-  {"name":"longitude","type":["null","double"]},
-  {"name":"properties","type":{"type":"string","connect.name":"io.debezium.data.Json"}},
-  {"name":"associated_track_ids","type":{"type":"array","items":"string"}},
-  {"name":"associated_kb_ids","type":{"type":"array","items":"long"}}]}"#;
-
-/// The same for Kafka Connect's JSON converter.
+/// The schema for Kafka Connect's JSON converter. The properties are text, because the JDBC sinks
+/// write no map to JSONB.
 const CONNECT_SCHEMA: &str = r#"{"type":"struct","optional":false,"name":"ActivityEvent","fields":[
 {"field":"track_id","type":"string","optional":false},
 {"field":"domain","type":"string","optional":false},
@@ -126,18 +118,22 @@ impl Event {
         self
     }
 
-    /// Replaces `out` by the encoded event; `schema` is the id of the Avro schema.
+    /// Replaces `out` by the encoded event; `schema` is the id of the registered schema.
     pub fn encode(&self, format: Format, schema: u32, out: &mut Vec<u8>) {
         out.clear();
         match format {
             Format::Json => self.json(&format!("\"{}\"", self.timestamp()), &self.object(), out),
             Format::JsonWithSchema => {
                 let _ = write!(out, "{{\"schema\":{CONNECT_SCHEMA},\"payload\":");
-                let text = format!("\"{}\"", self.object().replace('"', "\\\""));
-                self.json(&self.millis().to_string(), &text, out);
+                self.json_of_schema(out);
                 out.push(b'}');
             }
             Format::Avro => self.avro(schema, out),
+            Format::JsonSchema => {
+                registered::frame(schema, out);
+                self.json_of_schema(out);
+            }
+            Format::Protobuf => self.protobuf(schema, out),
         }
     }
 
@@ -189,6 +185,12 @@ impl Event {
         object
     }
 
+    /// JSON for a schema in which the time is a number and the properties are text.
+    fn json_of_schema(&self, out: &mut Vec<u8>) {
+        let text = format!("\"{}\"", self.object().replace('"', "\\\""));
+        self.json(&self.millis().to_string(), &text, out);
+    }
+
     fn json(&self, timestamp: &str, properties: &str, out: &mut Vec<u8>) {
         let _ = write!(
             out,
@@ -209,51 +211,4 @@ impl Event {
             self.kb_ids[1],
         );
     }
-
-    /// Avro's binary encoding, after Confluent's magic byte and schema id.
-    fn avro(&self, schema: u32, out: &mut Vec<u8>) {
-        out.push(0);
-        out.extend(schema.to_be_bytes());
-        text(&self.track, out);
-        text("AIR", out);
-        text("activity_detected", out);
-        long(1, out);
-        text(self.activity, out);
-        long(1, out);
-        long(self.kb_object, out);
-        long(1, out);
-        text(&self.mode_s, out);
-        long(0, out);
-        long(self.millis(), out);
-        for degrees in [self.latitude, self.longitude] {
-            long(1, out);
-            out.extend(degrees.to_le_bytes());
-        }
-        text(&self.object(), out);
-        long(self.tracks.len() as u64, out);
-        for track in &self.tracks {
-            text(track, out);
-        }
-        long(0, out);
-        long(self.kb_ids.len() as u64, out);
-        for id in self.kb_ids {
-            long(id, out);
-        }
-        long(0, out);
-    }
-}
-
-/// A zigzag varint of a number that is not negative.
-fn long(number: u64, out: &mut Vec<u8>) {
-    let mut rest = number << 1;
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
-}
-
-fn text(text: &str, out: &mut Vec<u8>) {
-    long(text.len() as u64, out);
-    out.extend(text.as_bytes());
 }

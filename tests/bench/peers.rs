@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::contender::Contender::{self, Connect, Faucet, Ferrule};
 use crate::contender::Settings;
 use crate::drain::{self, Case};
-use crate::events::Format::{self, Avro, Json, JsonWithSchema};
+use crate::events::Format::{self, Avro, Json, JsonSchema, JsonWithSchema, Protobuf};
 use crate::events::fill::Topic;
 use crate::limit::Files;
 use crate::stand::Stand;
@@ -183,6 +183,8 @@ fn ferrule(peers: bool) -> Vec<Entry> {
         }
         entries.push(entry(Avro, target, "large transactions, ", LARGE));
     }
+    entries.push(entry(JsonSchema, PLAIN_INSERT, "", &[]));
+    entries.push(entry(Protobuf, PLAIN_INSERT, "", &[]));
     if peers {
         entries.push(entry(JsonWithSchema, INSERT, "", &[]));
     }

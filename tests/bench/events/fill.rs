@@ -6,7 +6,7 @@ use anyhow::Result;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use super::{Event, Format, SCHEMA};
+use super::{Event, Format, registered};
 use crate::stand::Stand;
 
 /// A topic, and the events in it.
@@ -57,19 +57,17 @@ impl Topic {
         tokio::task::spawn_blocking(work).await?
     }
 
-    /// Creates the topic empty; the answer is the id of the Avro schema.
+    /// Creates the topic empty; the answer is the id of its schema in the registry, if any.
     pub async fn create(&self, stand: &Stand) -> Result<u32> {
         stand
             .kafka
             .create_topic(&self.name, self.partitions)
             .await?;
-        match self.format {
-            Format::Avro => {
-                let subject = format!("{}-value", self.name);
-                stand.registry.register(&subject, SCHEMA).await
-            }
-            _ => Ok(0),
-        }
+        let Some(request) = registered::request(self.format) else {
+            return Ok(0);
+        };
+        let subject = format!("{}-value", self.name);
+        stand.registry.register_request(&subject, &request).await
     }
 
     /// Produces all events at so many a second, and tells when each was handed to the client.
