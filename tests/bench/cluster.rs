@@ -2,6 +2,8 @@
 //! takes until all tasks run, what they cost, how long requests take meanwhile, and how long it
 //! takes until the tasks of a killed worker run elsewhere.
 
+mod full_read;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,7 +72,19 @@ pub async fn report(stand: &Stand) -> Result<()> {
             measure(stand, contender, name).await?;
         }
     }
-    Ok(())
+    match stand.options.wants("full read") {
+        true => full_read::report(stand).await,
+        false => Ok(()),
+    }
+}
+
+/// A worker's properties.
+fn worker_config(stand: &Stand, group: &str) -> Result<WorkerConfig> {
+    Ok(WorkerConfig::new(&stand.kafka.bootstrap())?
+        .set("group.id", group)
+        .set("config.storage.topic", &format!("{group}-configs"))
+        .set("offset.storage.topic", &format!("{group}-offsets"))
+        .set("status.storage.topic", &format!("{group}-status")))
 }
 
 async fn measure(stand: &Stand, contender: Contender, name: &str) -> Result<()> {
@@ -193,11 +207,7 @@ impl Cluster {
     async fn start(stand: &Stand, contender: Contender) -> Result<Self> {
         let (mut workers, group) = (Vec::new(), names::unique("connect"));
         let plugins = run::folder("plugins")?;
-        let config = WorkerConfig::new(&stand.kafka.bootstrap())?
-            .set("group.id", &group)
-            .set("config.storage.topic", &format!("{group}-configs"))
-            .set("offset.storage.topic", &format!("{group}-offsets"))
-            .set("status.storage.topic", &format!("{group}-status"));
+        let config = worker_config(stand, &group)?;
         for _ in 0..WORKERS {
             workers.push(match contender {
                 Contender::Ferrule => Worker::Ferrule(one_more(&config).await?),
