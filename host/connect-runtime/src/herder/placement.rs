@@ -149,12 +149,19 @@ struct Connector<'a> {
     /// Where each task was, as a place in the list of workers; none: it was nowhere, or its worker
     /// is gone.
     before: Vec<Option<usize>>,
-    /// How many tasks each worker had.
-    had: Vec<usize>,
+    /// The workers that had tasks of it.
+    had: BTreeMap<usize, Had>,
     /// How often each task has moved before.
     moves: Vec<u32>,
-    /// The least of these among the tasks that each worker had.
-    least: Vec<u32>,
+    /// How many workers there are.
+    workers: usize,
+}
+
+/// What a worker had of a connector.
+struct Had {
+    tasks: usize,
+    /// The least number of moves of one of them.
+    least_moves: u32,
 }
 
 impl<'a> Connector<'a> {
@@ -170,12 +177,15 @@ impl<'a> Connector<'a> {
             workers.binary_search(&worker).ok()
         };
         let before: Vec<_> = (0..moves.len()).map(place).collect();
-        let mut had = vec![0; workers.len()];
-        let mut least = vec![u32::MAX; workers.len()];
+        let mut had: BTreeMap<usize, Had> = BTreeMap::new();
         for (worker, moves) in before.iter().zip(&moves) {
             if let Some(worker) = *worker {
-                had[worker] += 1;
-                least[worker] = least[worker].min(*moves);
+                let had = had.entry(worker).or_insert(Had {
+                    tasks: 0,
+                    least_moves: *moves,
+                });
+                had.tasks += 1;
+                had.least_moves = had.least_moves.min(*moves);
             }
         }
         Self {
@@ -183,18 +193,30 @@ impl<'a> Connector<'a> {
             before,
             had,
             moves,
-            least,
+            workers: workers.len(),
         }
+    }
+
+    /// How many tasks a worker had.
+    fn had(&self, worker: usize) -> usize {
+        self.had.get(&worker).map_or(0, |had| had.tasks)
+    }
+
+    /// How often the task of a worker has moved that moved least; those without one are last.
+    fn least_moves(&self, worker: usize) -> u32 {
+        self.had
+            .get(&worker)
+            .map_or(u32::MAX, |had| had.least_moves)
     }
 
     /// What every worker gets at least.
     fn share(&self) -> usize {
-        self.before.len() / self.had.len()
+        self.before.len() / self.workers
     }
 
     /// How many tasks are left when every worker has that.
     fn rest(&self) -> usize {
-        self.before.len() % self.had.len()
+        self.before.len() % self.workers
     }
 
     /// The tasks, those that have moved most first.
@@ -241,7 +263,66 @@ impl<'a> Connector<'a> {
 ///
 /// Of workers that cost the same, those come first whose tasks have moved least, as the next worker
 /// to join takes one of them; then the newest.
+///
+/// In a cluster of very many connectors and workers not each pair of them is an edge: see
+/// [`Candidates`].
 fn extra_tasks(connectors: &[Connector<'_>], newest: &[usize]) -> Vec<BTreeSet<usize>> {
+    let few = match connectors.len() * newest.len() > MOST_PAIRS {
+        true => chosen_extra_tasks(connectors, newest, Candidates::Few),
+        false => None,
+    };
+    few.or_else(|| chosen_extra_tasks(connectors, newest, Candidates::All))
+        .unwrap_or_default()
+}
+
+/// Up to so many pairs of a connector and a worker are each an edge. An edge takes 80 bytes.
+const MOST_PAIRS: usize = 1 << 20;
+/// To so many workers besides its own may tasks of a connector go in larger clusters.
+const FEW: usize = 32;
+
+/// The workers that may get a task of a connector which they do not have yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Candidates {
+    All,
+    /// Some, other ones for each connector: so many that the totals can nearly always be balanced.
+    Few,
+}
+
+impl Candidates {
+    /// The workers for a connector, the preferred ones first.
+    fn of(self, at: usize, connector: &Connector<'_>, newest: &[usize]) -> Vec<usize> {
+        let mut places = match self {
+            Self::All => newest.to_vec(),
+            Self::Few => {
+                let count = FEW.max(2 * connector.rest());
+                let draw = |number| newest[scattered(at, number) % newest.len()];
+                let drawn: BTreeSet<usize> = (0..count).map(draw).collect();
+                let own = connector.had.keys().copied();
+                let others = newest.iter().copied().filter(|it| drawn.contains(it));
+                own.chain(others.filter(|it| connector.had(*it) == 0))
+                    .collect()
+            }
+        };
+        places.sort_by_key(|place| connector.least_moves(*place));
+        places
+    }
+}
+
+/// Numbers without a pattern, the same ones each time (splitmix64): workers that are candidates
+/// together for one connector are no more likely to be so for the next.
+fn scattered(connector: usize, number: usize) -> usize {
+    let mut bits = ((connector as u64) << 32 | number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    bits = (bits ^ bits >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ bits >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (bits ^ bits >> 31) as usize
+}
+
+/// The same with these candidates; none: the totals cannot be balanced with them.
+fn chosen_extra_tasks(
+    connectors: &[Connector<'_>],
+    newest: &[usize],
+    candidates: Candidates,
+) -> Option<Vec<BTreeSet<usize>>> {
     let workers = newest.len();
     let all: usize = connectors.iter().map(Connector::rest).sum();
     let (share, rest) = (all / workers, all % workers);
@@ -254,10 +335,8 @@ fn extra_tasks(connectors: &[Connector<'_>], newest: &[usize]) -> Vec<BTreeSet<u
             continue;
         }
         flow.edge(source, connector(at), it.rest(), 0);
-        let mut places = newest.to_vec();
-        places.sort_by_key(|place| it.least[*place]);
-        for place in places {
-            let moves = i64::from(it.had[place] <= it.share());
+        for place in candidates.of(at, it, newest) {
+            let moves = i64::from(it.had(place) <= it.share());
             flow.edge(connector(at), worker(place), 1, moves);
         }
     }
@@ -266,11 +345,10 @@ fn extra_tasks(connectors: &[Connector<'_>], newest: &[usize]) -> Vec<BTreeSet<u
         flow.edge(worker(place), more, 1, 0);
     }
     flow.edge(more, target, rest, 0);
-    flow.run(source, target);
-    (0..connectors.len())
-        .map(|at| {
-            let chosen = flow.used(connector(at)).filter(|to| *to >= worker(0));
-            chosen.map(|to| to - worker(0)).collect()
-        })
-        .collect()
+    let placed = flow.run(source, target);
+    let chosen = |at: usize| {
+        let used = flow.used(connector(at)).filter(|to| *to >= worker(0));
+        used.map(|to| to - worker(0)).collect()
+    };
+    (placed == all).then(|| (0..connectors.len()).map(chosen).collect())
 }

@@ -56,12 +56,20 @@ impl Flow {
         });
     }
 
-    /// Lets flow as much as can, as cheaply as can be.
-    pub(super) fn run(&mut self, source: usize, target: usize) {
+    /// Lets flow as much as can, as cheaply as can be, and says how much that is.
+    pub(super) fn run(&mut self, source: usize, target: usize) -> usize {
+        let mut all = 0;
         while self.measure(source, target) {
             self.next.fill(0);
-            while self.push(source, target, usize::MAX) > 0 {}
+            loop {
+                let pushed = self.push(source, target, usize::MAX);
+                if pushed == 0 {
+                    break;
+                }
+                all += pushed;
+            }
         }
+        all
     }
 
     /// The nodes that a node's edges of capacity one lead to, where they are used.

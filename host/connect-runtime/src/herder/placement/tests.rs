@@ -211,6 +211,35 @@ fn a_worker_that_joins_takes_its_share_and_no_more() {
     assert_eq!(moves(&two, &after, &again), 0);
 }
 
+/// More connectors and workers than there can be edges between; in release, as many as a cluster
+/// may have. `--nocapture` shows how long each step takes.
+#[test]
+fn very_many_tasks_are_placed_on_very_many_workers() {
+    let (number, connectors) = match cfg!(debug_assertions) {
+        true => (200, 6_000),
+        false => (1_000, 33_334),
+    };
+    let counts: BTreeMap<String, usize> =
+        (0..connectors).map(|at| (format!("c{at:05}"), 3)).collect();
+    let mut before = Placements::new();
+    let step = |what: &str, there: &BTreeSet<WorkerInstance>, before: &Placements| {
+        let began = std::time::Instant::now();
+        let after = place(there, &counted(&counts), before, &History::default());
+        let (tasks, took) = (3 * connectors, began.elapsed());
+        println!(
+            "{what}: {tasks} tasks on {} workers in {took:?}",
+            there.len()
+        );
+        check(there, &counts, &after);
+        (moves(there, before, &after), after)
+    };
+    (_, before) = step("first", &workers(0..number), &before);
+    let (moved, fewer) = step("one less", &workers(1..number), &before);
+    assert_eq!(moved, 0);
+    let (moved, _) = step("one more", &workers(1..=number), &fewer);
+    assert_eq!(moved, 3 * connectors / number);
+}
+
 /// Which worker comes before its predecessor goes, or after.
 #[derive(Clone, Copy, Debug)]
 enum Replacement {
