@@ -34,7 +34,7 @@ mod tasks;
 mod validator;
 mod views;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -69,6 +69,7 @@ use requests::Requests;
 use statuses::Statuses;
 use tasks::Tasks;
 use validator::Validator;
+use views::Views;
 
 /// Requests that wait for the herder.
 const COMMANDS: usize = 64;
@@ -129,8 +130,6 @@ pub struct Herder {
     statuses: Statuses,
     config_changes: ConfigChanges,
     requests: Requests,
-    /// Connectors whose topics were reset, until they are configured again.
-    topics_reset: BTreeSet<String>,
     events: mpsc::Receiver<TaskEvent>,
     commands: mpsc::Receiver<Command>,
     /// When this worker ends, whatever the others have taken over; none: it does not.
@@ -151,10 +150,12 @@ impl Herder {
         let shared = Arc::new(shared);
         let validator = Validator::new(Arc::clone(&shared));
         let (commands, requests) = mpsc::channel(COMMANDS);
+        let (queries, asked) = mpsc::channel(COMMANDS);
         let (reports, events) = mpsc::channel(EVENTS);
         let started = Arc::new(AtomicBool::new(false));
         let handle = HerderHandle {
             commands,
+            queries,
             shared: Arc::clone(&shared),
             validator: validator.clone(),
             started: Arc::clone(&started),
@@ -172,8 +173,10 @@ impl Herder {
             member,
         } = cluster;
         let run = async move {
+            let statuses = Statuses::start(statuses, &shared.instance).await?;
+            let views = Views::new(Arc::clone(&shared), statuses.reader(), asked);
             let herder = Self {
-                log: Log::new(log),
+                log: Log::new(log, views),
                 leader: None,
                 membership,
                 member,
@@ -182,10 +185,9 @@ impl Herder {
                 settling: None,
                 taking_over: BTreeMap::new(),
                 catching_up: CatchingUp::default(),
-                statuses: Statuses::start(statuses, &shared.instance).await?,
+                statuses,
                 config_changes: ConfigChanges::new(validator),
                 requests: Requests::default(),
-                topics_reset: BTreeSet::new(),
                 events,
                 commands: requests,
                 leaves_at: None,
@@ -207,6 +209,7 @@ impl Herder {
         self.regroup().await;
         self.act().await;
         self.be_counted().await;
+        self.log.views.start();
         started.store(true, Ordering::Release);
         while self.turn().await == Loop::GoOn {
             self.act().await;
@@ -251,11 +254,6 @@ impl Herder {
     async fn carry_out(&mut self, command: Command) -> Loop {
         match command {
             Command::Ping(reply) => answer(reply, Ok(())),
-            Command::Connectors(reply) => answer(reply, Ok(self.views())),
-            Command::Connector(name, reply) => {
-                let view = self.view(&name).ok_or_else(|| not_found(&name));
-                answer(reply, view);
-            }
             Command::Configure(name, change, reply) => self.configure(&name, change, reply),
             Command::Delete(name, reply) => self.delete(name, reply).await,
             Command::SetTargetState(name, state, reply) => {
@@ -265,7 +263,7 @@ impl Herder {
             Command::RestartTask(id, reply) => self.restart_task(id, reply),
             Command::ResetTopics(name, reply) => {
                 if self.log.cluster.config(&name).is_some() {
-                    self.topics_reset.insert(name);
+                    self.log.views.topics_reset.insert(name);
                 }
                 answer(reply, Ok(()));
             }
@@ -293,7 +291,7 @@ impl Herder {
     async fn act_upon(&mut self, change: Change) {
         match change {
             Change::Connector(name) => {
-                self.topics_reset.remove(&name);
+                self.log.views.topics_reset.remove(&name);
                 self.reconcile(&name).await;
             }
             Change::TargetState(name) => self.reconcile(&name).await,

@@ -89,12 +89,17 @@ pub struct Configured {
     pub warnings: Vec<String>,
 }
 
-/// One request to the herder.
+/// A request that only reads. It is answered also while the herder waits for Kafka.
+#[derive(Debug)]
+pub(super) enum Query {
+    Connectors(Reply<Vec<ConnectorView>>),
+    Connector(String, Reply<ConnectorView>),
+}
+
+/// One request to the herder that changes something, or asks whether it does.
 #[derive(Debug)]
 pub(super) enum Command {
     Ping(Reply<()>),
-    Connectors(Reply<Vec<ConnectorView>>),
-    Connector(String, Reply<ConnectorView>),
     Configure(String, ConfigChange, Reply<Configured>),
     Delete(String, Reply<()>),
     SetTargetState(String, TargetState, Reply<()>),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use connect_api::{ConfigDef, Properties, StateQuery, StateRow, TaskContext};
 use tokio::sync::{mpsc, oneshot};
 
-use super::command::{Command, ConfigChange, Configured, ConnectorView, Reply};
+use super::command::{Command, ConfigChange, Configured, ConnectorView, Query, Reply};
 use super::validator::{self, Validator};
 use super::{Answer, HerderError, Shared};
 use crate::connector_config::{self, ConfigInfos, ConnectorConfig, GivenConfig, class_of};
@@ -29,6 +29,7 @@ pub const HEALTH_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct HerderHandle {
     pub(super) commands: mpsc::Sender<Command>,
+    pub(super) queries: mpsc::Sender<Query>,
     pub(super) shared: Arc<Shared>,
     pub(super) validator: Validator,
     pub(super) started: Arc<AtomicBool>,
@@ -50,7 +51,7 @@ impl HerderHandle {
     /// # Errors
     /// [`HerderError::Timeout`] when it does not.
     pub async fn ping(&self) -> Answer<()> {
-        self.ask_within(HEALTH_LIMIT, Command::Ping).await
+        ask(&self.commands, HEALTH_LIMIT, Command::Ping).await
     }
 
     /// All connectors, by name.
@@ -58,7 +59,7 @@ impl HerderHandle {
     /// # Errors
     /// When the herder does not answer, as for all of these requests.
     pub async fn connectors(&self) -> Answer<Vec<ConnectorView>> {
-        self.ask(Command::Connectors).await
+        ask(&self.queries, REQUEST_LIMIT, Query::Connectors).await
     }
 
     /// One connector.
@@ -66,8 +67,8 @@ impl HerderHandle {
     /// # Errors
     /// [`HerderError::NotFound`].
     pub async fn connector(&self, name: &str) -> Answer<ConnectorView> {
-        self.ask(|reply| Command::Connector(name.to_owned(), reply))
-            .await
+        let query = |reply| Query::Connector(name.to_owned(), reply);
+        ask(&self.queries, REQUEST_LIMIT, query).await
     }
 
     /// Creates a connector.
@@ -287,24 +288,25 @@ impl HerderHandle {
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Answer<T> {
-        self.ask_within(REQUEST_LIMIT, command).await
+        ask(&self.commands, REQUEST_LIMIT, command).await
     }
+}
 
-    async fn ask_within<T>(
-        &self,
-        limit: Duration,
-        command: impl FnOnce(Reply<T>) -> Command,
-    ) -> Answer<T> {
-        let (reply, answer) = oneshot::channel();
-        let asked = async {
-            let sent = self.commands.send(command(reply)).await;
-            sent.map_err(|_| HerderError::ShuttingDown)?;
-            answer.await.map_err(|_| HerderError::ShuttingDown)?
-        };
-        tokio::time::timeout(limit, asked)
-            .await
-            .unwrap_or(Err(HerderError::Timeout(limit)))
-    }
+/// Sends a request to the herder, and waits for its answer.
+async fn ask<R, T>(
+    herder: &mpsc::Sender<R>,
+    limit: Duration,
+    request: impl FnOnce(Reply<T>) -> R,
+) -> Answer<T> {
+    let (reply, answer) = oneshot::channel();
+    let asked = async {
+        let sent = herder.send(request(reply)).await;
+        sent.map_err(|_| HerderError::ShuttingDown)?;
+        answer.await.map_err(|_| HerderError::ShuttingDown)?
+    };
+    tokio::time::timeout(limit, asked)
+        .await
+        .unwrap_or(Err(HerderError::Timeout(limit)))
 }
 
 /// The class that a config names must be the one that it is validated for.

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use connect_api::Result;
 
 use super::cluster::{Change, ClusterState};
+use super::command::ConnectorView;
 use super::coordination::{Coordination, Read};
+use super::views::Views;
 use crate::storage::{
     Appended, ClusterLog, ClusterRecord, ClusterTopic, StoredRecord, Transaction,
 };
@@ -22,16 +24,19 @@ pub(super) struct Log {
     changes: VecDeque<Change>,
     /// Where the last record stands that was read from the config topic.
     config_offset: i64,
+    /// Kafka may take long: what only reads is answered while it is waited for.
+    pub(super) views: Views,
 }
 
 impl Log {
-    pub(super) fn new(store: Box<dyn ClusterLog>) -> Self {
+    pub(super) fn new(store: Box<dyn ClusterLog>, views: Views) -> Self {
         Self {
             store,
             cluster: ClusterState::default(),
             coordination: Coordination::default(),
             changes: VecDeque::new(),
             config_offset: -1,
+            views,
         }
     }
 
@@ -53,7 +58,8 @@ impl Log {
     /// # Errors
     /// When Kafka does not answer in time, or refuses.
     pub(super) async fn lead(&mut self) -> Result<()> {
-        for record in self.store.lead().await? {
+        let led = self.views.answer_while(&self.cluster, self.store.lead());
+        for record in led.await? {
             self.take_in(record, Read::Since);
         }
         Ok(())
@@ -73,7 +79,9 @@ impl Log {
         if transaction.is_empty() {
             return Ok(());
         }
-        for record in self.store.commit(transaction).await? {
+        let commit = self.store.commit(transaction);
+        let read = self.views.answer_while(&self.cluster, commit);
+        for record in read.await? {
             self.take_in(record, Read::Since);
         }
         Ok(())
@@ -89,8 +97,14 @@ impl Log {
 
     /// Takes in the next record that was written. It may be cancelled.
     pub(super) async fn read(&mut self) {
-        let record = self.store.next().await;
+        let next = self.views.answer_while(&self.cluster, self.store.next());
+        let record = next.await;
         self.take_in(record, Read::Since);
+    }
+
+    /// A connector as REST shows it; none: there is no such connector.
+    pub(super) fn view(&self, name: &str) -> Option<ConnectorView> {
+        self.views.of(&self.cluster, name)
     }
 
     /// Whether the config topic was read up to this place.

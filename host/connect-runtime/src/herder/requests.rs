@@ -109,7 +109,7 @@ impl Herder {
     /// Answers with the connector as it is, with what is about to be restarted.
     pub(super) async fn restart(&mut self, restart: Restart, reply: Reply<ConnectorView>) {
         let name = &restart.name;
-        let Some(mut view) = self.view(name) else {
+        let Some(mut view) = self.log.view(name) else {
             let text = format!("Unknown connector: {name}");
             return answer(reply, Err(HerderError::NotFound(text)));
         };
@@ -357,7 +357,7 @@ impl Herder {
             } => {
                 match outcome {
                     Ok(()) => {
-                        let connector = self.view(name).ok_or_else(|| not_found(name));
+                        let connector = self.log.view(name).ok_or_else(|| not_found(name));
                         let shown = connector.map(|connector| Configured {
                             outcome: configured,
                             connector,

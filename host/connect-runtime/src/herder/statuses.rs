@@ -36,6 +36,17 @@ pub(super) struct Statuses {
     behind: Arc<Behind>,
 }
 
+/// Reads what [`Statuses`] knows.
+#[derive(Clone)]
+pub(super) struct StatusReader(Arc<Mutex<StatusView>>);
+
+impl StatusReader {
+    /// The status of a connector or a task, whichever worker wrote it.
+    pub(super) fn get(&self, key: &StatusKey) -> Option<Status> {
+        lock(&self.0).get(key).cloned()
+    }
+}
+
 /// Whether the topic is to be read to its end before what was read is relied upon.
 #[derive(Default)]
 struct Behind {
@@ -87,6 +98,11 @@ impl Statuses {
     /// The status of a connector or a task, whichever worker wrote it.
     pub(super) fn get(&self, key: &StatusKey) -> Option<Status> {
         lock(&self.view).get(key).cloned()
+    }
+
+    /// Reads the same, wherever it is.
+    pub(super) fn reader(&self) -> StatusReader {
+        StatusReader(Arc::clone(&self.view))
     }
 
     /// From now on this worker is behind, until it has read what is in the topic by now.

@@ -1,23 +1,87 @@
 //! What REST shows of connectors and tasks: their configs, and the statuses that whichever worker
 //! runs them has written.
 
-use connect_api::Properties;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
 
-use super::command::{ConnectorView, TaskView};
-use super::{Herder, Shared};
+use connect_api::Properties;
+use tokio::sync::mpsc;
+
+use super::cluster::ClusterState;
+use super::command::{ConnectorView, Query, TaskView};
+use super::statuses::StatusReader;
+use super::{Shared, answer, not_found};
 use crate::connector_config::{Subscription, class_of};
 use crate::storage::{ConnectorTaskId, State, Status, StatusKey};
 
-impl Herder {
-    /// All connectors, by name.
-    pub(super) fn views(&self) -> Vec<ConnectorView> {
-        let names = self.log.cluster.connectors();
-        names.filter_map(|name| self.view(name)).collect()
+/// Answers requests that only read.
+pub(super) struct Views {
+    shared: Arc<Shared>,
+    statuses: StatusReader,
+    queries: mpsc::Receiver<Query>,
+    /// Whether the worker has taken in all that it found when it started.
+    is_started: bool,
+    /// Connectors whose topics were reset, until they are configured again.
+    pub(super) topics_reset: BTreeSet<String>,
+}
+
+impl Views {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        statuses: StatusReader,
+        queries: mpsc::Receiver<Query>,
+    ) -> Self {
+        Self {
+            shared,
+            statuses,
+            queries,
+            is_started: false,
+            topics_reset: BTreeSet::new(),
+        }
+    }
+
+    /// From now on queries are answered.
+    pub(super) fn start(&mut self) {
+        self.is_started = true;
+    }
+
+    /// Answers queries, by what is known of the cluster, until something is done.
+    pub(super) async fn answer_while<T>(
+        &mut self,
+        cluster: &ClusterState,
+        done: impl Future<Output = T>,
+    ) -> T {
+        let mut done = pin!(done);
+        loop {
+            tokio::select! {
+                done = &mut done => return done,
+                Some(query) = self.queries.recv(), if self.is_started => {
+                    self.answer(query, cluster);
+                }
+            }
+        }
+    }
+
+    fn answer(&self, query: Query, cluster: &ClusterState) {
+        match query {
+            Query::Connectors(reply) => {
+                let all = cluster.connectors();
+                answer(
+                    reply,
+                    Ok(all.filter_map(|name| self.of(cluster, name)).collect()),
+                );
+            }
+            Query::Connector(name, reply) => {
+                let view = self.of(cluster, &name).ok_or_else(|| not_found(&name));
+                answer(reply, view);
+            }
+        }
     }
 
     /// A connector; none: there is no such connector.
-    pub(super) fn view(&self, name: &str) -> Option<ConnectorView> {
-        let cluster = &self.log.cluster;
+    pub(super) fn of(&self, cluster: &ClusterState, name: &str) -> Option<ConnectorView> {
         let config = cluster.config(name)?;
         let tasks = (0..).zip(cluster.tasks(name)).map(|(id, config)| {
             let key = StatusKey::Task(ConnectorTaskId::new(name, id));

@@ -125,6 +125,8 @@ struct OtherWorkers {
     instance: WorkerInstance,
     /// The worker reads nothing of the cluster's topics while this is so: it is slow.
     reads_nothing: Arc<AtomicBool>,
+    /// What the worker writes as the leader takes until this is no longer so.
+    commits_nothing: Arc<AtomicBool>,
 }
 
 /// A log in memory that others write to as well.
@@ -167,6 +169,7 @@ struct SharedClusterLog {
     appended: mpsc::UnboundedSender<StoredRecord>,
     in_front_of_placement: Arc<Mutex<Option<StoredRecord>>>,
     reads_nothing: Arc<AtomicBool>,
+    commits_nothing: Arc<AtomicBool>,
 }
 
 #[async_trait]
@@ -199,6 +202,9 @@ impl ClusterLog for SharedClusterLog {
             offset: 0,
             record,
         });
+        while self.commits_nothing.load(Ordering::Acquire) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
         let mut read = Vec::from_iter(other);
         read.extend(self.own.commit(transaction).await?);
         Ok(read)
@@ -236,6 +242,22 @@ fn plugins(gate: &Arc<Gate>) -> Plugins {
     Plugins::new(vec![sink], wasm)
 }
 
+/// What a herder without Kafka is made of.
+fn shared(settings: &[(&str, &str)], gate: &Arc<Gate>) -> Shared {
+    // Nothing listens there: a task waits for Kafka until it is stopped.
+    let mut all = vec![("bootstrap.servers", "127.0.0.1:1")];
+    all.extend(settings);
+    let config = Arc::new(WorkerConfig::new(&minimal(&all)).unwrap());
+    Shared {
+        instance: WorkerInstance::new(&config),
+        plugins: Arc::new(plugins(gate)),
+        groups: Box::new(NoConsumerGroups),
+        source_offsets: Arc::new(SourceOffsets::new(&config)),
+        cluster_id: Some("cluster".to_owned()),
+        config,
+    }
+}
+
 impl Drop for TestWorker {
     /// A validation that is left at the gate would keep the test from ending.
     fn drop(&mut self) {
@@ -261,23 +283,8 @@ impl TestWorker {
     }
 
     fn of_role(role: Role, settings: &[(&str, &str)], stored: Vec<StoredRecord>) -> Self {
-        // Nothing listens there: a task waits for Kafka until it is stopped.
-        let mut all = vec![("bootstrap.servers", "127.0.0.1:1")];
-        all.extend(settings);
-        let config = Arc::new(WorkerConfig::new(&minimal(&all)).unwrap());
         let gate = Arc::new(Gate::default());
-        let plugins = Arc::new(plugins(&gate));
-        let groups = Box::new(NoConsumerGroups);
-        let source_offsets = Arc::new(SourceOffsets::new(&config));
-        let cluster_id = Some("cluster".to_owned());
-        let shared = Shared {
-            instance: WorkerInstance::new(&config),
-            config,
-            plugins,
-            groups,
-            source_offsets,
-            cluster_id,
-        };
+        let shared = shared(settings, &gate);
         let (status_log, statuses) = SharedLog::new(Vec::new());
         let (configs, read_configs) = mpsc::unbounded_channel();
         let (cluster, read_cluster) = mpsc::unbounded_channel();
@@ -289,7 +296,9 @@ impl TestWorker {
             appended: told,
             in_front_of_placement: Arc::default(),
             reads_nothing: Arc::default(),
+            commits_nothing: Arc::default(),
         };
+        let commits_nothing = Arc::clone(&log.commits_nothing);
         let reads_nothing = Arc::clone(&log.reads_nothing);
         let in_front_of_placement = Arc::clone(&log.in_front_of_placement);
         let instance = shared.instance.clone();
@@ -306,6 +315,7 @@ impl TestWorker {
             membership: sender,
             instance,
             reads_nothing,
+            commits_nothing,
         };
         let cluster = Cluster {
             log: Box::new(log),

@@ -262,6 +262,37 @@ async fn a_file_without_an_end_is_refused_and_holds_up_no_request() {
 }
 
 #[tokio::test]
+async fn what_only_reads_is_answered_while_kafka_takes_long_to_write() {
+    let worker = TestWorker::new();
+    worker.create("a").await;
+    let others = &worker.others;
+    others.commits_nothing.store(true, Ordering::Release);
+    let written = worker.later(Method::POST, "/connectors", &create("b", config()));
+    for path in [
+        "/connectors",
+        "/connectors?expand=status&expand=info",
+        "/connectors/a",
+        "/connectors/a/config",
+        "/connectors/a/status",
+        "/connectors/a/tasks",
+        "/connectors/a/topics",
+    ] {
+        let answered = tokio::time::timeout(AT_ONCE, worker.get(path)).await;
+        let answer = answered.unwrap_or_else(|_| panic!("{path} is not answered"));
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+    }
+    assert!(!written.is_finished());
+    assert_error(
+        &worker.get("/connectors/b").await,
+        404,
+        "Connector b not found",
+    );
+    others.commits_nothing.store(false, Ordering::Release);
+    assert_eq!(answer(written).await.status, StatusCode::CREATED);
+    assert_eq!(worker.get("/connectors/b").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn tasks_that_take_long_to_start_hold_up_no_request() {
     let mut stored = config();
     stored["name"] = json!("a");
