@@ -7,6 +7,7 @@ mod config;
 mod connector;
 mod converter;
 mod data;
+mod day;
 mod decimal;
 mod error;
 pub mod json;
@@ -30,6 +31,7 @@ pub use config::{
 pub use connector::Connector;
 pub use converter::{Converter, HeaderConverter, RecordPart};
 pub use data::{Datum, Struct, Value, ValueRef};
+pub use day::Day;
 pub use decimal::{Decimal, NoInteger};
 pub use error::{AtField, Error, ErrorKind, Result};
 pub use memory::{Measured, MemoryLimit};

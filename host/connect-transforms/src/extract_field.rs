@@ -4,65 +4,35 @@ use std::sync::Arc;
 
 use connect_api::json::{self, Shapes};
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Error, Importance, Record,
-    RecordPart, RecordTransformation, Result, Schema, Validator, Value, memory,
+    Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Error, Record, RecordPart,
+    RecordTransformation, Result, Value, memory,
 };
 
-use crate::field_path;
+use crate::field_path::{self, FieldPath, Place};
 use crate::plans::Plans;
 use crate::rows::{self, Row};
 
 pub(crate) struct ExtractField {
     part: RecordPart,
-    field: String,
-    steps: Vec<String>,
+    path: FieldPath,
     replace_null: bool,
-    plans: Plans<Plan>,
+    plans: Plans<Place>,
     shapes: Shapes,
-}
-
-/// Where the field is, step by step, and its schema.
-struct Plan {
-    at: Vec<usize>,
-    schema: Arc<Schema>,
 }
 
 pub(crate) fn config_def() -> ConfigDef {
     ConfigDef::new(vec![
         ConfigKey::required("field", ConfigType::String, "Field name to extract."),
         rows::replace_null_with_default(),
-        ConfigKey::new(
-            "field.syntax.version",
-            ConfigType::String,
-            "V1",
-            "Defines the version of the syntax to access fields. If set to V1, then the field \
-             paths are limited to access the elements at the root level of the struct or map. If \
-             set to V2, the syntax will support accessing nested elements. To access nested \
-             elements, dotted notation is used. If dots are already included in the field name, \
-             then backtick pairs can be used to wrap field names containing dots. E.g. to access \
-             the subfield baz from a field named \"foo.bar\" in a struct/map the following format \
-             can be used to access its elements: \"`foo.bar`.baz\".",
-        )
-        .validator(Validator::OneOfIgnoreCase(vec!["V1".into(), "V2".into()]))
-        .importance(Importance::High),
+        field_path::syntax_key(),
     ])
 }
 
 impl ExtractField {
     pub(crate) fn new(config: &Config, part: RecordPart) -> Result<Self> {
-        let field = config.text("field").to_owned();
-        let steps = if config
-            .text("field.syntax.version")
-            .eq_ignore_ascii_case("V2")
-        {
-            field_path::parse(&field).map_err(Error::config)?
-        } else {
-            vec![field.clone()]
-        };
         Ok(Self {
             part,
-            field,
-            steps,
+            path: FieldPath::new(config.text("field"), config)?,
             replace_null: config.flag(rows::REPLACE_NULL),
             plans: Plans::default(),
             shapes: Shapes::default(),
@@ -71,7 +41,7 @@ impl ExtractField {
 
     /// A field of a map; a missing one is null.
     fn extract_from_map(&mut self, datum: &mut Datum) -> Result<()> {
-        for (i, step) in self.steps.iter().enumerate() {
+        for (i, step) in self.path.steps.iter().enumerate() {
             if datum.value.is_null() {
                 return Ok(());
             }
@@ -93,19 +63,6 @@ impl ExtractField {
         }
         Ok(())
     }
-
-    fn plan(schema: &Arc<Schema>, steps: &[String], field: &str) -> Result<Plan> {
-        let mut at = Vec::with_capacity(steps.len());
-        let mut schema = Arc::clone(schema);
-        for step in steps {
-            let i = schema
-                .index_of(step)
-                .ok_or_else(|| Error::data(format!("Unknown field: {field}")))?;
-            at.push(i);
-            schema = Arc::clone(&rows::fields(&schema)[i].schema);
-        }
-        Ok(Plan { at, schema })
-    }
 }
 
 impl RecordTransformation for ExtractField {
@@ -119,8 +76,11 @@ impl RecordTransformation for ExtractField {
             Row::take(datum, &mut self.shapes, "field extraction")?;
             return Ok(Disposition::Keep);
         }
-        let (steps, field) = (&self.steps, &self.field);
-        let plan = self.plans.plan(schema, |s| Self::plan(s, steps, field))?;
+        let path = &self.path;
+        let plan = self.plans.plan(schema, |schema| {
+            let unknown = || Error::data(format!("Unknown field: {}", path.text));
+            path.find(schema)?.ok_or_else(unknown)
+        })?;
         let mut value = std::mem::take(&mut datum.value);
         let mut parent = false;
         for at in &plan.at {

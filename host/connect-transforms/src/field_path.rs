@@ -1,9 +1,117 @@
-//! Paths to fields (KIP-821): `a.b`, with backticks around names that hold dots.
+//! Paths to fields (KIP-821): `a.b`, with backticks around names that hold dots. Of Kafka 4.4's
+//! transforms `ExtractField` and `ValueToKey` have them.
 
-use std::result::Result;
+use std::borrow::Cow;
+use std::result::Result as Read;
+use std::sync::Arc;
+
+use connect_api::{
+    Config, ConfigKey, ConfigType, Error, Importance, Result, Schema, Str, Validator, Value,
+};
+
+use crate::{json_path, rows};
+
+/// The option that tells the syntax.
+const VERSION: &str = "field.syntax.version";
+
+/// A path as it was written, and its steps.
+#[derive(Debug)]
+pub(crate) struct FieldPath {
+    pub text: Str,
+    pub steps: Vec<String>,
+}
+
+/// Where a path leads in rows of a schema.
+pub(crate) struct Place {
+    /// Positions, from the row on.
+    pub at: Vec<usize>,
+    pub schema: Arc<Schema>,
+}
+
+/// The option [`VERSION`].
+pub(crate) fn syntax_key() -> ConfigKey {
+    ConfigKey::new(
+        VERSION,
+        ConfigType::String,
+        "V1",
+        "Defines the version of the syntax to access fields. If set to V1, then the field paths \
+         are limited to access the elements at the root level of the struct or map. If set to V2, \
+         the syntax will support accessing nested elements. To access nested elements, dotted \
+         notation is used. If dots are already included in the field name, then backtick pairs \
+         can be used to wrap field names containing dots. E.g. to access the subfield baz from a \
+         field named \"foo.bar\" in a struct/map the following format can be used to access its \
+         elements: \"`foo.bar`.baz\".",
+    )
+    .validator(Validator::OneOfIgnoreCase(vec!["V1".into(), "V2".into()]))
+    .importance(Importance::High)
+}
+
+impl FieldPath {
+    /// The path that a text is in the syntax that the config asks for.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Config`] where a backtick has no other.
+    pub(crate) fn new(text: &str, config: &Config) -> Result<Self> {
+        let steps = match config.text(VERSION).eq_ignore_ascii_case("V2") {
+            true => parse(text).map_err(Error::config)?,
+            false => vec![text.to_owned()],
+        };
+        let text = text.into();
+        Ok(Self { text, steps })
+    }
+
+    /// Where it leads; none where rows of the schema have no such field.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Data`] where it goes through what is no struct.
+    pub(crate) fn find(&self, schema: &Arc<Schema>) -> Result<Option<Place>> {
+        let mut at = Vec::with_capacity(self.steps.len());
+        let mut schema = Arc::clone(schema);
+        for step in &self.steps {
+            if schema.fields().is_none() {
+                return Err(Error::data("Cannot look up fields on non-struct type"));
+            }
+            let Some(next) = schema.index_of(step) else {
+                return Ok(None);
+            };
+            at.push(next);
+            schema = Arc::clone(&rows::fields(&schema)[next].schema);
+        }
+        Ok(Some(Place { at, schema }))
+    }
+
+    /// The position of the first step in maps of a shape.
+    pub(crate) fn first_in(&self, shape: &Schema) -> Option<usize> {
+        shape.index_of(self.steps.first()?)
+    }
+
+    /// The value that it leads to in schemaless data, from the value of its first step on; null
+    /// where there is none.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Data`] where it goes through what is no map.
+    pub(crate) fn value_from<'a>(&self, first: &'a Value) -> Result<Cow<'a, Value>> {
+        let mut found = Cow::Borrowed(first);
+        for step in self.steps.iter().skip(1) {
+            let within = json_path::opened(found)?;
+            if within.is_null() {
+                return Ok(within);
+            }
+            if !matches!(&*within, Value::Struct(_) | Value::Map(_)) {
+                return Err(rows::not_a_map(&within, "nested field access"));
+            }
+            found = match within {
+                Cow::Borrowed(within) => json_path::member(within, step).map(Cow::Borrowed),
+                Cow::Owned(within) => json_path::member(&within, step).cloned().map(Cow::Owned),
+            }
+            .unwrap_or(Cow::Owned(Value::Null));
+        }
+        Ok(found)
+    }
+}
 
 /// The steps of a path in the syntax V2.
-pub(crate) fn parse(path: &str) -> Result<Vec<String>, String> {
+fn parse(path: &str) -> Read<Vec<String>, String> {
     let mut steps = Vec::new();
     let mut at = 0;
     while at < path.len() {

@@ -111,7 +111,8 @@ pub(crate) fn field(value: &Value, name: &str) -> Result<Option<Value>> {
     Ok(member(&opened, name).cloned())
 }
 
-fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+/// A field of a row, or the value of a map's key.
+pub(crate) fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     match value {
         Value::Struct(row) => row.get(name),
         Value::Map(entries) => {
@@ -124,7 +125,10 @@ fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
 }
 
 /// JSON that is still text is read.
-fn opened(value: Cow<'_, Value>) -> Result<Cow<'_, Value>> {
+///
+/// # Errors
+/// As for [`JsonPath::first`].
+pub(crate) fn opened(value: Cow<'_, Value>) -> Result<Cow<'_, Value>> {
     if let Value::Json(text) = &*value {
         memory::charge(text.len().saturating_mul(4))?;
         return json::parse(text).map(Cow::Owned);

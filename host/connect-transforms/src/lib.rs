@@ -39,7 +39,9 @@ use confluent::message_timestamp_router::MessageTimestampRouter;
 use confluent::tombstone_handler::{self, TombstoneHandler};
 use connect_api::{Config, ConfigDef, Predicate, RecordPart, RecordTransformation, Result};
 use debezium::by_logical_table_router::{self, ByLogicalTableRouter};
+use debezium::event_router::{self, EventRouter};
 use debezium::extract_new_record_state::{self, ExtractNewRecordState};
+use debezium::timezone_converter::{self, TimezoneConverter};
 
 /// A class of transforms.
 #[derive(Clone, Copy, Debug)]
@@ -201,6 +203,16 @@ static TRANSFORMATIONS: &[TransformationType] = &[
         class: "io.debezium.transforms.ToLogicalTopicRouter",
         config_def: by_logical_table_router::new_config_def,
         build: |config| Ok(Box::new(ByLogicalTableRouter::new(config)?)),
+    },
+    TransformationType {
+        class: "io.debezium.transforms.TimezoneConverter",
+        config_def: timezone_converter::config_def,
+        build: |config| Ok(Box::new(TimezoneConverter::new(config)?)),
+    },
+    TransformationType {
+        class: "io.debezium.transforms.outbox.EventRouter",
+        config_def: event_router::config_def,
+        build: |config| Ok(Box::new(EventRouter::new(config)?)),
     },
     others_part!(
         "io.confluent.connect.transforms.Drop$Key",

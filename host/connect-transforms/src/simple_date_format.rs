@@ -1,9 +1,14 @@
 //! `java.text.SimpleDateFormat` patterns in UTC and English, as Kafka Connect's users write them.
 
+mod fields;
 mod zone;
 
 use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use connect_api::Day;
+
+use fields::{Fields, Part};
 use zone::zone;
 
 /// Milliseconds of a day.
@@ -40,11 +45,15 @@ const DAYS: [&str; 7] = [
 /// the first.
 ///
 /// Parsing is lenient, as Java's: a 13th month is January of the next year, and text after the
-/// pattern's end is left alone. Three things differ. Years of two digits are those from 1950 to
-/// 2049, where Java goes by its clock. Numbers have no sign. A fraction of more than three digits
-/// is refused: Java takes `.123456` for 123456 milliseconds.
+/// pattern's end is left alone. Three things differ. Days before 15 October 1582 are of the
+/// Gregorian calendar too, as Postgres has them. Numbers have no sign. A fraction of more than
+/// three digits is refused: Java takes `.123456` for 123456 milliseconds.
 #[derive(Clone, Debug)]
-pub(crate) struct SimpleDateFormat(Vec<Element>);
+pub(crate) struct SimpleDateFormat {
+    elements: Vec<Element>,
+    /// The first year that two digits may mean, and the milliseconds from which they do.
+    century: (i64, i64),
+}
 
 #[derive(Clone, Debug, PartialEq)]
 enum Element {
@@ -61,20 +70,6 @@ impl Element {
             Self::Field(letter, ..) => "yYwWDdFuHhkKmsS".contains(*letter),
         }
     }
-}
-
-/// What a text held, field by field.
-struct Parsed {
-    year: i64,
-    month: i64,
-    day: i64,
-    hour: i64,
-    half: Option<i64>,
-    twelve: bool,
-    minute: i64,
-    second: i64,
-    milli: i64,
-    zone: i64,
 }
 
 impl SimpleDateFormat {
@@ -117,31 +112,37 @@ impl SimpleDateFormat {
                 *followed = number;
             }
         }
-        Ok(Self(elements))
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(0));
+        Ok(Self {
+            elements,
+            century: fields::century(now),
+        })
     }
 
-    /// Whether it can be parsed by: what tells a week, or no more than a day of something, does not
-    /// tell a date.
+    /// Whether texts tell what they seem to. With the year that weeks are counted in, and without a
+    /// week, Java leaves months and days alone: each text is of the year's first week.
     pub(crate) fn is_for_parsing(&self) -> bool {
-        let is_partial = |element: &Element| match element {
-            Element::Literal(_) => false,
-            Element::Field(letter, ..) => "YwWDFuG".contains(*letter),
+        let has = |letters: &str| {
+            self.elements
+                .iter()
+                .any(|it| matches!(it, Element::Field(letter, ..) if letters.contains(*letter)))
         };
-        !self.0.iter().any(is_partial)
+        !has("Y") || has("wy") || !has("MLdD")
     }
 
     /// The text for milliseconds since the epoch.
     pub(crate) fn format(&self, millis: i64) -> String {
         let mut out = String::with_capacity(32);
         let days = millis.div_euclid(DAY);
-        let (year, month, day) = civil(days);
+        let Day { year, month, day } = Day::after_epoch(days);
         let week = Week::of(days);
         let era = if year > 0 { "AD" } else { "BC" };
         // Java counts years within their era.
         let year = if year > 0 { year } else { 1 - year };
         let of_day = millis.rem_euclid(DAY);
         let hour = of_day / 3_600_000;
-        for element in &self.0 {
+        for element in &self.elements {
             let (letter, count) = match element {
                 Element::Literal(c) => {
                     out.push(*c);
@@ -157,7 +158,7 @@ impl SimpleDateFormat {
                 'Y' => week.year,
                 'w' => week.number,
                 'W' => (day + weekday(days - day + 1) - 1) / 7 + 1,
-                'D' => days - self::days(civil(days).0, 1, 1) + 1,
+                'D' => days - self::days(Day::after_epoch(days).year, 1, 1) + 1,
                 'F' => (day - 1) / 7 + 1,
                 'u' => (weekday(days) + 6) % 7 + 1,
                 'G' => {
@@ -185,38 +186,63 @@ impl SimpleDateFormat {
 
     /// The milliseconds since the epoch that a text means, if it matches.
     pub(crate) fn parse(&self, text: &str) -> Option<i64> {
-        if !self.is_for_parsing() {
-            return None;
-        }
         let mut rest = text;
-        let mut parsed = Parsed {
-            year: 1970,
-            month: 1,
-            day: 1,
-            hour: 0,
-            half: None,
-            twelve: false,
-            minute: 0,
-            second: 0,
-            milli: 0,
-            zone: 0,
-        };
-        for element in &self.0 {
+        let mut fields = Fields::default();
+        for element in &self.elements {
             match element {
                 Element::Literal(c) => rest = rest.strip_prefix(*c)?,
                 Element::Field(letter, count, followed) => {
                     rest = rest.trim_start_matches([' ', '\t']);
                     if element.is_number() {
-                        let (digits, number);
-                        (digits, number, rest) = self::number(rest, followed.then_some(*count))?;
-                        parsed.set(*letter, *count, digits, number)?;
+                        let found = number(rest, followed.then_some(*count))?;
+                        rest = found.rest;
+                        self.set(&mut fields, (*letter, *count), &found)?;
                     } else {
-                        rest = parsed.read(*letter, *count, rest)?;
+                        rest = read(&mut fields, *letter, *count, rest)?;
                     }
                 }
             }
         }
-        parsed.millis()
+        let millis = fields.millis()?;
+        match fields.has_short_year && millis < self.century.1 {
+            true => fields.next_century().millis(),
+            false => Some(millis),
+        }
+    }
+
+    fn set(&self, to: &mut Fields, (letter, count): (char, usize), found: &Number) -> Option<()> {
+        let number = found.number;
+        match letter {
+            'y' | 'Y' => {
+                let first = self.century.0;
+                let mut year = number;
+                if count <= 2 && found.digits == 2 {
+                    to.has_short_year = number == first % 100;
+                    year += first / 100 * 100 + if number < first % 100 { 100 } else { 0 };
+                }
+                let part = if letter == 'y' {
+                    Part::Year
+                } else {
+                    Part::WeekYear
+                };
+                to.set(part, year)
+            }
+            'M' | 'L' => to.set(Part::Month, number - 1),
+            'w' => to.set(Part::WeekOfYear, number),
+            'W' => to.set(Part::WeekOfMonth, number),
+            'D' => to.set(Part::DayOfYear, number),
+            'd' => to.set(Part::DayOfMonth, number),
+            'F' => to.set(Part::DayOfWeekInMonth, number),
+            'u' => to.set(Part::DayOfWeek, fields::of_iso(number)),
+            'H' => to.set(Part::HourOfDay, number),
+            'k' => to.set(Part::HourOfDay, if number == 24 { 0 } else { number }),
+            'h' => to.set(Part::Hour, if number == 12 { 0 } else { number }),
+            'K' => to.set(Part::Hour, number),
+            'm' => to.set(Part::Minute, number),
+            's' => to.set(Part::Second, number),
+            _ if number > 999 => None,
+            _ => to.set(Part::Milli, number),
+        }
     }
 }
 
@@ -234,15 +260,62 @@ fn word(letter: char, count: usize, (days, month, hour): (i64, i64, i64)) -> &'s
     if count >= 4 { name } else { &name[..3] }
 }
 
-/// The digits at the start: how many, their number, and what follows.
-fn number(text: &str, exactly: Option<usize>) -> Option<(usize, i64, &str)> {
+/// Digits at the start of a text.
+struct Number<'a> {
+    digits: usize,
+    number: i64,
+    rest: &'a str,
+}
+
+/// The digits at the start, so many where that is known.
+fn number(text: &str, exactly: Option<usize>) -> Option<Number<'_>> {
     let all = text.bytes().take_while(u8::is_ascii_digit).count();
     let digits = match exactly {
         Some(count) if all < count => return None,
         Some(count) => count,
         None => all,
     };
-    Some((digits, text[..digits].parse().ok()?, &text[digits..]))
+    Some(Number {
+        digits,
+        number: text[..digits].parse().ok()?,
+        rest: &text[digits..],
+    })
+}
+
+/// Reads what is no number.
+fn read<'a>(to: &mut Fields, letter: char, count: usize, text: &'a str) -> Option<&'a str> {
+    let (part, at, rest) = match letter {
+        'M' | 'L' => {
+            let (at, rest) = name(&MONTHS, text)?;
+            (Part::Month, at, rest)
+        }
+        'E' => {
+            let (at, rest) = name(&DAYS, text)?;
+            // They are listed from Thursday on; Sunday is 1.
+            (Part::DayOfWeek, (at + 4) % 7 + 1, rest)
+        }
+        'G' => {
+            let (at, rest) = one_of(&["BC", "AD"], text)?;
+            (Part::Era, at, rest)
+        }
+        'a' => {
+            let (at, rest) = one_of(&["AM", "PM"], text)?;
+            (Part::Half, at, rest)
+        }
+        _ => {
+            let (millis, rest) = zone(letter, count, text)?;
+            to.zone = millis;
+            return Some(rest);
+        }
+    };
+    to.set(part, i64::try_from(at).ok()?)?;
+    Some(rest)
+}
+
+/// The first of the words that the text starts with, in any case.
+fn one_of<'a>(words: &[&str], text: &'a str) -> Option<(usize, &'a str)> {
+    let mut found = words.iter().map(|word| strip(text, word)).enumerate();
+    found.find_map(|(at, rest)| Some((at, rest?)))
 }
 
 /// Takes the first of the words that the text starts with, in any case.
@@ -257,92 +330,6 @@ fn name<'a>(names: &[&str], text: &'a str) -> Option<(usize, &'a str)> {
     full.enumerate()
         .chain(short.enumerate())
         .find_map(|(i, rest)| Some((i, rest?)))
-}
-
-impl Parsed {
-    fn set(&mut self, letter: char, count: usize, digits: usize, number: i64) -> Option<()> {
-        match letter {
-            'y' if count <= 2 && digits == 2 => {
-                self.year = number + if number < 50 { 2000 } else { 1900 };
-            }
-            'y' => self.year = number,
-            'M' | 'L' => self.month = number,
-            'd' => self.day = number,
-            'H' => (self.hour, self.twelve) = (number, false),
-            'k' => (self.hour, self.twelve) = (if number == 24 { 0 } else { number }, false),
-            'h' => (self.hour, self.twelve) = (if number == 12 { 0 } else { number }, true),
-            'K' => (self.hour, self.twelve) = (number, true),
-            'm' => self.minute = number,
-            's' => self.second = number,
-            _ if number > 999 => return None,
-            _ => self.milli = number,
-        }
-        Some(())
-    }
-
-    fn read<'a>(&mut self, letter: char, count: usize, text: &'a str) -> Option<&'a str> {
-        let (at, rest) = match letter {
-            'M' | 'L' => name(&MONTHS, text)?,
-            // The day of the month says it; Java does not compare the two either.
-            'E' => return Some(name(&DAYS, text)?.1),
-            'a' => {
-                let am = strip(text, "AM");
-                self.half = Some(if am.is_some() { 0 } else { 12 });
-                return am.or_else(|| strip(text, "PM"));
-            }
-            _ => {
-                let rest;
-                (self.zone, rest) = zone(letter, count, text)?;
-                return Some(rest);
-            }
-        };
-        self.month = at as i64 + 1;
-        Some(rest)
-    }
-
-    fn millis(&self) -> Option<i64> {
-        // Any larger number overflows below; here it could do so before it is checked.
-        let limit = 1_000_000_000_000;
-        let all = [
-            self.year,
-            self.month,
-            self.day,
-            self.hour,
-            self.minute,
-            self.second,
-        ];
-        if all.iter().any(|n| *n > limit) {
-            return None;
-        }
-        let year = self.year + (self.month - 1).div_euclid(12);
-        let month = (self.month - 1).rem_euclid(12) + 1;
-        let days = days(year, month, self.day);
-        let half = if self.twelve {
-            self.half.unwrap_or(0)
-        } else {
-            0
-        };
-        let seconds = ((self.hour + half) * 60 + self.minute) * 60 + self.second;
-        let of_day = seconds
-            .checked_mul(1000)?
-            .checked_add(self.milli - self.zone)?;
-        days.checked_mul(DAY)?.checked_add(of_day)
-    }
-}
-
-/// Year, month and day of a day since the epoch (Howard Hinnant's civil_from_days).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let z = days + 719_468;
-    let (era, doe) = (z.div_euclid(146_097), z.rem_euclid(146_097));
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (
-        yoe + era * 400 + i64::from(month <= 2),
-        month,
-        doy - (153 * mp + 2) / 5 + 1,
-    )
 }
 
 /// Days since the Sunday that is the day or was before it.
@@ -361,19 +348,16 @@ impl Week {
     /// That of a day. Its year is the one in which its Saturday is.
     fn of(day: i64) -> Self {
         let sunday = day - weekday(day);
-        let year = civil(sunday + 6).0;
+        let Day { year, .. } = Day::after_epoch(sunday + 6);
         let first = days(year, 1, 1);
         let number = (sunday - (first - weekday(first))) / 7 + 1;
         Self { year, number }
     }
 }
 
-/// The inverse; the day may lie beyond its month.
+/// Days since 1970 of a day, which may lie beyond its month.
 fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, yoe) = (year.div_euclid(400), year.rem_euclid(400));
-    let doy = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5;
-    era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468 + day - 1
+    Day { year, month, day }.since_epoch_leniently()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Cases for every class, as data: a config, a record, and what becomes of it.
 
+mod golden;
 mod memory;
 mod others;
 mod rows;
@@ -287,8 +288,8 @@ const BAD_CONFIGS: &[(&str, Options, &str)] = &[
     ),
     (
         "TimestampConverter$Value",
-        &[("target.type", "unix"), ("format", "yyyy-ww")],
-        "does not tell a date",
+        &[("target.type", "unix"), ("format", "YYYY-MM-dd")],
+        "yyyy is the year",
     ),
     (
         "HeaderFrom$Value",

@@ -114,9 +114,8 @@ impl TimestampConverter {
         };
         if target != Kind::String && format.as_ref().is_some_and(|it| !it.is_for_parsing()) {
             return Err(Error::config(format!(
-                "Invalid value {} for configuration format: a text of this format does not tell a \
-                 date, where weeks (Y, w, W), days of a year or a week (D, F, u) or eras (G) stand \
-                 in it; yyyy is the year",
+                "Invalid value {} for configuration format: Y is the year of a week, and without \
+                 one (w) months and days count for nothing; yyyy is the year",
                 config.text("format")
             )));
         }

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::{Error, Result, Value, memory};
+use crate::{Day, Error, Result, Value, memory};
 
 /// Appends the JSON text of a value. Bytes become base64; dates and times ISO 8601 text.
 ///
@@ -129,16 +129,7 @@ struct IsoDate(i64);
 
 impl fmt::Display for IsoDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Howard Hinnant's civil_from_days: years start in March, in cycles of 400.
-        let z = self.0 + 719_468;
-        let era = z.div_euclid(146_097);
-        let doe = z.rem_euclid(146_097);
-        let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-        let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-        let mp = (5 * doy + 2) / 153;
-        let day = doy - (153 * mp + 2) / 5 + 1;
-        let month = if mp < 10 { mp + 3 } else { mp - 9 };
-        let year = yoe + era * 400 + i64::from(month <= 2);
+        let Day { year, month, day } = Day::after_epoch(self.0);
         match year {
             0..=9999 => write!(f, "{year:04}-{month:02}-{day:02}"),
             // ISO 8601's expanded years carry a sign.

@@ -1,6 +1,6 @@
 //! Literals of headers: dates and times.
 
-use crate::{Kind, Value};
+use crate::{Day, Kind, Value};
 
 use super::Typed;
 
@@ -38,29 +38,7 @@ fn date(text: &[u8]) -> Option<i64> {
         digits(&[m0, m1])?,
         digits(&[d0, d1])?,
     );
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let last = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=last).contains(&day) {
-        return None;
-    }
-    // Years that start in March, in cycles of 400: the leap day comes last.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let of_cycle = year.rem_euclid(400);
-    let of_year = (153 * month + 2) / 5 + day - 1;
-    Some(
-        year.div_euclid(400) * 146_097 + of_cycle * 365 + of_cycle / 4 - of_cycle / 100 + of_year
-            - 719_468,
-    )
+    Day { year, month, day }.since_epoch()
 }
 
 /// Microseconds of `HH:mm:ss.SSSZ`.

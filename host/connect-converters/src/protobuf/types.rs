@@ -1,6 +1,6 @@
 //! Google's and Confluent's own types: dates, times and decimals.
 
-use connect_api::{Decimal, Error, Result, Value};
+use connect_api::{Day, Decimal, Error, Result, Value};
 
 use super::decode::Numbers;
 use super::plan::Plan;
@@ -47,15 +47,9 @@ pub(super) fn decimal(found: &Numbers<'_>, scale: Option<i32>) -> Result<Value> 
 pub(super) fn date(found: &Numbers<'_>) -> Result<Value> {
     let [year, month, day, _] = found.numbers;
     let wrong = || Error::data("a google.type.Date that is no day of the calendar");
-    let is_day = (1..=9999).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=days_of_month(year, month)).contains(&day);
-    if !is_day {
-        return Err(wrong());
-    }
-    i32::try_from(days(year, month, day))
-        .map(Value::Date)
-        .map_err(|_| wrong())
+    let days = Day { year, month, day }.since_epoch();
+    let days = days.filter(|days| has_date(*days)).ok_or_else(wrong)?;
+    i32::try_from(days).map(Value::Date).map_err(|_| wrong())
 }
 
 /// `google.type.TimeOfDay`.
@@ -99,54 +93,6 @@ pub(super) fn zero(plan: &Plan) -> Value {
     }
 }
 
-fn is_leap(year: i64) -> bool {
-    (year % 4 == 0 && year % 100 != 0) || year % 400 == 0
-}
-
-fn days_of_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days since 1970-01-01, by the Gregorian calendar: the year begins in March, so that the leap
-/// day is its last.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let month = (month + 9) % 12;
-    let of_year = (153 * month + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// A day of the calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Day {
-    pub year: i64,
-    pub month: i64,
-    pub day: i64,
-}
-
-impl Day {
-    /// The day so many days after 1970-01-01.
-    pub(super) fn after_epoch(days: i64) -> Self {
-        let days = days + 719_468;
-        let era = days.div_euclid(146_097);
-        let of_era = days.rem_euclid(146_097);
-        let years = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * years + years / 4 - years / 100);
-        let month = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = years + era * 400 + i64::from(month <= 2);
-        Self { year, month, day }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,12 +114,6 @@ mod tests {
             ([9999, 12, 31, 0], 2_932_896),
         ] {
             assert_eq!(date(&numbers(day)).unwrap(), Value::Date(expect));
-            let found = Day::after_epoch(expect.into());
-            assert_eq!([found.year, found.month, found.day, 0], day);
-        }
-        for day in -800_000..800_000 {
-            let found = Day::after_epoch(day);
-            assert_eq!(days(found.year, found.month, found.day), day);
         }
         for wrong in [
             [2001, 2, 29, 0],

@@ -5,9 +5,9 @@ mod out;
 pub(super) mod plan;
 mod text;
 
-use connect_api::{Error, Result, Value, memory};
+use connect_api::{Day, Error, Result, Value, memory};
 
-use super::types::{Day, has_date, has_timestamp};
+use super::types::{has_date, has_timestamp};
 use out::{FieldOut, Label, MessageOut, Out, Target};
 use plan::Written;
 

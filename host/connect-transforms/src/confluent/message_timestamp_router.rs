@@ -104,8 +104,8 @@ fn parsing(pattern: SimpleDateFormat) -> Result<SimpleDateFormat> {
     match pattern.is_for_parsing() {
         true => Ok(pattern),
         false => Err(Error::config(format!(
-            "Invalid value for configuration {MESSAGE}: weeks and eras do not tell a date; yyyy is \
-             the year"
+            "Invalid value for configuration {MESSAGE}: Y is the year of a week, and without one \
+             (w) months and days count for nothing; yyyy is the year"
         ))),
     }
 }

@@ -5,31 +5,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use connect_api::{
-    Choice, Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Error, Field, Importance,
-    Kind, Record, RecordTransformation, Result, Schema, Str, Struct, Validator, Value, WordCase,
-    memory,
+    Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Error, Field, Importance, Kind,
+    Record, RecordTransformation, Result, Schema, Str, Struct, Validator, Value, memory,
 };
 use regex::Regex;
 
 use super::ENVELOPE;
+use super::adjustment::{Adjustment, NameOf};
 use crate::java_regex::{self, Replacement};
 use crate::plans::Plans;
 use crate::{rows, topic_name};
 
 /// Topics whose routes are kept.
 const MAX_TOPICS: usize = 1024;
-
-/// `schema.name.adjustment.mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Adjustment {
-    None,
-    Avro,
-}
-
-impl Choice for Adjustment {
-    const WORDS: &'static [(&'static str, Self)] = &[("none", Self::None), ("avro", Self::Avro)];
-    const CASE: WordCase = WordCase::Any;
-}
 
 /// A pattern of a whole name, and what it becomes.
 struct Rewrite {
@@ -105,7 +93,7 @@ fn config_def_of(key_field: &'static str) -> ConfigDef {
         low(ConfigKey::choice(
             "schema.name.adjustment.mode",
             Adjustment::None,
-            "Whether the names of schemas are made names of Avro: none or avro.",
+            "Whether the names of schemas are made names of Avro: none, avro or avro_unicode.",
         )),
         low(ConfigKey::new(
             "logical.table.cache.size",
@@ -224,7 +212,8 @@ impl Route {
             ));
         };
         let (schema, mut values) = row.into_parts();
-        let name = adjusted(&format!("{}.Key", self.topic), adjustment);
+        let name = format!("{}.Key", self.topic);
+        let name = adjustment.adjusted(&name, NameOf::Schema);
         let new = self.keys.plan(&schema, |schema| {
             let mut fields = rows::fields(schema).to_vec();
             if let Some(field) = field {
@@ -232,7 +221,7 @@ impl Route {
             }
             let made = rows::with_fields(schema, fields)?;
             Ok(Arc::new(Schema {
-                name: Some(name.into()),
+                name: Some(Str::from(name)),
                 optional: schema.optional,
                 ..(*made).clone()
             }))
@@ -256,7 +245,10 @@ impl Route {
         let plan = self.events.plan(&schema, |schema| {
             let mut fields = rows::fields(schema).to_vec();
             let mut rows = Vec::new();
-            let name = adjusted(&format!("{topic}.Value"), adjustment);
+            let name = format!("{topic}.Value");
+            let name = adjustment.adjusted(&name, NameOf::Schema);
+            let envelope = format!("{topic}{ENVELOPE}");
+            let envelope = adjustment.adjusted(&envelope, NameOf::Schema);
             for (at, field) in fields.iter_mut().enumerate() {
                 if matches!(&*field.name, "before" | "after") && field.schema.fields().is_some() {
                     let renamed = Arc::new(Schema {
@@ -270,7 +262,7 @@ impl Route {
             let made = rows::with_fields(schema, fields)?;
             Ok(Event {
                 schema: Arc::new(Schema {
-                    name: Some(adjusted(&format!("{topic}{ENVELOPE}"), adjustment).into()),
+                    name: Some(Str::from(envelope)),
                     optional: schema.optional,
                     ..(*made).clone()
                 }),
@@ -287,18 +279,4 @@ impl Route {
         *value = Datum::row(Struct::new(Arc::clone(&plan.schema), values));
         Ok(())
     }
-}
-
-/// A name as the mode asks for it.
-fn adjusted(name: &str, adjustment: Adjustment) -> String {
-    if adjustment == Adjustment::None {
-        return name.to_owned();
-    }
-    let chars = name.chars().enumerate();
-    let chars = chars.map(|(at, c)| match c {
-        'a'..='z' | 'A'..='Z' | '_' => c,
-        '0'..='9' | '.' if at > 0 => c,
-        _ => '_',
-    });
-    chars.collect()
 }

@@ -93,7 +93,6 @@ fn weeks_are_those_of_java_in_english() {
     // Java reads such a pattern as the first day of the year's first week, whatever the text is.
     let format = SimpleDateFormat::new("YYYY-MM-dd").unwrap();
     assert!(!format.is_for_parsing());
-    assert_eq!(format.parse("2021-03-05"), None);
     assert!(SimpleDateFormat::new("yyyy LLL").unwrap().is_for_parsing());
 }
 

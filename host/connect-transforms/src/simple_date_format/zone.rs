@@ -1,86 +1,96 @@
 //! Zones: offsets, and the names that Java has for them in English.
 
-use super::{number, strip};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
-/// Names, with the minutes that they are ahead of UTC. Those of one zone stand for standard and
-/// for daylight time; a name that means several zones is that of Java's.
-const NAMES: &[(&str, i64)] = &[
-    ("Pacific Standard Time", -480),
-    ("Pacific Daylight Time", -420),
-    ("Mountain Standard Time", -420),
-    ("Mountain Daylight Time", -360),
-    ("Central Standard Time", -360),
-    ("Central Daylight Time", -300),
-    ("Eastern Standard Time", -300),
-    ("Eastern Daylight Time", -240),
-    ("Central European Standard Time", 60),
-    ("Central European Summer Time", 120),
-    ("Greenwich Mean Time", 0),
-    ("HST", -600),
-    ("AKST", -540),
-    ("AKDT", -480),
-    ("PST", -480),
-    ("PDT", -420),
-    ("MST", -420),
-    ("MDT", -360),
-    ("CST", -360),
-    ("CDT", -300),
-    ("EST", -300),
-    ("EDT", -240),
-    ("WEST", 60),
-    ("WET", 0),
-    ("BST", 60),
-    ("CEST", 120),
-    ("CET", 60),
-    ("EEST", 180),
-    ("EET", 120),
-    ("MSK", 180),
-    ("IST", 330),
-    ("JST", 540),
-    ("KST", 540),
-];
+use super::strip;
 
-fn named(text: &str) -> Option<(i64, &str)> {
-    NAMES.iter().find_map(|(name, minutes)| {
-        let rest = strip(text, name)?;
-        // A longer word is another one.
-        let is_whole = !rest.starts_with(|c: char| c.is_alphabetic());
-        is_whole.then_some((minutes * 60_000, rest))
+/// Names, and the minutes that each is ahead of UTC, as Java 17 reads them where its own zone is
+/// UTC. A name that means several zones is that of Java's; those of which the offset depends on
+/// the date are left out.
+const NAMES: &str = include_str!("zones.tsv");
+/// The most characters of a name.
+const MOST: usize = 64;
+
+fn names() -> &'static BTreeMap<String, i64> {
+    static ALL: OnceLock<BTreeMap<String, i64>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let lines = NAMES.lines().filter_map(|line| line.split_once('\t'));
+        let names = lines.filter_map(|(name, minutes)| {
+            let minutes: i64 = minutes.parse().ok()?;
+            Some((name.to_ascii_lowercase(), minutes * 60_000))
+        });
+        names.collect()
     })
 }
 
-/// The offset of a zone in milliseconds, and what follows.
+/// The longest name at the start, its offset, and what follows.
+fn named(text: &str) -> Option<(i64, &str)> {
+    let end = text
+        .char_indices()
+        .nth(MOST)
+        .map_or(text.len(), |(at, _)| at);
+    let lower = text[..end].to_ascii_lowercase();
+    let mut ends: Vec<usize> = lower.char_indices().map(|(at, _)| at).collect();
+    ends.push(lower.len());
+    ends.into_iter().rev().find_map(|at| {
+        // A longer word is another one.
+        let is_whole = !lower[at..].starts_with(char::is_alphabetic);
+        let millis = is_whole.then(|| names().get(&lower[..at]))??;
+        Some((*millis, &text[at..]))
+    })
+}
+
+/// The offset of a zone in milliseconds, and what follows: of `z` and `Z` a name, `GMT+h:mm` or
+/// `+hhmm`, of `X` what its count says.
 pub(super) fn zone(letter: char, count: usize, text: &str) -> Option<(i64, &str)> {
-    let mut rest = text;
-    let mut colon = letter == 'X' && count == 3;
     if letter == 'X' {
-        if let Some(rest) = text.strip_prefix('Z') {
-            return Some((0, rest));
-        }
-    } else if let Some(found) = named(text) {
-        return Some(found);
-    } else if let Some(after) = ["Coordinated Universal Time", "UTC", "GMT", "UT"]
-        .iter()
-        .find_map(|name| strip(text, name))
-    {
-        if !after.starts_with(['+', '-']) {
-            return Some((0, after));
-        }
-        rest = after;
-        colon = true;
+        return match text.strip_prefix('Z') {
+            Some(rest) => Some((0, rest)),
+            None => offset(text, count == 3, count),
+        };
     }
-    let sign = match rest.as_bytes().first()? {
+    if text.starts_with(['+', '-']) {
+        return offset(text, false, 0);
+    }
+    match strip(text, "GMT") {
+        Some(rest) if rest.starts_with(['+', '-']) => offset(rest, true, 0),
+        Some(rest) => Some((0, rest)),
+        None => named(text),
+    }
+}
+
+/// A sign, hours, and minutes where the count is not 1; of a single digit where a colon follows
+/// and there is no count.
+fn offset(text: &str, colon: bool, count: usize) -> Option<(i64, &str)> {
+    let sign = match text.as_bytes().first()? {
         b'+' => 1,
         b'-' => -1,
         _ => return None,
     };
-    let (_, hours, mut rest) = number(&rest[1..], Some(2))?;
-    let mut minutes = 0;
-    if letter != 'X' || count > 1 {
-        if colon {
-            rest = rest.strip_prefix(':')?;
+    let digit = |at: usize| {
+        let digit = text.as_bytes().get(at).filter(|b| b.is_ascii_digit());
+        digit.map(|b| i64::from(b - b'0'))
+    };
+    let mut at = 1;
+    let mut hours = digit(at)?;
+    at += 1;
+    match digit(at) {
+        Some(second) => {
+            hours = hours * 10 + second;
+            at += 1;
         }
-        (_, minutes, rest) = number(rest, Some(2))?;
+        None if count > 0 || !colon => return None,
+        None => {}
     }
-    (hours < 24 && minutes < 60).then(|| (sign * (hours * 60 + minutes) * 60_000, rest))
+    let mut minutes = 0;
+    if count != 1 {
+        if colon {
+            text[at..].strip_prefix(':')?;
+            at += 1;
+        }
+        minutes = digit(at)? * 10 + digit(at + 1)?;
+        at += 2;
+    }
+    (hours < 24 && minutes < 60).then(|| (sign * (hours * 60 + minutes) * 60_000, &text[at..]))
 }
