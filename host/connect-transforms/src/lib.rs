@@ -34,6 +34,7 @@ mod timestamp_router;
 mod topic_name;
 mod value_to_key;
 
+use aiven::extract_topic_from_schema_name::{self, ExtractTopicFromSchemaName};
 use confluent::extract_topic::ExtractTopicFromHeader;
 use confluent::message_timestamp_router::MessageTimestampRouter;
 use confluent::tombstone_handler::{self, TombstoneHandler};
@@ -314,6 +315,11 @@ static TRANSFORMATIONS: &[TransformationType] = &[
         aiven::extract_topic,
         Value
     ),
+    TransformationType {
+        class: "io.aiven.kafka.connect.transforms.ExtractTopicFromSchemaName$Value",
+        config_def: extract_topic_from_schema_name::config_def,
+        build: |config| Ok(Box::new(ExtractTopicFromSchemaName::new(config)?)),
+    },
     others_part!(
         "io.aiven.kafka.connect.transforms.FilterByFieldValue$Key",
         aiven::filter_by_field_value,

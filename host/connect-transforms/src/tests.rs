@@ -3,6 +3,7 @@
 mod golden;
 mod memory;
 mod others;
+mod page;
 mod rows;
 mod schemas;
 mod whole;

@@ -54,17 +54,10 @@ const CONNECTORS: Table = &[
     ),
 ];
 
-const TRANSFORMS: Table = &[
-    (
-        "timezoneconverter",
-        "org.apache.kafka.connect.transforms.TimestampConverter, or a plugin: \
-         ferrule plugin new NAME",
-    ),
-    (
-        "",
-        "a plugin: `ferrule plugin new NAME` makes one, plugins/COOKBOOK.md has recipes",
-    ),
-];
+const TRANSFORMS: Table = &[(
+    "",
+    "a plugin: `ferrule plugin new NAME` makes one, plugins/COOKBOOK.md has recipes",
+)];
 
 const CONVERTERS: Table = &[(
     "",

@@ -80,7 +80,7 @@ fn finding<'a>(report: &'a ConnectorReport, key: &str) -> &'a Finding {
 }
 
 /// Classes that Ferrule does not have.
-const TRANSFORM: &str = "io.debezium.transforms.TimezoneConverter";
+const TRANSFORM: &str = "io.debezium.transforms.ContentBasedRouter";
 const CONVERTER: &str = "com.example.XmlConverter";
 
 #[test]

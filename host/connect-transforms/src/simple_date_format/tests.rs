@@ -118,6 +118,46 @@ fn zones_have_names() {
     assert_eq!(format.parse("2024-01-15 12:00 XYZ"), None);
 }
 
+/// What Java 17 makes of patterns in English and UTC: a moment, or `-` where a text is none.
+#[test]
+fn patterns_mean_what_java_means() {
+    let mut failures = Vec::new();
+    for line in include_str!("golden.tsv").lines() {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let [what, pattern, given, expect] = cells[..] else {
+            panic!("{line}");
+        };
+        let format = SimpleDateFormat::new(pattern).unwrap();
+        let found = match what {
+            "format" => format.format(given.parse().unwrap()),
+            _ => format
+                .parse(given)
+                .map_or_else(|| "-".to_owned(), |millis| millis.to_string()),
+        };
+        if found != expect {
+            failures.push(format!("{line}\there: {found}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn years_of_two_digits_are_around_the_clock() {
+    let mut format = SimpleDateFormat::new("yy-MM-dd").unwrap();
+    let day = |year, month, day| days(year, month, day) * DAY;
+    // 15 January 2024.
+    format.century = fields::century(MOMENT);
+    for (text, expect) in [
+        ("43-12-31", day(2043, 12, 31)),
+        ("44-01-15", day(2044, 1, 15)),
+        ("44-01-16", day(1944, 1, 16)),
+        ("45-01-01", day(1945, 1, 1)),
+        ("00-01-01", day(2000, 1, 1)),
+    ] {
+        assert_eq!(format.parse(text), Some(expect), "{text}");
+    }
+}
+
 #[test]
 fn a_bad_pattern_is_named() {
     for (pattern, expect) in [

@@ -338,3 +338,13 @@ fn timezone_converter_is_as_debeziums() {
 fn field_paths_are_as_kafkas() {
     check_all(include_str!("golden/field_paths.jsonl"));
 }
+
+#[test]
+fn others_of_debezium_are_as_debeziums() {
+    check_all(include_str!("golden/debezium.jsonl"));
+}
+
+#[test]
+fn aivens_are_as_aivens() {
+    check_all(include_str!("golden/aiven.jsonl"));
+}
