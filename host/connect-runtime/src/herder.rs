@@ -51,6 +51,7 @@ use crate::plugins::Plugins;
 use crate::storage::{
     BackingStore, ClusterLog, ConnectorTaskId, ConsumerGroups, Restart, RestartScope, SourceOffsets,
 };
+use crate::topic_tracking::ForgottenTopics;
 use crate::worker::{TaskEvent, Worker};
 
 use catching_up::CatchingUp;
@@ -160,12 +161,14 @@ impl Herder {
             validator: validator.clone(),
             started: Arc::clone(&started),
         };
+        let forgotten = ForgottenTopics::default();
         let worker = Worker::new(
             Arc::clone(&shared.config),
             Arc::clone(&shared.plugins),
             Arc::clone(&shared.source_offsets),
             reports,
-        );
+        )
+        .tracking_topics(forgotten.clone());
         let Cluster {
             log,
             statuses,
@@ -173,7 +176,7 @@ impl Herder {
             member,
         } = cluster;
         let run = async move {
-            let statuses = Statuses::start(statuses, &shared.instance).await?;
+            let statuses = Statuses::start(statuses, &shared.instance, forgotten).await?;
             let views = Views::new(Arc::clone(&shared), statuses.reader(), asked);
             let herder = Self {
                 log: Log::new(log, views),
@@ -262,9 +265,7 @@ impl Herder {
             Command::Restart(restart, reply) => self.restart(restart, reply).await,
             Command::RestartTask(id, reply) => self.restart_task(id, reply),
             Command::ResetTopics(name, reply) => {
-                if self.log.cluster.config(&name).is_some() {
-                    self.log.views.topics_reset.insert(name);
-                }
+                self.statuses.forget_topics(&name);
                 answer(reply, Ok(()));
             }
             Command::Shutdown => return self.leave(),
@@ -290,11 +291,7 @@ impl Herder {
 
     async fn act_upon(&mut self, change: Change) {
         match change {
-            Change::Connector(name) => {
-                self.log.views.topics_reset.remove(&name);
-                self.reconcile(&name).await;
-            }
-            Change::TargetState(name) => self.reconcile(&name).await,
+            Change::Connector(name) | Change::TargetState(name) => self.reconcile(&name).await,
             Change::Restart(restart) => {
                 self.reconcile(&restart.name).await;
                 if restart.scope == RestartScope::ConnectorAndTasks {

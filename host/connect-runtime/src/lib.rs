@@ -25,6 +25,7 @@ pub mod storage;
 pub mod suggest;
 mod task_control;
 mod task_restart;
+mod topic_tracking;
 pub mod worker;
 
 pub use sink_task::consume::TaskConsumer;

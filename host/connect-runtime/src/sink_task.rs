@@ -152,6 +152,10 @@ impl WorkerSinkTask {
         state.parts.metrics.read.increment(records as u64);
         for batch in &batches {
             state.quiet.interrupt(&batch.topic_partition);
+            if !batch.records.is_empty() {
+                let topic = &batch.topic_partition.topic;
+                state.parts.reports.active(topic, &mut state.told_topics);
+            }
         }
         Ok(batches)
     }

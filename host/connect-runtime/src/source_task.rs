@@ -28,6 +28,7 @@ use crate::metrics::SourceTaskMetrics;
 use crate::sink_task::Converters;
 use crate::storage::SourceOffsetStore;
 use crate::task_control::{Awaited, Control, Reports};
+use crate::topic_tracking::ToldTopics;
 use commit::Commits;
 pub use transform::SourceChain;
 pub use write::{KafkaRecordProducer, ProducerRecord, RecordProducer, TopicCreation, Topics};
@@ -106,6 +107,8 @@ pub struct WorkerSourceTask {
     /// A task that has lost its producer, and goes on with the next one.
     kept: Option<Box<dyn SourceTask>>,
     is_running: bool,
+    /// The topics that the herder knows of.
+    told_topics: ToldTopics,
 }
 
 /// What a task waits for.
@@ -140,6 +143,7 @@ impl WorkerSourceTask {
             waits_for: None,
             kept: None,
             is_running: false,
+            told_topics: ToldTopics::default(),
         }
     }
 

@@ -32,7 +32,7 @@ pub use offsets::{
 pub use snapshot::{ClusterReader, ClusterSnapshot, GroupSnapshot, TopicSnapshot};
 pub(crate) use source_offsets::offsets_of;
 pub use source_offsets::{ConnectorOffsets, SourceOffsetStore, SourceOffsets};
-pub use status::{ConnectorTaskId, State, Status, StatusKey};
+pub use status::{ActiveTopic, ConnectorTaskId, State, Status, StatusKey};
 
 /// A record of a compacted topic. No value is a tombstone.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,6 +9,7 @@ use connect_api::Error;
 use tokio::sync::mpsc;
 
 use crate::task_restart::{FailureCause, RestartPolicy};
+use crate::topic_tracking::{ForgottenTopics, ToldTopics};
 
 /// What a task tells of itself. The herder writes it to the status topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum TaskState {
     Failed(TaskFailure),
     /// It ended as it was told to.
     Stopped,
+    /// It is active in this topic: it has read from it, or written to it.
+    Active(String),
 }
 
 /// How a task ended with an error.
@@ -60,6 +63,8 @@ pub struct Reports {
     task: u32,
     generation: u64,
     standing: Arc<Mutex<Standing>>,
+    /// None: topics are not tracked.
+    topics: Option<ForgottenTopics>,
 }
 
 /// What a task waits for. It may wait for several at once: each is told until it is there.
@@ -112,6 +117,23 @@ impl Reports {
             task,
             generation,
             standing: Arc::default(),
+            topics: None,
+        }
+    }
+
+    /// The same, which tells of the topics that the task is active in.
+    #[must_use]
+    pub fn with_topics(mut self, forgotten: Option<ForgottenTopics>) -> Self {
+        self.topics = forgotten;
+        self
+    }
+
+    /// It has read from the topic, or written to it. `told` are the task's own.
+    pub fn active(&self, topic: &str, told: &mut ToldTopics) {
+        if let Some(forgotten) = &self.topics
+            && told.is_news(topic, forgotten)
+        {
+            self.send(TaskState::Active(topic.to_owned()));
         }
     }
 

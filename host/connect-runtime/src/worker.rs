@@ -31,6 +31,7 @@ use crate::source_task::WorkerSourceTask;
 use crate::storage::SourceOffsets;
 use crate::task_control::{Control, Reports};
 pub use crate::task_control::{TaskEvent, TaskFailure, TaskState};
+use crate::topic_tracking::ForgottenTopics;
 use places::{PartitionCounts, Place};
 
 /// One start of a task.
@@ -53,6 +54,7 @@ pub struct Worker {
     counts: Arc<PartitionCounts>,
     events: mpsc::Sender<TaskEvent>,
     descriptors: Arc<TaskDescriptors>,
+    topics: Option<ForgottenTopics>,
 }
 
 /// A running task.
@@ -78,7 +80,15 @@ impl Worker {
             counts: Arc::default(),
             events,
             descriptors: TaskDescriptors::new(),
+            topics: None,
         }
+    }
+
+    /// The same, whose tasks tell of the topics that they are active in.
+    #[must_use]
+    pub fn tracking_topics(mut self, forgotten: ForgottenTopics) -> Self {
+        self.topics = Some(forgotten).filter(|_| self.config.topic_tracking());
+        self
     }
 
     /// Starts a task on threads of its own; what goes wrong from now on is an event.
@@ -92,7 +102,8 @@ impl Worker {
         } = id;
         let name = format!("{connector}-{task}");
         let control = Arc::new(control);
-        let reports = Reports::new(self.events.clone(), connector, task, generation);
+        let reports = Reports::new(self.events.clone(), connector, task, generation)
+            .with_topics(self.topics.clone());
         let (finished, done) = oneshot::channel();
         let start = TaskStart {
             worker: Arc::clone(&self.config),

@@ -109,6 +109,8 @@ async fn offsets_and_topics_follow_the_records() -> Result<()> {
     assert_eq!(topics, json!({ name: { "topics": [name] } }));
     let reset = plain(rest, "PUT", &format!("/connectors/{name}/topics/reset")).await?;
     assert_eq!((reset.code, reset.text.as_str()), (202, ""));
+    let topics = get(&format!("/connectors/{name}/topics")).await?;
+    assert_eq!(topics, json!({ name: { "topics": [] } }));
     let unknown = get("/connectors/none-such/topics").await?;
     assert_eq!(unknown, json!({ "none-such": { "topics": [] } }));
 

@@ -36,7 +36,7 @@ pub struct ConnectorView {
     pub status: Status,
     /// Its tasks, by number.
     pub tasks: Vec<TaskView>,
-    /// The topics that it reads.
+    /// The topics that it was active in.
     pub topics: Vec<String>,
 }
 
@@ -46,7 +46,6 @@ impl ConnectorView {
         let mark = |status: &mut Status| {
             if restart.instances == RestartInstances::All || status.state == State::Failed {
                 status.state = State::Restarting;
-                status.trace = None;
             }
         };
         mark(&mut self.status);

@@ -184,10 +184,8 @@ fn wanted(
     old: Option<&Properties>,
 ) -> Result<GivenConfig, HerderError> {
     match (change, old) {
-        (ConfigChange::Create(..), Some(_)) => Err(HerderError::AlreadyExists(name.to_owned())),
-        (ConfigChange::Create(config, _), None) | (ConfigChange::Put(config), _) => {
-            Ok(config.clone())
-        }
+        // Whether the name is taken is looked at later: a config that is not valid is told first.
+        (ConfigChange::Create(config, _) | ConfigChange::Put(config), _) => Ok(config.clone()),
         (ConfigChange::Patch(_), None) => Err(not_found(name)),
         (ConfigChange::Patch(patch), Some(old)) => Ok(patched(old, patch)),
     }

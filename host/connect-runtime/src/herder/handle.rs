@@ -241,14 +241,22 @@ impl HerderHandle {
             .await
     }
 
-    /// The options of something that a config can name.
+    /// The options of something that a config can name. A `version`, or a range, must be such as
+    /// the worker has.
     ///
     /// # Errors
-    /// [`HerderError::NotFound`].
-    pub async fn plugin_config(&self, class: String) -> Answer<ConfigDef> {
+    /// [`HerderError::NotFound`], or [`HerderError::BadRequest`] for another version.
+    pub async fn plugin_config(&self, class: String, version: Option<String>) -> Answer<ConfigDef> {
         self.blocking(move |handle| {
-            let def = connector_config::plugin_config_def(&handle.shared.plugins, &class);
-            def.ok_or_else(|| HerderError::NotFound(format!("Unknown plugin {class}.")))
+            let plugins = &handle.shared.plugins;
+            let unknown = || HerderError::NotFound(format!("Unknown plugin {class}."));
+            let def = connector_config::plugin_config_def(plugins, &class).ok_or_else(unknown)?;
+            if let Some(wanted) = version {
+                let available = plugins.version(&class).ok_or_else(unknown)?;
+                let refused = connector_config::version_refusal(&class, &wanted, &available);
+                refused.map_or(Ok(()), |why| Err(HerderError::BadRequest(why)))?;
+            }
+            Ok(def)
         })
         .await
     }

@@ -49,6 +49,7 @@ impl Leader {
             StatusKey::Connector(name) => log.cluster.config(name).is_some(),
             StatusKey::Task(id) => log.cluster.config(&id.connector).is_some(),
         });
+        statuses.retain_topics(|connector| log.cluster.config(connector).is_some());
         let names: Vec<String> = log.cluster.connectors().map(str::to_owned).collect();
         for name in &names {
             let Some(config) = log.cluster.config_revision(name) else {
@@ -140,6 +141,10 @@ impl Leader {
         let shown = statuses.get(&key);
         let failed = shown.as_ref().is_some_and(|s| s.state == State::Failed);
         let led = self.connectors.get(name);
+        if led.is_none() {
+            // A task of a former connector of this name may have told of them behind its deletion.
+            statuses.forget_topics(name);
+        }
         let generation = match led.filter(|led| led.config == revision && !failed) {
             Some(led) => led.generation,
             None => statuses.next_generation(),
@@ -181,6 +186,13 @@ impl Leader {
 fn decide(shared: &Shared, cluster: &ClusterState, name: &str) -> Result<Vec<Properties>> {
     let config = match (cluster.target_state(name), cluster.config(name)) {
         (TargetState::Stopped, _) | (_, None) => return Ok(Vec::new()),
+        // As Kafka Connect's, a connector that is paused is given tasks when it is resumed. Those
+        // that it has stay.
+        (TargetState::Paused, _)
+            if cluster.tasks(name).is_empty() && !cluster.lacks_tasks(name) =>
+        {
+            return Ok(Vec::new());
+        }
         (_, Some(config)) => config,
     };
     // A connector that panics on its config must not end the worker.

@@ -1,19 +1,24 @@
 //! The statuses of all connectors and tasks of the cluster, as the status topic says them, and the
 //! task that writes those of this worker.
 
+mod topics;
 mod view;
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use connect_api::{Result, mask};
+use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use super::placement::WorkerInstance;
-use crate::storage::{BackingStore, ConnectorTaskId, Status, StatusKey, StoredRecord};
+use crate::storage::{ActiveTopic, BackingStore, ConnectorTaskId, Status, StatusKey, StoredRecord};
+use crate::topic_tracking::ForgottenTopics;
+use topics::Stored;
 use view::{OwnWrite, StatusView};
 
 /// Statuses that wait to be written.
@@ -45,6 +50,11 @@ impl StatusReader {
     pub(super) fn get(&self, key: &StatusKey) -> Option<Status> {
         lock(&self.0).get(key).cloned()
     }
+
+    /// The topics that a connector is active in, in order.
+    pub(super) fn topics(&self, connector: &str) -> Vec<String> {
+        lock(&self.0).topics.names(connector)
+    }
 }
 
 /// Whether the topic is to be read to its end before what was read is relied upon.
@@ -56,9 +66,24 @@ struct Behind {
 
 /// A record to write.
 struct Write {
-    key: StatusKey,
-    status: Option<Status>,
+    about: About,
+    value: Option<Value>,
     own: OwnWrite,
+}
+
+/// What a record is about. As text it is the record's key.
+enum About {
+    Status(StatusKey),
+    Topic(ActiveTopic),
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(key) => key.fmt(f),
+            Self::Topic(topic) => topic.fmt(f),
+        }
+    }
 }
 
 impl Statuses {
@@ -69,8 +94,9 @@ impl Statuses {
     pub(super) async fn start(
         mut store: Box<dyn BackingStore>,
         instance: &WorkerInstance,
+        forgotten: ForgottenTopics,
     ) -> Result<Self> {
-        let mut view = StatusView::new(&instance.0);
+        let mut view = StatusView::new(&instance.0, forgotten);
         for record in store.start().await? {
             view.read(&record);
         }
@@ -137,7 +163,7 @@ impl Statuses {
         match put {
             Some(own) => {
                 info!(%key, state = status.state.name(), generation = status.generation, "status");
-                self.write(key, Some(status), own);
+                self.write(About::Status(key), Some(status.value()), own);
             }
             None => debug!(%key, "the status is not written: another worker has a newer one"),
         }
@@ -176,6 +202,42 @@ impl Statuses {
     pub(super) fn remove_connector(&self, connector: &str) {
         self.remove(StatusKey::Connector(connector.to_owned()));
         self.remove_tasks(connector, 0);
+        self.forget_topics(connector);
+    }
+
+    /// Writes that a task is active in a topic, unless that is known.
+    pub(super) fn add_topic(&self, id: &ConnectorTaskId, topic: &str) {
+        let active = ActiveTopic {
+            connector: id.connector.clone(),
+            topic: topic.to_owned(),
+        };
+        let put = {
+            let mut view = lock(&self.view);
+            let is_known = view.topics.has(&active);
+            (!is_known).then(|| view.put_topic(&active, Stored::Active))
+        };
+        if let Some(own) = put {
+            info!(task = %id, topic, "active in a topic");
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+            let value = active.value(id.task, now);
+            self.write(About::Topic(active), Some(value), own);
+        }
+    }
+
+    /// Forgets the topics of a connector. Its tasks tell of those that they are active in from now
+    /// on.
+    pub(super) fn forget_topics(&self, connector: &str) {
+        self.retain_topics(|name| name != connector);
+    }
+
+    /// Forgets the topics of all connectors but those that the condition holds for.
+    pub(super) fn retain_topics(&self, is_kept: impl Fn(&str) -> bool) {
+        let gone = lock(&self.view).topics.of(|connector| !is_kept(connector));
+        for topic in gone {
+            let own = lock(&self.view).put_topic(&topic, Stored::Forgotten);
+            self.write(About::Topic(topic), None, own);
+        }
     }
 
     /// Forgets the statuses of what is not there.
@@ -187,11 +249,11 @@ impl Statuses {
 
     fn remove(&self, key: StatusKey) {
         let own = lock(&self.view).remove(&key);
-        self.write(key, None, own);
+        self.write(About::Status(key), None, own);
     }
 
-    fn write(&self, key: StatusKey, status: Option<Status>, own: OwnWrite) {
-        let write = Write { key, status, own };
+    fn write(&self, about: About, value: Option<Value>, own: OwnWrite) {
+        let write = Write { about, value, own };
         if let Err(full) = self.writes.try_send(write) {
             warn!(error = %full, "a status is not written: Kafka is too slow");
         }
@@ -265,8 +327,8 @@ impl Following {
                 && let Some(own) = view.put(&key, &status)
             {
                 warn!(%key, "another worker has written an older status; it is written once more");
-                let status = Some(status);
-                self.again.push(Write { key, status, own });
+                let (about, value) = (About::Status(key), Some(status.value()));
+                self.again.push(Write { about, value, own });
             }
         }
     }
@@ -274,22 +336,25 @@ impl Following {
     /// Writes what waits in one go: were each waited for by itself, a crowd of connectors that are
     /// deleted would have their statuses removed when others of their names run already.
     async fn write(&mut self, writes: Vec<Write>) {
-        let record = |Write { key, status, .. }: &Write| StoredRecord {
-            key: key.to_string(),
-            value: status.as_ref().map(Status::value),
+        let record = |Write { about, value, .. }: &Write| StoredRecord {
+            key: about.to_string(),
+            value: value.clone(),
         };
         let records = writes.iter().map(record).collect();
         match self.store.write_all(records).await {
             Ok(read) => {
                 self.take_in(&read);
                 let mut view = lock(&self.view);
-                for Write { key, own, .. } in &writes {
-                    view.written(key, *own);
+                for Write { about, own, .. } in &writes {
+                    match about {
+                        About::Status(key) => view.written(key, *own),
+                        About::Topic(topic) => view.topics.written(topic, *own),
+                    }
                 }
             }
             Err(cause) => {
-                for Write { key, .. } in &writes {
-                    warn!(%key, error = %cause.chain(), "could not write a status");
+                for Write { about, .. } in &writes {
+                    warn!(key = %about, error = %cause.chain(), "could not write a status");
                 }
             }
         }

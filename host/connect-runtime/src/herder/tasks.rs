@@ -331,6 +331,9 @@ impl Tasks {
         if event.state == TaskState::Running {
             task.restarts.running(now);
         }
+        if let TaskState::Active(topic) = event.state {
+            return statuses.add_topic(&id, &topic);
+        }
         if let TaskState::Failed(failure) = event.state {
             // Its thread has ended or is about to.
             task.run = Run::Failed;
@@ -351,7 +354,7 @@ impl Tasks {
                 status.state = State::Unassigned;
                 status.message = None;
             }
-            TaskState::Failed(_) => {}
+            TaskState::Failed(_) | TaskState::Active(_) => {}
         });
     }
 

@@ -1,7 +1,6 @@
 //! What REST shows of connectors and tasks: their configs, and the statuses that whichever worker
 //! runs them has written.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use super::cluster::ClusterState;
 use super::command::{ConnectorView, Query, TaskView};
 use super::statuses::StatusReader;
 use super::{Shared, answer, not_found};
-use crate::connector_config::{Subscription, class_of};
+use crate::connector_config::class_of;
 use crate::storage::{ConnectorTaskId, State, Status, StatusKey};
 
 /// Answers requests that only read.
@@ -23,8 +22,6 @@ pub(super) struct Views {
     queries: mpsc::Receiver<Query>,
     /// Whether the worker has taken in all that it found when it started.
     is_started: bool,
-    /// Connectors whose topics were reset, until they are configured again.
-    pub(super) topics_reset: BTreeSet<String>,
 }
 
 impl Views {
@@ -38,7 +35,6 @@ impl Views {
             statuses,
             queries,
             is_started: false,
-            topics_reset: BTreeSet::new(),
         }
     }
 
@@ -91,17 +87,13 @@ impl Views {
                 status: self.status(&key, config),
             }
         });
-        let topics = match self.topics_reset.contains(name) {
-            true => Vec::new(),
-            false => Subscription::named_topics(config),
-        };
         Some(ConnectorView {
             name: name.to_owned(),
             config: config.clone(),
             target_state: cluster.target_state(name),
             status: self.status(&StatusKey::Connector(name.to_owned()), config),
             tasks: tasks.collect(),
-            topics,
+            topics: self.statuses.topics(name),
         })
     }
 

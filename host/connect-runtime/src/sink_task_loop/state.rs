@@ -19,6 +19,7 @@ use crate::sink_task::convert::Converters;
 use crate::sink_task::transform::TransformationChain;
 use crate::sink_task::write::{Durable, Response, Writer};
 use crate::task_control::{Awaited, Control, Reports};
+use crate::topic_tracking::ToldTopics;
 
 /// Everything a task is made of.
 pub struct SinkTaskParts {
@@ -76,6 +77,8 @@ pub struct SinkTaskState {
     pub target_was_found: bool,
     /// Partitions that wait for a tick.
     pub quiet: QuietPartitions,
+    /// The topics that the herder knows of.
+    pub told_topics: ToldTopics,
     /// Whether the status says what a record waits for.
     waiting_reported: bool,
     /// What the status says that Kafka lacks.
@@ -120,6 +123,7 @@ impl SinkTaskState {
             target_is_away: false,
             target_was_found: false,
             quiet: QuietPartitions::default(),
+            told_topics: ToldTopics::default(),
             waiting_reported: false,
             kafka_lacks: None,
             pause_reported: false,

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 use super::write::{ProducerRecord, Receipt, SendError};
-use super::{IDLE, Session, SourceDelivery, TransactionBoundary, WaitsFor};
+use super::{IDLE, Session, SourceDelivery, TransactionBoundary, WaitsFor, WorkerSourceTask};
 
 /// How long Kafka may take to acknowledge a record before the task's status says that it waits.
 const SLOW_ACKNOWLEDGEMENT: Duration = Duration::from_secs(5);
@@ -383,6 +383,10 @@ impl Session<'_> {
             Ok(written) => {
                 self.worker.going_on(WaitsFor::Kafka);
                 self.worker.parts.metrics.written.increment(1);
+                let WorkerSourceTask {
+                    parts, told_topics, ..
+                } = &mut *self.worker;
+                parts.reports.active(&sent.record.topic, told_topics);
                 let timestamp = sent.record.timestamp;
                 self.commits.fate.written = Some(RecordMetadata {
                     timestamp,

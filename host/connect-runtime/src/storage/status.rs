@@ -72,6 +72,44 @@ impl fmt::Display for StatusKey {
     }
 }
 
+/// A topic that a connector is active in (KIP-558). As text it is the record's key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ActiveTopic {
+    /// The connector's name.
+    pub connector: String,
+    /// The topic.
+    pub topic: String,
+}
+
+impl ActiveTopic {
+    /// Reads a record's key; none: the record is about something else.
+    pub fn from_key(key: &str) -> Option<Self> {
+        // The name of a topic has no colon.
+        let (topic, connector) = key.strip_prefix("status-topic-")?.split_once(':')?;
+        Some(Self {
+            connector: connector.strip_prefix("connector-")?.to_owned(),
+            topic: topic.to_owned(),
+        })
+    }
+
+    /// The record's value: the task that was active first, and when, in milliseconds since 1970.
+    pub fn value(&self, task: u32, since: u64) -> Value {
+        json!({ "topic": {
+            "name": self.topic,
+            "connector": self.connector,
+            "task": task,
+            "discoverTimestamp": since,
+        }})
+    }
+}
+
+impl fmt::Display for ActiveTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connector, topic } = self;
+        write!(f, "status-topic-{topic}:connector-{connector}")
+    }
+}
+
 /// The state of a connector or a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {

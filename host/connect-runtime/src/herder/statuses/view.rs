@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use tracing::debug;
 
-use crate::storage::{ConnectorTaskId, Status, StatusKey, StoredRecord};
+use super::topics::{Stored, TopicView};
+use crate::storage::{ActiveTopic, ConnectorTaskId, Status, StatusKey, StoredRecord};
+use crate::topic_tracking::ForgottenTopics;
 
 /// What the status topic says, with this worker's own latest writes on top.
 #[derive(Debug, Default)]
@@ -16,11 +18,13 @@ pub(super) struct StatusView {
     unread: BTreeMap<StatusKey, Own>,
     generation: u64,
     writes: u64,
+    /// The topics that connectors are active in.
+    pub(super) topics: TopicView,
 }
 
 /// Identifies one write of this worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OwnWrite(u64);
+pub(super) struct OwnWrite(pub(super) u64);
 
 /// The latest write of this worker; none: a tombstone.
 #[derive(Debug)]
@@ -31,9 +35,10 @@ struct Own {
 
 impl StatusView {
     /// A view of this start of a worker.
-    pub(super) fn new(instance: &str) -> Self {
+    pub(super) fn new(instance: &str, forgotten: ForgottenTopics) -> Self {
         Self {
             instance: instance.to_owned(),
+            topics: TopicView::new(forgotten),
             ..Self::default()
         }
     }
@@ -42,6 +47,14 @@ impl StatusView {
     /// same worker. Where such a one has come behind a status of this worker, which compaction may
     /// then remove, that status is to be written once more.
     pub(super) fn read(&mut self, record: &StoredRecord) -> Option<(StatusKey, Status)> {
+        if let Some(topic) = ActiveTopic::from_key(&record.key) {
+            let stored = match record.value {
+                Some(_) => Stored::Active,
+                None => Stored::Forgotten,
+            };
+            self.topics.read(topic, stored);
+            return None;
+        }
         let key = StatusKey::from_key(&record.key)?;
         let Some(value) = &record.value else {
             self.read.remove(&key);
@@ -104,9 +117,20 @@ impl StatusView {
     }
 
     fn own(&mut self, key: &StatusKey, status: Option<Status>) -> OwnWrite {
-        self.writes += 1;
-        let write = OwnWrite(self.writes);
+        let write = self.next_write();
         self.unread.insert(key.clone(), Own { status, write });
+        write
+    }
+
+    fn next_write(&mut self) -> OwnWrite {
+        self.writes += 1;
+        OwnWrite(self.writes)
+    }
+
+    /// Takes in what this worker is about to write of a topic.
+    pub(super) fn put_topic(&mut self, topic: &ActiveTopic, stored: Stored) -> OwnWrite {
+        let write = self.next_write();
+        self.topics.put(topic.clone(), stored, write);
         write
     }
 
@@ -250,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_status_that_an_older_one_has_come_behind_is_written_once_more() {
-        let mut view = StatusView::new("w1:8083/1");
+        let mut view = StatusView::new("w1:8083/1", ForgottenTopics::default());
         let mut own = status("w1:8083", 5, State::Running);
         own.instance = Some("w1:8083/1".into());
         assert_eq!(view.read(&record(&own)), None);

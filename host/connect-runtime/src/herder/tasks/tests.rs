@@ -14,6 +14,7 @@ use crate::herder::WorkerInstance;
 use crate::plugins::Plugins;
 use crate::storage::{MemoryLog, NoConsumerGroups, SourceOffsets, records};
 use crate::task_control::Reports;
+use crate::topic_tracking::ForgottenTopics;
 
 /// A worker with one task. What its thread says is not heard: the script speaks in its place.
 struct Stage {
@@ -56,7 +57,9 @@ impl Stage {
             events,
         );
         let log = Box::new(MemoryLog::default());
-        let statuses = Statuses::start(log, &shared.instance).await.unwrap();
+        let statuses = Statuses::start(log, &shared.instance, ForgottenTopics::default())
+            .await
+            .unwrap();
         let mut stage = Self {
             tasks: Tasks::new(shared, worker),
             cluster: ClusterState::default(),

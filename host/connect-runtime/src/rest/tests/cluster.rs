@@ -116,8 +116,11 @@ async fn what_another_worker_writes_is_acted_upon() {
         worker.others.configs.send(record).unwrap();
     }
     let path = "/connectors/a/status";
-    let status = worker.until(path, |s| s["tasks"][2]["id"] == 2).await;
-    assert_eq!(status["connector"]["state"], "PAUSED");
+    let paused = |s: &Value| s["connector"]["state"] == "PAUSED";
+    let status = worker.until(path, paused).await;
+    assert_eq!(status["tasks"], json!([]));
+    let config = worker.get("/connectors/a/config").await.json;
+    assert_eq!(config["tasks.max"], "3");
     worker.herder.shutdown().await;
 }
 

@@ -40,7 +40,7 @@ async fn a_connector_lives_through_its_codes() {
     );
     assert_eq!(
         worker.get("/connectors/a/topics").await.json,
-        json!({ "a": { "topics": ["t"] } })
+        json!({ "a": { "topics": [] } })
     );
     assert_eq!(
         worker.get("/connectors/a/offsets").await.json,
@@ -292,6 +292,7 @@ async fn a_new_life_takes_up_what_is_stored() {
     let worker = TestWorker::with(&[], stored);
     let status = worker.get("/connectors/a/status").await.json;
     assert_eq!(status["connector"]["state"], "PAUSED");
-    assert_eq!(status["tasks"][0]["id"], 0);
+    // It is given tasks when it is resumed.
+    assert_eq!(status["tasks"], json!([]));
     worker.herder.shutdown().await;
 }
