@@ -185,7 +185,7 @@ impl Loggers {
         levels.get(name).copied()
     }
 
-    /// Sets the level of a logger and of those below it; the names of those that changed.
+    /// Sets the level of a logger and of those below it; the names of those whose level changed.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] when the name cannot be a logger's, or there are too
@@ -204,21 +204,21 @@ impl Loggers {
             )));
         }
         let mut changed = levels.clone();
-        changed.entry(name.to_owned()).or_insert(LoggerLevel {
-            level,
-            last_modified: Some(now),
-        });
+        let own = LoggerLevel {
+            level: effective(&levels, name),
+            last_modified: None,
+        };
+        changed.entry(name.to_owned()).or_insert(own);
         let below = format!("{name}{}", if is_javas(name) { "." } else { "::" });
         let mut affected = Vec::new();
         for (logger, current) in &mut changed {
-            if name == ROOT || logger == name || logger.starts_with(&below) {
-                // Setting a level that is set already leaves its time as it was.
-                if current.level != level {
-                    *current = LoggerLevel {
-                        level,
-                        last_modified: Some(now),
-                    };
-                }
+            // One that has the level already keeps its time, and is not told.
+            let is_meant = name == ROOT || logger == name || logger.starts_with(&below);
+            if is_meant && current.level != level {
+                *current = LoggerLevel {
+                    level,
+                    last_modified: Some(now),
+                };
                 affected.push(logger.clone());
             }
         }
@@ -237,6 +237,21 @@ impl Loggers {
         }
         *levels = changed;
         Ok(affected)
+    }
+}
+
+/// The level of a logger that was not set itself: that of the closest one above it.
+fn effective(levels: &BTreeMap<String, LoggerLevel>, name: &str) -> Level {
+    let separator = if is_javas(name) { "." } else { "::" };
+    let mut above = name;
+    loop {
+        if let Some(known) = levels.get(above) {
+            return known.level;
+        }
+        match above.rsplit_once(separator) {
+            Some((rest, _)) => above = rest,
+            None => return levels.get(ROOT).map_or(Level::Info, |root| root.level),
+        }
     }
 }
 
@@ -281,11 +296,28 @@ mod tests {
     #[test]
     fn names_of_javas_are_kept_and_told() {
         let loggers = Loggers::new(Level::Info, Level::Info, None);
-        for name in ["org.reflections", "org.reflections.util", "a.B$C-d"] {
+        for name in ["org.reflections.util", "org.reflections", "a.B$C-d"] {
             assert_eq!(loggers.set(name, Level::Error).unwrap(), [name]);
         }
         let affected = loggers.set("org.reflections", Level::Warn).unwrap();
         assert_eq!(affected, ["org.reflections", "org.reflections.util"]);
+        assert!(
+            loggers
+                .set("org.reflections", Level::Warn)
+                .unwrap()
+                .is_empty()
+        );
+        // One that has its level from above does not change by being given the same.
+        assert!(
+            loggers
+                .set("org.reflections.x", Level::Warn)
+                .unwrap()
+                .is_empty()
+        );
+        let affected = loggers.set("org.reflections.x", Level::Info).unwrap();
+        assert_eq!(affected, ["org.reflections.x"]);
+        let affected = loggers.set("org.reflections", Level::Warn).unwrap();
+        assert_eq!(affected, ["org.reflections.x"]);
         assert_eq!(loggers.all()["org.reflections.util"].level, Level::Warn);
         for name in ["org..x", ".x", "x.", "a.b::c", "a.b=c", "a.b,c", "-", ""] {
             let refused = loggers.set(name, Level::Warn).is_err();

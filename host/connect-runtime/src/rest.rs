@@ -11,6 +11,7 @@ mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod loggers;
+mod media;
 mod offsets;
 mod origin;
 mod query;

@@ -34,6 +34,8 @@ const CLIENT_GONE: u16 = 499;
 pub(super) struct Client {
     /// Its address.
     pub address: SocketAddr,
+    /// `http` or `https`, as it came.
+    pub scheme: &'static str,
     /// What it may reach by the listener that it came to.
     pub surface: Surface,
     /// The subject of its certificate, where it has shown one.
@@ -92,8 +94,10 @@ impl Answerer {
             told: false,
         };
         let allowed = self.allowed_origin(request.uri(), request.headers());
+        let base = base(client.scheme, &request);
         let answered = self.judge(client, connection, request, &audit.entry).await;
         let mut response = answered.unwrap_or_else(|refused| refused);
+        make_location_whole(base.as_deref(), response.headers_mut());
         if let Some(origin) = allowed {
             self.cors.tell(&origin, response.headers_mut());
         }
@@ -213,6 +217,25 @@ impl Answerer {
 impl From<RestError> for Response {
     fn from(error: RestError) -> Self {
         error.into_response()
+    }
+}
+
+/// What the client calls this worker: the start of a URL.
+fn base(scheme: &str, request: &Request<Body>) -> Option<String> {
+    let host = || request.headers().get(header::HOST)?.to_str().ok();
+    let authority = request.uri().authority().map(|target| target.as_str());
+    Some(format!("{scheme}://{}", authority.or_else(host)?))
+}
+
+/// Kafka Connect answers with URLs; clients that follow one take a path for a broken one.
+fn make_location_whole(base: Option<&str>, headers: &mut HeaderMap) {
+    let path = headers
+        .get(header::LOCATION)
+        .and_then(|path| path.to_str().ok());
+    if let (Some(base), Some(path)) = (base, path.filter(|path| path.starts_with('/')))
+        && let Ok(whole) = HeaderValue::from_str(&format!("{base}{path}"))
+    {
+        headers.insert(header::LOCATION, whole);
     }
 }
 

@@ -27,8 +27,14 @@ pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> A
     Ok(Json(shown).into_response())
 }
 
-pub(super) async fn config(State(api): State<Api>, Path(class): Path<String>) -> Answer {
-    let def = api.herder.plugin_config(class).await?;
+pub(super) async fn config(
+    State(api): State<Api>,
+    Path(class): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let query = Query::new(query.as_deref());
+    let version = query.first("version").map(str::to_owned);
+    let def = api.herder.plugin_config(class, version).await?;
     let infos: Vec<Value> = key_infos(def.keys())
         .iter()
         .map(entities::config_key_info)

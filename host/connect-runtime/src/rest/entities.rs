@@ -35,14 +35,16 @@ pub fn task_state(task: &TaskView) -> Value {
 }
 
 /// `trace` and `version` are left out when there is none: some clients take null for a text.
-/// `message` is Ferrule's own, for a task that waits: states are closed sets to clients, and a
-/// trace means a failure, so such a task stays `RUNNING` and says what it waits for beside that.
+/// `message` is Ferrule's own, for a task that waits: states are closed sets to clients, so such a
+/// task stays `RUNNING` and says what it waits for beside that. Clients of Kafka Connect show a
+/// trace and know no message: what a task waits for is its trace too, unless it has one.
 /// So is `plugins`, for a task whose transforms are WASM plugins, and `restarts` and `next_restart`
 /// for one that is restarted by `task.restart.policy`.
 fn state(mut value: Value, status: &Status) -> Value {
     value["state"] = json!(status.state.name());
     value["worker_id"] = json!(status.worker_id);
-    if let Some(trace) = status.trace.as_deref().filter(|trace| !trace.is_empty()) {
+    let traces = [&status.trace, &status.message].into_iter().flatten();
+    if let Some(trace) = traces.map(String::as_str).find(|trace| !trace.is_empty()) {
         value["trace"] = json!(trace);
     }
     status.add_optional(&mut value);

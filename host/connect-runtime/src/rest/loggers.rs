@@ -37,14 +37,16 @@ pub(super) async fn put(
     given: Bytes,
 ) -> Answer {
     let request = body::object(&headers, &given)?;
-    let given = request
-        .get("level")
-        .and_then(Value::as_str)
-        .ok_or_else(|| {
+    // As Kafka Connect's, a number is taken for its text.
+    let given = match request.get("level") {
+        None | Some(Value::Null) => {
             let why = "Desired 'level' parameter was not specified in request.";
-            RestError::bad_request(why)
-        })?;
-    let level = Level::from_name(given)
+            return Err(RestError::bad_request(why));
+        }
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    let level = Level::from_name(&given)
         .ok_or_else(|| RestError::not_found(format!("invalid log level '{given}'.")))?;
     let affected = api.loggers.set(&name, level).map_err(|error| {
         let status = match error.kind() {

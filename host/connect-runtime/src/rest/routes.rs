@@ -11,11 +11,14 @@ use axum::routing::{MethodRouter, get, post, put};
 use super::auth::{Caller, Role};
 use super::{
     ANSWER_LIMIT, Api, BODY_LIMIT, RestError, Surface, connector_plugins, connectors, loggers,
-    offsets, root, state,
+    media, offsets, root, state,
 };
 
 /// Bytes of the text of an error that is not the API's own.
 const TEXT_LIMIT: usize = 4096;
+
+/// The one path whose answers are not JSON.
+const METRICS: &str = "/metrics";
 
 /// Which role a request needs.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +63,10 @@ pub fn router(api: Api, surface: Surface) -> Router {
         methods,
     } in routes
     {
-        let methods = methods.route_layer(middleware::from_fn_with_state(need, authorize));
+        let mut methods = methods.route_layer(middleware::from_fn_with_state(need, authorize));
+        if path != METRICS {
+            methods = methods.route_layer(middleware::from_fn(check_media));
+        }
         // Some clients end every path with a slash.
         if path != "/" {
             router = router.route(&format!("{path}/"), methods.clone());
@@ -87,7 +93,7 @@ fn worker_routes() -> Vec<Route> {
     vec![
         route("/", Need::None, get(root::root)),
         route("/health", Need::None, get(root::health)),
-        route("/metrics", metrics, get(root::metrics)),
+        route(METRICS, metrics, get(root::metrics)),
         route(
             "/connector-plugins",
             Need::None,
@@ -194,6 +200,14 @@ async fn authorize(
     }
 }
 
+/// Lets a request through that asks for JSON and brings nothing else.
+async fn check_media(request: Request, next: Next) -> Response {
+    match media::check(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused.into_response(),
+    }
+}
+
 /// Limits a request's time, logs it, and gives errors that arise before a route the usual form.
 async fn guard(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -201,9 +215,11 @@ async fn guard(request: Request, next: Next) -> Response {
     let response = answered.unwrap_or_else(|_| {
         RestError::new(StatusCode::INTERNAL_SERVER_ERROR, "Request timed out").into_response()
     });
+    let asks_for_methods = method == Method::OPTIONS;
     let status = response.status();
     tracing::debug!(%method, path, status = status.as_u16(), "answered");
     match status {
+        StatusCode::METHOD_NOT_ALLOWED if asks_for_methods => methods_of(&response),
         StatusCode::PAYLOAD_TOO_LARGE => {
             let why = format!("The request body is larger than {BODY_LIMIT} bytes");
             RestError::new(status, why).into_response()
@@ -211,6 +227,19 @@ async fn guard(request: Request, next: Next) -> Response {
         status if status.is_client_error() || status.is_server_error() => as_json(response).await,
         _ => response,
     }
+}
+
+/// The answer to OPTIONS: the methods that a path has, as the router says when it refuses one.
+fn methods_of(refusal: &Response) -> Response {
+    let own = refusal.headers().get(header::ALLOW);
+    let own = own.and_then(|own| own.to_str().ok()).unwrap_or_default();
+    let methods = match own {
+        "" => Method::OPTIONS.to_string(),
+        own => format!("{own},{}", Method::OPTIONS),
+    };
+    let text = methods.replace(',', ", ");
+    let plain = (header::CONTENT_TYPE, "text/plain".to_owned());
+    ([(header::ALLOW, methods), plain], text).into_response()
 }
 
 /// An error in the form that clients of Kafka Connect read, also where a library made it.

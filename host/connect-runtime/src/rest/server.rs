@@ -50,6 +50,7 @@ struct Bound {
 struct Listening {
     answerer: Arc<Answerer>,
     surface: Surface,
+    scheme: &'static str,
 }
 
 impl Handler for Listening {
@@ -64,6 +65,7 @@ impl Handler for Listening {
         let client = Client {
             address: peer.address,
             surface: self.surface,
+            scheme: self.scheme,
             certificate: peer.certificate.clone(),
         };
         let request = request.map(Body::new);
@@ -154,6 +156,10 @@ impl Server {
             let handler = Arc::new(Listening {
                 answerer: Arc::clone(&answerer),
                 surface,
+                scheme: match tls {
+                    None => Scheme::Http.name(),
+                    Some(_) => Scheme::Https.name(),
+                },
             });
             let (sockets, stopping) = (sockets.clone(), stopping.clone());
             accepting.spawn(sockets.serve(listener, tls, handler, stopping));

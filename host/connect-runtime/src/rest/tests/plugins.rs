@@ -1,6 +1,7 @@
 //! `/connector-plugins`, `/admin/loggers`, `/`, `/health`, `/metrics`.
 
 use super::*;
+use crate::plugins::KAFKA_VERSION;
 
 /// What ducktape expects of a sink since 4.1.
 const FRAMEWORK: &[&str] = &[
@@ -63,7 +64,7 @@ async fn the_root_and_health_are_what_probes_expect() {
     let root = worker.get("/").await.json;
     assert_eq!(
         (&root["version"], &root["kafka_cluster_id"]),
-        (&json!("4.1.0"), &json!("cluster"))
+        (&json!(KAFKA_VERSION), &json!("cluster"))
     );
     worker.get("/connectors").await;
     let health = worker.get("/health").await;
@@ -180,15 +181,15 @@ async fn faults_across_options_have_kafka_connects_texts() {
             "errors.log.enable",
             vec!["Null value can not be supplied as the configuration value."],
         ),
-        ("topics", vec![exclusive]),
-        ("topics.regex", vec![exclusive]),
         (
-            "errors.deadletterqueue.topic.name",
+            "topics",
             vec![
+                exclusive,
                 "The DLQ topic 'dlq' may not be included in the list of topics \
-                  ('topics=t,dlq') consumed by the connector",
+                  ('topics=[t, dlq]') consumed by the connector",
             ],
         ),
+        ("topics.regex", vec![exclusive]),
         (
             "transforms.r.type",
             vec![
@@ -363,7 +364,7 @@ async fn another_version_of_a_plugin_is_refused() {
             "transforms.cast.spec": "int8", "transforms.cast.plugin.version": cast,
         })
     };
-    let accepted = validate(&worker, config("[9,10)", "4.1.0", "latest")).await;
+    let accepted = validate(&worker, config("[9,10)", KAFKA_VERSION, "latest")).await;
     assert_eq!(errors(&accepted), []);
     let refused = validate(&worker, config("10", "[3.0,4.0]", "4.x]")).await;
     let found = errors(&refused);

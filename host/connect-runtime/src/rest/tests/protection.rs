@@ -112,7 +112,9 @@ async fn pages_that_are_allowed_ask_and_are_told() {
     let foreign = [("Origin", "https://evil.example"), asks[1]];
     let foreign = serving.send("OPTIONS", path, &foreign, "").await;
     assert_eq!(foreign.header("access-control-allow-origin"), None);
-    assert_eq!(foreign.status, 405);
+    assert_eq!(foreign.header("access-control-allow-methods"), None);
+    assert_eq!(foreign.header("allow"), Some("PUT,OPTIONS"));
+    assert_eq!(foreign.status, 200);
 }
 
 /// The files of a worker with users, tokens and roles.
