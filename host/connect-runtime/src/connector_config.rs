@@ -19,14 +19,16 @@ use connect_api::{ConfigDef, ConfigKey, ConfigValue, Properties};
 
 use crate::config::WorkerConfig;
 use crate::connectors::RegisteredConnector;
-use crate::plugins::{KAFKA_VERSION, Plugins};
+use crate::plugins::Plugins;
 use overrides::Refusal;
 use provided::{check_bounds, check_masks, hide_provided, resolved_values};
 use resolved::default_group_id;
 
 pub use bounds::MOST_TASKS;
+pub use chain::converter_config_def;
 pub use definition::{error_config_def, sink_config_def, source_config_def};
 pub use overrides::ClientOverrides;
+pub use plugin_version::version_refusal;
 pub use resolved::{
     Applies, ClassConfig, ConnectorConfig, ConverterConfigs, PredicateConfig, Subscription,
     TransformConfig, class_of, task_configs,
@@ -166,6 +168,7 @@ pub fn validate(
     let config = resolved_values(worker, &plain, &names)?;
     let mut framework = Section::new(framework_config_def(registered).clone(), &config);
     recommend_converters(&mut framework.values);
+    default_converters(worker, &mut framework);
     match registered {
         RegisteredConnector::Sink(_) => {
             check_topics(&config, &mut framework.values);
@@ -190,7 +193,10 @@ pub fn validate(
     let mut all: Vec<&mut Section> = sections.iter_mut().collect();
     all.extend([&mut connector, &mut framework]);
     check_masks(&mut all, &plain);
-    check_versions(plugins, registered, &config, &mut framework.values);
+    plugin_version::check(plugins, registered, &config, &mut framework.values);
+    for section in sections.iter_mut().chain([&mut framework]) {
+        plugin_version::show(plugins, registered, &config, section);
+    }
     for (key, _) in given.iter().filter(|(_, value)| value.is_none()) {
         let why = "Null value can not be supplied as the configuration value.";
         let declares = |section: &&mut Section| section.keys.iter().any(|k| k.name == *key);
@@ -225,23 +231,29 @@ pub fn plugin_config_def(plugins: &Plugins, class: &str) -> Option<ConfigDef> {
     };
     let mut keys = registered.connector().config_def().keys().to_vec();
     for key in framework_config_def(registered).keys() {
-        if !keys.iter().any(|known| known.name == key.name) {
-            keys.push(key.clone());
+        if keys.iter().any(|known| known.name == key.name) {
+            continue;
         }
+        let mut key = key.clone();
+        if key.name == "connector.plugin.version" {
+            let version = registered.connector().version();
+            key.default = Some(Some(version.into()));
+        }
+        keys.push(key);
     }
     Some(ConfigDef::new(keys))
 }
 
 /// The declarations, numbered within their groups.
 pub fn key_infos<'a>(keys: impl IntoIterator<Item = &'a ConfigKey>) -> Vec<ConfigKeyInfo> {
-    let mut next: BTreeMap<String, i32> = BTreeMap::new();
+    let mut last: BTreeMap<String, i32> = BTreeMap::new();
     let infos = keys.into_iter().map(|key| {
         let order_in_group = match &key.group {
             None => -1,
             Some(group) => {
-                let next = next.entry(group.to_string()).or_default();
-                *next += 1;
-                *next
+                let last = last.entry(group.to_string()).or_default();
+                *last = key.order.unwrap_or(*last + 1);
+                *last
             }
         };
         ConfigKeyInfo {
@@ -309,6 +321,21 @@ fn recommend_converters(values: &mut Values) {
     }
 }
 
+/// A connector that names no converter has the worker's.
+fn default_converters(worker: &WorkerConfig, framework: &mut Section) {
+    let Section { keys, values } = framework;
+    for name in ["key.converter", "value.converter", "header.converter"] {
+        let (class, _) = worker.converter(name);
+        if let Some(key) = keys.iter_mut().find(|key| key.name == name) {
+            key.default = Some(Some(class.to_owned().into()));
+        }
+        let value = values.0.iter_mut().find(|value| value.name == name);
+        if let Some(value) = value.filter(|value| value.value.is_none()) {
+            value.value = Some(class.to_owned());
+        }
+    }
+}
+
 fn check_topics(config: &Properties, values: &mut Values) {
     let get = |key: &str| {
         config
@@ -344,11 +371,13 @@ fn check_topics(config: &Properties, values: &mut Values) {
     if let Some(topics) = topics
         && topics.split(',').any(|topic| topic.trim() == dead_letters)
     {
+        let named: Vec<&str> = topics.split(',').map(str::trim).collect();
+        let named = named.join(", ");
         values.add(
-            key,
+            "topics",
             format!(
                 "The DLQ topic '{dead_letters}' may not be included in the list of topics \
-                 ('topics={topics}') consumed by the connector"
+                 ('topics=[{named}]') consumed by the connector"
             ),
         );
     }
@@ -383,35 +412,6 @@ fn check_group(worker: &WorkerConfig, config: &Properties, values: &mut Values) 
             values.add("name", why);
         }
         _ => {}
-    }
-}
-
-/// `*.plugin.version` (KIP-891): of everything there is one version, and another is refused.
-fn check_versions(
-    plugins: &Plugins,
-    registered: &RegisteredConnector,
-    config: &Properties,
-    values: &mut Values,
-) {
-    for (key, wanted) in config {
-        let Some(plugin) = key.strip_suffix(".plugin.version") else {
-            continue;
-        };
-        let available = match plugin.split_once('.') {
-            None if plugin == "connector" => Some(registered.connector().version().to_owned()),
-            Some(("key" | "value" | "header", "converter") | ("predicates", _)) => {
-                Some(KAFKA_VERSION.to_owned())
-            }
-            Some(("transforms", _)) => config
-                .get(&format!("{plugin}.type"))
-                .and_then(|class| plugins.transform_version(class.trim())),
-            _ => continue,
-        };
-        // A class that could not be found is said elsewhere.
-        let Some(available) = available else { continue };
-        if let Some(why) = plugin_version::refusal(wanted, &available) {
-            values.add(key, invalid(key, &why));
-        }
     }
 }
 

@@ -8,13 +8,14 @@ use connect_wasm::{TransformContext, WasmPlugins};
 use tokio::runtime::Handle;
 
 use crate::connector_config::{
-    Applies, ClassConfig, ConnectorConfig, ConverterConfigs, TransformConfig,
+    Applies, ClassConfig, ConnectorConfig, ConverterConfigs, TransformConfig, converter_config_def,
 };
 use crate::connectors::RegisteredConnector;
 use crate::sink_task::{ChainStep, Converters, StepKind};
 
-/// The version of Kafka Connect whose transforms, predicates and converters are built in.
-pub const KAFKA_VERSION: &str = "4.1.0";
+/// The version of Kafka Connect whose transforms, predicates and converters are built in, and whose
+/// REST API this is: the one that `make test-compat` compares with.
+pub const KAFKA_VERSION: &str = "4.4.0";
 
 /// One line of `GET /connector-plugins`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,17 @@ impl Plugins {
         })
     }
 
+    /// The full name of a connector's class, which may be given by its simple name.
+    pub fn full_class<'a>(&'a self, class: &'a str) -> &'a str {
+        let classes = self
+            .connector(class)
+            .map(|found| found.connector().classes());
+        let classes = classes.unwrap_or_default();
+        let is_full = classes.contains(&class);
+        let mut full = classes.iter().filter(|full| names(full, class));
+        full.next().filter(|_| !is_full).copied().unwrap_or(class)
+    }
+
     /// All connectors.
     pub fn connectors(&self) -> impl Iterator<Item = &RegisteredConnector> {
         self.connectors.iter()
@@ -84,6 +96,12 @@ impl Plugins {
         Some(ConfigDef::new(keys))
     }
 
+    /// The classes of a kind of plugin, as [`PluginDescription`] has it.
+    pub fn classes(&self, kind: &str) -> Vec<String> {
+        let all = self.list().into_iter().filter(|plugin| plugin.kind == kind);
+        all.map(|plugin| plugin.class).collect()
+    }
+
     /// The options of a predicate.
     pub fn predicate_config_def(class: &str) -> Option<ConfigDef> {
         connect_transforms::predicate(class).map(|built_in| (built_in.config_def)())
@@ -95,7 +113,7 @@ impl Plugins {
             .or_else(|| Self::predicate_config_def(class))
             .or_else(|| {
                 let converter = converter(class).or_else(|| header_converter(class));
-                converter.map(|converter| (converter.config_def)())
+                converter.map(converter_config_def)
             })
     }
 
@@ -105,6 +123,18 @@ impl Plugins {
             Some(_) => Some(KAFKA_VERSION.to_owned()),
             None => Some(self.wasm.find(class)?.version.clone()),
         }
+    }
+
+    /// The version of anything that a config can name.
+    pub fn version(&self, class: &str) -> Option<String> {
+        if let Some(registered) = self.connector(class) {
+            return Some(registered.connector().version().to_owned());
+        }
+        let transform = self.transform_version(class);
+        transform.or_else(|| {
+            self.part_config_def(class)
+                .map(|_| KAFKA_VERSION.to_owned())
+        })
     }
 
     /// All that a config can name: connectors first, as Kafka Connect lists them.

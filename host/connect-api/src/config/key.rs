@@ -130,6 +130,8 @@ pub struct ConfigKey {
     pub doc: Cow<'static, str>,
     /// The group that forms show it in.
     pub group: Option<Cow<'static, str>>,
+    /// Its place in the group; none: the one behind the option in front of it.
+    pub order: Option<i32>,
     /// How wide a form's field is.
     pub width: Width,
     /// What forms call it.
@@ -153,6 +155,7 @@ impl ConfigKey {
             importance: Importance::Medium,
             doc: doc.into(),
             group: None,
+            order: None,
             width: Width::None,
         }
     }
@@ -213,6 +216,13 @@ impl ConfigKey {
     #[must_use]
     pub fn group(mut self, group: impl Into<Cow<'static, str>>) -> Self {
         self.group = Some(group.into());
+        self
+    }
+
+    /// The same option at a place of its group.
+    #[must_use]
+    pub fn order(mut self, order: i32) -> Self {
+        self.order = Some(order);
         self
     }
 
@@ -323,13 +333,11 @@ fn not_one_of<S: AsRef<str>>(case: WordCase, words: &[S]) -> String {
 }
 
 impl Validator {
-    /// The values that forms offer: the words of an option whose words have one spelling.
+    /// The values that forms offer: the words of an option that has only such.
     pub(super) fn recommended_values(&self) -> Vec<String> {
         match self {
             Self::OneOf(options) => options.iter().map(ToString::to_string).collect(),
-            Self::Choice(choice) if choice.case() == WordCase::Exact => {
-                choice.words().into_iter().map(str::to_owned).collect()
-            }
+            Self::Choice(choice) => choice.words().into_iter().map(str::to_owned).collect(),
             _ => Vec::new(),
         }
     }

@@ -165,7 +165,7 @@ fn a_choice_is_declared_as_a_string_with_its_default_and_shown_as_given() {
     assert_eq!(declared[1], (ConfigType::String, Some("none".into())));
     let values = def.validate(&given(&[("mode", "FAST")]));
     assert_eq!(values[0].value.as_deref(), Some("FAST"));
-    assert_eq!(values[0].recommended_values, [] as [&str; 0]);
+    assert_eq!(values[0].recommended_values, ["plain", "fast"]);
     assert_eq!(values[1].recommended_values, ["none", "all"]);
 }
 

@@ -1,8 +1,12 @@
 //! Validation of what a config names by class: transforms, predicates, converters.
 
+use std::borrow::Cow;
+
 use connect_api::{ConfigDef, ConfigKey, ConfigType, Importance, Properties, Validator, Width};
+use connect_converters::ConverterType;
 
 use super::bounds::MOST_TRANSFORMS;
+use super::definition::plugin_version;
 use super::{Section, Values};
 use crate::plugins::Plugins;
 
@@ -14,10 +18,18 @@ pub fn sections(plugins: &Plugins, config: &Properties, values: &mut Values) -> 
     for alias in transforms {
         let prefix = format!("transforms.{alias}.");
         let group = format!("Transforms: {alias}");
-        let mut section = typed(&prefix, &group, config, |c| plugins.transform_config_def(c));
-        section.insert(1, predicate_key(&prefix, &group, &predicates));
-        section.insert(2, negate_key(&prefix, &group));
-        sections.push(Section::new(ConfigDef::new(section), config));
+        let named = Named {
+            what: "Transformation",
+            alias: &alias,
+            prefix: &prefix,
+            group: &group,
+        };
+        let mut section = named.keys(config, |c| plugins.transform_config_def(c));
+        section.push(negate_key(&prefix, &group));
+        section.push(predicate_key(&prefix, &group, &predicates));
+        let mut section = Section::new(ConfigDef::new(section), config);
+        recommend(&mut section, &prefix, plugins.classes("transformation"));
+        sections.push(section);
         let negate = format!("{prefix}negate");
         if config.contains_key(&negate) && !config.contains_key(&format!("{prefix}predicate")) {
             let why = format!(
@@ -32,8 +44,16 @@ pub fn sections(plugins: &Plugins, config: &Properties, values: &mut Values) -> 
     for alias in predicates {
         let prefix = format!("predicates.{alias}.");
         let group = format!("Predicates: {alias}");
-        let section = typed(&prefix, &group, config, Plugins::predicate_config_def);
-        sections.push(Section::new(ConfigDef::new(section), config));
+        let named = Named {
+            what: "Predicate",
+            alias: &alias,
+            prefix: &prefix,
+            group: &group,
+        };
+        let section = named.keys(config, Plugins::predicate_config_def);
+        let mut section = Section::new(ConfigDef::new(section), config);
+        recommend(&mut section, &prefix, plugins.classes("predicate"));
+        sections.push(section);
     }
     sections
 }
@@ -53,12 +73,48 @@ pub fn converters(config: &Properties, values: &mut Values) -> Vec<Section> {
             None => values.add(key, not_found(key, class)),
             Some(converter) => {
                 let prefix = format!("{key}.");
-                let keys = prefixed((converter.config_def)(), &prefix, None);
-                sections.push(Section::new(ConfigDef::new(keys), config));
+                let keys = prefixed(converter_config_def(converter), &prefix, None);
+                let part = key.split('.').next().unwrap_or_default();
+                let mut own = config.clone();
+                own.entry(format!("{prefix}{CONVERTER_TYPE}"))
+                    .or_insert_with(|| part.to_owned());
+                sections.push(Section::new(ConfigDef::new(keys), &own));
             }
         }
     }
     sections
+}
+
+/// The option by which Kafka Connect tells its converters what they convert. The worker gives it.
+const CONVERTER_TYPE: &str = "converter.type";
+
+/// The options of a converter. Those of Kafka's classes have one that the worker gives.
+pub fn converter_config_def(converter: &ConverterType) -> ConfigDef {
+    let own = (converter.config_def)();
+    let is_kafkas = converter.class.starts_with("org.apache.kafka.connect.")
+        && !converter.class.ends_with(".SimpleHeaderConverter");
+    if !is_kafkas {
+        return own;
+    }
+    let parts = ["key", "value", "header"].map(Cow::Borrowed);
+    let doc = "What is converted: key, value or header. The worker sets it.";
+    let kind = ConfigKey::required(CONVERTER_TYPE, ConfigType::String, doc)
+        .validator(Validator::OneOf(parts.to_vec()))
+        .importance(Importance::Low);
+    ConfigDef::new(
+        [kind]
+            .into_iter()
+            .chain(own.keys().iter().cloned())
+            .collect(),
+    )
+}
+
+/// Forms of clients offer the classes that there are.
+fn recommend(section: &mut Section, prefix: &str, classes: Vec<String>) {
+    let key = format!("{prefix}type");
+    if let Some(value) = section.values.0.iter_mut().find(|value| value.name == key) {
+        value.recommended_values = classes;
+    }
 }
 
 fn not_found(key: &str, class: &str) -> String {
@@ -92,31 +148,50 @@ fn aliases(key: &str, config: &Properties, values: &mut Values) -> Vec<String> {
     aliases
 }
 
-/// The key `….type` and those of the class that it names.
-fn typed(
-    prefix: &str,
-    group: &str,
-    config: &Properties,
-    config_def: impl Fn(&str) -> Option<ConfigDef>,
-) -> Vec<ConfigKey> {
-    let name = format!("{prefix}type");
-    let class = config.get(&name).map(|class| class.trim());
-    let def = class.and_then(&config_def);
-    let mut kind = ConfigKey::required(name, ConfigType::Class, "The class, or a plugin's name.")
-        .importance(Importance::High)
-        .group(group.to_owned())
-        .display(Width::Long, "Type");
-    if def.is_none() {
-        kind = kind.validator(Validator::Check(|class| {
-            Err(format!("Class {class} could not be found."))
-        }));
+/// A transform or a predicate that a config names by an alias.
+struct Named<'a> {
+    what: &'a str,
+    alias: &'a str,
+    prefix: &'a str,
+    group: &'a str,
+}
+
+impl Named<'_> {
+    /// The keys `….type` and `….plugin.version`, and those of the class that is named.
+    fn keys(
+        &self,
+        config: &Properties,
+        config_def: impl Fn(&str) -> Option<ConfigDef>,
+    ) -> Vec<ConfigKey> {
+        let Self {
+            what,
+            alias,
+            prefix,
+            group,
+        } = *self;
+        let name = format!("{prefix}type");
+        let class = config.get(&name).map(|class| class.trim());
+        let def = class.and_then(&config_def);
+        let doc = "The class, or a plugin's name.";
+        let mut kind = ConfigKey::required(name, ConfigType::Class, doc)
+            .importance(Importance::High)
+            .group(group.to_owned())
+            .order(0)
+            .display(Width::Long, format!("{what} type for {alias}"));
+        if def.is_none() {
+            kind = kind.validator(Validator::Check(|class| {
+                Err(format!("Class {class} could not be found."))
+            }));
+        }
+        let version = format!("{prefix}plugin.version");
+        let version = plugin_version(version, &what.to_lowercase())
+            .importance(Importance::High)
+            .group(group.to_owned())
+            .display(Width::Long, format!("{what} version for {alias}"));
+        let own = def.into_iter();
+        let own = own.flat_map(|def| prefixed(def, prefix, Some(group)));
+        [kind, version].into_iter().chain(own).collect()
     }
-    let mut keys = vec![kind];
-    keys.extend(
-        def.into_iter()
-            .flat_map(|def| prefixed(def, prefix, Some(group))),
-    );
-    keys
 }
 
 fn prefixed(def: ConfigDef, prefix: &str, group: Option<&str>) -> Vec<ConfigKey> {
@@ -124,6 +199,7 @@ fn prefixed(def: ConfigDef, prefix: &str, group: Option<&str>) -> Vec<ConfigKey>
         key.name = format!("{prefix}{}", key.name).into();
         if let Some(group) = group {
             key.group = Some(group.to_owned().into());
+            key.order = None;
         }
         key
     });
@@ -136,12 +212,12 @@ fn predicate_key(prefix: &str, group: &str, predicates: &[String]) -> ConfigKey 
     ConfigKey::nullable(format!("{prefix}predicate"), ConfigType::String, doc)
         .validator(Validator::OneOf(options))
         .group(group.to_owned())
-        .display(Width::Long, "Predicate")
+        .display(Width::None, "predicate")
 }
 
 fn negate_key(prefix: &str, group: &str) -> ConfigKey {
     let doc = "Whether the configured predicate should be negated.";
     ConfigKey::new(format!("{prefix}negate"), ConfigType::Boolean, "false", doc)
         .group(group.to_owned())
-        .display(Width::Long, "Negate")
+        .display(Width::None, "negate")
 }

@@ -1,5 +1,6 @@
 //! The options that every sink connector has, as Kafka Connect declares them.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use connect_api::{
@@ -36,9 +37,9 @@ pub fn sink_config_def() -> &'static ConfigDef {
         keys.extend(converters());
         keys.extend(chain());
         keys.extend(errors());
-        keys.extend(restarts());
         keys.extend(topics());
         keys.extend(dead_letters());
+        keys.extend(restarts());
         ConfigDef::new(keys)
     });
     &DEF
@@ -84,7 +85,8 @@ fn common() -> Vec<ConfigKey> {
         .importance(Importance::High)
         .group(COMMON)
         .display(Width::Long, "Connector class"),
-        plugin_version("connector.plugin.version", "connector"),
+        plugin_version("connector.plugin.version", "connector")
+            .display(Width::Medium, "Connector version"),
         ConfigKey::new(
             "tasks.max",
             T::Int,
@@ -107,12 +109,13 @@ fn common() -> Vec<ConfigKey> {
     ]
 }
 
-fn plugin_version(name: &'static str, of: &str) -> ConfigKey {
-    ConfigKey::nullable(name, T::String, format!(
+/// `*.plugin.version` (KIP-891).
+pub(super) fn plugin_version(name: impl Into<Cow<'static, str>>, of: &str) -> ConfigKey {
+    let doc = format!(
         "Version of the {of}: the one that this worker has, or a range that it is in. Another is \
-         refused."))
-        .group(COMMON)
-        .display(Width::Medium, name)
+         refused."
+    );
+    ConfigKey::nullable(name, T::String, doc).group(COMMON)
 }
 
 fn converters() -> Vec<ConfigKey> {
@@ -123,17 +126,34 @@ fn converters() -> Vec<ConfigKey> {
             .group(COMMON)
             .display(Width::Short, display)
     };
+    let version = |name: &'static str, of: &str, display: &'static str| {
+        plugin_version(name, of)
+            .importance(Importance::Low)
+            .display(Width::Short, display)
+    };
     vec![
         converter("key.converter", "Key converter class", "record keys"),
-        plugin_version("key.converter.plugin.version", "key converter"),
+        version(
+            "key.converter.plugin.version",
+            "key converter",
+            "Key converter version",
+        ),
         converter("value.converter", "Value converter class", "record values"),
-        plugin_version("value.converter.plugin.version", "value converter"),
+        version(
+            "value.converter.plugin.version",
+            "value converter",
+            "Value converter version",
+        ),
         converter(
             "header.converter",
             "Header converter class",
             "record headers",
         ),
-        plugin_version("header.converter.plugin.version", "header converter"),
+        version(
+            "header.converter.plugin.version",
+            "header converter",
+            "Header converter version",
+        ),
     ]
 }
 
@@ -147,6 +167,7 @@ fn chain() -> Vec<ConfigKey> {
         )
         .importance(Importance::Low)
         .group("Transforms")
+        .order(12)
         .display(Width::Long, "Transforms"),
         ConfigKey::new(
             "predicates",
@@ -156,6 +177,7 @@ fn chain() -> Vec<ConfigKey> {
         )
         .importance(Importance::Low)
         .group("Predicates")
+        .order(13)
         .display(Width::Long, "Predicates"),
         ConfigKey::choice(
             "config.action.reload",
@@ -165,6 +187,7 @@ fn chain() -> Vec<ConfigKey> {
         )
         .importance(Importance::Low)
         .group(COMMON)
+        .order(14)
         .display(Width::Medium, "Reload Action"),
     ]
 }
@@ -237,6 +260,7 @@ fn topics() -> Vec<ConfigKey> {
         )
         .importance(Importance::High)
         .group(COMMON)
+        .order(4)
         .display(Width::Long, "Topics"),
         ConfigKey::new(
             "topics.regex",
@@ -248,6 +272,7 @@ fn topics() -> Vec<ConfigKey> {
         .validator(Validator::Check(pattern::check))
         .importance(Importance::High)
         .group(COMMON)
+        .order(4)
         .display(Width::Long, "Topics regex"),
     ]
 }
@@ -283,7 +308,7 @@ fn dead_letters() -> Vec<ConfigKey> {
 
 fn connector_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
-        return Err("String must be non-empty".into());
+        return Err("String may not be empty".into());
     }
     let control: Vec<String> = name
         .chars()

@@ -3,6 +3,89 @@
 
 use std::cmp::Ordering;
 
+use connect_api::Properties;
+
+use super::{Section, Values, invalid};
+use crate::connectors::RegisteredConnector;
+use crate::plugins::{KAFKA_VERSION, Plugins};
+
+/// `*.plugin.version` (KIP-891): of everything there is one version, and another is refused.
+pub(super) fn check(
+    plugins: &Plugins,
+    registered: &RegisteredConnector,
+    config: &Properties,
+    values: &mut Values,
+) {
+    for (key, wanted) in config {
+        // A class that could not be found is said elsewhere.
+        let Some(available) = version_of(plugins, registered, config, key) else {
+            continue;
+        };
+        if let Some(why) = refusal(wanted, &available) {
+            values.add(key, invalid(key, &why));
+        }
+    }
+}
+
+/// The version that an option `*.plugin.version` is about.
+fn version_of(
+    plugins: &Plugins,
+    registered: &RegisteredConnector,
+    config: &Properties,
+    key: &str,
+) -> Option<String> {
+    let plugin = key.strip_suffix(".plugin.version")?;
+    match plugin.split_once('.') {
+        None if plugin == "connector" => Some(registered.connector().version().to_owned()),
+        Some(("key" | "value" | "header", "converter") | ("predicates", _)) => {
+            Some(KAFKA_VERSION.to_owned())
+        }
+        Some(("transforms", _)) => {
+            let class = config.get(&format!("{plugin}.type"))?;
+            plugins.transform_version(class.trim())
+        }
+        _ => None,
+    }
+}
+
+/// Shows the version that there is of each plugin, as the default and the one choice.
+pub(super) fn show(
+    plugins: &Plugins,
+    registered: &RegisteredConnector,
+    config: &Properties,
+    section: &mut Section,
+) {
+    let Section { keys, values } = section;
+    for key in keys {
+        let Some(version) = version_of(plugins, registered, config, &key.name) else {
+            continue;
+        };
+        let shown = values.0.iter_mut().find(|value| value.name == key.name);
+        if let Some(shown) = shown {
+            shown.recommended_values = vec![version.clone()];
+            shown.value.get_or_insert_with(|| version.clone());
+        }
+        key.default = Some(Some(version.into()));
+    }
+}
+
+/// What is wrong with a version, or a range, that is asked of a plugin, in Kafka Connect's words.
+/// None: the worker's version is accepted.
+pub fn version_refusal(plugin: &str, wanted: &str, available: &str) -> Option<String> {
+    let wanted = wanted.trim();
+    if wanted == "latest" {
+        return None;
+    }
+    match accepts(wanted, available) {
+        Some(true) => None,
+        Some(false) => Some(format!(
+            "Plugin {plugin} not found that matches the version range {wanted}, available \
+             versions: [{available}]"
+        )),
+        None => Some(format!("Invalid version specification: {wanted}")),
+    }
+}
+
 /// What is wrong with the option, of a plugin that has the version `available`. None: the worker's
 /// version is accepted.
 ///

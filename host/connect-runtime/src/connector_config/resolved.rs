@@ -24,14 +24,6 @@ pub enum Subscription {
 }
 
 impl Subscription {
-    /// The topics that a stored config names. None for a pattern: its topics are found by Kafka.
-    pub fn named_topics(config: &Properties) -> Vec<String> {
-        match Self::new(config) {
-            Self::Topics(topics) => topics,
-            Self::Pattern(_) => Vec::new(),
-        }
-    }
-
     fn new(config: &Properties) -> Self {
         match config.get("topics.regex").filter(|p| !p.is_empty()) {
             Some(pattern) => Self::Pattern(pattern.clone()),
@@ -274,7 +266,7 @@ pub fn task_configs(
             tasks.len()
         )));
     }
-    let task_class = connector.connector().task_class(class);
+    let task_class = connector.connector().task_class(plugins.full_class(class));
     for task in &mut tasks {
         task.insert("task.class".into(), task_class.clone());
     }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use connect_api::{
-    Choice, Config, ConfigDef, ConfigKey, ConfigType as T, Error, ExactlyOnceSupport, Properties,
-    Result, SourceConnector, Validator, Width,
+    Choice, Config, ConfigDef, ConfigKey, ConfigType as T, Error, ExactlyOnceSupport, Importance,
+    Properties, Result, SourceConnector, Validator, Width,
 };
 
 use super::Values;
@@ -95,7 +95,8 @@ pub(super) fn source_options() -> Vec<ConfigKey> {
                 "",
                 "Groups of configurations for topics created by source connectors. Only the group \
                  default is supported.",
-            ),
+            )
+            .importance(Importance::Low),
             Width::Long,
             "Topic Creation Groups",
         ),
@@ -125,7 +126,8 @@ fn exactly_once() -> Vec<ConfigKey> {
                 SupportLevel::Requested,
                 "Whether the connector must deliver exactly once: with required, a config is \
                  refused where the worker or the connector does not support it.",
-            ),
+            )
+            .order(2),
             Width::Short,
             "Exactly once support",
         ),
@@ -146,8 +148,9 @@ fn exactly_once() -> Vec<ConfigKey> {
                 "Milliseconds between the ends of transactions, for transaction.boundary=interval. \
                  Default: the worker's offset.flush.interval.ms.",
             )
-            .validator(Validator::AtLeast(1)),
-            Width::Medium,
+            .validator(Validator::AtLeast(1))
+            .importance(Importance::Low),
+            Width::Short,
             "Transaction boundary interval",
         ),
         ConfigKey::nullable(
@@ -156,6 +159,7 @@ fn exactly_once() -> Vec<ConfigKey> {
             "A topic for the offsets of this connector alone. It is not supported: offsets are kept \
              in the worker's offset.storage.topic.",
         )
+        .importance(Importance::Low)
         .group("offsets.topic")
         .display(Width::Long, "Offsets topic"),
     ]
