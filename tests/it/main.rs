@@ -22,6 +22,7 @@ mod quickstart;
 mod readme;
 mod rebalance;
 mod rest;
+mod rest_table;
 mod restart;
 mod systems;
 mod tools;
