@@ -1,107 +1,161 @@
-//! Config providers: `${file:/path:key}`, `${dir:/path:file}`, `${env:NAME}`.
+//! Config providers: `${provider:path:key}` in a config stands for a value that is kept elsewhere,
+//! in files, the environment, Vault, AWS Secrets Manager or Kubernetes (KIP-297).
 //!
-//! What they give is used to validate and to start tasks. It is never stored and never answered
-//! (Invariant 9).
+//! What they give is used to validate and to start tasks, and is asked for anew each time. It is
+//! never stored and never answered (Invariant 9). Asking may take seconds where a service is asked:
+//! callers are on threads that may block. `docs/secrets.md` has all classes and parameters.
 
-use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
-use std::sync::LazyLock;
+mod directory;
+mod environment;
+mod file;
+mod http;
+mod kept;
+mod kubernetes;
+mod lenses;
+mod parameters;
+mod remote;
+mod secrets_manager;
+mod vault;
 
-use connect_api::{Error, Properties, Result, keep_secrets, read_config_file};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
+
+use connect_api::{Error, Properties, Result, keep_secrets};
 use regex::{Captures, Regex};
 use tracing::warn;
 
-use crate::config::parse_properties;
+use directory::DirectoryProvider;
+use environment::EnvironmentProvider;
+use file::FileProvider;
+use parameters::Parameters;
+use remote::{Asked, ProviderRuntime, RemoteProvider};
 
 static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\$\{([^}]*?):(([^}]*?):)?([^}]*?)\}").unwrap_or_else(|e| panic!("{e}"))
 });
 
+/// The classes that a provider may have.
+pub const CLASSES: &[&str] = &[
+    "org.apache.kafka.common.config.provider.FileConfigProvider",
+    "org.apache.kafka.common.config.provider.DirectoryConfigProvider",
+    "org.apache.kafka.common.config.provider.EnvVarConfigProvider",
+    vault::LENSES,
+    vault::JCUSTENBORDER,
+    vault::CONFLUENT,
+    secrets_manager::LENSES,
+    secrets_manager::JCUSTENBORDER,
+    secrets_manager::CONFLUENT,
+    secrets_manager::AWS,
+    kubernetes::SECRETS,
+    kubernetes::CONFIG_MAPS,
+];
+
 /// What providers gave, by the key that it stands in.
 pub type Provided = BTreeMap<String, Vec<String>>;
 
+/// The values of a path, by their keys.
+type Values = BTreeMap<String, String>;
+
 /// The providers that the worker declares.
 #[derive(Debug)]
-pub struct ConfigProviders(Vec<(String, Provider)>);
+pub struct ConfigProviders {
+    providers: Vec<(String, Provider)>,
+    /// Where services are asked; none where no provider asks one.
+    runtime: Option<ProviderRuntime>,
+}
 
 #[derive(Debug)]
 enum Provider {
-    File { allowed: Vec<PathBuf> },
-    Directory { allowed: Vec<PathBuf> },
-    Environment { allowed: Option<Regex> },
+    Local(Box<dyn LocalProvider>),
+    Remote(Arc<dyn RemoteProvider>),
+}
+
+/// Who looks up values on this machine.
+trait LocalProvider: std::fmt::Debug + Send + Sync {
+    /// The values of the keys, without those that are not there.
+    ///
+    /// # Errors
+    /// When the path cannot be read.
+    fn get(&self, path: &str, keys: &BTreeSet<String>) -> Result<Values>;
+}
+
+/// What is asked of a provider, all keys of a path at once: they belong together, as the name and
+/// the password of a user that Vault makes.
+struct Request<'a> {
+    provider: &'a Provider,
+    path: String,
+    keys: BTreeSet<String>,
+    /// The first option that asks for it.
+    option: &'a str,
 }
 
 impl ConfigProviders {
-    /// The providers of the worker's properties.
+    /// The providers of the worker's properties. No service is asked yet.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Config`] for a class that is not known or a parameter that is
-    /// none.
+    /// [`connect_api::ErrorKind::Config`] for a class that is not known, or a parameter that cannot
+    /// be used.
     pub fn new(worker: &Properties) -> Result<Self> {
-        let names = worker.get("config.providers").map_or("", String::as_str);
-        let names = names
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty());
-        let provider = |name: &str| {
+        let mut declared = Self {
+            providers: Vec::new(),
+            runtime: None,
+        };
+        let (mut locals, mut remotes) = (Vec::new(), Vec::new());
+        for name in names(worker) {
             let key = format!("config.providers.{name}.class");
             let class = worker.get(&key).map_or("", |class| class.trim());
-            let parameter =
-                |parameter: &str| worker.get(&format!("config.providers.{name}.param.{parameter}"));
-            let allowed = || {
-                let paths = parameter("allowed.paths").map_or("", String::as_str);
-                paths
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|p| !p.is_empty())
-                    .map(PathBuf::from)
-            };
-            let simple = class.rsplit('.').next().unwrap_or(class);
-            let of_files = matches!(simple, "FileConfigProvider" | "DirectoryConfigProvider");
-            if of_files && allowed().next().is_none() {
-                let key = format!("config.providers.{name}.param.allowed.paths");
-                warn!(
-                    key,
-                    "not set: whoever may write a config may name any file of this machine"
-                );
-            }
-            let provider = match simple {
-                "FileConfigProvider" => Provider::File {
-                    allowed: allowed().collect(),
-                },
-                "DirectoryConfigProvider" => Provider::Directory {
-                    allowed: allowed().collect(),
-                },
-                "EnvVarConfigProvider" => {
-                    let pattern = parameter("allowlist.pattern").map(|p| format!("^(?:{p})$"));
-                    let pattern = pattern.map(|p| Regex::new(&p)).transpose();
-                    let allowed = pattern.map_err(|cause| {
-                        Error::config(format!("config.providers.{name}: allowlist.pattern"))
-                            .with_source(cause)
-                    })?;
-                    Provider::Environment { allowed }
+            match class.rsplit('.').next().unwrap_or(class) {
+                "FileConfigProvider" | "DirectoryConfigProvider" | "EnvVarConfigProvider" => {
+                    locals.push((name, class));
                 }
-                _ => return Err(Error::config(format!("{key}: {class} is not known"))),
+                _ => remotes.push((name, class, key)),
+            }
+        }
+        for (name, class) in locals {
+            let parameters = Parameters::new(worker, name);
+            let provider = Provider::Local(local(class, &parameters)?);
+            declared.providers.push((name.to_owned(), provider));
+        }
+        for (name, class, key) in remotes {
+            // A token may be in a file or a variable: those providers are there already.
+            let mut parameters = Parameters::new(worker, name);
+            parameters.resolve(&declared)?;
+            let provider = remote(class, &parameters)?.ok_or_else(|| {
+                let known = "docs/secrets.md has those that are";
+                Error::config(format!("{key}: {class} is not known; {known}"))
+            })?;
+            parameters.warn_of_unknown();
+            let runtime = match declared.runtime.take() {
+                Some(runtime) => runtime,
+                None => ProviderRuntime::start()?,
             };
-            Ok((name.to_owned(), provider))
-        };
-        names.map(provider).collect::<Result<_>>().map(Self)
+            Arc::clone(&provider).start(runtime.handle());
+            declared.runtime = Some(runtime);
+            declared
+                .providers
+                .push((name.to_owned(), Provider::Remote(provider)));
+        }
+        Ok(declared)
     }
 
     /// Whether a value has a placeholder of one of the providers.
     pub fn provides(&self, value: &str) -> bool {
         let mut found = PLACEHOLDER.captures_iter(value);
-        found.any(|found| {
-            let named = found.get(1).map(|name| name.as_str());
-            self.0.iter().any(|(name, _)| Some(name.as_str()) == named)
-        })
+        found.any(|found| self.named(&found).is_some())
     }
 
-    /// The properties with their placeholders replaced. One that names an unknown provider or a
-    /// key that is not there stays as it is, as in Kafka Connect.
+    fn named(&self, found: &Captures<'_>) -> Option<&Provider> {
+        let name = found.get(1).map_or("", |name| name.as_str());
+        let mut named = self.providers.iter().filter(|(known, _)| known == name);
+        named.next().map(|(_, provider)| provider)
+    }
+
+    /// The properties with their placeholders replaced. One that names an unknown provider stays as
+    /// it is, as in Kafka Connect, and so does a key that a file, a folder or the environment does
+    /// not have. It may block for as long as services are given to answer.
     ///
     /// # Errors
-    /// When a provider cannot read what it is pointed to.
+    /// When a provider cannot read what it is pointed to, or a service does not have it.
     pub fn resolve(&self, properties: &Properties) -> Result<Properties> {
         self.provide(properties).map(|(resolved, _)| resolved)
     }
@@ -109,19 +163,30 @@ impl ConfigProviders {
     /// The same, and what the providers gave: that may be told nowhere (Invariant 9).
     ///
     /// # Errors
-    /// When a provider cannot read what it is pointed to.
+    /// When a provider cannot read what it is pointed to, or a service does not have it.
     pub fn provide(&self, properties: &Properties) -> Result<(Properties, Provided)> {
+        let found = self.ask(properties)?;
         let mut provided = Provided::new();
         let resolved = properties.iter().map(|(key, value)| {
             let mut given = Vec::new();
-            let value = self.resolve_value(value, &mut given);
-            let value = value.map_err(|e| e.context(key))?;
+            let replaced = PLACEHOLDER.replace_all(value, |placeholder: &Captures<'_>| {
+                let part = |index| placeholder.get(index).map_or("", |m| m.as_str());
+                let values = found.get(&(part(1), part(3)));
+                match values.and_then(|values| values.get(part(4))) {
+                    Some(value) => {
+                        given.push(value.clone());
+                        value.clone()
+                    }
+                    None => part(0).to_owned(),
+                }
+            });
+            let replaced = replaced.into_owned();
             if !given.is_empty() {
                 provided.insert(key.clone(), given);
             }
-            Ok((key.clone(), value))
+            (key.clone(), replaced)
         });
-        let resolved = resolved.collect::<Result<_>>()?;
+        let resolved = resolved.collect();
         // What the config says openly elsewhere is no secret, such as the name of a topic.
         let open = |text: &str| {
             let others = properties
@@ -134,152 +199,117 @@ impl ConfigProviders {
         Ok((resolved, provided))
     }
 
-    fn resolve_value(&self, value: &str, secrets: &mut Vec<String>) -> Result<String> {
-        let mut error = None;
-        let resolved = PLACEHOLDER.replace_all(value, |found: &Captures<'_>| {
-            let part = |index| found.get(index).map_or("", |m| m.as_str());
-            let provider = self.0.iter().find(|(name, _)| name == part(1));
-            let given = provider.map(|(_, provider)| provider.get(part(3), part(4)));
-            match given.transpose() {
-                Ok(given) => match given.flatten() {
-                    Some(given) => {
-                        secrets.push(given.clone());
-                        given
+    /// Asks for all that the placeholders name, services at the same time.
+    fn ask<'a>(&self, properties: &'a Properties) -> Result<BTreeMap<(&'a str, &'a str), Values>> {
+        let mut requests: BTreeMap<(&str, &str), Request<'_>> = BTreeMap::new();
+        let mut order = Vec::new();
+        for (option, value) in properties {
+            for found in PLACEHOLDER.captures_iter(value) {
+                let Some(provider) = self.named(&found) else {
+                    continue;
+                };
+                let part = |index| found.get(index).map_or("", |m| m.as_str());
+                let place = (part(1), part(3));
+                let request = requests.entry(place).or_insert_with(|| {
+                    order.push(place);
+                    Request {
+                        provider,
+                        path: place.1.to_owned(),
+                        keys: BTreeSet::new(),
+                        option,
                     }
-                    None => part(0).to_owned(),
-                },
-                Err(cause) => {
-                    error.get_or_insert(cause);
-                    String::new()
-                }
+                });
+                request.keys.insert(part(4).to_owned());
             }
+        }
+        // First all are sent, then each is waited for, in the order of the options.
+        let sent = order.into_iter().filter_map(|place| {
+            let request = requests.remove(&place)?;
+            Some((place, request.option, self.send(request)))
         });
-        let resolved = resolved.into_owned();
-        error.map_or(Ok(resolved), Err)
+        let sent: Vec<_> = sent.collect();
+        let answers = sent.into_iter().map(|(place, option, sent)| {
+            let values = match sent {
+                Sent::Answered(values) => values,
+                Sent::Asked(asked) => asked.wait(),
+            };
+            Ok((place, values.map_err(|error| error.context(option))?))
+        });
+        answers.collect()
     }
-}
 
-impl Provider {
-    fn get(&self, path: &str, key: &str) -> Result<Option<String>> {
-        match self {
-            Self::File { allowed } => {
-                let text = read(Path::new(path), allowed)?;
-                let properties = text.map(|text| parse_properties(&text)).transpose()?;
-                Ok(properties.and_then(|mut properties| properties.remove(key)))
+    fn send(&self, request: Request<'_>) -> Sent {
+        let Request {
+            provider,
+            path,
+            keys,
+            ..
+        } = request;
+        match (provider, &self.runtime) {
+            (Provider::Local(provider), _) => Sent::Answered(provider.get(&path, &keys)),
+            (Provider::Remote(provider), Some(runtime)) => {
+                Sent::Asked(runtime.ask(Arc::clone(provider), path, keys))
             }
-            Self::Directory { allowed } => {
-                let name = Path::new(key);
-                let plain = matches!(
-                    name.components().collect::<Vec<_>>()[..],
-                    [Component::Normal(_)]
-                );
-                let file = Path::new(path).join(name);
-                if plain && file.is_file() {
-                    read(&file, allowed)
-                } else {
-                    Ok(None)
-                }
-            }
-            Self::Environment { .. } if !path.is_empty() => Err(Error::config(
-                "the provider of environment variables takes no path",
-            )),
-            Self::Environment { allowed } => {
-                let may = allowed.as_ref().is_none_or(|pattern| pattern.is_match(key));
-                Ok(may.then(|| std::env::var(key).ok()).flatten())
+            (Provider::Remote(_), None) => {
+                Sent::Answered(Err(Error::fatal("no thread asks config providers")))
             }
         }
     }
 }
 
-/// None when the path lies outside of the allowed ones.
-fn read(path: &Path, allowed: &[PathBuf]) -> Result<Option<String>> {
-    let failed = |cause| {
-        let text = format!("could not read {}", path.display());
-        // Whoever writes the file may be late, or about to write it again.
-        Error::config(text).with_source(cause).transient()
+enum Sent {
+    Answered(Result<Values>),
+    Asked(Asked),
+}
+
+fn names(worker: &Properties) -> impl Iterator<Item = &str> {
+    let names = worker.get("config.providers").map_or("", String::as_str);
+    let names = names.split(',').map(str::trim);
+    names.filter(|name| !name.is_empty())
+}
+
+fn local(class: &str, parameters: &Parameters) -> Result<Box<dyn LocalProvider>> {
+    let allowed = parameters.paths("allowed.paths");
+    let simple = class.rsplit('.').next().unwrap_or(class);
+    if simple != "EnvVarConfigProvider" && allowed.is_empty() {
+        let key = parameters.key("allowed.paths");
+        warn!(
+            key,
+            "not set: whoever may write a config may name any file of this machine"
+        );
+    }
+    Ok(match simple {
+        "FileConfigProvider" => Box::new(FileProvider::new(allowed)),
+        "DirectoryConfigProvider" => Box::new(DirectoryProvider::new(allowed)),
+        _ => Box::new(EnvironmentProvider::new(parameters)?),
+    })
+}
+
+/// None for a class that is not known. Java's plugins are found by their simple names, too, where
+/// only one class has that name.
+fn remote(class: &str, parameters: &Parameters) -> Result<Option<Arc<dyn RemoteProvider>>> {
+    let simple = |known: &&&str| known.rsplit('.').next() == Some(class);
+    let mut named = CLASSES.iter().filter(simple);
+    let class = match (named.next(), named.next()) {
+        (Some(only), None) => only,
+        _ => class,
     };
-    if !allowed.is_empty() {
-        // Links and `..` must not lead out.
-        let real = path.canonicalize().map_err(failed)?;
-        let within = |folder: &PathBuf| folder.canonicalize().is_ok_and(|f| real.starts_with(f));
-        if !allowed.iter().any(within) {
-            warn!(path = %path.display(), "the path lies outside of allowed.paths");
-            return Ok(None);
+    Ok(Some(match class {
+        vault::LENSES | vault::JCUSTENBORDER | vault::CONFLUENT => {
+            Arc::new(vault::Vault::new(class, parameters)?)
         }
-    }
-    let bytes = read_config_file(path).map_err(failed)?;
-    let text = String::from_utf8(bytes);
-    let invalid = |_| Error::config(format!("{} is not text in UTF-8", path.display()));
-    text.map(Some).map_err(invalid)
+        secrets_manager::LENSES
+        | secrets_manager::JCUSTENBORDER
+        | secrets_manager::CONFLUENT
+        | secrets_manager::AWS => Arc::new(secrets_manager::SecretsManagerProvider::new(
+            class, parameters,
+        )?),
+        kubernetes::SECRETS | kubernetes::CONFIG_MAPS => {
+            Arc::new(kubernetes::KubernetesProvider::new(class, parameters)?)
+        }
+        _ => return Ok(None),
+    }))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn providers(folder: &Path) -> ConfigProviders {
-        let class = |name: &str| format!("org.apache.kafka.common.config.provider.{name}");
-        let pairs = [
-            ("config.providers", "file,dir,env".to_owned()),
-            ("config.providers.file.class", class("FileConfigProvider")),
-            (
-                "config.providers.file.param.allowed.paths",
-                folder.display().to_string(),
-            ),
-            (
-                "config.providers.dir.class",
-                class("DirectoryConfigProvider"),
-            ),
-            ("config.providers.env.class", class("EnvVarConfigProvider")),
-            (
-                "config.providers.env.param.allowlist.pattern",
-                "CARGO_.*".to_owned(),
-            ),
-        ];
-        let properties = pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-        ConfigProviders::new(&properties).unwrap()
-    }
-
-    #[test]
-    fn placeholders_are_replaced_and_what_is_unknown_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("db.properties"), "password=p:w\n").unwrap();
-        std::fs::write(folder.path().join("token"), "t\n").unwrap();
-        let path = folder.path().display();
-        let name = std::env::var("CARGO_PKG_NAME").unwrap();
-        for (given, expect) in [
-            (
-                format!("a${{file:{path}/db.properties:password}}b"),
-                "ap:wb",
-            ),
-            (format!("${{dir:{path}:token}}"), "t\n"),
-            (format!("${{dir:{path}:../token}}"), "-"),
-            ("${env:CARGO_PKG_NAME}".to_owned(), name.as_str()),
-            ("${env:PATH}".to_owned(), "-"),
-            ("${vault:x:y}".to_owned(), "-"),
-            (format!("${{file:{path}/db.properties:user}}"), "-"),
-            ("${file:/etc/hostname:x}".to_owned(), "-"),
-        ] {
-            let properties = Properties::from([("k".to_owned(), given.clone())]);
-            let (resolved, provided) = providers(folder.path()).provide(&properties).unwrap();
-            assert_eq!(provided.contains_key("k"), expect != "-");
-            for part in provided.values().flatten() {
-                assert!(resolved["k"].contains(part) && !given.contains(part));
-            }
-            let expect = if expect == "-" { &given } else { expect };
-            assert_eq!(resolved["k"], expect);
-        }
-    }
-
-    #[test]
-    fn a_file_that_is_not_there_is_an_error_that_names_the_key() {
-        let properties = Properties::from([("k".to_owned(), "${file:/no/such:x}".to_owned())]);
-        let folder = tempfile::tempdir().unwrap();
-        let error = providers(folder.path()).resolve(&properties).unwrap_err();
-        assert!(
-            error.to_string().starts_with("k: could not read /no/such"),
-            "{error}"
-        );
-        assert!(error.is_transient(), "the file may come");
-    }
-}
+mod tests;

@@ -98,6 +98,7 @@ const MOST_LOGGERS: usize = 128;
 /// parts of the largest. `cargo test -p tidy` compares them with the crates.
 const KNOWN: &[&str] = &[
     "blackhole_sink",
+    "connect_aws",
     "connect_http",
     "connect_kafka",
     "connect_runtime",

@@ -65,7 +65,9 @@ pub async fn run(args: MigrateArgs) -> ExitCode {
 async fn migrate(args: MigrateArgs) -> Result<ExitCode> {
     let source = args.worker.source();
     let properties = args.worker.properties()?;
-    let (worker, config) = WorkerReport::read(&properties);
+    // Config providers may be asked for options of the worker itself.
+    let reading = tokio::task::spawn_blocking(move || WorkerReport::read(&properties));
+    let (worker, config) = reading.await?;
     let Some(config) = config else {
         match args.json {
             true => say!("{:#}", json::worker(&worker)),

@@ -45,7 +45,10 @@ pub async fn run_worker(
         bounds: CALL_BUCKETS,
     })
     .context("could not start metrics")?;
-    let config = Arc::new(WorkerConfig::new(properties)?);
+    // Config providers may be asked for options of the worker itself.
+    let given = properties.clone();
+    let config = tokio::task::spawn_blocking(move || WorkerConfig::new(&given)).await??;
+    let config = Arc::new(config);
     panic_log::install();
     config.record_memory().set_of_record();
     info!(

@@ -182,8 +182,8 @@ fn chain() -> Vec<ConfigKey> {
         ConfigKey::choice(
             "config.action.reload",
             ReloadAction::Restart,
-            "What to do when the values of config providers change. Not used: no provider of \
-             this worker tells of changes.",
+            "What to do when the values of config providers change. Not used: they are asked for \
+             each time that they are used, and nothing is restarted on their account.",
         )
         .importance(Importance::Low)
         .group(COMMON)

@@ -65,13 +65,73 @@ const CONVERTERS: Table = &[(
      StringConverter, ByteArrayConverter and those of numbers",
 )];
 
-const PROVIDERS: &str = "FileConfigProvider, DirectoryConfigProvider and EnvVarConfigProvider: let \
-                         the vault's agent, or Kubernetes, write its secrets to files";
+/// In place of classes that read secrets from elsewhere.
+const PROVIDERS: Table = &[
+    (
+        "envsecret",
+        "EnvVarConfigProvider; values that begin with ENV-base64: or are written to files are not \
+         decoded",
+    ),
+    (
+        "aes256",
+        "keep the value itself in a secret store or a file: docs/secrets.md",
+    ),
+    (
+        "ssmparam",
+        "AWS Secrets Manager, by com.amazonaws.kafka.config.providers.SecretsManagerConfigProvider, \
+         or let an agent write the parameters to files",
+    ),
+    (
+        "s3import",
+        "FileConfigProvider, or the option's own path: let an agent bring the file",
+    ),
+    (
+        "secretsmanager",
+        "AWS Secrets Manager is read under com.amazonaws.kafka.config.providers.\
+         SecretsManagerConfigProvider, Lenses', Confluent's and jcustenborder's names: \
+         docs/secrets.md",
+    ),
+    (
+        "awssecret",
+        "io.lenses.connect.secrets.providers.AWSSecretProvider: docs/secrets.md",
+    ),
+    (
+        "azure",
+        "let an agent, or the CSI driver of Kubernetes, write the secrets to files: \
+         DirectoryConfigProvider",
+    ),
+    (
+        "vault",
+        "Vault is read under Lenses', Confluent's and jcustenborder's class names, \
+         io.lenses.connect.secrets.providers.VaultSecretProvider with the most of logins: \
+         docs/secrets.md",
+    ),
+    (
+        "k8s",
+        "io.strimzi.kafka.KubernetesSecretConfigProvider, or the secret mounted as files and \
+         DirectoryConfigProvider",
+    ),
+    (
+        "kubernetes",
+        "io.strimzi.kafka.KubernetesSecretConfigProvider, or the secret mounted as files and \
+         DirectoryConfigProvider",
+    ),
+    (
+        "",
+        "files, directories, the environment, Vault, AWS Secrets Manager and Kubernetes \
+         (docs/secrets.md); let an agent of any other store write its secrets to files",
+    ),
+];
 
 /// What comes nearest to an option of the worker; none: the reason says it.
 pub(super) fn of_worker(key: &str, given: &Properties) -> Option<String> {
     let text = match key {
-        _ if key.starts_with("config.providers") => PROVIDERS,
+        _ if key.starts_with("config.providers.") && key.ends_with(".class") => {
+            return Some(in_table(
+                PROVIDERS,
+                given.get(key).map_or("", String::as_str),
+            ));
+        }
         "key.converter" | "value.converter" | "header.converter" if given.contains_key(key) => {
             return given.get(key).map(|class| in_table(CONVERTERS, class));
         }
