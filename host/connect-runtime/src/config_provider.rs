@@ -312,4 +312,4 @@ fn remote(class: &str, parameters: &Parameters) -> Result<Option<Arc<dyn RemoteP
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -105,7 +105,8 @@ impl SecretsManagerProvider {
             return Ok(Some(values));
         }
         let (id, version) = self.secret_id(path)?;
-        let Some(value) = self.secrets.get(&id, &version).await? else {
+        let value = self.secrets.get(&id, &version).await;
+        let Some(value) = value.map_err(|error| self.named(&id, error))? else {
             return Ok(None);
         };
         let values = self.values(&id, value)?;
@@ -113,6 +114,14 @@ impl SecretsManagerProvider {
             self.kept.keep(path, values.clone(), time);
         }
         Ok(Some(values))
+    }
+
+    /// Errors about credentials do not say by themselves what they were for.
+    fn named(&self, id: &str, error: Error) -> Error {
+        match error.to_string().starts_with("AWS Secrets Manager") {
+            true => error,
+            false => error.context(format!("{}, asked for {id}", self.whom)),
+        }
     }
 
     fn secret_id(&self, path: &str) -> Result<(String, SecretVersion)> {

@@ -1,6 +1,6 @@
 //! Providers of this machine, and what all of them have in common.
 
-pub(super) mod server;
+pub(crate) mod server;
 
 use std::path::Path;
 use std::time::Duration;
@@ -123,6 +123,14 @@ fn classes_are_known_by_their_names_and_none_is_guessed() {
         let text = error.to_string();
         assert!(text.starts_with("config.providers.p.class: "), "{text}");
         assert!(text.contains("is not known"), "{text}");
+    }
+}
+
+#[test]
+fn each_class_is_on_the_page_of_secrets() {
+    let page = include_str!("../../../../docs/secrets.md");
+    for class in CLASSES {
+        assert!(page.contains(&format!("`{class}`")), "{class}");
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::tests::minimal;
+use crate::config_provider::CLASSES;
 use crate::connectors;
 use crate::storage::{StoredRecord, TopicSnapshot, keys, records};
 
@@ -333,6 +334,46 @@ fn the_gravest_decides_and_so_does_a_worker_that_does_not_start() {
     let mut wrong = snapshot(Vec::new());
     wrong.statuses.cleanup_policy = Some("delete".into());
     assert_eq!(report_of(&[], &wrong).verdict(), Verdict::Refused);
+}
+
+#[test]
+fn config_providers_are_known_or_have_something_near() {
+    let class_key = "config.providers.x.class";
+    for class in CLASSES.iter().copied() {
+        let mut given = vec![("config.providers", "x"), (class_key, class)];
+        given.extend([
+            ("config.providers.x.param.vault.token", "t"),
+            ("config.providers.x.param.vault.auth.token", "t"),
+            ("config.providers.x.param.aws.access.key", "t"),
+            ("config.providers.x.param.aws.secret.key", "t"),
+            ("config.providers.x.param.aws.region", "eu-west-1"),
+        ]);
+        let (report, config) = WorkerReport::read(&minimal(&given));
+        assert!(report.findings.is_empty(), "{class}: {:?}", report.findings);
+        assert!(config.is_some());
+    }
+    for (class, near) in [
+        ("com.example.VaultConfigProvider", "VaultSecretProvider"),
+        (
+            "io.lenses.connect.secrets.providers.AzureSecretProvider",
+            "DirectoryConfigProvider",
+        ),
+        (
+            "io.lenses.connect.secrets.providers.ENVSecretProvider",
+            "EnvVarConfigProvider",
+        ),
+        (
+            "com.amazonaws.kafka.config.providers.SsmParamStoreConfigProvider",
+            "Secrets Manager",
+        ),
+        ("com.example.Other", "let an agent"),
+    ] {
+        let given = [("config.providers", "x"), (class_key, class)];
+        let (report, _) = WorkerReport::read(&minimal(&given));
+        let finding = &report.findings[0];
+        assert_eq!(finding.key, class_key);
+        assert!(format!("{finding:?}").contains(near), "{finding:?}");
+    }
 }
 
 #[test]

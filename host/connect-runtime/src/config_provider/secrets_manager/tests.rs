@@ -179,6 +179,18 @@ async fn what_is_wrong_is_refused_with_its_key() {
     }
 }
 
+#[tokio::test]
+async fn credentials_that_are_missing_are_told_with_the_secret() {
+    let nothing = Environment::of([("AWS_EC2_METADATA_DISABLED", "true")]);
+    let given = worker(JCUSTENBORDER, &[("aws.region", "eu-west-1")]);
+    let given = Parameters::new(&given, "p");
+    let provider = SecretsManagerProvider::within(JCUSTENBORDER, &given, nothing).unwrap();
+    let error = get(&provider, "db", "pw").await.unwrap_err();
+    let text = error.to_string();
+    let start = "AWS Secrets Manager in eu-west-1, asked for db: AWS credentials: none found";
+    assert!(text.starts_with(start), "{text}");
+}
+
 #[test]
 fn paths_are_decoded_as_java_does() {
     for (given, expect) in [

@@ -8,30 +8,30 @@ use std::time::Duration;
 
 /// A request as it came.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct Asked {
+pub(crate) struct Asked {
     /// From 0 on.
-    pub(in super::super) number: usize,
-    pub(in super::super) method: String,
-    pub(in super::super) path: String,
-    pub(in super::super) headers: Vec<(String, String)>,
-    pub(in super::super) body: String,
+    pub(crate) number: usize,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Asked {
-    pub(in super::super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let found = self.headers.iter().find(|(key, _)| key == name);
         found.map_or("", |(_, value)| value)
     }
 }
 
 /// An answer.
-pub(in super::super) struct Reply {
+pub(crate) struct Reply {
     status: u16,
     body: String,
 }
 
 impl Reply {
-    pub(in super::super) fn json(status: u16, body: &str) -> Self {
+    pub(crate) fn json(status: u16, body: &str) -> Self {
         Self {
             status,
             body: body.to_owned(),
@@ -42,8 +42,8 @@ impl Reply {
 type Answers = dyn Fn(&Asked) -> Reply + Send + Sync;
 
 /// The server; it ends with the test.
-pub(in super::super) struct Server {
-    pub(in super::super) address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     shared: Arc<Shared>,
 }
 
@@ -55,9 +55,7 @@ struct Shared {
 }
 
 impl Server {
-    pub(in super::super) fn start(
-        answers: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn start(answers: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let shared = Arc::new(Shared {
@@ -79,19 +77,19 @@ impl Server {
         Self { address, shared }
     }
 
-    pub(in super::super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The requests for a path, in their order.
-    pub(in super::super) fn asked_for(&self, path: &str) -> Vec<Asked> {
+    pub(crate) fn asked_for(&self, path: &str) -> Vec<Asked> {
         let asked = self.shared.asked.lock();
         let asked = asked.unwrap_or_else(PoisonError::into_inner);
         asked.iter().filter(|it| it.path == path).cloned().collect()
     }
 
     /// Waits until so many requests for a path have come.
-    pub(in super::super) fn waits_for(&self, path: &str, requests: usize) -> Vec<Asked> {
+    pub(crate) fn waits_for(&self, path: &str, requests: usize) -> Vec<Asked> {
         for _ in 0..6000 {
             let asked = self.asked_for(path);
             if asked.len() >= requests {

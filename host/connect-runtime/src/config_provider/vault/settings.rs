@@ -110,7 +110,7 @@ impl Settings {
         let mut settings = Self {
             engine: given.number("vault.engine.version", 2)?,
             depth: depth(given)?,
-            renewal: Duration::from_millis(given.number("token.renewal.ms", 600_000)?),
+            renewal: renewal(given)?,
             keep_for: keep_for(given)?,
             keys_tell_encoding: true,
             ..Self::plain(given, "vault.addr", lenses_login(given)?, &|_| None)?
@@ -218,6 +218,12 @@ impl Settings {
             false => Ok(value.to_owned()),
         }
     }
+}
+
+/// `token.renewal.ms`; oftener than each second is of no use.
+fn renewal(given: &Parameters) -> Result<Duration> {
+    let time = given.number("token.renewal.ms", 600_000)?;
+    Ok(Duration::from_millis(time.max(1000)))
 }
 
 fn depth(given: &Parameters) -> Result<usize> {

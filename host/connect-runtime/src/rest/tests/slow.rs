@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::config_provider::tests::server::{Asked, Reply, Server};
 
 /// What an answer may take while another request waits; it takes milliseconds.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -290,6 +291,60 @@ async fn what_only_reads_is_answered_while_kafka_takes_long_to_write() {
     others.commits_nothing.store(false, Ordering::Release);
     assert_eq!(answer(written).await.status, StatusCode::CREATED);
     assert_eq!(worker.get("/connectors/b").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_vault_that_does_not_answer_holds_up_no_request_and_may_come_back() {
+    let (answers, gate) = std::sync::mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let path = "/v1/secret/data/db";
+    let vault = Server::start(move |asked: &Asked| {
+        if asked.path == path {
+            let gate = gate.lock().unwrap();
+            let _ = gate.recv_timeout(Duration::from_secs(60));
+        }
+        Reply::json(503, r#"{"errors":["Vault is sealed"]}"#)
+    });
+    let url = vault.url();
+    let worker = TestWorker::with(
+        &[
+            ("config.providers", "vault"),
+            (
+                "config.providers.vault.class",
+                "io.lenses.connect.secrets.providers.VaultSecretProvider",
+            ),
+            ("config.providers.vault.param.vault.addr", &url),
+            ("config.providers.vault.param.vault.token", "hvs.a-token"),
+        ],
+        Vec::new(),
+    );
+    let mut config = config();
+    config["url"] = json!("${vault:secret/db:url}");
+    let slow = worker.later(Method::POST, "/connectors", &create("a", config.clone()));
+    let asked = tokio::task::spawn_blocking(move || {
+        vault.waits_for(path, 1);
+        vault
+    });
+    let vault = asked.await.unwrap();
+    worker.answers_all_others().await;
+    answers.send(()).unwrap();
+    let refused = answer(slow).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    for part in [
+        "url: Vault at http://127.0.0.1",
+        "secret/db",
+        "Vault is sealed",
+    ] {
+        assert!(refused.text.contains(part), "{}", refused.text);
+    }
+    assert!(!refused.text.contains("hvs.a-token"), "{}", refused.text);
+    // One that is stored already fails its own tasks.
+    worker.stores("a", config);
+    drop(answers);
+    let status = worker.waits_for("a", "FAILED").await;
+    assert!(status.to_string().contains("Vault is sealed"), "{status}");
+    worker.answers_all_others().await;
+    drop(vault);
 }
 
 #[tokio::test]
