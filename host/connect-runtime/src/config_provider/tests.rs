@@ -11,7 +11,7 @@ use super::*;
 use server::{Reply, Server};
 
 /// The properties of a worker with one provider, by its short parameters.
-pub(super) fn worker(class: &str, parameters: &[(&str, &str)]) -> Properties {
+pub(crate) fn worker(class: &str, parameters: &[(&str, &str)]) -> Properties {
     let mut properties = Properties::from([
         ("config.providers".to_owned(), "p".to_owned()),
         ("config.providers.p.class".to_owned(), class.to_owned()),
@@ -24,14 +24,14 @@ pub(super) fn worker(class: &str, parameters: &[(&str, &str)]) -> Properties {
 }
 
 /// What becomes of the value of one option.
-pub(super) fn resolved(providers: &ConfigProviders, value: &str) -> Result<String> {
+pub(crate) fn resolved(providers: &ConfigProviders, value: &str) -> Result<String> {
     let properties = Properties::from([("k".to_owned(), value.to_owned())]);
     let mut resolved = providers.resolve(&properties)?;
     Ok(resolved.remove("k").unwrap_or_default())
 }
 
 /// The error of one option, with its causes.
-pub(super) fn refusal(providers: &ConfigProviders, value: &str) -> Error {
+pub(crate) fn refusal(providers: &ConfigProviders, value: &str) -> Error {
     match resolved(providers, value) {
         Err(error) => error,
         // It may be a secret.

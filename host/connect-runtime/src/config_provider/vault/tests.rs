@@ -438,6 +438,28 @@ fn what_is_not_done_is_refused_with_its_key() {
 }
 
 #[test]
+fn a_trust_file_that_cannot_be_used_is_named_and_may_come() {
+    let server = Server::start(|_| Reply::json(200, KV2));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem").display().to_string();
+    let providers = lenses(&server, &[("vault.token", "t"), ("vault.pem", &file)]);
+    for (text, part) in [
+        (None, "could not read"),
+        (Some("no PEM"), "no certificate in PEM"),
+    ] {
+        if let Some(text) = text {
+            std::fs::write(&file, text).unwrap();
+        }
+        let error = refusal(&providers, "${p:secret/db:n}");
+        let chain = error.chain();
+        assert!(chain.contains(part) && chain.contains(&file), "{chain}");
+        assert!(error.is_transient());
+    }
+    // Nothing was asked without the trust that is wanted.
+    assert!(server.asked_for("/v1/secret/data/db").is_empty());
+}
+
+#[test]
 fn the_variables_of_vault_stand_in_for_parameters() {
     let given = Properties::new();
     let parameters = Parameters::new(&given, "p");

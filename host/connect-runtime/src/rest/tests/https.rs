@@ -13,6 +13,8 @@ use super::certificates::Certificate;
 use super::wire::{LONG, Reply, Serving, exchange, request};
 use crate::config::WorkerConfig;
 use crate::config::tests::minimal;
+use crate::config_provider::ConfigProviders;
+use crate::config_provider::tests::{refusal, worker as provider_properties};
 use crate::rest::{Gate, Server};
 
 /// A folder with the files of an authority.
@@ -193,6 +195,44 @@ async fn a_client_shows_a_certificate_that_is_trusted() {
             .await
             .is_err()
     );
+}
+
+/// The worker stands in for a Vault behind TLS: it has no such path.
+#[tokio::test]
+async fn a_config_provider_trusts_what_its_file_has_and_nothing_else() {
+    let files = Files::new();
+    let server = files.server();
+    let keystore = format!("{}{}", server.key_pem(), server.pem());
+    let keystore = files.write("server.pem", keystore);
+    let keystore = ("listeners.https.ssl.keystore.location", keystore.as_str());
+    let serving = Serving::new(&[HTTPS, keystore]).await;
+    let port = serving.address().port();
+    let stranger = Certificate::authority("Another").pem();
+    let (own, other) = (
+        files.path("trusted.pem"),
+        files.write("other.pem", stranger),
+    );
+    for (host, trusted, part) in [
+        ("localhost", &own, "answers 404"),
+        ("localhost", &other, "invalid peer certificate"),
+        // The certificate is of another name.
+        ("127.0.0.1", &own, "invalid peer certificate"),
+    ] {
+        let address = format!("https://{host}:{port}");
+        let given = provider_properties(
+            "io.lenses.connect.secrets.providers.VaultSecretProvider",
+            &[
+                ("vault.addr", &address),
+                ("vault.token", "t"),
+                ("vault.pem", trusted),
+            ],
+        );
+        let asking = tokio::task::spawn_blocking(move || {
+            refusal(&ConfigProviders::new(&given).unwrap(), "${p:secret/db:pw}")
+        });
+        let text = asking.await.unwrap().to_string();
+        assert!(text.contains(part) && text.contains(&address), "{text}");
+    }
 }
 
 #[tokio::test]
