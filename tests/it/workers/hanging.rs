@@ -1,5 +1,7 @@
 //! Connectors whose services or plugins hang, and what the REST calls of others notice of it.
 
+mod vault;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -15,6 +17,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Cluster, LIMIT, blackhole, figures};
+use vault::Vault;
 
 const SILENT: Shape = Shape {
     delay: Duration::ZERO,
@@ -28,6 +31,8 @@ struct Hanging {
     what: &'static str,
     pipeline: Pipeline,
     config: Value,
+    /// The config that it is given while it hangs; one of a provider that hangs cannot be validated.
+    next: Value,
 }
 
 /// A service that takes connections and never says a word.
@@ -104,7 +109,7 @@ async fn hanging(cluster: &Cluster<'_>, database: u16, registry: u16) -> Result<
     let worker = &cluster.workers[0];
     let own = TestPostgres::shared().await?.port().to_string();
     let mut all = Vec::new();
-    for what in ["database", "registry", "plugin"] {
+    for what in ["database", "registry", "plugin", "provider"] {
         let pipeline = Pipeline::on(worker, what, 3).await?;
         let table = "CREATE TABLE items (n int, cmd text, count bigint)";
         pipeline.database.execute(table).await?;
@@ -117,6 +122,7 @@ async fn hanging(cluster: &Cluster<'_>, database: u16, registry: u16) -> Result<
                 ("value.converter", "io.confluent.connect.avro.AvroConverter"),
                 ("value.converter.schema.registry.url", &registry),
             ],
+            "provider" => &[("connection.password", "${vault:secret/db:password}")],
             _ => &[
                 ("transforms", "guest"),
                 ("transforms.guest.type", "test-guest"),
@@ -133,22 +139,37 @@ async fn hanging(cluster: &Cluster<'_>, database: u16, registry: u16) -> Result<
         };
         let records = (0..3).map(|partition| record.clone().partition(partition));
         pipeline.produce(records.collect::<Vec<_>>()).await?;
+        let mut next = config.clone();
+        if what == "provider" {
+            next["connection.password"] = json!("ferrule");
+        }
         all.push(Hanging {
             what,
             pipeline,
             config,
+            next,
         });
     }
     Ok(all)
 }
 
 /// A cluster of three workers with all plugins, whose calls may take a minute.
-async fn cluster() -> Result<Cluster<'static>> {
+async fn cluster(vault: &Vault) -> Result<Cluster<'static>> {
     let mut cluster = Cluster::none_yet(TestKafka::shared().await?)?;
     let plugins = install::plugins()?.display().to_string();
     cluster.config = cluster
         .config
         .set("plugin.path", &plugins)
+        .set("config.providers", "vault")
+        .set(
+            "config.providers.vault.class",
+            "io.lenses.connect.secrets.providers.VaultSecretProvider",
+        )
+        .set("config.providers.vault.param.vault.addr", &vault.url())
+        .set(
+            "config.providers.vault.param.vault.token",
+            "hvs.of-the-test",
+        )
         .set("ferrule.plugin.call.timeout.ms", "60000");
     for _ in 0..3 {
         cluster.add().await?;
@@ -162,6 +183,7 @@ async fn deploy(cluster: &Cluster<'_>, all: &[Hanging]) -> Result<()> {
         what,
         pipeline,
         config,
+        ..
     } in all
     {
         let body = json!({ "name": pipeline.name, "config": config });
@@ -186,8 +208,9 @@ async fn ask_of_itself(cluster: &Cluster<'_>, hanging: &Hanging) -> Result<()> {
     let on = |path: &str| format!("/connectors/{}{path}", hanging.pipeline.name);
     let mut times = Vec::new();
     for (turn, (method, path, body)) in [
-        (Method::PUT, on("/config"), Some(&hanging.config)),
         (Method::GET, on("/status"), None),
+        (Method::PUT, on("/config"), Some(&hanging.next)),
+        (Method::GET, on("/config"), None),
         (Method::PUT, on("/pause"), None),
         (Method::PUT, on("/resume"), None),
         (Method::POST, on("/restart?includeTasks=true"), None),
@@ -206,7 +229,8 @@ async fn ask_of_itself(cluster: &Cluster<'_>, hanging: &Hanging) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_hangs_delays_no_request() -> Result<()> {
-    let mut cluster = cluster().await?;
+    let vault = Vault::start().await?;
+    let mut cluster = cluster(&vault).await?;
     let topic = names::unique("healthy");
     TestKafka::shared().await?.create_topic(&topic, 1).await?;
     let mut before = Vec::new();
@@ -218,6 +242,16 @@ async fn what_hangs_delays_no_request() -> Result<()> {
     let (database, registry) = (silent(port).await?, silent(port).await?);
     let all = hanging(&cluster, database.port(), registry.port()).await?;
     deploy(&cluster, &all).await?;
+    // The tasks that are restarted ask for their password again.
+    vault.hang();
+    for hanging in all.iter().filter(|it| it.what == "provider") {
+        let path = format!(
+            "/connectors/{}/restart?includeTasks=true",
+            hanging.pipeline.name
+        );
+        let asked = cluster.rest(0).request(Method::POST, &path, None).await?;
+        ensure!(asked.0.is_success(), "{asked:?}");
+    }
     let mut during = Vec::new();
     ask_of_another(&cluster, &topic, &mut during).await?;
     figures("requests for others", &during);
