@@ -22,7 +22,7 @@ fn shape(items: &[&str]) -> std::result::Result<(), String> {
     static SHAPES: OnceLock<Option<Regex>> = OnceLock::new();
     let shapes = SHAPES.get_or_init(|| {
         let name = r#"[".A-Za-z0-9_ \t\n\x0B\f\r]+"#;
-        Regex::new(&format!(r"\A\[{name}:(?:{name}(?::{name})?(?:,|\]))+\z")).ok()
+        Regex::new(&format!(r"\A\[{name}:(?:{name}(?::{name})?(?:,|\]\z))+\z")).ok()
     });
     let printed = format!("[{}]", items.join(", "));
     match shapes.as_ref().is_some_and(|it| it.is_match(&printed)) {
@@ -60,6 +60,8 @@ pub(super) struct Fields {
 enum Prefix {
     Source,
     Topic,
+    /// Either of them in other letters: as without one.
+    OtherCase,
 }
 
 impl Rules {
@@ -108,7 +110,7 @@ impl Rules {
             let rules = match prefix {
                 Some(Prefix::Topic) => &mut self.topics,
                 Some(Prefix::Source) => &mut self.tables,
-                None => &mut self.names,
+                Some(Prefix::OtherCase) | None => &mut self.names,
             };
             let list = self.list;
             let fields = rules
@@ -122,16 +124,12 @@ impl Rules {
 
     /// What is converted of the events of a table in a topic; none: nothing.
     pub(super) fn fields(&self, topic: &str, table: Option<&str>) -> Option<&Fields> {
-        let of_table = |rules: &HashMap<String, Fields>| {
-            table.filter(|table| rules.contains_key(*table)).is_some()
-        };
         let found = self
             .topics
             .get(topic)
             .or_else(|| self.tables.get(table?))
             .or_else(|| self.names.get(topic))
             .or_else(|| self.names.get(table?));
-        debug_assert!(found.is_some() || !of_table(&self.tables));
         match (self.list, found) {
             (List::All, _) | (List::Exclude, None) => Some(&self.all),
             (List::Include, None) => None,
@@ -144,9 +142,12 @@ impl Rules {
 
 impl Prefix {
     fn of(text: &str) -> Option<Self> {
-        match text.to_ascii_lowercase().as_str() {
+        match text {
             "source" => Some(Self::Source),
             "topic" => Some(Self::Topic),
+            _ if text.eq_ignore_ascii_case("source") || text.eq_ignore_ascii_case("topic") => {
+                Some(Self::OtherCase)
+            }
             _ => None,
         }
     }
