@@ -24,7 +24,8 @@ fn names() -> &'static BTreeMap<String, i64> {
     })
 }
 
-/// The longest name at the start, its offset, and what follows.
+/// The longest name at the start, its offset, and what follows: as Java, which goes on within a
+/// word too.
 fn named(text: &str) -> Option<(i64, &str)> {
     let end = text
         .char_indices()
@@ -33,12 +34,8 @@ fn named(text: &str) -> Option<(i64, &str)> {
     let lower = text[..end].to_ascii_lowercase();
     let mut ends: Vec<usize> = lower.char_indices().map(|(at, _)| at).collect();
     ends.push(lower.len());
-    ends.into_iter().rev().find_map(|at| {
-        // A longer word is another one.
-        let is_whole = !lower[at..].starts_with(char::is_alphabetic);
-        let millis = is_whole.then(|| names().get(&lower[..at]))??;
-        Some((*millis, &text[at..]))
-    })
+    let mut found = ends.into_iter().rev();
+    found.find_map(|at| Some((*names().get(&lower[..at])?, &text[at..])))
 }
 
 /// The offset of a zone in milliseconds, and what follows: of `z` and `Z` a name, `GMT+h:mm` or

@@ -283,7 +283,7 @@ fn check_all(lines: &str) {
     let mut named = Named::new();
     let mut known = BTreeMap::new();
     let mut failures = Vec::new();
-    for line in lines.lines() {
+    for (number, line) in lines.lines().enumerate() {
         let line = json::parse(line).unwrap();
         if let Some(name) = text(&line, "define") {
             named.insert(name.to_owned(), get(&line, "schema").unwrap().clone());
@@ -317,8 +317,15 @@ fn check_all(lines: &str) {
                 .collect(),
         };
         if shown != expect {
+            let list = |texts: Vec<&str>| {
+                let texts = texts.into_iter().map(Value::from).collect();
+                show_value(&Value::Array(texts))
+            };
+            let here = list(shown.iter().map(String::as_str).collect());
+            let number = number + 1;
             failures.push(format!(
-                "{options:?}\n  here {shown:#?}\n  Java {expect:#?}"
+                "line {number}: {options:?}\n\there {here}\n\tJava {}",
+                list(expect)
             ));
         }
     }
