@@ -28,7 +28,7 @@ fn config(options: &[(&str, &str)]) -> Config {
 async fn started(path: &str, stored: Option<SourceOffset>) -> Result<Box<dyn SourceTask>> {
     let context = SourceTaskContext {
         connector: "test".into(),
-        task: 0,
+        ..SourceTaskContext::default()
     };
     let config = config(&[("file", path), ("batch.size", "2")]);
     let mut task = FileStreamSourceConnector::new().task(&config, &context)?;

@@ -95,7 +95,7 @@ impl Stage {
     async fn starting(options: &[(&str, &str)]) -> Self {
         let context = SourceTaskContext {
             connector: "test".into(),
-            task: 0,
+            ..SourceTaskContext::default()
         };
         // Listeners of one address are shared, also those of port 0: each test takes its own.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

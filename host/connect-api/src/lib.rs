@@ -13,6 +13,7 @@ mod error;
 pub mod json;
 pub mod memory;
 pub mod panics;
+mod provided;
 mod record;
 mod schema;
 mod scope;
@@ -35,6 +36,7 @@ pub use day::Day;
 pub use decimal::{Decimal, NoInteger};
 pub use error::{AtField, Error, ErrorKind, Result};
 pub use memory::{Measured, MemoryLimit};
+pub use provided::{OptionProvider, ProvidedOptions};
 pub use record::{
     DeadLetter, Header, Offset, Origin, RawHeader, RawRecord, Record, RecordBatch, SinkRecord,
     Timestamp, TimestampType, TopicPartition,

@@ -6,8 +6,9 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    Choice, Config, Connector, DeadLetter, Error, Offset, OffsetScope, Properties, RecordBatch,
-    Result, SinkRecord, StateQuery, StateRow, StateStore, StoredState, Timestamp, TopicPartition,
+    Choice, Config, Connector, DeadLetter, Error, Offset, OffsetScope, Properties, ProvidedOptions,
+    RecordBatch, Result, SinkRecord, StateQuery, StateRow, StateStore, StoredState, Timestamp,
+    TopicPartition,
 };
 
 /// Tells a task who it is, or a connector as a whole, which is task 0 then.
@@ -22,6 +23,8 @@ pub struct TaskContext {
     /// Whose offsets those of the connector are. Empty for a task: it is told when partitions are
     /// opened.
     pub scope: OffsetScope,
+    /// The options that config providers give, for whoever wants them anew. None: there are none.
+    pub provided: Option<ProvidedOptions>,
 }
 
 /// Settings of Kafka clients of the cluster that the worker reads from: the worker's own with the

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use crate::{Config, Connector, Error, Header, Offset, Record, Result, Timestamp};
+use crate::{Config, Connector, Error, Header, Offset, ProvidedOptions, Record, Result, Timestamp};
 
 /// A part of what a source reads that has an offset of its own: a file, a table, a shard. Kafka
 /// Connect's map of names to JSON values, such as `{"filename": "/var/log/app.log"}`.
@@ -67,12 +67,14 @@ pub struct SourceRecord {
 }
 
 /// Tells a source task who it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct SourceTaskContext {
     /// The connector's name.
     pub connector: String,
     /// The number of the task, from 0.
     pub task: u32,
+    /// The options that config providers give, for whoever wants them anew. None: there are none.
+    pub provided: Option<ProvidedOptions>,
 }
 
 /// Whether a source delivers each record exactly once where the worker writes records and offsets

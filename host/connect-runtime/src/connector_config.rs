@@ -2,6 +2,7 @@
 
 pub mod bounds;
 mod chain;
+mod current;
 mod definition;
 mod naming;
 mod overrides;
@@ -26,6 +27,7 @@ use resolved::default_group_id;
 
 pub use bounds::MOST_TASKS;
 pub use chain::converter_config_def;
+pub use current::provided_options;
 pub use definition::{error_config_def, sink_config_def, source_config_def};
 pub use overrides::ClientOverrides;
 pub use plugin_version::version_refusal;

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, info_span, warn};
 
 use crate::config::WorkerConfig;
-use crate::connector_config::{ConnectorConfig, class_of};
+use crate::connector_config::{ConnectorConfig, class_of, provided_options};
 use crate::connectors::{RegisteredConnector, RegisteredSink};
 use crate::descriptors::{TaskClaim, TaskDescriptors};
 use crate::errors::{DeadLetterQueue, ErrorConfig, ErrorReporter};
@@ -309,6 +309,7 @@ impl TaskStart {
         let metrics = Arc::new(TaskMetrics::new(connector, *task));
         let context = TaskContext {
             clients: settings.for_connector(),
+            provided: provided_options(worker, config, &self.config),
             ..context.clone()
         };
         let mut sink_task = sink.task(&config.own, &context)?;

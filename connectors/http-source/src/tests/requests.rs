@@ -366,7 +366,7 @@ async fn two_connectors_share_a_listener_but_no_path() {
     let first = Stage::new(&[]).await;
     let context = SourceTaskContext {
         connector: "other".into(),
-        task: 0,
+        ..SourceTaskContext::default()
     };
     let other = |options: &[(&str, &str)]| {
         let mut all = vec![("http.listener", first.address.as_str())];

@@ -123,6 +123,8 @@ pub struct ConnectorConfig {
     pub connector: RegisteredConnector,
     /// The connector's own options.
     pub own: Config,
+    /// All of it, with what its config providers gave.
+    pub properties: Properties,
     /// What a sink reads.
     pub subscription: Subscription,
     /// The consumer group of a sink's tasks.
@@ -216,6 +218,7 @@ impl ConnectorConfig {
                 RegisteredConnector::Source(_) => Some(SourceConfig::resolve(worker, &properties)?),
             },
             connector: connector.clone(),
+            properties,
         })
     }
 }

@@ -229,6 +229,8 @@ impl HerderHandle {
             task: 0,
             clients,
             scope: self.offset_scope(config).await?,
+            // They have just been asked.
+            provided: None,
         })
     }
 

@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::TaskStart;
 use super::read_back::KafkaTopicReader;
-use crate::connector_config::ConnectorConfig;
+use crate::connector_config::{ConnectorConfig, provided_options};
 use crate::errors::SourceErrors;
 use crate::kafka::settings::{Client, ClientSettings};
 use crate::metrics::SourceTaskMetrics;
@@ -51,7 +51,7 @@ impl TaskStart {
             }),
         };
         let parts = SourceTaskParts {
-            make_task: make_task(config, source, task),
+            make_task: self.make_task(config, source),
             make_producer: self.make_producer(&settings, options.delivery)?,
             offsets: Arc::new(ConnectorOffsets::new(&self.source_offsets, &config.name)),
             topic_reader: Box::new(KafkaTopicReader::new(settings.consumer()?)),
@@ -69,6 +69,16 @@ impl TaskStart {
         };
         info!(plugins = provenance, delivery = ?options.delivery, "started");
         Ok(WorkerSourceTask::new(parts))
+    }
+
+    fn make_task(&self, config: &ConnectorConfig, source: &Arc<dyn SourceConnector>) -> MakeTask {
+        let context = SourceTaskContext {
+            connector: config.name.clone(),
+            task: self.context.task,
+            provided: provided_options(&self.worker, config, &self.config),
+        };
+        let (source, own) = (Arc::clone(source), config.own.clone());
+        Box::new(move || source.task(&own, &context))
     }
 
     fn make_producer(
@@ -110,15 +120,6 @@ impl TaskStart {
             }
         }
     }
-}
-
-fn make_task(config: &ConnectorConfig, source: &Arc<dyn SourceConnector>, task: u32) -> MakeTask {
-    let context = SourceTaskContext {
-        connector: config.name.clone(),
-        task,
-    };
-    let (source, own) = (Arc::clone(source), config.own.clone());
-    Box::new(move || source.task(&own, &context))
 }
 
 fn default(client: &mut ClientConfig, key: &str, value: &str) {
