@@ -60,7 +60,7 @@ impl Connector for HttpQueryConnector {
         let Ok(config) = self.config_def.parse(properties) else {
             return;
         };
-        let Err(error) = Settings::new(&config) else {
+        let Err(error) = Settings::new(&config, None) else {
             return;
         };
         let problem = error.chain();
@@ -77,7 +77,7 @@ impl Connector for HttpQueryConnector {
 
 impl SourceConnector for HttpQueryConnector {
     fn task(&self, config: &Config, context: &SourceTaskContext) -> Result<Box<dyn SourceTask>> {
-        let settings = Settings::new(config)?;
+        let settings = Settings::new(config, context.provided.clone())?;
         Ok(Box::new(HttpQueryTask::new(settings, context)))
     }
 }

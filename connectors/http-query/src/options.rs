@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::{Config, ConfigDef, ConfigKey, ConfigType, Error, Importance, Result, Validator};
+use connect_api::{
+    Config, ConfigDef, ConfigKey, ConfigType, Error, Importance, ProvidedOptions, Result, Validator,
+};
 use connect_http::{ListenerSettings, PathTemplate, Protection};
 use hyper::StatusCode;
 use postgres_sink::client::ReadClient;
@@ -183,11 +185,11 @@ fn parameters(config: &Config, paths: &[PathTemplate]) -> Result<Vec<Parameter>>
 }
 
 impl Settings {
-    /// Of a parsed config.
+    /// Of a parsed config. What `provided` gives of it is asked for at each connect.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] that names the option at fault.
-    pub(crate) fn new(config: &Config) -> Result<Self> {
+    pub(crate) fn new(config: &Config, provided: Option<ProvidedOptions>) -> Result<Self> {
         let paths = config.list("http.paths").iter();
         let paths = paths.map(|path| PathTemplate::parse("http.paths", path));
         let paths = paths.collect::<Result<Vec<_>>>()?;
@@ -202,7 +204,7 @@ impl Settings {
             listener: ListenerSettings::new(config)?,
             protection: Arc::new(Protection::new(config, &["GET"])?),
             statement: Statement::new(config.text("query"), &parameters)?,
-            client: ReadClient::new(config)?,
+            client: ReadClient::new(config, provided)?,
             limits: Limits {
                 page: config.integer("http.page.rows").min(most_rows),
                 most_rows,

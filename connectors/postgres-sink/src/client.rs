@@ -2,44 +2,44 @@
 
 use std::time::Duration;
 
-use connect_api::{Config, Error, ErrorKind, Result};
-use sqlx::{ConnectOptions as _, PgConnection};
+use connect_api::{Config, Error, ErrorKind, ProvidedOptions, Result, Secret};
+use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::error::to_error;
-use crate::session::{Servers, encrypted};
+use crate::session::{Access, Servers, encrypted, late_connect, refusal};
 
 /// Where a database is.
 #[derive(Clone, Debug)]
-pub struct ReadClient(Servers);
+pub struct ReadClient(Access);
+
+/// The servers to connect to, and how.
+fn servers(config: &Config) -> Result<Servers> {
+    let target = crate::url::parse(config.text("connection.url"))
+        .map_err(|why| Error::config(format!("connection.url: {why}")))?;
+    let timeout = Duration::from_millis(config.integer("connection.timeout.ms").unsigned_abs());
+    let mut servers = target.servers(
+        config.optional_text("connection.user"),
+        config.secret("connection.password").map(Secret::expose),
+        timeout,
+    );
+    // Here they are the client's alone.
+    let settings = std::mem::take(&mut servers.settings);
+    let set = |host: PgConnectOptions| host.options(settings.iter().map(|(k, v)| (k, v)));
+    servers.hosts = servers.hosts.into_iter().map(set).collect();
+    Ok(servers)
+}
 
 impl ReadClient {
     /// Of `connection.url`, `connection.user`, `connection.password` and `connection.timeout.ms`,
-    /// which the config must declare.
+    /// which the config must declare. What `provided` gives of them is asked for at each connect.
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] when the URL is none.
-    pub fn new(config: &Config) -> Result<Self> {
-        let target = crate::url::parse(config.text("connection.url"))
-            .map_err(|why| Error::config(format!("connection.url: {why}")))?;
-        let mut options = target.options.disable_statement_logging();
-        if let Some(user) = config.optional_text("connection.user") {
-            options = options.username(user);
-        }
-        if let Some(password) = config.secret("connection.password") {
-            options = options.password(password.expose());
-        }
-        let settings = target.settings.iter().map(|(name, value)| (name, value));
-        let options = options.options(settings);
-        let hosts = target.hosts.iter();
-        let servers = Servers {
-            hosts: hosts.map(|host| crate::url::at(&options, host)).collect(),
-            settings: target.settings.clone(),
-            certificates: target.certificates,
-            timeout: Duration::from_millis(config.integer("connection.timeout.ms").unsigned_abs()),
-            ignored: target.ignored,
-        };
-        servers.warn_of_ignored();
-        Ok(Self(servers))
+    pub fn new(config: &Config, provided: Option<ProvidedOptions>) -> Result<Self> {
+        let started = servers(config)?;
+        started.warn_of_ignored();
+        Ok(Self(Access::new(started, provided, servers)))
     }
 
     /// Whether a text is an address of Postgres.
@@ -53,24 +53,27 @@ impl ReadClient {
     /// Connects to the first server that is there; a standby is as good as any.
     ///
     /// # Errors
-    /// [`connect_api::ErrorKind::Retriable`] when none answers, [`connect_api::ErrorKind::Config`]
-    /// when it refuses the login.
+    /// [`connect_api::ErrorKind::Retriable`] when none answers, or the login may be let in later;
+    /// [`connect_api::ErrorKind::Config`] when it is refused for good.
     pub async fn connect(&self) -> Result<PgConnection> {
-        let mut refusal = Error::retriable("connection.url names no server");
-        for host in &self.0.hosts {
-            let connecting = encrypted(&self.0, host);
-            refusal = match tokio::time::timeout(self.0.timeout, connecting).await {
-                Ok(Ok(connection)) => return Ok(connection),
-                Ok(Err(error)) => to_error("cannot connect to Postgres", &error),
-                Err(_) => {
-                    Error::retriable("cannot connect to Postgres within connection.timeout.ms")
+        let servers = self.0.servers().await?;
+        let mut refused = Error::retriable("connection.url names no server");
+        for host in &servers.hosts {
+            let host = &servers.signed(host).await?;
+            let connecting = encrypted(&servers, host);
+            refused = match tokio::time::timeout(servers.timeout, connecting).await {
+                Ok(Ok(connection)) => {
+                    servers.login.let_in();
+                    return Ok(connection);
                 }
+                Ok(Err(error)) => refusal(&servers, host, &error),
+                Err(_) => late_connect(host),
             };
-            if refusal.kind() != ErrorKind::Retriable {
+            if refused.kind() != ErrorKind::Retriable {
                 break;
             }
         }
-        Err(refusal)
+        Err(refused)
     }
 }
 

@@ -34,6 +34,7 @@ use writes::UpsertNulls;
 
 pub(crate) use columns::{Fields, UnknownFields};
 pub(crate) use conflicts::validate;
+pub(crate) use connection::servers;
 pub(crate) use delivery::Delivery;
 pub(crate) use events::ChangeEvents;
 pub(crate) use naming::ColumnNaming;
@@ -116,7 +117,7 @@ impl PostgresSinkConfig {
     pub fn resolve(config: &Config) -> Result<Self> {
         let max_retries = config.optional_integer("max.retries");
         Ok(Self {
-            servers: connection::servers(config)?,
+            servers: servers(config)?,
             socket_timeout: connection::socket_timeout(config),
             insert_mode: config.choice(writes::INSERT_MODE),
             newer: Newer::resolve(config),

@@ -16,10 +16,9 @@ mod run;
 use std::time::Duration;
 
 use connect_api::{Error, Result};
-use sqlx::ConnectOptions as _;
 
 use crate::error::to_error;
-use crate::session::{IDLE_LIMIT, Keeps, Servers, Session};
+use crate::session::{IDLE_LIMIT, Keeps, Session};
 
 pub use plan::{Drop, Plan, Range, Step};
 
@@ -68,13 +67,8 @@ impl Maintainer {
     pub async fn connect(address: &Address) -> Result<Self> {
         let target = crate::url::parse(&address.url)
             .map_err(|why| Error::config(format!("the URL of the database: {why}")))?;
-        let mut options = target.options.disable_statement_logging();
-        if let Some(user) = &address.user {
-            options = options.username(user);
-        }
-        if let Some(password) = &address.password {
-            options = options.password(password);
-        }
+        let (user, password) = (address.user.as_deref(), address.password.as_deref());
+        let mut servers = target.servers(user, password, CONNECT_TIMEOUT);
         let own = [
             ("TimeZone", "UTC".to_owned()),
             ("DateStyle", "ISO".to_owned()),
@@ -82,14 +76,7 @@ impl Maintainer {
             ("idle_in_transaction_session_timeout", IDLE_LIMIT.to_owned()),
         ];
         let own = own.map(|(name, value)| (name.to_owned(), value));
-        let hosts = target.hosts.iter();
-        let servers = Servers {
-            hosts: hosts.map(|host| crate::url::at(&options, host)).collect(),
-            settings: target.settings.into_iter().chain(own).collect(),
-            certificates: target.certificates,
-            timeout: CONNECT_TIMEOUT,
-            ignored: target.ignored,
-        };
+        servers.settings.extend(own);
         let servers = servers.named("ferrule:maintain");
         let session = Session::connect(&servers, Keeps::NOTHING, false).await?;
         if session.is_pooled {

@@ -1,7 +1,9 @@
 //! A connection to the target, made ready.
 
+mod access;
 mod certificates;
 mod connect;
+mod iam;
 mod refusal;
 
 use std::collections::HashMap;
@@ -11,8 +13,11 @@ use connect_api::{Error, Result, TargetHistory};
 use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
 use sqlx::{Connection, Executor as _, PgConnection, Postgres, Row};
 
+pub(crate) use access::{Access, Login};
 pub(crate) use certificates::Certificates;
 pub(crate) use connect::encrypted;
+pub(crate) use iam::{Iam, IamOptions};
+pub(crate) use refusal::{late as late_connect, refusal};
 
 use crate::error::{Policy, describe, policy_of, to_error};
 
@@ -96,6 +101,10 @@ pub(crate) struct Servers {
     pub settings: Vec<(String, String)>,
     /// Whom to trust, and who connects.
     pub certificates: Certificates,
+    /// Makes the tokens that stand for the password.
+    pub iam: Option<Iam>,
+    /// What becomes of a login that is refused.
+    pub login: Login,
     /// How long one attempt may take.
     pub timeout: Duration,
     /// Parameters of `connection.url` that are passed over.
@@ -118,6 +127,37 @@ impl Servers {
     pub fn trusts_any_host(&self) -> bool {
         let mut hosts = self.hosts.iter();
         hosts.any(|host| matches!(host.get_ssl_mode(), PgSslMode::VerifyCa))
+    }
+
+    /// How to connect to a host now: with a new token, where one stands for the password.
+    ///
+    /// # Errors
+    /// When there are no AWS credentials to sign one.
+    pub async fn signed(&self, host: &PgConnectOptions) -> Result<PgConnectOptions> {
+        let Some(iam) = &self.iam else {
+            return Ok(host.clone());
+        };
+        let token = iam.token(host).await.map_err(|e| self.login.judged(e))?;
+        Ok(host.clone().password(token.expose()))
+    }
+
+    /// The same servers, of a task that has known them as they were before.
+    #[must_use]
+    pub fn following(self, before: &Self) -> Self {
+        let name = before
+            .hosts
+            .first()
+            .and_then(PgConnectOptions::get_application_name);
+        let named = match name {
+            Some(name) => self.named(name),
+            None => self,
+        };
+        Self {
+            login: before.login.clone(),
+            iam: named.iam.map(|iam| iam.following(before.iam.as_ref())),
+            certificates: named.certificates.following(&before.certificates),
+            ..named
+        }
     }
 
     /// The same servers, for sessions of a name.

@@ -12,16 +12,16 @@ use connect_api::{
 use sqlx::Connection;
 use tokio::time::timeout;
 
-use crate::config::{Delivery, PostgresSinkConfig};
+use crate::config::{Delivery, PostgresSinkConfig, servers};
 use crate::put::offsets::Offsets;
 use crate::put::write::state::StateStores;
 use crate::put::{Made, Parents, Put, PutCache};
 use crate::reported::ReportedRecords;
-use crate::session::{Keeps, Servers, Session};
+use crate::session::{Access, Keeps, Session};
 
 pub(crate) struct PostgresSinkTask {
     config: Arc<PostgresSinkConfig>,
-    servers: Servers,
+    access: Access,
     session: Option<Session>,
     offsets: Offsets,
     /// The database that partitions were last opened in.
@@ -47,8 +47,9 @@ impl PostgresSinkTask {
                  verify-full takes those for the server's name only"
             );
         }
+        let named = config.servers.named(&name);
         Self {
-            servers: config.servers.named(&name),
+            access: Access::new(named, context.provided.clone(), servers),
             session: None,
             offsets: Offsets::new(&context.connector),
             target: None,
@@ -76,7 +77,8 @@ impl PostgresSinkTask {
             state: !self.state.is_empty(),
         };
         let pooled = self.cache.saw_pooler();
-        let session = Session::connect(&self.servers, keeps, pooled).await?;
+        let servers = self.access.servers().await?;
+        let session = Session::connect(&servers, keeps, pooled).await?;
         self.cache.forget_connection();
         Ok((session, true))
     }

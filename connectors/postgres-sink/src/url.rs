@@ -1,15 +1,20 @@
 //! `connection.url`: the addresses that libpq and the JDBC driver take.
 
+mod iam;
 mod parameters;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use connect_api::Secret;
 use percent_encoding::percent_decode_str;
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
-use crate::session::Certificates;
+use iam::Wrapper;
+
+use crate::session::{Certificates, Iam, IamOptions, Login, Servers};
 
 /// Where and how to connect, except for the credentials that have keys of their own.
 #[derive(Clone, Debug)]
@@ -22,10 +27,38 @@ pub(crate) struct Target {
     pub settings: Vec<(String, String)>,
     /// Whom to trust, and who connects.
     pub certificates: Certificates,
+    /// How tokens are made that stand for the password.
+    pub iam: Option<IamOptions>,
     /// Parameters that are passed over, each with what there is instead, as far as there is.
     pub ignored: Vec<String>,
     /// `stringtype=unspecified`: a text is what Postgres reads of it.
     pub reads_texts: bool,
+}
+
+impl Target {
+    /// The servers, for whom the options name, who goes before who is in the address.
+    pub fn servers(self, user: Option<&str>, password: Option<&str>, timeout: Duration) -> Servers {
+        let mut options = self.options.disable_statement_logging();
+        if let Some(user) = user {
+            options = options.username(user);
+        }
+        if let Some(password) = password {
+            options = options.password(password);
+        }
+        let hosts = self.hosts.iter().map(|host| at(&options, host));
+        Servers {
+            hosts: hosts.collect(),
+            settings: self.settings,
+            login: Login {
+                may_change: self.iam.is_some() || self.certificates.client.is_some(),
+                ..Login::default()
+            },
+            iam: self.iam.map(Iam::new),
+            certificates: self.certificates,
+            timeout,
+            ignored: self.ignored,
+        }
+    }
 }
 
 /// What the parameters of an address say, before it is known how they fit together.
@@ -36,6 +69,7 @@ struct Reading {
     ports: Vec<u16>,
     settings: Vec<(String, String)>,
     ignored: Vec<String>,
+    wrapper: Wrapper,
     reads_texts: bool,
     /// Whether `ssl` asks for encryption; `sslmode` goes before it.
     ssl: bool,
@@ -56,6 +90,7 @@ struct Reading {
 pub(crate) fn parse(text: &str) -> Result<Target, String> {
     let text = text.trim();
     let plain = text.strip_prefix("jdbc:").unwrap_or(text);
+    let plain = plain.strip_prefix("aws-wrapper:").unwrap_or(plain);
     let rest = ["postgresql://", "postgres://"]
         .iter()
         .find_map(|scheme| plain.strip_prefix(scheme))
@@ -77,6 +112,7 @@ pub(crate) fn parse(text: &str) -> Result<Target, String> {
         ports: Vec::new(),
         settings: Vec::new(),
         ignored: Vec::new(),
+        wrapper: Wrapper::default(),
         reads_texts: false,
         ssl: false,
         ssl_mode: None,
@@ -127,7 +163,7 @@ fn address(text: &str) -> Result<(String, u16), String> {
 }
 
 /// The same way to connect, to another host.
-pub(crate) fn at(options: &PgConnectOptions, (host, port): &(String, u16)) -> PgConnectOptions {
+fn at(options: &PgConnectOptions, (host, port): &(String, u16)) -> PgConnectOptions {
     let options = options.clone().port(*port);
     if host.starts_with('/') {
         options.socket(host)
@@ -169,6 +205,8 @@ impl Reading {
             "queryTimeout" => self.query_timeout(value)?,
             "target_session_attrs" | "targetServerType" => takes_writes(key, value)?,
             "stringtype" => self.reads_texts = parameters::reads_texts(value)?,
+            "wrapperPlugins" => self.wrapper.plugins(value)?,
+            _ if iam::PARAMETERS.contains(&key) => self.wrapper.parameter(key, value)?,
             _ => self.ignored.extend(parameters::passed_over(key, value)?),
         }
         Ok(())
@@ -216,11 +254,13 @@ impl Reading {
             _ => return Err("there are not as many ports as hosts".to_owned()),
         };
         let first = hosts.first().ok_or("it names no host")?;
+        let iam = self.wrapper.finish(&hosts, &mut self.ignored)?;
         Ok(Target {
             options: at(&self.options, first),
             hosts,
             settings: self.settings,
             certificates,
+            iam,
             ignored: self.ignored,
             reads_texts: self.reads_texts,
         })
@@ -249,6 +289,9 @@ impl Reading {
         };
         certificates.pass_phrase = self.pass_phrase.take().map(Secret::new);
         let mut mode = self.mode()?;
+        if self.wrapper.is_signing() {
+            mode = iam::encrypted(mode)?;
+        }
         if self.trusts_all {
             self.options = self.options.clone().ssl_mode(mode);
             return Ok(certificates);

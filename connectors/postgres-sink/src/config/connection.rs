@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use connect_api::{Choice, Config, ConfigKey, ConfigType, Error, Importance, Result, Validator};
-use sqlx::ConnectOptions;
+use connect_api::{
+    Choice, Config, ConfigKey, ConfigType, Error, Importance, Result, Secret, Validator,
+};
 
 use crate::session::{IDLE_LIMIT, Servers};
 
@@ -121,26 +122,16 @@ pub(super) fn reads_texts(config: &Config) -> bool {
 ///
 /// # Errors
 /// [`connect_api::ErrorKind::Config`] when the URL is none.
-pub(super) fn servers(config: &Config) -> Result<Servers> {
+pub(crate) fn servers(config: &Config) -> Result<Servers> {
     let target = crate::url::parse(config.text("connection.url"))
         .map_err(|why| Error::config(format!("connection.url: {why}")))?;
-    let mut options = target.options.disable_statement_logging();
-    if let Some(user) = config.optional_text("connection.user") {
-        options = options.username(user);
-    }
-    if let Some(password) = config.secret("connection.password") {
-        options = options.password(password.expose());
-    }
-    let mut settings = target.settings;
-    settings.extend(server_settings(config));
-    let hosts = target.hosts.iter();
-    Ok(Servers {
-        hosts: hosts.map(|host| crate::url::at(&options, host)).collect(),
-        settings,
-        certificates: target.certificates,
-        timeout: millis(config, "connection.timeout.ms"),
-        ignored: target.ignored,
-    })
+    let mut servers = target.servers(
+        config.optional_text("connection.user"),
+        config.secret("connection.password").map(Secret::expose),
+        millis(config, "connection.timeout.ms"),
+    );
+    servers.settings.extend(server_settings(config));
+    Ok(servers)
 }
 
 /// The settings of the server that go before those of the URL.

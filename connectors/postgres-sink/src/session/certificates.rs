@@ -27,6 +27,19 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
+    /// The same files, for who has connected with them before.
+    pub fn following(self, before: &Self) -> Self {
+        Self {
+            trusted: Arc::clone(&before.trusted),
+            ..self
+        }
+    }
+
+    /// Whether there is a file that may be renewed.
+    pub fn has_files(&self) -> bool {
+        self.root.is_some() || self.client.is_some()
+    }
+
     /// Connects. A server is trusted that any of the authorities vouches for; native-tls takes
     /// one of them, so they are tried in turns, the one that was right the last time first.
     ///

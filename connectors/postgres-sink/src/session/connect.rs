@@ -39,9 +39,11 @@ pub(super) fn late() -> Error {
 pub(super) async fn first(servers: &Servers, is_pooled: bool) -> Result<Session> {
     let mut refusals: Vec<Error> = Vec::new();
     for host in &servers.hosts {
-        let opening = tokio::time::timeout(servers.timeout, open(servers, host, is_pooled));
-        match opening.await.unwrap_or_else(|_| Err(refusal::late(host))) {
-            Ok(session) => return Ok(session),
+        match open_in_time(servers, host, is_pooled).await {
+            Ok(session) => {
+                servers.login.let_in();
+                return Ok(session);
+            }
             Err(error) if error.kind() != ErrorKind::Retriable => return Err(error),
             Err(error) => refusals.push(error),
         }
@@ -56,6 +58,16 @@ pub(super) async fn first(servers: &Servers, is_pooled: bool) -> Result<Session>
     )))
 }
 
+async fn open_in_time(
+    servers: &Servers,
+    host: &PgConnectOptions,
+    is_pooled: bool,
+) -> Result<Session> {
+    let host = servers.signed(host).await?;
+    let opening = tokio::time::timeout(servers.timeout, open(servers, &host, is_pooled));
+    opening.await.unwrap_or_else(|_| Err(refusal::late(&host)))
+}
+
 async fn open(servers: &Servers, host: &PgConnectOptions, is_pooled: bool) -> Result<Session> {
     if is_pooled {
         return pooled(servers, host).await;
@@ -66,7 +78,7 @@ async fn open(servers: &Servers, host: &PgConnectOptions, is_pooled: bool) -> Re
         Err(error) if sqlstate(&error) == Some(PROTOCOL_VIOLATION) => {
             return pooled(servers, host).await;
         }
-        connection => connection.map_err(|e| refusal(host, &e))?,
+        connection => connection.map_err(|e| refusal(servers, host, &e))?,
     };
     let session = Session {
         connection,
@@ -78,7 +90,7 @@ async fn open(servers: &Servers, host: &PgConnectOptions, is_pooled: bool) -> Re
         is_pooled: false,
         begin: "BEGIN".to_owned(),
     };
-    match identify(session, &refusal::address(host)).await? {
+    match identify(session, servers, host).await? {
         Some(session) => Ok(session),
         // It did not complain, but the settings did not arrive.
         None => pooled(servers, host).await,
@@ -92,7 +104,7 @@ async fn pooled(servers: &Servers, host: &PgConnectOptions) -> Result<Session> {
         .extra_float_digits(None)
         .statement_cache_capacity(0);
     let connection = encrypted(servers, &options).await;
-    let connection = connection.map_err(|e| refusal(host, &e))?;
+    let connection = connection.map_err(|e| refusal(servers, host, &e))?;
     let mut begin = "BEGIN".to_owned();
     // The pooler's own connections stay as they are.
     let settings = servers.settings.iter();
@@ -113,7 +125,7 @@ async fn pooled(servers: &Servers, host: &PgConnectOptions) -> Result<Session> {
         is_pooled: true,
         begin,
     };
-    match identify(session, &refusal::address(host)).await? {
+    match identify(session, servers, host).await? {
         Some(session) => Ok(session),
         None => Err(Error::fatal("a pooled session was taken for a direct one")),
     }
@@ -147,8 +159,17 @@ fn is_about_encryption(error: &sqlx::Error) -> bool {
 }
 
 /// Learns who the session is. None: its settings did not reach the server.
-async fn identify(mut session: Session, at: &str) -> Result<Option<Session>> {
-    let failed = |error: sqlx::Error| to_error("cannot identify the session", &error);
+async fn identify(
+    mut session: Session,
+    servers: &Servers,
+    host: &PgConnectOptions,
+) -> Result<Option<Session>> {
+    // A pooler may let everybody in, and only now look for a server.
+    let failed = |error: sqlx::Error| match servers.login.is_waited_for(&error) {
+        true => refusal(servers, host, &error),
+        false => to_error("cannot identify the session", &error),
+    };
+    let at = refusal::address(host);
     let row = match session.row(IDENTIFY).await {
         Err(error) if policy_of(&error) == Policy::Config => return Err(failed(error)),
         row => row.map_err(failed)?,

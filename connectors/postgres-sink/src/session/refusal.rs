@@ -3,6 +3,7 @@
 use connect_api::Error;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use super::Servers;
 use crate::error::{server_message, sqlstate, to_error};
 
 /// `host:port`, or the folder of a socket.
@@ -14,7 +15,7 @@ pub(super) fn address(host: &PgConnectOptions) -> String {
 }
 
 /// The server did not answer in time.
-pub(super) fn late(host: &PgConnectOptions) -> Error {
+pub(crate) fn late(host: &PgConnectOptions) -> Error {
     Error::retriable(format!(
         "cannot connect to Postgres at {}: no answer within connection.timeout.ms; check the host \
          and the port in connection.url",
@@ -23,7 +24,7 @@ pub(super) fn late(host: &PgConnectOptions) -> Error {
 }
 
 /// A connection was refused, or there is nobody to refuse it.
-pub(super) fn refusal(host: &PgConnectOptions, error: &sqlx::Error) -> Error {
+pub(crate) fn refusal(servers: &Servers, host: &PgConnectOptions, error: &sqlx::Error) -> Error {
     let mut doing = format!("cannot connect to Postgres at {}", address(host));
     // Whom the server knows is no question before it is there.
     if sqlstate(error).is_some() {
@@ -32,9 +33,25 @@ pub(super) fn refusal(host: &PgConnectOptions, error: &sqlx::Error) -> Error {
         doing.push_str(&format!(" as user {user}, to database {database}"));
     }
     let told = to_error(&doing, error);
-    match advice(host, error) {
-        Some(advice) => with_kind_of(&told, format!("{}; {advice}", told.chain())),
-        None => told,
+    let mut text = told.chain();
+    let refused = sqlstate(error).is_some_and(|code| code.starts_with("28"));
+    let advice = match servers.iam {
+        Some(_) if refused => Some(OF_TOKENS),
+        _ => advice(host, error),
+    };
+    if let Some(advice) = advice {
+        text.push_str("; ");
+        text.push_str(advice);
+    }
+    if servers.login.is_waited_for(error) {
+        text.push_str("; the next attempt takes the credentials of then");
+        return Error::retriable(text);
+    }
+    let told = with_kind_of(&told, text);
+    match sqlstate(error).is_none() && servers.certificates.has_files() {
+        // Whoever renews the files may be in the midst of it.
+        true => told.transient(),
+        false => told,
     }
 }
 
@@ -45,6 +62,11 @@ fn with_kind_of(told: &Error, text: String) -> Error {
         false => error,
     }
 }
+
+/// What to look at where the password is a token of IAM.
+const OF_TOKENS: &str = "check that the role has rds_iam, that AWS allows rds-db:connect as this role \
+                         to the credentials of the worker, and iamHost, iamDefaultPort and iamRegion \
+                         where connection.url does not have the database's own name";
 
 /// What to look at.
 fn advice(host: &PgConnectOptions, error: &sqlx::Error) -> Option<&'static str> {
@@ -96,12 +118,28 @@ fn advice(host: &PgConnectOptions, error: &sqlx::Error) -> Option<&'static str> 
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::time::Duration;
 
+    use connect_api::ErrorKind;
+
+    use super::super::{Certificates, Login};
     use super::*;
+
+    fn servers() -> Servers {
+        Servers {
+            hosts: Vec::new(),
+            settings: Vec::new(),
+            certificates: Certificates::default(),
+            iam: None,
+            login: Login::default(),
+            timeout: Duration::from_secs(1),
+            ignored: Vec::new(),
+        }
+    }
 
     fn told(error: io::Error) -> String {
         let host = PgConnectOptions::new_without_pgpass().host("db").port(5433);
-        refusal(&host, &sqlx::Error::Io(error)).chain()
+        refusal(&servers(), &host, &sqlx::Error::Io(error)).chain()
     }
 
     #[test]
@@ -122,5 +160,29 @@ mod tests {
             text.ends_with("; check the host in connection.url"),
             "{text}"
         );
+    }
+    #[test]
+    fn what_is_wrong_with_files_is_waited_for_by_a_task_that_was_let_in() {
+        let host = PgConnectOptions::new_without_pgpass();
+        let unreadable = || sqlx::Error::Configuration("cannot read sslkey".into());
+        let untrusted = || sqlx::Error::Tls("certificate verify failed".into());
+        let mut servers = servers();
+        servers.login.may_change = true;
+        for error in [unreadable(), untrusted()] {
+            let told = refusal(&servers, &host, &error);
+            assert_eq!(told.kind(), ErrorKind::Config, "{told}");
+            assert!(!told.is_transient(), "it names no file: {told}");
+        }
+        servers.certificates.root = Some("/etc/ca.crt".to_owned());
+        for error in [unreadable(), untrusted()] {
+            let told = refusal(&servers, &host, &error);
+            assert_eq!(told.kind(), ErrorKind::Config, "{told}");
+            assert!(told.is_transient(), "the file may be another soon: {told}");
+        }
+        servers.login.let_in();
+        for error in [unreadable(), untrusted()] {
+            let told = refusal(&servers, &host, &error);
+            assert_eq!(told.kind(), ErrorKind::Retriable, "{told}");
+        }
     }
 }

@@ -197,8 +197,14 @@ const NEGOTIATION: &str = "TLS begins after Postgres's own request: it must be p
 
 /// Names that are read, for what is misspelt.
 const READ: &[&str] = &[
+    "awsProfile",
     "currentSchema",
     "host",
+    "iamAccessTokenPropertyName",
+    "iamDefaultPort",
+    "iamExpiration",
+    "iamHost",
+    "iamRegion",
     "options",
     "port",
     "queryTimeout",
@@ -212,6 +218,7 @@ const READ: &[&str] = &[
     "stringtype",
     "targetServerType",
     "target_session_attrs",
+    "wrapperPlugins",
 ];
 
 /// What is to be told of a parameter that is passed over; none: there is nothing to tell.
@@ -236,7 +243,7 @@ pub(super) fn passed_over(key: &str, value: &str) -> Result<Option<String>, Stri
     // wrote one must not go unheard.
     let known = READ.iter().chain(DEMANDS.iter().map(|(name, ..)| name));
     let meant = known.copied().find(|name| name.eq_ignore_ascii_case(key));
-    let is_about_trust = ["ssl", "gss", "krb"].iter().any(|start| {
+    let is_about_trust = ["ssl", "gss", "krb", "iam"].iter().any(|start| {
         key.get(..start.len())
             .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
     });
@@ -347,6 +354,8 @@ mod tests {
             ("sslMode", "REQUIRED", "write sslmode"),
             ("sslRootCert", "/ca.crt", "write sslrootcert"),
             ("sslTrustAll", "true", "not known"),
+            ("iamregion", "eu-west-1", "write iamRegion"),
+            ("iamRole", "arn", "not known"),
             ("CurrentSchema", "raw", "write currentSchema"),
             ("channelBinding", "require", "sslmode=verify-full"),
             ("requireAuth", "scram-sha-256", "sslmode=verify-full"),

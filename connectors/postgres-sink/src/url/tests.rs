@@ -185,3 +185,69 @@ fn what_is_left_over_from_other_drivers_is_told_and_passed_over() {
         2
     );
 }
+
+/// What the parameters of the AWS Advanced JDBC Wrapper make of a host.
+fn wrapped(host: &str, parameters: &str) -> Result<Target, String> {
+    parse(&format!(
+        "jdbc:aws-wrapper:postgresql://{host}/db?{parameters}"
+    ))
+}
+
+#[test]
+fn tokens_of_iam_are_asked_for_as_the_aws_wrapper_has_it() {
+    let rds = "db.c0ffee.eu-west-1.rds.amazonaws.com:5433";
+    let target = wrapped(rds, "wrapperPlugins=iam").unwrap();
+    assert_eq!(target.iam, Some(IamOptions::default()));
+    assert!(matches!(target.options.get_ssl_mode(), PgSslMode::Require));
+    let all = "wrapperPlugins=failover2,%20IAM,efm2&iamHost=h.example&iamDefaultPort=5432\
+               &iamRegion=us-east-2&iamExpiration=600&awsProfile=sink&wrapperLoggerLevel=FINE";
+    let target = wrapped("10.0.0.1:6000", all).unwrap();
+    let iam = IamOptions {
+        host: Some("h.example".to_owned()),
+        port: Some(5432),
+        region: Some("us-east-2".to_owned()),
+        profile: Some("sink".to_owned()),
+    };
+    assert_eq!(target.iam, Some(iam));
+    let told = target.ignored.join("\n");
+    for expect in [
+        "failover2 of",
+        "efm2 of",
+        "iamExpiration",
+        "wrapperLoggerLevel",
+    ] {
+        assert!(told.contains(expect), "{told}");
+    }
+    // Without the plugin, the wrapper passes its parameters over as well.
+    let target = wrapped(rds, "iamRegion=us-east-2&wrapperPlugins=failover").unwrap();
+    assert_eq!(target.iam, None);
+    assert!(
+        target
+            .ignored
+            .join("\n")
+            .contains("iamRegion (wrapperPlugins")
+    );
+    assert_eq!(wrapped(rds, "").unwrap().iam, None);
+}
+
+#[test]
+fn what_cannot_be_signed_is_refused_with_the_parameter() {
+    let rds = "db.c0ffee.eu-west-1.rds.amazonaws.com";
+    for (host, parameters, expect) in [
+        (rds, "wrapperPlugins=iam&sslmode=disable", "over TLS alone"),
+        (rds, "wrapperPlugins=iam&sslmode=allow", "over TLS alone"),
+        ("db.example.com", "wrapperPlugins=iam", "iamRegion"),
+        (rds, "wrapperPlugins=awsSecretsManager", "config provider"),
+        (rds, "wrapperPlugins=iam,okta", "okta"),
+        (rds, "wrapperPlugins=iamm", "wrapperPlugins"),
+        (rds, "wrapperPlugins=iam&iamDefaultPort=x", "iamDefaultPort"),
+        (rds, "wrapperPlugins=iam&iamExpiration=x", "iamExpiration"),
+        (rds, "iamAccessTokenPropertyName=token", "must be password"),
+    ] {
+        let why = wrapped(host, parameters).err().unwrap_or_default();
+        assert!(why.contains(expect), "{parameters}: {why}");
+    }
+    let two = format!("{rds},db.example.com");
+    assert!(wrapped(&two, "wrapperPlugins=iam").is_err());
+    assert!(wrapped(&two, "wrapperPlugins=iam&iamRegion=eu-west-1").is_ok());
+}

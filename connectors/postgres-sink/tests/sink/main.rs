@@ -19,6 +19,7 @@ mod nul;
 mod oracle;
 mod parents;
 mod privileges;
+mod rotation;
 mod state;
 mod types;
 mod unavailable;

@@ -44,6 +44,12 @@ impl Certificates {
         (self.path("client.crt"), self.path("client.key"))
     }
 
+    /// The same of the authority that has signed nothing of the server's, until
+    /// [`TestPostgres::change_authority`].
+    pub fn other_client(&self) -> (String, String) {
+        (self.path("other-client.crt"), self.path("other-client.key"))
+    }
+
     fn path(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
     }
@@ -55,13 +61,14 @@ impl TestPostgres {
         let folder = &self.data;
         authority(folder, "root")?;
         authority(folder, "other")?;
-        signed(
-            folder,
-            "server",
-            "localhost",
-            "subjectAltName=DNS:localhost",
-        )?;
-        signed(folder, "client", "certified", "extendedKeyUsage=clientAuth")?;
+        for (name, signer) in [("server", "root"), ("other-server", "other")] {
+            let name_of_host = ["localhost", "subjectAltName=DNS:localhost"];
+            signed(folder, name, signer, name_of_host)?;
+        }
+        for (name, signer) in [("client", "root"), ("other-client", "other")] {
+            let client = ["certified", "extendedKeyUsage=clientAuth"];
+            signed(folder, name, signer, client)?;
+        }
         let traditional = ["ec", "-in", "client.key", "-out", "traditional.key"];
         openssl(folder, &traditional)?;
         let mut both = std::fs::read(folder.join("other.crt"))?;
@@ -84,16 +91,48 @@ impl TestPostgres {
         ] {
             sqlx::raw_sql(statement).execute(&mut admin).await?;
         }
-        let limit = std::time::Duration::from_secs(10);
-        crate::wait::wait_until(limit, "the server to have read its settings", async || {
-            let query = sqlx::query_scalar("SELECT current_setting('ssl')");
-            let ssl: String = query.fetch_one(&mut self.admin().await?).await?;
-            Ok(ssl == "on")
-        })
-        .await?;
+        self.has_read("ssl", "on").await?;
         Ok(Certificates {
             folder: folder.clone(),
         })
+    }
+
+    /// From now on, the other authority has signed the server's certificate, and is the one whose
+    /// clients the server lets in.
+    pub async fn change_authority(&self) -> Result<()> {
+        let mut admin = self.admin().await?;
+        for statement in [
+            "ALTER SYSTEM SET ssl_cert_file = 'other-server.crt'",
+            "ALTER SYSTEM SET ssl_key_file = 'other-server.key'",
+            "ALTER SYSTEM SET ssl_ca_file = 'other.crt'",
+            "SELECT pg_reload_conf()",
+        ] {
+            sqlx::raw_sql(statement).execute(&mut admin).await?;
+        }
+        self.has_read("ssl_ca_file", "other.crt").await
+    }
+
+    /// The first line of `pg_hba.conf` is this one from now on.
+    pub async fn let_in_first(&self, line: &str) -> Result<()> {
+        let path = self.data.join("pg_hba.conf");
+        let access = format!("{line}\n{}", std::fs::read_to_string(&path)?);
+        std::fs::write(path, access)?;
+        let mut admin = self.admin().await?;
+        sqlx::raw_sql("SELECT pg_reload_conf()")
+            .execute(&mut admin)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until new sessions have a setting.
+    async fn has_read(&self, setting: &str, wanted: &str) -> Result<()> {
+        let limit = std::time::Duration::from_secs(10);
+        crate::wait::wait_until(limit, "the server to have read its settings", async || {
+            let query = sqlx::query_scalar("SELECT current_setting($1)").bind(setting);
+            let value: String = query.fetch_one(&mut self.admin().await?).await?;
+            Ok(value == wanted)
+        })
+        .await
     }
 }
 
@@ -108,9 +147,11 @@ fn authority(folder: &Path, name: &str) -> Result<()> {
     )
 }
 
-fn signed(folder: &Path, name: &str, subject: &str, extension: &str) -> Result<()> {
+fn signed(folder: &Path, name: &str, signer: &str, of: [&str; 2]) -> Result<()> {
+    let [subject, extension] = of;
     let extensions = ["basicConstraints=critical,CA:FALSE", extension];
-    let signer = ["-CA", "root.crt", "-CAkey", "root.key"];
+    let (certificate_of, key_of) = (format!("{signer}.crt"), format!("{signer}.key"));
+    let signer = ["-CA", certificate_of.as_str(), "-CAkey", key_of.as_str()];
     certificate(
         folder,
         name,
