@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use connect_api::{Error, Offset, OffsetChange, Result, TopicPartition};
-use connect_kafka::{CommitMark, add_marked};
+use connect_kafka::{CommitMark, KafkaClient, add_marked, create};
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, DefaultConsumerContext};
 
 use crate::changelog::{Changelog, ChangelogConfig};
 use crate::clients::Clients;
@@ -44,9 +44,7 @@ pub(crate) fn alter(
         .set("acks", "all")
         .set("transactional.id", format!("connect-{connector}-offsets"));
     let producer = Producer::start(&client, true)?;
-    let consumer: BaseConsumer = clients
-        .consumer
-        .create()
+    let consumer: KafkaClient<BaseConsumer> = create(&clients.consumer, DefaultConsumerContext)
         .map_err(|e| Error::config(format!("consumer: {e}")))?;
     // Of no member: Kafka takes it of a group that has none.
     let membership = consumer

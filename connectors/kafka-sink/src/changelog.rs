@@ -16,11 +16,11 @@ use connect_api::{
     Error, PartitionStates, Result, StateDelta, StateEntry, StateStore, StoredState, Timestamp,
     TopicPartition,
 };
-use connect_kafka::{IgnorePartitionEof, TopicSpec};
+use connect_kafka::{IgnorePartitionEof, KafkaClient, TopicSpec, create};
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, DefaultConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
 use serde::{Deserialize, Serialize};
@@ -111,11 +111,9 @@ impl Changelog {
         let failed = |error: &dyn std::fmt::Display| {
             Error::retriable(format!("cannot create the state topic {topic}: {error}"))
         };
-        let client: AdminClient<DefaultClientContext> = self
-            .clients
-            .admin
-            .create()
-            .map_err(|e| Error::config(format!("admin client: {e}")))?;
+        let client: KafkaClient<AdminClient<DefaultClientContext>> =
+            create(&self.clients.admin, DefaultClientContext)
+                .map_err(|e| Error::config(format!("admin client: {e}")))?;
         let spec = TopicSpec {
             name: topic,
             purpose: "the state topic",
@@ -209,11 +207,9 @@ impl Changelog {
     /// Counts the partitions of the topic, and makes nothing. Whether it is there.
     pub(crate) fn find(&self) -> Result<bool> {
         let topic = &self.config.topic;
-        let consumer: BaseConsumer = self
-            .clients
-            .consumer
-            .create()
-            .map_err(|e| Error::config(format!("consumer: {e}")))?;
+        let consumer: KafkaClient<BaseConsumer> =
+            create(&self.clients.consumer, DefaultConsumerContext)
+                .map_err(|e| Error::config(format!("consumer: {e}")))?;
         let metadata = consumer.fetch_metadata(Some(topic), LIMIT);
         let metadata = metadata.map_err(|e| unread(&e))?;
         let found = metadata
@@ -308,16 +304,15 @@ impl Changelog {
         &self,
         homes: &BTreeSet<i32>,
         reading: Reading,
-    ) -> Result<(BaseConsumer<IgnorePartitionEof>, Ends)> {
-        let client = |isolation: &str| -> Result<BaseConsumer<IgnorePartitionEof>> {
+    ) -> Result<(KafkaClient<BaseConsumer<IgnorePartitionEof>>, Ends)> {
+        let client = |isolation: &str| -> Result<KafkaClient<BaseConsumer<IgnorePartitionEof>>> {
             let mut config = self.clients.consumer.clone();
             config
                 .set("isolation.level", isolation)
                 .set("enable.partition.eof", "true")
                 .set("auto.offset.reset", "earliest")
                 .set("enable.auto.commit", "false");
-            config
-                .create_with_context(IgnorePartitionEof::new("the state topic"))
+            create(&config, IgnorePartitionEof::new("the state topic"))
                 .map_err(|e| Error::config(format!("consumer: {e}")))
         };
         let topic = &self.config.topic;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use connect_api::Error;
-use connect_kafka::ClientErrors;
+use connect_kafka::{ClientErrors, KafkaClient, create};
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -116,18 +116,18 @@ impl ProducerContext for Deliveries {
 }
 
 pub(crate) struct Producer {
-    inner: BaseProducer<Deliveries>,
+    inner: KafkaClient<BaseProducer<Deliveries>>,
 }
 
 impl Producer {
     /// A producer; a transactional one first ends what its predecessor has left open.
     pub(crate) fn start(config: &ClientConfig, transactional: bool) -> Result<Self, Error> {
-        let inner: BaseProducer<Deliveries> = config
-            .create_with_context(Deliveries {
-                failed: Mutex::default(),
-                errors: ClientErrors::new("the sink's producer"),
-            })
-            .map_err(|e| Error::config(format!("producer: {e}")))?;
+        let deliveries = Deliveries {
+            failed: Mutex::default(),
+            errors: ClientErrors::new("the sink's producer"),
+        };
+        let inner: KafkaClient<BaseProducer<Deliveries>> =
+            create(config, deliveries).map_err(|e| Error::config(format!("producer: {e}")))?;
         if transactional {
             repeat(|| inner.init_transactions(LIMIT)).map_err(|error| {
                 Error::retriable(format!("cannot begin to write transactions: {error}"))

@@ -11,12 +11,12 @@ use connect_api::{
     Result, SinkRecord, SinkState, SinkTask, StateStore, TaskContext, TopicPartition, panics,
 };
 use connect_kafka::{
-    CommitMark, GroupMembership, GroupTransaction, TransactionalSinkTask, add_marked,
-    output_topic_refusal,
+    CommitMark, GroupMembership, GroupTransaction, KafkaClient, TransactionalSinkTask, add_marked,
+    create, output_topic_refusal,
 };
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, DefaultConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use tokio::runtime::Handle;
@@ -164,12 +164,9 @@ impl KafkaSinkTask {
     /// cannot move it any more. None where it has never been.
     fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>> {
         let failed = |e: KafkaError| Error::retriable(format!("cannot ask for offsets: {e}"));
-        let consumer: BaseConsumer = self
-            .clients
-            .consumer
-            .clone()
-            .set("isolation.level", "read_committed")
-            .create()
+        let mut config = self.clients.consumer.clone();
+        config.set("isolation.level", "read_committed");
+        let consumer: KafkaClient<BaseConsumer> = create(&config, DefaultConsumerContext)
             .map_err(|e| Error::config(format!("consumer: {e}")))?;
         let mut list = TopicPartitionList::with_capacity(partitions.len());
         for TopicPartition { topic, partition } in partitions {

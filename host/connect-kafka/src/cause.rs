@@ -3,6 +3,9 @@
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
+/// What librdkafka puts in front of the reason why a login has no token.
+const NO_TOKEN: &str = "Failed to acquire SASL OAUTHBEARER token: ";
+
 /// Whose settings a client has, for the advice that an error ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SettingsOf {
@@ -31,6 +34,16 @@ pub(crate) fn explain(code: Code, reason: &str, settings: SettingsOf) -> String 
     let (address, what) = address_and_rest(reason);
     let what = what.split(" (after ").next().unwrap_or(what);
     let has = |text: &str| what.to_ascii_lowercase().contains(text);
+    if let Some((_, why)) = what.split_once(NO_TOKEN) {
+        // It says what to do, and concerns no broker.
+        return match settings {
+            SettingsOf::Worker => format!("there is no token to log in with: {why}"),
+            SettingsOf::Connector(prefix) => format!(
+                "there is no token to log in with: {why}, which {prefix}* of the connector may say \
+                 instead of the worker"
+            ),
+        };
+    }
     let protocol = "security.protocol";
     let is_login = matches!(code, Code::Authentication | Code::SaslAuthenticationFailed);
     let (told, keys) = match () {
@@ -206,6 +219,17 @@ mod tests {
         ] {
             assert_eq!(told(code, reason), expect);
         }
+    }
+
+    #[test]
+    fn a_login_without_a_token_is_told_by_its_own_words() {
+        let reason = "Failed to acquire SASL OAUTHBEARER token: the token endpoint http://idp/t \
+                      refuses a token: invalid_client (HTTP 401); check clientId";
+        assert_eq!(
+            told(Code::Authentication, reason),
+            "there is no token to log in with: the token endpoint http://idp/t refuses a token: \
+             invalid_client (HTTP 401); check clientId"
+        );
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Settings of Kafka clients: Java's names brought to librdkafka's.
 
 use connect_api::{Error, Properties, Result};
+use connect_oauth::jaas::{Credentials, LoginModule};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use tracing::debug;
 
-use crate::jaas;
+use crate::login::{self, ModuleKind};
 use crate::settings::{GivenBy, Use, is_secret_setting, taken};
 
 /// A client's settings from Java's. Only what the closed list of `settings` has is taken.
@@ -24,11 +25,15 @@ pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
     for (key, value) in properties {
         match taken(GivenBy::Worker, key, Some(value)).map_err(|why| why.context(key))? {
             Use::Client => bring_over(&mut config, key, value)?,
+            Use::Login => {
+                login::check_value(key, value).map_err(|why| why.context(key))?;
+            }
             Use::Worker => {}
             Use::JavaOnly => debug!(key, "the setting has no effect on this client"),
         }
     }
     native(&config)?;
+    login::carry(&mut config, properties)?;
     Ok(config)
 }
 
@@ -59,14 +64,17 @@ fn native(config: &ClientConfig) -> Result<()> {
 fn bring_over(config: &mut ClientConfig, key: &str, value: &str) -> Result<()> {
     match key {
         "sasl.jaas.config" => {
-            let credentials = jaas::credentials(value)
-                .map_err(|why| Error::config(format!("sasl.jaas.config: {why}")))?;
-            config
-                .set("sasl.username", credentials.username)
-                .set("sasl.password", credentials.password);
+            let wrong = |why: String| Error::config(format!("sasl.jaas.config: {why}"));
+            let module = LoginModule::parse(value).map_err(wrong)?;
+            if ModuleKind::of(&module).map_err(wrong)? == ModuleKind::Password {
+                let credentials = Credentials::of(&module).map_err(wrong)?;
+                config
+                    .set("sasl.username", credentials.username)
+                    .set("sasl.password", credentials.password);
+            }
         }
-        "sasl.mechanism" => {
-            config.set("sasl.mechanisms", value);
+        "sasl.mechanism" | "sasl.mechanisms" => {
+            config.set("sasl.mechanisms", login::mechanism_on_the_wire(value));
         }
         "partition.assignment.strategy" => {
             config.set(key, assignors(value)?);

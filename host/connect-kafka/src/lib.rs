@@ -4,7 +4,7 @@
 mod cause;
 mod client;
 mod cluster;
-mod jaas;
+mod login;
 mod mark;
 mod output_topic;
 mod producer;
@@ -16,6 +16,7 @@ mod topic;
 pub use cause::SettingsOf;
 pub use client::client_config;
 pub use cluster::cluster_id;
+pub use login::{KafkaClient, LoginOutcome, LogsIn, TOKEN_ENDPOINT, create};
 pub use mark::{CommitMark, GroupOffset, add_marked};
 pub use output_topic::{output_topic_refusal, topic_name_refusal};
 pub use producer::{Producer, Receipt};

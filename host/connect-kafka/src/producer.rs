@@ -13,6 +13,7 @@ use rdkafka::message::{DeliveryResult, Message as _, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use tokio::sync::oneshot;
 
+use crate::login::{KafkaClient, create};
 use crate::quiet::ClientErrors;
 
 /// How long the thread sleeps when there is nothing to answer, and outlives its producer.
@@ -61,7 +62,7 @@ impl ProducerContext for Receipts {
 pub struct Producer(Arc<Thread>);
 
 struct Thread {
-    client: Arc<BaseProducer<Receipts>>,
+    client: Arc<KafkaClient<BaseProducer<Receipts>>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -80,9 +81,8 @@ impl Producer {
         let receipts = Receipts {
             errors: ClientErrors::new("a producer"),
         };
-        let client: BaseProducer<Receipts> = config
-            .create_with_context(receipts)
-            .map_err(|e| Error::config(format!("producer: {e}")))?;
+        let client: KafkaClient<BaseProducer<Receipts>> =
+            create(config, receipts).map_err(|e| Error::config(format!("producer: {e}")))?;
         let client = Arc::new(client);
         let stop = Arc::new(AtomicBool::new(false));
         let (polled, stopped) = (Arc::clone(&client), Arc::clone(&stop));

@@ -11,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{debug, error, info, warn};
 
 use crate::cause::{SettingsOf, explain};
+use crate::login::{KafkaClient, create};
 
 /// How often Kafka is asked whether it is back.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -342,7 +343,7 @@ pub fn unreachable_because(
         .set("enable.auto.commit", "false")
         .remove("group.instance.id");
     let context = IgnorePartitionEof::asking(settings);
-    let consumer: BaseConsumer<IgnorePartitionEof> = config.create_with_context(context).ok()?;
+    let consumer: KafkaClient<BaseConsumer<IgnorePartitionEof>> = create(&config, context).ok()?;
     let until = Instant::now() + limit;
     while Instant::now() < until {
         if consumer.client().fetch_cluster_id(PROBE_TIMEOUT).is_some() {

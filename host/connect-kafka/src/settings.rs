@@ -10,6 +10,7 @@ use std::path::Path;
 
 use connect_api::{Error, Result, check_config_file};
 
+use crate::login::{self, MECHANISMS};
 use table::SETTINGS;
 
 /// What becomes of a setting.
@@ -17,6 +18,8 @@ use table::SETTINGS;
 pub(crate) enum Use {
     /// librdkafka gets it, under its own name of the setting.
     Client,
+    /// A login by a token is made of it.
+    Login,
     /// The worker itself looks at it.
     Worker,
     /// Java's clients alone have it.
@@ -49,14 +52,8 @@ const SET_BY_WORKER: &[(&str, &[&str])] = &[
 /// Settings with a few values: others cannot be kept, or lose records.
 const VALUES: &[(&str, &[&str])] = &[
     ("acks", &["all", "-1", "1"]),
-    (
-        "sasl.mechanism",
-        &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
-    ),
-    (
-        "sasl.mechanisms",
-        &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
-    ),
+    ("sasl.mechanism", MECHANISMS),
+    ("sasl.mechanisms", MECHANISMS),
     ("ssl.protocol", &["TLS", "TLSv1.3", "TLSv1.2", "TLSv1.1"]),
 ];
 
@@ -83,6 +80,7 @@ const WORKER_FILE_ONLY: &[&str] = &["debug"];
 /// Settings whose values are secrets, all of them or in parts.
 const SECRET: &[&str] = &[
     "sasl.jaas.config",
+    "sasl.oauthbearer.client.credentials.client.secret",
     "sasl.password",
     "ssl.key.password",
     "ssl.key.pem",
@@ -119,6 +117,7 @@ pub fn setting_refusal(given_by: GivenBy, setting: &str, value: Option<&str>) ->
     let checked = taken(given_by, setting, value).and_then(|used| match (used, value) {
         (_, Some(value)) if is_other(value) => Err(Error::config("Not a number of type INT")),
         (Use::Client, Some(value)) => crate::client::check_value(setting, value),
+        (Use::Login, Some(value)) => login::check_value(setting, value),
         _ => Ok(()),
     });
     checked.err().map(|error| error.chain())
@@ -199,6 +198,10 @@ pub(crate) fn taken(given_by: GivenBy, setting: &str, value: Option<&str>) -> Re
     }
     let values = VALUES.iter().find(|(name, _)| *name == setting);
     if let Some((_, values)) = values.filter(|(_, values)| !one_of(values)) {
+        let mechanism = value.filter(|_| setting.starts_with("sasl.mechanism"));
+        if let Some(why) = mechanism.and_then(login::refusal_of_mechanism) {
+            return Err(Error::config(why));
+        }
         let values = values.join(", ");
         return Err(Error::config(format!("it must be one of: {values}")));
     }
@@ -211,6 +214,13 @@ pub(crate) fn taken(given_by: GivenBy, setting: &str, value: Option<&str>) -> Re
             GivenBy::Connector => Err(Error::config("only the worker's own properties may set it")),
         };
     }
+    if let (GivenBy::Connector, Some(value)) = (given_by, value)
+        && login::names_token_file(setting, value)
+    {
+        return Err(Error::config(
+            "only the worker's own properties may name a file of a token",
+        ));
+    }
     match listed(setting) {
         Some(Use::Client) => files(setting, value).map(|()| Use::Client),
         Some(other) => Ok(other),
@@ -220,8 +230,11 @@ pub(crate) fn taken(given_by: GivenBy, setting: &str, value: Option<&str>) -> Re
 }
 
 fn unknown(setting: &str) -> Error {
-    let why = if setting.starts_with("sasl.kerberos.") || setting.starts_with("sasl.oauthbearer.") {
-        "this mechanism is not supported; sasl.mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    let why = if setting.starts_with("sasl.kerberos.") {
+        return Error::config(login::refusal_of_mechanism("GSSAPI").unwrap_or_default());
+    } else if setting.starts_with("sasl.oauthbearer.assertion.") {
+        "the grant of assertions (jwt-bearer) is not followed; the nearest is that of client \
+         credentials, by sasl.oauthbearer.client.credentials.*"
     } else if setting == "metadata.broker.list" {
         "it is not a setting of Kafka's clients; use bootstrap.servers"
     } else {
@@ -276,8 +289,9 @@ mod tests {
             "sasl.kerberos.keytab",
             "sasl.oauthbearer.method",
             "sasl.oauthbearer.token.endpoint.url",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.config",
             "sasl.oauthbearer.assertion.file",
-            "sasl.oauthbearer.jwks.endpoint.url",
             "enable.sasl.oauthbearer.unsecure.jwt",
             "sasl.login.callback.handler.class",
             "sasl.login.class",
@@ -342,7 +356,7 @@ mod tests {
         for (setting, value) in [
             ("client.id", "a\0b"),
             ("sasl.mechanism", "GSSAPI"),
-            ("sasl.mechanisms", "OAUTHBEARER"),
+            ("sasl.mechanisms", "EXTERNAL"),
             ("ssl.enabled.protocols", "TLSv1.3"),
             ("ssl.ca.location", "/dev/zero"),
             ("ssl.key.location", "/"),

@@ -11,6 +11,7 @@ use rdkafka::util::Timeout;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::cause::SettingsOf;
+use crate::login::{KafkaClient, create};
 use crate::quiet::unreachable_because;
 
 /// How long it may take to find out why a topic was not created.
@@ -55,9 +56,9 @@ impl TopicSpec<'_> {
         settings: SettingsOf,
         limit: Duration,
     ) -> Result<TopicCreation> {
-        let client: AdminClient<DefaultClientContext> = admin
-            .create()
-            .map_err(|e| Error::config(format!("admin client: {e}")))?;
+        let client: KafkaClient<AdminClient<DefaultClientContext>> =
+            create(admin, DefaultClientContext)
+                .map_err(|e| Error::config(format!("admin client: {e}")))?;
         let created = self.create(&client, limit).await;
         let Err(error) = created else { return created };
         if error.kind() != ErrorKind::Retriable {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use connect_api::{Config, Error, MemoryLimit, Properties, Result};
-use connect_kafka::{client_config, has_no_effect};
+use connect_kafka::{TOKEN_ENDPOINT, client_config, has_no_effect};
 use connect_wasm::{CompileLimits, WasmLimits};
 use tracing::warn;
 
@@ -256,6 +256,10 @@ impl WorkerConfig {
         for prefix in CLIENT_PREFIXES {
             let checked = client_config(&self.client_properties(prefix)).map(drop);
             checked.map_err(|e| e.context(format!("{prefix}*")))?;
+            let url = self.client_properties(prefix).remove(TOKEN_ENDPOINT);
+            if let Some(why) = url.and_then(|url| self.token_refusal(&url)) {
+                return Err(Error::config(format!("{TOKEN_ENDPOINT}: {why}")));
+            }
         }
         for key in self.client_settings_without_effect() {
             warn!(key, "the setting has no effect");

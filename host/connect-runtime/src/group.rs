@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Result};
-use connect_kafka::{ClientErrors, client_config, is_outage};
+use connect_kafka::{ClientErrors, KafkaClient, client_config, create, is_outage};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
@@ -231,8 +231,8 @@ impl GroupMember {
         let invalid = |cause| {
             Error::config("the settings of the Kafka clients are not valid").with_source(cause)
         };
-        let consumer: BaseConsumer<Callbacks> =
-            client.create_with_context(callbacks).map_err(invalid)?;
+        let consumer: KafkaClient<BaseConsumer<Callbacks>> =
+            create(&client, callbacks).map_err(invalid)?;
         let group = config.group_id().to_owned();
         let checked = group.clone();
         let looked = tokio::task::spawn_blocking(move || {
@@ -303,7 +303,7 @@ fn shared_ids(members: &BTreeSet<WorkerInstance>) -> BTreeSet<&str> {
 
 /// The thread.
 struct Following {
-    consumer: BaseConsumer<Callbacks>,
+    consumer: KafkaClient<BaseConsumer<Callbacks>>,
     group: String,
     instance: WorkerInstance,
     membership: watch::Sender<Membership>,

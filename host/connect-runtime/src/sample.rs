@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use connect_api::{Error, Properties, RawRecord, Result, SinkRecord, TopicPartition};
-use connect_kafka::{IgnorePartitionEof, SettingsOf, told_by};
+use connect_kafka::{IgnorePartitionEof, KafkaClient, SettingsOf, create, told_by};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Message, TopicPartitionList};
@@ -20,7 +20,7 @@ use crate::sink_task::Converters;
 /// How long Kafka may take to answer.
 const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-type TopicConsumer = BaseConsumer<IgnorePartitionEof>;
+type TopicConsumer = KafkaClient<BaseConsumer<IgnorePartitionEof>>;
 
 /// The converters of a connector.
 pub struct SampleConverters(Converters);
@@ -102,8 +102,7 @@ fn consumer(client: &Properties) -> Result<TopicConsumer> {
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "false")
         .set("allow.auto.create.topics", "false");
-    config
-        .create_with_context(IgnorePartitionEof::asking(SettingsOf::Worker))
+    create(&config, IgnorePartitionEof::asking(SettingsOf::Worker))
         .map_err(|e| Error::config("a setting of the consumer is refused").with_source(e))
 }
 

@@ -5,7 +5,7 @@
 //! says who it is. None of these leads a client to another cluster or to files of the worker.
 
 use super::ByDefault::{Overridable, WorkersOnly};
-use super::Use::{Client, JavaOnly, Worker};
+use super::Use::{Client, JavaOnly, Login, Worker};
 use super::{ByDefault, Use};
 
 /// A setting, what becomes of it, and whether a connector may override it by default.
@@ -95,9 +95,59 @@ pub(super) const SETTINGS: &[(&str, Use, ByDefault)] = &[
     ("retries", Client, Overridable),
     ("retry.backoff.max.ms", Client, Overridable),
     ("retry.backoff.ms", Client, Overridable),
+    ("sasl.client.callback.handler.class", Login, Overridable),
     ("sasl.jaas.config", Client, Overridable),
+    ("sasl.login.callback.handler.class", Login, WorkersOnly),
+    ("sasl.login.connect.timeout.ms", Login, Overridable),
+    ("sasl.login.read.timeout.ms", Login, Overridable),
+    ("sasl.login.refresh.buffer.seconds", Login, Overridable),
+    ("sasl.login.refresh.min.period.seconds", Login, Overridable),
+    ("sasl.login.refresh.window.factor", Login, Overridable),
+    ("sasl.login.refresh.window.jitter", Login, Overridable),
+    ("sasl.login.retry.backoff.max.ms", Login, Overridable),
+    ("sasl.login.retry.backoff.ms", Login, Overridable),
     ("sasl.mechanism", Client, Overridable),
     ("sasl.mechanisms", Client, Overridable),
+    (
+        "sasl.oauthbearer.client.credentials.client.id",
+        Login,
+        Overridable,
+    ),
+    (
+        "sasl.oauthbearer.client.credentials.client.secret",
+        Login,
+        Overridable,
+    ),
+    ("sasl.oauthbearer.clock.skew.seconds", JavaOnly, WorkersOnly),
+    ("sasl.oauthbearer.expected.audience", JavaOnly, WorkersOnly),
+    ("sasl.oauthbearer.expected.issuer", JavaOnly, WorkersOnly),
+    ("sasl.oauthbearer.header.urlencode", Login, Overridable),
+    (
+        "sasl.oauthbearer.jwks.endpoint.refresh.ms",
+        JavaOnly,
+        WorkersOnly,
+    ),
+    (
+        "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms",
+        JavaOnly,
+        WorkersOnly,
+    ),
+    (
+        "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms",
+        JavaOnly,
+        WorkersOnly,
+    ),
+    ("sasl.oauthbearer.jwks.endpoint.url", JavaOnly, WorkersOnly),
+    ("sasl.oauthbearer.jwt.retriever.class", Login, Overridable),
+    (
+        "sasl.oauthbearer.jwt.validator.class",
+        JavaOnly,
+        WorkersOnly,
+    ),
+    ("sasl.oauthbearer.scope", Login, Overridable),
+    ("sasl.oauthbearer.scope.claim.name", JavaOnly, WorkersOnly),
+    ("sasl.oauthbearer.sub.claim.name", JavaOnly, WorkersOnly),
+    ("sasl.oauthbearer.token.endpoint.url", Login, WorkersOnly),
     ("sasl.password", Client, Overridable),
     ("sasl.username", Client, Overridable),
     ("security.protocol", Client, Overridable),

@@ -6,7 +6,7 @@ use connect_api::{
 use connect_kafka::overridable_settings;
 use connect_wasm::{CompileLimits, WasmLimits};
 
-use super::override_policy::OverridePolicyName;
+use super::override_policy::{OverridePolicyName, TOKEN_ENDPOINTS};
 use crate::task_restart::worker_keys as restart_keys;
 
 /// Prefixes whose keys belong to clients, converters, providers or topics.
@@ -366,6 +366,12 @@ fn plugins() -> Vec<ConfigKey> {
             T::List,
             overridable_settings().collect::<Vec<_>>().join(","),
             "The client settings that the policy Allowlist lets a connector override.",
+        ),
+        ConfigKey::new(
+            TOKEN_ENDPOINTS,
+            T::List,
+            "",
+            "URLs that Kafka clients may get tokens from; taken from -D in KAFKA_OPTS. Empty: any.",
         ),
     ]
 }

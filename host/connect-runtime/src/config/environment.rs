@@ -2,6 +2,8 @@
 
 use connect_api::Properties;
 
+use super::override_policy::TOKEN_ENDPOINTS;
+
 /// The names that Debezium's images use.
 const DEBEZIUM: &[(&str, &str)] = &[
     ("BOOTSTRAP_SERVERS", "bootstrap.servers"),
@@ -20,6 +22,10 @@ const DEBEZIUM: &[(&str, &str)] = &[
 /// Variables of Confluent's images that set something else than a property of the worker.
 const NOT_PROPERTIES: &[&str] = &["CONNECT_CUB_KAFKA_TIMEOUT"];
 
+/// Java's system properties that are options here: the file of its logins, and where tokens may
+/// come from.
+const OF_JAVA: &[&str] = &["java.security.auth.login.config", TOKEN_ENDPOINTS];
+
 /// The properties that the variables set. `CONNECT_*` goes before Debezium's names.
 pub fn properties(variables: impl IntoIterator<Item = (String, String)>) -> Properties {
     let mut connect = Properties::new();
@@ -34,22 +40,23 @@ pub fn properties(variables: impl IntoIterator<Item = (String, String)>) -> Prop
             properties.insert((*key).to_owned(), value);
         } else if name == "REST_PORT" {
             properties.insert("listeners".into(), format!("http://:{value}"));
-        } else if name == "KAFKA_OPTS"
-            && let Some(file) = jaas_file(&value)
-        {
-            properties.insert("java.security.auth.login.config".into(), file);
+        } else if name == "KAFKA_OPTS" {
+            let given = OF_JAVA
+                .iter()
+                .filter_map(|key| Some((key, java_option(&value, key)?)));
+            properties.extend(given.map(|(key, value)| ((*key).to_owned(), value)));
         }
     }
     properties.extend(connect);
     properties
 }
 
-/// Where Java is told to look for the file of its logins; the last option counts.
-fn jaas_file(options: &str) -> Option<String> {
-    let option = "-Djava.security.auth.login.config=";
+/// A system property as Java is given it; the last option counts.
+fn java_option(options: &str, key: &str) -> Option<String> {
+    let option = format!("-D{key}=");
     let mut given = options.split_whitespace().rev();
-    let found = given.find_map(|word| word.trim_matches(['"', '\'']).strip_prefix(option));
-    // Two equals signs: this file alone.
+    let found = given.find_map(|word| word.trim_matches(['"', '\'']).strip_prefix(&*option));
+    // Two equals signs in front of a file of logins: this file alone.
     let file = found?.trim_start_matches('=');
     Some(file.trim_matches(['"', '\'']).to_owned())
 }
@@ -80,7 +87,8 @@ mod tests {
             ("REST_PORT", "8084"),
             (
                 "KAFKA_OPTS",
-                "-Xmx1g -Djava.security.auth.login.config=/etc/connect.jaas -Da=b",
+                "-Xmx1g -Djava.security.auth.login.config=/etc/connect.jaas -Da=b \
+                 -Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=https://idp/t",
             ),
             ("PATH", "/bin"),
         ];
@@ -91,6 +99,10 @@ mod tests {
             ("group.id", "g"),
             ("java.security.auth.login.config", "/etc/connect.jaas"),
             ("listeners", "http://:8084"),
+            (
+                "org.apache.kafka.sasl.oauthbearer.allowed.urls",
+                "https://idp/t",
+            ),
         ];
         let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         assert_eq!(

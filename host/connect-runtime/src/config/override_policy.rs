@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use connect_api::{Choice, Config, WordCase};
 
+use super::WorkerConfig;
+
 /// Which client settings a connector may override.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OverridePolicy {
@@ -48,6 +50,19 @@ impl OverridePolicy {
                  configuration."
             )
         })
+    }
+}
+
+/// Where Kafka clients may get tokens to log in with, if that is limited: Java's system property
+/// of this name (since Kafka 4.0).
+pub(super) const TOKEN_ENDPOINTS: &str = "org.apache.kafka.sasl.oauthbearer.allowed.urls";
+
+impl WorkerConfig {
+    /// Why clients may not get tokens from this URL; none: they may.
+    pub fn token_refusal(&self, url: &str) -> Option<String> {
+        let allowed = self.config.list(TOKEN_ENDPOINTS);
+        let is_allowed = allowed.is_empty() || allowed.iter().any(|it| it.trim() == url.trim());
+        (!is_allowed).then(|| format!("it is none of {TOKEN_ENDPOINTS}"))
     }
 }
 

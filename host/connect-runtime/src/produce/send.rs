@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use connect_api::Properties;
+use connect_kafka::{KafkaClient, create};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -96,7 +97,7 @@ impl ProducerContext for Context {
 
 /// Sends records.
 pub struct Sender {
-    producer: ThreadedProducer<Context>,
+    producer: KafkaClient<ThreadedProducer<Context>>,
     connection: Connection,
     answers: Arc<Answers>,
 }
@@ -119,9 +120,7 @@ impl Sender {
             connection: connection.clone(),
             answers: Arc::clone(&answers),
         };
-        let producer = config
-            .create_with_context(context)
-            .context("a setting of the producer is refused")?;
+        let producer = create(&config, context).context("a setting of the producer is refused")?;
         Ok(Self {
             producer,
             connection,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use connect_api::{Error, Properties, Result};
 use connect_kafka::{
-    IgnorePartitionEof, Producer, SettingsOf, TopicCreation, TopicSpec, client_config, told_by,
+    IgnorePartitionEof, KafkaClient, Producer, SettingsOf, TopicCreation, TopicSpec, client_config,
+    create as create_client, told_by,
 };
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
@@ -34,7 +35,7 @@ const FIRST_LIMIT: Duration = Duration::from_millis(500);
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// The consumer of a log.
-pub(super) type LogConsumer = BaseConsumer<IgnorePartitionEof>;
+pub(super) type LogConsumer = KafkaClient<BaseConsumer<IgnorePartitionEof>>;
 
 /// A compacted topic that is read in full and then followed.
 pub struct KafkaBasedLog {
@@ -198,7 +199,7 @@ pub(super) fn consumer(config: &WorkerConfig) -> Result<LogConsumer> {
 pub(super) fn consumer_of(properties: &Properties, group: &str) -> Result<LogConsumer> {
     let context = IgnorePartitionEof::new("a log of the worker");
     let client = consumer_settings(properties, group)?;
-    client.create_with_context(context).map_err(invalid)
+    create_client(&client, context).map_err(invalid)
 }
 
 /// A consumer that asks for topics.
@@ -206,7 +207,7 @@ pub(super) fn asking_consumer(config: &WorkerConfig) -> Result<LogConsumer> {
     let context = IgnorePartitionEof::asking(SettingsOf::Worker);
     let properties = config.client_properties("consumer.");
     let client = consumer_settings(&properties, config.group_id())?;
-    client.create_with_context(context).map_err(invalid)
+    create_client(&client, context).map_err(invalid)
 }
 
 fn consumer_settings(properties: &Properties, group: &str) -> Result<ClientConfig> {
@@ -269,13 +270,16 @@ pub async fn check_topic(config: &WorkerConfig, topic: &StorageTopic) -> Result<
     match found.is_empty() {
         true if config.creates_internal_topics() => Ok(()),
         true => Err(Error::config(wanted.absence())),
-        false => check(&admin(config)?, &wanted, &found).await,
+        false => {
+            let admin = admin(config)?;
+            check(&admin, &wanted, &found).await
+        }
     }
 }
 
-fn admin(config: &WorkerConfig) -> Result<AdminClient<DefaultClientContext>> {
+fn admin(config: &WorkerConfig) -> Result<KafkaClient<AdminClient<DefaultClientContext>>> {
     let admin = client_config(&config.client_properties("admin."))?;
-    admin.create().map_err(invalid)
+    create_client(&admin, DefaultClientContext).map_err(invalid)
 }
 
 async fn check(

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connect_api::{Error, OffsetChange, OffsetScope, Properties, Result, TopicPartition};
-use connect_kafka::{CommitMark, GroupOffset, add_marked, cluster_id, topic_name_refusal};
+use connect_kafka::{
+    CommitMark, GroupOffset, KafkaClient, add_marked, cluster_id, create, topic_name_refusal,
+};
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -85,7 +87,10 @@ pub struct KafkaConsumerGroups;
 impl ConsumerGroups for KafkaConsumerGroups {
     async fn cluster_id(&self, group: ConsumerGroup) -> Result<String> {
         let failed = |cause| Error::fatal("could not ask for the cluster").with_source(cause);
-        let asked = move || cluster_id(&consumer_of(&group.client, &group.group)?, LIMIT);
+        let asked = move || {
+            let consumer = consumer_of(&group.client, &group.group)?;
+            cluster_id(&consumer, LIMIT)
+        };
         tokio::task::spawn_blocking(asked).await.map_err(failed)?
     }
 
@@ -173,9 +178,9 @@ impl ConsumerGroups for NoConsumerGroups {
 /// Deletes a group; one that is not there is none.
 async fn delete(group: &ConsumerGroup) -> Result<()> {
     let name = group.group.as_str();
-    let admin: AdminClient<DefaultClientContext> = client_config(&group.client)?
-        .create()
-        .map_err(|error| Error::config("admin client").with_source(error))?;
+    let admin: KafkaClient<AdminClient<DefaultClientContext>> =
+        create(&client_config(&group.client)?, DefaultClientContext)
+            .map_err(|error| Error::config("admin client").with_source(error))?;
     let options = AdminOptions::new().request_timeout(Some(LIMIT));
     let failed = |cause: RDKafkaErrorCode| refused(name, cause);
     let answers = admin.delete_groups(&[name], &options).await;

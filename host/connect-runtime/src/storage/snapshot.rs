@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use connect_api::{Error, Offset, Result, TopicPartition};
-use connect_kafka::{client_config, told_by};
+use connect_kafka::{KafkaClient, client_config, create, told_by};
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer;
@@ -134,7 +134,8 @@ impl<'a> ClusterReader<'a> {
     async fn cleanup_policy(&self, topic: &str) -> Result<Option<String>> {
         let admin = client_config(&self.worker.client_properties("admin."))?;
         let invalid = |cause| Error::config("admin.*").with_source(cause);
-        let admin: AdminClient<DefaultClientContext> = admin.create().map_err(invalid)?;
+        let admin: KafkaClient<AdminClient<DefaultClientContext>> =
+            create(&admin, DefaultClientContext).map_err(invalid)?;
         let options = AdminOptions::new().request_timeout(Some(Timeout::After(REQUEST_LIMIT)));
         let asked = [ResourceSpecifier::Topic(topic)];
         let Ok(described) = admin.describe_configs(&asked, &options).await else {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use connect_api::Properties;
+use connect_kafka::{KafkaClient, create};
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigResource, ConfigSource, NewPartitions, NewTopic,
     ResourceSpecifier, TopicReplication,
@@ -26,9 +27,9 @@ pub struct Cluster {
     /// Where it is.
     pub address: String,
     connection: Connection,
-    admin: AdminClient<Connection>,
+    admin: KafkaClient<AdminClient<Connection>>,
     /// Tells its errors when it is polled, which a client for administration never is.
-    probe: BaseProducer<Connection>,
+    probe: KafkaClient<BaseProducer<Connection>>,
 }
 
 impl Cluster {
@@ -36,12 +37,8 @@ impl Cluster {
     pub fn open(args: &KafkaArgs) -> Result<Self> {
         let (config, connection) = args.connect(&Properties::new())?;
         let refused = "a setting of the client is refused";
-        let admin = config
-            .create_with_context(connection.clone())
-            .context(refused)?;
-        let probe = config
-            .create_with_context(connection.clone())
-            .context(refused)?;
+        let admin = create(&config, connection.clone()).context(refused)?;
+        let probe = create(&config, connection.clone()).context(refused)?;
         Ok(Self {
             address: connection.address.clone(),
             connection,

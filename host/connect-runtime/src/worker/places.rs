@@ -9,7 +9,7 @@ use std::sync::{Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Result};
-use connect_kafka::{IgnorePartitionEof, SettingsOf, told_by};
+use connect_kafka::{IgnorePartitionEof, SettingsOf, create, told_by};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use super::TaskStart;
@@ -109,7 +109,7 @@ impl TaskStart {
         };
         let whose = SettingsOf::Connector("consumer.override.");
         let context = IgnorePartitionEof::asking(whose);
-        let consumer = settings.consumer()?.create_with_context(context);
+        let consumer = create::<LookingConsumer, _>(&settings.consumer()?, context);
         let consumer = consumer.map_err(|_| Error::config("the settings of the consumer"))?;
         let (partitions, lacks) = match count(&consumer, &config.subscription) {
             Some(found) => (found.partitions, lacks::told(&found.missing)),

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use connect_api::{
     EachRecord, Error, Offset as RecordOffset, Result, Timestamp, TopicReader, WrittenHeaders,
 };
+use connect_kafka::{KafkaClient, create};
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::metadata::MetadataTopic;
@@ -108,9 +109,7 @@ impl TopicReader for KafkaTopicReader {
         since: Timestamp,
         each: EachRecord<'_>,
     ) -> Result<()> {
-        let consumer: BaseConsumer = self
-            .0
-            .create()
+        let consumer: KafkaClient<BaseConsumer> = create(&self.0, DefaultConsumerContext)
             .map_err(|error| Error::config(format!("consumer: {error}")))?;
         let starts = Self::starts(&consumer, topic, since)?;
         let mut reading: BTreeSet<i32> = Self::partitions(&starts);

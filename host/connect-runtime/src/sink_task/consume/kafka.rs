@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use connect_api::{
     Error, MemoryLimit, Offset, OffsetScope, OpenedPartition, Result, Timestamp, TopicPartition,
 };
-use connect_kafka::{CommitMark, GroupMembership, GroupOffset, add_marked};
+use connect_kafka::{CommitMark, GroupMembership, GroupOffset, KafkaClient, add_marked, create};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -52,7 +52,7 @@ pub(super) struct Owned {
 
 /// librdkafka's consumer, with the assignment as the task's loop has made it.
 pub struct KafkaConsumer {
-    pub(super) inner: BaseConsumer<Context>,
+    pub(super) inner: KafkaClient<BaseConsumer<Context>>,
     pub(super) owned: Vec<Owned>,
     /// Where partitions are to go on, and the timestamps of the records in front of that.
     pub(super) expected: HashMap<TopicPartition, KnownRecord>,
@@ -96,9 +96,8 @@ impl KafkaConsumer {
             config.set("statistics.interval.ms", STATISTICS_INTERVAL);
         }
         let invalid = |e: KafkaError| Error::config(format!("consumer: {e}"));
-        let inner: BaseConsumer<Context> = config
-            .create_with_context(Context::default())
-            .map_err(invalid)?;
+        let inner: KafkaClient<BaseConsumer<Context>> =
+            create(&config, Context::default()).map_err(invalid)?;
         let topic = match subscription {
             Subscription::Topics(topics) => {
                 let names: Vec<_> = topics.iter().map(String::as_str).collect();

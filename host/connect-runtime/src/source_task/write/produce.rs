@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Offset, Properties, RecordMetadata};
-use connect_kafka::{Producer, brokers, replication_refusal};
+use connect_kafka::{KafkaClient, Producer, brokers, create, replication_refusal};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -313,10 +313,9 @@ impl TopicCreation {
     async fn create(&self, topic: &str) -> Result<()> {
         let failed =
             |error: &dyn std::fmt::Display| format!("cannot create topic {topic}: {error}");
-        let client: AdminClient<DefaultClientContext> = self
-            .admin
-            .create()
-            .map_err(|error| Error::config(format!("admin client: {error}")))?;
+        let client: KafkaClient<AdminClient<DefaultClientContext>> =
+            create(&self.admin, DefaultClientContext)
+                .map_err(|error| Error::config(format!("admin client: {error}")))?;
         let replication = TopicReplication::Fixed(self.replication_factor);
         let mut wanted = NewTopic::new(topic, self.partitions, replication);
         for (key, value) in &self.settings {

@@ -1,8 +1,44 @@
 //! `sasl.jaas.config`: the login module that Java's clients are given, read as Kafka's `JaasConfig`
 //! reads it, by the tokens of Java's `StreamTokenizer`.
 
+use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::str::Chars;
+
+/// A login module, with its options.
+pub struct LoginModule {
+    /// Its class.
+    pub class: String,
+    options: BTreeMap<String, String>,
+}
+
+impl LoginModule {
+    /// The only login module of a text such as `….PlainLoginModule required username="ann" …;`.
+    ///
+    /// # Errors
+    /// A fragment that says what is wrong. It quotes nothing of the text: any part of it may be a
+    /// password, or one that is not quoted as it must be.
+    pub fn parse(jaas: &str) -> Result<Self, String> {
+        let mut tokens = Tokens::new(jaas);
+        let module = entry(&mut tokens)?;
+        match tokens.next() {
+            Some(_) => Err("more than one login module is given".into()),
+            None => Ok(module),
+        }
+    }
+
+    /// The value of an option; none: it is not given.
+    #[must_use]
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options.get(name).map(String::as_str)
+    }
+
+    /// All options, by their names.
+    pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+        let options = self.options.iter();
+        options.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
 
 /// Who logs in, by SASL/PLAIN or SASL/SCRAM.
 pub struct Credentials {
@@ -12,35 +48,26 @@ pub struct Credentials {
     pub password: String,
 }
 
-/// The credentials of a login module such as
-/// `….PlainLoginModule required username="ann" password="…";`.
-///
-/// # Errors
-/// A fragment that says what is wrong. It quotes nothing of the text: any part of it may be a
-/// password, or one that is not quoted as it must be.
-pub fn credentials(jaas: &str) -> Result<Credentials, String> {
-    let mut tokens = Tokens::new(jaas);
-    let module = entry(&mut tokens)?;
-    if tokens.next().is_some() {
-        return Err("more than one login module is given".into());
+impl Credentials {
+    /// Those of a login module such as `….PlainLoginModule required username="ann" password="…";`.
+    ///
+    /// # Errors
+    /// A fragment that says what is missing.
+    pub fn of(module: &LoginModule) -> Result<Self, String> {
+        match (module.option("username"), module.option("password")) {
+            (Some(username), Some(password)) => Ok(Self {
+                username: username.to_owned(),
+                password: password.to_owned(),
+            }),
+            _ => Err("a username and a password are expected".into()),
+        }
     }
-    match (module.username, module.password) {
-        (Some(username), Some(password)) => Ok(Credentials { username, password }),
-        _ => Err("a username and a password are expected".into()),
-    }
-}
-
-/// The options of a login module that are of use.
-#[derive(Default)]
-struct Module {
-    username: Option<String>,
-    password: Option<String>,
 }
 
 /// `module flag key=value … ;`
-fn entry(tokens: &mut Tokens<'_>) -> Result<Module, String> {
+fn entry(tokens: &mut Tokens<'_>) -> Result<LoginModule, String> {
     const FLAGS: [&str; 4] = ["required", "requisite", "sufficient", "optional"];
-    let Some(Token::Text(_)) = tokens.next() else {
+    let Some(Token::Text(class)) = tokens.next() else {
         return Err("no login module is given".into());
     };
     match tokens.next() {
@@ -52,10 +79,10 @@ fn entry(tokens: &mut Tokens<'_>) -> Result<Module, String> {
             ));
         }
     }
-    let mut module = Module::default();
+    let mut options = BTreeMap::new();
     loop {
         let key = match tokens.next() {
-            Some(Token::Symbol(';')) => return Ok(module),
+            Some(Token::Symbol(';')) => return Ok(LoginModule { class, options }),
             Some(Token::Text(key)) => key,
             Some(Token::Symbol(_)) => return Err("the name of an option is expected".into()),
             None => return Err("the login module does not end with a semicolon".into()),
@@ -69,11 +96,7 @@ fn entry(tokens: &mut Tokens<'_>) -> Result<Module, String> {
             );
         };
         // The last one counts, as in Java's map of options.
-        match key.as_str() {
-            "username" => module.username = Some(value),
-            "password" => module.password = Some(value),
-            _ => {}
-        }
+        options.insert(key, value);
     }
 }
 
@@ -198,6 +221,10 @@ mod tests {
     use super::*;
 
     const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+
+    fn credentials(jaas: &str) -> Result<Credentials, String> {
+        Credentials::of(&LoginModule::parse(jaas)?)
+    }
 
     fn read(options: &str) -> Result<(String, String), String> {
         let read = credentials(&format!("{PLAIN} {options}"))?;
