@@ -3,6 +3,7 @@
 //! No error holds the text of its cause: it may name the URL, and that a user and a password.
 
 mod bounded;
+mod credentials;
 pub(crate) mod frame;
 pub(crate) mod heads;
 pub(crate) mod options;
@@ -27,10 +28,8 @@ use schema_registry_converter::schema_registry_common::{
     RawError, RegisteredReference, RegisteredSchema, SchemaType, SrCall,
 };
 
-use options::{
-    BASIC_SOURCE, BASIC_USER_INFO, BASIC_USER_INFO_OLD, BEARER_SOURCE, BEARER_TOKEN,
-    CredentialsSource, NORMALIZE, URL,
-};
+use credentials::{Authorizing, Credentials, WithHeaders};
+use options::{NORMALIZE, URL};
 use subjects::SchemaFormat;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -176,46 +175,6 @@ impl BlockingRegistry {
     }
 }
 
-/// What is shown to the registry.
-enum Credentials {
-    /// User and password of the URL, or nothing.
-    OfUrl,
-    Basic {
-        user: String,
-        password: String,
-    },
-    Bearer(String),
-}
-
-impl Credentials {
-    fn new(config: &Config) -> Result<Self> {
-        if config.optional_text(BEARER_SOURCE).is_some() {
-            let token = config.secret(BEARER_TOKEN).ok_or_else(|| {
-                Error::config(format!("{BEARER_SOURCE}=STATIC_TOKEN needs {BEARER_TOKEN}"))
-            })?;
-            return Ok(Self::Bearer(token.expose().to_owned()));
-        }
-        if config.choice::<CredentialsSource>(BASIC_SOURCE) == CredentialsSource::Url {
-            return Ok(Self::OfUrl);
-        }
-        let given = config.secret(BASIC_USER_INFO);
-        let given = given
-            .or_else(|| config.secret(BASIC_USER_INFO_OLD))
-            .ok_or_else(|| {
-                Error::config(format!("{BASIC_SOURCE}=USER_INFO needs {BASIC_USER_INFO}"))
-            })?;
-        let (user, password) = given.expose().split_once(':').ok_or_else(|| {
-            Error::config(format!(
-                "Invalid value [hidden] for configuration {BASIC_USER_INFO}: it is user:password"
-            ))
-        })?;
-        Ok(Self::Basic {
-            user: user.to_owned(),
-            password: password.to_owned(),
-        })
-    }
-}
-
 #[derive(Debug)]
 struct Registry {
     settings: SrSettings,
@@ -233,6 +192,7 @@ impl Registry {
         for url in urls {
             builder.add_url(url);
         }
+        let mut authorizing = None;
         match Credentials::new(config)? {
             Credentials::OfUrl => {}
             Credentials::Basic { user, password } => {
@@ -241,12 +201,20 @@ impl Registry {
             Credentials::Bearer(token) => {
                 builder.set_token_authorization(&token);
             }
+            Credentials::OAuth(tokens) => authorizing = Some(Authorizing(tokens)),
         }
         builder.set_timeout(TIMEOUT);
         install_tls_provider();
         builder.with_middleware(bounded::BoundedAnswers);
         if config.flag(NORMALIZE) {
             builder.with_middleware(bounded::Normalizing);
+        }
+        let headers = credentials::headers(config)?;
+        if !headers.is_empty() {
+            builder.with_middleware(WithHeaders(headers));
+        }
+        if let Some(authorizing) = authorizing {
+            builder.with_middleware(authorizing);
         }
         let client = tls::client(config)?.redirect(bounded::same_server());
         let settings = builder.build_with(client).map_err(|_| unusable())?;
@@ -383,6 +351,9 @@ fn install_tls_provider() {
 /// What became of a request, and whose fault it is. A record is only blamed when the registry says
 /// that it has no such schema; a wrong path is a 404 without that word, and the config's fault.
 fn explain(error: &SRCError) -> Refusal {
+    if let Some(error) = credentials::no_token(error) {
+        return Refusal::Other(error);
+    }
     let code = error
         .source()
         .and_then(|source| source.downcast_ref::<RawError>())

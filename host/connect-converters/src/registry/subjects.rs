@@ -3,11 +3,12 @@
 //! converters, credentials and TLS among them.
 
 use connect_api::{ConfigDef, Error, Properties, Result};
-use reqwest::{Client, Method, RequestBuilder, Response, Url};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value as Json, json};
 
 use super::options::{URL, client_keys};
-use super::{Credentials, TIMEOUT, bounded, install_tls_provider, tls};
+use super::{Credentials, TIMEOUT, bounded, credentials, install_tls_provider, tls};
 
 /// Characters that are told of what a registry says.
 const MAX_MESSAGE: usize = 2000;
@@ -91,6 +92,7 @@ pub struct RegistryClient {
     client: Client,
     urls: Vec<Url>,
     credentials: Credentials,
+    headers: HeaderMap,
 }
 
 impl RegistryClient {
@@ -118,6 +120,7 @@ impl RegistryClient {
             client: client.build().map_err(|_| unusable())?,
             urls: urls.collect::<Result<_>>()?,
             credentials: Credentials::new(&config)?,
+            headers: credentials::headers(&config)?.into_iter().collect(),
         })
     }
 
@@ -206,13 +209,13 @@ impl RegistryClient {
             if path.first() == Some(&"compatibility") {
                 url.set_query(Some("verbose=true"));
             }
-            let request = self.signed(self.client.request(method.clone(), url));
+            let request = self.client.request(method.clone(), url);
             let request = request.header("Accept", "application/vnd.schemaregistry.v1+json");
             let request = match &body {
                 Some(body) => request.json(body),
                 None => request,
             };
-            match request.send().await {
+            match self.send(request).await? {
                 Ok(answer) => return Answer::read(answer).await,
                 Err(error) => why = unanswered(base, &error),
             }
@@ -220,12 +223,28 @@ impl RegistryClient {
         Err(why)
     }
 
-    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
-        match &self.credentials {
+    /// Sends a request with what is to be shown; another token once, where one is refused.
+    async fn send(&self, request: RequestBuilder) -> Result<reqwest::Result<Response>> {
+        let request = request.headers(self.headers.clone());
+        let request = match &self.credentials {
             Credentials::OfUrl => request,
             Credentials::Basic { user, password } => request.basic_auth(user, Some(password)),
             Credentials::Bearer(token) => request.bearer_auth(token),
-        }
+            Credentials::OAuth(tokens) => {
+                let token = tokens.token().await?;
+                let again = request.try_clone();
+                let answer = request.bearer_auth(token.value.expose()).send().await;
+                let is_refused = |answer: &Response| answer.status() == StatusCode::UNAUTHORIZED;
+                match (answer.as_ref().is_ok_and(is_refused), again) {
+                    (true, Some(again)) => {
+                        let token = tokens.instead_of(&token).await?;
+                        again.bearer_auth(token.value.expose())
+                    }
+                    _ => return Ok(answer),
+                }
+            }
+        };
+        Ok(request.send().await)
     }
 }
 
@@ -277,7 +296,7 @@ impl Refused {
             422 => Error::data(format!("the Schema Registry refuses it: {message}")),
             401 | 403 => Error::config(format!(
                 "HTTP {status} from the Schema Registry: the credentials do not suffice; see \
-                 basic.auth.user.info and bearer.auth.token"
+                 basic.auth.user.info and bearer.auth.*"
             )),
             408 | 425 | 429 | 500.. => {
                 Error::retriable(format!("HTTP {status} from the Schema Registry: {message}"))

@@ -14,6 +14,7 @@ use super::options::URL;
 use crate::ConverterContext;
 use crate::avro::TYPE;
 
+mod oauth;
 mod tls;
 mod write;
 
