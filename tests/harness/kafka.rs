@@ -26,6 +26,23 @@ pub struct TestKafka {
     folder: PathBuf,
     service: Service,
     producer: OnceLock<FutureProducer>,
+    /// Options of its JVM.
+    options: Vec<String>,
+}
+
+/// What a broker of the tests has beside the usual.
+#[derive(Default)]
+struct Extras {
+    /// The ports that proxies lead to, and the proxies'.
+    proxied: Vec<(u16, u16)>,
+    tokens: Option<TokenListener>,
+}
+
+/// A listener whose clients log in by SASL OAUTHBEARER.
+struct TokenListener {
+    port: u16,
+    /// Where the keys are that tokens are signed with (JWKS).
+    keys: String,
 }
 
 impl TestKafka {
@@ -37,12 +54,12 @@ impl TestKafka {
 
     /// A broker for one test, which may stop and kill it.
     pub async fn start() -> Result<Self> {
-        Self::start_with(&[], CLUSTER_ID).await
+        Self::start_with(Extras::default(), CLUSTER_ID).await
     }
 
     /// A broker of another cluster than that of all others.
     pub async fn start_as(cluster_id: &str) -> Result<Self> {
-        Self::start_with(&[], cluster_id).await
+        Self::start_with(Extras::default(), cluster_id).await
     }
 
     /// The same with a proxy in front of it: clients that begin at the proxy's port stay behind it.
@@ -60,15 +77,42 @@ impl TestKafka {
             ports.push((own, proxy.port()));
             proxies.push(proxy);
         }
-        Ok((Self::start_with(&ports, CLUSTER_ID).await?, proxies))
+        let extras = Extras {
+            proxied: ports,
+            tokens: None,
+        };
+        Ok((Self::start_with(extras, CLUSTER_ID).await?, proxies))
     }
 
-    /// `proxied`: the ports that proxies lead to, and the proxies'.
-    async fn start_with(proxied: &[(u16, u16)], cluster_id: &str) -> Result<Self> {
+    /// A broker with one more listener, whose address is given too. Clients log in there by tokens
+    /// for the audience `kafka` that are signed with a key of this URL (JWKS), and are sent away
+    /// when their token has expired.
+    pub async fn start_with_tokens(keys: &str) -> Result<(Self, String)> {
+        let port = names::free_port()?;
+        let extras = Extras {
+            proxied: Vec::new(),
+            tokens: Some(TokenListener {
+                port,
+                keys: keys.to_owned(),
+            }),
+        };
+        let kafka = Self::start_with(extras, CLUSTER_ID).await?;
+        Ok((kafka, format!("127.0.0.1:{port}")))
+    }
+
+    async fn start_with(extras: Extras, cluster_id: &str) -> Result<Self> {
         let folder = run::folder("kafka")?;
         let (port, controller) = (names::free_port()?, names::free_port()?);
         let data = folder.join("data").display().to_string();
-        let properties = properties(controller, &data) + &listeners(port, controller, proxied);
+        let mut properties = properties(controller, &data);
+        properties += &listeners(port, controller, &extras);
+        let mut options = Vec::new();
+        if let Some(TokenListener { keys, .. }) = &extras.tokens {
+            properties += &token_login(keys);
+            options.push(format!(
+                "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys}"
+            ));
+        }
         std::fs::write(folder.join("server.properties"), properties)?;
         std::fs::write(folder.join("log4j2.properties"), LOGGING)?;
         let service = Service::new("Kafka", folder.join("log"));
@@ -77,6 +121,7 @@ impl TestKafka {
             folder,
             service,
             producer: OnceLock::new(),
+            options,
         };
         kafka.format(cluster_id)?;
         kafka.start_again().await?;
@@ -140,6 +185,7 @@ impl TestKafka {
             "-XX:TieredStopAtLevel=1",
             "-XX:-UsePerfData",
         ])
+        .args(&self.options)
         .arg(format!("-Djava.io.tmpdir={}", self.folder.display()))
         .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
         .arg("-cp")
@@ -176,9 +222,14 @@ log.cleaner.dedupe.buffer.size=4194304
 }
 
 /// A broker tells its clients where to go on, so a proxy needs a listener of its own.
-fn listeners(port: u16, controller: u16, proxied: &[(u16, u16)]) -> String {
+fn listeners(port: u16, controller: u16, extras: &Extras) -> String {
     let (mut own, mut told, mut plain) = (String::new(), String::new(), String::new());
-    for (number, (port, proxy)) in proxied.iter().enumerate() {
+    if let Some(TokenListener { port, .. }) = extras.tokens {
+        own += &format!(",TOKENS://127.0.0.1:{port}");
+        told += &format!(",TOKENS://127.0.0.1:{port}");
+        plain += ",TOKENS:SASL_PLAINTEXT";
+    }
+    for (number, (port, proxy)) in extras.proxied.iter().enumerate() {
         own += &format!(",PROXIED{number}://127.0.0.1:{port}");
         told += &format!(",PROXIED{number}://127.0.0.1:{proxy}");
         plain += &format!(",PROXIED{number}:PLAINTEXT");
@@ -187,6 +238,21 @@ fn listeners(port: u16, controller: u16, proxied: &[(u16, u16)]) -> String {
         "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{own}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}{told}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{plain}
+"
+    )
+}
+
+/// A session lasts as long as its token (KIP-368).
+fn token_login(keys: &str) -> String {
+    let package = "org.apache.kafka.common.security.oauthbearer";
+    format!(
+        "sasl.enabled.mechanisms=OAUTHBEARER
+sasl.oauthbearer.jwks.endpoint.url={keys}
+sasl.oauthbearer.expected.audience=kafka
+listener.name.tokens.oauthbearer.connections.max.reauth.ms=3600000
+listener.name.tokens.oauthbearer.sasl.server.callback.handler.class=\
+{package}.OAuthBearerValidatorCallbackHandler
+listener.name.tokens.oauthbearer.sasl.jaas.config={package}.OAuthBearerLoginModule required;
 "
     )
 }

@@ -16,6 +16,7 @@ mod kafka_sink;
 mod maintain;
 mod migrate;
 mod newcomer;
+mod oauth;
 mod pages;
 mod plugin;
 mod quickstart;

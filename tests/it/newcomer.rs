@@ -46,7 +46,7 @@ fn start(properties: &[(&str, &str)]) -> Result<(Server, std::path::PathBuf)> {
 }
 
 /// Waits until the log has all of these in one line, and then stops the worker as operators do.
-async fn told_and_stops(properties: &[(&str, &str)], expect: &[&str]) -> Result<()> {
+pub(crate) async fn told_and_stops(properties: &[(&str, &str)], expect: &[&str]) -> Result<()> {
     let (mut worker, log) = start(properties)?;
     wait_until(LIMIT, &format!("{expect:?} in the log"), async || {
         worker.ensure_running()?;
@@ -196,7 +196,7 @@ async fn messages(rest: &ConnectClient, name: &str) -> Result<Vec<Option<String>
 }
 
 /// Waits until every task of a connector says all of this.
-async fn says(rest: &ConnectClient, name: &str, expect: &[&str]) -> Result<()> {
+pub(crate) async fn says(rest: &ConnectClient, name: &str, expect: &[&str]) -> Result<()> {
     wait_until(LIMIT, &format!("{name} to say {expect:?}"), async || {
         let told = messages(rest, name).await?;
         let says = |told: &Option<String>| {
