@@ -6,6 +6,7 @@ mod client;
 mod cluster;
 mod login;
 mod mark;
+mod meter;
 mod output_topic;
 mod producer;
 mod quiet;
@@ -18,6 +19,9 @@ pub use client::client_config;
 pub use cluster::cluster_id;
 pub use login::{KafkaClient, LoginOutcome, LogsIn, TOKEN_ENDPOINT, create};
 pub use mark::{CommitMark, GroupOffset, add_marked};
+pub use meter::{
+    ClientMeter, ClientNumbers, Measured, NodeNumbers, Spread, TopicNumbers, client_version,
+};
 pub use output_topic::{output_topic_refusal, topic_name_refusal};
 pub use producer::{Producer, Receipt};
 pub use quiet::{

@@ -11,9 +11,11 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::statistics::Statistics;
 use tokio::sync::oneshot;
 
 use crate::login::{KafkaClient, create};
+use crate::meter::ClientMeter;
 use crate::quiet::ClientErrors;
 
 /// How long the thread sleeps when there is nothing to answer, and outlives its producer.
@@ -29,9 +31,14 @@ pub type Receipt = oneshot::Receiver<Written>;
 
 struct Receipts {
     errors: ClientErrors,
+    meter: Arc<ClientMeter>,
 }
 
 impl ClientContext for Receipts {
+    fn stats(&self, statistics: Statistics) {
+        self.meter.take(&statistics);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         self.errors.log(&error, reason);
     }
@@ -80,6 +87,7 @@ impl Producer {
     pub fn new(config: &ClientConfig) -> Result<Self> {
         let receipts = Receipts {
             errors: ClientErrors::new("a producer"),
+            meter: Arc::default(),
         };
         let client: KafkaClient<BaseProducer<Receipts>> =
             create(config, receipts).map_err(|e| Error::config(format!("producer: {e}")))?;
@@ -95,6 +103,11 @@ impl Producer {
             })
             .map_err(|e| Error::retriable("cannot start a thread").with_source(e))?;
         Ok(Self(Arc::new(Thread { client, stop })))
+    }
+
+    /// What the client has done, if its settings have `statistics.interval.ms`.
+    pub fn meter(&self) -> &Arc<ClientMeter> {
+        &self.0.client.client().context().meter
     }
 
     /// Sends a record: it is on its way, whether or not somebody waits for the answer. A full queue
