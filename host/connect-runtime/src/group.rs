@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Result};
-use connect_kafka::{ClientErrors, KafkaClient, client_config, create, is_outage};
+use connect_kafka::{ClientErrors, ClientMeter, KafkaClient, client_config, create, is_outage};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
@@ -121,6 +121,7 @@ struct Callbacks {
     created: Instant,
     signs: Mutex<Signs>,
     owns: AtomicBool,
+    meter: Arc<ClientMeter>,
 }
 
 impl Callbacks {
@@ -130,6 +131,7 @@ impl Callbacks {
             created: Instant::now(),
             signs: Mutex::default(),
             owns: AtomicBool::new(false),
+            meter: Arc::default(),
         }
     }
 
@@ -154,6 +156,7 @@ impl ClientContext for Callbacks {
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.meter.take(&statistics);
         let is_steady = statistics
             .cgrp
             .is_some_and(|group| group.join_state == "steady");
@@ -190,6 +193,7 @@ impl ConsumerContext for Callbacks {
 pub struct GroupMember {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    meter: Arc<ClientMeter>,
 }
 
 impl Drop for GroupMember {
@@ -228,6 +232,7 @@ impl GroupMember {
             .set("reconnect.backoff.max.ms", "1000")
             .set("statistics.interval.ms", "500");
         let callbacks = Callbacks::new();
+        let meter = Arc::clone(&callbacks.meter);
         let invalid = |cause| {
             Error::config("the settings of the Kafka clients are not valid").with_source(cause)
         };
@@ -263,8 +268,14 @@ impl GroupMember {
         let member = Self {
             stop,
             thread: Some(thread),
+            meter,
         };
         Ok((member, membership))
+    }
+
+    /// What the worker's client in the group has done.
+    pub fn meter(&self) -> &ClientMeter {
+        &self.meter
     }
 }
 

@@ -29,6 +29,7 @@ mod orders;
 mod placement;
 mod requests;
 mod restarts;
+mod snapshot;
 mod statuses;
 mod tasks;
 mod validator;
@@ -47,6 +48,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::config::WorkerConfig;
 use crate::group::{GroupMember, Membership};
+use crate::metrics::Outcomes;
 use crate::plugins::Plugins;
 use crate::storage::{
     BackingStore, ClusterLog, ConnectorTaskId, ConsumerGroups, Restart, RestartScope, SourceOffsets,
@@ -67,6 +69,7 @@ use log::Log;
 use members::Settling;
 pub use placement::WorkerInstance;
 use requests::Requests;
+use snapshot::Rebalances;
 use statuses::Statuses;
 use tasks::Tasks;
 use validator::Validator;
@@ -131,6 +134,9 @@ pub struct Herder {
     statuses: Statuses,
     config_changes: ConfigChanges,
     requests: Requests,
+    /// Starts of connectors, while this worker led.
+    connector_starts: Arc<Outcomes>,
+    rebalances: Rebalances,
     events: mpsc::Receiver<TaskEvent>,
     commands: mpsc::Receiver<Command>,
     /// When this worker ends, whatever the others have taken over; none: it does not.
@@ -191,6 +197,8 @@ impl Herder {
                 statuses,
                 config_changes: ConfigChanges::new(validator),
                 requests: Requests::default(),
+                connector_starts: Arc::default(),
+                rebalances: Rebalances::default(),
                 events,
                 commands: requests,
                 leaves_at: None,
@@ -202,6 +210,7 @@ impl Herder {
     }
 
     async fn run(mut self, started: &AtomicBool) -> Result<()> {
+        self.rebalances.begin();
         self.log.start().await?;
         self.join().await;
         info!(
@@ -214,8 +223,10 @@ impl Herder {
         self.be_counted().await;
         self.log.views.start();
         started.store(true, Ordering::Release);
+        self.settle_rebalance();
         while self.turn().await == Loop::GoOn {
             self.act().await;
+            self.settle_rebalance();
         }
         self.end().await;
         Ok(())
@@ -243,7 +254,10 @@ impl Herder {
             validation = self.config_changes.next() => self.apply_config(validation).await,
             (id, sent) = self.requests.next_sent() => self.sent(&id, sent),
             () = self.log.read() => {}
-            Ok(()) = self.membership.changed() => self.regroup().await,
+            Ok(()) = self.membership.changed() => {
+                self.rebalances.begin();
+                self.regroup().await;
+            }
             () = self.statuses.changed(), if self.waits_for_statuses() => self.sync_tasks(),
             () = sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {
                 self.regroup().await;
@@ -268,6 +282,7 @@ impl Herder {
                 self.statuses.forget_topics(&name);
                 answer(reply, Ok(()));
             }
+            Command::Metrics(reply) => answer(reply, Ok(self.snapshot())),
             Command::Shutdown => return self.leave(),
         }
         Loop::GoOn
@@ -307,7 +322,8 @@ impl Herder {
             }
             Change::RestartedTask(name) | Change::Tasks(name) => self.tasks.retry_held(&name),
             Change::ReadBack(mark) => self.catching_up.read_back(&mark),
-            Change::Placement | Change::Workers | Change::Order | Change::Answer(_) => {}
+            Change::Workers => self.rebalances.begin(),
+            Change::Placement | Change::Order | Change::Answer(_) => {}
         }
     }
 

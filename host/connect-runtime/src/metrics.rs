@@ -1,194 +1,247 @@
-//! The metrics: their names, as the JMX exporter's rules spell Kafka Connect's, and their handles.
+//! What tasks count, and `GET /metrics`: Kafka Connect's metrics under the names that the exporters
+//! of Kafka Connect give them, so that its dashboards and alerts find them.
+//!
+//! A task has its numbers for as long as the worker has the task. `snapshot` is what the herder
+//! says of a worker at one moment, `tables` which metrics there are, and `exposition` writes them.
 
+mod clients;
+mod connectors;
+mod exposition;
+mod process;
 mod recorders;
+mod sensor;
+mod snapshot;
+mod tables;
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+#[cfg(test)]
+mod tests;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use connect_kafka::ClientMeter;
+
+pub use exposition::{Names, exposition};
 pub(crate) use recorders::forget_task;
-pub use recorders::{Buckets, install, render};
+pub use recorders::{Buckets, install};
+pub use sensor::{Counter, Gauge, Level, Outcomes, Reading, Sensor};
+pub use snapshot::{
+    ConnectorSeries, GroupSeries, RebalanceSeries, RestartSeries, Snapshot, TaskSeries,
+};
 
-/// Records that the consumer handed to the task.
-pub const SINK_RECORD_READ_TOTAL: &str = "kafka_connect_sink_task_sink_record_read_total";
-/// Records that the transforms passed on to the sink.
-pub const SINK_RECORD_SEND_TOTAL: &str = "kafka_connect_sink_task_sink_record_send_total";
-/// Partitions that the task owns.
-pub const PARTITION_COUNT: &str = "kafka_connect_sink_task_partition_count";
-/// Records that are read and not yet durable.
-pub const SINK_RECORD_ACTIVE_COUNT: &str = "kafka_connect_sink_task_sink_record_active_count";
-/// Offsets committed to Kafka, in commits.
-pub const OFFSET_COMMIT_TOTAL: &str = "kafka_connect_sink_task_offset_commit_completion_total";
-/// Seconds that a put took, with its COMMIT.
-pub const PUT_BATCH_SECONDS: &str = "kafka_connect_sink_task_put_batch_seconds";
-/// Records that a source's task gave.
-pub const SOURCE_RECORD_POLL_TOTAL: &str = "kafka_connect_source_task_source_record_poll_total";
-/// Records of a source that Kafka has acknowledged.
-pub const SOURCE_RECORD_WRITE_TOTAL: &str = "kafka_connect_source_task_source_record_write_total";
-/// Records of a source that wait for Kafka.
-pub const SOURCE_RECORD_ACTIVE_COUNT: &str = "kafka_connect_source_task_source_record_active_count";
-/// Seconds that a poll took that gave records.
-pub const POLL_BATCH_SECONDS: &str = "kafka_connect_source_task_poll_batch_seconds";
-/// Records of a source in one transaction.
-pub const TRANSACTION_SIZE: &str = "kafka_connect_source_task_transaction_size";
-/// Records that failed.
-pub const TOTAL_RECORD_FAILURES: &str = "kafka_connect_task_error_total_record_failures";
-/// Records that failed the task.
-pub const TOTAL_RECORD_ERRORS: &str = "kafka_connect_task_error_total_record_errors";
-/// Records that were passed over.
-pub const TOTAL_RECORDS_SKIPPED: &str = "kafka_connect_task_error_total_records_skipped";
-/// Calls that were repeated.
-pub const TOTAL_RETRIES: &str = "kafka_connect_task_error_total_retries";
-/// Errant records that were logged.
-pub const TOTAL_ERRORS_LOGGED: &str = "kafka_connect_task_error_total_errors_logged";
-/// Dead letters that were sent.
-pub const DEAD_LETTERS: &str = "kafka_connect_task_error_deadletterqueue_produce_requests";
-/// Whether the target is away: 1, else 0.
-pub const TARGET_UNAVAILABLE: &str = "ferrule_task_target_unavailable";
+use crate::storage::State;
 
-/// Partitions that are held, because workers died over them.
-pub const HELD_PARTITIONS: &str = "ferrule_task_held_partition_count";
+/// How often the clients of tasks say what they have done, in milliseconds: more often than
+/// Prometheus asks.
+pub const CLIENT_STATISTICS_INTERVAL: &str = "5000";
 
-/// Restarts of a task by `task.restart.policy` since it was last healthy.
-pub const TASK_RESTARTS: &str = "ferrule_task_restart_count";
-/// Whether a failed task stays failed although it has a policy to restart it: 1, else 0.
-pub const TASK_RESTARTS_EXHAUSTED: &str = "ferrule_task_restart_exhausted";
-
-/// The handles of one task's metrics, looked up once.
-pub struct TaskMetrics {
-    /// [`SINK_RECORD_READ_TOTAL`].
-    pub read: Counter,
-    /// [`SINK_RECORD_SEND_TOTAL`].
-    pub sent: Counter,
-    /// [`PARTITION_COUNT`].
-    pub partitions: Gauge,
-    /// [`SINK_RECORD_ACTIVE_COUNT`].
-    pub active: Gauge,
-    /// [`OFFSET_COMMIT_TOTAL`].
-    pub commits: Counter,
-    /// [`PUT_BATCH_SECONDS`].
-    pub put_seconds: Histogram,
-    /// [`TOTAL_RECORD_FAILURES`].
+/// What the tasks of sinks and of sources count alike.
+#[derive(Debug, Default)]
+pub struct CommonMetrics {
+    /// Records that failed.
     pub failures: Counter,
-    /// [`TOTAL_RECORD_ERRORS`].
+    /// Records that failed the task.
     pub errors: Counter,
-    /// [`TOTAL_RECORDS_SKIPPED`].
+    /// Records that were passed over.
     pub skipped: Counter,
-    /// [`TOTAL_RETRIES`].
+    /// Calls that were repeated.
     pub retries: Counter,
-    /// [`TOTAL_ERRORS_LOGGED`].
+    /// Errant records that were logged.
     pub logged: Counter,
-    /// [`DEAD_LETTERS`].
+    /// Dead letters that were sent.
     pub dead_letters: Counter,
-    /// [`TARGET_UNAVAILABLE`].
+    /// Dead letters that could not be written.
+    pub dead_letter_failures: Counter,
+    /// When a record last failed, in milliseconds since 1970.
+    pub last_error: Gauge,
+    /// Records of a batch that a sink is given, or that a poll of a source gave.
+    pub batch_size: Sensor,
+    /// Milliseconds of a commit of offsets.
+    pub commit_time: Sensor,
+    /// Commits of offsets.
+    pub commits: Outcomes,
+    states: StateTimes,
+    clients: Mutex<Vec<(ClientKind, Weak<ClientMeter>)>>,
+}
+
+/// Which of Kafka's clients it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientKind {
+    /// It reads.
+    Consumer,
+    /// It writes.
+    Producer,
+}
+
+/// What the task of a sink counts.
+#[derive(Debug, Default)]
+pub struct TaskMetrics {
+    /// What all tasks count.
+    pub common: CommonMetrics,
+    /// Records that the consumer handed to the task.
+    pub read: Sensor,
+    /// Records that the transforms passed on to the sink.
+    pub sent: Sensor,
+    /// Partitions that the task owns.
+    pub partitions: Gauge,
+    /// Records that are read and not yet durable.
+    pub active: Level,
+    /// Milliseconds that a put took, with its COMMIT.
+    pub put_time: Sensor,
+    /// Whether the target is away: 1, else 0.
     pub target_unavailable: Gauge,
-    /// [`HELD_PARTITIONS`].
+    /// Partitions that are held, because workers died over them.
     pub held_partitions: Gauge,
 }
 
-impl TaskMetrics {
-    /// The metrics of a task.
-    pub fn new(connector: &str, task: u32) -> Self {
-        let labels = [
-            ("connector", connector.to_owned()),
-            ("task", task.to_string()),
-        ];
-        let count = |name: &'static str| counter!(name, &labels);
-        let level = |name: &'static str| gauge!(name, &labels);
-        Self {
-            read: count(SINK_RECORD_READ_TOTAL),
-            sent: count(SINK_RECORD_SEND_TOTAL),
-            partitions: level(PARTITION_COUNT),
-            active: level(SINK_RECORD_ACTIVE_COUNT),
-            commits: count(OFFSET_COMMIT_TOTAL),
-            put_seconds: histogram!(PUT_BATCH_SECONDS, &labels),
-            failures: count(TOTAL_RECORD_FAILURES),
-            errors: count(TOTAL_RECORD_ERRORS),
-            skipped: count(TOTAL_RECORDS_SKIPPED),
-            retries: count(TOTAL_RETRIES),
-            logged: count(TOTAL_ERRORS_LOGGED),
-            dead_letters: count(DEAD_LETTERS),
-            target_unavailable: level(TARGET_UNAVAILABLE),
-            held_partitions: level(HELD_PARTITIONS),
-        }
-    }
-}
-
-impl std::fmt::Debug for TaskMetrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("TaskMetrics")
-    }
-}
-
-/// The handles of the metrics of one task's restarts.
-pub struct TaskRestartMetrics {
-    /// [`TASK_RESTARTS`].
-    pub count: Gauge,
-    /// [`TASK_RESTARTS_EXHAUSTED`].
-    pub exhausted: Gauge,
-}
-
-impl TaskRestartMetrics {
-    /// The metrics of a task's restarts.
-    pub fn new(connector: &str, task: u32) -> Self {
-        let labels = [
-            ("connector", connector.to_owned()),
-            ("task", task.to_string()),
-        ];
-        Self {
-            count: gauge!(TASK_RESTARTS, &labels),
-            exhausted: gauge!(TASK_RESTARTS_EXHAUSTED, &labels),
-        }
-    }
-}
-
-/// The handles of the metrics of one source task, looked up once.
+/// What the task of a source counts.
+#[derive(Debug, Default)]
 pub struct SourceTaskMetrics {
-    /// [`SOURCE_RECORD_POLL_TOTAL`].
-    pub polled: Counter,
-    /// [`SOURCE_RECORD_WRITE_TOTAL`].
-    pub written: Counter,
-    /// [`SOURCE_RECORD_ACTIVE_COUNT`].
-    pub active: Gauge,
-    /// [`POLL_BATCH_SECONDS`].
-    pub poll_seconds: Histogram,
-    /// [`TRANSACTION_SIZE`].
-    pub transaction_size: Histogram,
-    /// [`TOTAL_RECORD_FAILURES`].
-    pub failures: Counter,
-    /// [`TOTAL_RECORD_ERRORS`].
-    pub errors: Counter,
-    /// [`TOTAL_RECORDS_SKIPPED`].
-    pub skipped: Counter,
-    /// [`TOTAL_RETRIES`].
-    pub retries: Counter,
-    /// [`TOTAL_ERRORS_LOGGED`].
-    pub logged: Counter,
+    /// What all tasks count.
+    pub common: CommonMetrics,
+    /// Records that the source gave.
+    pub polled: Sensor,
+    /// Records that Kafka has acknowledged.
+    pub written: Sensor,
+    /// Records that wait for Kafka.
+    pub active: Level,
+    /// Milliseconds that a poll took that gave records.
+    pub poll_time: Sensor,
+    /// Records in one transaction.
+    pub transaction_size: Sensor,
 }
 
-impl SourceTaskMetrics {
-    /// The metrics of a task.
-    pub fn new(connector: &str, task: u32) -> Self {
-        let labels = [
-            ("connector", connector.to_owned()),
-            ("task", task.to_string()),
-        ];
-        let count = |name: &'static str| counter!(name, &labels);
-        Self {
-            polled: count(SOURCE_RECORD_POLL_TOTAL),
-            written: count(SOURCE_RECORD_WRITE_TOTAL),
-            active: gauge!(SOURCE_RECORD_ACTIVE_COUNT, &labels),
-            poll_seconds: histogram!(POLL_BATCH_SECONDS, &labels),
-            transaction_size: histogram!(TRANSACTION_SIZE, &labels),
-            failures: count(TOTAL_RECORD_FAILURES),
-            errors: count(TOTAL_RECORD_ERRORS),
-            skipped: count(TOTAL_RECORDS_SKIPPED),
-            retries: count(TOTAL_RETRIES),
-            logged: count(TOTAL_ERRORS_LOGGED),
+/// The metrics of one start of a task.
+#[derive(Clone, Debug)]
+pub enum TaskMeters {
+    /// Of a sink.
+    Sink(Arc<TaskMetrics>),
+    /// Of a source.
+    Source(Arc<SourceTaskMetrics>),
+}
+
+impl TaskMeters {
+    /// Of a task that is about to be started.
+    pub fn sink() -> Self {
+        Self::Sink(Arc::default())
+    }
+
+    /// Of a task that is about to be started.
+    pub fn source() -> Self {
+        Self::Source(Arc::default())
+    }
+
+    /// What all tasks count.
+    pub fn common(&self) -> &CommonMetrics {
+        match self {
+            Self::Sink(metrics) => &metrics.common,
+            Self::Source(metrics) => &metrics.common,
         }
     }
 }
 
-impl std::fmt::Debug for SourceTaskMetrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SourceTaskMetrics")
+impl CommonMetrics {
+    /// Counts a record that failed.
+    pub fn record_failed(&self) {
+        self.failures.increment(1);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        self.last_error
+            .set(now.map_or(0.0, |now| now.as_millis() as f64));
     }
+
+    /// Counts a commit of offsets, and how long it took.
+    pub fn committed(&self, took: Duration) {
+        self.commits.succeed();
+        self.commit_time.took(took);
+    }
+
+    /// The task is in this state from now on.
+    pub fn enter(&self, state: State) {
+        self.states.enter(state, Instant::now());
+    }
+
+    /// Which part of its life the task was in a state, from 0 to 1.
+    pub fn time_in(&self, state: State) -> f64 {
+        self.states.part(state, Instant::now())
+    }
+
+    /// Shows a client for as long as it is there.
+    pub fn show_client(&self, kind: ClientKind, meter: &Arc<ClientMeter>) {
+        let mut clients = lock(&self.clients);
+        clients.retain(|(_, meter)| meter.strong_count() > 0);
+        clients.push((kind, Arc::downgrade(meter)));
+    }
+
+    /// The clients that are there.
+    pub fn clients(&self) -> Vec<(ClientKind, Arc<ClientMeter>)> {
+        let clients = lock(&self.clients);
+        let there = clients.iter();
+        there
+            .filter_map(|(kind, meter)| Some((*kind, meter.upgrade()?)))
+            .collect()
+    }
+}
+
+/// How long a task was in which state.
+#[derive(Debug, Default)]
+struct StateTimes(Mutex<Option<Times>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    state: State,
+    since: Instant,
+    running: Duration,
+    paused: Duration,
+    other: Duration,
+}
+
+impl Times {
+    /// What is added up, with the state that it is in.
+    fn until(mut self, now: Instant) -> Self {
+        let time = match self.state {
+            State::Running => &mut self.running,
+            State::Paused => &mut self.paused,
+            _ => &mut self.other,
+        };
+        *time += now.saturating_duration_since(self.since);
+        self.since = now;
+        self
+    }
+}
+
+impl StateTimes {
+    fn enter(&self, state: State, now: Instant) {
+        let mut times = lock(&self.0);
+        let begun = Times {
+            state,
+            since: now,
+            running: Duration::ZERO,
+            paused: Duration::ZERO,
+            other: Duration::ZERO,
+        };
+        let until_now = times.map_or(begun, |times| times.until(now));
+        *times = Some(Times { state, ..until_now });
+    }
+
+    fn part(&self, state: State, now: Instant) -> f64 {
+        let Some(times) = *lock(&self.0) else {
+            return 0.0;
+        };
+        let times = times.until(now);
+        let all = times.running + times.paused + times.other;
+        let time = match state {
+            State::Running => times.running,
+            State::Paused => times.paused,
+            _ => times.other,
+        };
+        if all.is_zero() {
+            return 0.0;
+        }
+        time.as_secs_f64() / all.as_secs_f64()
+    }
+}
+
+/// What is behind these locks is whole after each of its changes.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,7 +12,7 @@ use connect_runtime::descriptors;
 use connect_runtime::group::GroupMember;
 use connect_runtime::herder::{Cluster, Herder, HerderHandle, Shared, WorkerInstance};
 use connect_runtime::logging::Loggers;
-use connect_runtime::metrics::{Buckets, install as record_metrics, render as render_metrics};
+use connect_runtime::metrics::{Buckets, exposition, install as record_metrics};
 use connect_runtime::panic_log;
 use connect_runtime::plugins::{KAFKA_VERSION, Plugins};
 use connect_runtime::rest::{self, Api};
@@ -81,7 +81,7 @@ pub async fn run_worker(
     gate.open(Api {
         herder: herder.clone(),
         loggers: Arc::new(loggers),
-        metrics: Arc::new(render_metrics),
+        metrics: Arc::new(exposition),
     });
     tokio::select! {
         reason = &mut stop => info!(reason, "stopping"),

@@ -33,6 +33,7 @@ use tower::ServiceExt;
 
 use crate::herder::{HerderHandle, REQUEST_LIMIT};
 use crate::logging::Loggers;
+use crate::metrics::{Names, Snapshot};
 
 pub use audit::AuditSink;
 pub use error::RestError;
@@ -45,6 +46,10 @@ const BODY_LIMIT: usize = 1 << 20;
 /// Beyond the herder's own limit, so that its answer is the one that is seen.
 const ANSWER_LIMIT: Duration = REQUEST_LIMIT.saturating_add(Duration::from_secs(5));
 
+/// Prints the metrics in Prometheus' text format, with what the herder says of the worker, if it
+/// answers, under these names.
+pub type PrintMetrics = Arc<dyn Fn(Option<&Snapshot>, Names) -> String + Send + Sync>;
+
 /// What the routes work with.
 #[derive(Clone)]
 pub struct Api {
@@ -53,7 +58,7 @@ pub struct Api {
     /// The levels of logging.
     pub loggers: Arc<Loggers>,
     /// Prints the metrics in Prometheus' text format.
-    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    pub metrics: PrintMetrics,
 }
 
 /// What a listener serves.

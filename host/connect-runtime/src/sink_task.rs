@@ -149,7 +149,9 @@ impl WorkerSinkTask {
         };
         let batches = state.parts.consumer.poll(limits, wait)?;
         let records: usize = batches.iter().map(|b| b.records.len()).sum();
-        state.parts.metrics.read.increment(records as u64);
+        if records > 0 {
+            state.parts.metrics.read.increment(records as u64);
+        }
         for batch in &batches {
             state.quiet.interrupt(&batch.topic_partition);
             if !batch.records.is_empty() {
@@ -266,7 +268,7 @@ impl WorkerSinkTask {
         }
         let batches = std::mem::take(&mut state.pending);
         state.lacks_room = false;
-        let active: usize = batches.iter().map(|b| b.raw.len()).sum();
+        let writing = batches.iter().map(|b| b.raw.len()).sum();
         let generation = state.parts.writer.generation();
         // Taken before the partitions of these batches can be given up: the group's coordinator
         // refuses it once they have another owner (Invariant 5).
@@ -277,7 +279,7 @@ impl WorkerSinkTask {
         };
         let request = Request::Put(generation, batches, membership);
         state.parts.writer.send(request)?;
-        state.parts.metrics.active.set(active as f64);
+        state.show_active(writing);
         state.full_since = None;
         Ok(())
     }

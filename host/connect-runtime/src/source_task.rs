@@ -258,7 +258,7 @@ impl WorkerSourceTask {
 
     /// Says what the task waits for, and waits for a moment.
     fn wait_after(&mut self, error: &Error, interval: Duration) {
-        self.parts.metrics.retries.increment(1);
+        self.parts.metrics.common.retries.increment(1);
         self.waiting(WaitsFor::Other, error);
         let until = Instant::now() + interval;
         while Instant::now() < until && !self.parts.control.stopping() {

@@ -21,7 +21,7 @@ use crate::connectors::{RegisteredConnector, RegisteredSink};
 use crate::descriptors::{TaskClaim, TaskDescriptors};
 use crate::errors::{DeadLetterQueue, ErrorConfig, ErrorReporter};
 use crate::kafka::settings::{Client, ClientSettings};
-use crate::metrics::TaskMetrics;
+use crate::metrics::{ClientKind, TaskMeters, TaskMetrics};
 use crate::plugins::{Plugins, converters};
 use crate::sink_task::{
     KafkaConsumer, PollLimits, SinkTaskParts, TransformationChain, WorkerSinkTask, Writer,
@@ -94,7 +94,13 @@ impl Worker {
     /// Starts a task on threads of its own; what goes wrong from now on is an event.
     /// `config` is the task's config as it is stored: its config providers are asked on the task's
     /// thread. Called on the runtime.
-    pub fn start_task(&self, id: TaskId<'_>, config: Properties, control: Control) -> TaskHandle {
+    pub fn start_task(
+        &self,
+        id: TaskId<'_>,
+        config: Properties,
+        control: Control,
+        meters: TaskMeters,
+    ) -> TaskHandle {
         let TaskId {
             connector,
             task,
@@ -120,6 +126,7 @@ impl Worker {
             reports: reports.clone(),
             runtime: Handle::current(),
             descriptors: Arc::clone(&self.descriptors),
+            meters,
         };
         let worker_task = start.worker_task();
         let span = info_span!("task", connector, task);
@@ -204,6 +211,7 @@ struct TaskStart {
     reports: Reports,
     runtime: Handle,
     descriptors: Arc<TaskDescriptors>,
+    meters: TaskMeters,
 }
 
 /// A task that has not begun.
@@ -298,15 +306,17 @@ impl TaskStart {
             runtime,
             ..
         } = self;
-        let TaskContext {
-            connector, task, ..
-        } = context;
+        let task = context.task;
         let settings = ClientSettings {
             worker,
             config,
-            task: *task,
+            task,
         };
-        let metrics = Arc::new(TaskMetrics::new(connector, *task));
+        let TaskMeters::Sink(metrics) = &self.meters else {
+            return Err(Error::fatal(
+                "the task of a sink is counted as that of a source",
+            ));
+        };
         let context = TaskContext {
             clients: settings.for_connector(),
             provided: provided_options(worker, config, &self.config),
@@ -315,7 +325,7 @@ impl TaskStart {
         let mut sink_task = sink.task(&config.own, &context)?;
         let converters = converters(&config.converters, runtime)?;
         let chain =
-            TransformationChain::new(plugins.chain(config, *task)?, config.output_topics.clone());
+            TransformationChain::new(plugins.chain(config, task)?, config.output_topics.clone());
         let provenance = chain.plugins();
         self.reports.built(provenance.clone());
         let stores = chain.stores();
@@ -324,16 +334,16 @@ impl TaskStart {
             keep_state(sink_task.task(), stores)?;
         }
         let sink_keeps = sink_task.task().dead_letters() == DeadLetterStorage::Sink;
-        let errors = self.error_reporter(&config.errors, &settings, (sink_keeps, &metrics))?;
+        let errors = self.error_reporter(&config.errors, &settings, (sink_keeps, metrics))?;
         let errors = Arc::new(errors);
-        let consumer = KafkaConsumer::new(settings.consumer()?, &config.subscription)?;
+        let consumer = KafkaConsumer::new(settings.consumer()?, &config.subscription, metrics)?;
         let writer = Writer::start(
             WriterParts {
                 sink: sink_task,
                 keeps_state,
                 class: config.connector.class().to_owned(),
                 errors: Arc::clone(&errors),
-                metrics: Arc::clone(&metrics),
+                metrics: Arc::clone(metrics),
                 reports: self.reports.clone(),
             },
             runtime.clone(),
@@ -345,7 +355,7 @@ impl TaskStart {
             chain,
             writer,
             errors,
-            metrics,
+            metrics: Arc::clone(metrics),
             reports: self.reports.clone(),
             control: Arc::clone(&self.control),
             limits: self.limits(config.clients.consumer())?,
@@ -372,7 +382,11 @@ impl TaskStart {
                 let producer = settings.client(Client::Producer, "connector-dlq-producer")?;
                 let replication = errors.dead_letter_replication;
                 runtime.block_on(DeadLetterQueue::create_topic(topic, replication, &admin))?;
-                Some(DeadLetterQueue::new(topic, &self.context, &producer)?)
+                let queue = DeadLetterQueue::new(topic, &self.context, &producer)?;
+                metrics
+                    .common
+                    .show_client(ClientKind::Producer, queue.meter());
+                Some(queue)
             }
         };
         Ok(ErrorReporter::new(

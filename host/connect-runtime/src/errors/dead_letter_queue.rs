@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connect_api::{Error, RawRecord, Result, TaskContext};
-use connect_kafka::{Producer, Receipt, SettingsOf, TopicSpec};
+use connect_kafka::{ClientMeter, Producer, Receipt, SettingsOf, TopicSpec};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 
 use super::Errant;
+use crate::metrics::CLIENT_STATISTICS_INTERVAL;
 
 /// A dead letter on its way. `Ok` once all in-sync replicas have it.
 pub type Delivery = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
@@ -98,7 +99,8 @@ impl DeadLetterQueue {
         let mut producer = producer.clone();
         producer
             .set("acks", "all")
-            .set("enable.idempotence", "true");
+            .set("enable.idempotence", "true")
+            .set("statistics.interval.ms", CLIENT_STATISTICS_INTERVAL);
         if producer.get(MESSAGE_SIZE).is_none() {
             producer.set(MESSAGE_SIZE, "1000000000");
         }
@@ -112,6 +114,11 @@ impl DeadLetterQueue {
             task: *task,
             producer,
         })
+    }
+
+    /// What its client has done.
+    pub fn meter(&self) -> &Arc<ClientMeter> {
+        self.producer.meter()
     }
 
     /// Sends a dead letter.

@@ -64,15 +64,15 @@ impl SourceErrors {
     /// # Errors
     /// The record may not be passed over: the task is to fail with this error.
     pub fn report(&self, errant: &SourceErrant<'_>) -> Result<()> {
-        self.metrics.failures.increment(1);
+        self.metrics.common.record_failed();
         if self.config.log {
             self.log(errant);
         }
         if self.tolerates() {
-            self.metrics.skipped.increment(1);
+            self.metrics.common.skipped.increment(1);
             return Ok(());
         }
-        self.metrics.errors.increment(1);
+        self.metrics.common.errors.increment(1);
         let SourceErrant {
             source_partition,
             source_offset,
@@ -87,7 +87,7 @@ impl SourceErrors {
     }
 
     fn log(&self, errant: &SourceErrant<'_>) {
-        self.metrics.logged.increment(1);
+        self.metrics.common.logged.increment(1);
         let (stage, class) = (errant.stage.name(), errant.class);
         let cause = errant.error.chain();
         if self.config.log_messages {

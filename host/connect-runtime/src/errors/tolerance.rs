@@ -96,7 +96,7 @@ impl ErrorReporter {
 
     /// Counts a call that is made again.
     pub fn count_retry(&self) {
-        self.metrics.retries.increment(1);
+        self.metrics.common.retries.increment(1);
     }
 
     /// Reports a record.
@@ -105,25 +105,34 @@ impl ErrorReporter {
     /// The record may not be passed over: the task is to fail with this error, once the dead
     /// letter that it holds is on its way.
     pub fn report(&self, errant: &Errant<'_>) -> std::result::Result<Reported, Intolerable> {
-        self.metrics.failures.increment(1);
+        self.metrics.common.record_failed();
         if self.config.log {
             self.log(errant);
         }
         let delivery = self.queue.as_ref().map(|queue| {
-            self.metrics.dead_letters.increment(1);
-            queue.send(errant, self.config.context_headers)
+            self.metrics.common.dead_letters.increment(1);
+            let delivery = queue.send(errant, self.config.context_headers);
+            let metrics = Arc::clone(&self.metrics);
+            let delivery: Delivery = Box::pin(async move {
+                let delivered = delivery.await;
+                if delivered.is_err() {
+                    metrics.common.dead_letter_failures.increment(1);
+                }
+                delivered
+            });
+            delivery
         });
         match self.config.tolerance {
             Tolerance::All => {
-                self.metrics.skipped.increment(1);
+                self.metrics.common.skipped.increment(1);
                 let letter = self.sink_keeps.then(|| {
-                    self.metrics.dead_letters.increment(1);
+                    self.metrics.common.dead_letters.increment(1);
                     errant.letter()
                 });
                 Ok(Reported { delivery, letter })
             }
             Tolerance::None => {
-                self.metrics.errors.increment(1);
+                self.metrics.common.errors.increment(1);
                 Err(Intolerable {
                     delivery,
                     error: intolerable(errant),
@@ -148,7 +157,7 @@ impl ErrorReporter {
     }
 
     fn log(&self, errant: &Errant<'_>) {
-        self.metrics.logged.increment(1);
+        self.metrics.common.logged.increment(1);
         let (stage, class) = (errant.stage.name(), errant.class);
         let cause = errant.error.chain();
         if self.config.log_messages {

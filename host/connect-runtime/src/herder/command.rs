@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 
 use super::HerderError;
 use crate::connector_config::GivenConfig;
+use crate::metrics::Snapshot;
 use crate::storage::{
     ConnectorTaskId, Restart, RestartInstances, RestartScope, State, Status, TargetState,
 };
@@ -105,5 +106,6 @@ pub(super) enum Command {
     Restart(Restart, Reply<ConnectorView>),
     RestartTask(ConnectorTaskId, Reply<()>),
     ResetTopics(String, Reply<()>),
+    Metrics(Reply<Snapshot>),
     Shutdown,
 }

@@ -16,12 +16,15 @@ use super::{Answer, HerderError, Shared};
 use crate::connector_config::{self, ConfigInfos, ConnectorConfig, GivenConfig, class_of};
 use crate::connectors::RegisteredConnector;
 use crate::kafka::settings::ClientSettings;
+use crate::metrics::Snapshot;
 use crate::plugins::PluginDescription;
 use crate::storage::{ConnectorTaskId, Restart, TargetState};
 pub use source_offsets::SourceOffsetsChange;
 
 /// How long a request may take.
 pub const REQUEST_LIMIT: Duration = Duration::from_secs(90);
+/// How long the herder may take to say what a scrape shows: Prometheus waits for 10 s.
+const METRICS_LIMIT: Duration = Duration::from_secs(5);
 /// How long a healthy herder takes to answer, at most.
 pub const HEALTH_LIMIT: Duration = Duration::from_secs(10);
 
@@ -52,6 +55,14 @@ impl HerderHandle {
     /// [`HerderError::Timeout`] when it does not.
     pub async fn ping(&self) -> Answer<()> {
         ask(&self.commands, HEALTH_LIMIT, Command::Ping).await
+    }
+
+    /// What metrics show of this worker.
+    ///
+    /// # Errors
+    /// [`HerderError::Timeout`] when the herder does not answer soon.
+    pub async fn metrics(&self) -> Answer<Snapshot> {
+        self.ask_within(METRICS_LIMIT, Command::Metrics).await
     }
 
     /// All connectors, by name.

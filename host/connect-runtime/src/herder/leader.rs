@@ -13,12 +13,21 @@ use super::cluster::{ClusterState, Revision};
 use super::log::Log;
 use super::statuses::Statuses;
 use crate::connector_config;
+use crate::metrics::Outcomes;
 use crate::storage::{State, StatusKey, TargetState, Transaction, records};
 
 /// Decides for all connectors, on the worker that leads.
 pub(super) struct Leader {
     shared: Arc<Shared>,
     connectors: BTreeMap<String, LedConnector>,
+    starts: Arc<Outcomes>,
+}
+
+/// Whether a connector is started by what its config or target state has become.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    New,
+    Same,
 }
 
 /// What was decided for a connector.
@@ -32,10 +41,11 @@ struct LedConnector {
 }
 
 impl Leader {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, starts: Arc<Outcomes>) -> Self {
         Self {
             shared,
             connectors: BTreeMap::new(),
+            starts,
         }
     }
 
@@ -62,6 +72,7 @@ impl Leader {
             };
             self.connectors.insert(name.clone(), led);
             self.reconcile(name, log, statuses).await?;
+            self.count_start(name);
         }
         Ok(())
     }
@@ -94,7 +105,7 @@ impl Leader {
             statuses.remove_connector(name);
             return Ok(());
         };
-        self.show_target_state(name, revision, &log.cluster, statuses);
+        let start = self.show_target_state(name, revision, &log.cluster, statuses);
         let led = self.connectors.get(name);
         let decided = led.and_then(|led| led.tasks_from) == Some(revision);
         let written = match decide(&self.shared, &log.cluster, name) {
@@ -123,7 +134,19 @@ impl Leader {
             Err(cause) if cause.kind() == ErrorKind::Fenced => return Err(cause),
             Err(cause) => self.failed(name, &cause, &log.cluster, statuses),
         }
+        if start == Start::New {
+            self.count_start(name);
+        }
         Ok(())
+    }
+
+    /// Counts how the start of a connector has ended.
+    fn count_start(&self, name: &str) {
+        match self.connectors.get(name).map(|led| led.tasks_from) {
+            Some(Some(_)) => self.starts.succeed(),
+            Some(None) => self.starts.fail(),
+            None => {}
+        }
     }
 
     /// A new config, and a restart of a connector that has failed, are a new start of it.
@@ -133,9 +156,9 @@ impl Leader {
         revision: Revision,
         cluster: &ClusterState,
         statuses: &Statuses,
-    ) {
+    ) -> Start {
         let Some(config) = cluster.config(name) else {
-            return;
+            return Start::Same;
         };
         let key = StatusKey::Connector(name.to_owned());
         let shown = statuses.get(&key);
@@ -145,9 +168,10 @@ impl Leader {
             // A task of a former connector of this name may have told of them behind its deletion.
             statuses.forget_topics(name);
         }
-        let generation = match led.filter(|led| led.config == revision && !failed) {
-            Some(led) => led.generation,
-            None => statuses.next_generation(),
+        let same = led.filter(|led| led.config == revision && !failed);
+        let (start, generation) = match same {
+            Some(led) => (Start::Same, led.generation),
+            None => (Start::New, statuses.next_generation()),
         };
         let led = LedConnector {
             config: revision,
@@ -164,6 +188,7 @@ impl Leader {
         if shown.as_ref() != Some(&status) {
             statuses.put(key, status);
         }
+        start
     }
 
     fn failed(&self, name: &str, cause: &Error, cluster: &ClusterState, statuses: &Statuses) {

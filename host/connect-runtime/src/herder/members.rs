@@ -102,7 +102,7 @@ impl Herder {
             return;
         }
         info!(group = self.shared.config.group_id(), "this worker leads");
-        let mut leader = Leader::new(Arc::clone(&self.shared));
+        let mut leader = Leader::new(Arc::clone(&self.shared), Arc::clone(&self.connector_starts));
         let started = leader.start(&mut self.log, &self.statuses).await;
         self.leader = Some(leader);
         self.led(started);
@@ -204,7 +204,7 @@ impl Herder {
 
     /// The tasks that the leader has placed here; none while the group does not count on this
     /// worker, and until it has read what was decided meanwhile: others may run them.
-    fn mine(&self) -> BTreeSet<ConnectorTaskId> {
+    pub(super) fn mine(&self) -> BTreeSet<ConnectorTaskId> {
         if self.membership.borrow().session != Session::Member || self.is_behind() {
             return BTreeSet::new();
         }

@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use crate::metrics::TaskRestartMetrics;
+use crate::metrics::RestartSeries;
 use crate::storage::ConnectorTaskId;
 use crate::task_restart::{AfterFailure, RestartPolicy, Restarts};
 use crate::worker::TaskFailure;
@@ -16,7 +16,8 @@ use crate::worker::TaskFailure;
 pub(super) struct RestartState {
     restarts: Restarts,
     policy: RestartPolicy,
-    metrics: TaskRestartMetrics,
+    /// Whether it stays failed although it has a policy to restart it.
+    exhausted: bool,
     /// Since when it has run without a failure.
     running_since: Option<Instant>,
     restart_at: Option<Instant>,
@@ -35,15 +36,21 @@ pub(super) struct NextRestart {
 
 impl RestartState {
     /// Of a task that is being started.
-    pub(super) fn new(restarts: Restarts, policy: RestartPolicy, id: &ConnectorTaskId) -> Self {
-        let metrics = TaskRestartMetrics::new(&id.connector, id.task);
-        metrics.count.set(f64::from(restarts.count()));
+    pub(super) fn new(restarts: Restarts, policy: RestartPolicy) -> Self {
         Self {
             restarts,
             policy,
-            metrics,
+            exhausted: false,
             running_since: None,
             restart_at: None,
+        }
+    }
+
+    /// What metrics show of them.
+    pub(super) fn series(&self) -> RestartSeries {
+        RestartSeries {
+            count: self.restarts.count(),
+            exhausted: self.exhausted,
         }
     }
 
@@ -74,7 +81,6 @@ impl RestartState {
             "the task has run for task.restart.window.ms: its restarts are counted anew"
         );
         self.restarts = Restarts::default();
-        self.metrics.count.set(0.0);
         true
     }
 
@@ -94,7 +100,7 @@ impl RestartState {
             AfterFailure::Stay(None) => (None, None),
             AfterFailure::Stay(Some(why)) => {
                 error!(task = %id, restarts, "the failed task is not restarted: {why}");
-                self.metrics.exhausted.set(1.0);
+                self.exhausted = true;
                 (Some(format!("The task is not restarted: {why}.")), None)
             }
             AfterFailure::Restart(wait) => {

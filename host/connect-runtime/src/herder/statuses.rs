@@ -16,7 +16,9 @@ use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use super::placement::WorkerInstance;
-use crate::storage::{ActiveTopic, BackingStore, ConnectorTaskId, Status, StatusKey, StoredRecord};
+use crate::storage::{
+    ActiveTopic, BackingStore, ConnectorTaskId, State, Status, StatusKey, StoredRecord,
+};
 use crate::topic_tracking::ForgottenTopics;
 use topics::Stored;
 use view::{OwnWrite, StatusView};
@@ -129,6 +131,13 @@ impl Statuses {
     /// Reads the same, wherever it is.
     pub(super) fn reader(&self) -> StatusReader {
         StatusReader(Arc::clone(&self.view))
+    }
+
+    /// The state of a task, whichever worker wrote it.
+    pub(super) fn state_of_task(&self, id: &ConnectorTaskId) -> State {
+        let view = lock(&self.view);
+        let status = view.get(&StatusKey::Task(id.clone()));
+        status.map_or(State::Unassigned, |status| status.state)
     }
 
     /// From now on this worker is behind, until it has read what is in the topic by now.

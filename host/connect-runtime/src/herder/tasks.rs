@@ -13,7 +13,9 @@ use super::cluster::{ClusterState, Revision};
 use super::held_retries::HeldRetries;
 use super::restarts::RestartState;
 use super::statuses::Statuses;
-use crate::metrics::forget_task;
+use crate::connector_config::class_of;
+use crate::connectors::RegisteredConnector;
+use crate::metrics::{Outcomes, RestartSeries, TaskMeters, TaskSeries, forget_task};
 use crate::storage::{ConnectorTaskId, RestartInstances, State, Status, StatusKey, TargetState};
 use crate::task_control::Control;
 use crate::task_restart::{RestartPolicy, Restarts};
@@ -27,11 +29,11 @@ pub(super) struct Tasks {
     shared: Arc<Shared>,
     worker: Worker,
     assigned: BTreeMap<ConnectorTaskId, AssignedTask>,
-    /// Tasks that were told to stop, and the generation of that run. A task is not started again
-    /// before its former run has ended.
-    stopping: BTreeMap<ConnectorTaskId, u64>,
+    /// Tasks that were told to stop. A task is not started again before its former run has ended.
+    stopping: BTreeMap<ConnectorTaskId, StoppingTask>,
     held_retries: HeldRetries,
     ends: JoinSet<ConnectorTaskId>,
+    starts: Arc<Outcomes>,
 }
 
 /// A task that was started and not told to stop.
@@ -41,6 +43,45 @@ struct AssignedTask {
     revision: Option<Revision>,
     run: Run,
     restarts: RestartState,
+    start: Start,
+    meters: TaskMeters,
+}
+
+/// What has become of the start of a task.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    UnderWay,
+    /// It was told of, once.
+    Ended,
+}
+
+/// A task that was told to stop.
+struct StoppingTask {
+    generation: u64,
+    next: Next,
+    meters: TaskMeters,
+}
+
+impl AssignedTask {
+    /// Counts what the task says of itself.
+    fn count(&mut self, state: &TaskState, starts: &Outcomes) {
+        let entered = match state {
+            TaskState::Running => State::Running,
+            TaskState::Paused => State::Paused,
+            TaskState::Failed(_) => State::Failed,
+            TaskState::Stopped => State::Unassigned,
+            TaskState::Built(_) | TaskState::Waiting(_) => return,
+        };
+        self.meters.common().enter(entered);
+        if std::mem::replace(&mut self.start, Start::Ended) == Start::UnderWay {
+            match entered {
+                State::Running | State::Paused => starts.succeed(),
+                State::Failed => starts.fail(),
+                // It was told to stop before it ran.
+                _ => {}
+            }
+        }
+    }
 }
 
 enum Run {
@@ -70,7 +111,36 @@ impl Tasks {
             stopping: BTreeMap::new(),
             held_retries: HeldRetries::default(),
             ends: JoinSet::new(),
+            starts: Arc::default(),
         }
+    }
+
+    /// How starts of tasks have ended.
+    pub(super) fn starts(&self) -> &Arc<Outcomes> {
+        &self.starts
+    }
+
+    /// Whether a task has not ended yet that is to run elsewhere, or nowhere.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.stopping.values().any(|task| task.next != Next::Start)
+    }
+
+    /// What metrics show of the tasks that are here.
+    pub(super) fn series(&self, statuses: &Statuses) -> Vec<TaskSeries> {
+        let assigned = self.assigned.iter();
+        let assigned = assigned.map(|(id, task)| (id, &task.meters, task.restarts.series()));
+        let stopping = self.stopping.iter();
+        let stopping = stopping.map(|(id, task)| (id, &task.meters, RestartSeries::default()));
+        let series = assigned
+            .chain(stopping)
+            .map(|(id, meters, restarts)| TaskSeries {
+                connector: id.connector.clone(),
+                task: id.task,
+                state: statuses.state_of_task(id),
+                meters: meters.clone(),
+                restarts,
+            });
+        series.collect()
     }
 
     /// Whether a task was started here and not told to stop.
@@ -196,7 +266,15 @@ impl Tasks {
         if let Some(until) = self.held_retries.until(&id.connector) {
             control.retry_held(until);
         }
-        let handle = self.worker.start_task(start, config.clone(), control);
+        let meters = match self.shared.plugins.connector(class_of(config)) {
+            Some(RegisteredConnector::Source(_)) => TaskMeters::source(),
+            _ => TaskMeters::sink(),
+        };
+        meters.common().enter(State::Unassigned);
+        let starting = meters.clone();
+        let handle = self
+            .worker
+            .start_task(start, config.clone(), control, starting);
         let task = AssignedTask {
             generation,
             revision: cluster.tasks_revision(&id.connector),
@@ -204,8 +282,9 @@ impl Tasks {
             restarts: RestartState::new(
                 restarts,
                 RestartPolicy::of_stored(config, self.shared.config.task_restart()),
-                id,
             ),
+            start: Start::UnderWay,
+            meters,
         };
         self.assigned.insert(id.clone(), task);
     }
@@ -214,7 +293,10 @@ impl Tasks {
     /// from its other work.
     fn stop(&mut self, id: &ConnectorTaskId, next: Next, statuses: &Statuses) {
         let Some(AssignedTask {
-            generation, run, ..
+            generation,
+            run,
+            meters,
+            ..
         }) = self.assigned.remove(id)
         else {
             return;
@@ -237,7 +319,12 @@ impl Tasks {
             });
         }
         handle.stop();
-        self.stopping.insert(id.clone(), generation);
+        let stopping = StoppingTask {
+            generation,
+            next,
+            meters,
+        };
+        self.stopping.insert(id.clone(), stopping);
         let limit = self.shared.config.shutdown_timeout();
         let id = id.clone();
         self.ends.spawn(async move {
@@ -310,7 +397,7 @@ impl Tasks {
         cluster: &ClusterState,
         statuses: &Statuses,
     ) {
-        if let Some(generation) = self.stopping.remove(id) {
+        if let Some(StoppingTask { generation, .. }) = self.stopping.remove(id) {
             forget_task(&id.connector, id.task);
             if cluster.task(id).is_some() {
                 statuses.update(id, generation, unassign);
@@ -334,6 +421,7 @@ impl Tasks {
         if let TaskState::Active(topic) = event.state {
             return statuses.add_topic(&id, &topic);
         }
+        task.count(&event.state, &self.starts);
         if let TaskState::Failed(failure) = event.state {
             // Its thread has ended or is about to.
             task.run = Run::Failed;
@@ -375,7 +463,7 @@ impl Tasks {
         if tokio::time::timeout(limit, all_end).await.is_err() {
             warn!("not all tasks have stopped in time");
         }
-        for (id, generation) in &self.stopping {
+        for (id, StoppingTask { generation, .. }) in &self.stopping {
             statuses.update(id, *generation, unassign);
         }
     }

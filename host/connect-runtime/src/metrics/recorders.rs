@@ -1,13 +1,14 @@
-//! The recorder of the worker: what a task counts goes when the task does.
+//! The recorder of what plugins count: it goes when the task does.
 //!
 //! The exporter's recorder keeps each series for ever. Here each task has one of its own, found by
 //! the labels `connector` and `task`, and all others share one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use connect_api::{Error, Result};
+use connect_wasm::meters;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 
@@ -46,8 +47,8 @@ pub fn install(buckets: Buckets) -> Result<()> {
     Ok(())
 }
 
-/// All metrics, in Prometheus' text format; nothing when none are recorded.
-pub fn render() -> String {
+/// What was recorded, in Prometheus' text format; nothing when nothing records.
+pub(super) fn render() -> String {
     INSTALLED.get().map(Recorders::render).unwrap_or_default()
 }
 
@@ -56,6 +57,31 @@ pub fn render() -> String {
 pub(crate) fn forget_task(connector: &str, task: u32) {
     if let Some(recorders) = INSTALLED.get() {
         recorders.forget(connector, &task.to_string());
+    }
+}
+
+/// Forgets what others than these tasks have counted. A task that was given up may begin to count
+/// after it was forgotten.
+pub(super) fn prune(tasks: &BTreeSet<TaskLabels>) {
+    if let Some(recorders) = INSTALLED.get() {
+        recorders.prune(tasks);
+    }
+}
+
+/// What the metric of a name is, for `# HELP`.
+fn help(name: &str) -> &'static str {
+    match name {
+        meters::RECORDS_IN => "Records that the transform was given.",
+        meters::RECORDS_OUT => "Records that the transform passed on.",
+        meters::RECORDS_DROPPED => "Records that the transform dropped.",
+        meters::RECORDS_FAILED => "Records that the transform failed, or that made it fail.",
+        meters::TRAPS => "Calls of the plugin that ended without a result, by their reason.",
+        meters::INSTANCES => "Instances of the plugin that were made.",
+        meters::MEMORY_BYTES => "Bytes of memory that the plugin's instance has.",
+        meters::STATE_KEYS => "Entries of the plugin's state, of all partitions of the task.",
+        meters::STATE_BYTES => "Bytes of the plugin's state, of all partitions of the task.",
+        meters::CALL_SECONDS => "Seconds of the calls into the plugin.",
+        _ => "Counted by the plugin itself.",
     }
 }
 
@@ -95,6 +121,11 @@ impl Recorders {
         tasks.remove(&(connector.to_owned(), task.to_owned()));
     }
 
+    fn prune(&self, tasks: &BTreeSet<TaskLabels>) {
+        let mut known = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|labels, _| tasks.contains(labels));
+    }
+
     /// Each metric once, with the series of all recorders under its `# TYPE`.
     fn render(&self) -> String {
         let tasks = self.tasks.read().unwrap_or_else(PoisonError::into_inner);
@@ -119,8 +150,11 @@ impl Recorders {
         }
         let mut text = String::new();
         for (metric, series) in metrics {
+            let name = metric.trim_start_matches("# TYPE ");
+            let name = name.split_once(' ').map_or(name, |(name, _)| name);
             // Writing to a String never fails.
-            let _ = writeln!(text, "{metric}\n{}\n", series.join("\n"));
+            let _ = writeln!(text, "# HELP {name} {}", help(name));
+            let _ = writeln!(text, "{metric}\n{}", series.join("\n"));
         }
         text
     }
@@ -155,56 +189,71 @@ impl Recorder for Recorders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::TaskMetrics;
+
+    const SECONDS: &str = "ferrule_transform_call_seconds";
+
+    /// Counts for a task, and gives what goes on counting.
+    fn count(recorders: &Recorders, connector: &str, task: &str) -> Counter {
+        metrics::with_local_recorder(recorders, || {
+            let labels = [
+                ("connector", connector.to_owned()),
+                ("task", task.to_owned()),
+            ];
+            let counter = metrics::counter!(meters::RECORDS_IN, &labels);
+            counter.increment(3);
+            metrics::histogram!(SECONDS, &labels).record(0.5);
+            metrics::counter!("requests_total").increment(1);
+            counter
+        })
+    }
+
+    fn recorders() -> Recorders {
+        let bounds = &[0.1, 1.0];
+        let metric = SECONDS;
+        Recorders::new(Buckets { metric, bounds }).unwrap()
+    }
 
     #[test]
     fn what_a_task_that_is_gone_has_counted_is_gone() {
-        let buckets = Buckets {
-            metric: "kafka_connect_sink_task_put_batch_seconds",
-            bounds: &[0.1, 1.0],
-        };
-        let recorders = Recorders::new(buckets).unwrap();
-        let counted = |connector: &str, task| {
-            metrics::with_local_recorder(&recorders, || {
-                let metrics = TaskMetrics::new(connector, task);
-                metrics.read.increment(3);
-                metrics.put_seconds.record(0.5);
-                metrics::counter!("requests_total").increment(1);
-                metrics
-            })
-        };
+        let recorders = recorders();
         for number in 0..100 {
             let connector = format!("c{number}");
-            let metrics = counted(&connector, 0);
-            let _other = counted("stays", 1);
+            let counter = count(&recorders, &connector, "0");
+            let _others = count(&recorders, "stays", "1");
             recorders.forget(&connector, "0");
             // A thread that has not heard of it counts for nobody.
-            metrics.read.increment(1);
+            counter.increment(1);
         }
         let text = recorders.render();
         assert!(!text.contains("connector=\"c"), "{text}");
         let series = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
-        assert_eq!(
-            series("# TYPE kafka_connect_sink_task_sink_record_read_total "),
-            1,
-            "{text}"
-        );
-        assert_eq!(series("kafka_connect_sink_task_sink_record_read_total{"), 1);
-        assert_eq!(
-            series("kafka_connect_sink_task_put_batch_seconds_bucket{"),
-            3
-        );
+        let name = meters::RECORDS_IN;
+        assert_eq!(series(&format!("# TYPE {name} ")), 1, "{text}");
+        assert_eq!(series(&format!("# HELP {name} Records")), 1, "{text}");
+        assert_eq!(series(&format!("{name}{{")), 1);
+        assert_eq!(series(&format!("{SECONDS}_bucket{{")), 3);
         assert_eq!(series("requests_total 200"), 1);
-        assert!(
-            text.contains("read_total{connector=\"stays\",task=\"1\"} 300"),
-            "{text}"
-        );
-        counted("stays", 2);
+        let counted = format!("{name}{{connector=\"stays\",task=\"1\"}} 300");
+        assert!(text.contains(&counted), "{text}");
+        let _counter = count(&recorders, "stays", "2");
         let text = recorders.render();
         let types = text.lines().filter(|line| line.starts_with("# TYPE"));
         let mut types: Vec<_> = types.collect();
         let all = types.len();
         types.dedup();
         assert_eq!(types.len(), all, "a metric has one TYPE");
+    }
+
+    #[test]
+    fn what_a_task_counts_after_it_was_forgotten_is_not_kept() {
+        let recorders = recorders();
+        let _counter = count(&recorders, "there", "0");
+        recorders.forget("gone", "0");
+        // It was given up while it was made, and comes to count late.
+        let _counter = count(&recorders, "gone", "0");
+        assert!(recorders.render().contains("gone"));
+        recorders.prune(&BTreeSet::from([("there".to_owned(), "0".to_owned())]));
+        let text = recorders.render();
+        assert!(!text.contains("gone") && text.contains("there"), "{text}");
     }
 }

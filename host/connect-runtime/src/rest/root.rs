@@ -1,13 +1,19 @@
 //! `/`, `/health` and `/metrics`.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::json;
 
 use super::Api;
 use super::connectors::Answer;
+use super::error::RestError;
+use super::query::Query;
+use crate::herder::HerderError;
+use crate::metrics::Names;
 use crate::plugins::KAFKA_VERSION;
 
 /// Tools switch features by `version`, so it is Kafka's; ours is in `commit`.
@@ -46,10 +52,24 @@ pub(super) fn starting() -> impl IntoResponse {
     (code, Json(body))
 }
 
-pub(super) async fn metrics(State(api): State<Api>) -> Answer {
+pub(super) async fn metrics(State(api): State<Api>, RawQuery(query): RawQuery) -> Answer {
+    let query = Query::new(query.as_deref());
+    let names = match query.first("names") {
+        None => Names::default(),
+        Some(name) => Names::from_name(name).ok_or_else(|| {
+            RestError::bad_request(format!("names is all, short or full, not {name}"))
+        })?,
+    };
+    let snapshot = api.herder.metrics().await.ok();
+    let print = Arc::clone(&api.metrics);
+    // The text of a thousand tasks takes some milliseconds.
+    let printing = tokio::task::spawn_blocking(move || print(snapshot.as_ref(), names));
+    let text = printing
+        .await
+        .map_err(|cause| HerderError::Internal(cause.to_string()))?;
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
     )];
-    Ok((kind, (api.metrics)()).into_response())
+    Ok((kind, text).into_response())
 }

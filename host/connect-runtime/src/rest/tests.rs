@@ -38,6 +38,7 @@ use crate::connectors::{RegisteredConnector, RegisteredSink};
 use crate::group::{Membership, Role, Session};
 use crate::herder::{Cluster, Herder, HerderHandle, Shared, WorkerInstance};
 use crate::logging::Loggers;
+use crate::metrics::exposition;
 use crate::plugins::Plugins;
 use crate::storage::{
     Appended, BackingStore, ClusterLog, ClusterRecord, ClusterTopic, MemoryClusterLog, MemoryLog,
@@ -325,7 +326,7 @@ impl TestWorker {
         };
         let (herder, _) = Herder::spawn(shared, cluster);
         let loggers = Arc::new(Loggers::detached());
-        let metrics = Arc::new(|| "metric 1\n".to_owned());
+        let metrics = Arc::new(exposition);
         let api = Api {
             herder: herder.clone(),
             loggers,

@@ -50,10 +50,12 @@ impl Commits {
         }
         if !self.due.is_empty() {
             self.last = Instant::now();
-            metrics.commits.increment(1);
             match consumer.commit_async(&self.due) {
                 Ok(()) => self.unconfirmed.extend(std::mem::take(&mut self.due)),
-                Err(error) => warn!(error = %error.chain(), "cannot commit offsets to Kafka"),
+                Err(error) => {
+                    metrics.common.commits.fail();
+                    warn!(error = %error.chain(), "cannot commit offsets to Kafka");
+                }
             }
         } else if !self.unconfirmed.is_empty() {
             self.last = Instant::now();
@@ -75,10 +77,16 @@ impl Commits {
         if self.due.is_empty() {
             return true;
         }
-        metrics.commits.increment(1);
+        let begun = Instant::now();
         match consumer.commit_sync(&self.due) {
-            Ok(()) => self.due = Durable::default(),
-            Err(error) => warn!(error = %error.chain(), "cannot commit offsets to Kafka"),
+            Ok(()) => {
+                metrics.common.committed(begun.elapsed());
+                self.due = Durable::default();
+            }
+            Err(error) => {
+                metrics.common.commits.fail();
+                warn!(error = %error.chain(), "cannot commit offsets to Kafka");
+            }
         }
         self.due.is_empty()
     }

@@ -121,7 +121,7 @@ impl Setup {
             .unwrap();
         let (sender, events) = mpsc::channel(1000);
         let reports = Reports::new(sender, "c", 0, 1);
-        let metrics = Arc::new(TaskMetrics::new("c", 0));
+        let metrics = Arc::<TaskMetrics>::default();
         let handle = runtime.handle().clone();
         let config = self.error_config();
         let errors =

@@ -460,11 +460,9 @@ impl WriteThread {
             }
         }
         self.recovered();
-        self.parts
-            .metrics
-            .put_seconds
-            .record(started.elapsed().as_secs_f64());
         let records: usize = written.iter().map(|b| b.records.len()).sum();
+        self.parts.metrics.put_time.took(started.elapsed());
+        self.parts.metrics.common.batch_size.record(records as f64);
         debug!(records, batches = written.len(), "durable");
         // Invariant 1: the one place where offsets become durable.
         Ok(Response::Durable(Durable::written(written)))

@@ -196,6 +196,10 @@ impl SinkTaskState {
     pub fn take(&mut self, response: Response) -> Result<()> {
         match response {
             Response::Durable(mut durable) => {
+                self.show_active(0);
+                if self.parts.writer.commits_offsets() {
+                    self.parts.metrics.common.commits.succeed();
+                }
                 for (topic_partition, next_offset) in durable.positions() {
                     self.parts.chain.durable(topic_partition, *next_offset);
                 }
@@ -222,6 +226,12 @@ impl SinkTaskState {
         Ok(())
     }
 
+    /// Counts the records that are read and not durable: so many are being written.
+    pub fn show_active(&self, writing: usize) {
+        let pending: usize = self.pending.iter().map(|b| b.raw.len()).sum();
+        self.parts.metrics.active.set((writing + pending) as f64);
+    }
+
     /// Notes durable offsets for the group, unless the sink commits them itself.
     pub fn add_durable(&mut self, durable: Durable) {
         if !self.parts.writer.commits_offsets() {
@@ -238,6 +248,7 @@ impl SinkTaskState {
         warn!(error = %error.chain(), "rewinding to the offsets stored in the sink");
         self.parts.writer.abandon();
         self.pending.clear();
+        self.show_active(0);
         let pause = match error.kind() {
             ErrorKind::OffsetsLost => Duration::ZERO,
             _ => self.timing.rewind_pause,

@@ -120,6 +120,8 @@ pub(super) struct Commits {
     /// Since when the record at the head has been waited for.
     head_since: Option<Instant>,
     fate: Fate,
+    /// Records that Kafka has acknowledged and that are not counted yet.
+    written: u64,
     /// Of the transaction that is open, where their senders wait.
     settled: Vec<Settled>,
 }
@@ -239,6 +241,7 @@ impl Session<'_> {
         let changes =
             changes.map(|(partition, offset)| ((**partition).clone(), Some(offset.clone())));
         let changes: Vec<_> = changes.collect();
+        let begun = Instant::now();
         let stored = parts.runtime.block_on(async {
             let storing = parts.offsets.write(&changes);
             let late = || Error::retriable("Kafka did not answer in time");
@@ -248,10 +251,12 @@ impl Session<'_> {
         });
         match stored {
             Ok(()) => {
+                parts.metrics.common.committed(begun.elapsed());
                 let stored = std::mem::take(&mut self.commits.offsets);
                 self.stored(&stored);
             }
             Err(error) => {
+                parts.metrics.common.commits.fail();
                 warn!(error = %error.chain(), "could not store offsets; trying again later");
             }
         }
@@ -277,6 +282,7 @@ impl Session<'_> {
         if self.transaction.is_none() {
             return Ok(());
         }
+        let begun = Instant::now();
         let offsets = std::mem::take(&mut self.commits.offsets);
         let runtime = self.worker.parts.runtime.clone();
         for (partition, offset) in &offsets {
@@ -289,11 +295,9 @@ impl Session<'_> {
         self.producer.commit()?;
         self.transaction = None;
         let size = std::mem::take(&mut self.transaction_records);
-        self.worker
-            .parts
-            .metrics
-            .transaction_size
-            .record(size as f64);
+        let metrics = &self.worker.parts.metrics;
+        metrics.transaction_size.record(size as f64);
+        metrics.common.committed(begun.elapsed());
         self.stored(&offsets);
         for settled in std::mem::take(&mut self.commits.settled) {
             self.task.commit_record(CommittedRecord {
@@ -332,6 +336,20 @@ impl Session<'_> {
 
     /// Takes Kafka's answers from the head of the queue, waiting at most so long for the first.
     pub(super) fn acknowledge(&mut self, wait: Duration) -> Result<()> {
+        let taken = self.take_answers(wait);
+        let metrics = &self.worker.parts.metrics;
+        let written = std::mem::take(&mut self.commits.written);
+        if written > 0 {
+            metrics.written.increment(written);
+        }
+        let active = self.commits.in_flight.len() as f64;
+        if metrics.active.value() != active {
+            metrics.active.set(active);
+        }
+        taken
+    }
+
+    fn take_answers(&mut self, wait: Duration) -> Result<()> {
         let runtime = self.worker.parts.runtime.clone();
         let mut wait = wait;
         while let Some(head) = self.commits.in_flight.front_mut() {
@@ -350,8 +368,6 @@ impl Session<'_> {
                 return Err(error);
             }
         }
-        let active = self.commits.in_flight.len();
-        self.worker.parts.metrics.active.set(active as f64);
         Ok(())
     }
 
@@ -382,7 +398,7 @@ impl Session<'_> {
         match answer {
             Ok(written) => {
                 self.worker.going_on(WaitsFor::Kafka);
-                self.worker.parts.metrics.written.increment(1);
+                self.commits.written += 1;
                 let WorkerSourceTask {
                     parts, told_topics, ..
                 } = &mut *self.worker;

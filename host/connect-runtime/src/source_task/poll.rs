@@ -55,8 +55,9 @@ impl Session<'_> {
                     return Ok(None);
                 }
                 let metrics = &worker.parts.metrics;
-                metrics.poll_seconds.record(begin.elapsed().as_secs_f64());
+                metrics.poll_time.took(begin.elapsed());
                 metrics.polled.increment(records.len() as u64);
+                metrics.common.batch_size.record(records.len() as f64);
                 Ok(Some(records))
             }
             Some(Err(error)) if error.kind() == ErrorKind::Retriable => {

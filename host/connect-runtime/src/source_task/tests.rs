@@ -320,7 +320,7 @@ impl Stage {
         let runtime = Runtime::new().unwrap();
         let (reports, events) = mpsc::channel(100);
         let control = Arc::new(Control::default());
-        let metrics = Arc::new(SourceTaskMetrics::new("test", 0));
+        let metrics = Arc::<SourceTaskMetrics>::default();
         let options = [("errors.tolerance".to_owned(), tolerance.to_owned())];
         let errors = ErrorConfig::new(&Properties::from(options)).unwrap();
         let (its_source, its_kafka) = (Arc::clone(&source), Arc::clone(&kafka));

@@ -11,7 +11,7 @@ use super::read_back::KafkaTopicReader;
 use crate::connector_config::{ConnectorConfig, provided_options};
 use crate::errors::SourceErrors;
 use crate::kafka::settings::{Client, ClientSettings};
-use crate::metrics::SourceTaskMetrics;
+use crate::metrics::{CLIENT_STATISTICS_INTERVAL, ClientKind, SourceTaskMetrics, TaskMeters};
 use crate::plugins::converters;
 use crate::source_task::{
     KafkaRecordProducer, MakeProducer, MakeTask, RecordProducer, SourceChain, SourceDelivery,
@@ -29,7 +29,11 @@ impl TaskStart {
         let options = config.source.as_ref();
         let options = options.ok_or_else(|| Error::fatal("a source has no source options"))?;
         let task = self.context.task;
-        let metrics = Arc::new(SourceTaskMetrics::new(&config.name, task));
+        let TaskMeters::Source(metrics) = &self.meters else {
+            return Err(Error::fatal(
+                "the task of a source is counted as that of a sink",
+            ));
+        };
         let chain = SourceChain::new(
             self.plugins.chain(config, task)?,
             config.output_topics.clone(),
@@ -52,14 +56,14 @@ impl TaskStart {
         };
         let parts = SourceTaskParts {
             make_task: self.make_task(config, source),
-            make_producer: self.make_producer(&settings, options.delivery)?,
+            make_producer: self.make_producer(&settings, options.delivery, metrics)?,
             offsets: Arc::new(ConnectorOffsets::new(&self.source_offsets, &config.name)),
             topic_reader: Box::new(KafkaTopicReader::new(settings.consumer()?)),
             chain,
             converters: converters(&config.converters, &self.runtime)?,
             topics: Topics::new(topics),
-            errors: SourceErrors::new(config.errors.clone(), Arc::clone(&metrics)),
-            metrics,
+            errors: SourceErrors::new(config.errors.clone(), Arc::clone(metrics)),
+            metrics: Arc::clone(metrics),
             internal_topics: self.worker.internal_topics(),
             reports: self.reports.clone(),
             control: Arc::clone(&self.control),
@@ -85,8 +89,17 @@ impl TaskStart {
         &self,
         settings: &ClientSettings<'_>,
         delivery: SourceDelivery,
+        metrics: &Arc<SourceTaskMetrics>,
     ) -> Result<MakeProducer> {
+        let metrics = Arc::clone(metrics);
+        let show = move |producer: KafkaRecordProducer| {
+            metrics
+                .common
+                .show_client(ClientKind::Producer, producer.meter());
+            Box::new(producer) as Box<dyn RecordProducer>
+        };
         let mut client = settings.client(Client::Producer, "connector-producer")?;
+        client.set("statistics.interval.ms", CLIENT_STATISTICS_INTERVAL);
         default(&mut client, "acks", "all");
         // Java's: a key goes to the partition that a JVM worker would have chosen.
         default(&mut client, "partitioner", "murmur2_random");
@@ -100,8 +113,7 @@ impl TaskStart {
                     default(&mut client, "enable.idempotence", "true");
                 }
                 Ok(Box::new(move || {
-                    let producer = KafkaRecordProducer::new(&client)?;
-                    Ok(Box::new(producer) as Box<dyn RecordProducer>)
+                    KafkaRecordProducer::new(&client).map(&show)
                 }))
             }
             SourceDelivery::ExactlyOnce(_) => {
@@ -114,8 +126,7 @@ impl TaskStart {
                 }
                 client.set("transactional.id", id);
                 Ok(Box::new(move || {
-                    let producer = KafkaRecordProducer::transactional(&client)?;
-                    Ok(Box::new(producer) as Box<dyn RecordProducer>)
+                    KafkaRecordProducer::transactional(&client).map(&show)
                 }))
             }
         }

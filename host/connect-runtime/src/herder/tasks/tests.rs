@@ -303,3 +303,94 @@ async fn a_connector_that_is_stopped_or_deleted_has_no_restarts() {
     assert_eq!(stage.wakes_in(), None);
     assert!(!stage.starts_in(1_000 * SECOND));
 }
+
+impl Stage {
+    fn series(&self) -> Vec<TaskSeries> {
+        self.tasks.series(&self.statuses)
+    }
+
+    /// Counts something of the only task, and gives what is counted by then.
+    fn counts(&self) -> f64 {
+        let series = self.series();
+        assert_eq!(series.len(), 1, "{series:?}");
+        let retries = &series[0].meters.common().retries;
+        retries.increment(1);
+        retries.total()
+    }
+
+    /// Waits for the end of a task that was told to stop.
+    async fn ends(&mut self) {
+        let id = self.tasks.next_end().await;
+        self.tasks.ended(&id, &self.cluster, &self.statuses);
+    }
+}
+
+#[tokio::test]
+async fn the_series_of_a_task_begin_anew_with_each_start() {
+    let mut stage = Stage::new(&[], TRANSIENT).await;
+    stage.says(TaskState::Running);
+    assert_eq!((stage.counts(), stage.counts()), (1.0, 2.0));
+    assert_eq!(stage.series()[0].state, State::Running);
+    // A task that has failed is seen as it was.
+    stage.fails(&away());
+    assert_eq!(stage.series()[0].state, State::Failed);
+    assert_eq!(stage.counts(), 3.0);
+    let wait = stage.wakes_in().unwrap();
+    assert!(stage.starts_in(wait));
+    assert_eq!(stage.counts(), 1.0);
+    assert_eq!(stage.series()[0].restarts.count, 1);
+    // By hand, from one that runs: until its end it is seen once.
+    stage.says(TaskState::Running);
+    stage.tasks.restart_task(&id(), &stage.statuses);
+    stage.sync();
+    assert_eq!(stage.series()[0].state, State::Restarting);
+    assert_eq!(stage.counts(), 2.0);
+    stage.ends().await;
+    stage.sync();
+    assert_eq!(stage.counts(), 1.0);
+}
+
+#[tokio::test]
+async fn the_series_of_a_task_end_when_it_moves_or_is_deleted() {
+    for (runs, stays) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut stage = Stage::new(&[], TRANSIENT).await;
+        match runs {
+            true => stage.says(TaskState::Running),
+            false => stage.fails(&away()),
+        }
+        stage.counts();
+        if !stays {
+            for record in records::tasks("c", &[]) {
+                stage.cluster.apply(record);
+            }
+        }
+        stage.mine.clear();
+        stage.sync();
+        if runs {
+            assert!(stage.tasks.is_leaving());
+            assert_eq!(stage.counts(), 2.0);
+            stage.ends().await;
+        }
+        assert!(!stage.tasks.is_leaving());
+        assert_eq!(stage.series().len(), 0, "runs: {runs}, stays: {stays}");
+    }
+}
+
+#[tokio::test]
+async fn each_start_of_a_task_is_counted_once() {
+    let mut stage = Stage::new(&[], TRANSIENT).await;
+    let counted = |stage: &Stage| {
+        let starts = stage.tasks.starts();
+        (starts.successes(), starts.failures())
+    };
+    assert_eq!(counted(&stage), (0.0, 0.0));
+    stage.says(TaskState::Running);
+    stage.says(TaskState::Paused);
+    stage.says(TaskState::Running);
+    stage.fails(&away());
+    assert_eq!(counted(&stage), (1.0, 0.0));
+    let wait = stage.wakes_in().unwrap();
+    assert!(stage.starts_in(wait));
+    stage.fails(&away());
+    assert_eq!(counted(&stage), (1.0, 1.0));
+}

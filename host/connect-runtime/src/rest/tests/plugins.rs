@@ -73,7 +73,16 @@ async fn the_root_and_health_are_what_probes_expect() {
         health.json,
         json!({ "status": "healthy", "message": message })
     );
-    assert_eq!(worker.get("/metrics").await.text, "metric 1\n");
+    let metrics = worker.get("/metrics").await.text;
+    let one = "\nkafka_connect_worker_rebalance_rebalancing 0\n";
+    assert!(metrics.contains(one), "{metrics}");
+    let short = worker.get("/metrics?names=short").await.text;
+    assert!(
+        short.contains(one) && !short.contains("_metrics_task_count"),
+        "{short}"
+    );
+    let wrong = worker.get("/metrics?names=long").await;
+    assert_eq!(wrong.status.as_u16(), 400);
 }
 
 #[tokio::test]

@@ -2,21 +2,22 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use connect_api::{Error, TopicPartition};
-use connect_kafka::{ClientErrors, is_outage};
+use connect_kafka::{ClientErrors, ClientMeter, is_outage};
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use tracing::warn;
 
 use super::{Ownership, Rebalance, lacks};
+use crate::metrics::{ClientKind, TaskMetrics};
 
 /// Takes librdkafka's callbacks.
 pub(super) struct Context {
@@ -28,10 +29,17 @@ pub(super) struct Context {
     /// Partitions that were read to their end, and when the client has said so.
     ended: Mutex<HashMap<TopicPartition, Instant>>,
     closing: AtomicBool,
+    metrics: Arc<TaskMetrics>,
+    meter: Arc<ClientMeter>,
+    /// Since when the commits are under way that the group has not answered, in their order.
+    commits: Mutex<VecDeque<Instant>>,
 }
 
-impl Default for Context {
-    fn default() -> Self {
+impl Context {
+    /// Of a task that counts what comes of its client there.
+    pub(super) fn new(metrics: &Arc<TaskMetrics>) -> Self {
+        let meter = Arc::default();
+        metrics.common.show_client(ClientKind::Consumer, &meter);
         Self {
             errors: lacks::errors(),
             missing: Mutex::default(),
@@ -39,11 +47,21 @@ impl Default for Context {
             rebalances: Mutex::default(),
             ended: Mutex::default(),
             closing: AtomicBool::new(false),
+            metrics: Arc::clone(metrics),
+            meter,
+            commits: Mutex::default(),
         }
     }
-}
 
-impl Context {
+    /// A commit that the group is to answer has begun.
+    pub(super) fn commit_begins(&self) {
+        self.commits().push_back(Instant::now());
+    }
+
+    fn commits(&self) -> MutexGuard<'_, VecDeque<Instant>> {
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The next change that waits.
     pub(super) fn next(&self) -> Option<Rebalance> {
         let mut waiting = self
@@ -98,6 +116,7 @@ impl Context {
 impl ClientContext for Context {
     /// What has been fetched has been handed out, and the last fetch came to the end of the log.
     fn stats(&self, statistics: Statistics) {
+        self.meter.take(&statistics);
         let now = Instant::now();
         let mut ended = HashMap::new();
         for (topic, known) in &statistics.topics {
@@ -129,6 +148,17 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        let begun = self.commits().pop_front();
+        match result {
+            Ok(()) => {
+                let took = begun.map(|begun| begun.elapsed());
+                self.metrics.common.committed(took.unwrap_or_default());
+            }
+            Err(_) => self.metrics.common.commits.fail(),
+        }
+    }
+
     /// Queues the change for the task's loop, which first has to drain or to ask the sink for
     /// offsets. The group waits for the answer; heartbeats go on meanwhile.
     fn rebalance(

@@ -22,6 +22,7 @@ use super::lacks::Lacks;
 use super::start::{KnownRecord, OffsetReset, verify};
 use super::{Fetching, Passed, Rebalance, TaskConsumer, Wanted};
 use crate::connector_config::{Subscription, pattern};
+use crate::metrics::{CLIENT_STATISTICS_INTERVAL, TaskMetrics};
 use crate::sink_task::write::Durable;
 use crate::sink_task_loop::batch::{LeftOut, PollLimits, RawBatch};
 
@@ -78,7 +79,11 @@ impl KafkaConsumer {
     ///
     /// # Errors
     /// [`connect_api::ErrorKind::Config`] when a setting is refused.
-    pub fn new(mut config: ClientConfig, subscription: &Subscription) -> Result<Self> {
+    pub fn new(
+        mut config: ClientConfig,
+        subscription: &Subscription,
+        metrics: &Arc<TaskMetrics>,
+    ) -> Result<Self> {
         let reset = OffsetReset::new(config.get(OffsetReset::KEY))?;
         let scope = OffsetScope {
             cluster: String::new(),
@@ -92,12 +97,14 @@ impl KafkaConsumer {
             .set("enable.auto.commit", "false");
         let is_one_topic =
             matches!(subscription, Subscription::Topics(topics) if topics.len() == 1);
-        if !is_one_topic {
-            config.set("statistics.interval.ms", STATISTICS_INTERVAL);
-        }
+        let interval = match is_one_topic {
+            true => CLIENT_STATISTICS_INTERVAL,
+            false => STATISTICS_INTERVAL,
+        };
+        config.set("statistics.interval.ms", interval);
         let invalid = |e: KafkaError| Error::config(format!("consumer: {e}"));
         let inner: KafkaClient<BaseConsumer<Context>> =
-            create(&config, Context::default()).map_err(invalid)?;
+            create(&config, Context::new(metrics)).map_err(invalid)?;
         let topic = match subscription {
             Subscription::Topics(topics) => {
                 let names: Vec<_> = topics.iter().map(String::as_str).collect();
@@ -165,6 +172,9 @@ impl KafkaConsumer {
             })?;
         }
         let committed = self.inner.commit(&list, mode);
+        if committed.is_ok() && matches!(mode, CommitMode::Async) {
+            self.inner.context().commit_begins();
+        }
         committed.map_err(|e| Error::retriable("Kafka does not take the offsets").with_source(e))
     }
 }

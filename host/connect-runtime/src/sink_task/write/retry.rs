@@ -66,7 +66,7 @@ impl WriteThread {
         if error.kind() != ErrorKind::Retriable {
             return Err(error);
         }
-        self.parts.metrics.retries.increment(1);
+        self.parts.metrics.common.retries.increment(1);
         self.report_away(&error);
         let until = Instant::now() + retry.pause();
         while Instant::now() < until && !is_over(self) {

@@ -107,7 +107,7 @@ fn three_records() -> TaskBatch {
 fn reporter(tolerance: &str) -> Result<ErrorReporter> {
     let properties = Properties::from([("errors.tolerance".into(), tolerance.into())]);
     let config = ErrorConfig::new(&properties)?;
-    let metrics = Arc::new(TaskMetrics::new("test", 0));
+    let metrics = Arc::<TaskMetrics>::default();
     let runtime = tokio::runtime::Handle::current();
     Ok(ErrorReporter::new(config, (None, true), metrics, runtime))
 }
@@ -119,7 +119,7 @@ fn writer(sink: impl SinkTask + 'static, tolerance: &str) -> Result<Writer> {
         keeps_state: false,
         class: "Naive".into(),
         errors: Arc::new(reporter(tolerance)?),
-        metrics: Arc::new(TaskMetrics::new("test", 0)),
+        metrics: Arc::<TaskMetrics>::default(),
         reports: Reports::new(events, "test", 0, 1),
     };
     Writer::start(parts, tokio::runtime::Handle::current())

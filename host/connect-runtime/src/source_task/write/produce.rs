@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Offset, Properties, RecordMetadata};
-use connect_kafka::{KafkaClient, Producer, brokers, create, replication_refusal};
+use connect_kafka::{ClientMeter, KafkaClient, Producer, brokers, create, replication_refusal};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -142,6 +142,11 @@ impl KafkaRecordProducer {
             .init_transactions(REQUEST_TIMEOUT)
             .map_err(|error| transaction_error("could not take over the transactions", &error))?;
         Ok(this)
+    }
+
+    /// What its client has done.
+    pub fn meter(&self) -> &Arc<ClientMeter> {
+        self.0.meter()
     }
 }
 
