@@ -4,6 +4,7 @@ mod addresses;
 mod crowd;
 mod cut_off;
 mod damaged;
+mod dashboards;
 mod databases;
 mod hanging;
 mod internal_topics;
