@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use connect_api::mask;
 use rdkafka::statistics::{Broker, Partition, Statistics, Topic, Window};
 
 /// Microseconds of a millisecond: librdkafka measures in the former, Kafka's metrics in the latter.
@@ -182,7 +183,8 @@ impl ClientNumbers {
         }
         let group = statistics.cgrp.as_ref();
         Self {
-            client_id: statistics.client_id.clone(),
+            // What a config provider gave, metrics do not tell (Invariant 9).
+            client_id: mask(&statistics.client_id).into_owned(),
             age: age(statistics),
             connections: brokers().filter(|it| it.state == "UP").count() as f64,
             requests: statistics.tx as f64,
@@ -206,7 +208,7 @@ impl ClientNumbers {
                 .map(|it| (it.nodeid, NodeNumbers::of(it)))
                 .collect(),
             topics: topics
-                .map(|(name, topic)| (name.clone(), TopicNumbers::of(topic)))
+                .map(|(name, topic)| (mask(name).into_owned(), TopicNumbers::of(topic)))
                 .collect(),
             rebalances: group.map_or(0.0, |it| it.rebalance_cnt as f64),
         }
@@ -275,6 +277,8 @@ fn spread<'a>(windows: impl Iterator<Item = &'a Window>, unit: f64) -> Option<Sp
 mod tests {
     use std::collections::HashMap;
 
+    use connect_api::keep_secrets;
+
     use super::*;
 
     fn partition(fetch_state: &str, [app, next, ls, hi]: [i64; 4]) -> Partition {
@@ -328,6 +332,20 @@ mod tests {
         let second = meter.measured().unwrap();
         assert_eq!(second.rate(|it| it.requests), 4.0);
         assert_eq!(second.now.connections, 1.0);
+    }
+
+    #[test]
+    fn what_a_config_provider_gave_is_not_told() {
+        keep_secrets(["of-a-provider"], &|_| false);
+        let statistics = Statistics {
+            client_id: "client-of-a-provider".into(),
+            topics: HashMap::from([("topic-of-a-provider".into(), Topic::default())]),
+            ..Statistics::default()
+        };
+        let numbers = ClientNumbers::of(&statistics);
+        let told = format!("{numbers:?}");
+        assert!(!told.contains("of-a-provider"), "{told}");
+        assert!(told.contains("[hidden]"), "{told}");
     }
 
     #[test]
