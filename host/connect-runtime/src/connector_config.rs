@@ -169,8 +169,7 @@ pub fn validate(
     let names = naming::provided_names(worker, &plain);
     let config = resolved_values(worker, &plain, &names)?;
     let mut framework = Section::new(framework_config_def(registered).clone(), &config);
-    recommend_converters(&mut framework.values);
-    default_converters(worker, &mut framework);
+    show_converters(worker, &mut framework);
     match registered {
         RegisteredConnector::Sink(_) => {
             check_topics(&config, &mut framework.values);
@@ -195,9 +194,8 @@ pub fn validate(
     let mut all: Vec<&mut Section> = sections.iter_mut().collect();
     all.extend([&mut connector, &mut framework]);
     check_masks(&mut all, &plain);
-    plugin_version::check(plugins, registered, &config, &mut framework.values);
     for section in sections.iter_mut().chain([&mut framework]) {
-        plugin_version::show(plugins, registered, &config, section);
+        plugin_version::check(plugins, registered, &config, section);
     }
     for (key, _) in given.iter().filter(|(_, value)| value.is_none()) {
         let why = "Null value can not be supplied as the configuration value.";
@@ -306,34 +304,23 @@ fn collect(class: &str, sections: Vec<Section>) -> ConfigInfos {
     }
 }
 
-/// Forms of clients offer the classes that there are.
-fn recommend_converters(values: &mut Values) {
-    for value in &mut values.0 {
-        let is_for_headers = match value.name.as_str() {
-            "key.converter" | "value.converter" => false,
-            "header.converter" => true,
-            _ => continue,
-        };
-        let known = connect_converters::converters().iter();
-        let own = known.filter(|known| match is_for_headers {
-            true => known.build_header.is_some(),
-            false => known.build.is_some(),
-        });
-        value.recommended_values = own.map(|known| known.class.to_owned()).collect();
-    }
-}
-
-/// A connector that names no converter has the worker's.
-fn default_converters(worker: &WorkerConfig, framework: &mut Section) {
+/// A connector that names no converter has the worker's, and forms of clients offer the classes that
+/// there are.
+fn show_converters(worker: &WorkerConfig, framework: &mut Section) {
     let Section { keys, values } = framework;
     for name in ["key.converter", "value.converter", "header.converter"] {
         let (class, _) = worker.converter(name);
         if let Some(key) = keys.iter_mut().find(|key| key.name == name) {
             key.default = Some(Some(class.to_owned().into()));
         }
-        let value = values.0.iter_mut().find(|value| value.name == name);
-        if let Some(value) = value.filter(|value| value.value.is_none()) {
-            value.value = Some(class.to_owned());
+        let known = connect_converters::converters().iter();
+        let own = known.filter(|known| match name {
+            "header.converter" => known.build_header.is_some(),
+            _ => known.build.is_some(),
+        });
+        if let Some(value) = values.0.iter_mut().find(|value| value.name == name) {
+            value.recommended_values = own.map(|known| known.class.to_owned()).collect();
+            value.value.get_or_insert_with(|| class.to_owned());
         }
     }
 }

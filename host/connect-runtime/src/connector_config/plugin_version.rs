@@ -5,27 +5,9 @@ use std::cmp::Ordering;
 
 use connect_api::Properties;
 
-use super::{Section, Values, invalid};
+use super::{Section, invalid};
 use crate::connectors::RegisteredConnector;
 use crate::plugins::{KAFKA_VERSION, Plugins};
-
-/// `*.plugin.version` (KIP-891): of everything there is one version, and another is refused.
-pub(super) fn check(
-    plugins: &Plugins,
-    registered: &RegisteredConnector,
-    config: &Properties,
-    values: &mut Values,
-) {
-    for (key, wanted) in config {
-        // A class that could not be found is said elsewhere.
-        let Some(available) = version_of(plugins, registered, config, key) else {
-            continue;
-        };
-        if let Some(why) = refusal(wanted, &available) {
-            values.add(key, invalid(key, &why));
-        }
-    }
-}
 
 /// The version that an option `*.plugin.version` is about.
 fn version_of(
@@ -48,8 +30,9 @@ fn version_of(
     }
 }
 
-/// Shows the version that there is of each plugin, as the default and the one choice.
-pub(super) fn show(
+/// Of each plugin there is one version: it is shown as the default and the one choice, and another
+/// is refused.
+pub(super) fn check(
     plugins: &Plugins,
     registered: &RegisteredConnector,
     config: &Properties,
@@ -57,9 +40,14 @@ pub(super) fn show(
 ) {
     let Section { keys, values } = section;
     for key in keys {
+        // A class that could not be found is said elsewhere.
         let Some(version) = version_of(plugins, registered, config, &key.name) else {
             continue;
         };
+        let wanted = config.get(key.name.as_ref());
+        if let Some(why) = wanted.and_then(|wanted| refusal(wanted, &version)) {
+            values.add(&key.name, invalid(&key.name, &why));
+        }
         let shown = values.0.iter_mut().find(|value| value.name == key.name);
         if let Some(shown) = shown {
             shown.recommended_values = vec![version.clone()];
