@@ -23,7 +23,6 @@ mod quickstart;
 mod readme;
 mod rebalance;
 mod rest;
-mod rest_table;
 mod restart;
 mod systems;
 mod tools;

@@ -304,8 +304,8 @@ fn collect(class: &str, sections: Vec<Section>) -> ConfigInfos {
     }
 }
 
-/// A connector that names no converter has the worker's, and forms of clients offer the classes that
-/// there are.
+/// A connector that names no converter has the worker's, and forms of clients offer the classes
+/// that there are.
 fn show_converters(worker: &WorkerConfig, framework: &mut Section) {
     let Section { keys, values } = framework;
     for name in ["key.converter", "value.converter", "header.converter"] {

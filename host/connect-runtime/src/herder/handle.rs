@@ -62,7 +62,7 @@ impl HerderHandle {
     /// # Errors
     /// [`HerderError::Timeout`] when the herder does not answer soon.
     pub async fn metrics(&self) -> Answer<Snapshot> {
-        self.ask_within(METRICS_LIMIT, Command::Metrics).await
+        ask(&self.commands, METRICS_LIMIT, Command::Metrics).await
     }
 
     /// All connectors, by name.

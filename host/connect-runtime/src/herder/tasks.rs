@@ -70,7 +70,7 @@ impl AssignedTask {
             TaskState::Paused => State::Paused,
             TaskState::Failed(_) => State::Failed,
             TaskState::Stopped => State::Unassigned,
-            TaskState::Built(_) | TaskState::Waiting(_) => return,
+            TaskState::Built(_) | TaskState::Waiting(_) | TaskState::Active(_) => return,
         };
         self.meters.common().enter(entered);
         if std::mem::replace(&mut self.start, Start::Ended) == Start::UnderWay {
