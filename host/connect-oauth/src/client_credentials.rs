@@ -218,8 +218,8 @@ impl TokenClient {
 
     /// `access_token`, or `id_token` as Kafka takes it where there is no other.
     fn token(&self, answer: &Json) -> Result<AccessToken> {
-        let given = ["access_token", "id_token"].into_iter();
-        let value = given.filter_map(|name| answer[name].as_str()).next();
+        let mut given = ["access_token", "id_token"].into_iter();
+        let value = given.find_map(|name| answer[name].as_str());
         let value = value.ok_or_else(|| self.useless("has no access_token"))?;
         let seconds = &answer["expires_in"];
         let seconds = seconds

@@ -31,7 +31,8 @@ struct Hanging {
     what: &'static str,
     pipeline: Pipeline,
     config: Value,
-    /// The config that it is given while it hangs; one of a provider that hangs cannot be validated.
+    /// The config that it is given while it hangs; one of a provider that hangs cannot be
+    /// validated.
     next: Value,
 }
 

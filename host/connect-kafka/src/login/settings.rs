@@ -235,9 +235,10 @@ pub(super) fn is_msk(properties: &Properties) -> bool {
 }
 
 fn mechanism_of(properties: &Properties) -> Option<&str> {
-    let given = ["sasl.mechanism", "sasl.mechanisms"].into_iter();
-    let mut given = given.filter_map(|key| properties.get(key));
-    given.next().map(|name| name.trim())
+    let mut given = ["sasl.mechanism", "sasl.mechanisms"].into_iter();
+    given
+        .find_map(|key| properties.get(key))
+        .map(|name| name.trim())
 }
 
 /// The settings of the login by a token that a client's settings want; none: they want another one,
