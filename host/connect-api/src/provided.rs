@@ -57,6 +57,10 @@ pub trait OptionProvider: Send + Sync {
     /// [`crate::ErrorKind::Config`] when a provider cannot read what it is pointed to, has no such
     /// key, or gives what the options do not take.
     async fn current(&self, prefix: &str) -> Result<Config>;
+
+    /// What was given last of the options whose names begin with `prefix` is refused where it is
+    /// used: what a provider has kept of it is not given again.
+    fn refused(&self, _prefix: &str) {}
 }
 
 impl ProvidedOptions {
@@ -80,6 +84,13 @@ impl ProvidedOptions {
     /// key, or gives what the options do not take.
     pub async fn current(&self, prefix: &str) -> Result<Config> {
         self.0.current(prefix).await
+    }
+
+    /// Tells that what was given last of the options whose names begin with `prefix` is refused
+    /// where it is used, such as a user that is not known any more: what a provider has kept of it,
+    /// as it does with leases, is not given again.
+    pub fn refused(&self, prefix: &str) {
+        self.0.refused(prefix);
     }
 }
 

@@ -144,6 +144,19 @@ impl ConfigProviders {
         found.any(|found| self.named(&found).is_some())
     }
 
+    /// What was given for these properties is refused where it is used: a service is asked the next
+    /// time, whatever was to be kept.
+    pub fn forget(&self, properties: &Properties) {
+        for found in properties
+            .values()
+            .flat_map(|v| PLACEHOLDER.captures_iter(v))
+        {
+            if let Some(Provider::Remote(provider)) = self.named(&found) {
+                provider.forget(found.get(3).map_or("", |path| path.as_str()));
+            }
+        }
+    }
+
     fn named(&self, found: &Captures<'_>) -> Option<&Provider> {
         let name = found.get(1).map_or("", |name| name.as_str());
         let mut named = self.providers.iter().filter(|(known, _)| known == name);

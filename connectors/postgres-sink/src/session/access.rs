@@ -46,6 +46,14 @@ impl Access {
         let Some(provided) = &self.provided else {
             return Ok(self.started.clone());
         };
+        if self
+            .started
+            .login
+            .was_refused
+            .swap(false, Ordering::Relaxed)
+        {
+            provided.refused(CONNECTION);
+        }
         let limit = self.started.timeout;
         let asking = tokio::time::timeout(limit, provided.current(CONNECTION));
         let current = asking.await.unwrap_or_else(|_| {
@@ -71,12 +79,21 @@ pub(crate) struct Login {
     pub may_change: bool,
     /// Whether a server has let this task in.
     pub was_let_in: Arc<AtomicBool>,
+    /// Whether the server has refused the credentials since they were asked for.
+    pub was_refused: Arc<AtomicBool>,
 }
 
 impl Login {
     /// A server has let this task in.
     pub fn let_in(&self) {
         self.was_let_in.store(true, Ordering::Relaxed);
+    }
+
+    /// A server has refused this login.
+    pub fn refused(&self, error: &sqlx::Error) {
+        if matches!(Refusal::of(error), Some(Refusal::Login)) {
+            self.was_refused.store(true, Ordering::Relaxed);
+        }
     }
 
     /// What keeps a task from having credentials at all: one that was let in waits for them.

@@ -32,6 +32,7 @@ pub(crate) fn refusal(servers: &Servers, host: &PgConnectOptions, error: &sqlx::
         let database = host.get_database().unwrap_or(user);
         doing.push_str(&format!(" as user {user}, to database {database}"));
     }
+    servers.login.refused(error);
     let told = to_error(&doing, error);
     let mut text = told.chain();
     let refused = sqlstate(error).is_some_and(|code| code.starts_with("28"));

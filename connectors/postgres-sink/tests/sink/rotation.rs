@@ -2,6 +2,8 @@
 //! certificate and its key.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -25,6 +27,8 @@ const SECOND: &str = "second-password";
 struct PasswordFile {
     path: PathBuf,
     options: Properties,
+    /// How often it was told that the password is refused.
+    refused: Arc<AtomicUsize>,
 }
 
 fn parsed(options: &Properties) -> ConnectResult<Config> {
@@ -38,6 +42,10 @@ impl OptionProvider for PasswordFile {
         "connection.password".starts_with(prefix)
     }
 
+    fn refused(&self, _: &str) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
     async fn current(&self, _: &str) -> ConnectResult<Config> {
         let text = std::fs::read_to_string(&self.path);
         let password = text.map_err(|e| connect_api::Error::config(e.to_string()))?;
@@ -49,10 +57,10 @@ impl OptionProvider for PasswordFile {
 
 /// A task whose password stands in a file.
 fn provided(database: &TestDatabase, path: &Path) -> Result<Box<dyn SinkTask>> {
-    provided_at(&database.jdbc_url(), path)
+    provided_at(&database.jdbc_url(), path, Arc::default())
 }
 
-fn provided_at(url: &str, path: &Path) -> Result<Box<dyn SinkTask>> {
+fn provided_at(url: &str, path: &Path, refused: Arc<AtomicUsize>) -> Result<Box<dyn SinkTask>> {
     let options: Properties = [
         ("connection.url", url.to_owned()),
         ("connection.user", USER.to_owned()),
@@ -64,6 +72,7 @@ fn provided_at(url: &str, path: &Path) -> Result<Box<dyn SinkTask>> {
         provided: Some(ProvidedOptions::new(PasswordFile {
             path: path.to_owned(),
             options: options.clone(),
+            refused,
         })),
         ..context()
     };
@@ -146,7 +155,8 @@ async fn a_password_is_taken_anew_at_each_connect() -> Result<()> {
     database.execute(TABLE).await?;
     let file = run::folder("rotated")?.join("password");
     std::fs::write(&file, PASSWORD)?;
-    let mut task = provided(&database, &file)?;
+    let refused = Arc::new(AtomicUsize::new(0));
+    let mut task = provided_at(&database.jdbc_url(), &file, Arc::clone(&refused))?;
     opened(&mut *task, &[0]).await?;
     write(&mut *task, 0).await?;
 
@@ -156,8 +166,18 @@ async fn a_password_is_taken_anew_at_each_connect() -> Result<()> {
     for expect in ["28P01", "connection.password", "the next attempt takes"] {
         ensure!(told.contains(expect), "{expect} is missing: {told}");
     }
+    assert_eq!(
+        refused.load(Ordering::Relaxed),
+        0,
+        "it was asked before it was refused"
+    );
     std::fs::write(&file, SECOND)?;
     write(&mut *task, 1).await?;
+    assert_eq!(
+        refused.load(Ordering::Relaxed),
+        1,
+        "the provider is told of it once"
+    );
 
     // The provider is first, or away while it is written.
     std::fs::remove_file(&file)?;
@@ -244,7 +264,11 @@ async fn a_pooler_that_refuses_a_login_is_waited_for_too() -> Result<()> {
     let file = run::folder("rotated")?.join("password");
     std::fs::write(&file, "wrong")?;
     let address = format!("127.0.0.1:{}/{}", pooler.port(), database.name());
-    let mut task = provided_at(&format!("jdbc:postgresql://{address}"), &file)?;
+    let mut task = provided_at(
+        &format!("jdbc:postgresql://{address}"),
+        &file,
+        Arc::default(),
+    )?;
     let refused = open(&mut *task, &[partition(0)]).await;
     let error = refused.err().context("a wrong password was taken")?;
     ensure!(error.kind() == ErrorKind::Retriable, "{}", error.chain());
@@ -253,7 +277,11 @@ async fn a_pooler_that_refuses_a_login_is_waited_for_too() -> Result<()> {
     write(&mut *task, 0).await?;
     // The pooler's own login is refused by the server.
     rotate_all(&postgres, SECOND).await?;
-    let mut second = provided_at(&format!("jdbc:postgresql://{address}"), &file)?;
+    let mut second = provided_at(
+        &format!("jdbc:postgresql://{address}"),
+        &file,
+        Arc::default(),
+    )?;
     let refused = open(&mut *second, &[partition(1)]).await;
     let error = refused.err().context("a wrong password was taken")?;
     ensure!(error.kind() == ErrorKind::Retriable, "{}", error.chain());

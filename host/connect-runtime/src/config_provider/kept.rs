@@ -21,6 +21,12 @@ impl Kept {
         (*until > Instant::now()).then(|| values.clone())
     }
 
+    /// Forgets the values of a path.
+    pub(super) fn forget(&self, path: &str) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(path);
+    }
+
     /// Keeps the values of a path for some time.
     pub(super) fn keep(&self, path: &str, values: Values, time: Duration) {
         let now = Instant::now();

@@ -31,6 +31,9 @@ pub(super) trait RemoteProvider: fmt::Debug + Send + Sync {
     /// Transient ones that name the service, its address, the path and what to do.
     async fn get(&self, path: &str, keys: &BTreeSet<String>) -> Result<Values>;
 
+    /// What was given of a path is refused where it is used: what is kept of it is not given again.
+    fn forget(&self, _path: &str) {}
+
     /// Starts what goes on beside the requests; it ends with the runtime.
     fn start(self: Arc<Self>, _runtime: &Handle) {}
 }

@@ -200,6 +200,10 @@ impl RemoteProvider for SecretsManagerProvider {
         self.whom.clone()
     }
 
+    fn forget(&self, path: &str) {
+        self.kept.forget(path);
+    }
+
     async fn get(&self, path: &str, keys: &BTreeSet<String>) -> Result<Values> {
         let values = self.read(path).await?;
         let selected = keys.iter().map(|key| {

@@ -42,6 +42,10 @@ const MOST_MESSAGE: usize = 200;
 /// How often what is due is looked for at least.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
+/// A lease that is younger is not given up where its user is refused: each new one makes a user,
+/// and whoever is refused asks every few seconds.
+const YOUNG: Duration = Duration::from_secs(60);
+
 /// A Vault.
 #[derive(Debug)]
 pub(super) struct Vault {
@@ -234,6 +238,11 @@ impl RemoteProvider for Vault {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn forget(&self, path: &str) {
+        self.kept.forget(path);
+        self.leases.forget(path, YOUNG);
     }
 
     fn start(self: Arc<Self>, runtime: &Handle) {

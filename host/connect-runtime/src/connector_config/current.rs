@@ -80,6 +80,10 @@ impl OptionProvider for StartedConfig {
         own.any(|(_, value)| self.worker.providers().provides(value))
     }
 
+    fn refused(&self, prefix: &str) {
+        self.worker.providers().forget(&self.asked(prefix));
+    }
+
     async fn current(&self, prefix: &str) -> Result<Config> {
         let mut given = self.given(prefix).await?;
         given.retain(|key, _| key.starts_with(prefix));

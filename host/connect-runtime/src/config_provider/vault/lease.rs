@@ -20,6 +20,7 @@ const AGAIN: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Lease {
     id: String,
+    given: Instant,
     /// What was asked for at first.
     duration: Duration,
     ends: Instant,
@@ -39,6 +40,7 @@ impl Lease {
         let ends = session.ends.unwrap_or(now + duration).min(now + duration);
         Some(Self {
             id: id.to_owned(),
+            given: now,
             duration,
             ends,
             renew: is_renewable.then(|| now + duration * 2 / 3),
@@ -80,6 +82,15 @@ impl Leases {
             first.and_then(|path| leases.remove(&path));
         }
         leases.insert(path.to_owned(), (values, lease));
+    }
+
+    /// Forgets the lease of a path, unless it was given within this time.
+    pub(super) fn forget(&self, path: &str, young: Duration) {
+        let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let given = leases.get(path).map(|(_, lease)| lease.given);
+        if given.is_some_and(|given| given.elapsed() >= young) {
+            leases.remove(path);
+        }
     }
 
     /// The leases that are due, and when the next one is.

@@ -320,6 +320,33 @@ fn the_time_that_lenses_keeps_a_secret_is_kept_to() {
 }
 
 #[test]
+fn what_is_refused_where_it_is_used_is_asked_for_again() {
+    let server = Server::start(|_| Reply::json(200, KV2));
+    let parameters = [("vault.token", "t"), ("secret.default.ttl", "3600000")];
+    let providers = lenses(&server, &parameters);
+    let password = "${p:secret/db:n}";
+    resolved(&providers, password).unwrap();
+    providers.forget(&Properties::from([("k".to_owned(), password.to_owned())]));
+    resolved(&providers, password).unwrap();
+    assert_eq!(server.asked_for("/v1/secret/data/db").len(), 2);
+
+    // Each lease makes a user of a database: a young one is used, though it is refused.
+    let server = Server::start(|asked: &Asked| {
+        let number = asked.number;
+        let body = format!(
+            r#"{{"lease_id":"l","lease_duration":3600,"renewable":true,
+                "data":{{"username":"u{number}"}}}}"#
+        );
+        Reply::json(200, &body)
+    });
+    let providers = lenses(&server, &[("vault.token", "t")]);
+    let user = "${p:database/creds/app:username}";
+    let first = resolved(&providers, user).unwrap();
+    providers.forget(&Properties::from([("k".to_owned(), user.to_owned())]));
+    assert_eq!(resolved(&providers, user).unwrap(), first);
+}
+
+#[test]
 fn keys_tell_lenses_how_values_are_encoded() {
     let body = r#"{"data":{"data":{"base64_pw":"cMOk","base64_x":"%","utf8_file_k":"x"}}}"#;
     let server = Server::start(move |_| Reply::json(200, body));
