@@ -24,6 +24,7 @@ mod readme;
 mod rebalance;
 mod rest;
 mod restart;
+mod rotation;
 mod systems;
 mod tools;
 mod transforms;
