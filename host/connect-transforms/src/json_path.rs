@@ -111,6 +111,15 @@ pub(crate) fn field(value: &Value, name: &str) -> Result<Option<Value>> {
     Ok(member(&opened, name).cloned())
 }
 
+/// Whether a value is a row or a map, perhaps still as text.
+pub(crate) fn has_fields(value: &Value) -> bool {
+    match value {
+        Value::Struct(_) | Value::Map(_) => true,
+        Value::Json(text) => text.starts_with('{'),
+        _ => false,
+    }
+}
+
 /// A field of a row, or the value of a map's key.
 pub(crate) fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     match value {

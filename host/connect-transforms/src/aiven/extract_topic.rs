@@ -60,6 +60,11 @@ impl RecordTransformation for Transform {
                     "{part} can't be null if field name is specified"
                 )));
             }
+            Some(_) if !json_path::has_fields(&datum.value) => {
+                return Err(Error::data(format!(
+                    "{part} must be a struct or a map if field name is specified"
+                )));
+            }
             Some(name) => {
                 let at = schema.and_then(|schema| schema.index_of(name));
                 let of = at.and_then(|at| Some(&*schema?.fields()?.get(at)?.schema));

@@ -94,6 +94,11 @@ impl RecordTransformation for Transform {
         }
         let found = match &self.field {
             None => Some(datum.value.clone()),
+            Some(_) if !json_path::has_fields(&datum.value) => {
+                return Err(Error::data(
+                    "only a struct or a map has the field of field.name",
+                ));
+            }
             Some(name) => {
                 let schema = datum.schema.as_deref();
                 if schema.is_some_and(|schema| schema.index_of(name).is_none()) {

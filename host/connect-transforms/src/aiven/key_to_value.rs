@@ -60,7 +60,9 @@ impl KeyToValue {
         let to = config.list("value.fields");
         let mut copies: Vec<Copied> = Vec::new();
         for (at, from) in config.list("key.fields").iter().enumerate() {
-            let name = match to.get(at).unwrap_or(from).as_str() {
+            // One that is left empty has the name that it has in the key.
+            let to = to.get(at).filter(|to| !to.is_empty());
+            let name = match to.unwrap_or(from).as_str() {
                 "*" => WHOLE_KEY,
                 name => name,
             };

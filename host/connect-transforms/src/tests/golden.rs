@@ -251,7 +251,10 @@ fn told(
         let mut all = Vec::new();
         changes("", &before.value, &record.value.value, &mut all);
         assert_eq!(before.schema, record.value.schema);
-        return all.join(", ");
+        return match all.is_empty() {
+            true => "unchanged".into(),
+            false => all.join(", "),
+        };
     }
     let partition = record.partition.map(|at| format!(" partition {at}"));
     let at = record.timestamp.map(|at| at.0.to_string());

@@ -29,6 +29,9 @@ impl FieldReference {
             Some(field) => (Some(first), field),
             None => (parent_of(first), first),
         };
+        if steps.next().is_some() {
+            return None;
+        }
         let is_path = path.contains('.');
         let new_name = match (name, parent) {
             (Some(name), _) => format!("{prefix}{name}"),
@@ -152,6 +155,8 @@ mod tests {
             };
             assert_eq!(FieldReference::new("__", text), Some(expect), "{text}");
         }
-        assert_eq!(FieldReference::new("__", "a:b:c"), None);
+        for text in ["a:b:c", "a.b.c"] {
+            assert_eq!(FieldReference::new("__", text), None, "{text}");
+        }
     }
 }

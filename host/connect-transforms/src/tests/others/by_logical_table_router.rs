@@ -88,7 +88,7 @@ fn names_of_schemas_are_adjusted_and_options_are_checked() {
             &[
                 REGEX,
                 REPLACEMENT,
-                ("schema.name.adjustment.mode", "avro_unicode"),
+                ("schema.name.adjustment.mode", "unicode"),
             ],
             "schema.name.adjustment.mode",
         ),
