@@ -47,8 +47,11 @@ pub(super) fn decimal(found: &Numbers<'_>, scale: Option<i32>) -> Result<Value> 
 pub(super) fn date(found: &Numbers<'_>) -> Result<Value> {
     let [year, month, day, _] = found.numbers;
     let wrong = || Error::data("a google.type.Date that is no day of the calendar");
-    let days = Day { year, month, day }.since_epoch();
-    let days = days.filter(|days| has_date(*days)).ok_or_else(wrong)?;
+    let days = match year {
+        1..=9999 => Day { year, month, day }.since_epoch(),
+        _ => None,
+    };
+    let days = days.ok_or_else(wrong)?;
     i32::try_from(days).map(Value::Date).map_err(|_| wrong())
 }
 
@@ -119,6 +122,7 @@ mod tests {
             [2001, 2, 29, 0],
             [2020, 0, 1, 0],
             [0, 1, 1, 0],
+            [i64::MAX, 1, 1, 0],
             [2020, 1, 0, 0],
         ] {
             assert!(date(&numbers(wrong)).is_err(), "{wrong:?}");
