@@ -17,7 +17,7 @@ pub(super) enum Time {
     /// A text with date and offset.
     Zoned,
     /// A text of a time with an offset.
-    ZonedTime,
+    ZonedOfDay,
     /// A count of a `source` block: a moment, which is moved by the zone's offset.
     Moment(i64),
 }
@@ -32,7 +32,7 @@ impl Time {
             (Kind::Int64, Some("MicroTimestamp")) => Some(Self::Count(1_000_000)),
             (Kind::Int64, Some("NanoTimestamp")) => Some(Self::Count(1_000_000_000)),
             (Kind::String, Some("ZonedTimestamp")) => Some(Self::Zoned),
-            (Kind::String, Some("ZonedTime")) => Some(Self::ZonedTime),
+            (Kind::String, Some("ZonedTime")) => Some(Self::ZonedOfDay),
             _ => None,
         }
     }
@@ -79,7 +79,7 @@ impl Time {
                 // As Debezium: the offset is the one of the clock that the text is of.
                 text_value(time.at(zone.when_clocks_show(time.shown)).to_date_time())
             }
-            (Self::ZonedTime, Value::String(text)) => {
+            (Self::ZonedOfDay, Value::String(text)) => {
                 let time = OffsetTime::time(text).ok_or_else(no_time)?;
                 // A time alone is of today.
                 let time = time.at(zone.at(now()));
