@@ -138,7 +138,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (login, other) = (folder.path().join("login"), folder.path().join("other"));
         write(&login, "user=ann\npassword=first-password\n");
-        write(&other, "table=before\n");
+        write(&other, "table=of_then\n");
         let of = |file: &Path, key: &str| format!("${{file:{}:{key}}}", file.display());
         let given = options(&[
             // Debezium's name, which the sink brings to its own.
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(current.optional_text("connection.user"), Some("bob"));
         let password = current.secret("connection.password").unwrap();
         assert_eq!(password.expose(), "second-password");
-        assert_eq!(current.text("table.name.format"), "before");
+        assert_eq!(current.text("table.name.format"), "of_then");
         assert_eq!(connect_api::mask("second-password"), connect_api::HIDDEN);
 
         write(&login, "user=bob\n");

@@ -353,8 +353,11 @@ fn write(
     text.attribute(group, (attribute, help), &series);
 }
 
+/// An attribute, its help, and which number it is.
+type NamedNumber<T> = (&'static str, &'static str, fn(&T) -> f64);
+
 fn nodes(text: &mut Exposition, producers: &[Client]) {
-    let metrics: [(&str, &str, fn(&NodeNumbers) -> f64); 2] = [
+    let metrics: [NamedNumber<NodeNumbers>; 2] = [
         ("incoming-byte-total", "Bytes from the broker.", |it| {
             it.bytes_received
         }),
@@ -378,7 +381,7 @@ fn nodes(text: &mut Exposition, producers: &[Client]) {
 }
 
 fn topics(text: &mut Exposition, producers: &[Client]) {
-    let metrics: [(&str, &str, fn(&TopicNumbers) -> f64); 2] = [
+    let metrics: [NamedNumber<TopicNumbers>; 2] = [
         (
             "record-send-total",
             "Records that were sent to the topic.",

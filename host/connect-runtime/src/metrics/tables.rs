@@ -294,13 +294,13 @@ pub(super) const STARTUP_ATTRIBUTES: &[Attribute<Outcomes>] = &[
     attribute(
         "success-percentage",
         "Part of the starts of the last windows that succeeded, from 0 to 1.",
-        |it| it.success_part(),
+        Outcomes::success_part,
     ),
-    attribute("failure-total", "Starts that failed.", |it| it.failures()),
+    attribute("failure-total", "Starts that failed.", Outcomes::failures),
     attribute(
         "failure-percentage",
         "Part of the starts of the last windows that failed, from 0 to 1.",
-        |it| it.failure_part(),
+        Outcomes::failure_part,
     ),
 ];
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use connect_http::{Connection, ConnectionLimits, Cors, Phase};
@@ -17,6 +18,7 @@ use tracing::error;
 use super::audit::{AuditEntry, AuditLog, AuditSink};
 use super::auth::Auth;
 use super::origin::{self, Page};
+use super::routes::methods_of;
 use super::{BODY_LIMIT, Gate, HeaderRule, RestError, Surface, body};
 use crate::config::{AllowedHosts, RestConfig};
 
@@ -155,8 +157,13 @@ impl Answerer {
         };
         let caller = self.auth.caller(principal, Arc::clone(audit));
         parts.extensions.insert(caller);
+        let asks_for_methods = parts.method == Method::OPTIONS;
         let request = Request::from_parts(parts, Body::from(bytes));
-        Ok(guarded(self.gate.clone(), client.surface, request).await)
+        let response = guarded(self.gate.clone(), client.surface, request).await;
+        match response.status() {
+            StatusCode::METHOD_NOT_ALLOWED if asks_for_methods => Ok(methods_of(&response)),
+            _ => Ok(response),
+        }
     }
 
     fn working_permit(&self) -> Result<OwnedSemaphorePermit, RestError> {
@@ -223,7 +230,7 @@ impl From<RestError> for Response {
 /// What the client calls this worker: the start of a URL.
 fn base(scheme: &str, request: &Request<Body>) -> Option<String> {
     let host = || request.headers().get(header::HOST)?.to_str().ok();
-    let authority = request.uri().authority().map(|target| target.as_str());
+    let authority = request.uri().authority().map(Authority::as_str);
     Some(format!("{scheme}://{}", authority.or_else(host)?))
 }
 

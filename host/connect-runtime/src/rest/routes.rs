@@ -215,11 +215,9 @@ async fn guard(request: Request, next: Next) -> Response {
     let response = answered.unwrap_or_else(|_| {
         RestError::new(StatusCode::INTERNAL_SERVER_ERROR, "Request timed out").into_response()
     });
-    let asks_for_methods = method == Method::OPTIONS;
     let status = response.status();
     tracing::debug!(%method, path, status = status.as_u16(), "answered");
     match status {
-        StatusCode::METHOD_NOT_ALLOWED if asks_for_methods => methods_of(&response),
         StatusCode::PAYLOAD_TOO_LARGE => {
             let why = format!("The request body is larger than {BODY_LIMIT} bytes");
             RestError::new(status, why).into_response()
@@ -229,8 +227,9 @@ async fn guard(request: Request, next: Next) -> Response {
     }
 }
 
-/// The answer to OPTIONS: the methods that a path has, as the router says when it refuses one.
-fn methods_of(refusal: &Response) -> Response {
+/// The answer to OPTIONS: the methods that a path has, as the router says when it refuses one. It
+/// says so last, behind all layers.
+pub(super) fn methods_of(refusal: &Response) -> Response {
     let own = refusal.headers().get(header::ALLOW);
     let own = own.and_then(|own| own.to_str().ok()).unwrap_or_default();
     let methods = match own {
