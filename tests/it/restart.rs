@@ -61,9 +61,10 @@ impl Connectors {
         let stopped = ("STOPPED", vec![]);
         let told = [
             (&self.running, running),
-            (&self.paused, paused.clone()),
+            (&self.paused, paused),
             (&self.stopped, stopped.clone()),
-            (&self.born_paused, paused),
+            // It is given tasks when it is resumed.
+            (&self.born_paused, ("PAUSED", vec![])),
             (&self.born_stopped, stopped),
         ];
         for (ledger, (state, tasks)) in told {

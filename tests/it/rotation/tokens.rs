@@ -163,6 +163,8 @@ async fn each_connect_has_a_token_of_its_own() -> Result<()> {
     let connecting = async {
         ledger.progress().await?;
         iam.refuses.store(true, Ordering::Relaxed);
+        // Two tokens of one second are the same text.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
         end_sessions(&postgres).await?;
         waits(rest, &ledger.name, "rds_iam").await?;
         iam.refuses.store(false, Ordering::Relaxed);

@@ -58,7 +58,7 @@ impl Log {
     /// # Errors
     /// When Kafka does not answer in time, or refuses.
     pub(super) async fn lead(&mut self) -> Result<()> {
-        let led = self.views.answer_while(&self.cluster, self.store.lead());
+        let led = self.views.answer_after(&self.cluster, self.store.lead());
         for record in led.await? {
             self.take_in(record, Read::Since);
         }
@@ -80,7 +80,7 @@ impl Log {
             return Ok(());
         }
         let commit = self.store.commit(transaction);
-        let read = self.views.answer_while(&self.cluster, commit);
+        let read = self.views.answer_after(&self.cluster, commit);
         for record in read.await? {
             self.take_in(record, Read::Since);
         }

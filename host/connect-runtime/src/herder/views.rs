@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use connect_api::Properties;
 use tokio::sync::mpsc;
@@ -14,6 +15,9 @@ use super::statuses::StatusReader;
 use super::{Shared, answer, not_found};
 use crate::connector_config::class_of;
 use crate::storage::{ConnectorTaskId, State, Status, StatusKey};
+
+/// How long what only reads waits for what is being written.
+const WRITE_WAIT: Duration = Duration::from_secs(2);
 
 /// Answers requests that only read.
 pub(super) struct Views {
@@ -57,6 +61,20 @@ impl Views {
                     self.answer(query, cluster);
                 }
             }
+        }
+    }
+
+    /// The same for what changes the cluster: another worker may have read it, and have told its
+    /// caller, before this one has. So queries wait for it, unless it takes long.
+    pub(super) async fn answer_after<T>(
+        &mut self,
+        cluster: &ClusterState,
+        done: impl Future<Output = T>,
+    ) -> T {
+        let mut done = pin!(done);
+        match tokio::time::timeout(WRITE_WAIT, &mut done).await {
+            Ok(done) => done,
+            Err(_) => self.answer_while(cluster, done).await,
         }
     }
 

@@ -278,7 +278,7 @@ async fn what_only_reads_is_answered_while_kafka_takes_long_to_write() {
         "/connectors/a/tasks",
         "/connectors/a/topics",
     ] {
-        let answered = tokio::time::timeout(AT_ONCE, worker.get(path)).await;
+        let answered = tokio::time::timeout(5 * AT_ONCE, worker.get(path)).await;
         let answer = answered.unwrap_or_else(|_| panic!("{path} is not answered"));
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
     }
