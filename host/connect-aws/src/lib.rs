@@ -1,7 +1,7 @@
 //! What AWS asks of whoever uses it: credentials as the AWS SDKs find them, requests that are
 //! signed, and the tokens of IAM that databases and brokers take for a password.
 //!
-//! [`CredentialsProvider`] has the credentials, renewed before they end. [`sign`] and [`presign`]
+//! [`CredentialsProvider`] has the credentials, renewed before they end. [`sign()`] and [`presign`]
 //! are Signature Version 4, checked against AWS's own test suite. [`rds_token`] and [`msk_token`]
 //! are the passwords for Postgres on RDS and for Kafka on MSK. [`SecretsManager`] reads secrets.
 //!
