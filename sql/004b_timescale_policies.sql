@@ -5,16 +5,26 @@
 -- aggregates. Some of it is not in its Apache-licensed build; what is missing is told by a WARNING,
 -- and the rest is set up.
 --
--- Without it: the same sums as views, which count anew each time. Old rows are dropped by partitions
--- (004c_iot_measurements_partitioned.sql and `ferrule maintain`), or by DELETE.
+-- Without it, and where the table is none of its hypertables (004c): the same sums as views, which
+-- count anew each time. Old rows are dropped by partitions (004c_iot_measurements_partitioned.sql and
+-- `ferrule maintain`), or by DELETE.
 
 DO $file$
 DECLARE
-    what      TEXT;
-    statement TEXT;
+    what          TEXT;
+    statement     TEXT;
+    is_hypertable BOOLEAN := FALSE;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
-        RAISE NOTICE 'iot_measurements: no TimescaleDB here, so the sums are plain views';
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
+        -- By EXECUTE, because without the extension there is no such view to look into.
+        EXECUTE $s$
+            SELECT EXISTS (SELECT FROM timescaledb_information.hypertables
+                           WHERE format('%I.%I', hypertable_schema, hypertable_name)::regclass
+                                 = 'iot_measurements'::regclass)
+        $s$ INTO is_hypertable;
+    END IF;
+    IF NOT is_hypertable THEN
+        RAISE NOTICE 'iot_measurements: no hypertable of TimescaleDB, so the sums are plain views';
         -- The rows of a view that is one already are the same ones.
         CREATE OR REPLACE VIEW iot_measurements_hourly AS
         SELECT date_trunc('hour', timestamp, 'UTC') AS bucket, device_id, component_type, unit,
