@@ -6,17 +6,14 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use connect_api::{Error, Result, Secret};
-use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response, Url};
+use connect_client::{Answer, direct, send};
+use reqwest::{Client, ClientBuilder, Url};
 use serde_json::Value as Json;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use crate::endpoint;
 use crate::refusal::{OptionNames, Refusal};
 use crate::token::AccessToken;
-
-/// A token is some kilobytes.
-const MAX_ANSWER: usize = 1 << 20;
 
 /// How id and secret are written in the header `Authorization`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,10 +91,7 @@ impl TokenClient {
     ) -> Result<Self> {
         let named = |error: Error| error.context(credentials.names.endpoint);
         let endpoint = endpoint::parse(&credentials.endpoint).map_err(named)?;
-        // It fails when there is one already, and that one does.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = http
-            .redirect(Policy::none())
+        let http = direct(http)
             .connect_timeout(limits.connect)
             .timeout(limits.connect.saturating_add(limits.answer))
             .build()
@@ -161,17 +155,14 @@ impl TokenClient {
             Place::Header => request.header("Authorization", self.basic()),
             Place::Body => request,
         };
-        let unanswered = |error: reqwest::Error| endpoint::unanswered(&self.endpoint, &error);
-        let answer = request.body(self.body(place)).send().await;
-        let answer = answer.map_err(unanswered)?;
-        let status = answer.status();
-        let body = self.read(answer).await?;
+        let whom = format!("the token endpoint {}", self.endpoint());
+        let Answer { status, body } = send(request.body(self.body(place)), &whom).await?;
         let json: Json = serde_json::from_slice(&body).unwrap_or_default();
-        if status.is_success() {
+        if (200..300).contains(&status) {
             return self.token(&json).map(Ok);
         }
         let secret = self.credentials.client_secret.expose();
-        Ok(Err(Refusal::new(status.as_u16(), &json, secret)))
+        Ok(Err(Refusal::new(status, &json, secret)))
     }
 
     fn basic(&self) -> String {
@@ -202,18 +193,6 @@ impl TokenClient {
             form.append_pair("client_secret", credentials.client_secret.expose());
         }
         form.finish()
-    }
-
-    async fn read(&self, mut answer: Response) -> Result<Vec<u8>> {
-        let mut body = Vec::new();
-        let unanswered = |error: reqwest::Error| endpoint::unanswered(&self.endpoint, &error);
-        while let Some(chunk) = answer.chunk().await.map_err(unanswered)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(self.useless("is larger than 1 MiB"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
     }
 
     /// `access_token`, or `id_token` as Kafka takes it where there is no other.

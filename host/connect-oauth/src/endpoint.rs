@@ -1,4 +1,4 @@
-//! The address of a token endpoint, and why it does not answer.
+//! The address of a token endpoint.
 
 use connect_api::{Error, Result};
 use reqwest::Url;
@@ -22,27 +22,6 @@ pub(crate) fn named(url: &Url) -> String {
         .port()
         .map_or_else(String::new, |port| format!(":{port}"));
     format!("{}://{host}{port}{}", url.scheme(), url.path())
-}
-
-/// Why a request has no answer. The client's own texts name the URL, with its query: only what is
-/// behind them is told.
-pub(crate) fn unanswered(endpoint: &Url, error: &reqwest::Error) -> Error {
-    let mut cause = std::error::Error::source(error);
-    let mut last = None;
-    while let Some(error) = cause {
-        last = Some(match error.downcast_ref::<std::io::Error>() {
-            Some(io) if io.get_ref().is_none() => io.kind().to_string(),
-            _ => error.to_string(),
-        });
-        cause = error.source();
-    }
-    let why = match (error.is_timeout(), last) {
-        (true, _) => "timed out".to_owned(),
-        (false, Some(why)) => why,
-        (false, None) => "the connection failed".to_owned(),
-    };
-    let named = named(endpoint);
-    Error::retriable(format!("the token endpoint {named} does not answer: {why}"))
 }
 
 #[cfg(test)]

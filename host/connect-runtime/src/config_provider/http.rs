@@ -1,17 +1,12 @@
-//! Requests of providers: how long one may take, how large an answer may be, what is said of one
-//! that fails.
+//! Requests of providers: how long one may take, whom it trusts, and its answer in JSON.
 
-use std::error::Error as _;
-use std::path::Path;
 use std::time::Duration;
 
-use connect_api::{Error, Result, read_config_file};
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, RequestBuilder};
+use connect_api::{Error, Result};
+use connect_client::{builder, certificates, read_file};
+use reqwest::{Client, RequestBuilder};
 use serde_json::Value as Json;
 
-/// Most bytes of an answer.
-const MOST_ANSWER: usize = 2 << 20;
 /// A request, from connecting to the last byte.
 const LIMIT: Duration = Duration::from_secs(8);
 
@@ -30,16 +25,11 @@ pub(super) struct Trust {
 /// # Errors
 /// [`connect_api::ErrorKind::Config`] when the file cannot be used; it may come.
 pub(super) async fn client(trust: &Trust) -> Result<Client> {
-    // An error is: there is a provider already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder();
-    let mut builder = builder.redirect(Policy::none()).no_proxy().timeout(LIMIT);
+    let mut builder = builder().no_proxy().timeout(LIMIT);
     if trust.is_blind {
         builder = builder.tls_danger_accept_invalid_certs(true);
     } else if let Some(file) = &trust.file {
-        let pem = read(file).await?;
-        let trusted = Certificate::from_pem_bundle(&pem);
-        let trusted = trusted.ok().filter(|trusted| !trusted.is_empty());
+        let trusted = certificates(&read_file(file).await?);
         let none = || Error::config(format!("{file} has no certificate in PEM")).transient();
         builder = builder.tls_certs_only(trusted.ok_or_else(none)?);
     }
@@ -58,46 +48,9 @@ pub(super) struct Answer {
 /// # Errors
 /// [`connect_api::ErrorKind::Retriable`] when nothing answers in time.
 pub(super) async fn send(request: RequestBuilder, whom: &str) -> Result<Answer> {
-    let away = |cause: reqwest::Error| Error::retriable(format!("{whom}: {}", why(cause)));
-    let mut answer = request.send().await.map_err(away)?;
-    let status = answer.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(away)? {
-        if body.len() + chunk.len() > MOST_ANSWER {
-            return Err(Error::retriable(format!("{whom}: the answer is too large")));
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let connect_client::Answer { status, body } = connect_client::send(request, whom).await?;
     let body = serde_json::from_slice(&body).unwrap_or_default();
     Ok(Answer { status, body })
-}
-
-fn why(cause: reqwest::Error) -> String {
-    if cause.is_timeout() {
-        return "no answer in time".into();
-    }
-    let cause = cause.without_url();
-    let mut text = cause.to_string();
-    let mut inner = cause.source();
-    while let Some(error) = inner {
-        text = error.to_string();
-        inner = error.source();
-    }
-    format!("no answer: {text}")
-}
-
-/// Reads a file away from the runtime's threads.
-///
-/// # Errors
-/// [`connect_api::ErrorKind::Config`]; whoever writes the file may be late.
-pub(super) async fn read(path: &str) -> Result<Vec<u8>> {
-    let file = path.to_owned();
-    let reading = tokio::task::spawn_blocking(move || read_config_file(Path::new(&file)));
-    let bytes = reading.await.map_err(std::io::Error::other).flatten();
-    bytes.map_err(|cause| {
-        let error = Error::config(format!("could not read {path}"));
-        error.with_source(cause).transient()
-    })
 }
 
 /// A JSON value as the text of an option; none for null.

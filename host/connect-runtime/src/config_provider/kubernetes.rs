@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use connect_api::{Error, Result, keep_secrets};
+use connect_client::read_file;
 use regex::Regex;
 use reqwest::{Client, Url};
 use tokio::sync::OnceCell;
 
 use super::Values;
-use super::http::{Answer, Trust, client, read, send};
+use super::http::{Answer, Trust, client, send};
 use super::parameters::Parameters;
 use super::remote::RemoteProvider;
 
@@ -146,7 +147,7 @@ impl KubernetesProvider {
         if let Some(namespace) = &self.place.namespace {
             return Ok(namespace.clone());
         }
-        let read = read(&self.place.namespace_file).await;
+        let read = read_file(&self.place.namespace_file).await;
         let bytes = read.map_err(|error| error.context(self.whom()))?;
         Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
     }
@@ -156,7 +157,7 @@ impl KubernetesProvider {
         if let Some(token) = &self.place.token {
             return Ok(token.clone());
         }
-        let read = read(&self.place.token_file).await;
+        let read = read_file(&self.place.token_file).await;
         let bytes = read.map_err(|error| error.context(self.whom()))?;
         let token = String::from_utf8_lossy(&bytes).trim().to_owned();
         keep_secrets([&*token], &|part| part != token);

@@ -199,6 +199,6 @@ fn a_provider_that_never_answers_is_given_up_and_named() {
     drop(open);
     let text = error.to_string();
     assert!(text.starts_with("k: Vault at http://127.0.0.1:"), "{text}");
-    assert!(text.ends_with("no answer in time"), "{text}");
+    assert!(text.ends_with("does not answer: timed out"), "{text}");
     assert!(error.is_transient());
 }

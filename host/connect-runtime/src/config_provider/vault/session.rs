@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Result, Secret, keep_secrets};
+use connect_client::read_file;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use tracing::{debug, warn};
 
-use super::super::http::{Answer, read};
+use super::super::http::Answer;
 use super::super::remote::RemoteProvider as _;
 use super::settings::Login;
 use super::{Vault, told};
@@ -96,7 +97,7 @@ impl Vault {
                 role,
                 token_file,
             } => {
-                let token = read(token_file).await;
+                let token = read_file(token_file).await;
                 let token = token.map_err(|error| error.context(self.whom()))?;
                 let token = String::from_utf8_lossy(&token).trim().to_owned();
                 keep_secrets([&*token], &|part| part != token);

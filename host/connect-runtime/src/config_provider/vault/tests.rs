@@ -127,7 +127,7 @@ fn a_vault_that_is_away_may_come_back() {
     let error = refusal(&providers, "${p:secret/db:pw}");
     let text = error.to_string();
     assert!(
-        text.contains(&address) && text.contains("no answer"),
+        text.contains(&address) && text.contains("does not answer"),
         "{text}"
     );
     assert!(error.is_transient());
