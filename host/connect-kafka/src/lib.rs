@@ -16,7 +16,7 @@ mod topic;
 
 pub use cause::SettingsOf;
 pub use client::client_config;
-pub use cluster::cluster_id;
+pub use cluster::{cluster_id, group_list};
 pub use login::{KafkaClient, LoginOutcome, LogsIn, TOKEN_ENDPOINT, create};
 pub use mark::{CommitMark, GroupOffset, add_marked};
 pub use meter::{

@@ -11,7 +11,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use connect_api::{Error, Result};
-use connect_kafka::{ClientErrors, ClientMeter, KafkaClient, client_config, create, is_outage};
+use connect_kafka::{
+    ClientErrors, ClientMeter, KafkaClient, client_config, create, group_list, is_outage,
+};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
@@ -285,7 +287,7 @@ fn millis(duration: Duration) -> String {
 
 /// Workers of Kafka Connect and these do not understand each other, and would run all tasks twice.
 fn check_protocol(consumer: &BaseConsumer<Callbacks>, group: &str) -> Result<()> {
-    let Ok(found) = consumer.fetch_group_list(Some(group), LOOK_TIMEOUT) else {
+    let Ok(found) = group_list(consumer, group, LOOK_TIMEOUT) else {
         // Joining says the same, if later.
         return Ok(());
     };

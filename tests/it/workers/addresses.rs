@@ -71,6 +71,7 @@ async fn an_address_that_nobody_can_resolve_breaks_no_write() -> Result<()> {
         let began = Instant::now();
         rest.create(&body).await?;
         times.push(began.elapsed());
+        let mut slowest = (began.elapsed(), "POST /connectors".to_owned());
         cluster
             .rest(round + 1)
             .wait_for_state(&name, "RUNNING")
@@ -96,7 +97,9 @@ async fn an_address_that_nobody_can_resolve_breaks_no_write() -> Result<()> {
             let (code, text) = answered;
             ensure!(code.as_u16() == expected, "{method} {path}: {code} {text}");
             times.push(began.elapsed());
+            slowest = slowest.max((began.elapsed(), format!("{method} {path}")));
         }
+        println!("the slowest of round {round}: {slowest:?}");
     }
     figures("writes through every worker", &times);
     Ok(())

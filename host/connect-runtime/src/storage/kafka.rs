@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use connect_api::{Error, Properties, Result};
 use connect_kafka::{
     IgnorePartitionEof, KafkaClient, Producer, SettingsOf, TopicCreation, TopicSpec, client_config,
-    create as create_client, told_by,
+    create as create_client, group_list, told_by,
 };
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
@@ -157,7 +157,7 @@ pub async fn cluster_id(config: &WorkerConfig) -> Option<String> {
 pub(super) async fn group_members(config: &WorkerConfig, group: &str) -> Result<usize> {
     let (consumer, group) = (consumer(config)?, group.to_owned());
     let looked = move || {
-        let found = consumer.fetch_group_list(Some(&group), REQUEST_LIMIT);
+        let found = group_list(&consumer, &group, REQUEST_LIMIT);
         let unknown = |cause| Error::retriable("could not look up a group").with_source(cause);
         let found = found.map_err(unknown)?;
         Ok(found.groups().iter().map(|it| it.members().len()).sum())

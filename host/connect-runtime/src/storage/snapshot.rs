@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use connect_api::{Error, Offset, Result, TopicPartition};
-use connect_kafka::{KafkaClient, client_config, create, told_by};
+use connect_kafka::{KafkaClient, client_config, create, group_list, told_by};
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer;
@@ -156,7 +156,7 @@ impl<'a> ClusterReader<'a> {
             let unknown = |cause| {
                 Error::retriable(format!("could not look up the group {group}")).with_source(cause)
             };
-            let found = consumer.fetch_group_list(Some(&group), REQUEST_LIMIT);
+            let found = group_list(&consumer, &group, REQUEST_LIMIT);
             let found = found.map_err(unknown)?;
             let group = found.groups().iter().find(|it| it.name() == group);
             let snapshot = group.map(|group| GroupSnapshot {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use connect_api::{Error, Offset, OffsetChange, TopicPartition};
+use connect_kafka::group_list;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -15,7 +16,7 @@ use crate::storage::kafka::consumer_of;
 pub(super) fn check(group: &ConsumerGroup, change: &OffsetChange) -> Result<(), OffsetsRefusal> {
     let name = &group.group;
     let consumer = consumer_of(&group.client, name).map_err(OffsetsRefusal::Unknown)?;
-    let groups = consumer.fetch_group_list(Some(name), LIMIT);
+    let groups = group_list(&consumer, name, LIMIT);
     let groups = groups.map_err(|error| unanswered(name, error))?;
     if groups
         .groups()
