@@ -11,6 +11,7 @@
 //! Nothing on the loop waits for anything but Kafka: configs are validated by
 //! `validator::Validator`, and config providers are asked by the tasks themselves.
 
+mod carry_out;
 mod catching_up;
 mod cluster;
 mod command;
@@ -35,7 +36,8 @@ mod tasks;
 mod validator;
 mod views;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -224,7 +226,7 @@ impl Herder {
         self.log.views.start();
         started.store(true, Ordering::Release);
         self.settle_rebalance();
-        while self.turn().await == Loop::GoOn {
+        while self.turn().await == Loop::GoOn && self.take_requests().await == Loop::GoOn {
             self.act().await;
             self.settle_rebalance();
         }
@@ -242,7 +244,7 @@ impl Herder {
         tokio::select! {
             command = self.commands.recv() => match command {
                 None => return Loop::End,
-                Some(command) => return self.carry_out(command).await,
+                Some(command) => return self.carry_out(command),
             },
             Some(event) = self.events.recv() => {
                 self.tasks.event(event, &self.statuses, Instant::now());
@@ -251,7 +253,7 @@ impl Herder {
                 self.tasks.ended(&id, &self.log.cluster, &self.statuses);
                 self.sync_tasks();
             }
-            validation = self.config_changes.next() => self.apply_config(validation).await,
+            validation = self.config_changes.next() => self.apply_config(validation),
             (id, sent) = self.requests.next_sent() => self.sent(&id, sent),
             () = self.log.read() => {}
             Ok(()) = self.membership.changed() => {
@@ -268,15 +270,39 @@ impl Herder {
         Loop::GoOn
     }
 
-    async fn carry_out(&mut self, command: Command) -> Loop {
+    /// Takes in the requests that have come meanwhile, of this worker's callers and of others', so
+    /// that they share transactions.
+    async fn take_requests(&mut self) -> Loop {
+        for _ in 0..COMMANDS {
+            if let Ok(command) = self.commands.try_recv() {
+                if self.carry_out(command) == Loop::End {
+                    return Loop::End;
+                }
+            } else if let Some(validation) = self.config_changes.ended() {
+                self.apply_config(validation);
+            } else {
+                break;
+            }
+        }
+        for _ in 0..COMMANDS {
+            tokio::select! {
+                biased;
+                () = self.log.read() => {}
+                () = ready(()) => break,
+            }
+        }
+        Loop::GoOn
+    }
+
+    fn carry_out(&mut self, command: Command) -> Loop {
         match command {
             Command::Ping(reply) => answer(reply, Ok(())),
             Command::Configure(name, change, reply) => self.configure(&name, change, reply),
-            Command::Delete(name, reply) => self.delete(name, reply).await,
+            Command::Delete(name, reply) => self.delete(name, reply),
             Command::SetTargetState(name, state, reply) => {
-                self.set_target_state(name, state, reply).await;
+                self.set_target_state(name, state, reply);
             }
-            Command::Restart(restart, reply) => self.restart(restart, reply).await,
+            Command::Restart(restart, reply) => self.restart(restart, reply),
             Command::RestartTask(id, reply) => self.restart_task(id, reply),
             Command::ResetTopics(name, reply) => {
                 self.statuses.forget_topics(&name);
@@ -288,34 +314,35 @@ impl Herder {
         Loop::GoOn
     }
 
-    /// Acts upon all changes that were read, and on those that are read meanwhile: each write of a
-    /// leader reads what others have written in front of it.
+    /// Carries out the orders that wait and acts upon all changes that were read, until there are
+    /// none: each write of a leader reads what others have written in front of it. Each round
+    /// places its tasks, so that orders without end keep none of them waiting.
     async fn act(&mut self) {
-        while self.log.has_changes() || self.answer_orders().await {
-            while let Some(change) = self.log.next_change() {
-                self.act_upon(change).await;
-            }
-            if self.answer_orders().await {
-                continue;
-            }
+        while self.carry_out_orders().await || self.log.has_changes() {
+            self.act_upon_changes().await;
             self.place().await;
             self.sync_tasks();
             self.resume_answered();
         }
     }
 
-    async fn act_upon(&mut self, change: Change) {
-        match change {
-            Change::Connector(name) | Change::TargetState(name) => self.reconcile(&name).await,
-            Change::Restart(restart) => {
-                self.reconcile(&restart.name).await;
-                if restart.scope == RestartScope::ConnectorAndTasks {
-                    let Restart {
-                        name, instances, ..
-                    } = &restart;
-                    self.tasks.restart(name, *instances, &self.statuses);
-                }
+    async fn act_upon_changes(&mut self) {
+        while self.log.has_changes() {
+            let changes = self.log.take_changes();
+            self.reconcile(&changes).await;
+            for change in changes {
+                self.act_upon(change);
             }
+        }
+    }
+
+    fn act_upon(&mut self, change: Change) {
+        match change {
+            Change::Restart(Restart {
+                name,
+                scope: RestartScope::ConnectorAndTasks,
+                instances,
+            }) => self.tasks.restart(&name, instances, &self.statuses),
             Change::RestartTask(id) => {
                 self.tasks.retry_held(&id.connector);
                 self.tasks.restart_task(&id, &self.statuses);
@@ -323,16 +350,25 @@ impl Herder {
             Change::RestartedTask(name) | Change::Tasks(name) => self.tasks.retry_held(&name),
             Change::ReadBack(mark) => self.catching_up.read_back(&mark),
             Change::Workers => self.rebalances.begin(),
-            Change::Placement | Change::Order | Change::Answer(_) => {}
+            Change::Connector(_)
+            | Change::TargetState(_)
+            | Change::Restart(_)
+            | Change::Placement
+            | Change::Order
+            | Change::Answer(_) => {}
         }
     }
 
-    /// The leader looks at a connector that has changed.
-    async fn reconcile(&mut self, name: &str) {
-        if let Some(leader) = &mut self.leader {
-            let reconciled = leader.reconcile(name, &mut self.log, &self.statuses).await;
-            self.led(reconciled);
-        }
+    /// The leader looks at the connectors that have changed.
+    async fn reconcile(&mut self, changes: &[Change]) {
+        let Some(leader) = &mut self.leader else {
+            return;
+        };
+        let changed: BTreeSet<&str> = changes.iter().filter_map(Change::of_connector).collect();
+        let reconciled = leader
+            .reconcile(changed, &mut self.log, &self.statuses)
+            .await;
+        self.led(reconciled);
     }
 
     /// Stops all tasks, says so, and leaves the group.

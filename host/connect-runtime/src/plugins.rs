@@ -14,7 +14,7 @@ use crate::connectors::RegisteredConnector;
 use crate::sink_task::{ChainStep, Converters, StepKind};
 
 /// The version of Kafka Connect whose transforms, predicates and converters are built in, and whose
-/// REST API this is.
+/// REST API this is: the one that `make test-compat` compares with.
 pub const KAFKA_VERSION: &str = "4.4.0";
 
 /// One line of `GET /connector-plugins`.

@@ -38,6 +38,17 @@ pub enum Change {
     ReadBack(String),
 }
 
+impl Change {
+    /// The connector whose task configs and status may be others now.
+    pub(super) fn of_connector(&self) -> Option<&str> {
+        match self {
+            Self::Connector(name) | Self::TargetState(name) => Some(name),
+            Self::Restart(restart) => Some(&restart.name),
+            _ => None,
+        }
+    }
+}
+
 /// Which record of the config topic something was read from: a later one has a greater revision.
 /// It counts the records that this worker has read, so it means nothing to another worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -58,6 +58,16 @@ impl ConfigChanges {
         }
     }
 
+    /// A validation that has ended, if there is one.
+    pub(super) fn ended(&mut self) -> Option<Validation> {
+        loop {
+            match self.validations.try_join_next()? {
+                Ok(validation) => return Some(validation),
+                Err(cause) => error!(error = %cause, "a validation was lost"),
+            }
+        }
+    }
+
     /// Puts a change back in front of the others of its connector.
     pub(super) fn again(&mut self, name: &str, change: ConfigChange, reply: Reply<Configured>) {
         let waiting = self.waiting.entry(name.to_owned()).or_default();
@@ -125,7 +135,7 @@ impl Herder {
     }
 
     /// Applies a change whose validation has ended. A config that is refused changes nothing.
-    pub(super) async fn apply_config(&mut self, validation: Validation) {
+    pub(super) fn apply_config(&mut self, validation: Validation) {
         let Validation {
             name,
             request,
@@ -140,12 +150,12 @@ impl Herder {
                 );
             }
             Some(Err(refusal)) => answer(request.reply, Err(refusal)),
-            Some(Ok(valid)) => return self.apply_valid(name, request, based_on, valid).await,
+            Some(Ok(valid)) => return self.apply_valid(name, request, based_on, valid),
         }
         self.validate_next(&name);
     }
 
-    async fn apply_valid(
+    fn apply_valid(
         &mut self,
         name: String,
         Request { change, reply }: Request,
@@ -173,7 +183,7 @@ impl Herder {
             change,
             reply,
         };
-        self.order(order, then).await;
+        self.order(order, then);
     }
 }
 

@@ -14,7 +14,10 @@ use super::log::Log;
 use super::statuses::Statuses;
 use crate::connector_config;
 use crate::metrics::Outcomes;
-use crate::storage::{State, StatusKey, TargetState, Transaction, records};
+use crate::storage::{State, StatusKey, StoredRecord, TargetState, Transaction, records};
+
+/// With how many records of task configs a transaction is full.
+const RECORDS_AT_ONCE: usize = 10_000;
 
 /// Decides for all connectors, on the worker that leads.
 pub(super) struct Leader {
@@ -38,6 +41,17 @@ struct LedConnector {
     generation: u64,
     /// The config that its task configs were made from; none: it could not be done.
     tasks_from: Option<Revision>,
+}
+
+/// What is to become of a connector's tasks.
+struct Decided {
+    name: String,
+    revision: Revision,
+    start: Start,
+    /// Its task configs; none: they stay as they are.
+    records: Vec<StoredRecord>,
+    /// Why they cannot be made.
+    failure: Option<Error>,
 }
 
 impl Leader {
@@ -71,9 +85,10 @@ impl Leader {
                 tasks_from: Some(config),
             };
             self.connectors.insert(name.clone(), led);
-            self.reconcile(name, log, statuses).await?;
-            self.count_start(name);
         }
+        let all = names.iter().map(String::as_str);
+        self.reconcile(all, log, statuses).await?;
+        names.iter().for_each(|name| self.count_start(name));
         Ok(())
     }
 
@@ -89,27 +104,47 @@ impl Leader {
         }
     }
 
-    /// Brings the status and the task configs of a connector to what its config and target state
-    /// say. A config that cannot be run makes the connector FAILED; its tasks stay as they are.
+    /// Brings the statuses and the task configs of connectors to what their configs and target
+    /// states say. A config that cannot be run makes the connector FAILED; its tasks stay as they
+    /// are.
     ///
     /// # Errors
-    /// [`ErrorKind::Fenced`] when another worker leads by now.
+    /// When they cannot be written because this worker does not lead any more.
     pub(super) async fn reconcile(
         &mut self,
-        name: &str,
+        names: impl IntoIterator<Item = &str>,
         log: &mut Log,
         statuses: &Statuses,
     ) -> Result<()> {
+        let mut decided = Vec::new();
+        let mut records = 0;
+        for name in names {
+            let Some(one) = self.decide(name, log, statuses) else {
+                continue;
+            };
+            records += one.records.len();
+            decided.push(one);
+            if records >= RECORDS_AT_ONCE {
+                records = 0;
+                let full = std::mem::take(&mut decided);
+                self.write(full, log, statuses).await?;
+            }
+        }
+        self.write(decided, log, statuses).await
+    }
+
+    /// Shows the connector's target state, and decides about its tasks. None: it is gone.
+    fn decide(&mut self, name: &str, log: &Log, statuses: &Statuses) -> Option<Decided> {
         let Some(revision) = log.cluster.config_revision(name) else {
             self.connectors.remove(name);
             statuses.remove_connector(name);
-            return Ok(());
+            return None;
         };
         let start = self.show_target_state(name, revision, &log.cluster, statuses);
         let led = self.connectors.get(name);
         let decided = led.and_then(|led| led.tasks_from) == Some(revision);
-        let written = match decide(&self.shared, &log.cluster, name) {
-            Ok(wanted) if decided && wanted == log.cluster.tasks(name) => Ok(()),
+        let (records, failure) = match task_configs(&self.shared, &log.cluster, name) {
+            Ok(wanted) if decided && wanted == log.cluster.tasks(name) => (Vec::new(), None),
             Ok(wanted) => {
                 if log.cluster.lacks_tasks(name) {
                     warn!(
@@ -119,22 +154,74 @@ impl Leader {
                          they are written again"
                     );
                 }
-                write_tasks(name, &wanted, log).await
+                (records::tasks(name, &wanted), None)
             }
-            Err(cause) => Err(cause),
+            Err(cause) => (Vec::new(), Some(cause)),
         };
-        if let Some(led) = self.connectors.get_mut(name) {
-            led.tasks_from = written.is_ok().then_some(revision);
+        Some(Decided {
+            name: name.to_owned(),
+            revision,
+            start,
+            records,
+            failure,
+        })
+    }
+
+    /// Writes the task configs of many connectors at once: hundreds of them must not take hundreds
+    /// of round trips of the herder's time.
+    async fn write(
+        &mut self,
+        mut decided: Vec<Decided>,
+        log: &mut Log,
+        statuses: &Statuses,
+    ) -> Result<()> {
+        let all = decided.iter().flat_map(|one| one.records.iter().cloned());
+        match log.commit(Transaction::of_config(all.collect())).await {
+            Ok(()) => decided
+                .into_iter()
+                .try_for_each(|one| self.settle(one, Ok(()), log, statuses)),
+            // One that cannot be written must not keep the others from it.
+            Err(_) if decided.len() > 1 && log.leads() => {
+                for one in decided {
+                    let records = one.records.clone();
+                    let written = log.commit(Transaction::of_config(records)).await;
+                    self.settle(one, written, log, statuses)?;
+                }
+                Ok(())
+            }
+            Err(cause) => match decided.pop() {
+                Some(one) => self.settle(one, Err(cause), log, statuses),
+                None => Err(cause),
+            },
         }
-        match written {
-            Ok(()) => {
+    }
+
+    /// Takes in whether the task configs of a connector were written. Without the lead nothing is
+    /// said of it: whoever leads next decides anew.
+    fn settle(
+        &mut self,
+        decided: Decided,
+        written: Result<()>,
+        log: &Log,
+        statuses: &Statuses,
+    ) -> Result<()> {
+        let unwritten = match written {
+            Err(cause) if cause.kind() == ErrorKind::Fenced || !log.leads() => return Err(cause),
+            written => written.err(),
+        };
+        let name = decided.name.as_str();
+        let failure = decided.failure.or(unwritten);
+        if let Some(led) = self.connectors.get_mut(name) {
+            led.tasks_from = failure.is_none().then_some(decided.revision);
+        }
+        match failure {
+            None => {
                 let count = u32::try_from(log.cluster.tasks(name).len()).unwrap_or(u32::MAX);
                 statuses.remove_tasks(name, count);
             }
-            Err(cause) if cause.kind() == ErrorKind::Fenced => return Err(cause),
-            Err(cause) => self.failed(name, &cause, &log.cluster, statuses),
+            Some(cause) => self.failed(name, &cause, &log.cluster, statuses),
         }
-        if start == Start::New {
+        if decided.start == Start::New {
             self.count_start(name);
         }
         Ok(())
@@ -208,7 +295,7 @@ impl Leader {
 
 /// The task configs that a connector is to have. It reads the stored config alone: config providers
 /// are asked by the tasks.
-fn decide(shared: &Shared, cluster: &ClusterState, name: &str) -> Result<Vec<Properties>> {
+fn task_configs(shared: &Shared, cluster: &ClusterState, name: &str) -> Result<Vec<Properties>> {
     let config = match (cluster.target_state(name), cluster.config(name)) {
         (TargetState::Stopped, _) | (_, None) => return Ok(Vec::new()),
         // As Kafka Connect's, a connector that is paused is given tasks when it is resumed. Those
@@ -230,12 +317,6 @@ fn decide(shared: &Shared, cluster: &ClusterState, name: &str) -> Result<Vec<Pro
         ))
     };
     std::panic::catch_unwind(made).unwrap_or_else(panicked)
-}
-
-async fn write_tasks(name: &str, configs: &[Properties], log: &mut Log) -> Result<()> {
-    // A thousand of them must not take a thousand round trips of the herder's time.
-    log.commit(Transaction::of_config(records::tasks(name, configs)))
-        .await
 }
 
 /// Clients read it line by line, as they would read Java's.

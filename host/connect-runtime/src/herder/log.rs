@@ -1,7 +1,5 @@
 //! The topics that a cluster agrees on, and the state that they add up to.
 
-use std::collections::VecDeque;
-
 use connect_api::Result;
 
 use super::cluster::{Change, ClusterState};
@@ -21,7 +19,7 @@ pub(super) struct Log {
     /// What the cluster topic says.
     pub(super) coordination: Coordination,
     /// Read, and not yet acted upon.
-    changes: VecDeque<Change>,
+    changes: Vec<Change>,
     /// Where the last record stands that was read from the config topic.
     config_offset: i64,
     /// Kafka may take long: what only reads is answered while it is waited for.
@@ -34,7 +32,7 @@ impl Log {
             store,
             cluster: ClusterState::default(),
             coordination: Coordination::default(),
-            changes: VecDeque::new(),
+            changes: Vec::new(),
             config_offset: -1,
             views,
         }
@@ -87,6 +85,12 @@ impl Log {
         Ok(())
     }
 
+    /// Whether this worker can commit; after a commit that failed, whether nothing of it was
+    /// written.
+    pub(super) fn leads(&self) -> bool {
+        self.store.leads()
+    }
+
     /// Adds a record to the cluster topic, as any worker may. It is read later.
     ///
     /// # Errors
@@ -117,9 +121,9 @@ impl Log {
         !self.changes.is_empty()
     }
 
-    /// The next change to act upon.
-    pub(super) fn next_change(&mut self) -> Option<Change> {
-        self.changes.pop_front()
+    /// The changes to act upon, the oldest first.
+    pub(super) fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 
     fn take_in(&mut self, record: ClusterRecord, read: Read) {

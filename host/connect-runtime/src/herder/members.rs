@@ -88,6 +88,8 @@ impl Herder {
         self.catch_up();
         match (role, &self.leader) {
             (Role::Leader, None) => self.take_the_lead().await,
+            // A transaction whose end is not known has cost it.
+            (Role::Leader, Some(_)) if !self.log.leads() => self.take_the_lead().await,
             (Role::Follower, Some(_)) => self.give_up_the_lead(),
             _ => {}
         }

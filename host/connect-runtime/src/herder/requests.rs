@@ -1,22 +1,18 @@
-//! Requests that change something: orders, carried out here by the leader, and else by the worker
-//! that leads, through Kafka.
+//! Requests that change something: orders, carried out by this worker if it leads, and else sent to
+//! the worker that does, through Kafka.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use connect_api::{ErrorKind, Result};
+use connect_api::Result;
 use tokio::task::JoinSet;
 use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::command::{ConfigChange, ConfigOutcome, Configured, ConnectorView, Reply};
-use super::coordination::{
-    TaskRestart, answer_record, answered_order, forgotten_answer, order_record, restart_task_record,
-};
-use super::orders::{ConfigDigest, Expected, Order, Outcome, Refusal};
-use super::{Herder, HerderError, REQUEST_LIMIT, answer, not_found};
-use crate::storage::{
-    Appended, ConnectorTaskId, Restart, StoredRecord, TargetState, Transaction, keys, records,
-};
+use super::coordination::{TaskRestart, order_record, restart_task_record};
+use super::orders::{Order, Outcome, Refusal};
+use super::{Herder, HerderError, answer, not_found};
+use crate::storage::{Appended, ConnectorTaskId, Restart, TargetState};
 
 /// What is done once an order has been carried out.
 pub(super) enum Then {
@@ -49,9 +45,18 @@ struct Sent {
     then: Then,
 }
 
-/// What was sent, and not yet answered.
+/// An order of a caller of this worker, that is neither carried out nor sent.
+pub(super) struct NewOrder {
+    pub(super) order: Order,
+    pub(super) then: Then,
+}
+
+/// What was asked for, and not yet answered.
 #[derive(Default)]
 pub(super) struct Requests {
+    pub(super) new: VecDeque<NewOrder>,
+    /// Carried out by this worker, which leads: the caller is answered once it is acted upon.
+    pub(super) carried_out: Vec<(Order, Then, Outcome)>,
     waiting: BTreeMap<String, Sent>,
     sends: JoinSet<(String, Result<()>)>,
 }
@@ -91,23 +96,18 @@ impl Requests {
 }
 
 impl Herder {
-    pub(super) async fn delete(&mut self, name: String, reply: Reply<()>) {
+    pub(super) fn delete(&mut self, name: String, reply: Reply<()>) {
         let order = Order::Delete { name };
-        self.order(order, Then::Done(reply)).await;
+        self.order(order, Then::Done(reply));
     }
 
-    pub(super) async fn set_target_state(
-        &mut self,
-        name: String,
-        state: TargetState,
-        reply: Reply<()>,
-    ) {
+    pub(super) fn set_target_state(&mut self, name: String, state: TargetState, reply: Reply<()>) {
         let order = Order::SetTargetState { name, state };
-        self.order(order, Then::Done(reply)).await;
+        self.order(order, Then::Done(reply));
     }
 
     /// Answers with the connector as it is, with what is about to be restarted.
-    pub(super) async fn restart(&mut self, restart: Restart, reply: Reply<ConnectorView>) {
+    pub(super) fn restart(&mut self, restart: Restart, reply: Reply<ConnectorView>) {
         let name = &restart.name;
         let Some(mut view) = self.log.view(name) else {
             let text = format!("Unknown connector: {name}");
@@ -115,7 +115,7 @@ impl Herder {
         };
         view.mark_restarting(&restart);
         let then = Then::Restarted(Box::new(view), reply);
-        self.order(Order::Restart(restart), then).await;
+        self.order(Order::Restart(restart), then);
     }
 
     /// Restarts a task here, or asks whichever worker runs it.
@@ -153,22 +153,13 @@ impl Herder {
         self.requests.sends(request, sent);
     }
 
-    /// Carries an order out as the leader, or sends it to the leader.
-    pub(super) async fn order(&mut self, order: Order, then: Then) {
-        if self.leader.is_some() {
-            match self.execute(&order, None).await {
-                Ok(outcome) => {
-                    self.act_on_own_order().await;
-                    return self.resume(order.connector(), then, outcome);
-                }
-                Err(cause) if cause.kind() == ErrorKind::Fenced => self.led(Err(cause)),
-                Err(cause) => {
-                    let failed = Err(Refusal::Failed(cause.chain()));
-                    self.led(Err(cause));
-                    return self.resume(order.connector(), then, failed);
-                }
-            }
-        }
+    /// Keeps an order until those that have come by then are carried out.
+    pub(super) fn order(&mut self, order: Order, then: Then) {
+        self.requests.new.push_back(NewOrder { order, then });
+    }
+
+    /// Sends an order to the worker that leads.
+    pub(super) fn send_to_leader(&mut self, NewOrder { order, then }: NewOrder) {
         self.go_on_behind_abandoned();
         let id = Uuid::new_v4().to_string();
         let sent = self.log.append(order_record(&id, &order));
@@ -183,15 +174,6 @@ impl Herder {
         for connector in self.requests.drop_abandoned() {
             self.validate_next(&connector);
         }
-    }
-
-    /// The effects are acted upon before the answer, which shows them.
-    async fn act_on_own_order(&mut self) {
-        while let Some(change) = self.log.next_change() {
-            self.act_upon(change).await;
-        }
-        self.place().await;
-        self.sync_tasks();
     }
 
     /// Takes in whether a record was written.
@@ -213,117 +195,11 @@ impl Herder {
         }
     }
 
-    /// As the leader, carries out the orders of other workers. Answers whether there were any.
-    pub(super) async fn answer_orders(&mut self) -> bool {
-        if self.leader.is_none() {
-            return false;
-        }
-        let mut any = false;
-        for waiting in self.log.coordination.waiting() {
-            if self.leader.is_none() {
-                break;
-            }
-            let done = match waiting.is_late(REQUEST_LIMIT) {
-                true => self.refuse(&waiting.id, Refusal::Late).await,
-                false => self
-                    .execute(&waiting.order, Some(&waiting.id))
-                    .await
-                    .map(drop),
-            };
-            any |= done.is_ok();
-            self.led(done);
-        }
-        any
-    }
-
-    async fn refuse(&mut self, id: &str, refusal: Refusal) -> Result<()> {
-        let transaction = self.answered(id, &Err(refusal));
-        self.log.commit(transaction).await
-    }
-
-    /// Carries an order out: effects and answer are written together.
-    async fn execute(&mut self, order: &Order, id: Option<&str>) -> Result<Outcome> {
-        let (config, outcome) = match self.effects(order) {
-            Ok(records) => (records, Ok(())),
-            Err(refusal) => (Vec::new(), Err(refusal)),
-        };
-        let answered = id.map(|id| self.answered(id, &outcome));
-        let transaction = Transaction {
-            config,
-            ..answered.unwrap_or_default()
-        };
-        self.log.commit(transaction).await?;
-        Ok(outcome)
-    }
-
-    fn answered(&self, id: &str, outcome: &Outcome) -> Transaction {
-        let old = self.log.coordination.old_answers();
-        let old = old.iter().map(|id| forgotten_answer(id));
-        Transaction {
-            config: Vec::new(),
-            cluster: [answered_order(id)].into_iter().chain(old).collect(),
-            answer: Some(answer_record(id, outcome)),
-        }
-    }
-
-    /// What an order writes to the config topic.
-    fn effects(&self, order: &Order) -> std::result::Result<Vec<StoredRecord>, Refusal> {
-        let cluster = &self.log.cluster;
-        let exists = cluster.config(order.connector()).is_some();
-        match order {
-            Order::Configure {
-                name,
-                config,
-                initial_state,
-                expected,
-            } => {
-                match expected {
-                    Expected::Absent if exists => return Err(Refusal::AlreadyExists),
-                    Expected::Config(expected)
-                        if cluster.config(name).map(ConfigDigest::of).as_ref()
-                            != Some(expected) =>
-                    {
-                        return Err(Refusal::Changed);
-                    }
-                    _ => {}
-                }
-                // First: a reader that stops in between must not start it.
-                let state = initial_state.map(|state| records::target_state(name, state));
-                let config = records::connector(name, config);
-                Ok(state.into_iter().chain([config]).collect())
-            }
-            Order::Delete { name } if exists => {
-                Ok([keys::connector(name), keys::target_state(name)]
-                    .map(records::tombstone)
-                    .into())
-            }
-            Order::Delete { name } => Err(Refusal::NotFound(format!("Connector {name} not found"))),
-            Order::SetTargetState { name, state } if exists => {
-                if cluster.target_state(name) == *state {
-                    return Ok(Vec::new());
-                }
-                let mut written = Vec::new();
-                if *state == TargetState::Stopped {
-                    // Kafka Connect's order: a worker that reads only half of it has no tasks.
-                    written.extend(records::tasks(name, &[]));
-                }
-                written.push(records::target_state(name, *state));
-                Ok(written)
-            }
-            Order::SetTargetState { name, state } => Err(Refusal::NotFound(match state {
-                TargetState::Stopped => format!("Connector {name} not found"),
-                _ => format!("Unknown connector {name}"),
-            })),
-            Order::Restart(restart) if exists => Ok(vec![records::restart(restart)]),
-            Order::Restart(restart) => {
-                let text = format!("Unknown connector: {}", restart.name);
-                Err(Refusal::NotFound(text))
-            }
-        }
-    }
-
     /// Goes on with the requests whose orders were carried out, once their effects were read.
     pub(super) fn resume_answered(&mut self) {
+        for (order, then, outcome) in std::mem::take(&mut self.requests.carried_out) {
+            self.resume(order.connector(), then, outcome);
+        }
         let coordination = &self.log.coordination;
         let answered: Vec<(String, Outcome)> = self
             .requests
@@ -340,7 +216,7 @@ impl Herder {
         }
     }
 
-    fn resume(&mut self, name: &str, then: Then, outcome: Outcome) {
+    pub(super) fn resume(&mut self, name: &str, then: Then, outcome: Outcome) {
         match then {
             Then::Done(reply) | Then::Written(reply) => {
                 answer(reply, outcome.map_err(|refusal| refusal.into_error(name)));

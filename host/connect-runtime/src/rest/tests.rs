@@ -12,9 +12,10 @@ mod protection;
 mod secrets;
 mod server;
 mod slow;
+mod together;
 mod wire;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -128,6 +129,44 @@ struct OtherWorkers {
     reads_nothing: Arc<AtomicBool>,
     /// What the worker writes as the leader takes until this is no longer so.
     commits_nothing: Arc<AtomicBool>,
+    commits: Arc<Commits>,
+}
+
+/// What the worker has written as the leader.
+#[derive(Default)]
+struct Commits {
+    transactions: AtomicUsize,
+    /// A transaction with a record of this key is refused, as one with too large a record is.
+    refused_key: Mutex<Option<&'static str>>,
+    /// What becomes of a transaction with a record of this key is not known, once: the worker has
+    /// to take the lead again.
+    lost_key: Mutex<Option<&'static str>>,
+    has_lost: AtomicBool,
+}
+
+impl Commits {
+    fn commit(&self, transaction: &Transaction) -> Result<()> {
+        let refused = *self.refused_key.lock().unwrap();
+        let has = |wanted: &str| transaction.config.iter().any(|it| it.key == wanted);
+        if self.has_lost.load(Ordering::Acquire) {
+            return Err(connect_api::Error::fenced("this worker does not lead"));
+        }
+        if refused.is_some_and(has) {
+            return Err(connect_api::Error::retriable("the record is too large"));
+        }
+        if self
+            .lost_key
+            .lock()
+            .unwrap()
+            .take_if(|key| has(key))
+            .is_some()
+        {
+            self.has_lost.store(true, Ordering::Release);
+            return Err(connect_api::Error::retriable("Kafka does not answer"));
+        }
+        self.transactions.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 /// A log in memory that others write to as well.
@@ -171,6 +210,9 @@ struct SharedClusterLog {
     in_front_of_placement: Arc<Mutex<Option<StoredRecord>>>,
     reads_nothing: Arc<AtomicBool>,
     commits_nothing: Arc<AtomicBool>,
+    commits: Arc<Commits>,
+    /// Records of others: where the next one stands.
+    read: i64,
 }
 
 #[async_trait]
@@ -180,13 +222,18 @@ impl ClusterLog for SharedClusterLog {
     }
 
     async fn lead(&mut self) -> Result<Vec<ClusterRecord>> {
+        self.commits.has_lost.store(false, Ordering::Release);
         self.own.lead().await
     }
 
     fn follow(&mut self) {}
 
+    fn leads(&self) -> bool {
+        !self.commits.has_lost.load(Ordering::Acquire)
+    }
+
     async fn commit(&mut self, transaction: Transaction) -> Result<Vec<ClusterRecord>> {
-        let written = transaction.cluster.iter().chain(&transaction.answer);
+        let written = transaction.cluster.iter().chain(&transaction.answers);
         let mut places = false;
         for record in written {
             places |= record.key.starts_with("placement-");
@@ -206,6 +253,7 @@ impl ClusterLog for SharedClusterLog {
         while self.commits_nothing.load(Ordering::Acquire) {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
+        self.commits.commit(&transaction)?;
         let mut read = Vec::from_iter(other);
         read.extend(self.own.commit(transaction).await?);
         Ok(read)
@@ -227,9 +275,10 @@ impl ClusterLog for SharedClusterLog {
             Some(record) = self.cluster.recv() => (ClusterTopic::Cluster, record),
             own = self.own.next() => return own,
         };
+        self.read += 1;
         ClusterRecord {
             topic,
-            offset: 0,
+            offset: self.read,
             record,
         }
     }
@@ -298,7 +347,10 @@ impl TestWorker {
             in_front_of_placement: Arc::default(),
             reads_nothing: Arc::default(),
             commits_nothing: Arc::default(),
+            commits: Arc::default(),
+            read: 0,
         };
+        let commits = Arc::clone(&log.commits);
         let commits_nothing = Arc::clone(&log.commits_nothing);
         let reads_nothing = Arc::clone(&log.reads_nothing);
         let in_front_of_placement = Arc::clone(&log.in_front_of_placement);
@@ -317,6 +369,7 @@ impl TestWorker {
             instance,
             reads_nothing,
             commits_nothing,
+            commits,
         };
         let cluster = Cluster {
             log: Box::new(log),

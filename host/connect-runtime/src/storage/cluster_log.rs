@@ -53,9 +53,9 @@ pub struct Transaction {
     pub config: Vec<StoredRecord>,
     /// Records of Ferrule's own topic.
     pub cluster: Vec<StoredRecord>,
-    /// One more of these, whose field `config_offset` is to say where the last of `config` stands:
-    /// who reads it knows from where on it has read the effect.
-    pub answer: Option<StoredRecord>,
+    /// More of these, whose field `config_offset` is to say where the last of `config` stands: who
+    /// reads one knows from where on it has read the effect.
+    pub answers: Vec<StoredRecord>,
 }
 
 impl Transaction {
@@ -69,7 +69,7 @@ impl Transaction {
 
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.config.is_empty() && self.cluster.is_empty() && self.answer.is_none()
+        self.config.is_empty() && self.cluster.is_empty() && self.answers.is_empty()
     }
 }
 
@@ -91,6 +91,10 @@ pub trait ClusterLog: Send + 'static {
 
     /// Gives up the lead.
     fn follow(&mut self);
+
+    /// Whether this worker can commit, as far as it knows. After a commit that failed: whether
+    /// nothing of it was written, so that it can be tried again.
+    fn leads(&self) -> bool;
 
     /// Writes as the leader, and gives what was read up to what was written.
     ///
@@ -205,10 +209,11 @@ impl KafkaClusterLog {
         let config = self.send(producer, self.config.topic(), &transaction.config)?;
         let mut cluster = self.send(producer, self.cluster.topic(), &transaction.cluster)?;
         let config = self.last(config).await?;
-        if let Some(answer) = &transaction.answer {
-            let answer = with_config_offset(answer.clone(), config);
-            cluster.extend(self.send(producer, self.cluster.topic(), &[answer])?);
-        }
+        let answers = transaction.answers.iter().cloned();
+        let answers: Vec<_> = answers
+            .map(|answer| with_config_offset(answer, config))
+            .collect();
+        cluster.extend(self.send(producer, self.cluster.topic(), &answers)?);
         Ok(Written {
             config,
             cluster: self.last(cluster).await?,
@@ -336,13 +341,17 @@ impl ClusterLog for KafkaClusterLog {
         self.commit(Transaction {
             config: vec![mark.clone()],
             cluster: vec![mark],
-            answer: None,
+            answers: Vec::new(),
         })
         .await
     }
 
     fn follow(&mut self) {
         self.leading = None;
+    }
+
+    fn leads(&self) -> bool {
+        self.leading.is_some()
     }
 
     async fn commit(&mut self, transaction: Transaction) -> Result<Vec<ClusterRecord>> {

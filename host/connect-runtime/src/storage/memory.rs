@@ -77,17 +77,21 @@ impl ClusterLog for MemoryClusterLog {
 
     fn follow(&mut self) {}
 
+    fn leads(&self) -> bool {
+        true
+    }
+
     async fn commit(&mut self, transaction: Transaction) -> Result<Vec<ClusterRecord>> {
         let Transaction {
             config,
             cluster,
-            answer,
+            answers,
         } = transaction;
         let mut read: Vec<_> = self.appended.drain(..).collect();
         for record in config {
             read.push(self.record(ClusterTopic::Config, record));
         }
-        for record in cluster.into_iter().chain(answer) {
+        for record in cluster.into_iter().chain(answers) {
             read.push(self.record(ClusterTopic::Cluster, record));
         }
         Ok(read)

@@ -19,7 +19,7 @@ impl TestWorker {
         self.others.statuses.send(record).unwrap();
     }
 
-    async fn until(&self, path: &str, is: impl Fn(&Value) -> bool) -> Value {
+    pub(super) async fn until(&self, path: &str, is: impl Fn(&Value) -> bool) -> Value {
         let seen = async {
             loop {
                 let json = self.get(path).await.json;
@@ -149,7 +149,7 @@ fn put_request(url: &str) -> Request<Body> {
 impl TestWorker {
     /// Waits until the worker has written a record of this kind to the cluster topic: the rest of
     /// its key.
-    async fn wrote(&mut self, kind: &str) -> String {
+    pub(super) async fn wrote(&mut self, kind: &str) -> String {
         let written = async {
             loop {
                 let record = self.others.appended.recv().await.unwrap();
