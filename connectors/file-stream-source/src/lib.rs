@@ -94,6 +94,10 @@ fn source_offset(position: u64) -> SourceOffset {
 /// Kafka's own class.
 const KAFKAS: &str = "org.apache.kafka.connect.file.FileStreamSourceConnector";
 
+/// The version of Kafka whose connector this is: a config that asks for it (KIP-891) means this
+/// one.
+const KAFKA_VERSION: &str = "4.4.0";
+
 impl Connector for FileStreamSourceConnector {
     fn classes(&self) -> &'static [&'static str] {
         &["FerruleFileStreamSource", KAFKAS]
@@ -107,7 +111,7 @@ impl Connector for FileStreamSourceConnector {
     }
 
     fn version(&self) -> &'static str {
-        env!("CARGO_PKG_VERSION")
+        KAFKA_VERSION
     }
 
     fn config_def(&self) -> &ConfigDef {

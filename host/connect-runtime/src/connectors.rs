@@ -97,3 +97,24 @@ impl RegisteredConnector {
         self.class() == other.class()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugins::KAFKA_VERSION;
+
+    #[test]
+    fn connectors_of_kafka_have_its_version() {
+        let all = all();
+        let kafkas: Vec<_> = all
+            .iter()
+            .map(RegisteredConnector::connector)
+            .filter(|one| {
+                let mut classes = one.classes().iter();
+                classes.any(|class| class.starts_with("org.apache.kafka."))
+            })
+            .collect();
+        assert!(!kafkas.is_empty());
+        assert!(kafkas.iter().all(|one| one.version() == KAFKA_VERSION));
+    }
+}

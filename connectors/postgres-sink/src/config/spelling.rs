@@ -54,20 +54,12 @@ pub(crate) fn normalise(properties: &Properties) -> Properties {
             _ => {}
         }
     }
-    if let Some(evolution) = own.remove("schema.evolution") {
-        let word = evolution.trim().to_ascii_lowercase();
-        let value = match word.as_str() {
-            "basic" => "true",
-            "none" | "validate-only" | "validate_only" => "false",
-            _ => {
-                // Its declaration says what is wrong with it.
-                own.insert("schema.evolution".to_owned(), evolution);
-                "false"
-            }
-        };
+    if let Some(evolution) = own.get("schema.evolution") {
+        // Of another word its declaration says what is wrong with it.
+        let is_basic = evolution.trim().eq_ignore_ascii_case("basic");
         for key in ["auto.create", "auto.evolve"] {
             own.entry(key.to_owned())
-                .or_insert_with(|| value.to_owned());
+                .or_insert_with(|| is_basic.to_string());
         }
     }
     // Several rows in one INSERT were Aiven's way to be fast.

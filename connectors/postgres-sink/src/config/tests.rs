@@ -300,3 +300,15 @@ fn a_topic_has_its_table() -> Result<()> {
     assert_eq!(normalized.tables.table("a.b-c", None)?, "a_b_c");
     Ok(())
 }
+
+#[test]
+fn schema_evolution_is_shown_as_it_was_given() {
+    for (given, creates) in [("basic", "true"), (" Basic", "true"), ("none", "false")] {
+        let own = normalise(&properties(&[("schema.evolution", given)]));
+        assert_eq!(own["schema.evolution"], given);
+        assert_eq!(
+            (&*own["auto.create"], &*own["auto.evolve"]),
+            (creates, creates)
+        );
+    }
+}

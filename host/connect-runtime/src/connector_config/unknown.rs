@@ -85,7 +85,10 @@ impl Known<'_> {
                 continue;
             };
             let named = self.config.get(*list).map_or("", String::as_str);
-            let mut named = named.split(',').map(str::trim);
+            let mut named = named
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty());
             if !named.clone().any(|named| named == alias) {
                 let meant = closest(alias, named.by_ref());
                 let meant = meant.map(|meant| format!(", did you mean {meant}?"));

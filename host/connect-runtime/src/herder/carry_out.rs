@@ -197,10 +197,9 @@ impl Herder {
                 written.push(records::target_state(name, *state));
                 Ok(written)
             }
-            Order::SetTargetState { name, state } => Err(Refusal::NotFound(match state {
-                TargetState::Stopped => format!("Connector {name} not found"),
-                _ => format!("Unknown connector {name}"),
-            })),
+            Order::SetTargetState { name, .. } => {
+                Err(Refusal::NotFound(format!("Unknown connector {name}")))
+            }
             Order::Restart(restart) if exists => Ok(vec![records::restart(restart)]),
             Order::Restart(restart) => {
                 let text = format!("Unknown connector: {}", restart.name);

@@ -223,23 +223,30 @@ pub(super) async fn task_status(
     State(api): State<Api>,
     Path((name, task)): Path<(String, String)>,
 ) -> Answer {
+    let task = task_number(&task)?;
     let missing = || RestError::not_found(format!("No status found for task {name}-{task}"));
     let view = match api.herder.connector(&name).await {
         Ok(view) => view,
         Err(HerderError::NotFound(_)) => return Err(missing()),
         Err(other) => return Err(other.into()),
     };
-    let found = view.tasks.iter().find(|found| found.id.to_string() == task);
+    let found = view.tasks.iter().find(|found| i64::from(found.id) == task);
     Ok(Json(entities::task_state(found.ok_or_else(missing)?)).into_response())
+}
+
+/// A path whose last part but one is no number is none of the API's.
+fn task_number(text: &str) -> Result<i64, RestError> {
+    let unknown = |_| RestError::not_found("HTTP 404 Not Found");
+    text.parse().map_err(unknown)
 }
 
 pub(super) async fn restart_task(
     State(api): State<Api>,
     Path((name, task)): Path<(String, String)>,
 ) -> Answer {
-    let number = task
-        .parse()
-        .map_err(|_| RestError::not_found(format!("Unknown task: {name}-{task}")))?;
+    let task = task_number(&task)?;
+    let unknown = |_| RestError::not_found(format!("Unknown task: {name}-{task}"));
+    let number = u32::try_from(task).map_err(unknown)?;
     api.herder.restart_task(&name, number).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

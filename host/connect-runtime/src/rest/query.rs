@@ -33,8 +33,8 @@ impl Query {
 
     /// `true` in any case is true, and anything else is false.
     pub fn flag(&self, name: &str, default: bool) -> bool {
-        self.first(name)
-            .map_or(default, |value| value.eq_ignore_ascii_case("true"))
+        let given = self.first(name).filter(|value| !value.is_empty());
+        given.map_or(default, |value| value.eq_ignore_ascii_case("true"))
     }
 }
 
@@ -71,12 +71,12 @@ mod tests {
     #[test]
     fn parameters_may_repeat_and_flags_are_lenient() {
         let query = Query::new(Some(
-            "expand=info&expand=status&a=True&b=1&c=%e2%82%AC+%zz%4",
+            "expand=info&expand=status&a=True&b=1&c=%e2%82%AC+%zz%4&d=",
         ));
         assert_eq!(query.all("expand").collect::<Vec<_>>(), ["info", "status"]);
         assert!(query.flag("a", false));
         assert!(!query.flag("b", true));
-        assert!(query.flag("missing", true));
+        assert!(query.flag("missing", true) && query.flag("d", true));
         assert_eq!(query.first("c"), Some("€ %zz%4"));
     }
 }
