@@ -16,7 +16,7 @@ CHAOS_ARGS ?=
 FUZZ_ARGS ?=
 KUBERNETES_ARGS ?=
 
-.PHONY: help demo release test chaos fuzz timescale bench bench-peers bench-scale bench-cluster bench-hostile bench-http bench-small lint kubernetes plugins services tools cargo
+.PHONY: help demo release test test-compat chaos fuzz timescale bench bench-peers bench-scale bench-cluster bench-hostile bench-http bench-small lint kubernetes plugins services tools cargo
 
 help: ## Print this list
 	@echo 'Ferrule: Kafka Connect without the JVM.'
@@ -56,6 +56,12 @@ test: cargo services plugins ## Run all tests, against a real Kafka, registry an
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --no-fail-fast
 	cd plugins && $(CARGO) test --locked --workspace --no-fail-fast
+
+# No part of `make test`: it needs the JDBC sink of Debezium and a worker of another version.
+test-compat: cargo services plugins ## Send Kafka Connect and Ferrule the same calls, compare answers
+	@$(INSTALL) peers connect
+	$(CARGO) build --locked --workspace --bins --tests
+	$(CARGO) test --locked --workspace --test compat -- --nocapture
 
 chaos: cargo services plugins ## Let 200 random faults happen while records flow, and check every row
 	$(CARGO) build --locked --workspace --bins --tests
@@ -100,7 +106,7 @@ bench-small: cargo services plugins ## Measure the IoT system in 256 MiB and a t
 lint: cargo tools ## Check format, lints, docs, the rules of tests/tidy, licences and advisories
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked --workspace --test hypertables -- -D warnings
+	$(CARGO) clippy --locked --workspace --test hypertables --test compat -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	cd plugins && $(CARGO) fmt --all --check
 	cd plugins && $(CARGO) clippy --locked --workspace --all-targets -- -D warnings

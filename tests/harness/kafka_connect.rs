@@ -43,6 +43,20 @@ impl KafkaConnect {
     /// # Errors
     /// When it does not start.
     pub async fn start(kafka: &TestKafka, group: &str, plugin_path: &Path) -> Result<Self> {
+        let jars = install::kafka_jars()?.join("*");
+        Self::start_from(&jars.display().to_string(), kafka, group, plugin_path).await
+    }
+
+    /// The same of another version, which is in this class path.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_from(
+        class_path: &str,
+        kafka: &TestKafka,
+        group: &str,
+        plugin_path: &Path,
+    ) -> Result<Self> {
         let folder = run::folder("connect")?;
         let address = format!("http://127.0.0.1:{}", names::free_port()?);
         let properties = format!(
@@ -72,7 +86,7 @@ plugin.discovery=service_load
                 folder.join("log4j2.properties").display()
             ))
             .arg("-cp")
-            .arg(install::kafka_jars()?.join("*"))
+            .arg(class_path)
             .arg("org.apache.kafka.connect.cli.ConnectDistributed")
             .arg(folder.join("worker.properties"));
         let server = Server::spawn("Kafka Connect", java, &folder.join("log"))?;

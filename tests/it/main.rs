@@ -23,6 +23,7 @@ mod quickstart;
 mod readme;
 mod rebalance;
 mod rest;
+mod rest_table;
 mod restart;
 mod rotation;
 mod systems;

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a bare Debian 12 machine lacks. It looks first, so a second run takes no time.
 #
-#   install.sh [build] [wasm] [postgres] [servers] [deny] [sbom] [peers] [faucet] [c] [python]
-#              [kubernetes]                                without a name: the first four
+#   install.sh [build] [wasm] [postgres] [servers] [deny] [sbom] [peers] [connect] [faucet] [c]
+#              [python] [kubernetes]                       without a name: the first four
 #
 #   build     a C toolchain and OpenSSL's headers, for librdkafka and the crypto crates
 #   wasm      a Rust compiler for wasm32-unknown-unknown, for the plugins
@@ -11,6 +11,7 @@
 #   deny      cargo-deny, for `make lint`
 #   sbom      cargo-cyclonedx and jq, for `make release`
 #   peers     what the benchmark runs beside Ferrule: the Debezium JDBC sink for Kafka Connect
+#   connect   the worker of Kafka Connect that `make test-compat` compares the REST API with
 #   faucet    and faucet-cli, built from its crate
 #   c         clang, wasi-libc and wit-bindgen, for plugins in C
 #   python    componentize-py in an environment of its own, for plugins in Python
@@ -215,6 +216,20 @@ install_peers() {
     chmod 755 "$peers"
 }
 
+install_connect() {
+    install_servers
+    local connect=$cache/connect
+    if cmp -s "$here/connect.xml" "$connect/pom.xml"; then return; fi
+    fresh=$(mktemp -d "$cache/connect.XXXXXX")
+    trap 'rm -rf "$fresh"' EXIT
+    say "fetching the worker of Kafka Connect with Maven"
+    mvn -B -q -f "$here/connect.xml" -Dcache="$fresh" package >&2
+    cp "$here/connect.xml" "$fresh/pom.xml"
+    rm -rf "$connect"
+    mv "$fresh" "$connect"
+    chmod 755 "$connect"
+}
+
 # The newest version that a compiler from the registries can build: later ones want Rust 1.99.
 install_faucet() {
     local version=1.15.0 faucet=$cache/faucet rust
@@ -238,8 +253,8 @@ install_faucet() {
 [ $# -gt 0 ] || set -- build wasm postgres servers
 for part in "$@"; do
     case $part in
-        build | wasm | c | python | postgres | servers | deny | sbom | peers | faucet | kubernetes)
-            "install_$part" ;;
+        build | wasm | c | python | postgres | servers | deny | sbom | peers | connect | faucet | \
+            kubernetes) "install_$part" ;;
         *) die "unknown part '$part': see the top of $0" ;;
     esac
 done
