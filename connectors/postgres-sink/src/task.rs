@@ -124,6 +124,13 @@ impl PostgresSinkTask {
         Ok(stored)
     }
 
+    async fn try_forget(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        let mut session = self.resolved().await?;
+        self.offsets.forget_stored(&mut session, partitions).await?;
+        self.session = Some(session);
+        Ok(())
+    }
+
     async fn try_start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {
         let mut session = self.resolved().await?;
         self.offsets.start_at(&mut session, starts).await?;
@@ -267,6 +274,12 @@ impl SinkOffsets for PostgresSinkTask {
             }
         });
         Ok(opened.collect())
+    }
+
+    async fn forget(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        let limit = self.config.socket_timeout;
+        let forgotten = timeout(limit, self.try_forget(partitions)).await;
+        forgotten.unwrap_or_else(|_| Err(self.late()))
     }
 
     async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {

@@ -428,6 +428,12 @@ pub trait SinkOffsets: Send {
     /// [`crate::ErrorKind::Retriable`] when the target is away; the call is repeated.
     async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OpenedPartition>>;
 
+    /// Drops the offsets of open partitions, which are opened again: someone has set those of
+    /// Kafka's group. Only a sink with a [`SinkOffsets::target`] is asked. Errors: as `start_at`.
+    async fn forget(&mut self, _partitions: &[TopicPartition]) -> Result<()> {
+        Err(Error::fatal("the sink cannot drop offsets that it has"))
+    }
+
     /// Sets the offsets of partitions for which [`OpenedPartition::next_offset`] was none.
     ///
     /// # Errors

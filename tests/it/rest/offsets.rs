@@ -257,6 +257,18 @@ async fn a_change_while_the_target_is_away_changes_nothing() -> Result<()> {
     ledger.audit().await
 }
 
+async fn shown(name: &str) -> Result<Value> {
+    let path = format!("/connectors/{name}/offsets");
+    let mut shown = shared().await?.get(&path).await?;
+    Ok(shown["offsets"].take())
+}
+
+/// The offsets of both partitions, as REST shows them.
+fn both(name: &str, [first, second]: [i64; 2]) -> Value {
+    let at = |offset: i64| json!({ "kafka_offset": offset });
+    json!([element(name, 0, at(first)), element(name, 1, at(second))])
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_offsets_that_are_shown_are_where_the_tasks_go_on() -> Result<()> {
     let (rest, ledger) = (shared().await?, Ledger::shared("shown_offsets", 2).await?);
@@ -266,31 +278,43 @@ async fn the_offsets_that_are_shown_are_where_the_tasks_go_on() -> Result<()> {
     ledger.complete(rest).await?;
     stop(&ledger).await?;
     tasks_have_left(&ledger, 50).await?;
-    // Whoever resets the group's offset has not moved the connector.
-    TestKafka::shared()
-        .await?
-        .commit(&format!("connect-{name}"), name, 0, 20)
-        .await?;
-    let shown = async || -> Result<Value> {
-        let mut shown = rest.get(&format!("/connectors/{name}/offsets")).await?;
-        Ok(shown["offsets"].take())
-    };
-    let at = |offset: i64| json!({ "kafka_offset": offset });
-    let expect = json!([element(name, 0, at(50)), element(name, 1, at(50))]);
-    ensure!(shown().await? == expect, "{}", shown().await?);
+    assert_eq!(shown(name).await?, both(name, [50, 50]));
+    // The group has what Ferrule has committed: the target decides.
     ledger
         .database
         .execute("UPDATE ferrule.offsets SET next_offset = 40 WHERE \"partition\" = 0")
         .await?;
-    let expect = json!([element(name, 0, at(40)), element(name, 1, at(50))]);
-    ensure!(shown().await? == expect, "{}", shown().await?);
-    read_on(&ledger, 110).await?;
-    // The task's status told of the group's offset while it ran: the log keeps it.
+    assert_eq!(shown(name).await?, both(name, [40, 50]));
+    read_on(&ledger, 110).await
+}
+
+/// As `kafka-consumer-groups --reset-offsets` does it, and Kafka Connect that runs the connector
+/// meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_that_someone_else_gives_the_group_are_followed_once() -> Result<()> {
+    let (rest, ledger) = (shared().await?, Ledger::shared("moved_group", 2).await?);
+    let (name, kafka) = (ledger.name.as_str(), TestKafka::shared().await?);
+    ledger.deploy(rest, &[]).await?;
+    ledger.produce(50).await?;
+    ledger.complete(rest).await?;
+    stop(&ledger).await?;
+    tasks_have_left(&ledger, 50).await?;
+    ledger.produce(10).await?;
+    let group = format!("connect-{name}");
+    for (partition, offset) in [(0, 20), (1, 55)] {
+        kafka.commit(&group, name, partition, offset).await?;
+    }
+    assert_eq!(shown(name).await?, both(name, [20, 55]));
+    // Of the first partition 20 to 59, of the second 55 to 59.
+    read_on(&ledger, 100 + 40 + 5).await?;
+    assert_eq!(shown(name).await?, both(name, [60, 60]));
     let log = TestWorker::shared().await?.log()?;
-    let told = format!("the group's offset 20 of {name}-0 was not committed by Ferrule");
-    ensure!(
-        log.contains(&told),
-        "the log does not say that the group differs"
-    );
-    Ok(())
+    for told in [
+        format!("of {name}-0 was set to 20 by someone else, and the target has 50"),
+        format!("of {name}-1 was set to 55 by someone else, and the target has 50"),
+    ] {
+        ensure!(log.contains(&told), "the log does not say: {told}");
+    }
+    ledger.produce(1).await?;
+    read_on(&ledger, 100 + 40 + 5 + 2).await
 }

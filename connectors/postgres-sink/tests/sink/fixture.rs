@@ -57,6 +57,16 @@ pub async fn open(
     offsets(task).open(partitions).await
 }
 
+/// Drops the offsets of partitions, again while the error is one that passes.
+pub async fn forget(task: &mut dyn SinkTask, partitions: &[TopicPartition]) -> ConnectResult<()> {
+    loop {
+        match offsets(task).forget(partitions).await {
+            Err(error) if error.kind() == ErrorKind::Retriable => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Sets the offsets of partitions that had none.
 pub async fn start_at(
     task: &mut dyn SinkTask,

@@ -15,6 +15,7 @@ mod letters;
 mod maintain;
 mod merge;
 mod modes;
+mod moved_group;
 mod nul;
 mod oracle;
 mod parents;

@@ -38,6 +38,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 pub enum Request {
     /// Take these partitions over, whose offsets are those of the scope.
     Open(Vec<TopicPartition>, OffsetScope),
+    /// Drop the offsets of these partitions, which are opened again.
+    Forget(Vec<TopicPartition>),
     /// Set the offsets of partitions that had none.
     StartAt(Vec<(TopicPartition, Offset)>),
     /// Write these batches in one transaction, unless the generation is over. The membership is
@@ -53,6 +55,8 @@ pub enum Request {
 pub enum Response {
     /// To `Open`.
     Opened(Opened),
+    /// To `Forget`.
+    Forgotten,
     /// To `StartAt`.
     Started(Started),
     /// To `Put`.
@@ -68,10 +72,10 @@ pub enum Response {
     NotVerified,
     /// To `Close`.
     Closed,
-    /// To `Open` and `StartAt`: it was given up before the target had taken it.
+    /// To `Open`, `Forget` and `StartAt`: it was given up before the target had taken it.
     GivenUp,
-    /// To `Open` and `StartAt`: another task took a partition over meanwhile, or the target has
-    /// lost it again.
+    /// To `Open`, `Forget` and `StartAt`: another task took a partition over meanwhile, or the
+    /// target has lost it again.
     Fenced(Error),
     /// To any: the task cannot go on.
     Failed(Error),
@@ -304,7 +308,11 @@ fn answers_a_batch(response: &Response) -> bool {
 fn answers_a_takeover(response: &Response) -> bool {
     matches!(
         response,
-        Response::Opened(_) | Response::Started(_) | Response::GivenUp | Response::Fenced(_)
+        Response::Opened(_)
+            | Response::Forgotten
+            | Response::Started(_)
+            | Response::GivenUp
+            | Response::Fenced(_)
     )
 }
 
@@ -338,6 +346,10 @@ impl WriteThread {
                 }
                 let opened = self.open(&partitions).await;
                 opened.map(|it| it.map_or(Response::GivenUp, Response::Opened))
+            }
+            Request::Forget(partitions) => {
+                let forgotten = self.forget(&partitions).await;
+                forgotten.map(|it| it.map_or(Response::GivenUp, |()| Response::Forgotten))
             }
             Request::StartAt(starts) => {
                 let started = self.start_at(&starts).await;
@@ -401,6 +413,15 @@ impl WriteThread {
                 durable,
                 target,
             })
+        })
+        .await
+    }
+
+    /// Drops offsets that are no more where a task goes on.
+    async fn forget(&mut self, partitions: &[TopicPartition]) -> Result<Option<()>> {
+        self.repeat(async |parts| match parts.sink.task().offsets() {
+            Some(offsets) => offsets.forget(partitions).await,
+            None => Ok(()),
         })
         .await
     }

@@ -3,13 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use connect_api::{ErrorKind, Offset, OpenedPartition, Result, TopicPartition};
+use connect_api::{ErrorKind, Offset, Result, TopicPartition};
 use tracing::{debug, warn};
 
 use super::start::{Known, Start};
 use super::state::SinkTaskState;
 use crate::sink_task::consume::{Fetching, Ownership, Rebalance, TaskConsumer};
-use crate::sink_task::write::{Opened, Request, Response};
+use crate::sink_task::write::{Durable, Opened, Request, Response};
 
 /// How long Kafka may take to say what the group has committed.
 const GROUP_TIMEOUT: Duration = Duration::from_secs(15);
@@ -34,6 +34,7 @@ impl SinkTaskState {
             match self.parts.writer.response(self.timing.idle_wait)? {
                 Some(
                     answer @ (Response::Opened(..)
+                    | Response::Forgotten
                     | Response::Started(_)
                     | Response::Closed
                     | Response::GivenUp),
@@ -181,14 +182,10 @@ impl SinkTaskState {
             durable,
             target,
         } = opened;
-        for OpenedPartition {
-            topic_partition, ..
-        } in &opened
-        {
+        for topic_partition in opened.iter().map(|opened| &opened.topic_partition) {
             let state = states.remove(topic_partition).unwrap_or_default();
             self.parts.chain.restore(topic_partition, state);
         }
-        self.ask_kafka(|consumer| consumer.check_stored_offsets(&opened))?;
         let asked: Vec<_> = opened.iter().map(|o| &o.topic_partition).collect();
         let group = self.ask_kafka(|consumer| consumer.committed(&asked, GROUP_TIMEOUT))?;
         let Some(group) = group else { return Ok(None) };
@@ -198,7 +195,18 @@ impl SinkTaskState {
             target: target.as_ref(),
         });
         let known: Vec<_> = known.collect();
-        self.tell_differences(&known);
+        let moved = known.iter().filter(|known| known.moved().is_some());
+        let moved: Vec<_> = moved.map(|it| it.opened.topic_partition.clone()).collect();
+        if !moved.is_empty() {
+            self.tell(known.iter().filter_map(Known::moved));
+            return match self.ask(Request::Forget(moved))? {
+                // As partitions that the target never had, they go on where the group is.
+                Some(Response::Forgotten) => self.take_over(partitions),
+                _ => Ok(None),
+            };
+        }
+        self.ask_kafka(|consumer| consumer.check_stored_offsets(&opened))?;
+        self.tell(known.iter().filter_map(Known::difference));
         let Some(mut starts) = self.starts(&known)? else {
             return Ok(None);
         };
@@ -221,6 +229,9 @@ impl SinkTaskState {
             };
             at_start.extend(started.starts);
             self.add_durable(started.in_target);
+        }
+        if !self.mark_group(&known, &at_start) {
+            return Ok(None);
         }
         self.open_attempts(&known, &mut starts, &at_start);
         Ok(Some(starts))
@@ -251,14 +262,32 @@ impl SinkTaskState {
         Ok(Some(starts))
     }
 
-    /// Tells of offsets of the group that are not followed, in the log and in the task's status.
-    fn tell_differences(&self, known: &[Known<'_>]) {
-        let mut differences = known.iter().filter_map(Known::difference);
-        let Some(first) = differences.next() else {
+    /// Marks what someone else has committed, before a record is read: whatever is found without a
+    /// mark later was set since. False when Kafka does not take it now: the group asks for another
+    /// change of the assignment first, or is away.
+    fn mark_group(&self, known: &[Known<'_>], at_start: &Durable) -> bool {
+        let mut unmarked = at_start.clone();
+        unmarked.retain(|partition, _| {
+            let mut known = known.iter();
+            known.any(|it| it.is_unmarked() && it.opened.topic_partition == *partition)
+        });
+        if unmarked.is_empty() {
+            return true;
+        }
+        let committed = self.parts.consumer.commit_sync(&unmarked);
+        if let Err(error) = &committed {
+            warn!(error = %error.chain(), "Kafka does not take the offsets yet; opening the partitions again");
+        }
+        committed.is_ok()
+    }
+
+    /// Tells of offsets that are not what one expects, in the log and in the task's status.
+    fn tell(&self, mut what: impl Iterator<Item = String>) {
+        let Some(first) = what.next() else {
             return;
         };
         warn!("{first}");
-        let others = differences.inspect(|other| warn!("{other}")).count();
+        let others = what.inspect(|other| warn!("{other}")).count();
         self.parts.reports.note(match others {
             0 => first,
             others => format!("{first}; and so for {others} other partitions"),

@@ -1,8 +1,11 @@
 //! Where a partition that was taken over goes on, and how its offsets are marked in the group.
 //!
-//! What the target has decides. The group's offset is believed only where the target never had one:
-//! one that Ferrule committed for a target says that the target had at least as much then, and a
-//! target that has nothing has lost it (Invariants 1 and 6).
+//! What the target has decides, unless someone else has set the group's offset since: a person, or
+//! Kafka Connect that ran the connector meanwhile. All of Ferrule's own commits are marked, and the
+//! group is marked before a record is read, so that an offset without a mark is such a one.
+//!
+//! Where the target has none, an offset that Ferrule committed for it says that the target had at
+//! least as much then, and has lost it (Invariants 1 and 6).
 
 use connect_api::{Error, LostOffsets, Offset, OpenedPartition, Result, TargetHistory};
 use connect_kafka::{CommitMark, GroupOffset};
@@ -106,29 +109,45 @@ impl Known<'_> {
         }
     }
 
-    /// What the user should know of the group's offset; none: it is as it should be. The group may
+    /// Whether someone else than Ferrule has set the group's offset.
+    pub fn is_unmarked(&self) -> bool {
+        self.target.is_some() && self.group.is_some_and(|group| group.mark.is_none())
+    }
+
+    /// That someone else has moved the group's offset away from the target's: the task goes on from
+    /// the group's. None: nobody has.
+    pub fn moved(&self) -> Option<String> {
+        let (stored, group) = (self.opened.next_offset?, self.group?);
+        if !self.is_unmarked() || group.offset == stored {
+            return None;
+        }
+        let partition = &self.opened.topic_partition;
+        let at = group.offset;
+        let becomes = match at < stored {
+            true => format!("records from {at} to {} are written again", stored.0 - 1),
+            false => format!("records from {stored} to {} are not read", at.0 - 1),
+        };
+        Some(format!(
+            "the group's offset of {partition} was set to {at} by someone else, and the target has \
+             {stored}: the task goes on from {at}, {becomes}"
+        ))
+    }
+
+    /// What the user should know of the target's offset; none: it is as it should be. The group may
     /// lag behind the target.
     pub fn difference(&self) -> Option<String> {
         let (stored, group) = (self.opened.next_offset?, self.group?);
         let target = self.target?;
         let partition = &self.opened.topic_partition;
         let committed = group.offset;
-        if committed == stored {
-            return None;
-        }
-        match self.marked_target() {
-            None if group.mark.is_none() => Some(format!(
-                "the group's offset {committed} of {partition} was not committed by Ferrule; the \
-                 task goes on from {stored}, which is stored in the target. Stop the connector and \
-                 set its offsets to go on elsewhere"
-            )),
-            Some(marked) if marked == target.name && stored < committed => Some(format!(
+        let is_lost = self.marked_target() == Some(&target.name) && stored < committed;
+        is_lost.then(|| {
+            format!(
                 "the target has offset {stored} of {partition} and had {committed}: it has lost \
                  what was behind, by a failover, a restored backup or a crash, which is written \
                  again"
-            )),
-            _ => None,
-        }
+            )
+        })
     }
 
     /// How the partition's offsets are marked from now on.

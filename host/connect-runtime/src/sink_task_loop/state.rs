@@ -219,6 +219,7 @@ impl SinkTaskState {
             Response::Verified => self.target_was_found = true,
             Response::Discarded
             | Response::Closed
+            | Response::Forgotten
             | Response::Started(..)
             | Response::GivenUp
             | Response::Opened(..) => {}

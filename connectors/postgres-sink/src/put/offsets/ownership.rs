@@ -58,6 +58,12 @@ const START: &str = r#"UPDATE ferrule.offsets o SET next_offset = p.next, update
         AND o.topic = p.topic AND o."partition" = p."partition"
         AND o.epoch = p.epoch AND o.next_offset IS NULL"#;
 
+const FORGET: &str = r#"UPDATE ferrule.offsets o
+    SET next_offset = NULL, last_offset = NULL, last_timestamp = NULL, updated_at = now()
+    FROM unnest($4::text[], $5::int[], $6::bigint[]) AS p(topic, "partition", epoch)
+    WHERE o.connector = $1 AND o.cluster = $2 AND o.consumer_group = $3
+        AND o.topic = p.topic AND o."partition" = p."partition" AND o.epoch = p.epoch"#;
+
 /// With epochs, only sessions that own the partitions in these epochs are ended: this task's own
 /// lost session, but none of a later owner.
 const END_OWNERS: &str = r#"SELECT pg_terminate_backend(a.pid)
@@ -208,6 +214,39 @@ impl Offsets {
         Err(Error::retriable(
             "another session holds the locks of the partitions' rows in ferrule.offsets",
         ))
+    }
+
+    /// Drops the offsets of partitions that are opened again then. It may be repeated.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Fenced`] when another task has taken one over.
+    pub async fn forget_stored(
+        &mut self,
+        session: &mut Session,
+        partitions: &[TopicPartition],
+    ) -> Result<()> {
+        let epochs = self.epochs(partitions.iter())?;
+        let wanted = Partitions::new(&self.reader, partitions.iter());
+        let forgetting = async {
+            let mut transaction = session.begin().await?;
+            transaction.execute(SYNCHRONOUS).await?;
+            let forget = wanted.query(FORGET).bind(epochs);
+            let forgotten = forget.execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(forgotten)
+        };
+        let forgotten: sqlx::Result<_> = forgetting.await;
+        let forgotten = forgotten.map_err(|e| to_error("cannot drop the stored offsets", &e))?;
+        if forgotten.rows_affected() != partitions.len() as u64 {
+            return Err(Error::fenced("another task has taken a partition over"));
+        }
+        for topic_partition in partitions {
+            self.lost.remove(topic_partition);
+            if let Some(position) = self.positions.get_mut(topic_partition) {
+                position.next_offset = None;
+            }
+        }
+        Ok(())
     }
 
     /// Stores the first offsets of partitions that have none.

@@ -19,7 +19,8 @@ const LEAVING: Duration = Duration::from_secs(15);
 
 impl HerderHandle {
     /// Where the connector's tasks go on when they are next started: at the offsets that the sink
-    /// keeps, and where it has none, at those of its consumer group.
+    /// keeps, and at those of its consumer group where the sink has none, or someone else than
+    /// Ferrule has set the group's.
     ///
     /// # Errors
     /// [`HerderError::NotFound`], or when Kafka or the target does not answer.
@@ -46,11 +47,15 @@ impl HerderHandle {
         };
         let mut offsets: BTreeMap<_, _> = stored.into_iter().collect();
         for (topic_partition, group) in committed {
-            let marked = group.mark.as_ref();
-            let is_lost = marked.is_some_and(|mark| mark.get(CommitMark::TARGET).is_some());
-            // What was committed for a target that has it no more is not where a task goes on.
-            if !is_lost {
-                offsets.entry(topic_partition).or_insert(group.offset);
+            match &group.mark {
+                None => {
+                    offsets.insert(topic_partition, group.offset);
+                }
+                // What was committed for a target that has it no more is not where a task goes on.
+                Some(mark) if mark.get(CommitMark::TARGET).is_some() => {}
+                Some(_) => {
+                    offsets.entry(topic_partition).or_insert(group.offset);
+                }
             }
         }
         Ok(offsets.into_iter().collect())

@@ -135,25 +135,50 @@ fn an_option_says_where_to_go_on_after_a_loss() {
     }
 }
 
-#[test]
-fn an_offset_that_someone_else_committed_is_told_of_and_not_followed() {
-    let mut bench = Setup::default().start(&[partition(0)]);
+/// A task whose target has an offset, and whose group was set to another by someone else.
+fn after_a_move(stored: i64, group: i64, refuse_commits: usize) -> Bench {
+    let bench = Setup::default().start(&[partition(0)]);
     {
         let mut target = bench.target.lock().unwrap();
         target.name = Some(NAME);
-        target.stored.insert(partition(0), Offset(1));
+        target.stored.insert(partition(0), Offset(stored));
     }
-    bench
-        .kafka
-        .lock()
-        .unwrap()
-        .committed
-        .insert(partition(0), Offset(3));
+    {
+        let mut kafka = bench.kafka.lock().unwrap();
+        kafka.committed.insert(partition(0), Offset(group));
+        kafka.refuse_commits = refuse_commits;
+    }
     bench.produce(0, &["a", "b", "c", "d"]);
+    bench
+}
+
+#[test]
+fn an_offset_that_someone_else_has_set_is_followed_and_told_of() {
+    for (stored, group, expect, becomes) in [
+        (1, 3, &["d"][..], "from 3, records from 1 to 2 are not read"),
+        (
+            3,
+            1,
+            &["b", "c", "d"],
+            "from 1, records from 1 to 2 are written again",
+        ),
+    ] {
+        let mut bench = after_a_move(stored, group, 0);
+        bench.until("the rows", |b| b.rows(0) == expect);
+        bench.until("a commit", |b| b.committed(0) == Some(Offset(4)));
+        let told = |state: &TaskState| match state {
+            TaskState::Waiting(Some(text)) => text.contains(becomes),
+            _ => false,
+        };
+        assert!(bench.states().iter().any(told), "{becomes}");
+    }
+}
+
+#[test]
+fn nothing_is_read_before_the_group_is_marked() {
+    let mut bench = after_a_move(3, 1, 1);
     bench.until("the rows", |b| b.rows(0) == ["b", "c", "d"]);
-    let told = |state: &TaskState| match state {
-        TaskState::Waiting(Some(text)) => text.contains("offset 3") && text.contains("from 1"),
-        _ => false,
-    };
-    assert!(bench.states().iter().any(told));
+    let kafka = bench.kafka.lock().unwrap();
+    assert_eq!(kafka.refuse_commits, 0);
+    assert!(kafka.committed_marks.contains_key(&partition(0)));
 }

@@ -92,6 +92,12 @@ impl SinkOffsets for ScriptedSink {
         Ok(partitions.iter().map(opened).collect())
     }
 
+    async fn forget(&mut self, partitions: &[TopicPartition]) -> Result<()> {
+        let mut target = self.0.lock().unwrap();
+        target.stored.retain(|known, _| !partitions.contains(known));
+        Ok(())
+    }
+
     async fn start_at(&mut self, starts: &[(TopicPartition, Offset)]) -> Result<()> {
         self.0.lock().unwrap().stored.extend(starts.iter().cloned());
         Ok(())

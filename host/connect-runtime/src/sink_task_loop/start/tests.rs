@@ -136,24 +136,56 @@ fn a_mark_says_for_which_target_and_from_where() {
     assert_eq!(mark(None, None, false), "ferrule/1");
 }
 
-#[test]
-fn the_user_hears_of_an_offset_that_someone_else_has_committed() {
-    let difference = |stored, group| {
-        let (opened, target) = (opened(stored), target(LostOffsets::Fail));
-        let known = Known {
-            opened: &opened,
-            group: Some(&group),
-            target: Some(&target),
-        };
-        known.difference()
+/// What is told of a group's offset that was moved, and of a target that has lost something.
+fn told(stored: Option<i64>, group: &GroupOffset) -> (Option<String>, Option<String>) {
+    let (opened, target) = (opened(stored), target(LostOffsets::Fail));
+    let known = Known {
+        opened: &opened,
+        group: Some(group),
+        target: Some(&target),
     };
-    let text = difference(Some(300), committed(500, None)).unwrap();
-    assert!(text.contains("300") && text.contains("500"), "{text}");
+    (known.moved(), known.difference())
+}
+
+#[test]
+fn an_offset_that_someone_else_has_set_is_followed_and_told() {
+    let moved = |stored, group| told(stored, &group).0;
+    let back = moved(Some(500), committed(300, None)).unwrap();
+    assert!(
+        back.ends_with("from 300, records from 300 to 499 are written again"),
+        "{back}"
+    );
+    let ahead = moved(Some(300), committed(500, None)).unwrap();
+    assert!(
+        ahead.ends_with("from 500, records from 300 to 499 are not read"),
+        "{ahead}"
+    );
+    for (stored, group) in [
+        (Some(500), committed(500, None)),
+        (None, committed(500, None)),
+        (Some(300), committed(500, Some("ferrule/1"))),
+        (Some(300), committed(500, Some("ferrule/1 target=74/5"))),
+        (Some(500), committed(300, Some("ferrule/1 target=9/9"))),
+    ] {
+        assert_eq!(moved(stored, group), None);
+    }
+    // Of a sink that keeps no offsets in its target the group's are the only ones.
+    let group = committed(300, None);
+    let known = Known {
+        opened: &opened(Some(500)),
+        group: Some(&group),
+        target: None,
+    };
+    assert!(!known.is_unmarked() && known.moved().is_none());
+}
+
+#[test]
+fn the_user_hears_of_a_target_that_has_lost_something() {
+    let difference = |stored, group| told(stored, &group).1;
     let marked = Some("ferrule/1 target=74/5");
     let text = difference(Some(300), committed(500, marked)).unwrap();
     assert!(text.contains("has lost"), "{text}");
     // The group lags.
     assert_eq!(difference(Some(500), committed(300, marked)), None);
-    assert_eq!(difference(Some(500), committed(500, None)), None);
     assert_eq!(difference(None, committed(500, None)), None);
 }
