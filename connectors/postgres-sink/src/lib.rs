@@ -88,6 +88,19 @@ impl Connector for PostgresSinkConnector {
     fn validate(&self, properties: &Properties, values: &mut Vec<ConfigValue>) {
         config::validate(properties, values);
     }
+
+    /// Debezium's sink numbers the configs of its tasks, and a worker of Kafka Connect that takes
+    /// over runs them as they are.
+    fn task_configs(&self, properties: &Properties, max: usize) -> Result<Vec<Properties>> {
+        let mut tasks = vec![properties.clone(); max];
+        let class = properties.get("connector.class").map(|class| class.trim());
+        if class == Some(config::DEBEZIUM) {
+            for (number, task) in tasks.iter_mut().enumerate() {
+                task.insert("task.id".to_owned(), number.to_string());
+            }
+        }
+        Ok(tasks)
+    }
 }
 
 #[async_trait]

@@ -1,8 +1,9 @@
 //! Configs of the JDBC sinks, and configs that are refused.
 
-use connect_api::Properties;
+use connect_api::{Connector as _, Properties};
 
 use super::*;
+use crate::PostgresSinkConnector;
 
 const URL: (&str, &str) = ("connection.url", "jdbc:postgresql://db/x");
 
@@ -310,5 +311,23 @@ fn schema_evolution_is_shown_as_it_was_given() {
             (&*own["auto.create"], &*own["auto.evolve"]),
             (creates, creates)
         );
+    }
+}
+
+#[test]
+fn tasks_of_debeziums_class_are_numbered() {
+    for (class, ids) in [
+        (DEBEZIUM, [Some("0"), Some("1")]),
+        ("FerrulePostgresSink", [None; 2]),
+    ] {
+        let given = properties(&[("connector.class", class)]);
+        let tasks = PostgresSinkConnector::new()
+            .task_configs(&given, 2)
+            .unwrap();
+        let seen: Vec<_> = tasks
+            .iter()
+            .map(|task| task.get("task.id").map(String::as_str))
+            .collect();
+        assert_eq!(seen, ids, "{class}");
     }
 }
