@@ -230,6 +230,9 @@ impl Herder {
             self.act().await;
             self.settle_rebalance();
         }
+        // What was asked for before the end.
+        self.carry_out_orders().await;
+        self.resume_answered();
         self.end().await;
         Ok(())
     }

@@ -148,3 +148,28 @@ async fn what_was_lost_with_the_lead_is_decided_anew() {
     }
     worker.herder.shutdown().await;
 }
+
+#[tokio::test]
+async fn what_was_asked_for_before_the_end_is_carried_out() {
+    let worker = TestWorker::new();
+    for name in ["a", "b"] {
+        worker.create(name).await;
+    }
+    let slow = &worker.others.commits_nothing;
+    slow.store(true, Ordering::Release);
+    let mut sent = JoinSet::new();
+    for path in ["/connectors/a", "/connectors/b"] {
+        let request = request(Method::DELETE, path, &Value::Null);
+        sent.spawn(send(worker.app.clone(), request));
+        // The second comes while the first is written.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let herder = worker.herder.clone();
+    let ended = tokio::spawn(async move { herder.shutdown().await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    slow.store(false, Ordering::Release);
+    for answer in sent.join_all().await {
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.text);
+    }
+    ended.await.unwrap();
+}
