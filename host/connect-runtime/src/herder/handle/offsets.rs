@@ -16,6 +16,8 @@ use crate::storage::{ConsumerGroup, OffsetsRefusal, TargetState};
 /// How long the group may keep the members of a stopped connector: one that was stopped while it
 /// joined is missed when its session is over, 10 s unless the config says otherwise.
 const LEAVING: Duration = Duration::from_secs(15);
+/// How often it is looked whether they have left. Most have within a tenth of a second.
+const LEAVING_LOOK: Duration = Duration::from_millis(100);
 
 impl HerderHandle {
     /// Where the connector's tasks go on when they are next started: at the offsets that the sink
@@ -109,7 +111,7 @@ impl HerderHandle {
                 .await
             {
                 Err(error) if error.kind() == ErrorKind::Fenced && Instant::now() < deadline => {
-                    tokio::time::sleep(LEAVING / 50).await;
+                    tokio::time::sleep(LEAVING_LOOK).await;
                 }
                 altered => break altered,
             }
@@ -138,7 +140,7 @@ impl HerderHandle {
             return match checked.await {
                 Ok(()) => Ok(()),
                 Err(OffsetsRefusal::HasMembers) if Instant::now() < deadline => {
-                    tokio::time::sleep(LEAVING / 50).await;
+                    tokio::time::sleep(LEAVING_LOOK).await;
                     continue;
                 }
                 Err(OffsetsRefusal::HasMembers) => Err(has_members(name, change)),
