@@ -39,7 +39,7 @@ pub(crate) use delivery::Delivery;
 pub(crate) use events::ChangeEvents;
 pub(crate) use naming::ColumnNaming;
 pub(crate) use primary_key::PkMode;
-pub(crate) use spelling::{DEBEZIUM, normalise};
+pub(crate) use spelling::{DEBEZIUM, is_debezium, normalise};
 pub(crate) use tables::TableNaming;
 pub(crate) use unavailable::Unavailable;
 pub(crate) use values::{EpochUnit, ExcessDigits, NulCharacters, Rules};

@@ -93,8 +93,7 @@ impl Connector for PostgresSinkConnector {
     /// over runs them as they are.
     fn task_configs(&self, properties: &Properties, max: usize) -> Result<Vec<Properties>> {
         let mut tasks = vec![properties.clone(); max];
-        let class = properties.get("connector.class").map(|class| class.trim());
-        if class == Some(config::DEBEZIUM) {
+        if config::is_debezium(properties) {
             for (number, task) in tasks.iter_mut().enumerate() {
                 task.insert("task.id".to_owned(), number.to_string());
             }

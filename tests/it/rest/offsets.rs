@@ -318,3 +318,32 @@ async fn offsets_that_someone_else_gives_the_group_are_followed_once() -> Result
     ledger.produce(1).await?;
     read_on(&ledger, 100 + 40 + 5 + 2).await
 }
+
+/// Kafka Connect would begin anew where `auto.offset.reset` says; rows that are there already would
+/// come twice, or records be left out.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offset_outside_the_log_that_someone_gives_the_group_is_told_with_what_to_do()
+-> Result<()> {
+    let (rest, ledger) = (shared().await?, Ledger::shared("moved_outside", 1).await?);
+    let name = ledger.name.as_str();
+    ledger.deploy(rest, &[]).await?;
+    ledger.produce(50).await?;
+    ledger.complete(rest).await?;
+    stop(&ledger).await?;
+    tasks_have_left(&ledger, 50).await?;
+    ledger.produce(5).await?;
+    let kafka = TestKafka::shared().await?;
+    kafka
+        .commit(&format!("connect-{name}"), name, 0, 10_000)
+        .await?;
+    let resume = format!("/connectors/{name}/resume");
+    ensure!(plain(rest, "PUT", &resume).await?.code == 202);
+    let failure = ledger.failure(rest).await?;
+    ensure!(failure.contains("outside its log"), "{failure}");
+    ensure!(failure.contains("set or reset its offsets"), "{failure}");
+    assert_eq!(ledger.rows().await?, 50);
+    stop(&ledger).await?;
+    tasks_have_left(&ledger, 50).await?;
+    ensure!(plain(rest, "PUT", &resume).await?.code == 202);
+    ledger.complete(rest).await
+}

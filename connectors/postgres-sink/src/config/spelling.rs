@@ -30,6 +30,12 @@ const DEBEZIUM_DEFAULTS: &[(&str, &str)] = &[
     ("change.events", "debezium"),
 ];
 
+/// Whether a config is one of Debezium's sink.
+pub(crate) fn is_debezium(properties: &Properties) -> bool {
+    let class = properties.get("connector.class");
+    class.is_some_and(|class| class.trim() == DEBEZIUM)
+}
+
 /// The same properties in Confluent's spelling, which is this sink's own.
 pub(crate) fn normalise(properties: &Properties) -> Properties {
     let mut own = properties.clone();
@@ -39,8 +45,7 @@ pub(crate) fn normalise(properties: &Properties) -> Properties {
         }
     }
     pass_through(&mut own);
-    let class = own.get("connector.class").map(|class| class.trim());
-    if class.is_some_and(|class| class == DEBEZIUM) {
+    if is_debezium(&own) {
         for (key, value) in DEBEZIUM_DEFAULTS {
             let option = own.entry((*key).to_owned());
             option.or_insert_with(|| (*value).to_owned());
