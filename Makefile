@@ -16,7 +16,7 @@ CHAOS_ARGS ?=
 FUZZ_ARGS ?=
 KUBERNETES_ARGS ?=
 
-.PHONY: help demo release test test-compat chaos fuzz timescale bench bench-peers bench-scale bench-cluster bench-hostile bench-http bench-small lint kubernetes plugins services tools cargo
+.PHONY: help demo release test test-compat test-gssapi chaos fuzz timescale bench bench-peers bench-scale bench-cluster bench-hostile bench-http bench-small lint kubernetes plugins services tools cargo
 
 help: ## Print this list
 	@echo 'Ferrule: Kafka Connect without the JVM.'
@@ -63,6 +63,12 @@ test-compat: cargo services plugins ## Send Kafka Connect and Ferrule the same c
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --test compat -- --nocapture
 
+# No part of `make test`: it builds the worker with Kerberos' libraries, which the usual one lacks.
+test-gssapi: cargo services plugins ## Log in to a real Kafka by Kerberos, with tickets of a real KDC
+	@$(INSTALL) gssapi
+	$(CARGO) build --locked --workspace --bins --test gssapi --features connect-runtime/gssapi
+	$(CARGO) test --locked --workspace --test gssapi --features connect-runtime/gssapi
+
 chaos: cargo services plugins ## Let 200 random faults happen while records flow, and check every row
 	$(CARGO) build --locked --workspace --bins --tests
 	FERRULE_CHAOS='--faults 200 $(CHAOS_ARGS)' \
@@ -106,7 +112,7 @@ bench-small: cargo services plugins ## Measure the IoT system in 256 MiB and a t
 lint: cargo tools ## Check format, lints, docs, the rules of tests/tidy, licences and advisories
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked --workspace --test hypertables --test compat -- -D warnings
+	$(CARGO) clippy --locked --workspace --test hypertables --test compat --test gssapi -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	cd plugins && $(CARGO) fmt --all --check
 	cd plugins && $(CARGO) clippy --locked --workspace --all-targets -- -D warnings

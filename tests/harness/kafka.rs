@@ -2,7 +2,7 @@
 
 mod clients;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -35,14 +35,17 @@ pub struct TestKafka {
 struct Extras {
     /// The ports that proxies lead to, and the proxies'.
     proxied: Vec<(u16, u16)>,
-    tokens: Option<TokenListener>,
+    login: Option<LoginListener>,
 }
 
-/// A listener whose clients log in by SASL OAUTHBEARER.
-struct TokenListener {
-    port: u16,
-    /// Where the keys are that tokens are signed with (JWKS).
-    keys: String,
+/// A listener whose clients log in by SASL.
+struct LoginListener {
+    /// What clients are told of it, which is an address of the loopback.
+    address: String,
+    /// What the broker's properties say of its logins. It has the name `LOGIN`.
+    properties: String,
+    /// An option of the broker's JVM.
+    option: String,
 }
 
 impl TestKafka {
@@ -79,7 +82,7 @@ impl TestKafka {
         }
         let extras = Extras {
             proxied: ports,
-            tokens: None,
+            login: None,
         };
         Ok((Self::start_with(extras, CLUSTER_ID).await?, proxies))
     }
@@ -88,16 +91,37 @@ impl TestKafka {
     /// for the audience `kafka` that are signed with a key of this URL (JWKS), and are sent away
     /// when their token has expired.
     pub async fn start_with_tokens(keys: &str) -> Result<(Self, String)> {
-        let port = names::free_port()?;
+        let listener = LoginListener {
+            address: format!("127.0.0.1:{}", names::free_port()?),
+            properties: token_login(keys),
+            option: format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys}"),
+        };
+        Self::start_with_login(listener).await
+    }
+
+    /// A broker with one more listener, whose address is given too. Clients log in there by
+    /// Kerberos, and again after `session`. The broker is `kafka/localhost`, with the keys of
+    /// `keytab`; `krb5_conf` has the realm.
+    pub async fn start_with_kerberos(
+        krb5_conf: &Path,
+        keytab: &Path,
+        session: Duration,
+    ) -> Result<(Self, String)> {
+        let listener = LoginListener {
+            address: format!("localhost:{}", names::free_port()?),
+            properties: kerberos_login(keytab, session),
+            option: format!("-Djava.security.krb5.conf={}", krb5_conf.display()),
+        };
+        Self::start_with_login(listener).await
+    }
+
+    async fn start_with_login(listener: LoginListener) -> Result<(Self, String)> {
+        let address = listener.address.clone();
         let extras = Extras {
             proxied: Vec::new(),
-            tokens: Some(TokenListener {
-                port,
-                keys: keys.to_owned(),
-            }),
+            login: Some(listener),
         };
-        let kafka = Self::start_with(extras, CLUSTER_ID).await?;
-        Ok((kafka, format!("127.0.0.1:{port}")))
+        Ok((Self::start_with(extras, CLUSTER_ID).await?, address))
     }
 
     async fn start_with(extras: Extras, cluster_id: &str) -> Result<Self> {
@@ -107,11 +131,9 @@ impl TestKafka {
         let mut properties = properties(controller, &data);
         properties += &listeners(port, controller, &extras);
         let mut options = Vec::new();
-        if let Some(TokenListener { keys, .. }) = &extras.tokens {
-            properties += &token_login(keys);
-            options.push(format!(
-                "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys}"
-            ));
+        if let Some(login) = &extras.login {
+            properties += &login.properties;
+            options.push(login.option.clone());
         }
         std::fs::write(folder.join("server.properties"), properties)?;
         std::fs::write(folder.join("log4j2.properties"), LOGGING)?;
@@ -224,10 +246,10 @@ log.cleaner.dedupe.buffer.size=4194304
 /// A broker tells its clients where to go on, so a proxy needs a listener of its own.
 fn listeners(port: u16, controller: u16, extras: &Extras) -> String {
     let (mut own, mut told, mut plain) = (String::new(), String::new(), String::new());
-    if let Some(TokenListener { port, .. }) = extras.tokens {
-        own += &format!(",TOKENS://127.0.0.1:{port}");
-        told += &format!(",TOKENS://127.0.0.1:{port}");
-        plain += ",TOKENS:SASL_PLAINTEXT";
+    if let Some(LoginListener { address, .. }) = &extras.login {
+        own += &format!(",LOGIN://{address}");
+        told += &format!(",LOGIN://{address}");
+        plain += ",LOGIN:SASL_PLAINTEXT";
     }
     for (number, (port, proxy)) in extras.proxied.iter().enumerate() {
         own += &format!(",PROXIED{number}://127.0.0.1:{port}");
@@ -249,10 +271,22 @@ fn token_login(keys: &str) -> String {
         "sasl.enabled.mechanisms=OAUTHBEARER
 sasl.oauthbearer.jwks.endpoint.url={keys}
 sasl.oauthbearer.expected.audience=kafka
-listener.name.tokens.oauthbearer.connections.max.reauth.ms=3600000
-listener.name.tokens.oauthbearer.sasl.server.callback.handler.class=\
+listener.name.login.oauthbearer.connections.max.reauth.ms=3600000
+listener.name.login.oauthbearer.sasl.server.callback.handler.class=\
 {package}.OAuthBearerValidatorCallbackHandler
-listener.name.tokens.oauthbearer.sasl.jaas.config={package}.OAuthBearerLoginModule required;
+listener.name.login.oauthbearer.sasl.jaas.config={package}.OAuthBearerLoginModule required;
+"
+    )
+}
+
+fn kerberos_login(keytab: &Path, session: Duration) -> String {
+    let (keytab, session) = (keytab.display(), session.as_millis());
+    format!(
+        "sasl.enabled.mechanisms=GSSAPI
+sasl.kerberos.service.name=kafka
+listener.name.login.gssapi.connections.max.reauth.ms={session}
+listener.name.login.gssapi.sasl.jaas.config=com.sun.security.auth.module.Krb5LoginModule required \
+useKeyTab=true storeKey=true keyTab=\"{keytab}\" principal=\"kafka/localhost\";
 "
     )
 }

@@ -103,6 +103,15 @@ impl WorkerConfig {
         self
     }
 
+    /// Writes the properties file to a folder, and gives its path.
+    pub fn write(&self, folder: &Path) -> Result<PathBuf> {
+        let lines = self.properties.iter();
+        let lines = lines.map(|(key, value)| format!("{key}={value}\n"));
+        let path = folder.join("worker.properties");
+        std::fs::write(&path, lines.collect::<String>())?;
+        Ok(path)
+    }
+
     fn ferrule(&self) -> Result<PathBuf> {
         self.binary.clone().map_or_else(install::ferrule, Ok)
     }
@@ -150,11 +159,7 @@ impl TestWorker {
     /// until it does. The first of its listeners speaks HTTP.
     pub async fn start(config: WorkerConfig) -> Result<Self> {
         let folder = run::folder("worker")?;
-        let lines = config
-            .properties
-            .iter()
-            .map(|(key, value)| format!("{key}={value}\n"));
-        std::fs::write(folder.join("worker.properties"), lines.collect::<String>())?;
+        config.write(&folder)?;
         let base = config
             .properties
             .get("listeners")

@@ -2,7 +2,7 @@
 # Installs what a bare Debian 12 machine lacks. It looks first, so a second run takes no time.
 #
 #   install.sh [build] [wasm] [postgres] [servers] [deny] [sbom] [peers] [connect] [faucet] [c]
-#              [python] [kubernetes]                       without a name: the first four
+#              [python] [gssapi] [kubernetes]                       without a name: the first four
 #
 #   build     a C toolchain and OpenSSL's headers, for librdkafka and the crypto crates
 #   wasm      a Rust compiler for wasm32-unknown-unknown, for the plugins
@@ -15,6 +15,7 @@
 #   faucet    and faucet-cli, built from its crate
 #   c         clang, wasi-libc and wit-bindgen, for plugins in C
 #   python    componentize-py in an environment of its own, for plugins in Python
+#   gssapi    Cyrus SASL with its headers, and a KDC, for `make test-gssapi`
 #   kubernetes  helm, and the schemas of Kubernetes' objects, for `make kubernetes`
 #
 # Debian packages are installed by root, or through sudo. The jars go to a folder that outlives
@@ -100,6 +101,11 @@ install_python() {
     rm -rf "$folder"
     /usr/bin/python3 -m venv "$folder"
     "$folder/bin/pip" install -q "componentize-py==$componentize" >&2
+}
+
+# The KDC of the tests is started by them; Debian's own stays without a realm.
+install_gssapi() {
+    debian libsasl2-dev libsasl2-modules-gssapi-mit krb5-user krb5-kdc krb5-admin-server
 }
 
 # Helm is built from its Go module. Its compiler is the machine's, if it is new enough, or comes from
@@ -254,7 +260,7 @@ install_faucet() {
 for part in "$@"; do
     case $part in
         build | wasm | c | python | postgres | servers | deny | sbom | peers | connect | faucet | \
-            kubernetes) "install_$part" ;;
+            gssapi | kubernetes) "install_$part" ;;
         *) die "unknown part '$part': see the top of $0" ;;
     esac
 done

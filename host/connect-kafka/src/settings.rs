@@ -214,12 +214,13 @@ pub(crate) fn taken(given_by: GivenBy, setting: &str, value: Option<&str>) -> Re
             GivenBy::Connector => Err(Error::config("only the worker's own properties may set it")),
         };
     }
-    if let (GivenBy::Connector, Some(value)) = (given_by, value)
-        && login::names_token_file(setting, value)
+    if setting.starts_with("sasl.kerberos.")
+        && let Some(why) = login::refusal_of_mechanism("GSSAPI")
     {
-        return Err(Error::config(
-            "only the worker's own properties may name a file of a token",
-        ));
+        return Err(Error::config(why));
+    }
+    if let (GivenBy::Connector, Some(value)) = (given_by, value) {
+        workers_own(setting, value)?;
     }
     match listed(setting) {
         Some(Use::Client) => files(setting, value).map(|()| Use::Client),
@@ -229,12 +230,26 @@ pub(crate) fn taken(given_by: GivenBy, setting: &str, value: Option<&str>) -> Re
     }
 }
 
+/// Refuses what a connector may not say of a login.
+fn workers_own(setting: &str, value: &str) -> Result<()> {
+    match () {
+        () if login::names_token_file(setting, value) => Err(Error::config(
+            "only the worker's own properties may name a file of a token",
+        )),
+        () if login::is_of_workers_tickets(setting, value) => Err(Error::config(
+            "only the worker's own properties may log in by Kerberos: its process has one cache of \
+             tickets",
+        )),
+        () => Ok(()),
+    }
+}
+
 fn unknown(setting: &str) -> Error {
-    let why = if setting.starts_with("sasl.kerberos.") {
-        return Error::config(login::refusal_of_mechanism("GSSAPI").unwrap_or_default());
-    } else if setting.starts_with("sasl.oauthbearer.assertion.") {
+    let why = if setting.starts_with("sasl.oauthbearer.assertion.") {
         "the grant of assertions (jwt-bearer) is not followed; the nearest is that of client \
          credentials, by sasl.oauthbearer.client.credentials.*"
+    } else if setting == "sasl.kerberos.keytab" || setting == "sasl.kerberos.principal" {
+        "it is not a setting of Kafka's clients; keyTab and principal stand in sasl.jaas.config"
     } else if setting == "metadata.broker.list" {
         "it is not a setting of Kafka's clients; use bootstrap.servers"
     } else {
@@ -355,7 +370,7 @@ mod tests {
     fn values_that_would_stop_or_mislead_a_client_are_refused() {
         for (setting, value) in [
             ("client.id", "a\0b"),
-            ("sasl.mechanism", "GSSAPI"),
+            ("sasl.mechanism", "EXTERNAL"),
             ("sasl.mechanisms", "EXTERNAL"),
             ("ssl.enabled.protocols", "TLSv1.3"),
             ("ssl.ca.location", "/dev/zero"),

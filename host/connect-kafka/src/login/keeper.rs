@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use super::native::{LoginOutcome, LogsIn, SaslToken};
+use super::settings::carried;
 use super::spec::LoginSpec;
 
 /// All logins that clients have, by what describes them.
@@ -65,8 +66,7 @@ impl Login {
         if let Some(login) = logins.get(settings).and_then(Weak::upgrade) {
             return Ok(login);
         }
-        let parsed = serde_json::from_str(settings)
-            .map_err(|cause| Error::fatal("cannot read a login").with_source(cause))?;
+        let parsed = carried(settings)?;
         let login = Arc::new(Self::start(LoginSpec::new(&parsed)?)?);
         logins.insert(settings.to_owned(), Arc::downgrade(&login));
         Ok(login)

@@ -1,10 +1,11 @@
-//! The settings that a login by a token is made of, in Java's names.
+//! The settings that a login is made of, in Java's names.
 
 use std::collections::BTreeMap;
 
 use connect_api::{Error, Properties, Result};
 use connect_oauth::jaas::LoginModule;
 
+use super::kerberos;
 use super::strimzi::TOKEN_FILE;
 
 /// The settings of one login.
@@ -39,15 +40,17 @@ pub(crate) const MECHANISMS: &[&str] = &[
     "SCRAM-SHA-512",
     "OAUTHBEARER",
     MSK_MECHANISM,
+    #[cfg(feature = "gssapi")]
+    kerberos::MECHANISM,
 ];
 
 /// Why a mechanism is refused, where there is more to say than that it is not known.
 pub(crate) fn refusal_of_mechanism(mechanism: &str) -> Option<String> {
     let nearest = match mechanism.trim().to_ascii_uppercase().as_str() {
-        "GSSAPI" => {
-            "GSSAPI needs Kerberos' libraries, which are not built in; the nearest is a listener of \
-             the brokers for SCRAM-SHA-512 (with TLS), OAUTHBEARER, or TLS with a certificate of \
-             the client's (security.protocol=SSL)"
+        kerberos::MECHANISM if !kerberos::BUILT_IN => {
+            "GSSAPI needs Kerberos' libraries, which a build with the feature `gssapi` has, and this \
+             one has not; the nearest is a listener of the brokers for SCRAM-SHA-512 (with TLS), \
+             OAUTHBEARER, or TLS with a certificate of the client's (security.protocol=SSL)"
         }
         _ => return None,
     };
@@ -57,9 +60,11 @@ pub(crate) fn refusal_of_mechanism(mechanism: &str) -> Option<String> {
 /// The mechanism that librdkafka is given.
 pub(crate) fn mechanism_on_the_wire(mechanism: &str) -> &str {
     let mechanism = mechanism.trim();
-    match mechanism.eq_ignore_ascii_case(MSK_MECHANISM) {
-        true => "OAUTHBEARER",
-        false => mechanism,
+    match () {
+        () if mechanism.eq_ignore_ascii_case(MSK_MECHANISM) => "OAUTHBEARER",
+        // librdkafka knows it in capitals alone.
+        () if mechanism.eq_ignore_ascii_case(kerberos::MECHANISM) => kerberos::MECHANISM,
+        () => mechanism,
     }
 }
 
@@ -111,6 +116,8 @@ pub(crate) enum ModuleKind {
     Token,
     /// By AWS's IAM.
     Msk,
+    /// By a ticket of Kerberos.
+    Kerberos,
 }
 
 impl ModuleKind {
@@ -122,9 +129,22 @@ impl ModuleKind {
         match module.class.rsplit('.').next() {
             Some("OAuthBearerLoginModule") => Ok(Self::Token),
             Some("IAMLoginModule") => Ok(Self::Msk),
-            Some("Krb5LoginModule") => Err(refusal_of_mechanism("GSSAPI").unwrap_or_default()),
+            Some("Krb5LoginModule") => match refusal_of_mechanism(kerberos::MECHANISM) {
+                Some(why) => Err(why),
+                None => Ok(Self::Kerberos),
+            },
             _ => Ok(Self::Password),
         }
+    }
+}
+
+/// Whether a setting is about a login by Kerberos that is the worker's alone: its process has one
+/// cache of tickets.
+pub(crate) fn is_of_workers_tickets(setting: &str, value: &str) -> bool {
+    match setting {
+        JAAS => LoginModule::parse(value)
+            .is_ok_and(|module| ModuleKind::of(&module) == Ok(ModuleKind::Kerberos)),
+        _ => setting == kerberos::KINIT,
     }
 }
 
@@ -163,6 +183,7 @@ pub(crate) fn check_value(setting: &str, value: &str) -> Result<()> {
                 false => Err(Error::config("it must be a URL of https, http or file")),
             }
         }
+        _ if setting.starts_with("sasl.kerberos.") => kerberos::check_value(setting, value),
         _ => match Bounds::of(setting) {
             Some(bounds) => bounds.check(value).map(drop),
             None => Ok(()),
@@ -241,8 +262,8 @@ fn mechanism_of(properties: &Properties) -> Option<&str> {
         .map(|name| name.trim())
 }
 
-/// The settings of the login by a token that a client's settings want; none: they want another one,
-/// or none at all.
+/// The settings of the login by a token or by Kerberos that a client's settings want; none: they
+/// want another one, or none at all.
 ///
 /// # Errors
 /// [`connect_api::ErrorKind::Config`] when the mechanism is missing, or the login module is one of
@@ -253,7 +274,9 @@ pub(super) fn of_login(properties: &Properties) -> Result<Option<LoginSettings>>
     if !protocol.is_some_and(|name| name.starts_with("SASL_")) {
         return Ok(None);
     }
-    let Some(mechanism) = mechanism_of(properties) else {
+    // Kafka's default, where it can be had.
+    let default = kerberos::BUILT_IN.then_some(kerberos::MECHANISM);
+    let Some(mechanism) = mechanism_of(properties).or(default) else {
         return Err(Error::config(format!(
             "sasl.mechanism is missing: it is one of {}; Kafka's default is GSSAPI, which is not \
              built in",
@@ -264,6 +287,7 @@ pub(super) fn of_login(properties: &Properties) -> Result<Option<LoginSettings>>
     let wanted = match () {
         () if is("OAUTHBEARER") => ModuleKind::Token,
         () if is(MSK_MECHANISM) => ModuleKind::Msk,
+        () if is(kerberos::MECHANISM) => ModuleKind::Kerberos,
         () => ModuleKind::Password,
     };
     let module = properties.get(JAAS).map(|text| LoginModule::parse(text));
@@ -283,5 +307,21 @@ pub(super) fn of_login(properties: &Properties) -> Result<Option<LoginSettings>>
     let is_of_login = |key: &str| key.starts_with("sasl.") || (is_msk && key == BROKERS);
     let of_login = properties.iter().filter(|(key, _)| is_of_login(key));
     let of_login = of_login.map(|(key, value)| (key.clone(), value.clone()));
-    Ok(Some(of_login.collect()))
+    let mut of_login: LoginSettings = of_login.collect();
+    of_login.insert("sasl.mechanism".into(), mechanism.to_owned());
+    Ok(Some(of_login))
+}
+
+/// The settings of a login that a client's settings carry, as JSON.
+///
+/// # Errors
+/// A fatal one where they are none.
+pub(super) fn carried(settings: &str) -> Result<LoginSettings> {
+    serde_json::from_str(settings)
+        .map_err(|cause| Error::fatal("cannot read a login").with_source(cause))
+}
+
+/// Whether the settings of a login are of one by Kerberos.
+pub(super) fn is_kerberos(settings: &LoginSettings) -> bool {
+    mechanism_of(settings).is_some_and(|name| name.eq_ignore_ascii_case(kerberos::MECHANISM))
 }

@@ -251,7 +251,6 @@ fn a_login_of_another_mechanism_is_refused() {
     let oauth = format!("{MODULE} {CLIENT};");
     let plain = "org.apache.kafka.common.security.plain.PlainLoginModule required username=u \
                  password=canary;";
-    let kerberos = "com.sun.security.auth.module.Krb5LoginModule required keyTab=canary;";
     for (login, expect) in [
         (
             vec![("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", &*oauth)],
@@ -264,22 +263,6 @@ fn a_login_of_another_mechanism_is_refused() {
                 URL,
             ],
             "sasl.mechanism=OAUTHBEARER",
-        ),
-        (vec![("sasl.mechanism", "GSSAPI")], "SCRAM-SHA-512"),
-        (
-            vec![("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", kerberos)],
-            "OAUTHBEARER",
-        ),
-        (
-            vec![("sasl.jaas.config", plain)],
-            "sasl.mechanism is missing",
-        ),
-        (
-            vec![
-                ("sasl.mechanism", "PLAIN"),
-                ("sasl.kerberos.service.name", "k"),
-            ],
-            "GSSAPI needs",
         ),
     ] {
         let told = client_config(&properties(&login))
@@ -296,8 +279,6 @@ fn settings_are_refused_by_their_names() {
     let refused =
         |setting: &str, value: &str| setting_refusal(GivenBy::Connector, setting, Some(value));
     for (setting, value, expect) in [
-        ("sasl.mechanism", "GSSAPI", "nearest"),
-        ("sasl.kerberos.keytab", "x", "nearest"),
         (
             "sasl.oauthbearer.assertion.private.key.file",
             "/k",
