@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use harness::kafka::TestKafka;
+use harness::names::unique;
+use harness::record::Record;
 use harness::wait::wait_until;
 use harness::worker::TestWorker;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use serde_json::json;
 
 use crate::wire::metric;
 use harness::dice::Dice;
@@ -137,4 +140,58 @@ async fn new_partitions_are_noticed() -> Result<()> {
     }
     // librdkafka's own interval, five minutes, would be too long for this.
     ledger.complete(rest).await
+}
+
+/// The client library has no words for what is not to follow: the task asks for the topics itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_of_a_pattern_with_a_look_ahead_are_read_as_they_come() -> Result<()> {
+    let kafka = TestKafka::shared().await?;
+    let rest = TestWorker::shared().await?.rest();
+    let name = unique("ahead");
+    let topic = |suffix: &str| format!("{name}-{suffix}");
+    let config = json!({
+        "name": name,
+        "config": {
+            "connector.class": "FerruleBlackholeSink",
+            "tasks.max": "2",
+            "topics.regex": format!("(?!.*-dlq$){name}-.+"),
+            "value.converter": "org.apache.kafka.connect.storage.StringConverter",
+            "consumer.override.topic.metadata.refresh.interval.ms": "500",
+        },
+    });
+    for suffix in ["orders", "orders-dlq"] {
+        kafka.create_topic(&topic(suffix), 2).await?;
+        kafka.produce(&topic(suffix), [Record::of("x")]).await?;
+    }
+    rest.create(&config).await?;
+    let read = async |topic: &str| {
+        let group = format!("connect-{name}");
+        let offsets = kafka.committed(&group, topic).await?;
+        Ok::<i64, anyhow::Error>(offsets.values().filter(|offset| **offset > 0).sum())
+    };
+    wait_until(LIMIT, "the record", async || {
+        Ok(read(&topic("orders")).await? == 1)
+    })
+    .await?;
+    kafka.create_topic(&topic("later"), 1).await?;
+    kafka.produce(&topic("later"), [Record::of("x")]).await?;
+    wait_until(
+        LIMIT,
+        "the record of the topic that came later",
+        async || Ok(read(&topic("later")).await? == 1),
+    )
+    .await?;
+    ensure!(
+        read(&topic("orders-dlq")).await? == 0,
+        "the pattern leaves it out"
+    );
+    let topics = rest.get(&format!("/connectors/{name}/topics")).await?;
+    let mut read: Vec<_> = topics[&name]["topics"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .collect();
+    read.sort_by_key(ToString::to_string);
+    ensure!(read == [&topic("later"), &topic("orders")], "{topics}");
+    Ok(())
 }

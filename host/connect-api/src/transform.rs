@@ -164,5 +164,8 @@ pub trait Transformation: Send {
 /// Decides whether a transform applies to a record.
 pub trait Predicate: Send + Sync {
     /// Whether it holds for the record.
-    fn test(&self, record: &Record) -> bool;
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Data`] where that cannot be told of this record.
+    fn test(&self, record: &Record) -> Result<bool>;
 }

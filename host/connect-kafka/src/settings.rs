@@ -52,6 +52,7 @@ const SET_BY_WORKER: &[(&str, &[&str])] = &[
 /// Settings with a few values: others cannot be kept, or lose records.
 const VALUES: &[(&str, &[&str])] = &[
     ("acks", &["all", "-1", "1"]),
+    ("exclude.internal.topics", &["true"]),
     ("sasl.mechanism", MECHANISMS),
     ("sasl.mechanisms", MECHANISMS),
     ("ssl.protocol", &["TLS", "TLSv1.3", "TLSv1.2", "TLSv1.1"]),

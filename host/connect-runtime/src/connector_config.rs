@@ -6,7 +6,7 @@ mod current;
 mod definition;
 mod naming;
 mod overrides;
-pub mod pattern;
+mod pattern;
 mod plugin_version;
 mod provided;
 mod resolved;
@@ -30,6 +30,7 @@ pub use chain::converter_config_def;
 pub use current::provided_options;
 pub use definition::{error_config_def, sink_config_def, source_config_def};
 pub use overrides::ClientOverrides;
+pub use pattern::TopicPattern;
 pub use plugin_version::version_refusal;
 pub use resolved::{
     Applies, ClassConfig, ConnectorConfig, ConverterConfigs, PredicateConfig, Subscription,
@@ -371,7 +372,7 @@ fn check_topics(config: &Properties, values: &mut Values) {
         );
     }
     if let Some(regex) = regex
-        && pattern::whole(regex).is_ok_and(|regex| regex.is_match(dead_letters))
+        && TopicPattern::new(regex).is_ok_and(|regex| regex.matches(dead_letters))
     {
         values.add(
             key,

@@ -1,65 +1,130 @@
-//! Java's regular expressions and replacements, as far as they mean the same in the regex crate.
+//! Java's regular expressions and replacements: `java.util.regex.Pattern`, for all options that
+//! have them. The crate fancy-regex matches them; one without look-around, back references and
+//! possessive quantifiers takes time in proportion to the text.
+//!
+//! Two things are not Java's. `(?i)` is about all letters, as Java's `(?iu)`. And `$` without
+//! `(?m)` is the very end of a text, where Java passes over one last end of a line.
 
-use regex::{Regex, RegexBuilder};
+mod translate;
 
-/// What is wrong with a pattern, for the validators of options.
-pub(crate) fn check(pattern: &str) -> Result<(), String> {
-    whole(pattern).map(|_| ())
-}
+use std::ops::Range;
 
-/// `Matcher.matches`: the pattern for the whole of a text.
-pub(crate) fn whole(pattern: &str) -> Result<Regex, String> {
-    find(pattern)?;
-    compile(&format!(r"\A(?:{pattern})\z"))
-}
+use connect_api::{Error, Result as Outcome};
+use fancy_regex::{Regex, RegexBuilder};
 
-/// `Matcher.find`: the pattern anywhere in a text.
-pub(crate) fn find(pattern: &str) -> Result<Regex, String> {
-    if has_possessive(pattern) {
-        return Err("Invalid regex: possessive quantifiers are not supported".into());
-    }
-    compile(pattern)
-}
-
-/// Most bytes that a pattern is compiled to: a config may hold a hundred, and each task compiles
-/// them.
+/// Most bytes that a part of a pattern is compiled to: a config may hold a hundred, and each task
+/// compiles them.
 const SIZE: usize = 2 << 20;
 
-fn compile(pattern: &str) -> Result<Regex, String> {
-    let compiled = RegexBuilder::new(pattern).size_limit(SIZE).build();
-    compiled.map_err(|e| {
-        let text = e.to_string();
-        // The last line of the crate's message says what is wrong, those before show where.
+/// Most steps back of one look for a pattern that needs them.
+const STEPS: usize = 1_000_000;
+
+/// A regular expression of Java's.
+#[derive(Clone, Debug)]
+pub struct JavaRegex(Regex);
+
+/// What a pattern has found in a text.
+pub struct Found<'t>(fancy_regex::Captures<'t, str>);
+
+/// What is wrong with a pattern, for the validators of options.
+///
+/// # Errors
+/// As [`JavaRegex::find`].
+pub fn check(pattern: &str) -> Result<(), String> {
+    JavaRegex::whole(pattern).map(drop)
+}
+
+/// The same pattern in the syntax of the crates regex and fancy-regex.
+///
+/// # Errors
+/// What Java refuses and those would take as something else.
+pub fn translated(pattern: &str) -> Result<String, String> {
+    translate::translate(pattern).map_err(|why| format!("Invalid regex: {why}"))
+}
+
+impl JavaRegex {
+    /// `Matcher.matches`: the pattern for the whole of a text.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    ///
+    /// ```
+    /// # use connect_transforms::java_regex::JavaRegex;
+    /// let not_internal = JavaRegex::whole(r"(?!__).*")?;
+    /// assert!(not_internal.is_match("orders").is_ok_and(|is_match| is_match));
+    /// assert!(not_internal.is_match("__consumer_offsets").is_ok_and(|is_match| !is_match));
+    /// # Ok::<(), String>(())
+    /// ```
+    pub fn whole(pattern: &str) -> Result<Self, String> {
+        // What is no pattern by itself may be one within brackets.
+        Self::find(pattern)?;
+        compile(&format!(r"\A(?:{})\z", translated(pattern)?))
+    }
+
+    /// `Matcher.find`: the pattern anywhere in a text.
+    ///
+    /// # Errors
+    /// Why it is none that can be followed, after `Invalid regex: `.
+    pub fn find(pattern: &str) -> Result<Self, String> {
+        compile(&translated(pattern)?)
+    }
+
+    /// Whether the text matches.
+    ///
+    /// # Errors
+    /// [`connect_api::ErrorKind::Data`] where too many steps back are needed to tell.
+    pub fn is_match(&self, text: &str) -> Outcome<bool> {
+        self.0.is_match(text).map_err(too_many)
+    }
+
+    /// The first match.
+    ///
+    /// # Errors
+    /// As [`Self::is_match`].
+    pub fn first<'t>(&self, text: &'t str) -> Outcome<Option<Found<'t>>> {
+        let found = self.0.captures(text).map_err(too_many)?;
+        Ok(found.map(Found))
+    }
+
+    /// How many groups there are, with the whole as the first.
+    pub fn groups(&self) -> usize {
+        self.0.captures_len()
+    }
+}
+
+impl<'t> Found<'t> {
+    /// What a group has matched; none: it took no part. The group 0 is the whole.
+    pub fn group(&self, group: usize) -> Option<&'t str> {
+        self.0.get(group).map(|found| found.as_str())
+    }
+
+    fn range(&self) -> Range<usize> {
+        self.0.get(0).map_or(0..0, |found| found.range())
+    }
+}
+
+fn compile(pattern: &str) -> Result<JavaRegex, String> {
+    let compiled = RegexBuilder::new(pattern)
+        .delegate_size_limit(SIZE)
+        .backtrack_limit(STEPS)
+        .build();
+    compiled.map(JavaRegex).map_err(|error| {
+        let text = error.to_string();
+        // The last line says what is wrong, those before show where.
         let why = text.lines().last().unwrap_or_default();
         format!("Invalid regex: {}", why.trim_start_matches("error: "))
     })
 }
 
-/// Java's `a*+` never gives back what it took; here it would read as a plain repetition.
-fn has_possessive(pattern: &str) -> bool {
-    let (mut class, mut repeated) = (0usize, false);
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        if c == '+' && repeated && class == 0 {
-            return true;
-        }
-        repeated = false;
-        match c {
-            '\\' => {
-                chars.next();
-            }
-            '[' => class += 1,
-            ']' => class = class.saturating_sub(1),
-            '*' | '+' | '?' | '}' => repeated = true,
-            _ => {}
-        }
-    }
-    false
+fn too_many(_: fancy_regex::Error) -> Error {
+    Error::data(format!(
+        "the regular expression needs more than {STEPS} steps back to tell whether a text matches"
+    ))
 }
 
 /// A replacement in Java's syntax: `$1`, `${name}`, and `\` before what stands for itself.
 #[derive(Debug)]
-pub(crate) struct Replacement(Vec<Part>);
+pub struct Replacement(Vec<Part>);
 
 #[derive(Debug)]
 enum Part {
@@ -69,7 +134,10 @@ enum Part {
 
 impl Replacement {
     /// The meaning of the text for a pattern.
-    pub(crate) fn new(text: &str, regex: &Regex) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// What Java says of a group that there is not, or of a `\` or `$` without what belongs to it.
+    pub fn new(text: &str, regex: &JavaRegex) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
@@ -77,7 +145,7 @@ impl Replacement {
                 '\\' => Part::Literal(chars.next().ok_or("character to be escaped is missing")?),
                 '$' if chars.next_if_eq(&'{').is_some() => {
                     let name: String = chars.by_ref().take_while(|c| *c != '}').collect();
-                    let mut names = regex.capture_names();
+                    let mut names = regex.0.capture_names();
                     let group = names.position(|n| n == Some(name.as_str()));
                     Part::Group(group.ok_or_else(|| format!("No group with name {{{name}}}"))?)
                 }
@@ -86,14 +154,14 @@ impl Replacement {
                     let mut group = chars.next().as_ref().and_then(digit);
                     // Further digits belong to it only as long as there is such a group.
                     while let (Some(first), Some(next)) = (group, chars.peek().and_then(digit)) {
-                        if first * 10 + next >= regex.captures_len() {
+                        if first * 10 + next >= regex.groups() {
                             break;
                         }
                         group = Some(first * 10 + next);
                         chars.next();
                     }
                     match group {
-                        Some(group) if group < regex.captures_len() => Part::Group(group),
+                        Some(group) if group < regex.groups() => Part::Group(group),
                         Some(group) => return Err(format!("No group {group}")),
                         None => return Err("Illegal group reference".into()),
                     }
@@ -105,83 +173,26 @@ impl Replacement {
     }
 
     /// `Matcher.replaceFirst`.
-    pub(crate) fn replace_first(&self, regex: &Regex, text: &str) -> String {
-        let Some(captures) = regex.captures(text) else {
-            return text.to_owned();
+    ///
+    /// # Errors
+    /// As [`JavaRegex::is_match`].
+    pub fn replace_first(&self, regex: &JavaRegex, text: &str) -> Outcome<String> {
+        let Some(found) = regex.first(text)? else {
+            return Ok(text.to_owned());
         };
-        let range = captures.get(0).map_or(0..0, |all| all.range());
+        let range = found.range();
         let mut out = String::with_capacity(text.len());
         out.push_str(&text[..range.start]);
         for part in &self.0 {
             match part {
                 Part::Literal(c) => out.push(*c),
-                Part::Group(group) => {
-                    out.push_str(captures.get(*group).map_or("", |g| g.as_str()));
-                }
+                Part::Group(group) => out.push_str(found.group(*group).unwrap_or_default()),
             }
         }
         out.push_str(&text[range.end..]);
-        out
+        Ok(out)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn replaces_as_java_does() {
-        for (pattern, replacement, text, expect) in [
-            ("(.*)-(.*)", "$2x$1", "a-b", "bxa"),
-            ("(.*)", "$10", "a", "a0"),
-            ("(?<name>.*)", "${name}\\$1", "a", "a$1"),
-            ("a(b)?", "[$1]", "a", "[]"),
-            // `find` takes the first branch, though `matches` took the second.
-            ("foo|foobar", "x", "foobar", "xbar"),
-        ] {
-            let regex = find(pattern).unwrap();
-            let replacement = Replacement::new(replacement, &regex).unwrap();
-            assert_eq!(replacement.replace_first(&regex, text), expect, "{pattern}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_supported_is_said() {
-        for (pattern, expect) in [
-            ("(?=a)", "look-around"),
-            ("(a)\\1", "backreferences"),
-            ("a*+", "possessive"),
-            ("(", "unclosed group"),
-        ] {
-            let why = check(pattern).unwrap_err();
-            assert!(
-                why.starts_with("Invalid regex: ") && why.contains(expect),
-                "{why}"
-            );
-        }
-        for fine in ["a+", "[+*+]", "\\++", "a{2}b+", "a??"] {
-            assert_eq!(check(fine), Ok(()), "{fine}");
-        }
-        let regex = find("(a)").unwrap();
-        for (text, expect) in [
-            ("$2", "No group 2"),
-            ("$x", "Illegal group reference"),
-            ("$", "Illegal group reference"),
-            ("${b}", "No group with name {b}"),
-            ("\\", "character to be escaped is missing"),
-        ] {
-            assert_eq!(Replacement::new(text, &regex).unwrap_err(), expect);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_replacement_is_read_or_refused(text in r"[a$\\{}0-9]{0,10}", topic in ".{0,10}") {
-            let regex = find("(.)(?<a>.)?").unwrap();
-            if let Ok(replacement) = Replacement::new(&text, &regex) {
-                replacement.replace_first(&regex, &topic);
-            }
-        }
-    }
-}
+mod tests;

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use connect_api::{Result, Value, json, memory};
-use regex::Regex;
+
+use crate::java_regex::JavaRegex;
 
 /// Values that one path may look at in a record.
 const MAX_VISITS: usize = 1_000_000;
@@ -31,7 +32,7 @@ enum Expression {
     And(Box<Self>, Box<Self>),
     Not(Box<Self>),
     Compare(Operand, Operator, Operand),
-    Matches(Operand, Regex),
+    Matches(Operand, JavaRegex),
     Exists(Vec<Step>),
 }
 
@@ -237,7 +238,7 @@ impl Search {
                 found
             }
             Expression::Matches(operand, regex) => match self.operand(operand, value)? {
-                Some(Value::String(text)) => regex.is_match(&text),
+                Some(Value::String(text)) => regex.is_match(&text)?,
                 _ => false,
             },
             Expression::Compare(one, operator, other) => {

@@ -17,7 +17,7 @@ mod header_from;
 mod hoist_field;
 mod insert_field;
 mod insert_header;
-mod java_regex;
+pub mod java_regex;
 mod json_path;
 mod mask_field;
 mod plans;

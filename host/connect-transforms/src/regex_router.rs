@@ -7,9 +7,8 @@ use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Importance, Record,
     RecordTransformation, Result, Validator,
 };
-use regex::Regex;
 
-use crate::java_regex::{self, Replacement};
+use crate::java_regex::{self, JavaRegex, Replacement};
 
 /// The most bytes of a topic's name: Kafka takes 249. Each group may stand in the replacement more
 /// than once, and one router may follow another.
@@ -19,8 +18,8 @@ const MAX_NAME: usize = 1024;
 const MAX_TOPICS: usize = 1024;
 
 pub(crate) struct RegexRouter {
-    whole: Regex,
-    find: Regex,
+    whole: JavaRegex,
+    find: JavaRegex,
     replacement: Replacement,
     /// Records of one topic go on sharing one name.
     routes: HashMap<Arc<str>, Arc<str>>,
@@ -44,11 +43,11 @@ impl RegexRouter {
     pub(crate) fn new(config: &Config) -> Result<Self> {
         let pattern = config.text("regex");
         let regex = |why| Error::config(why).context("regex");
-        let find = java_regex::find(pattern).map_err(regex)?;
+        let find = JavaRegex::find(pattern).map_err(regex)?;
         let replacement = Replacement::new(config.text("replacement"), &find)
             .map_err(|why| Error::config(why).context("replacement"))?;
         Ok(Self {
-            whole: java_regex::whole(pattern).map_err(regex)?,
+            whole: JavaRegex::whole(pattern).map_err(regex)?,
             find,
             replacement,
             routes: HashMap::new(),
@@ -63,8 +62,8 @@ impl RecordTransformation for RegexRouter {
             return Ok(Disposition::Keep);
         }
         let topic = Arc::clone(&record.topic);
-        if self.whole.is_match(&topic) {
-            let routed = self.replacement.replace_first(&self.find, &topic);
+        if self.whole.is_match(&topic)? {
+            let routed = self.replacement.replace_first(&self.find, &topic)?;
             if routed.len() > MAX_NAME {
                 return Err(Error::data(format!(
                     "the new topic's name would be {} bytes, and at most {MAX_NAME} are taken",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use connect_api::{Error, Result};
-use regex::Regex;
+use connect_transforms::java_regex::JavaRegex;
 
 use super::parameters::Parameters;
 use super::{LocalProvider, Values};
@@ -11,18 +11,14 @@ use super::{LocalProvider, Values};
 /// Reads the variables of this process.
 #[derive(Debug)]
 pub(super) struct EnvironmentProvider {
-    allowed: Option<Regex>,
+    allowed: Option<JavaRegex>,
 }
 
 impl EnvironmentProvider {
     pub(super) fn new(parameters: &Parameters) -> Result<Self> {
         let pattern = parameters.text("allowlist.pattern");
-        let pattern = pattern.map(|pattern| Regex::new(&format!("^(?:{pattern})$")));
-        let invalid = |cause| {
-            parameters
-                .invalid("allowlist.pattern", "")
-                .with_source(cause)
-        };
+        let pattern = pattern.map(JavaRegex::whole);
+        let invalid = |why: String| parameters.invalid("allowlist.pattern", &why);
         let allowed = pattern.transpose().map_err(invalid)?;
         Ok(Self { allowed })
     }
@@ -36,7 +32,7 @@ impl LocalProvider for EnvironmentProvider {
         }
         let may = |key: &&String| match &self.allowed {
             None => true,
-            Some(pattern) => pattern.is_match(key),
+            Some(pattern) => pattern.is_match(key).unwrap_or(false),
         };
         let values = keys
             .iter()

@@ -1,121 +1,99 @@
 //! `topics.regex`: Java's regular expressions, read once for all who look at names of topics. The
 //! client library subscribes by another engine (POSIX's): it is given the same expression in the
-//! words of that one.
+//! words of that one, where there are such words.
 
 use std::fmt::Write as _;
 
-use connect_api::Error;
-use regex::{Regex, RegexBuilder};
+use connect_transforms::java_regex::{self, JavaRegex};
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use tracing::warn;
 
 /// The most bytes of a pattern.
 const PATTERN_BYTES: usize = 10_000;
-/// The most bytes that it is compiled to: the client library compiles it too, with no limit of its
-/// own.
-const PATTERN_SIZE: usize = 1 << 20;
 
 /// What a topic's name may have.
 const NAME_CHARACTERS: &str = "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
 
-/// Java's names of classes of characters, and those of the regex crate.
-const CLASSES: &[(&str, &str)] = &[
-    ("Alnum", "[[:alnum:]]"),
-    ("Alpha", "[[:alpha:]]"),
-    ("Digit", "[[:digit:]]"),
-    ("Graph", "[[:graph:]]"),
-    ("Lower", "[[:lower:]]"),
-    ("Print", "[[:print:]]"),
-    ("Punct", "[[:punct:]]"),
-    ("Space", "[[:space:]]"),
-    ("Upper", "[[:upper:]]"),
-    ("XDigit", "[[:xdigit:]]"),
+/// Kafka's own topics, which no pattern means (`exclude.internal.topics` of Java's consumer).
+const INTERNAL_TOPICS: &[&str] = &[
+    "__consumer_offsets",
+    "__share_group_state",
+    "__transaction_state",
 ];
 
-/// The pattern for whole names, as Java's `Matcher.matches` takes it.
-///
-/// # Errors
-/// Why it is none that can be followed.
-pub fn whole(pattern: &str) -> Result<Regex, String> {
-    if pattern.len() > PATTERN_BYTES {
-        return Err(format!(
-            "A regular expression has {PATTERN_BYTES} bytes at most"
-        ));
+/// `topics.regex`: which topics a sink reads.
+#[derive(Clone, Debug)]
+pub struct TopicPattern {
+    text: String,
+    regex: JavaRegex,
+}
+
+impl TopicPattern {
+    /// A pattern for whole names, as Java's `Matcher.matches` takes it.
+    ///
+    /// # Errors
+    /// Why it is none that can be followed.
+    pub fn new(pattern: &str) -> Result<Self, String> {
+        if pattern.len() > PATTERN_BYTES {
+            return Err(format!(
+                "A regular expression has {PATTERN_BYTES} bytes at most"
+            ));
+        }
+        let regex = JavaRegex::whole(pattern)?;
+        Ok(Self {
+            text: pattern.to_owned(),
+            regex,
+        })
     }
-    let translated = format!(r"\A(?:{})\z", translated(pattern)?);
-    match RegexBuilder::new(&translated)
-        .size_limit(PATTERN_SIZE)
-        .build()
-    {
-        Ok(compiled) => Ok(compiled),
-        Err(regex::Error::CompiledTooBig(_)) => Err("The regular expression is too large".into()),
-        Err(_) => Err("Must be a valid regular expression, without look-around".into()),
+
+    /// The pattern as the config has it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a topic is one that the sink reads.
+    pub fn matches(&self, topic: &str) -> bool {
+        !INTERNAL_TOPICS.contains(&topic) && self.matches_name(topic)
+    }
+
+    fn matches_name(&self, topic: &str) -> bool {
+        let is_match = self.regex.is_match(topic);
+        is_match.unwrap_or_else(|error| {
+            warn!(
+                topic,
+                error = error.chain(),
+                "topics.regex leaves a topic out"
+            );
+            false
+        })
+    }
+
+    /// The expression that the client library subscribes to; none: it has no words for what this
+    /// one means.
+    pub fn for_client(&self) -> Option<String> {
+        let means_internal = INTERNAL_TOPICS.iter().any(|topic| self.matches_name(topic));
+        if means_internal || has_possessive(&self.text) {
+            return None;
+        }
+        let translated = java_regex::translated(&self.text).ok()?;
+        let parsed = regex_syntax::parse(&translated).ok()?;
+        let mut text = String::from("^(");
+        write(&parsed, &mut text)?;
+        text.push_str(")$");
+        (text.len() <= 16 * PATTERN_BYTES).then_some(text)
     }
 }
 
-/// Whether the pattern can be followed, by this worker and by the client library.
+/// Whether the pattern can be followed.
 ///
 /// # Errors
-/// As [`whole`]; also when the client library has no words for it, such as the borders of words.
+/// As [`TopicPattern::new`].
 pub fn check(pattern: &str) -> Result<(), String> {
-    whole(pattern)?;
-    for_client(pattern).map(drop)
+    TopicPattern::new(pattern).map(drop)
 }
 
-/// What the client library subscribes to.
-///
-/// # Errors
-/// [`connect_api::ErrorKind::Config`] when the pattern cannot be followed.
-pub fn subscription(pattern: &str) -> connect_api::Result<String> {
-    for_client(pattern).map_err(|why| Error::config(format!("topics.regex: {why}")))
-}
-
-/// The pattern in POSIX's extended syntax, in which the classes of characters are spelt out.
-fn for_client(pattern: &str) -> Result<String, String> {
-    let invalid = |_| "Must be a valid regular expression, without look-around".to_owned();
-    let parsed = regex_syntax::parse(&translated(pattern)?).map_err(invalid)?;
-    let mut text = String::from("^(");
-    write(&parsed, &mut text)?;
-    text.push_str(")$");
-    if text.len() > 16 * PATTERN_BYTES {
-        return Err("The regular expression is too large".into());
-    }
-    Ok(text)
-}
-
-/// What Java writes otherwise: `\Q…\E` quotes, and classes have names of their own.
-fn translated(pattern: &str) -> Result<String, String> {
-    let mut text = String::with_capacity(pattern.len());
-    let mut rest = pattern;
-    while let Some(at) = rest.find('\\') {
-        text.push_str(&rest[..at]);
-        rest = &rest[at..];
-        if let Some(quoted) = rest.strip_prefix(r"\Q") {
-            let (quoted, after) = quoted.split_once(r"\E").unwrap_or((quoted, ""));
-            text.push_str(&regex::escape(quoted));
-            rest = after;
-            continue;
-        }
-        let class = CLASSES.iter().find_map(|(name, class)| {
-            let after = rest.strip_prefix(r"\p{")?.strip_prefix(name)?;
-            Some((*class, after.strip_prefix('}')?))
-        });
-        if let Some((class, after)) = class {
-            text.push_str(class);
-            rest = after;
-            continue;
-        }
-        let length = rest.chars().take(2).map(char::len_utf8).sum();
-        text.push_str(&rest[..length]);
-        rest = &rest[length..];
-    }
-    text.push_str(rest);
-    match has_possessive(&text) {
-        true => Err("Possessive quantifiers are not supported".into()),
-        false => Ok(text),
-    }
-}
-
-/// Java's `a*+` never gives back what it took; here it would read as a plain repetition.
+/// Whether a repetition never gives back what it took, as Java's `a*+`: regex-syntax reads it as a
+/// plain one.
 fn has_possessive(pattern: &str) -> bool {
     let (mut classes, mut repeated) = (0_usize, false);
     let mut chars = pattern.chars();
@@ -138,7 +116,7 @@ fn has_possessive(pattern: &str) -> bool {
 }
 
 // Writing to a String never fails.
-fn write(hir: &Hir, text: &mut String) -> Result<(), String> {
+fn write(hir: &Hir, text: &mut String) -> Option<()> {
     match hir.kind() {
         HirKind::Empty => text.push_str("()"),
         HirKind::Literal(literal) => {
@@ -163,7 +141,7 @@ fn write(hir: &Hir, text: &mut String) -> Result<(), String> {
         HirKind::Look(Look::Start) if text.as_str() == "^(" => {}
         HirKind::Look(Look::Start | Look::StartLF) => text.push('^'),
         HirKind::Look(Look::End | Look::EndLF) => text.push('$'),
-        HirKind::Look(_) => return Err("Borders of words are not supported".into()),
+        HirKind::Look(_) => return None,
         HirKind::Repetition(repetition) => {
             text.push('(');
             write(&repetition.sub, text)?;
@@ -196,7 +174,7 @@ fn write(hir: &Hir, text: &mut String) -> Result<(), String> {
             text.push(')');
         }
     }
-    Ok(())
+    Some(())
 }
 
 /// A class of the characters; where there are none, one that no name has.
@@ -218,81 +196,4 @@ fn push_one_of(characters: impl Iterator<Item = char>, text: &mut String) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn javas_patterns_are_spelt_out_for_the_client() {
-        for (pattern, expect) in [
-            (
-                "a.b",
-                "^(a[.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz-]b)$",
-            ),
-            (r"orders-\d+", "^(orders-([0123456789])+)$"),
-            (r"a\.b", "^(a[.]b)$"),
-            (r"\Qa.b\E|c", "^((a[.]b|c))$"),
-            (r"(?i)ab", "^([Aa][Bb])$"),
-            (r"(?:x|y){2,3}?", "^(([xy]){2,3})$"),
-            (r"a\p{Lower}?", "^(a([abcdefghijklmnopqrstuvwxyz])?)$"),
-            ("^a$", "^(a$)$"),
-            ("ä", "^([ ])$"),
-            ("", "^(())$"),
-        ] {
-            assert_eq!(for_client(pattern).as_deref(), Ok(expect), "{pattern}");
-            assert_eq!(check(pattern), Ok(()), "{pattern}");
-        }
-        for pattern in ["(", "a(?=b)", "a*+", r"\bword", "(?<=x)a", r"(a)\1"] {
-            assert!(check(pattern).is_err(), "{pattern}");
-        }
-    }
-
-    #[test]
-    fn a_pattern_is_for_the_whole_name() -> Result<(), String> {
-        let pattern = whole("a|bc")?;
-        for (name, expect) in [("a", true), ("bc", true), ("ac", false), ("abc", false)] {
-            assert_eq!(pattern.is_match(name), expect, "{name}");
-        }
-        Ok(())
-    }
-
-    /// The client's engine has to agree: its syntax is a part of the regex crate's too.
-    #[test]
-    fn what_is_spelt_out_matches_the_same_names() -> Result<(), String> {
-        for pattern in [
-            r"orders-\d+",
-            r"[a-z&&[^b]]+",
-            r"(\w+\.)*v[12]",
-            r"a{2}|b?",
-            r"[^.]+\.raw",
-            r"x(y|z)*?w",
-        ] {
-            let (java, client) = (whole(pattern)?, Regex::new(&for_client(pattern)?));
-            let client = client.map_err(|e| e.to_string())?;
-            for name in [
-                "orders-1",
-                "orders-",
-                "orders-1x",
-                "abc",
-                "acd",
-                "a.b.v1",
-                "v2",
-                "v3",
-                "aa",
-                "b",
-                "",
-                "x.raw",
-                "x.y.raw",
-                "xw",
-                "xyzw",
-                "x-w",
-            ] {
-                assert_eq!(
-                    java.is_match(name),
-                    client.is_match(name),
-                    "{pattern} {name}"
-                );
-            }
-        }
-        Ok(())
-    }
-}
+mod tests;

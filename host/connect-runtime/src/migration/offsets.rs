@@ -3,7 +3,7 @@
 use connect_api::{Error, Offset, Result, SourceOffset, SourcePartition, TopicPartition};
 
 use super::{ConnectorReport, Finding, Migration, Weight};
-use crate::connector_config::{ConnectorConfig, Subscription};
+use crate::connector_config::{ConnectorConfig, Subscription, TopicPattern};
 use crate::connectors::RegisteredConnector;
 use crate::storage::{
     ClusterReader, ClusterSnapshot, ConsumerGroup, ConsumerGroups as _, KafkaConsumerGroups,
@@ -135,9 +135,9 @@ fn subscribed(reader: &ClusterReader<'_>, subscription: &Subscription) -> Result
     match subscription {
         Subscription::Topics(topics) => Ok(topics.clone()),
         Subscription::Pattern(pattern) => {
-            let pattern = regex::Regex::new(&format!("^(?:{pattern})$"));
-            let pattern = pattern.map_err(|e| Error::config("topics.regex").with_source(e))?;
-            let matching = reader.topics().filter(|topic| pattern.is_match(topic));
+            let pattern = TopicPattern::new(pattern);
+            let pattern = pattern.map_err(|why| Error::config(format!("topics.regex: {why}")))?;
+            let matching = reader.topics().filter(|topic| pattern.matches(topic));
             Ok(matching.map(str::to_owned).collect())
         }
     }

@@ -6,6 +6,7 @@ mod ends;
 mod kafka;
 pub(crate) mod lacks;
 mod start;
+mod subscribe;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -364,8 +364,8 @@ impl ChainStep {
         } = self;
         let predicate = predicate.as_ref();
         let applies = |record: &SinkRecord| match predicate {
-            Some((predicate, negate)) => predicate.test(&record.record) != *negate,
-            None => true,
+            Some((predicate, negate)) => predicate.test(&record.record).map(|it| it != *negate),
+            None => Ok(true),
         };
         match transformation {
             StepKind::Record(transformation) => {
@@ -383,10 +383,10 @@ impl ChainStep {
                 // Those that it does not apply to keep their places between the others' results.
                 let (mut chosen, mut rest) = (Vec::new(), Vec::new());
                 for record in records {
-                    if applies(&record) {
-                        chosen.push(record);
-                    } else {
-                        rest.push(record);
+                    match applies(&record) {
+                        Ok(true) => chosen.push(record),
+                        Ok(false) => rest.push(record),
+                        Err(error) => failed(class, record.origin.offset, error)?,
                     }
                 }
                 if !chosen.is_empty() {
@@ -410,23 +410,30 @@ impl ChainStep {
 fn apply_each(
     transformation: &mut dyn RecordTransformation,
     class: &str,
-    applies: impl Fn(&SinkRecord) -> bool,
+    applies: impl Fn(&SinkRecord) -> Result<bool>,
     mut records: Vec<SinkRecord>,
     failed: OnFailure<'_>,
 ) -> Result<Vec<SinkRecord>> {
     let mut fatal = None;
     let limit = MemoryLimit::of_record();
     records.retain_mut(|record| {
-        if fatal.is_some() || !applies(record) {
+        if fatal.is_some() {
             return true;
         }
-        let SinkRecord { record, origin, .. } = record;
-        let apply = || transformation.apply_from(record, Some(origin));
-        match limit.measure(|| panics::caught(apply)).made {
+        let made = match applies(record) {
+            Ok(true) => {
+                let SinkRecord { record, origin, .. } = record;
+                let apply = || transformation.apply_from(record, Some(origin));
+                limit.measure(|| panics::caught(apply)).made
+            }
+            Ok(false) => return true,
+            Err(error) => Err(error),
+        };
+        match made {
             Ok(Disposition::Keep) => true,
             Ok(Disposition::Drop) => false,
             Err(error) => {
-                fatal = failed(class, origin.offset, error).err();
+                fatal = failed(class, record.origin.offset, error).err();
                 false
             }
         }

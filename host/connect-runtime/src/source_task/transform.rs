@@ -174,10 +174,10 @@ impl SourceChain {
 struct Applies<'a>(Option<&'a (Arc<dyn Predicate>, bool)>);
 
 impl Applies<'_> {
-    fn to(&self, record: &Record) -> bool {
+    fn to(&self, record: &Record) -> Result<bool> {
         match self.0 {
-            Some((predicate, negate)) => predicate.test(record) != *negate,
-            None => true,
+            Some((predicate, negate)) => Ok(predicate.test(record)? != *negate),
+            None => Ok(true),
         }
     }
 }
@@ -192,15 +192,16 @@ fn each(
     for from in batch {
         let mut kept = Vec::with_capacity(from.records.len());
         for mut record in std::mem::take(&mut from.records) {
-            if !applies.to(&record) {
-                kept.push(record);
-                continue;
-            }
-            let apply = || transformation.apply_from(&mut record, None);
-            match MemoryLimit::of_record()
-                .measure(|| panics::caught(apply))
-                .made
-            {
+            let limit = MemoryLimit::of_record();
+            let made = match applies.to(&record) {
+                Ok(true) => {
+                    let apply = || transformation.apply_from(&mut record, None);
+                    limit.measure(|| panics::caught(apply)).made
+                }
+                Ok(false) => Ok(Disposition::Keep),
+                Err(error) => Err(error),
+            };
+            match made {
                 Ok(Disposition::Keep) => kept.push(record),
                 Ok(Disposition::Drop) => {}
                 Err(error) => from.fail(class, error, failed)?,
@@ -229,7 +230,13 @@ fn by_topic(
     let mut run: Vec<Chosen> = Vec::new();
     for at in 0..batch.len() {
         for record in std::mem::take(&mut batch[at].records) {
-            let applied = applies.to(&record);
+            let applied = match applies.to(&record) {
+                Ok(applied) => applied,
+                Err(error) => {
+                    batch[at].fail(class, error, failed)?;
+                    continue;
+                }
+            };
             let ends_run = run.last().is_some_and(|last| match applied {
                 true => last.record.record.topic != record.topic,
                 // The results for what came before this record go in front of it.

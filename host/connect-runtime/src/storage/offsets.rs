@@ -16,7 +16,7 @@ use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::kafka::consumer_of;
-use crate::connector_config::{Subscription, pattern};
+use crate::connector_config::{Subscription, TopicPattern};
 use crate::kafka::client_config;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -247,7 +247,7 @@ fn committed(group: &ConsumerGroup) -> Result<Vec<(TopicPartition, GroupOffset)>
     let (topics, pattern) = match &group.subscription {
         Subscription::Topics(topics) => (topics.as_slice(), None),
         Subscription::Pattern(pattern) => {
-            let pattern = pattern::whole(pattern);
+            let pattern = TopicPattern::new(pattern);
             let pattern = pattern.map_err(|e| Error::config(format!("topics.regex: {e}")))?;
             (&[] as &[String], Some(pattern))
         }
@@ -256,7 +256,7 @@ fn committed(group: &ConsumerGroup) -> Result<Vec<(TopicPartition, GroupOffset)>
     let mut add = |topic: Option<&str>| {
         let metadata = consumer.fetch_metadata(topic, LIMIT).map_err(failed)?;
         for found in metadata.topics().iter().filter(|t| t.error().is_none()) {
-            if topic.is_some() || pattern.as_ref().is_some_and(|p| p.is_match(found.name())) {
+            if topic.is_some() || pattern.as_ref().is_some_and(|p| p.matches(found.name())) {
                 for partition in found.partitions() {
                     partitions.add_partition(found.name(), partition.id());
                 }

@@ -13,7 +13,7 @@ use connect_kafka::{IgnorePartitionEof, SettingsOf, create, told_by};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use super::TaskStart;
-use crate::connector_config::{ConnectorConfig, Subscription, pattern};
+use crate::connector_config::{ConnectorConfig, Subscription, TopicPattern};
 use crate::kafka::settings::ClientSettings;
 use crate::sink_task::consume::lacks;
 use crate::task_control::Awaited;
@@ -157,8 +157,8 @@ fn count(consumer: &LookingConsumer, subscription: &Subscription) -> Option<Foun
             }
         }
         Subscription::Pattern(pattern) => {
-            let pattern = pattern::whole(pattern).ok()?;
-            found.partitions = of(None, &|topic| pattern.is_match(topic))?;
+            let pattern = TopicPattern::new(pattern).ok()?;
+            found.partitions = of(None, &|topic| pattern.matches(topic))?;
         }
     }
     Some(found)

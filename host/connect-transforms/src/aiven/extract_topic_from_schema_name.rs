@@ -6,16 +6,16 @@ use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Importance, Record,
     RecordTransformation, Result, Validator,
 };
-use regex::Regex;
 
-use crate::{java_regex, topic_name};
+use crate::java_regex::{self, JavaRegex};
+use crate::topic_name;
 
 const MAP: &str = "schema.name.topic-map";
 const REGEX: &str = "schema.name.regex";
 
 pub(crate) struct ExtractTopicFromSchemaName {
     topics: HashMap<String, String>,
-    regex: Option<Regex>,
+    regex: Option<JavaRegex>,
 }
 
 pub(crate) fn config_def() -> ConfigDef {
@@ -63,7 +63,7 @@ impl ExtractTopicFromSchemaName {
             )));
         }
         let topics = map.map(topics).transpose();
-        let regex = regex.filter(|it| !it.is_empty()).map(java_regex::find);
+        let regex = regex.filter(|it| !it.is_empty()).map(JavaRegex::find);
         Ok(Self {
             topics: topics
                 .map_err(|why| Error::config(why).context(MAP))?
@@ -84,10 +84,10 @@ impl ExtractTopicFromSchemaName {
             return Ok(topic);
         }
         // As Aiven's: a pattern of no group, or of several, is none.
-        let regex = self.regex.as_ref().filter(|it| it.captures_len() == 2);
-        match regex.and_then(|regex| regex.captures(name)) {
+        let regex = self.regex.as_ref().filter(|it| it.groups() == 2);
+        match regex.map(|regex| regex.first(name)).transpose()?.flatten() {
             None => Ok(name),
-            Some(found) => found.get(1).map(|group| group.as_str()).ok_or_else(|| {
+            Some(found) => found.group(1).ok_or_else(|| {
                 Error::data(format!(
                     "the group of {REGEX} took no part in what it found"
                 ))

@@ -4,9 +4,9 @@ use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Decimal, Disposition, Error, Importance, Record,
     RecordPart, RecordTransformation, Result, Validator, Value, values,
 };
-use regex::Regex;
 
-use crate::{cast, java_regex, json_path, rows};
+use crate::java_regex::{self, JavaRegex};
+use crate::{cast, json_path, rows};
 
 pub(crate) struct Transform {
     part: RecordPart,
@@ -18,7 +18,7 @@ pub(crate) struct Transform {
 
 enum Condition {
     Value(Value),
-    Pattern(Regex),
+    Pattern(JavaRegex),
 }
 
 pub(crate) fn config_def() -> ConfigDef {
@@ -55,7 +55,7 @@ impl Transform {
         let condition = match (config.optional_text("field.value"), pattern) {
             (Some(text), None) => Condition::Value(values::parse(Some(text.as_bytes())).value),
             (None, Some(pattern)) => {
-                let regex = java_regex::find(pattern);
+                let regex = JavaRegex::find(pattern);
                 let named = |why| Error::config(why).context("field.value.pattern");
                 Condition::Pattern(regex.map_err(named)?)
             }
@@ -81,7 +81,7 @@ impl Transform {
         };
         match &self.condition {
             Condition::Value(expected) => Ok(is_same(expected, found)),
-            Condition::Pattern(regex) => Ok(regex.is_match(&cast::text(found, None)?)),
+            Condition::Pattern(regex) => regex.is_match(&cast::text(found, None)?),
         }
     }
 }

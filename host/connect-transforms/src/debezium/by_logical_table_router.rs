@@ -8,11 +8,10 @@ use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Datum, Disposition, Error, Field, Importance, Kind,
     Record, RecordTransformation, Result, Schema, Str, Struct, Validator, Value, memory,
 };
-use regex::Regex;
 
 use super::ENVELOPE;
 use super::adjustment::{Adjustment, NameOf};
-use crate::java_regex::{self, Replacement};
+use crate::java_regex::{self, JavaRegex, Replacement};
 use crate::plans::Plans;
 use crate::{rows, topic_name};
 
@@ -21,8 +20,8 @@ const MAX_TOPICS: usize = 1024;
 
 /// A pattern of a whole name, and what it becomes.
 struct Rewrite {
-    whole: Regex,
-    find: Regex,
+    whole: JavaRegex,
+    find: JavaRegex,
     replacement: Replacement,
 }
 
@@ -123,7 +122,7 @@ impl Rewrite {
     fn new(config: &Config, pattern: &'static str, replacement: &'static str) -> Result<Self> {
         let regex = |why| Error::config(why).context(pattern);
         let text = config.text(pattern);
-        let find = java_regex::find(text).map_err(regex)?;
+        let find = JavaRegex::find(text).map_err(regex)?;
         let given = config.optional_text(replacement).unwrap_or_default();
         if given.trim().is_empty() {
             return Err(Error::config(format!(
@@ -132,16 +131,18 @@ impl Rewrite {
             )));
         }
         Ok(Self {
-            whole: java_regex::whole(text).map_err(regex)?,
+            whole: JavaRegex::whole(text).map_err(regex)?,
             replacement: Replacement::new(given, &find)
                 .map_err(|why| Error::config(why).context(replacement))?,
             find,
         })
     }
 
-    fn of(&self, name: &str) -> Option<String> {
-        let is_match = self.whole.is_match(name);
-        is_match.then(|| self.replacement.replace_first(&self.find, name))
+    fn of(&self, name: &str) -> Result<Option<String>> {
+        match self.whole.is_match(name)? {
+            true => self.replacement.replace_first(&self.find, name).map(Some),
+            false => Ok(None),
+        }
     }
 }
 
@@ -166,15 +167,18 @@ impl ByLogicalTableRouter {
         })
     }
 
-    fn route(&self, topic: &str) -> Option<Route> {
-        let to = self.topic.of(topic).filter(|to| !to.is_empty())?;
-        let table = self.key.as_ref().and_then(|key| key.of(topic));
-        Some(Route {
+    fn route(&self, topic: &str) -> Result<Option<Route>> {
+        let Some(to) = self.topic.of(topic)?.filter(|to| !to.is_empty()) else {
+            return Ok(None);
+        };
+        let table = self.key.as_ref().map(|key| key.of(topic));
+        let table = table.transpose()?.flatten();
+        Ok(Some(Route {
             topic: to.into(),
             table: table.map_or_else(|| topic.into(), Str::from),
             keys: Plans::default(),
             events: Plans::default(),
-        })
+        }))
     }
 }
 
@@ -184,7 +188,7 @@ impl RecordTransformation for ByLogicalTableRouter {
             if self.routes.len() >= MAX_TOPICS {
                 self.routes.clear();
             }
-            let route = self.route(&record.topic);
+            let route = self.route(&record.topic)?;
             self.routes.insert(Arc::clone(&record.topic), route);
         }
         let Some(Some(route)) = self.routes.get_mut(&record.topic) else {

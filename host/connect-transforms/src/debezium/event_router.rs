@@ -12,10 +12,9 @@ use connect_api::{
     Config, Datum, Disposition, Error, Field, Header, Kind, Record, RecordTransformation, Result,
     Schema, Str, Struct, Timestamp, Value, memory,
 };
-use regex::Regex;
 
 use super::ENVELOPE;
-use crate::java_regex::{self, Replacement};
+use crate::java_regex::{JavaRegex, Replacement};
 use crate::plans::Plans;
 use crate::{rows, topic_name};
 pub(crate) use options::config_def;
@@ -28,8 +27,8 @@ const MAX_ENVELOPES: usize = 256;
 
 pub(crate) struct EventRouter {
     options: Options,
-    whole: Regex,
-    find: Regex,
+    whole: JavaRegex,
+    find: JavaRegex,
     replacement: Replacement,
     plans: Plans<Plan>,
     /// Those of payloads that were JSON.
@@ -62,10 +61,10 @@ impl EventRouter {
     pub(crate) fn new(config: &Config) -> Result<Self> {
         let pattern = config.text(REGEX);
         let regex = |why| Error::config(why).context(REGEX);
-        let find = java_regex::find(pattern).map_err(regex)?;
+        let find = JavaRegex::find(pattern).map_err(regex)?;
         Ok(Self {
             options: Options::new(config)?,
-            whole: java_regex::whole(pattern).map_err(regex)?,
+            whole: JavaRegex::whole(pattern).map_err(regex)?,
             replacement: Replacement::new(config.text(REPLACEMENT), &find)
                 .map_err(|why| Error::config(why).context(REPLACEMENT))?,
             find,
@@ -77,9 +76,9 @@ impl EventRouter {
 
     /// Sends the record to the topic that a text stands for.
     fn route(&self, record: &mut Record, routed: &str) -> Result<()> {
-        match self.whole.is_match(routed) {
+        match self.whole.is_match(routed)? {
             true => {
-                let topic = self.replacement.replace_first(&self.find, routed);
+                let topic = self.replacement.replace_first(&self.find, routed)?;
                 topic_name::route(record, &topic)
             }
             false => topic_name::route(record, routed),

@@ -3,7 +3,7 @@
 use connect_api::Value;
 
 use super::{Expression, Operand, Operator, Step};
-use crate::java_regex;
+use crate::java_regex::JavaRegex;
 
 /// Predicates within predicates.
 const MAX_DEPTH: usize = 32;
@@ -207,7 +207,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Of Java's syntax, from its start to its end.
-    fn regex(&mut self) -> Result<regex::Regex, String> {
+    fn regex(&mut self) -> Result<JavaRegex, String> {
         let rest = self
             .rest
             .strip_prefix('/')
@@ -225,7 +225,7 @@ impl<'a> Parser<'a> {
             None => (pattern.to_owned(), rest),
         };
         self.rest = rest;
-        java_regex::whole(&pattern)
+        JavaRegex::whole(&pattern)
     }
 
     fn operand(&mut self) -> Result<Operand, String> {

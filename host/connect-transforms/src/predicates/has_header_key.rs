@@ -20,7 +20,7 @@ impl HasHeaderKey {
 }
 
 impl Predicate for HasHeaderKey {
-    fn test(&self, record: &Record) -> bool {
-        record.headers.iter().any(|header| header.name == self.0)
+    fn test(&self, record: &Record) -> Result<bool> {
+        Ok(record.headers.iter().any(|header| header.name == self.0))
     }
 }

@@ -15,7 +15,7 @@ impl RecordIsTombstone {
 }
 
 impl Predicate for RecordIsTombstone {
-    fn test(&self, record: &Record) -> bool {
-        record.value.value.is_null()
+    fn test(&self, record: &Record) -> Result<bool> {
+        Ok(record.value.value.is_null())
     }
 }

@@ -1,13 +1,11 @@
 //! `TopicNameMatches`: whether the whole name of a record's topic matches.
 
+use crate::java_regex::{self, JavaRegex};
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Error, Predicate, Record, Result, Validator,
 };
-use regex::Regex;
 
-use crate::java_regex;
-
-pub(crate) struct TopicNameMatches(Regex);
+pub(crate) struct TopicNameMatches(JavaRegex);
 
 pub(crate) fn config_def() -> ConfigDef {
     ConfigDef::new(vec![
@@ -25,14 +23,14 @@ pub(crate) fn config_def() -> ConfigDef {
 
 impl TopicNameMatches {
     pub(crate) fn new(config: &Config) -> Result<Self> {
-        java_regex::whole(config.text("pattern"))
+        JavaRegex::whole(config.text("pattern"))
             .map(Self)
             .map_err(|why| Error::config(why).context("pattern"))
     }
 }
 
 impl Predicate for TopicNameMatches {
-    fn test(&self, record: &Record) -> bool {
+    fn test(&self, record: &Record) -> Result<bool> {
         self.0.is_match(&record.topic)
     }
 }

@@ -52,7 +52,7 @@ pub(super) const REGEX: Target = Target {
             && let Ok(config) = (class.config_def)().parse(&options)
             && let Ok(predicate) = (class.build)(&config)
         {
-            predicate.test(&record());
+            let _ = predicate.test(&record());
         }
     },
 };

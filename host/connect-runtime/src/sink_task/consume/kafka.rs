@@ -19,9 +19,11 @@ use super::arena::{Arena, message_size, size};
 use super::context::{Context, check, release, take};
 use super::ends::{note, position_of};
 use super::lacks::Lacks;
+
 use super::start::{KnownRecord, OffsetReset, verify};
+use super::subscribe::{Listed, subscribe};
 use super::{Fetching, Passed, Rebalance, TaskConsumer, Wanted};
-use crate::connector_config::{Subscription, pattern};
+use crate::connector_config::Subscription;
 use crate::metrics::{CLIENT_STATISTICS_INTERVAL, TaskMetrics};
 use crate::sink_task::write::Durable;
 use crate::sink_task_loop::batch::{LeftOut, PollLimits, RawBatch};
@@ -67,6 +69,7 @@ pub struct KafkaConsumer {
     left: HashMap<TopicPartition, Offset>,
     /// The topic that stands for the subscription; none for a pattern.
     topic: Option<String>,
+    listed: Option<Listed>,
     last_rebalance_step: Instant,
     last_rejoin_help: Instant,
     lacks: Lacks,
@@ -105,18 +108,7 @@ impl KafkaConsumer {
         let invalid = |e: KafkaError| Error::config(format!("consumer: {e}"));
         let inner: KafkaClient<BaseConsumer<Context>> =
             create(&config, Context::new(metrics)).map_err(invalid)?;
-        let topic = match subscription {
-            Subscription::Topics(topics) => {
-                let names: Vec<_> = topics.iter().map(String::as_str).collect();
-                inner.subscribe(&names).map_err(invalid)?;
-                topics.first().cloned()
-            }
-            Subscription::Pattern(pattern) => {
-                let pattern = pattern::subscription(pattern)?;
-                inner.subscribe(&[&pattern]).map_err(invalid)?;
-                None
-            }
-        };
+        let (topic, listed) = subscribe(&inner, subscription, &config)?;
         let now = Instant::now();
         Ok(Self {
             inner,
@@ -128,6 +120,7 @@ impl KafkaConsumer {
             arena: Arena::default(),
             left: HashMap::new(),
             topic,
+            listed,
             last_rebalance_step: now,
             last_rejoin_help: now,
             lacks: Lacks::new(subscription),
@@ -182,6 +175,9 @@ impl KafkaConsumer {
 impl TaskConsumer for KafkaConsumer {
     fn poll(&mut self, limits: PollLimits, wait: Duration) -> Result<Vec<RawBatch>> {
         let wait = self.poll_wait(wait);
+        if let Some(listed) = &mut self.listed {
+            listed.look(&self.inner)?;
+        }
         let Self {
             inner,
             owned,

@@ -4,21 +4,20 @@ use std::time::{Duration, Instant};
 
 use connect_kafka::{ClientErrors, SettingsOf};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use regex::Regex;
 
 use super::context::Context;
-use crate::connector_config::{Subscription, pattern};
+use crate::connector_config::{Subscription, TopicPattern};
 
 /// How often Kafka is asked again for a topic that was not there.
-const ASK_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const ASK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long it may take to answer.
-const ASK_TIMEOUT: Duration = Duration::from_millis(200);
+pub(super) const ASK_TIMEOUT: Duration = Duration::from_millis(200);
 /// After so long without a partition, the topics of a pattern are looked at.
 const PATTERN_AFTER: Duration = Duration::from_secs(3);
 
 /// What a task's consumer is known to lack.
 pub(super) struct Lacks {
-    pattern: Option<(String, Regex)>,
+    pattern: Option<TopicPattern>,
     next: Instant,
     /// What was found when the topics were last looked at.
     found: Option<String>,
@@ -34,10 +33,7 @@ impl Lacks {
     pub(super) fn new(subscription: &Subscription) -> Self {
         let pattern = match subscription {
             Subscription::Topics(_) => None,
-            Subscription::Pattern(pattern) => {
-                let whole = pattern::whole(pattern).ok();
-                whole.map(|whole| (pattern.clone(), whole))
-            }
+            Subscription::Pattern(pattern) => TopicPattern::new(pattern).ok(),
         };
         Self {
             pattern,
@@ -68,8 +64,8 @@ impl Lacks {
             self.found = None;
             if misses {
                 self.found = missing(consumer);
-            } else if let Some((pattern, whole)) = &self.pattern {
-                self.found = unmatched(consumer, pattern, whole);
+            } else if let Some(pattern) = &self.pattern {
+                self.found = unmatched(consumer, pattern);
             }
             self.next = Instant::now() + ASK_INTERVAL;
         }
@@ -111,11 +107,14 @@ pub(crate) fn told(missing: &[String]) -> Option<String> {
     }
 }
 
-fn unmatched(consumer: &BaseConsumer<Context>, pattern: &str, whole: &Regex) -> Option<String> {
+fn unmatched(consumer: &BaseConsumer<Context>, pattern: &TopicPattern) -> Option<String> {
     let metadata = consumer.fetch_metadata(None, ASK_TIMEOUT).ok()?;
     let mut topics = metadata.topics().iter();
-    let matches = topics.any(|topic| topic.error().is_none() && whole.is_match(topic.name()));
+    let matches = topics.any(|topic| topic.error().is_none() && pattern.matches(topic.name()));
     (!matches).then(|| {
-        format!("no topic matches topics.regex={pattern}; the task reads those that are made later")
+        format!(
+            "no topic matches topics.regex={}; the task reads those that are made later",
+            pattern.text()
+        )
     })
 }
