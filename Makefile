@@ -58,7 +58,7 @@ test: cargo services plugins ## Run all tests, against a real Kafka, registry an
 	cd plugins && $(CARGO) test --locked --workspace --no-fail-fast
 
 # No part of `make test`: it needs the JDBC sink of Debezium and a worker of another version.
-test-compat: cargo services plugins ## Send Kafka Connect and Ferrule the same calls, compare answers
+test-compat: cargo services plugins ## Compare Ferrule with Kafka Connect: answers, and a sink to and fro
 	@$(INSTALL) peers connect
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --test compat -- --nocapture

@@ -1,12 +1,15 @@
 //! The REST API beside Kafka Connect's: `make test-compat` starts a worker of each, each with a
 //! Kafka of its own, sends both the same calls and compares the answers. What differs must be in
 //! `accepted.json` with its reason, and what is there must differ.
+//!
+//! And a sink that goes from one to the other and back: `to_and_fro`.
 
 mod accepted;
 mod call;
 mod compare;
 mod script;
 mod side;
+mod to_and_fro;
 mod verdict;
 
 use std::collections::BTreeSet;

@@ -135,6 +135,14 @@ plugin.discovery=service_load
     pub async fn stop(mut self) -> Result<ExitStatus> {
         self.server.stop("TERM", STOP_LIMIT).await
     }
+
+    /// Ends the worker as a crash would.
+    ///
+    /// # Errors
+    /// When its process cannot be ended.
+    pub fn kill(mut self) -> Result<()> {
+        self.server.kill().map(drop)
+    }
 }
 
 const LOGGING: &str = "rootLogger.level=WARN

@@ -177,6 +177,18 @@ impl TestKafka {
         tokio::task::spawn_blocking(commit).await?
     }
 
+    /// How many members a group has.
+    pub async fn members(&self, group: &str) -> Result<usize> {
+        let consumer: BaseConsumer = self.client().create()?;
+        let group = group.to_owned();
+        let ask = move || {
+            let found = consumer.fetch_group_list(Some(&group), LIMIT)?;
+            let members = found.groups().iter().map(|it| it.members().len());
+            Ok(members.sum())
+        };
+        tokio::task::spawn_blocking(ask).await?
+    }
+
     /// The offsets that the group of a sink has committed for the topic of its name, of partitions
     /// that have come anywhere.
     pub async fn sink_offsets(&self, connector: &str) -> Result<BTreeMap<i32, i64>> {

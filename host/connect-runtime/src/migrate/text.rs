@@ -90,7 +90,12 @@ fn alive(report: &Report) {
         paragraph("  ", "  ", &them);
     } else if count > 0 {
         let workers = of_number(count, "worker");
-        told!("  {workers} of Ferrule in the group already, from {hosts}.");
+        let them = format!(
+            "{workers} of Ferrule in the group already, from {hosts}. A worker of Kafka Connect ends \
+             as soon as it has started, until all of them have left: stop them. One that was killed \
+             leaves when its session.timeout.ms is over."
+        );
+        paragraph("  ", "  ", &them);
     } else {
         told!("  No worker is in the group: it is stopped.");
     }
