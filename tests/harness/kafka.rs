@@ -197,6 +197,23 @@ impl TestKafka {
         Ok(())
     }
 
+    /// Runs `kafka-consumer-groups.sh --reset-offsets --execute` for a group, a topic (`t`, or
+    /// `t:0,2` for some of its partitions), and where to (`--to-earliest`, …); what it told. It
+    /// refuses a group that has members.
+    pub async fn reset_offsets(&self, group: &str, topic: &str, to: &[&str]) -> Result<String> {
+        let mut java = self.java()?;
+        java.arg("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand")
+            .args(["--bootstrap-server", &self.bootstrap()])
+            .args(["--group", group, "--topic", topic])
+            .args(["--reset-offsets", "--execute"])
+            .args(to);
+        let output = tokio::task::spawn_blocking(move || java.output()).await??;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let wrong = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{told}{wrong}");
+        Ok(told)
+    }
+
     fn java(&self) -> Result<Command> {
         let logging = self.folder.join("log4j2.properties");
         let mut java = guarded("java".as_ref());

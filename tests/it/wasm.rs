@@ -2,6 +2,7 @@
 
 mod hostile;
 mod listing;
+mod moved;
 mod outage;
 mod slow;
 pub mod state;
