@@ -297,8 +297,8 @@ fn check_protocol(consumer: &BaseConsumer<Callbacks>, group: &str) -> Result<()>
     match jvm.next() {
         None => Ok(()),
         Some(jvm) => Err(Error::config(format!(
-            "the group {group} (group.id) has {} workers of Kafka Connect, which would run the same \
-             tasks: stop them first, or choose another group.id and other storage topics",
+            "workers of Kafka Connect are in the group {group} (group.id), {} in all, and would run the \
+             same tasks: stop them first, or choose another group.id and other storage topics",
             jvm.members().len()
         ))),
     }

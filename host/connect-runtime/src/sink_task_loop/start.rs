@@ -125,7 +125,10 @@ impl Known<'_> {
         let at = group.offset;
         let becomes = match at < stored {
             true => format!("records from {at} to {} are written again", stored.0 - 1),
-            false => format!("records from {stored} to {} are not read", at.0 - 1),
+            false => format!(
+                "records from {stored} to {} are left to whoever set it",
+                at.0 - 1
+            ),
         };
         Some(format!(
             "the group's offset of {partition} was set to {at} by someone else, and the target has \
