@@ -62,10 +62,6 @@ impl KafkaSinkTask {
     ) -> Self {
         let mut client = clients.producer.clone();
         client.set("enable.idempotence", "true").set("acks", "all");
-        // Java's: a key then goes to the partition where other producers put it.
-        if client.get("partitioner").is_none() {
-            client.set("partitioner", "murmur2_random");
-        }
         // Beside the records' own memory (Invariant 8); librdkafka's default is a gibibyte.
         if client.get(QUEUE_SIZE).is_none() {
             client.set(QUEUE_SIZE, QUEUE_KBYTES);

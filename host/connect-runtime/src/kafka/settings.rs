@@ -20,6 +20,8 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("auto.offset.reset", "earliest"),
     // Exactly once is worth nothing when aborted transactions are read.
     ("isolation.level", "read_committed"),
+    // Java's: what has been damaged on its way must not be taken for a record.
+    ("check.crcs", "true"),
     // Per consumer, beside the task's own buffers (Invariant 8). A message in the queue costs half
     // a kilobyte besides its bytes, and a fetch is unpacked whole.
     ("queued.max.messages.kbytes", "512"),
@@ -30,10 +32,19 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     // Once its queue is full the client would not look for a second whether it still is.
     ("fetch.queue.backoff.ms", "10"),
     // Java's. A broker that was killed and is back is then found within a second, not within ten.
-    (RECONNECT_MAX.0, RECONNECT_MAX.1),
+    RECONNECT_MAX,
     // A member hears of a rebalance with its next heartbeat, and the others wait for it: with the
     // usual 3 s a connector of several tasks can take that long to write its first row.
     ("heartbeat.interval.ms", "500"),
+];
+
+/// Where librdkafka's defaults do not suit a producer, of dead letters too.
+const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
+    // Java's: what has a key goes to the partition that a JVM worker would have chosen.
+    ("partitioner", "murmur2_random"),
+    // Java's, and what brokers take unless they are told otherwise; librdkafka's is 5 % less.
+    ("max.request.size", "1048576"),
+    RECONNECT_MAX,
 ];
 
 /// A kind of Kafka client of a connector.
@@ -78,14 +89,21 @@ impl ClientSettings<'_> {
     }
 
     fn properties(&self, client: Client, id: &str) -> Properties {
-        let (prefix, overrides) = match client {
-            Client::Producer => ("producer.", self.config.clients.producer()),
-            Client::Admin => ("admin.", self.config.clients.admin()),
+        let (prefix, overrides, defaults) = match client {
+            Client::Producer => (
+                "producer.",
+                self.config.clients.producer(),
+                PRODUCER_DEFAULTS,
+            ),
+            Client::Admin => ("admin.", self.config.clients.admin(), &[RECONNECT_MAX][..]),
         };
         let mut properties = self.worker.client_properties(prefix);
         properties.extend(overrides.clone());
-        let (key, value) = RECONNECT_MAX;
-        properties.entry(key.into()).or_insert_with(|| value.into());
+        for (key, value) in defaults {
+            properties
+                .entry((*key).into())
+                .or_insert_with(|| (*value).into());
+        }
         self.named(properties, id)
     }
 
@@ -159,6 +177,50 @@ const ANSWER_FRAME: u64 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tests::minimal;
+    use crate::connectors;
+    use crate::plugins::Plugins;
+    use connect_wasm::{WasmOptions, WasmPlugins};
+
+    /// The settings of a consumer and of a producer, with a connector's overrides.
+    fn clients(overrides: &[(&str, &str)]) -> (ClientConfig, ClientConfig) {
+        let worker = WorkerConfig::new(&minimal(&[])).unwrap();
+        let plugins = Plugins::new(
+            connectors::all(),
+            WasmPlugins::new(WasmOptions::default()).unwrap(),
+        );
+        let own = [("connector.class", "FerruleBlackholeSink"), ("topics", "t")];
+        let config = own.iter().chain(overrides);
+        let config = config.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let config = ConnectorConfig::resolve(&plugins, &worker, "c", &config.collect()).unwrap();
+        let settings = ClientSettings {
+            worker: &worker,
+            config: &config,
+            task: 0,
+        };
+        let producer = settings.client(Client::Producer, "connector-dlq-producer");
+        (settings.consumer().unwrap(), producer.unwrap())
+    }
+
+    #[test]
+    fn defaults_are_javas_where_records_depend_on_them() {
+        let (consumer, producer) = clients(&[]);
+        assert_eq!(consumer.get("check.crcs"), Some("true"));
+        assert_eq!(producer.get("partitioner"), Some("murmur2_random"));
+        assert_eq!(producer.get("message.max.bytes"), Some("1048576"));
+        assert_eq!(
+            producer.get("client.id"),
+            Some("connector-dlq-producer-c-0")
+        );
+        let (consumer, producer) = clients(&[
+            ("consumer.override.check.crcs", "false"),
+            ("producer.override.partitioner", "consistent"),
+            ("producer.override.max.request.size", "2000000"),
+        ]);
+        assert_eq!(consumer.get("check.crcs"), Some("false"));
+        assert_eq!(producer.get("partitioner"), Some("consistent"));
+        assert_eq!(producer.get("message.max.bytes"), Some("2000000"));
+    }
 
     #[test]
     fn an_answer_may_be_as_large_as_the_fetches() {

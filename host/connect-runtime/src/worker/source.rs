@@ -101,8 +101,6 @@ impl TaskStart {
         let mut client = settings.client(Client::Producer, "connector-producer")?;
         client.set("statistics.interval.ms", CLIENT_STATISTICS_INTERVAL);
         default(&mut client, "acks", "all");
-        // Java's: a key goes to the partition that a JVM worker would have chosen.
-        default(&mut client, "partitioner", "murmur2_random");
         match delivery {
             SourceDelivery::AtLeastOnce(_) => {
                 // However long Kafka is away, the client retries, and keeps the order.
