@@ -276,7 +276,7 @@ impl GroupMember {
     }
 
     /// What the worker's client in the group has done.
-    pub fn meter(&self) -> &ClientMeter {
+    pub fn meter(&self) -> &Arc<ClientMeter> {
         &self.meter
     }
 }

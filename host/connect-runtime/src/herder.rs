@@ -30,6 +30,7 @@ mod orders;
 mod placement;
 mod requests;
 mod restarts;
+mod shown_tasks;
 mod snapshot;
 mod statuses;
 mod tasks;
@@ -50,7 +51,6 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::config::WorkerConfig;
 use crate::group::{GroupMember, Membership};
-use crate::metrics::Outcomes;
 use crate::plugins::Plugins;
 use crate::storage::{
     BackingStore, ClusterLog, ConnectorTaskId, ConsumerGroups, Restart, RestartScope, SourceOffsets,
@@ -71,7 +71,7 @@ use log::Log;
 use members::Settling;
 pub use placement::WorkerInstance;
 use requests::Requests;
-use snapshot::Rebalances;
+use snapshot::HerderMeters;
 use statuses::Statuses;
 use tasks::Tasks;
 use validator::Validator;
@@ -136,9 +136,7 @@ pub struct Herder {
     statuses: Statuses,
     config_changes: ConfigChanges,
     requests: Requests,
-    /// Starts of connectors, while this worker led.
-    connector_starts: Arc<Outcomes>,
-    rebalances: Rebalances,
+    meters: Arc<HerderMeters>,
     events: mpsc::Receiver<TaskEvent>,
     commands: mpsc::Receiver<Command>,
     /// When this worker ends, whatever the others have taken over; none: it does not.
@@ -160,11 +158,13 @@ impl Herder {
         let validator = Validator::new(Arc::clone(&shared));
         let (commands, requests) = mpsc::channel(COMMANDS);
         let (queries, asked) = mpsc::channel(COMMANDS);
+        let (probes, probed) = mpsc::channel(COMMANDS);
         let (reports, events) = mpsc::channel(EVENTS);
         let started = Arc::new(AtomicBool::new(false));
         let handle = HerderHandle {
             commands,
             queries,
+            probes,
             shared: Arc::clone(&shared),
             validator: validator.clone(),
             started: Arc::clone(&started),
@@ -185,22 +185,29 @@ impl Herder {
         } = cluster;
         let run = async move {
             let statuses = Statuses::start(statuses, &shared.instance, forgotten).await?;
-            let views = Views::new(Arc::clone(&shared), statuses.reader(), asked);
+            let tasks = Tasks::new(Arc::clone(&shared), worker);
+            let client = member.as_ref().map(|it| Arc::clone(it.meter()));
+            let meters = Arc::new(HerderMeters::new(Arc::clone(tasks.shown()), client));
+            let views = Views::new(
+                Arc::clone(&shared),
+                statuses.reader(),
+                Arc::clone(&meters),
+                (asked, probed),
+            );
             let herder = Self {
                 log: Log::new(log, views),
                 leader: None,
                 membership,
                 member,
                 lead_retry: None,
-                tasks: Tasks::new(Arc::clone(&shared), worker),
+                tasks,
                 settling: None,
                 taking_over: BTreeMap::new(),
                 catching_up: CatchingUp::default(),
                 statuses,
                 config_changes: ConfigChanges::new(validator),
                 requests: Requests::default(),
-                connector_starts: Arc::default(),
-                rebalances: Rebalances::default(),
+                meters,
                 events,
                 commands: requests,
                 leaves_at: None,
@@ -212,7 +219,7 @@ impl Herder {
     }
 
     async fn run(mut self, started: &AtomicBool) -> Result<()> {
-        self.rebalances.begin();
+        self.meters.rebalances.begin();
         self.log.start().await?;
         self.join().await;
         info!(
@@ -260,7 +267,7 @@ impl Herder {
             (id, sent) = self.requests.next_sent() => self.sent(&id, sent),
             () = self.log.read() => {}
             Ok(()) = self.membership.changed() => {
-                self.rebalances.begin();
+                self.meters.rebalances.begin();
                 self.regroup().await;
             }
             () = self.statuses.changed(), if self.waits_for_statuses() => self.sync_tasks(),
@@ -299,7 +306,6 @@ impl Herder {
 
     fn carry_out(&mut self, command: Command) -> Loop {
         match command {
-            Command::Ping(reply) => answer(reply, Ok(())),
             Command::Configure(name, change, reply) => self.configure(&name, change, reply),
             Command::Delete(name, reply) => self.delete(name, reply),
             Command::SetTargetState(name, state, reply) => {
@@ -311,7 +317,6 @@ impl Herder {
                 self.statuses.forget_topics(&name);
                 answer(reply, Ok(()));
             }
-            Command::Metrics(reply) => answer(reply, Ok(self.snapshot())),
             Command::Shutdown => return self.leave(),
         }
         Loop::GoOn
@@ -352,7 +357,7 @@ impl Herder {
             }
             Change::RestartedTask(name) | Change::Tasks(name) => self.tasks.retry_held(&name),
             Change::ReadBack(mark) => self.catching_up.read_back(&mark),
-            Change::Workers => self.rebalances.begin(),
+            Change::Workers => self.meters.rebalances.begin(),
             Change::Connector(_)
             | Change::TargetState(_)
             | Change::Restart(_)

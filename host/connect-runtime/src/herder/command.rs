@@ -96,16 +96,22 @@ pub(super) enum Query {
     Connector(String, Reply<ConnectorView>),
 }
 
-/// One request to the herder that changes something, or asks whether it does.
+/// What monitoring asks. It is answered at once by what is known, whatever is being written: Kafka
+/// that is away is no reason to miss scrapes, or to take the worker for dead.
+#[derive(Debug)]
+pub(super) enum Probe {
+    Ping(Reply<()>),
+    Metrics(Reply<Snapshot>),
+}
+
+/// One request to the herder that changes something.
 #[derive(Debug)]
 pub(super) enum Command {
-    Ping(Reply<()>),
     Configure(String, ConfigChange, Reply<Configured>),
     Delete(String, Reply<()>),
     SetTargetState(String, TargetState, Reply<()>),
     Restart(Restart, Reply<ConnectorView>),
     RestartTask(ConnectorTaskId, Reply<()>),
     ResetTopics(String, Reply<()>),
-    Metrics(Reply<Snapshot>),
     Shutdown,
 }

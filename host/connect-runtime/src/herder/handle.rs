@@ -10,7 +10,7 @@ use std::time::Duration;
 use connect_api::{ConfigDef, Properties, StateQuery, StateRow, TaskContext};
 use tokio::sync::{mpsc, oneshot};
 
-use super::command::{Command, ConfigChange, Configured, ConnectorView, Query, Reply};
+use super::command::{Command, ConfigChange, Configured, ConnectorView, Probe, Query, Reply};
 use super::validator::{self, Validator};
 use super::{Answer, HerderError, Shared};
 use crate::connector_config::{self, ConfigInfos, ConnectorConfig, GivenConfig, class_of};
@@ -33,6 +33,7 @@ pub const HEALTH_LIMIT: Duration = Duration::from_secs(10);
 pub struct HerderHandle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) queries: mpsc::Sender<Query>,
+    pub(super) probes: mpsc::Sender<Probe>,
     pub(super) shared: Arc<Shared>,
     pub(super) validator: Validator,
     pub(super) started: Arc<AtomicBool>,
@@ -49,12 +50,12 @@ impl HerderHandle {
         self.shared.cluster_id.as_deref()
     }
 
-    /// Waits until the herder answers.
+    /// Waits until the herder answers, which it does also while it waits for Kafka.
     ///
     /// # Errors
     /// [`HerderError::Timeout`] when it does not.
     pub async fn ping(&self) -> Answer<()> {
-        ask(&self.commands, HEALTH_LIMIT, Command::Ping).await
+        ask(&self.probes, HEALTH_LIMIT, Probe::Ping).await
     }
 
     /// What metrics show of this worker.
@@ -62,7 +63,7 @@ impl HerderHandle {
     /// # Errors
     /// [`HerderError::Timeout`] when the herder does not answer soon.
     pub async fn metrics(&self) -> Answer<Snapshot> {
-        ask(&self.commands, METRICS_LIMIT, Command::Metrics).await
+        ask(&self.probes, METRICS_LIMIT, Probe::Metrics).await
     }
 
     /// All connectors, by name.

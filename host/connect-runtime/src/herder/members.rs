@@ -104,9 +104,13 @@ impl Herder {
             return;
         }
         info!(group = self.shared.config.group_id(), "this worker leads");
-        let mut leader = Leader::new(Arc::clone(&self.shared), Arc::clone(&self.connector_starts));
+        let mut leader = Leader::new(
+            Arc::clone(&self.shared),
+            Arc::clone(&self.meters.connector_starts),
+        );
         let started = leader.start(&mut self.log, &self.statuses).await;
         self.leader = Some(leader);
+        self.meters.lead(true);
         self.led(started);
     }
 
@@ -116,6 +120,7 @@ impl Herder {
             "another worker leads"
         );
         (self.leader, self.settling) = (None, None);
+        self.meters.lead(false);
         self.log.follow();
     }
 
@@ -185,6 +190,7 @@ impl Herder {
     /// Starts and stops tasks, so that those that are this worker's run.
     pub(super) fn sync_tasks(&mut self) {
         let mine = self.mine();
+        self.meters.assigned(mine.len());
         self.taking_over.retain(|id, _| mine.contains(id));
         let mut free = BTreeSet::new();
         for id in mine {

@@ -53,6 +53,13 @@ impl StatusReader {
         lock(&self.0).get(key).cloned()
     }
 
+    /// The state of a task, whichever worker wrote it.
+    pub(super) fn state_of_task(&self, id: &ConnectorTaskId) -> State {
+        let view = lock(&self.0);
+        let status = view.get(&StatusKey::Task(id.clone()));
+        status.map_or(State::Unassigned, |status| status.state)
+    }
+
     /// The topics that a connector is active in, in order.
     pub(super) fn topics(&self, connector: &str) -> Vec<String> {
         lock(&self.0).topics.names(connector)
@@ -131,13 +138,6 @@ impl Statuses {
     /// Reads the same, wherever it is.
     pub(super) fn reader(&self) -> StatusReader {
         StatusReader(Arc::clone(&self.view))
-    }
-
-    /// The state of a task, whichever worker wrote it.
-    pub(super) fn state_of_task(&self, id: &ConnectorTaskId) -> State {
-        let view = lock(&self.view);
-        let status = view.get(&StatusKey::Task(id.clone()));
-        status.map_or(State::Unassigned, |status| status.state)
     }
 
     /// From now on this worker is behind, until it has read what is in the topic by now.

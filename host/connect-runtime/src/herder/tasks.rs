@@ -12,10 +12,11 @@ use super::Shared;
 use super::cluster::{ClusterState, Revision};
 use super::held_retries::HeldRetries;
 use super::restarts::RestartState;
+use super::shown_tasks::{ShownTask, ShownTasks};
 use super::statuses::Statuses;
 use crate::connector_config::class_of;
 use crate::connectors::RegisteredConnector;
-use crate::metrics::{Outcomes, RestartSeries, TaskMeters, TaskSeries, forget_task};
+use crate::metrics::{Outcomes, RestartSeries, TaskMeters, forget_task};
 use crate::storage::{ConnectorTaskId, RestartInstances, State, Status, StatusKey, TargetState};
 use crate::task_control::Control;
 use crate::task_restart::{RestartPolicy, Restarts};
@@ -33,7 +34,7 @@ pub(super) struct Tasks {
     stopping: BTreeMap<ConnectorTaskId, StoppingTask>,
     held_retries: HeldRetries,
     ends: JoinSet<ConnectorTaskId>,
-    starts: Arc<Outcomes>,
+    shown: Arc<ShownTasks>,
 }
 
 /// A task that was started and not told to stop.
@@ -44,7 +45,7 @@ struct AssignedTask {
     run: Run,
     restarts: RestartState,
     start: Start,
-    meters: TaskMeters,
+    shown: Arc<ShownTask>,
 }
 
 /// What has become of the start of a task.
@@ -59,7 +60,8 @@ enum Start {
 struct StoppingTask {
     generation: u64,
     next: Next,
-    meters: TaskMeters,
+    /// It is shown until it has ended.
+    _shown: Arc<ShownTask>,
 }
 
 impl AssignedTask {
@@ -72,7 +74,7 @@ impl AssignedTask {
             TaskState::Stopped => State::Unassigned,
             TaskState::Built(_) | TaskState::Waiting(_) | TaskState::Active(_) => return,
         };
-        self.meters.common().enter(entered);
+        self.shown.meters().common().enter(entered);
         if std::mem::replace(&mut self.start, Start::Ended) == Start::UnderWay {
             match entered {
                 State::Running | State::Paused => starts.succeed(),
@@ -111,36 +113,18 @@ impl Tasks {
             stopping: BTreeMap::new(),
             held_retries: HeldRetries::default(),
             ends: JoinSet::new(),
-            starts: Arc::default(),
+            shown: Arc::default(),
         }
     }
 
-    /// How starts of tasks have ended.
-    pub(super) fn starts(&self) -> &Arc<Outcomes> {
-        &self.starts
+    /// What metrics show of the tasks that are here.
+    pub(super) fn shown(&self) -> &Arc<ShownTasks> {
+        &self.shown
     }
 
     /// Whether a task has not ended yet that is to run elsewhere, or nowhere.
     pub(super) fn is_leaving(&self) -> bool {
         self.stopping.values().any(|task| task.next != Next::Start)
-    }
-
-    /// What metrics show of the tasks that are here.
-    pub(super) fn series(&self, statuses: &Statuses) -> Vec<TaskSeries> {
-        let assigned = self.assigned.iter();
-        let assigned = assigned.map(|(id, task)| (id, &task.meters, task.restarts.series()));
-        let stopping = self.stopping.iter();
-        let stopping = stopping.map(|(id, task)| (id, &task.meters, RestartSeries::default()));
-        let series = assigned
-            .chain(stopping)
-            .map(|(id, meters, restarts)| TaskSeries {
-                connector: id.connector.clone(),
-                task: id.task,
-                state: statuses.state_of_task(id),
-                meters: meters.clone(),
-                restarts,
-            });
-        series.collect()
     }
 
     /// Whether a task was started here and not told to stop.
@@ -227,6 +211,7 @@ impl Tasks {
     fn forget_old_restarts(&mut self, statuses: &Statuses, now: Instant) {
         for (id, task) in &mut self.assigned {
             if task.restarts.forget_if_healthy(id, now) {
+                task.shown.restarted(task.restarts.series());
                 statuses.update(id, task.generation, |status| status.restarts = 0);
             }
         }
@@ -275,16 +260,15 @@ impl Tasks {
         let handle = self
             .worker
             .start_task(start, config.clone(), control, starting);
+        let policy = RestartPolicy::of_stored(config, self.shared.config.task_restart());
+        let restarts = RestartState::new(restarts, policy);
         let task = AssignedTask {
             generation,
             revision: cluster.tasks_revision(&id.connector),
             run: Run::Started(handle),
-            restarts: RestartState::new(
-                restarts,
-                RestartPolicy::of_stored(config, self.shared.config.task_restart()),
-            ),
+            shown: self.shown.show(id, meters, restarts.series()),
+            restarts,
             start: Start::UnderWay,
-            meters,
         };
         self.assigned.insert(id.clone(), task);
     }
@@ -295,7 +279,7 @@ impl Tasks {
         let Some(AssignedTask {
             generation,
             run,
-            meters,
+            shown,
             ..
         }) = self.assigned.remove(id)
         else {
@@ -319,10 +303,11 @@ impl Tasks {
             });
         }
         handle.stop();
+        shown.restarted(RestartSeries::default());
         let stopping = StoppingTask {
             generation,
             next,
-            meters,
+            _shown: shown,
         };
         self.stopping.insert(id.clone(), stopping);
         let limit = self.shared.config.shutdown_timeout();
@@ -421,11 +406,12 @@ impl Tasks {
         if let TaskState::Active(topic) = event.state {
             return statuses.add_topic(&id, &topic);
         }
-        task.count(&event.state, &self.starts);
+        task.count(&event.state, self.shown.starts());
         if let TaskState::Failed(failure) = event.state {
             // Its thread has ended or is about to.
             task.run = Run::Failed;
             let next = task.restarts.failed(&id, &failure, now);
+            task.shown.restarted(task.restarts.series());
             statuses.update(&id, event.generation, |status| {
                 status.state = State::Failed;
                 (status.trace, status.message) = (Some(failure.trace), next.message);

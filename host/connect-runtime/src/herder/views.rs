@@ -6,11 +6,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::Properties;
+use connect_api::{Properties, Result};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use super::cluster::ClusterState;
-use super::command::{ConnectorView, Query, TaskView};
+use super::command::{ConnectorView, Probe, Query, TaskView};
+use super::snapshot::HerderMeters;
 use super::statuses::StatusReader;
 use super::{Shared, answer, not_found};
 use crate::connector_config::class_of;
@@ -23,22 +25,30 @@ const WRITE_WAIT: Duration = Duration::from_secs(2);
 pub(super) struct Views {
     shared: Arc<Shared>,
     statuses: StatusReader,
+    meters: Arc<HerderMeters>,
     queries: mpsc::Receiver<Query>,
+    probes: mpsc::Receiver<Probe>,
     /// Whether the worker has taken in all that it found when it started.
     is_started: bool,
+    /// Whether what was written last has failed.
+    has_failed: bool,
 }
 
 impl Views {
     pub(super) fn new(
         shared: Arc<Shared>,
         statuses: StatusReader,
-        queries: mpsc::Receiver<Query>,
+        meters: Arc<HerderMeters>,
+        (queries, probes): (mpsc::Receiver<Query>, mpsc::Receiver<Probe>),
     ) -> Self {
         Self {
             shared,
             statuses,
+            meters,
             queries,
+            probes,
             is_started: false,
+            has_failed: false,
         }
     }
 
@@ -53,28 +63,53 @@ impl Views {
         cluster: &ClusterState,
         done: impl Future<Output = T>,
     ) -> T {
+        self.answer_beside(cluster, done, None).await
+    }
+
+    /// The same for what changes the cluster: another worker may have read it, and have told its
+    /// caller, before this one has. So queries wait for it, unless it takes long, or Kafka is away:
+    /// then the one before has failed. Probes never wait.
+    pub(super) async fn answer_after<T>(
+        &mut self,
+        cluster: &ClusterState,
+        done: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let wait = (!self.has_failed).then_some(WRITE_WAIT);
+        let done = self.answer_beside(cluster, done, wait).await;
+        self.has_failed = done.is_err();
+        done
+    }
+
+    async fn answer_beside<T>(
+        &mut self,
+        cluster: &ClusterState,
+        done: impl Future<Output = T>,
+        wait: Option<Duration>,
+    ) -> T {
         let mut done = pin!(done);
+        let mut waited = pin!(sleep(wait.unwrap_or_default()));
+        let mut waits = wait.is_some();
         loop {
             tokio::select! {
                 done = &mut done => return done,
-                Some(query) = self.queries.recv(), if self.is_started => {
+                Some(probe) = self.probes.recv(), if self.is_started => {
+                    self.answer_probe(probe, cluster);
+                }
+                Some(query) = self.queries.recv(), if self.is_started && !waits => {
                     self.answer(query, cluster);
                 }
+                () = &mut waited, if waits => waits = false,
             }
         }
     }
 
-    /// The same for what changes the cluster: another worker may have read it, and have told its
-    /// caller, before this one has. So queries wait for it, unless it takes long.
-    pub(super) async fn answer_after<T>(
-        &mut self,
-        cluster: &ClusterState,
-        done: impl Future<Output = T>,
-    ) -> T {
-        let mut done = pin!(done);
-        match tokio::time::timeout(WRITE_WAIT, &mut done).await {
-            Ok(done) => done,
-            Err(_) => self.answer_while(cluster, done).await,
+    fn answer_probe(&self, probe: Probe, cluster: &ClusterState) {
+        match probe {
+            Probe::Ping(reply) => answer(reply, Ok(())),
+            Probe::Metrics(reply) => {
+                let shown = self.meters.snapshot(&self.shared, cluster, &self.statuses);
+                answer(reply, Ok(shown));
+            }
         }
     }
 

@@ -8,6 +8,7 @@ mod gate;
 mod hostile;
 mod https;
 mod plugins;
+mod probes;
 mod protection;
 mod secrets;
 mod server;
@@ -135,6 +136,7 @@ struct OtherWorkers {
 /// What the worker has written as the leader.
 #[derive(Default)]
 struct Commits {
+    begun: AtomicUsize,
     transactions: AtomicUsize,
     /// A transaction with a record of this key is refused, as one with too large a record is.
     refused_key: Mutex<Option<&'static str>>,
@@ -250,6 +252,7 @@ impl ClusterLog for SharedClusterLog {
             offset: 0,
             record,
         });
+        self.commits.begun.fetch_add(1, Ordering::Release);
         while self.commits_nothing.load(Ordering::Acquire) {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }

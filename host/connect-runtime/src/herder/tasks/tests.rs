@@ -11,6 +11,7 @@ use super::*;
 use crate::config::WorkerConfig;
 use crate::config::tests::minimal;
 use crate::herder::WorkerInstance;
+use crate::metrics::TaskSeries;
 use crate::plugins::Plugins;
 use crate::storage::{MemoryLog, NoConsumerGroups, SourceOffsets, records};
 use crate::task_control::Reports;
@@ -306,7 +307,7 @@ async fn a_connector_that_is_stopped_or_deleted_has_no_restarts() {
 
 impl Stage {
     fn series(&self) -> Vec<TaskSeries> {
-        self.tasks.series(&self.statuses)
+        self.tasks.shown().series(&self.statuses.reader())
     }
 
     /// Counts something of the only task, and gives what is counted by then.
@@ -380,7 +381,7 @@ async fn the_series_of_a_task_end_when_it_moves_or_is_deleted() {
 async fn each_start_of_a_task_is_counted_once() {
     let mut stage = Stage::new(&[], TRANSIENT).await;
     let counted = |stage: &Stage| {
-        let starts = stage.tasks.starts();
+        let starts = stage.tasks.shown().starts();
         (starts.successes(), starts.failures())
     };
     assert_eq!(counted(&stage), (0.0, 0.0));

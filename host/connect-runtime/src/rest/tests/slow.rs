@@ -31,7 +31,7 @@ const REQUESTS: [(&str, &str, u16); 14] = [
 
 impl TestWorker {
     /// Sends a request whose answer is waited for later.
-    fn later(&self, method: Method, path: &str, body: &Value) -> JoinHandle<Answer> {
+    pub(super) fn later(&self, method: Method, path: &str, body: &Value) -> JoinHandle<Answer> {
         let request = Request::builder()
             .method(method)
             .uri(path)
