@@ -24,6 +24,8 @@ pub(super) struct Leader {
     shared: Arc<Shared>,
     connectors: BTreeMap<String, LedConnector>,
     starts: Arc<Outcomes>,
+    /// Whether the lead has been taken: until then no start is counted.
+    has_started: bool,
 }
 
 /// Whether a connector is started by what its config or target state has become.
@@ -60,6 +62,7 @@ impl Leader {
             shared,
             connectors: BTreeMap::new(),
             starts,
+            has_started: false,
         }
     }
 
@@ -88,7 +91,10 @@ impl Leader {
         }
         let all = names.iter().map(String::as_str);
         self.reconcile(all, log, statuses).await?;
+        // Once for each, also for those that had failed, and that are new starts for that reason.
+        // Where the lead is lost before this, whoever leads next counts them.
         names.iter().for_each(|name| self.count_start(name));
+        self.has_started = true;
         Ok(())
     }
 
@@ -221,7 +227,7 @@ impl Leader {
             }
             Some(cause) => self.failed(name, &cause, &log.cluster, statuses),
         }
-        if decided.start == Start::New {
+        if decided.start == Start::New && self.has_started {
             self.count_start(name);
         }
         Ok(())

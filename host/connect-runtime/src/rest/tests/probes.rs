@@ -1,4 +1,4 @@
-//! What monitoring asks while Kafka is away.
+//! What monitoring asks while Kafka is away, and what the numbers of starts are.
 
 use std::time::Duration;
 
@@ -78,4 +78,56 @@ async fn what_only_reads_waits_for_no_write_behind_one_that_has_failed() {
     let deleted = worker.later(Method::DELETE, "/connectors/b", &body);
     assert_eq!(deleted.await.unwrap().status, StatusCode::NO_CONTENT);
     assert_eq!(worker.get("/connectors").await.json, json!(["a"]));
+}
+
+#[tokio::test]
+async fn each_connector_starts_once_when_a_worker_takes_the_lead() {
+    let mut unknown = config();
+    unknown["connector.class"] = json!("Nope");
+    let stored = [("a", config()), ("b", unknown), ("c", config())];
+    let stored = stored.map(|(name, config)| StoredRecord {
+        key: format!("connector-{name}"),
+        value: Some(json!({ "properties": config })),
+    });
+    let worker = TestWorker::of_role(Role::Follower, &[], stored.to_vec());
+    // The worker that led says that two have failed; the config of one is good here.
+    for name in ["a", "b"] {
+        let status = json!({
+            "state": "FAILED", "trace": null, "worker_id": "other:8083", "generation": 1_000,
+        });
+        let record = StoredRecord {
+            key: format!("status-connector-{name}"),
+            value: Some(status),
+        };
+        worker.others.statuses.send(record).unwrap();
+        worker
+            .until(&format!("/connectors/{name}/status"), |status| {
+                status["connector"]["state"] == "FAILED"
+            })
+            .await;
+    }
+    let starts = async || {
+        let outcomes = ["attempts", "success", "failure"].map(async |outcome| {
+            let name = format!("kafka_connect_worker_connector_startup_{outcome}_total");
+            worker.number(&name).await
+        });
+        let [attempts, success, failure] = outcomes;
+        (attempts.await, success.await, failure.await)
+    };
+    assert_eq!(starts().await, (Some(0.0), Some(0.0), Some(0.0)));
+    let alone = Membership::alone(worker.others.instance.clone());
+    worker.others.membership.send_replace(alone);
+    worker
+        .until("/connectors/a/status", |status| {
+            status["connector"]["state"] == "RUNNING"
+        })
+        .await;
+    while worker.number(CONNECTORS).await != Some(3.0) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(starts().await, (Some(3.0), Some(2.0), Some(1.0)));
+    // A restart of one that has failed is another start of it.
+    let restarted = worker.post("/connectors/b/restart", Value::Null).await;
+    assert_eq!(restarted.status, StatusCode::NO_CONTENT);
+    assert_eq!(starts().await, (Some(4.0), Some(2.0), Some(2.0)));
 }
