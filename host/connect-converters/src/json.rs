@@ -10,7 +10,7 @@ use connect_api::json::Shapes;
 use connect_api::memory::{KeptBytes, Room};
 use connect_api::{
     Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, Importance, Result, Schema,
-    Validator, Value,
+    Validator, Value, Width,
 };
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -47,45 +47,58 @@ JSON data, set schemas.enable=false in your converter configuration.";
 const FRAMED: &str = "the bytes begin with 0, the magic byte of the Schema Registry's formats, which \
 AvroConverter, JsonSchemaConverter and ProtobufConverter read";
 
+/// The groups of the options in forms.
+const SCHEMAS: &str = "Schemas";
+const SERIALIZATION: &str = "Serialization";
+
 fn config_def() -> ConfigDef {
-    ConfigDef::new(vec![
-        ConfigKey::new(
-            SCHEMAS_ENABLE,
-            ConfigType::Boolean,
-            "true",
-            "Whether each message is an object of schema and payload.",
-        )
-        .importance(Importance::High),
-        ConfigKey::new(
-            SCHEMAS_CACHE_SIZE,
-            ConfigType::Int,
-            "1000",
-            "How many schemas of messages are kept.",
-        )
-        .validator(Validator::AtLeast(0))
-        .importance(Importance::High),
-        ConfigKey::choice(
-            DECIMAL_FORMAT,
-            DecimalFormat::Base64,
-            "How decimals are written with schemas: BASE64 or NUMERIC. Both are read, whatever is \
-             set here.",
-        )
-        .importance(Importance::Low),
-        ConfigKey::new(
-            REPLACE_NULL,
-            ConfigType::Boolean,
-            "true",
-            "Whether a null becomes the default of its field, where the schema has one.",
-        )
-        .importance(Importance::Low),
-        ConfigKey::nullable(
-            SCHEMA_CONTENT,
-            ConfigType::String,
-            "The JSON schema of all messages, which are then payloads without an envelope. \
-             Used only with schemas.enable.",
-        )
-        .importance(Importance::High),
-    ])
+    let enable = ConfigKey::new(
+        SCHEMAS_ENABLE,
+        ConfigType::Boolean,
+        "true",
+        "Whether each message is an object of schema and payload.",
+    );
+    let cache = ConfigKey::new(
+        SCHEMAS_CACHE_SIZE,
+        ConfigType::Int,
+        "1000",
+        "How many schemas of messages are kept.",
+    );
+    let content = ConfigKey::nullable(
+        SCHEMA_CONTENT,
+        ConfigType::String,
+        "The JSON schema of all messages, which are then payloads without an envelope. Used only \
+         with schemas.enable.",
+    );
+    let decimals = ConfigKey::choice(
+        DECIMAL_FORMAT,
+        DecimalFormat::Base64,
+        "How decimals are written with schemas: BASE64 or NUMERIC. Both are read, whatever is set \
+         here.",
+    );
+    let nulls = ConfigKey::new(
+        REPLACE_NULL,
+        ConfigType::Boolean,
+        "true",
+        "Whether a null becomes the default of its field, where the schema has one.",
+    );
+    let cache = cache.validator(Validator::AtLeast(0));
+    let shown = |key: ConfigKey, group, order, name: &'static str| {
+        let key = key.group(group).order(order);
+        key.display(Width::Medium, name)
+    };
+    let high = [
+        shown(enable, SCHEMAS, 0, "Enable Schemas"),
+        shown(cache, SCHEMAS, 1, "Schema Cache Size"),
+        shown(content, SCHEMAS, 2, "Schema Content"),
+    ];
+    let low = [
+        shown(decimals, SERIALIZATION, 0, "Decimal Format"),
+        shown(nulls, SERIALIZATION, 1, "Replace null with default"),
+    ];
+    let high = high.map(|key| key.importance(Importance::High));
+    let low = low.map(|key| key.importance(Importance::Low));
+    ConfigDef::new(high.into_iter().chain(low).collect())
 }
 
 /// The schema of a text; none for `null`.

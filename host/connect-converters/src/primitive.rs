@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, Kind, Result, Schema, Value,
+    Config, ConfigDef, ConfigKey, ConfigType, Converter, Datum, Error, Importance, Kind, Result,
+    Schema, Value, Width,
 };
 
 use crate::{ConverterType, simple_name, text};
@@ -14,12 +15,14 @@ use crate::{ConverterType, simple_name, text};
 pub(crate) const STRING: ConverterType = ConverterType {
     class: "org.apache.kafka.connect.storage.StringConverter",
     config_def: || {
-        ConfigDef::new(vec![ConfigKey::new(
+        let encoding = ConfigKey::new(
             ENCODING,
             ConfigType::String,
             "UTF-8",
             "The encoding of the text; only UTF-8 is supported.",
-        )])
+        );
+        let encoding = encoding.importance(Importance::High);
+        ConfigDef::new(vec![encoding.display(Width::Medium, "Encoding")])
     },
     build: Some(|config, _| Ok(Box::new(string(config, read_string)?))),
     build_header: Some(|config| Ok(Box::new(string(config, read_header_string)?))),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use connect_api::json::Shapes;
 use connect_api::{
-    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Record, RecordPart,
-    RecordTransformation, Result, Schema, Str, Validator,
+    Config, ConfigDef, ConfigKey, ConfigType, Disposition, Error, Field, Importance, Record,
+    RecordPart, RecordTransformation, Result, Schema, Str, Validator,
 };
 
 use crate::plans::Plans;
@@ -55,13 +55,15 @@ pub(crate) fn config_def() -> ConfigDef {
             ConfigType::List,
             "",
             "Deprecated. The name of exclude before Kafka 2.6 (KIP-629); exclude goes before it.",
-        ),
+        )
+        .importance(Importance::Low),
         ConfigKey::new(
             WHITELIST,
             ConfigType::List,
             "",
             "Deprecated. The name of include before Kafka 2.6 (KIP-629); include goes before it.",
-        ),
+        )
+        .importance(Importance::Low),
         rows::replace_null_with_default(),
     ])
 }

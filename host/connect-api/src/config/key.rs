@@ -46,7 +46,7 @@ impl ConfigType {
 }
 
 /// How much an option matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Importance {
     /// HIGH.
     High,

@@ -24,9 +24,8 @@ pub fn sections(plugins: &Plugins, config: &Properties, values: &mut Values) -> 
             prefix: &prefix,
             group: &group,
         };
-        let mut section = named.keys(config, |c| plugins.transform_config_def(c));
-        section.push(negate_key(&prefix, &group));
-        section.push(predicate_key(&prefix, &group, &predicates));
+        let more = [negate_key(), predicate_key(&predicates)];
+        let section = named.keys(config, |c| plugins.transform_config_def(c), &more);
         let mut section = Section::new(ConfigDef::new(section), config);
         recommend(&mut section, &prefix, plugins.classes("transformation"));
         sections.push(section);
@@ -50,7 +49,7 @@ pub fn sections(plugins: &Plugins, config: &Properties, values: &mut Values) -> 
             prefix: &prefix,
             group: &group,
         };
-        let section = named.keys(config, Plugins::predicate_config_def);
+        let section = named.keys(config, Plugins::predicate_config_def, &[]);
         let mut section = Section::new(ConfigDef::new(section), config);
         recommend(&mut section, &prefix, plugins.classes("predicate"));
         sections.push(section);
@@ -60,20 +59,17 @@ pub fn sections(plugins: &Plugins, config: &Properties, values: &mut Values) -> 
 
 /// The sections of the converters that a config names.
 pub fn converters(config: &Properties, values: &mut Values) -> Vec<Section> {
-    let known = |key: &str, class: &str| match key {
-        "header.converter" => connect_converters::header_converter(class),
-        _ => connect_converters::converter(class),
-    };
     let mut sections = Vec::new();
     for key in ["key.converter", "value.converter", "header.converter"] {
         let Some(class) = config.get(key) else {
             continue;
         };
-        match known(key, class) {
+        match converter_of(key, class) {
             None => values.add(key, not_found(key, class)),
             Some(converter) => {
                 let prefix = format!("{key}.");
-                let keys = prefixed(converter_config_def(converter), &prefix, None);
+                let def = converter_config_def(converter);
+                let keys = prefixed(def.keys().iter(), &prefix, None);
                 let part = key.split('.').next().unwrap_or_default();
                 let mut own = config.clone();
                 own.entry(format!("{prefix}{CONVERTER_TYPE}"))
@@ -83,6 +79,14 @@ pub fn converters(config: &Properties, values: &mut Values) -> Vec<Section> {
         }
     }
     sections
+}
+
+/// The converter that an option names; none: there is no such one.
+pub(super) fn converter_of(key: &str, class: &str) -> Option<&'static ConverterType> {
+    match key {
+        "header.converter" => connect_converters::header_converter(class),
+        _ => connect_converters::converter(class),
+    }
 }
 
 /// The option by which Kafka Connect tells its converters what they convert. The worker gives it.
@@ -157,11 +161,13 @@ struct Named<'a> {
 }
 
 impl Named<'_> {
-    /// The keys `….type` and `….plugin.version`, and those of the class that is named.
+    /// The keys `….type` and `….plugin.version`; behind them those of the class that is named and
+    /// `more`, in Kafka Connect's order: what must be given, what matters most, then by name.
     fn keys(
         &self,
         config: &Properties,
         config_def: impl Fn(&str) -> Option<ConfigDef>,
+        more: &[ConfigKey],
     ) -> Vec<ConfigKey> {
         let Self {
             what,
@@ -188,14 +194,26 @@ impl Named<'_> {
             .importance(Importance::High)
             .group(group.to_owned())
             .display(Width::Long, format!("{what} version for {alias}"));
-        let own = def.into_iter();
-        let own = own.flat_map(|def| prefixed(def, prefix, Some(group)));
+        let own = def.map_or_else(Vec::new, |def| {
+            let mut keys = prefixed(def.keys().iter().chain(more), prefix, Some(group));
+            keys.sort_by(|one, other| {
+                let rank = |key: &ConfigKey| (key.default.is_some(), key.importance);
+                rank(one)
+                    .cmp(&rank(other))
+                    .then_with(|| one.name.cmp(&other.name))
+            });
+            keys
+        });
         [kind, version].into_iter().chain(own).collect()
     }
 }
 
-fn prefixed(def: ConfigDef, prefix: &str, group: Option<&str>) -> Vec<ConfigKey> {
-    let keys = def.keys().iter().cloned().map(|mut key| {
+fn prefixed<'a>(
+    keys: impl Iterator<Item = &'a ConfigKey>,
+    prefix: &str,
+    group: Option<&str>,
+) -> Vec<ConfigKey> {
+    let keys = keys.cloned().map(|mut key| {
         key.name = format!("{prefix}{}", key.name).into();
         if let Some(group) = group {
             key.group = Some(group.to_owned().into());
@@ -206,18 +224,13 @@ fn prefixed(def: ConfigDef, prefix: &str, group: Option<&str>) -> Vec<ConfigKey>
     keys.collect()
 }
 
-fn predicate_key(prefix: &str, group: &str, predicates: &[String]) -> ConfigKey {
+fn predicate_key(predicates: &[String]) -> ConfigKey {
     let options = predicates.iter().map(|p| p.clone().into()).collect();
     let doc = "The alias of a predicate used to determine whether to apply this transformation.";
-    ConfigKey::nullable(format!("{prefix}predicate"), ConfigType::String, doc)
-        .validator(Validator::OneOf(options))
-        .group(group.to_owned())
-        .display(Width::None, "predicate")
+    ConfigKey::nullable("predicate", ConfigType::String, doc).validator(Validator::OneOf(options))
 }
 
-fn negate_key(prefix: &str, group: &str) -> ConfigKey {
+fn negate_key() -> ConfigKey {
     let doc = "Whether the configured predicate should be negated.";
-    ConfigKey::new(format!("{prefix}negate"), ConfigType::Boolean, "false", doc)
-        .group(group.to_owned())
-        .display(Width::None, "negate")
+    ConfigKey::new("negate", ConfigType::Boolean, "false", doc)
 }

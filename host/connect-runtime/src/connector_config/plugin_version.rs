@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use connect_api::Properties;
 
+use super::chain::converter_of;
 use super::{Section, invalid};
 use crate::connectors::RegisteredConnector;
 use crate::plugins::{KAFKA_VERSION, Plugins};
@@ -19,8 +20,14 @@ fn version_of(
     let plugin = key.strip_suffix(".plugin.version")?;
     match plugin.split_once('.') {
         None if plugin == "connector" => Some(registered.connector().version().to_owned()),
-        Some(("key" | "value" | "header", "converter") | ("predicates", _)) => {
-            Some(KAFKA_VERSION.to_owned())
+        Some(("key" | "value" | "header", "converter")) => {
+            let class = config.get(plugin);
+            let is_known = class.is_none_or(|class| converter_of(plugin, class).is_some());
+            is_known.then(|| KAFKA_VERSION.to_owned())
+        }
+        Some(("predicates", _)) => {
+            let class = config.get(&format!("{plugin}.type"))?;
+            Plugins::predicate_config_def(class.trim()).map(|_| KAFKA_VERSION.to_owned())
         }
         Some(("transforms", _)) => {
             let class = config.get(&format!("{plugin}.type"))?;
@@ -42,6 +49,10 @@ pub(super) fn check(
     for key in keys {
         // A class that could not be found is said elsewhere.
         let Some(version) = version_of(plugins, registered, config, &key.name) else {
+            let shown = values.0.iter_mut().find(|value| value.name == key.name);
+            if let Some(shown) = shown.filter(|_| names_no_converter(config, &key.name)) {
+                shown.visible = false;
+            }
             continue;
         };
         let wanted = config.get(key.name.as_ref());
@@ -55,6 +66,16 @@ pub(super) fn check(
         }
         key.default = Some(Some(version.into()));
     }
+}
+
+/// Whether it is the version of a converter whose class is not there at all.
+fn names_no_converter(config: &Properties, key: &str) -> bool {
+    let Some(plugin) = key.strip_suffix(".plugin.version") else {
+        return false;
+    };
+    let kinds = ["key.converter", "value.converter", "header.converter"];
+    let class = config.get(plugin).filter(|_| kinds.contains(&plugin));
+    class.is_some_and(|class| kinds.iter().all(|kind| converter_of(kind, class).is_none()))
 }
 
 /// What is wrong with a version, or a range, that is asked of a plugin, in Kafka Connect's words.

@@ -140,6 +140,79 @@ async fn a_converter_has_its_options() {
     }
 }
 
+/// The names, groups and places of what a form shows of options that begin with a prefix.
+fn form(infos: &Value, prefix: &str) -> Vec<(String, Value, i64)> {
+    let configs = infos["configs"].as_array().unwrap().iter();
+    let mut shown: Vec<_> = configs
+        .map(|config| &config["definition"])
+        .filter_map(|it| {
+            let name = it["name"].as_str()?.strip_prefix(prefix)?.to_owned();
+            Some((name, it["group"].clone(), it["order_in_group"].as_i64()?))
+        })
+        .collect();
+    shown.sort_by_key(|(name, group, order)| (group.to_string(), *order, name.clone()));
+    shown
+}
+
+/// What Kafka Connect 4.4 shows of the same classes.
+#[tokio::test]
+async fn forms_of_kafkas_classes_are_kafka_connects() {
+    let worker = TestWorker::new();
+    let config = json!({
+        "connector.class": "TestSink", "name": "a", "url": "x", "topics": "t",
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "transforms": "r,u",
+        "transforms.r.type": "org.apache.kafka.connect.transforms.TimestampConverter$Value",
+        "transforms.r.target.type": "Date",
+        "transforms.u.type": "Nope",
+        "key.converter": "Nope",
+    });
+    let infos = validate(&worker, config).await;
+    let configs = infos["configs"].as_array().unwrap().iter();
+    let hidden = configs.filter(|config| config["value"]["visible"] == false);
+    let hidden: Vec<_> = hidden.map(|config| &config["value"]["name"]).collect();
+    // There is no version of a converter that is not there.
+    assert_eq!(hidden, ["key.converter.plugin.version"]);
+    let of_transform = |alias: &str| {
+        let shown = form(&infos, &format!("transforms.{alias}."));
+        let group = format!("Transforms: {alias}");
+        let names = shown
+            .into_iter()
+            .zip(0..)
+            .map(|((name, of, order), place)| {
+                assert_eq!((of, order), (json!(group), place), "{name}");
+                name
+            });
+        names.collect::<Vec<_>>()
+    };
+    let expect = [
+        "type",
+        "plugin.version",
+        "target.type",
+        "field",
+        "format",
+        "negate",
+        "predicate",
+        "replace.null.with.default",
+        "unix.precision",
+    ];
+    assert_eq!(of_transform("r"), expect);
+    assert_eq!(of_transform("u"), ["type", "plugin.version"]);
+    let group = |name: &str, group: Value, order| (name.to_owned(), group, order);
+    assert_eq!(
+        form(&infos, "value.converter."),
+        [
+            group("plugin.version", json!("Common"), 9),
+            group("schemas.enable", json!("Schemas"), 0),
+            group("schemas.cache.size", json!("Schemas"), 1),
+            group("schema.content", json!("Schemas"), 2),
+            group("decimal.format", json!("Serialization"), 0),
+            group("replace.null.with.default", json!("Serialization"), 1),
+            group("converter.type", Value::Null, -1),
+        ]
+    );
+}
+
 #[tokio::test]
 async fn faults_across_options_have_kafka_connects_texts() {
     let worker = TestWorker::with(&[("group.id", "connect-a")], Vec::new());
