@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::config::mask;
+
 /// The result of an operation on records or configurations.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -193,6 +195,10 @@ impl Error {
             cause = error.source();
         }
         if text.len() > Self::MOST {
+            // First: half of a secret is no longer known as one.
+            text = mask(text).into_owned();
+        }
+        if text.len() > Self::MOST {
             text.truncate(text.floor_char_boundary(Self::MOST));
             text.push('…');
         }
@@ -214,5 +220,21 @@ impl StdError for Error {
         self.source
             .as_deref()
             .map(|e| e as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::keep_secrets;
+
+    #[test]
+    fn a_secret_is_not_cut_in_half() {
+        let secret = "0f2a-secret-that-is-cut";
+        keep_secrets([secret], &|_| false);
+        let before = "x ".repeat(Error::MOST / 2 - 5);
+        let told = Error::config(format!("{before}{secret}")).chain();
+        assert!(told.len() <= Error::MOST + 4, "{}", told.len());
+        assert!(!told.contains("0f2a-secr"), "{}", &told[Error::MOST - 20..]);
     }
 }

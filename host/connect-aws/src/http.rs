@@ -62,6 +62,16 @@ fn no_client(cause: reqwest::Error) -> Error {
     Error::config("no HTTP client for AWS").with_source(cause)
 }
 
+/// The name of an error, as an answer has it. Whatever is no such name is not told: an answer may
+/// repeat what was sent, and that is a secret.
+pub(crate) fn error_code(given: Option<&str>) -> &str {
+    let is_name = |code: &&str| {
+        let may = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ' ');
+        !code.is_empty() && code.len() < 80 && code.chars().all(may)
+    };
+    given.filter(is_name).unwrap_or("no code")
+}
+
 /// Sends a request and reads its answer as text. `whom` says what is asked, and where.
 ///
 /// # Errors

@@ -16,6 +16,8 @@
 mod chain;
 mod credentials;
 mod environment;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod http;
 mod metadata;
 mod profile;

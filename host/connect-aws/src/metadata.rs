@@ -182,7 +182,7 @@ fn place(url: &Url) -> String {
 }
 
 /// The answer of an agent or of the metadata service.
-fn parse(text: &str, whom: &str) -> Result<Credentials> {
+pub(crate) fn parse(text: &str, whom: &str) -> Result<Credentials> {
     let unusable = |what: &str| Error::retriable(format!("{whom}: the answer has no {what}"));
     let json: Json = serde_json::from_str(text).map_err(|_| unusable("JSON"))?;
     let field = |name: &str| json.get(name).and_then(Json::as_str);

@@ -66,7 +66,7 @@ impl Profiles {
     }
 
     /// What a later file says goes before: keys in `credentials` win.
-    fn add(&mut self, text: &str, is_config: bool) {
+    pub(crate) fn add(&mut self, text: &str, is_config: bool) {
         let mut section = None;
         for line in text.lines() {
             let is_part = line.starts_with([' ', '\t']);

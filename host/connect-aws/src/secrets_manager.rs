@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use connect_api::{Error, Result};
 use serde_json::{Value as Json, json};
 
-use crate::http::{Answer, send};
+use crate::http::{Answer, error_code, send};
 use crate::sign::{Scope, ToSign, sign};
 use crate::{CredentialsProvider, region::Endpoint};
 
@@ -68,22 +68,7 @@ impl SecretsManager {
             }
         }
         let answer = self.post(&endpoint, &body.to_string(), &whom).await?;
-        if answer.status == 200 {
-            return value(&answer.body, &whom).map(Some);
-        }
-        let code = code(&answer);
-        if code == "ResourceNotFoundException" {
-            return Ok(None);
-        }
-        let error = format!(
-            "{whom}, answers {} {code}: {}",
-            answer.status,
-            next_step(&code)
-        );
-        Err(match (answer.status, &*code) {
-            (429 | 500.., _) | (_, "ThrottlingException") => Error::retriable(error),
-            _ => Error::config(error).transient(),
-        })
+        answered(&answer, &whom)
     }
 
     async fn post(&self, endpoint: &Endpoint, body: &str, whom: &str) -> Result<Answer> {
@@ -113,6 +98,26 @@ impl SecretsManager {
     }
 }
 
+/// What an answer gives; none: there is no such secret.
+pub(crate) fn answered(answer: &Answer, whom: &str) -> Result<Option<SecretValue>> {
+    if answer.status == 200 {
+        return value(&answer.body, whom).map(Some);
+    }
+    let code = code(answer);
+    if code == "ResourceNotFoundException" {
+        return Ok(None);
+    }
+    let error = format!(
+        "{whom}, answers {} {code}: {}",
+        answer.status,
+        next_step(&code)
+    );
+    Err(match (answer.status, &*code) {
+        (429 | 500.., _) | (_, "ThrottlingException") => Error::retriable(error),
+        _ => Error::config(error).transient(),
+    })
+}
+
 fn value(text: &str, whom: &str) -> Result<SecretValue> {
     let unusable = || Error::retriable(format!("{whom}: the answer has no value of a secret"));
     let json: Json = serde_json::from_str(text).map_err(|_| unusable())?;
@@ -127,17 +132,8 @@ fn value(text: &str, whom: &str) -> Result<SecretValue> {
 /// The name of the error: `__type` is it, or `namespace#name`.
 fn code(answer: &Answer) -> String {
     let json: Json = serde_json::from_str(&answer.body).unwrap_or_default();
-    let code = json
-        .get("__type")
-        .and_then(Json::as_str)
-        .unwrap_or("no code");
-    let code = code.rsplit('#').next().unwrap_or(code);
-    let is_name = code.len() < 80 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ');
-    if is_name {
-        code.to_owned()
-    } else {
-        "no code".into()
-    }
+    let code = json.get("__type").and_then(Json::as_str);
+    error_code(code.and_then(|code| code.rsplit('#').next())).to_owned()
 }
 
 fn next_step(code: &str) -> &'static str {

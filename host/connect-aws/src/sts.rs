@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use connect_api::{Error, Result};
 
-use crate::http::{Answer, Http, send};
+use crate::http::{Answer, Http, error_code, send};
 use crate::metadata::time;
 use crate::region::Endpoint;
 use crate::sign::{Scope, ToSign, encoded, sign};
@@ -40,7 +40,7 @@ impl Sts<'_> {
         let request = request.post(self.endpoint.url.clone());
         let request = request.header("content-type", FORM).body(form);
         let answer = send(request, &self.whom(role)).await?;
-        self.credentials(role, &answer)
+        credentials(&answer, &self.whom(role))
     }
 
     /// Credentials of a role for whoever has others.
@@ -66,7 +66,7 @@ impl Sts<'_> {
         }
         let request = request.header("content-type", FORM).body(form);
         let answer = send(request, &self.whom(role)).await?;
-        self.credentials(role, &answer)
+        credentials(&answer, &self.whom(role))
     }
 
     fn whom(&self, role: &Role) -> String {
@@ -76,31 +76,31 @@ impl Sts<'_> {
             role.arn
         )
     }
+}
 
-    fn credentials(&self, role: &Role, answer: &Answer) -> Result<Credentials> {
-        let whom = self.whom(role);
-        if answer.status != 200 {
-            let code = element(&answer.body, "Code").unwrap_or("no code");
-            let error = format!(
-                "{whom}, answers {} {code}: {}",
-                answer.status,
-                next_step(code)
-            );
-            return Err(match answer.status {
-                429 | 500.. => Error::retriable(error),
-                _ => Error::config(error).transient(),
-            });
-        }
-        let field = |name: &str| {
-            let missing = || Error::retriable(format!("{whom}: the answer has no {name}"));
-            element(&answer.body, name).ok_or_else(missing)
-        };
-        let expires = time(field("Expiration")?);
-        let no_time = || Error::retriable(format!("{whom}: the answer has no usable Expiration"));
-        let credentials = Credentials::new(field("AccessKeyId")?, field("SecretAccessKey")?)
-            .with_session_token(field("SessionToken")?);
-        Ok(credentials.with_expiry(expires.ok_or_else(no_time)?))
+/// The credentials of an answer.
+pub(crate) fn credentials(answer: &Answer, whom: &str) -> Result<Credentials> {
+    if answer.status != 200 {
+        let code = error_code(element(&answer.body, "Code"));
+        let error = format!(
+            "{whom}, answers {} {code}: {}",
+            answer.status,
+            next_step(code)
+        );
+        return Err(match answer.status {
+            429 | 500.. => Error::retriable(error),
+            _ => Error::config(error).transient(),
+        });
     }
+    let field = |name: &str| {
+        let missing = || Error::retriable(format!("{whom}: the answer has no {name}"));
+        element(&answer.body, name).ok_or_else(missing)
+    };
+    let expires = time(field("Expiration")?);
+    let no_time = || Error::retriable(format!("{whom}: the answer has no usable Expiration"));
+    let credentials = Credentials::new(field("AccessKeyId")?, field("SecretAccessKey")?)
+        .with_session_token(field("SessionToken")?);
+    Ok(credentials.with_expiry(expires.ok_or_else(no_time)?))
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -138,4 +138,28 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     Some(text.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_is_no_name_is_not_told() {
+        for (code, told) in [
+            ("AccessDenied", "AccessDenied"),
+            ("InvalidClientTokenId.Sender", "InvalidClientTokenId.Sender"),
+            ("the token eyJhbGciOi.Jub25lIn0_ is bad", "no code"),
+            ("a\nb", "no code"),
+            ("", "no code"),
+        ] {
+            let body = format!("<Error><Code>{code}</Code></Error>");
+            let error = credentials(&Answer { status: 403, body }, "STS").unwrap_err();
+            let expect = format!("STS, answers 403 {told}: ");
+            assert!(error.to_string().starts_with(&expect), "{error}");
+        }
+        let body = format!("<Code>{}</Code>", "x".repeat(1 << 20));
+        let error = credentials(&Answer { status: 403, body }, "STS").unwrap_err();
+        assert!(error.to_string().len() < 200);
+    }
 }

@@ -45,6 +45,8 @@ impl CommitMark {
     /// How many tasks have begun a batch from this offset, and have not ended in order since.
     pub const ATTEMPTS: &str = "attempts";
 
+    const OWN: [&str; 4] = [Self::TARGET, Self::START, Self::SINCE, Self::ATTEMPTS];
+
     /// The mark that an offset's metadata holds. None: someone else has committed the offset.
     #[must_use]
     pub fn read(metadata: &str) -> Option<Self> {
@@ -92,14 +94,23 @@ impl CommitMark {
 impl fmt::Display for CommitMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{NAME}/{VERSION}")?;
-        let mut length = 0;
-        for (name, value) in &self.fields {
-            length += name.len() + value.len() + 2;
-            // Of another version's; the fields of this one are short.
-            if length > MAX_BYTES - NAME.len() - 12 {
-                break;
+        let length = |(name, value): (&String, &String)| name.len() + value.len() + 2;
+        let is_own = |name: &str| Self::OWN.contains(&name);
+        let own = self.fields.iter().filter(|(name, _)| is_own(name));
+        let mut left = MAX_BYTES - NAME.len() - 12;
+        // What another version has written must not take the place of what this one goes by.
+        let mut foreign = left.saturating_sub(own.map(length).sum());
+        for field in &self.fields {
+            let room = if is_own(field.0) {
+                &mut left
+            } else {
+                &mut foreign
+            };
+            match room.checked_sub(length(field)) {
+                Some(less) => *room = less,
+                None => continue,
             }
-            write!(f, " {name}={value}")?;
+            write!(f, " {}={}", field.0, field.1)?;
         }
         Ok(())
     }
@@ -179,6 +190,23 @@ mod tests {
         let mark = CommitMark::read("ferrule/2 start=4 deaths=3 flag target=7/1").unwrap();
         assert_eq!(mark.get(CommitMark::START), Some("4"));
         assert_eq!(mark.to_string(), "ferrule/1 deaths=3 start=4 target=7/1");
+    }
+
+    #[test]
+    fn what_another_version_has_written_takes_no_place_of_ours() {
+        for foreign in ["a", "zz"] {
+            let text = format!("ferrule/2 {foreign}={} target=7/1", "x".repeat(950));
+            let mark = CommitMark::read(&text).unwrap();
+            let mark = mark.with(CommitMark::START, u64::MAX);
+            let mark = mark.with(CommitMark::SINCE, "1:0/16B3748");
+            let mark = mark.with(CommitMark::ATTEMPTS, 3);
+            let text = mark.to_string();
+            assert!(text.len() <= MAX_BYTES, "{}", text.len());
+            let read = CommitMark::read(&text).unwrap();
+            for field in CommitMark::OWN {
+                assert_eq!(read.get(field), mark.get(field), "{text}");
+            }
+        }
     }
 
     #[test]

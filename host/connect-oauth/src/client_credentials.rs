@@ -132,7 +132,7 @@ impl TokenClient {
         {
             return Ok(self.known(Place::Body, token));
         }
-        Err(refusal.error(&self.endpoint(), self.credentials.names))
+        Err(self.refused(&refusal))
     }
 
     fn known(&self, place: Place, token: AccessToken) -> AccessToken {
@@ -156,26 +156,42 @@ impl TokenClient {
             Place::Body => request,
         };
         let whom = format!("the token endpoint {}", self.endpoint());
-        let Answer { status, body } = send(request.body(self.body(place)), &whom).await?;
-        let json: Json = serde_json::from_slice(&body).unwrap_or_default();
-        if (200..300).contains(&status) {
+        let answer = send(request.body(self.body(place)), &whom).await?;
+        self.read(&answer)
+    }
+
+    /// What an answer says.
+    pub(crate) fn read(
+        &self,
+        answer: &Answer,
+    ) -> Result<std::result::Result<AccessToken, Refusal>> {
+        let json: Json = serde_json::from_slice(&answer.body).unwrap_or_default();
+        if (200..300).contains(&answer.status) {
             return self.token(&json).map(Ok);
         }
+        // A server may repeat what it was sent, in the form in which it was sent.
         let secret = self.credentials.client_secret.expose();
-        Ok(Err(Refusal::new(status, &json, secret)))
+        let pair = self.pair();
+        let sent = [secret, &encoded(secret), pair.trim_end_matches('=')];
+        Ok(Err(Refusal::new(answer.status, &json, &sent)))
+    }
+
+    /// What is told of a refusal.
+    pub(crate) fn refused(&self, refusal: &Refusal) -> Error {
+        refusal.error(&self.endpoint(), self.credentials.names)
     }
 
     fn basic(&self) -> String {
+        format!("Basic {}", self.pair())
+    }
+
+    fn pair(&self) -> String {
         let id = self.credentials.client_id.as_str();
         let secret = self.credentials.client_secret.expose();
-        let pair = match self.credentials.header {
+        STANDARD.encode(match self.credentials.header {
             HeaderEncoding::Plain => format!("{id}:{secret}"),
-            HeaderEncoding::FormUrlEncoded => {
-                let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-                format!("{}:{}", encoded(id), encoded(secret))
-            }
-        };
-        format!("Basic {}", STANDARD.encode(pair))
+            HeaderEncoding::FormUrlEncoded => format!("{}:{}", encoded(id), encoded(secret)),
+        })
     }
 
     fn body(&self, place: Place) -> String {
@@ -217,6 +233,11 @@ impl TokenClient {
             credentials.names.endpoint
         ))
     }
+}
+
+/// A text as a form has it.
+fn encoded(text: &str) -> String {
+    byte_serialize(text.as_bytes()).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 mod cache;
 mod client_credentials;
 mod endpoint;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod jaas;
 mod refresh;
 mod refusal;

@@ -33,22 +33,26 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// Of an answer. What `secret` is stands in no text of it.
-    pub(crate) fn new(status: u16, body: &Json, secret: &str) -> Self {
+    /// Of an answer. None of the `secrets` stands in a text of it.
+    pub(crate) fn new(status: u16, body: &Json, secrets: &[&str]) -> Self {
+        let tells = |text: &str| {
+            let mut secrets = secrets.iter().filter(|secret| !secret.is_empty());
+            secrets.any(|secret| text.contains(secret))
+        };
         let is_code = |code: &&str| {
             let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
             !code.is_empty() && code.len() <= MAX_CODE && code.chars().all(legal)
         };
         let code = body["error"].as_str().filter(is_code);
         let description = body["error_description"].as_str();
-        let description = description.filter(|text| secret.is_empty() || !text.contains(secret));
+        let description = description.filter(|text| !tells(text));
         let clipped = |text: &str| -> String {
             let text = text.chars().map(|c| if c.is_control() { ' ' } else { c });
             text.take(MAX_DESCRIPTION).collect()
         };
         Self {
             status,
-            code: code.filter(|code| *code != secret).map(str::to_owned),
+            code: code.filter(|code| !tells(code)).map(str::to_owned),
             description: description.map(clipped),
         }
     }
@@ -130,7 +134,7 @@ mod tests {
     };
 
     fn error(status: u16, body: &Json) -> Error {
-        Refusal::new(status, body, "canary").error("https://idp/token", NAMES)
+        Refusal::new(status, body, &["canary", "Y2FuYXJ5"]).error("https://idp/token", NAMES)
     }
 
     #[test]
@@ -171,11 +175,14 @@ mod tests {
         for body in [
             json!({"error": "canary"}),
             json!({"error": "invalid_client", "error_description": "canary is wrong"}),
+            json!({"error": "invalid_client.canary"}),
+            json!({"error": "invalid_client", "error_description": "Basic Y2FuYXJ5 is wrong"}),
             json!({"error": "bad code\n", "error_description": "a\nb"}),
             json!({"error": "x".repeat(1000), "error_description": "y".repeat(1000)}),
         ] {
             let told = error(401, &body).to_string();
             assert!(!told.contains("canary") && !told.contains('\n'), "{told}");
+            assert!(!told.contains("Y2FuYXJ5"), "{told}");
             assert!(told.len() < 500, "{told}");
         }
     }

@@ -8,6 +8,8 @@
 mod directory;
 mod environment;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod http;
 mod kept;
 mod kubernetes;

@@ -6,6 +6,9 @@ pub mod json_schema;
 #[path = "topics/file.rs"]
 pub mod topic_file;
 
+pub use crate::config_provider::fuzzing as config_provider;
 pub use crate::herder::fuzzing::{ClusterTopic, ConfigTopic};
-pub use crate::rest::fuzzing::{read_create, read_offsets};
+pub use crate::rest::fuzzing::{
+    is_own_page, login_files, query_value, read_create, read_offsets, takes_json,
+};
 pub use crate::storage::fuzzing::{source_offset_key, source_offsets};

@@ -1,6 +1,7 @@
 //! The list of targets.
 
 mod avro;
+mod aws;
 mod changelog;
 mod copy;
 mod files;
@@ -9,11 +10,17 @@ mod http;
 mod jaas;
 mod json;
 mod json_schema;
+mod logins;
+mod mark;
 mod number;
+mod oauth;
 mod primitive;
 mod properties;
 mod protobuf;
+mod providers;
+mod request;
 mod rest;
+mod secret;
 mod topics;
 mod transform;
 mod url;
@@ -53,4 +60,10 @@ pub(crate) const ALL: &[Target] = &[
     files::DECLARATION,
     http::TARGET,
     changelog::TARGET,
+    mark::TARGET,
+    aws::TARGET,
+    oauth::TARGET,
+    providers::TARGET,
+    logins::TARGET,
+    request::TARGET,
 ];

@@ -2,7 +2,7 @@
 //! whether another one is compatible with it, and to register one. With the options of the
 //! converters, credentials and TLS among them.
 
-use connect_api::{ConfigDef, Error, Properties, Result};
+use connect_api::{ConfigDef, Error, Properties, Result, mask};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value as Json, json};
@@ -323,7 +323,8 @@ fn number(answer: &Json, name: &str) -> Result<u32> {
 }
 
 fn clipped(text: &str) -> String {
-    text.chars().take(MAX_MESSAGE).collect()
+    // First: half of a secret is no longer known as one.
+    mask(text).chars().take(MAX_MESSAGE).collect()
 }
 
 /// The place of a registry, without what its URL may have of a login.
@@ -347,4 +348,22 @@ fn unanswered(url: &Url, error: &reqwest::Error) -> Error {
     Error::retriable(format!(
         "the Schema Registry at {place} does not answer: {why}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_cut_behind_what_hides_its_secrets() {
+        let secret = "7c1d-registry-secret";
+        connect_api::keep_secrets([secret], &|_| false);
+        for length in MAX_MESSAGE - secret.len()..=MAX_MESSAGE {
+            let told = clipped(&format!("{} {secret} is refused", "x".repeat(length)));
+            assert!(
+                !told.contains("7c1d") && told.len() <= MAX_MESSAGE,
+                "{told}"
+            );
+        }
+    }
 }

@@ -256,6 +256,24 @@ fn pattern(key: &str) -> Option<Regex> {
     Regex::new(&format!("{regex}$")).ok()
 }
 
+/// The value of a key of an answer, or of keys that a pattern matches, for the fuzz targets.
+///
+/// # Errors
+/// As where a worker reads it.
+#[cfg(feature = "fuzzing")]
+pub fn kubernetes(is_secret: bool, key: &str, status: u16, body: &[u8]) -> Result<String> {
+    let class = if is_secret { SECRETS } else { CONFIG_MAPS };
+    let given = Parameters::new(&connect_api::Properties::new(), "k");
+    let provider = KubernetesProvider::at(class, &given, Place::of(&|_| None));
+    let body = serde_json::from_slice(body).unwrap_or_default();
+    let answer = Answer { status, body };
+    if answer.status != 200 {
+        return Err(provider.refusal("a/b", &answer));
+    }
+    let values = provider.values("a/b", &answer)?;
+    provider.value("a/b", key, &values)
+}
+
 #[async_trait]
 impl RemoteProvider for KubernetesProvider {
     fn whom(&self) -> String {

@@ -214,6 +214,29 @@ impl RemoteProvider for SecretsManagerProvider {
     }
 }
 
+/// The value of a key of a secret, as one of the classes gives it, for the fuzz targets.
+///
+/// # Errors
+/// As where a worker reads it.
+#[cfg(feature = "fuzzing")]
+pub fn secrets_manager(class: &str, path: &str, key: &str, secret: SecretValue) -> Result<String> {
+    let options = [
+        ("aws.region", "eu-west-1"),
+        ("aws.access.key", "AKIA"),
+        ("aws.secret.key", "not-asked-for"),
+    ];
+    let options = options.map(|(option, value)| {
+        let option = format!("config.providers.a.param.{option}");
+        (option, value.to_owned())
+    });
+    let given = connect_api::Properties::from(options);
+    let given = Parameters::new(&given, "a");
+    let provider = SecretsManagerProvider::within(class, &given, Environment::of([("", ""); 0]))?;
+    let (id, _) = provider.secret_id(path)?;
+    let values = provider.values(&id, secret)?;
+    provider.value(path, key, Some(&values))
+}
+
 /// What is not a matter of credentials.
 #[derive(Default)]
 struct Made {

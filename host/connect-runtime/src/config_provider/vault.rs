@@ -4,6 +4,8 @@
 //! and its lease renewed, until Vault renews it no more; the next one who asks gets a new one.
 //! Tokens are renewed before they end, and whoever logs in does so again where that fails.
 
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod lease;
 mod session;
 mod settings;
@@ -20,6 +22,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify, OnceCell};
 use tracing::{Instrument as _, info_span};
 
+#[cfg(feature = "fuzzing")]
+pub use self::fuzzing::{VaultAnswer, vault};
 use self::lease::Leases;
 use self::session::Session;
 use self::settings::Settings;
@@ -108,7 +112,7 @@ impl Vault {
             None => (path, None),
         };
         let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let is_odd = parts.iter().any(|part| matches!(*part, "." | ".."));
+        let is_odd = parts.is_empty() || parts.iter().any(|part| matches!(*part, "." | ".."));
         match url.path_segments_mut() {
             Ok(mut segments) if !is_odd => {
                 segments.pop_if_empty().push("v1").extend(parts);
@@ -273,8 +277,10 @@ fn told(answer: &Answer) -> String {
         return String::new();
     };
     let message: String = message.chars().filter(|c| !c.is_control()).collect();
+    // First: half of a secret is no longer known as one.
+    let message = mask(message);
     let end = message.floor_char_boundary(MOST_MESSAGE);
-    format!(" ({})", mask(&message[..end]))
+    format!(" ({})", &message[..end])
 }
 
 #[cfg(test)]

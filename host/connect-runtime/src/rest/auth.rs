@@ -1,6 +1,8 @@
 //! Who speaks, and what they may do.
 
 mod credentials;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod jaas;
 mod roles;
 

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value as Json, json};
 use tracing::{info, warn};
 
-use super::session::Session;
+use super::session::{Session, lease_duration};
 use super::{Values, Vault};
 
 /// Leases that are kept; the one that ends first goes.
@@ -33,8 +33,7 @@ impl Lease {
     /// to.
     pub(super) fn of(answer: &Json, session: &Session) -> Option<Self> {
         let id = answer["lease_id"].as_str().filter(|id| !id.is_empty())?;
-        let duration = answer["lease_duration"].as_u64().filter(|time| *time > 0)?;
-        let duration = Duration::from_secs(duration);
+        let duration = lease_duration(answer).filter(|time| !time.is_zero())?;
         let is_renewable = answer["renewable"].as_bool().unwrap_or_default();
         let now = Instant::now();
         let ends = session.ends.unwrap_or(now + duration).min(now + duration);
@@ -45,6 +44,19 @@ impl Lease {
             ends,
             renew: is_renewable.then(|| now + duration * 2 / 3),
         })
+    }
+
+    /// The lease after an answer to its renewal; the last one, where it is not renewed again.
+    pub(super) fn renewed(self, answer: &Json, session: &Session, now: Instant) -> Self {
+        let lasts = lease_duration(answer).unwrap_or_default();
+        let ends = session.ends.unwrap_or(now + lasts).min(now + lasts);
+        // Vault gives less than what is asked for where the longest time is near.
+        let is_last = lasts < self.duration / 2;
+        Self {
+            ends,
+            renew: (!is_last).then(|| now + lasts * 2 / 3),
+            ..self
+        }
     }
 
     /// Who takes the values of a lease wants to use them for a while.
@@ -141,23 +153,15 @@ impl Vault {
             .await;
         match answer {
             Ok(answer) if answer.status == 200 => {
-                let seconds = answer.body["lease_duration"].as_u64().unwrap_or_default();
-                let lasts = Duration::from_secs(seconds);
-                let ends = session.ends.unwrap_or(now + lasts).min(now + lasts);
-                // Vault gives less than what is asked for where the longest time is near.
-                let is_last = lasts < lease.duration / 2;
-                if is_last {
-                    let seconds = lasts.as_secs();
+                let renewed = lease.renewed(&answer.body, &session, now);
+                if renewed.renew.is_none() {
+                    let seconds = renewed.ends.saturating_duration_since(now).as_secs();
                     info!(
                         path,
                         seconds, "the last renewal of a lease; then there is a new secret"
                     );
                 }
-                Lease {
-                    ends,
-                    renew: (!is_last).then(|| now + lasts * 2 / 3),
-                    ..lease
-                }
+                renewed
             }
             Ok(answer) if matches!(answer.status, 400 | 403 | 404) => {
                 let status = answer.status;

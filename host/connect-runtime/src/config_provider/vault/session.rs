@@ -18,6 +18,15 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// When a renewal that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// The longest time that is believed: a clock has no room for any number of seconds.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// How long a token or a lease lasts, by an answer that says so.
+pub(super) fn lease_duration(answer: &Json) -> Option<Duration> {
+    let seconds = answer["lease_duration"].as_u64()?;
+    Some(Duration::from_secs(seconds).min(LONGEST))
+}
+
 /// A token of Vault, and what is known of its end.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
@@ -30,12 +39,12 @@ pub(super) struct Session {
 
 impl Session {
     /// What Vault says of a token after a login or a renewal.
-    fn new(token: Secret, auth: &Json, renewal: Duration) -> Self {
-        let seconds = auth["lease_duration"].as_u64().unwrap_or_default();
+    pub(super) fn new(token: Secret, auth: &Json, renewal: Duration) -> Self {
+        let lasts = lease_duration(auth).unwrap_or_default();
         let is_renewable = auth["renewable"].as_bool().unwrap_or_default();
-        let (lasts, now) = (Duration::from_secs(seconds), Instant::now());
+        let now = Instant::now();
         // 0 stands for no end.
-        let ends = (seconds > 0).then(|| now + lasts);
+        let ends = (!lasts.is_zero()).then(|| now + lasts);
         let renew = ends.filter(|_| is_renewable);
         Self {
             token,

@@ -206,9 +206,13 @@ impl Settings {
         if !self.is_versioned(path) {
             return path.to_owned();
         }
-        let mut parts: Vec<&str> = path.split('/').collect();
-        parts.insert(self.depth.min(parts.len()), "data");
-        parts.join("/")
+        let (path, version) = path.split_at(path.find('?').unwrap_or(path.len()));
+        let parts = path.split('/').filter(|part| !part.is_empty());
+        let mut parts: Vec<&str> = parts.collect();
+        if !parts.is_empty() {
+            parts.insert(self.depth.min(parts.len()), "data");
+        }
+        parts.join("/") + version
     }
 
     /// A value as Lenses' class gives it: a key that begins with `base64` has such a value.

@@ -58,8 +58,10 @@ fn paths_are_those_of_the_engine_and_its_mount() {
         ),
         (&[("vault.engine.version", "1")], "secret/a", "/v1/secret/a"),
         (&[], "secret/a?version=3", "/v1/secret/data/a?version=3"),
+        (&[], "secret?version=3", "/v1/secret/data?version=3"),
+        (&[], "//secret//a", "/v1/secret/data/a"),
     ] {
-        let server = Server::start(|asked: &Asked| match asked.path.contains("/data/") {
+        let server = Server::start(|asked: &Asked| match asked.path.contains("/data") {
             true => Reply::json(200, r#"{"data":{"data":{"k":"v"}}}"#),
             false => Reply::json(200, r#"{"data":{"k":"v"},"lease_duration":2764800}"#),
         });
@@ -71,6 +73,12 @@ fn paths_are_those_of_the_engine_and_its_mount() {
             "v"
         );
         assert_eq!(server.asked_for(expect).len(), 1, "{expect}");
+    }
+    let server = Server::start(|_| Reply::json(200, KV2));
+    let providers = lenses(&server, &[("vault.token", "t")]);
+    for path in ["", "/", "?version=1", "?version=1/x", "secret/../sys/a"] {
+        let error = refusal(&providers, &format!("${{p:{path}:k}}"));
+        assert!(error.to_string().contains("is no path"), "{path}: {error}");
     }
 }
 
@@ -189,6 +197,19 @@ fn each_method_logs_in_as_vault_documents_it() {
         let asked = server.asked_for(path);
         assert_eq!((asked.len(), asked[0].body.as_str()), (1, body), "{path}");
         assert_eq!(asked[0].header("x-vault-token"), "");
+    }
+}
+
+#[test]
+fn a_message_is_cut_behind_what_hides_its_secrets() {
+    let token = "hvs.4f-cut-in-half-otherwise";
+    connect_api::keep_secrets([token], &|part| part != token);
+    for length in MOST_MESSAGE - token.len()..=MOST_MESSAGE {
+        let message = format!("{} {token} is refused", "x".repeat(length));
+        let body = serde_json::json!({ "errors": [message] });
+        let told = told(&Answer { status: 403, body });
+        assert!(!told.contains("hvs.4f"), "{told}");
+        assert!(told.len() <= MOST_MESSAGE + 3, "{told}");
     }
 }
 

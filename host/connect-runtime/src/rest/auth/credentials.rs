@@ -42,6 +42,11 @@ impl Credentials {
     pub fn tokens(bytes: &[u8], file: &str) -> Result<Self> {
         let mut digests = BTreeMap::new();
         for (name, token) in parse(bytes, file)? {
+            if token.is_empty() {
+                // A token without a name is read as a name without a token.
+                let why = "a name and its token are expected, with = between them";
+                return Err(Error::config(format!("{file}: {why}")));
+            }
             let invalid = |why: &str| Err(Error::config(format!("{file}: {name}: {why}")));
             let digest = match token.strip_prefix("sha256:") {
                 Some(hex) => match from_hex(hex.trim()) {
@@ -136,6 +141,7 @@ mod tests {
         for bytes in [
             &b"ci=short\n"[..],
             b"ci=sha256:12\n",
+            b"short-0123456789abcdef\n",
             b"a=0123456789abcdef\nb=0123456789abcdef\n",
         ] {
             let error = Credentials::tokens(bytes, "f").unwrap_err().to_string();

@@ -31,7 +31,7 @@ pub fn password_file(jaas: &Path) -> Result<PathBuf> {
     found.map_err(|why| Error::config(format!("{name}: {why}")))
 }
 
-fn users_of(text: &str) -> std::result::Result<PathBuf, String> {
+pub(super) fn users_of(text: &str) -> std::result::Result<PathBuf, String> {
     let mut tokens = Tokens(text.chars().peekable());
     let mut found = None;
     while let Some(token) = tokens.next() {
@@ -76,18 +76,21 @@ fn modules(tokens: &mut Tokens<'_>) -> std::result::Result<Vec<Module>, String> 
         };
         match tokens.next() {
             Some(Token::Text(flag)) if FLAGS.iter().any(|f| flag.eq_ignore_ascii_case(f)) => {}
-            _ => return Err(format!("{class}: one of {} is expected", FLAGS.join(", "))),
+            _ => {
+                let flags = FLAGS.join(", ");
+                return Err(format!("a login module must be followed by one of {flags}"));
+            }
         }
         let mut file = None;
         loop {
             let option = match tokens.next() {
                 Some(Token::Symbol(';')) => break,
                 Some(Token::Text(option)) => option,
-                _ => return Err(format!("{class}: an option or a semicolon is expected")),
+                _ => return Err("an option or a semicolon is expected".into()),
             };
             tokens.expect('=')?;
             let Some(Token::Text(value)) = tokens.next() else {
-                return Err(format!("{class}: the option {option} has no value"));
+                return Err("an option has no value".into());
             };
             if option == "file" {
                 file = Some(value);
@@ -196,6 +199,14 @@ mod tests {
                 "needs file",
             ),
             (format!("KafkaConnect {{ {MODULE} file=f; }};"), "one of"),
+            (
+                "KafkaClient { a.Plain required password=p;canary };".into(),
+                "one of",
+            ),
+            (
+                "KafkaClient { a.Plain required password=p canary=; };".into(),
+                "no value",
+            ),
             (
                 format!("KafkaConnect {{ {MODULE} required file=f }};"),
                 "option or",

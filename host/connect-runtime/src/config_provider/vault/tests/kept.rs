@@ -38,6 +38,39 @@ fn leases_are_kept_renewed_and_replaced_in_the_end() {
 }
 
 #[test]
+fn times_that_no_clock_has_are_no_end_of_the_provider() {
+    let longest = u64::MAX;
+    let server = Server::start(move |asked: &Asked| match asked.path.as_str() {
+        "/v1/auth/approle/login" => login_reply(0, longest),
+        "/v1/sys/leases/renew" => {
+            let body = format!(r#"{{"lease_id":"l","lease_duration":{longest}}}"#);
+            Reply::json(200, &body)
+        }
+        path => {
+            let seconds = if path.ends_with("short") { 1 } else { longest };
+            let body = format!(
+                r#"{{"lease_id":"l","lease_duration":{seconds},"renewable":true,
+                    "data":{{"pw":"p"}}}}"#
+            );
+            Reply::json(200, &body)
+        }
+    });
+    let login = [
+        ("vault.auth.method", "approle"),
+        ("app.role.id", "r"),
+        ("app.role.secret.id", "s"),
+    ];
+    let providers = lenses(&server, &login);
+    for path in ["long", "short"] {
+        let value = resolved(&providers, &format!("${{p:database/creds/{path}:pw}}"));
+        assert_eq!(value.unwrap(), "p");
+    }
+    server.waits_for("/v1/sys/leases/renew", 1);
+    let value = resolved(&providers, "${p:database/creds/other:pw}");
+    assert_eq!(value.unwrap(), "p");
+}
+
+#[test]
 fn a_lease_is_used_for_as_long_as_it_lasts() {
     let server = Server::start(|asked: &Asked| {
         let number = asked.number;
