@@ -38,8 +38,9 @@ struct Extras {
     login: Option<LoginListener>,
 }
 
-/// A listener whose clients log in by SASL.
+/// A listener whose clients log in, by SASL or by certificates.
 struct LoginListener {
+    protocol: &'static str,
     /// What clients are told of it, which is an address of the loopback.
     address: String,
     /// What the broker's properties say of its logins. It has the name `LOGIN`.
@@ -92,6 +93,7 @@ impl TestKafka {
     /// when their token has expired.
     pub async fn start_with_tokens(keys: &str) -> Result<(Self, String)> {
         let listener = LoginListener {
+            protocol: "SASL_PLAINTEXT",
             address: format!("127.0.0.1:{}", names::free_port()?),
             properties: token_login(keys),
             option: format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys}"),
@@ -108,9 +110,34 @@ impl TestKafka {
         session: Duration,
     ) -> Result<(Self, String)> {
         let listener = LoginListener {
+            protocol: "SASL_PLAINTEXT",
             address: format!("localhost:{}", names::free_port()?),
             properties: kerberos_login(keytab, session),
             option: format!("-Djava.security.krb5.conf={}", krb5_conf.display()),
+        };
+        Self::start_with_login(listener).await
+    }
+
+    /// A broker with one more listener, whose address is given too. It speaks TLS with the key of
+    /// `keystore`, and takes clients with a certificate that `truststore` has. Both are PKCS12.
+    pub async fn start_with_tls(
+        keystore: &Path,
+        truststore: &Path,
+        password: &str,
+    ) -> Result<(Self, String)> {
+        let (keystore, truststore) = (keystore.display(), truststore.display());
+        let listener = LoginListener {
+            protocol: "SSL",
+            address: format!("localhost:{}", names::free_port()?),
+            properties: format!(
+                "listener.name.login.ssl.client.auth=required
+listener.name.login.ssl.keystore.location={keystore}
+listener.name.login.ssl.keystore.password={password}
+listener.name.login.ssl.truststore.location={truststore}
+listener.name.login.ssl.truststore.password={password}
+"
+            ),
+            option: "-Djava.net.preferIPv4Stack=true".to_owned(),
         };
         Self::start_with_login(listener).await
     }
@@ -263,10 +290,13 @@ log.cleaner.dedupe.buffer.size=4194304
 /// A broker tells its clients where to go on, so a proxy needs a listener of its own.
 fn listeners(port: u16, controller: u16, extras: &Extras) -> String {
     let (mut own, mut told, mut plain) = (String::new(), String::new(), String::new());
-    if let Some(LoginListener { address, .. }) = &extras.login {
+    if let Some(LoginListener {
+        protocol, address, ..
+    }) = &extras.login
+    {
         own += &format!(",LOGIN://{address}");
         told += &format!(",LOGIN://{address}");
-        plain += ",LOGIN:SASL_PLAINTEXT";
+        plain += &format!(",LOGIN:{protocol}");
     }
     for (number, (port, proxy)) in extras.proxied.iter().enumerate() {
         own += &format!(",PROXIED{number}://127.0.0.1:{port}");

@@ -26,6 +26,7 @@ mod rest;
 mod rest_table;
 mod restart;
 mod rotation;
+mod stores;
 mod systems;
 mod tools;
 mod transforms;

@@ -75,15 +75,21 @@ fn ssl_keys() -> Vec<ConfigKey> {
     vec![
         text(
             "ssl.keystore.location",
-            "A PEM or PKCS12 file with the key and the certificates of an https listener. It is \
+            "A PEM, PKCS12 or JKS file with the key and the certificates of an https listener. It is \
              read again when it changes.",
         ),
         text(
             "ssl.keystore.type",
-            "PEM or PKCS12; by default what the file looks like.",
+            "PEM, PKCS12 or JKS; by default what the file looks like.",
         ),
-        secret("ssl.keystore.password", "The password of a PKCS12 file."),
-        secret("ssl.key.password", "The password of a private key in PEM."),
+        secret(
+            "ssl.keystore.password",
+            "The password of a PKCS12 or JKS file.",
+        ),
+        secret(
+            "ssl.key.password",
+            "The password of a private key in PEM or JKS.",
+        ),
         secret(
             "ssl.keystore.key",
             "The private key in PEM, in place of a file.",
@@ -94,13 +100,16 @@ fn ssl_keys() -> Vec<ConfigKey> {
         ),
         text(
             "ssl.truststore.location",
-            "A PEM or PKCS12 file with the authorities whose certificates clients may show.",
+            "A PEM, PKCS12 or JKS file with the authorities whose certificates clients may show.",
         ),
         text(
             "ssl.truststore.type",
-            "PEM or PKCS12; by default what the file looks like.",
+            "PEM, PKCS12 or JKS; by default what the file looks like.",
         ),
-        secret("ssl.truststore.password", "The password of a PKCS12 file."),
+        secret(
+            "ssl.truststore.password",
+            "The password of a PKCS12 or JKS file.",
+        ),
         text(
             "ssl.truststore.certificates",
             "The authorities in PEM, in place of a file.",

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::watched::Watched;
 
-pub use options::{ClientAuth, Store, StoreFormat, StoreSource, TlsConfig};
+pub use options::{ClientAuth, Store, StoreSource, TlsConfig};
 
 /// The TLS of some listeners, which follows the files of its certificates.
 pub type Tls = Watched<ServerConfig>;

@@ -8,6 +8,7 @@ use tracing::debug;
 
 use crate::login::{self, ModuleKind};
 use crate::settings::{GivenBy, Use, is_secret_setting, taken};
+use crate::stores;
 
 /// A client's settings from Java's. Only what the closed list of `settings` has is taken.
 ///
@@ -32,6 +33,7 @@ pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
             Use::JavaOnly => debug!(key, "the setting has no effect on this client"),
         }
     }
+    stores::open(&mut config, properties)?;
     native(&config)?;
     login::carry(&mut config, properties)?;
     Ok(config)
@@ -42,6 +44,7 @@ pub fn client_config(properties: &Properties) -> Result<ClientConfig> {
 /// # Errors
 /// [`connect_api::ErrorKind::Config`] without its name.
 pub(crate) fn check_value(key: &str, value: &str) -> Result<()> {
+    stores::check_value(key, value)?;
     let mut config = ClientConfig::new();
     bring_over(&mut config, key, value)?;
     native(&config)
@@ -88,9 +91,8 @@ fn bring_over(config: &mut ClientConfig, key: &str, value: &str) -> Result<()> {
         "max.request.size" => {
             config.set("message.max.bytes", value);
         }
-        _ if key.starts_with("ssl.truststore") || key.starts_with("ssl.keystore") => {
-            store(config, key, value)?;
-        }
+        // In `stores`, all together.
+        _ if stores::is_about_store(key) => {}
         "ssl.endpoint.identification.algorithm" => {
             config.set(key, if value.is_empty() { "none" } else { "https" });
         }
@@ -98,31 +100,6 @@ fn bring_over(config: &mut ClientConfig, key: &str, value: &str) -> Result<()> {
             config.set(key, value);
         }
     }
-    Ok(())
-}
-
-/// Java's key stores are files of its own; librdkafka takes PEM and PKCS#12.
-fn store(config: &mut ClientConfig, key: &str, value: &str) -> Result<()> {
-    let name = match key {
-        "ssl.truststore.location" if value.ends_with(".jks") => {
-            return Err(Error::config(format!(
-                "{key}: a JKS store cannot be read; give PEM"
-            )));
-        }
-        "ssl.truststore.location" => "ssl.ca.location",
-        "ssl.truststore.certificates" => "ssl.ca.pem",
-        "ssl.keystore.location" if value.ends_with(".jks") => {
-            return Err(Error::config(format!(
-                "{key}: a JKS store cannot be read; give PKCS#12"
-            )));
-        }
-        "ssl.keystore.location" => "ssl.keystore.location",
-        "ssl.keystore.password" => "ssl.keystore.password",
-        "ssl.keystore.key" => "ssl.key.pem",
-        "ssl.keystore.certificate.chain" => "ssl.certificate.pem",
-        _ => return Err(Error::config(format!("{key}: it has no counterpart"))),
-    };
-    config.set(name, value);
     Ok(())
 }
 
@@ -203,7 +180,6 @@ mod tests {
     #[test]
     fn what_cannot_be_brought_over_is_refused() {
         assert!(config(&[("sasl.jaas.config", "required;")]).is_err());
-        assert!(config(&[("ssl.truststore.location", "/x/trust.jks")]).is_err());
         assert!(config(&[("partition.assignment.strategy", "com.example.Mine")]).is_err());
     }
 }

@@ -12,6 +12,7 @@ mod producer;
 mod quiet;
 mod settings;
 mod sink;
+mod stores;
 mod topic;
 
 pub use cause::SettingsOf;

@@ -243,7 +243,7 @@ const BAD_CONFIGS: &[(&str, Options, &str)] = &[
     (
         "RegexRouter",
         &[("regex", "("), ("replacement", "")],
-        "Invalid regex: unclosed group",
+        "Invalid regex: Parsing error at position 1: Opening parenthesis",
     ),
     (
         "RegexRouter",

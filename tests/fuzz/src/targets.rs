@@ -21,6 +21,7 @@ mod providers;
 mod request;
 mod rest;
 mod secret;
+mod stores;
 mod topics;
 mod transform;
 mod url;
@@ -65,5 +66,6 @@ pub(crate) const ALL: &[Target] = &[
     oauth::TARGET,
     providers::TARGET,
     logins::TARGET,
+    stores::TARGET,
     request::TARGET,
 ];

@@ -1,36 +1,45 @@
-//! TLS to the Schema Registry, in the names of Kafka's clients. Certificates and keys are PEM.
+//! TLS to the Schema Registry, in the names of Kafka's clients.
 
 use std::path::Path;
 
 use connect_api::{
     Config, ConfigKey, ConfigType, Error, Importance, Result, Validator, read_config_file,
 };
+use connect_keystore::{Passwords, StoreFormat, certificates, identity, to_pem};
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 
 const TRUST_TYPE: &str = "schema.registry.ssl.truststore.type";
 const TRUST_FILE: &str = "schema.registry.ssl.truststore.location";
+const TRUST_PASSWORD: &str = "schema.registry.ssl.truststore.password";
 const TRUST_TEXT: &str = "schema.registry.ssl.truststore.certificates";
 const KEY_TYPE: &str = "schema.registry.ssl.keystore.type";
 const KEY_FILE: &str = "schema.registry.ssl.keystore.location";
+const KEY_STORE_PASSWORD: &str = "schema.registry.ssl.keystore.password";
+const KEY_PASSWORD: &str = "schema.registry.ssl.key.password";
 const KEY_TEXT: &str = "schema.registry.ssl.keystore.key";
 const CHAIN_TEXT: &str = "schema.registry.ssl.keystore.certificate.chain";
 const HOSTNAMES: &str = "schema.registry.ssl.endpoint.identification.algorithm";
 
 /// The options.
 pub(super) fn config_keys() -> Vec<ConfigKey> {
-    let only_pem = || Validator::OneOfIgnoreCase(vec!["PEM".into()]);
+    let format = || Validator::Check(|text| StoreFormat::parse(text).map(drop));
     let keys = vec![
         ConfigKey::new(
             TRUST_TYPE,
             ConfigType::String,
-            "PEM",
-            "Only PEM: a JKS or PKCS12 store is turned into it by keytool and openssl.",
+            "JKS",
+            "PEM, PKCS12 or JKS. With the last one, the default, it is what the file looks like.",
         )
-        .validator(only_pem()),
+        .validator(format()),
         ConfigKey::nullable(
             TRUST_FILE,
             ConfigType::String,
-            "A PEM file of the certificates to trust instead of the system's.",
+            "A file of the certificates to trust instead of the system's: PEM, PKCS12 or JKS.",
+        ),
+        ConfigKey::nullable(
+            TRUST_PASSWORD,
+            ConfigType::Password,
+            "The password of a PKCS12 or JKS file of certificates.",
         ),
         ConfigKey::nullable(
             TRUST_TEXT,
@@ -40,19 +49,29 @@ pub(super) fn config_keys() -> Vec<ConfigKey> {
         ConfigKey::new(
             KEY_TYPE,
             ConfigType::String,
-            "PEM",
-            "Only PEM, as with the certificates to trust.",
+            "JKS",
+            "As with the certificates to trust.",
         )
-        .validator(only_pem()),
+        .validator(format()),
         ConfigKey::nullable(
             KEY_FILE,
             ConfigType::String,
-            "A PEM file of the client's certificate chain and its private key, not encrypted.",
+            "A file of the client's private key and its certificate chain: PEM, PKCS12 or JKS.",
+        ),
+        ConfigKey::nullable(
+            KEY_STORE_PASSWORD,
+            ConfigType::Password,
+            "The password of a PKCS12 or JKS file with a key.",
+        ),
+        ConfigKey::nullable(
+            KEY_PASSWORD,
+            ConfigType::Password,
+            "The password of the private key in a JKS file or in PEM, where it has one of its own.",
         ),
         ConfigKey::nullable(
             KEY_TEXT,
             ConfigType::Password,
-            "The client's private key as PEM text instead of a file, not encrypted.",
+            "The client's private key as PEM text instead of a file.",
         ),
         ConfigKey::nullable(
             CHAIN_TEXT,
@@ -74,24 +93,35 @@ pub(super) fn config_keys() -> Vec<ConfigKey> {
 /// A client that trusts and shows what the options say.
 ///
 /// # Errors
-/// [`connect_api::ErrorKind::Config`] when a file cannot be read, or is no PEM.
+/// [`connect_api::ErrorKind::Config`] naming the option whose file cannot be used.
 pub(super) fn client(config: &Config) -> Result<ClientBuilder> {
     let mut builder = Client::builder();
-    if let Some(trusted) = given(config, TRUST_FILE, TRUST_TEXT)? {
-        let trusted = Certificate::from_pem_bundle(&trusted.pem)
-            .ok()
-            .filter(|certificates| !certificates.is_empty())
-            .ok_or_else(|| invalid(trusted.key, "it has no certificate in PEM"))?;
-        builder = builder.tls_certs_only(trusted);
+    if let Some(trusted) = Given::new(config, TRUST_FILE, TRUST_TEXT, TRUST_TYPE)? {
+        let passwords = Passwords {
+            store: config.secret(TRUST_PASSWORD),
+            key: None,
+        };
+        let found = certificates(&trusted.bytes, trusted.format, passwords);
+        let pem = found.and_then(|found| to_pem(&found));
+        let pem = pem.map_err(|why| trusted.invalid(&why))?;
+        let found = Certificate::from_pem_bundle(pem.as_bytes());
+        let found = found.map_err(|_| trusted.invalid("has a certificate that is not valid"))?;
+        builder = builder.tls_certs_only(found);
     }
-    if let Some(mut identity) = given(config, KEY_FILE, KEY_TEXT)? {
+    if let Some(mut own) = Given::new(config, KEY_FILE, KEY_TEXT, KEY_TYPE)? {
         if let Some(chain) = config.secret(CHAIN_TEXT) {
-            identity.pem.extend_from_slice(b"\n");
-            identity.pem.extend_from_slice(chain.expose().as_bytes());
+            own.bytes.extend_from_slice(b"\n");
+            own.bytes.extend_from_slice(chain.expose().as_bytes());
         }
-        let why = "it has no certificate and private key in PEM, or the key is encrypted";
-        let identity = Identity::from_pem(&identity.pem).map_err(|_| invalid(identity.key, why))?;
-        builder = builder.identity(identity);
+        let passwords = Passwords {
+            store: config.secret(KEY_STORE_PASSWORD),
+            key: config.secret(KEY_PASSWORD),
+        };
+        let found = identity(&own.bytes, own.format, passwords);
+        let pem = found.and_then(|found| Ok(to_pem(&found.chain)? + found.key_pem()?.expose()));
+        let pem = pem.map_err(|why| own.invalid(&why))?;
+        let shown = Identity::from_pem(pem.as_bytes());
+        builder = builder.identity(shown.map_err(|_| own.invalid("has an odd private key"))?);
     }
     if config.text(HOSTNAMES).is_empty() {
         builder = builder.tls_danger_accept_invalid_hostnames(true);
@@ -99,27 +129,48 @@ pub(super) fn client(config: &Config) -> Result<ClientBuilder> {
     Ok(builder)
 }
 
-/// PEM text, and the option that it is from.
+/// A store, and the option that it is from.
 struct Given {
     key: &'static str,
-    pem: Vec<u8>,
+    name: String,
+    bytes: Vec<u8>,
+    format: Option<StoreFormat>,
 }
 
-fn given(config: &Config, file: &'static str, text: &'static str) -> Result<Option<Given>> {
-    if let Some(text_given) = config.secret(text) {
-        return Ok(Some(Given {
-            key: text,
-            pem: text_given.expose().as_bytes().to_vec(),
-        }));
+impl Given {
+    fn new(
+        config: &Config,
+        file: &'static str,
+        text: &'static str,
+        format: &'static str,
+    ) -> Result<Option<Self>> {
+        if let Some(given) = config.secret(text) {
+            return Ok(Some(Self {
+                key: text,
+                name: "it".to_owned(),
+                bytes: given.expose().as_bytes().to_vec(),
+                format: Some(StoreFormat::Pem),
+            }));
+        }
+        let Some(path) = config.optional_text(file) else {
+            return Ok(None);
+        };
+        let bytes = read_config_file(Path::new(path)).map_err(|error| {
+            let why = format!("{path} cannot be read: {error}");
+            invalid(file, &why)
+        })?;
+        let format = StoreFormat::parse(config.text(format));
+        Ok(Some(Self {
+            key: file,
+            name: path.to_owned(),
+            bytes,
+            format: format.map_err(|why| invalid(file, &why))?,
+        }))
     }
-    let Some(path) = config.optional_text(file) else {
-        return Ok(None);
-    };
-    let pem = read_config_file(Path::new(path)).map_err(|error| {
-        let why = format!("{path} cannot be read: {error}");
-        invalid(file, &why)
-    })?;
-    Ok(Some(Given { key: file, pem }))
+
+    fn invalid(&self, why: &str) -> Error {
+        invalid(self.key, &format!("{} {why}", self.name))
+    }
 }
 
 fn invalid(key: &str, why: &str) -> Error {

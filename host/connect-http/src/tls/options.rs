@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use connect_api::{Error, Properties, Result, Secret};
+use connect_keystore::StoreFormat;
 
 fn with_prefix(properties: &Properties, prefix: &str) -> Properties {
     let stripped = |(key, value): (&String, &String)| {
@@ -22,15 +23,6 @@ pub enum ClientAuth {
     Required,
 }
 
-/// The format of a keystore or truststore.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreFormat {
-    /// RFC 7468.
-    Pem,
-    /// RFC 7292.
-    Pkcs12,
-}
-
 /// Where keys and certificates are.
 #[derive(Clone, Debug)]
 pub enum StoreSource {
@@ -47,9 +39,9 @@ pub struct Store {
     pub source: StoreSource,
     /// Its format; none: what the file looks like.
     pub format: Option<StoreFormat>,
-    /// The password of a PKCS12 file.
+    /// The password of a PKCS12 or JKS file.
     pub password: Option<Secret>,
-    /// The password of a private key in PEM.
+    /// The password of a private key in PEM or JKS.
     pub key_password: Option<Secret>,
 }
 
@@ -182,17 +174,8 @@ impl Settings<'_> {
     }
 
     fn format(&self, key: &str) -> Result<Option<StoreFormat>> {
-        match self.text(key).map(str::to_ascii_uppercase).as_deref() {
-            None => Ok(None),
-            Some("PEM") => Ok(Some(StoreFormat::Pem)),
-            Some("PKCS12") => Ok(Some(StoreFormat::Pkcs12)),
-            // Java's default, which reads PKCS12 too; what it is, the file tells.
-            Some("JKS") => Ok(None),
-            Some(other) => Err(Error::config(format!(
-                "{}{key}: {other} is not known; PEM or PKCS12 is expected",
-                self.prefix
-            ))),
-        }
+        let format = self.text(key).map_or(Ok(None), StoreFormat::parse);
+        format.map_err(|why| Error::config(format!("{}{key}: {why}", self.prefix)))
     }
 
     fn keystore(&self) -> Result<Option<Store>> {

@@ -102,7 +102,7 @@ const WRONG: &[Wrong] = &[
     (HANDLER, CLIENT, Some(LDAP), "https or http"),
     (HANDLER, DIGIT, Some(URL), "extension"),
     (HANDLER, RESERVED, Some(URL), "extension"),
-    (HANDLER, JKS, Some(URL), "ssl.truststore.password"),
+    (HANDLER, JKS, Some(URL), "/x.jks cannot be read"),
     (HANDLER, NO_PEM, Some(URL), "/no/such.pem"),
     ("", "", None, "sasl.login.callback.handler.class or"),
     (

@@ -1,21 +1,24 @@
 //! TLS to a token endpoint, by the options of a login module, in the names of Kafka's clients.
-//! Certificates and keys are PEM.
 
 use std::path::Path;
 
-use connect_api::{Error, Result, read_config_file};
+use connect_api::{Error, Result, Secret, read_config_file};
+use connect_keystore::{Passwords, StoreFormat, certificates, identity, to_pem};
 use connect_oauth::jaas::LoginModule;
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 
 /// The options that are followed, without the prefix.
 const FOLLOWED: &[&str] = &[
     "endpoint.identification.algorithm",
+    "key.password",
     "keystore.certificate.chain",
     "keystore.key",
     "keystore.location",
+    "keystore.password",
     "keystore.type",
     "truststore.certificates",
     "truststore.location",
+    "truststore.password",
     "truststore.type",
 ];
 
@@ -29,22 +32,15 @@ pub(super) fn client(module: &LoginModule, prefix: &str) -> Result<ClientBuilder
     for (name, _) in module.options() {
         let name = name.strip_prefix(prefix);
         if let Some(name) = name.filter(|name| !FOLLOWED.contains(name)) {
-            return Err(wrong(
-                name,
-                "it is not followed: stores are PEM files without a password",
-            ));
+            return Err(wrong(name, "it is not followed"));
         }
     }
-    let is_pem = |name: &str| option(name).is_none_or(|kind| kind.eq_ignore_ascii_case("PEM"));
-    for name in ["truststore.type", "keystore.type"] {
-        if !is_pem(name) {
-            return Err(wrong(
-                name,
-                "only PEM: keytool and openssl turn a JKS or PKCS12 into it",
-            ));
-        }
-    }
-    let text = |file: &str, text: &str| -> Result<Option<Vec<u8>>> {
+    let format = |name: &str| {
+        let format = option(name).map_or(Ok(None), StoreFormat::parse);
+        format.map_err(|why| wrong(name, &why))
+    };
+    let secret = |name: &str| option(name).map(Secret::new);
+    let given = |file: &str, text: &str| -> Result<Option<Vec<u8>>> {
         if let Some(text) = option(text) {
             return Ok(Some(text.as_bytes().to_vec()));
         }
@@ -55,21 +51,36 @@ pub(super) fn client(module: &LoginModule, prefix: &str) -> Result<ClientBuilder
         read.map_err(|cause| wrong(file, &format!("{path} cannot be read: {cause}")))
     };
     let mut builder = Client::builder();
-    if let Some(pem) = text("truststore.location", "truststore.certificates")? {
-        let trusted = Certificate::from_pem_bundle(&pem).unwrap_or_default();
-        if trusted.is_empty() {
-            return Err(wrong("truststore.location", "it has no certificate in PEM"));
-        }
-        builder = builder.tls_certs_only(trusted);
+    if let Some(bytes) = given("truststore.location", "truststore.certificates")? {
+        let invalid = |why: &str| wrong("truststore.location", &format!("it {why}"));
+        let password = secret("truststore.password");
+        let passwords = Passwords {
+            store: password.as_ref(),
+            key: None,
+        };
+        let found = certificates(&bytes, format("truststore.type")?, passwords);
+        let pem = found.and_then(|found| to_pem(&found));
+        let pem = pem.map_err(|why| invalid(&why))?;
+        let found = Certificate::from_pem_bundle(pem.as_bytes());
+        let found = found.map_err(|_| invalid("has a certificate that is not valid"))?;
+        builder = builder.tls_certs_only(found);
     }
-    if let Some(mut pem) = text("keystore.location", "keystore.key")? {
+    if let Some(mut bytes) = given("keystore.location", "keystore.key")? {
+        let invalid = |why: &str| wrong("keystore.location", &format!("it {why}"));
         if let Some(chain) = option("keystore.certificate.chain") {
-            pem.push(b'\n');
-            pem.extend_from_slice(chain.as_bytes());
+            bytes.push(b'\n');
+            bytes.extend_from_slice(chain.as_bytes());
         }
-        let why = "it has no certificate and private key in PEM, or the key is encrypted";
-        let identity = Identity::from_pem(&pem).map_err(|_| wrong("keystore.location", why))?;
-        builder = builder.identity(identity);
+        let (password, of_key) = (secret("keystore.password"), secret("key.password"));
+        let passwords = Passwords {
+            store: password.as_ref(),
+            key: of_key.as_ref(),
+        };
+        let found = identity(&bytes, format("keystore.type")?, passwords);
+        let pem = found.and_then(|found| Ok(to_pem(&found.chain)? + found.key_pem()?.expose()));
+        let pem = pem.map_err(|why| invalid(&why))?;
+        let shown = Identity::from_pem(pem.as_bytes());
+        builder = builder.identity(shown.map_err(|_| invalid("has an odd private key"))?);
     }
     if option("endpoint.identification.algorithm") == Some("") {
         builder = builder.tls_danger_accept_invalid_hostnames(true);

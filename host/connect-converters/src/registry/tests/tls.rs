@@ -123,17 +123,13 @@ fn what_is_no_pem_is_refused_without_its_text() {
             "/nowhere.pem",
             "cannot be read: No such file or directory",
         ),
-        (
-            "truststore.certificates",
-            "secret",
-            "it has no certificate in PEM",
-        ),
+        ("truststore.certificates", "secret", "it has no certificate"),
         (
             "keystore.key",
             "secret",
-            "it has no certificate and private key in PEM",
+            "it has no private key that the password opens",
         ),
-        ("keystore.type", "JKS", "Invalid value JKS"),
+        ("keystore.type", "BCFKS", "Invalid value BCFKS"),
     ] {
         let error = fixture("localhost", 1, &[(option, value)]).build();
         let error = error.err().expect(option);
