@@ -2,8 +2,9 @@
 //! before.
 //!
 //! The tasks of each connector, and all tasks together, are spread so that no worker has more than
-//! one more than another. Of all such placements it is one that moves the fewest tasks, and of
-//! these one that spares tasks which have moved often. It depends on nothing else, so whoever leads
+//! one more than another. Of all such placements it is one that moves the fewest tasks (in a very
+//! large cluster nearly the fewest: see [`Candidates`]), and of these one that spares tasks which
+//! have moved often. It depends on nothing else, so whoever leads
 //! and has read the same decides the same.
 
 mod flow;
@@ -284,7 +285,8 @@ const FEW: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Candidates {
     All,
-    /// Some, other ones for each connector: so many that the totals can nearly always be balanced.
+    /// Some, other ones for each connector: so many that the totals can nearly always be balanced,
+    /// with hardly a move that could be spared.
     Few,
 }
 

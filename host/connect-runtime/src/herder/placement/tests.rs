@@ -237,7 +237,9 @@ fn very_many_tasks_are_placed_on_very_many_workers() {
     let (moved, fewer) = step("one less", &workers(1..number), &before);
     assert_eq!(moved, 0);
     let (moved, _) = step("one more", &workers(1..=number), &fewer);
-    assert_eq!(moved, 3 * connectors / number);
+    // Not each pair of a connector and a worker is looked at.
+    let fewest = 3 * connectors / number;
+    assert!((fewest..=fewest + fewest / 20).contains(&moved), "{moved}");
 }
 
 /// Which worker comes before its predecessor goes, or after.
