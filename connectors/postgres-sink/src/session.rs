@@ -14,7 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
 use sqlx::{Connection, Executor as _, PgConnection, Postgres, Row};
 
 pub(crate) use access::{Access, Login};
-pub(crate) use certificates::Certificates;
+pub(crate) use certificates::{Certificates, ClientFiles};
 pub(crate) use connect::encrypted;
 pub(crate) use iam::{Iam, IamOptions};
 pub(crate) use refusal::{late as late_connect, refusal};

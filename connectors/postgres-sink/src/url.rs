@@ -14,7 +14,7 @@ use url::Url;
 
 use iam::Wrapper;
 
-use crate::session::{Certificates, Iam, IamOptions, Login, Servers};
+use crate::session::{Certificates, ClientFiles, Iam, IamOptions, Login, Servers};
 
 /// Where and how to connect, except for the credentials that have keys of their own.
 #[derive(Clone, Debug)]
@@ -284,7 +284,11 @@ impl Reading {
         let mut certificates = Certificates::default();
         certificates.client = match (self.client_cert.take(), self.client_key.take()) {
             (None, None) => None,
-            (Some(certificate), Some(key)) => Some((certificate, key)),
+            // As in the JDBC driver, where its name says so.
+            (_, Some(key)) if key.ends_with(".p12") || key.ends_with(".pfx") => {
+                Some(ClientFiles::Store(key))
+            }
+            (Some(certificate), Some(key)) => Some(ClientFiles::Pair { certificate, key }),
             _ => return Err("sslcert and sslkey must be given together".to_owned()),
         };
         certificates.pass_phrase = self.pass_phrase.take().map(Secret::new);

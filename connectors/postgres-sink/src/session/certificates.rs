@@ -1,12 +1,13 @@
 //! The files of `sslrootcert`, `sslcert` and `sslkey`, read as libpq and the JDBC driver read them:
 //! a file of authorities may hold many, and a key may have any of the forms that OpenSSL knows, as
-//! PEM or, as the JDBC driver wants it, as DER.
+//! PEM or, as the JDBC driver wants it, as DER or in PKCS12.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use connect_api::Secret;
+use connect_keystore::{Passwords, StoreFormat, identity, to_pem};
 use openssl::error::{Error as OpensslError, ErrorStack};
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
@@ -18,12 +19,26 @@ use sqlx::{ConnectOptions, PgConnection};
 pub(crate) struct Certificates {
     /// `sslrootcert`: certificates of authorities.
     pub root: Option<String>,
-    /// `sslcert` and `sslkey`.
-    pub client: Option<(String, String)>,
-    /// `sslpassword`: what the key is encrypted with.
+    /// The client's certificate and its key.
+    pub client: Option<ClientFiles>,
+    /// `sslpassword`: what the key is encrypted with, or the store.
     pub pass_phrase: Option<Secret>,
     /// Which of the authorities the last connection was checked with.
     trusted: Arc<AtomicUsize>,
+}
+
+/// Where the client's certificate and its key are.
+#[derive(Clone, Debug)]
+pub(crate) enum ClientFiles {
+    /// Each in a file of its own: `sslcert` and `sslkey`.
+    Pair {
+        /// The certificate.
+        certificate: String,
+        /// The key.
+        key: String,
+    },
+    /// Both in a PKCS12 file: `sslkey`.
+    Store(String),
 }
 
 impl Certificates {
@@ -73,8 +88,15 @@ impl Certificates {
 
     fn identified(&self, options: &PgConnectOptions) -> sqlx::Result<PgConnectOptions> {
         let options = options.clone();
-        let Some((certificate, key)) = &self.client else {
-            return Ok(options);
+        let (certificate, key) = match &self.client {
+            None => return Ok(options),
+            Some(ClientFiles::Pair { certificate, key }) => (certificate, key),
+            Some(ClientFiles::Store(path)) => {
+                let (certificate, key) = self.of_store(path)?;
+                return Ok(options
+                    .ssl_client_cert_from_pem(certificate)
+                    .ssl_client_key_from_pem(key.expose()));
+            }
         };
         let key = private_key(&read("sslkey", key)?, self.pass_phrase.as_ref());
         let key = key.and_then(|key| key.private_key_to_pem_pkcs8());
@@ -98,6 +120,19 @@ impl Certificates {
         Ok(options
             .ssl_client_cert_from_pem(certificate)
             .ssl_client_key_from_pem(key))
+    }
+}
+
+impl Certificates {
+    /// The certificates and the key of a PKCS12 file, as PEM.
+    fn of_store(&self, path: &str) -> sqlx::Result<(String, Secret)> {
+        let passwords = Passwords {
+            store: self.pass_phrase.as_ref(),
+            key: None,
+        };
+        let found = identity(&read("sslkey", path)?, Some(StoreFormat::Pkcs12), passwords);
+        let pem = found.and_then(|found| Ok((to_pem(&found.chain)?, found.key_pem()?)));
+        pem.map_err(|why| unreadable("sslkey", &format!("{path} {why} (sslpassword)")))
     }
 }
 

@@ -111,6 +111,7 @@ fn what_is_wrong_is_said_without_the_url() {
             "target_session_attrs asks for a server that takes no writes",
         ),
         ("postgres://u:secret@a/x?sslcert=c", "sslcert and sslkey"),
+        ("postgres://u:secret@a/x?sslkey=c.pem", "sslcert and sslkey"),
         (
             "postgres://u:secret@a/x?sslrootcert=system",
             "needs sslmode=verify-full",

@@ -1,5 +1,6 @@
 //! Ways to the server: TLS, several hosts, replicas, poolers, settings of sessions.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -7,6 +8,7 @@ use connect_api::{Error, ErrorKind, SinkTask};
 use harness_postgres::names;
 use harness_postgres::pgbouncer::PgBouncer;
 use harness_postgres::postgres::{PASSWORD, TestDatabase, TestPostgres, USER};
+use harness_postgres::run;
 use harness_postgres::wait::wait_until;
 
 use crate::fixture::{
@@ -86,6 +88,18 @@ async fn tls_is_as_libpq_means_it() -> Result<()> {
     Ok(())
 }
 
+/// Puts a certificate and its key into a PKCS12 file.
+fn pkcs12(certificate: &str, key: &str, store: &Path, password: &str) -> Result<()> {
+    let output = std::process::Command::new("openssl")
+        .args(["pkcs12", "-export", "-in", certificate, "-inkey", key])
+        .args(["-passout", &format!("pass:{password}"), "-out"])
+        .arg(store)
+        .output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{told}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_may_have_a_certificate_or_no_encryption() -> Result<()> {
     let postgres = TestPostgres::start().await?;
@@ -103,6 +117,21 @@ async fn a_role_may_have_a_certificate_or_no_encryption() -> Result<()> {
     let traditional = parameters.replace(&key, &files.traditional_key());
     let reached = reach(&database, "127.0.0.1", &traditional, &certified).await?;
     assert!(reached?);
+    let store = run::folder("store")?.join("client.p12");
+    pkcs12(&certificate, &key, &store, "canary")?;
+    let store = format!(
+        "sslmode=verify-ca&sslrootcert={root}&sslkey={}",
+        store.display()
+    );
+    let with_password = format!("{store}&sslpassword=canary");
+    let reached = reach(&database, "127.0.0.1", &with_password, &certified).await?;
+    assert!(reached?);
+    let refused = reach(&database, "127.0.0.1", &store, &certified).await?;
+    let text = refused.expect_err("it has a password").chain();
+    ensure!(
+        text.contains("cannot read sslkey") && text.contains("sslpassword"),
+        "{text}"
+    );
     let broken = parameters.replace(&key, &certificate);
     let refused = reach(&database, "127.0.0.1", &broken, &certified).await?;
     let text = refused.expect_err("it is no key").chain();
