@@ -7,6 +7,7 @@ mod lost;
 mod opening;
 mod ownership;
 mod parts;
+mod predicates;
 mod retries;
 mod sink;
 mod turns;

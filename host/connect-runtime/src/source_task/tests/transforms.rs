@@ -1,7 +1,8 @@
 //! Transforms in front of Kafka.
 
 use connect_api::{
-    Offset, Outcome, SinkRecord, StateChanges, StoredState, Tick, TopicPartition, Transformation,
+    Offset, Outcome, Predicate, SinkRecord, StateChanges, StoredState, Tick, TopicPartition,
+    Transformation,
 };
 
 use super::*;
@@ -52,8 +53,8 @@ impl Transformation for Plugin {
     fn forget(&mut self, _: &TopicPartition) {}
 }
 
-fn chain(seen: &Arc<Mutex<Vec<String>>>, state_limit: Option<u64>) -> Result<SourceChain> {
-    let step = ChainStep {
+fn step(seen: &Arc<Mutex<Vec<String>>>, state_limit: Option<u64>) -> ChainStep {
+    ChainStep {
         alias: "p".into(),
         class: "plugin".into(),
         predicate: None,
@@ -61,8 +62,11 @@ fn chain(seen: &Arc<Mutex<Vec<String>>>, state_limit: Option<u64>) -> Result<Sou
             seen: Arc::clone(seen),
             state_limit,
         })),
-    };
-    SourceChain::new(vec![step], OutputTopics::Any)
+    }
+}
+
+fn chain(seen: &Arc<Mutex<Vec<String>>>, state_limit: Option<u64>) -> Result<SourceChain> {
+    SourceChain::new(vec![step(seen, state_limit)], OutputTopics::Any)
 }
 
 #[test]
@@ -78,6 +82,36 @@ fn a_plugin_is_given_records_of_no_partition() {
     assert_eq!(stage.written(), ["a", "twice", "twice", "b"]);
     assert_eq!(stage.stored(), Some(5));
     assert_eq!(*lock(&seen), ["5 of lines--1"]);
+}
+
+/// It is true of all, but for "doubt", of which it knows nothing.
+struct Doubtful;
+
+impl Predicate for Doubtful {
+    fn test(&self, record: &Record) -> Result<bool> {
+        match record.value.value.as_str() {
+            Some("doubt") => Err(Error::data("it cannot be told")),
+            _ => Ok(true),
+        }
+    }
+}
+
+#[test]
+fn a_record_that_a_predicate_cannot_tell_of_is_errant() {
+    let seen = Arc::default();
+    let delivery = SourceDelivery::AtLeastOnce(NEVER);
+    let mut stage = Stage::new(&["a", "doubt", "b"], delivery, "all");
+    let mut step = step(&seen, None);
+    step.predicate = Some((Arc::new(Doubtful), false));
+    let chain = SourceChain::new(vec![step], OutputTopics::Any);
+    stage.parts.as_mut().unwrap().chain = chain.unwrap();
+    lock(&stage.source).poll_size = 3;
+    stage = stage.run();
+    stage.until("the last record", |_, kafka| kafka.written.len() == 2);
+    stage.stop().unwrap();
+    assert_eq!(stage.written(), ["a", "b"]);
+    assert_eq!(stage.stored(), Some(3));
+    assert_eq!(*lock(&seen), ["2 of lines--1"]);
 }
 
 #[test]
