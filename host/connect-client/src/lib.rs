@@ -2,6 +2,7 @@
 //! an answer may be, what is said of one that does not come, and whom to trust. No error tells a
 //! URL, because its query may hold a token.
 
+mod stores;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,8 @@ use std::path::PathBuf;
 use connect_api::{Error, Result, read_config_file};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder};
+
+pub use stores::{showing, trusting};
 
 /// Most bytes of an answer.
 const MOST_ANSWER: usize = 2 << 20;

@@ -5,8 +5,8 @@ use std::path::Path;
 use connect_api::{
     Config, ConfigKey, ConfigType, Error, Importance, Result, Validator, read_config_file,
 };
-use connect_keystore::{Passwords, StoreFormat, certificates, identity, to_pem};
-use reqwest::{Certificate, Client, ClientBuilder, Identity};
+use connect_keystore::{Passwords, StoreFormat};
+use reqwest::{Client, ClientBuilder};
 
 const TRUST_TYPE: &str = "schema.registry.ssl.truststore.type";
 const TRUST_FILE: &str = "schema.registry.ssl.truststore.location";
@@ -101,12 +101,8 @@ pub(super) fn client(config: &Config) -> Result<ClientBuilder> {
             store: config.secret(TRUST_PASSWORD),
             key: None,
         };
-        let found = certificates(&trusted.bytes, trusted.format, passwords);
-        let pem = found.and_then(|found| to_pem(&found));
-        let pem = pem.map_err(|why| trusted.invalid(&why))?;
-        let found = Certificate::from_pem_bundle(pem.as_bytes());
-        let found = found.map_err(|_| trusted.invalid("has a certificate that is not valid"))?;
-        builder = builder.tls_certs_only(found);
+        let with = connect_client::trusting(builder, &trusted.bytes, trusted.format, passwords);
+        builder = with.map_err(|why| trusted.invalid(&why))?;
     }
     if let Some(mut own) = Given::new(config, KEY_FILE, KEY_TEXT, KEY_TYPE)? {
         if let Some(chain) = config.secret(CHAIN_TEXT) {
@@ -117,11 +113,8 @@ pub(super) fn client(config: &Config) -> Result<ClientBuilder> {
             store: config.secret(KEY_STORE_PASSWORD),
             key: config.secret(KEY_PASSWORD),
         };
-        let found = identity(&own.bytes, own.format, passwords);
-        let pem = found.and_then(|found| Ok(to_pem(&found.chain)? + found.key_pem()?.expose()));
-        let pem = pem.map_err(|why| own.invalid(&why))?;
-        let shown = Identity::from_pem(pem.as_bytes());
-        builder = builder.identity(shown.map_err(|_| own.invalid("has an odd private key"))?);
+        let with = connect_client::showing(builder, &own.bytes, own.format, passwords);
+        builder = with.map_err(|why| own.invalid(&why))?;
     }
     if config.text(HOSTNAMES).is_empty() {
         builder = builder.tls_danger_accept_invalid_hostnames(true);

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use connect_api::{Error, Result, Secret, read_config_file};
-use connect_keystore::{Passwords, StoreFormat, certificates, identity, to_pem};
+use connect_keystore::{Passwords, StoreFormat};
 use connect_oauth::jaas::LoginModule;
-use reqwest::{Certificate, Client, ClientBuilder, Identity};
+use reqwest::{Client, ClientBuilder};
 
 /// The options that are followed, without the prefix.
 const FOLLOWED: &[&str] = &[
@@ -58,12 +58,9 @@ pub(super) fn client(module: &LoginModule, prefix: &str) -> Result<ClientBuilder
             store: password.as_ref(),
             key: None,
         };
-        let found = certificates(&bytes, format("truststore.type")?, passwords);
-        let pem = found.and_then(|found| to_pem(&found));
-        let pem = pem.map_err(|why| invalid(&why))?;
-        let found = Certificate::from_pem_bundle(pem.as_bytes());
-        let found = found.map_err(|_| invalid("has a certificate that is not valid"))?;
-        builder = builder.tls_certs_only(found);
+        let format = format("truststore.type")?;
+        let with = connect_client::trusting(builder, &bytes, format, passwords);
+        builder = with.map_err(|why| invalid(&why))?;
     }
     if let Some(mut bytes) = given("keystore.location", "keystore.key")? {
         let invalid = |why: &str| wrong("keystore.location", &format!("it {why}"));
@@ -76,11 +73,9 @@ pub(super) fn client(module: &LoginModule, prefix: &str) -> Result<ClientBuilder
             store: password.as_ref(),
             key: of_key.as_ref(),
         };
-        let found = identity(&bytes, format("keystore.type")?, passwords);
-        let pem = found.and_then(|found| Ok(to_pem(&found.chain)? + found.key_pem()?.expose()));
-        let pem = pem.map_err(|why| invalid(&why))?;
-        let shown = Identity::from_pem(pem.as_bytes());
-        builder = builder.identity(shown.map_err(|_| invalid("has an odd private key"))?);
+        let format = format("keystore.type")?;
+        let with = connect_client::showing(builder, &bytes, format, passwords);
+        builder = with.map_err(|why| invalid(&why))?;
     }
     if option("endpoint.identification.algorithm") == Some("") {
         builder = builder.tls_danger_accept_invalid_hostnames(true);
