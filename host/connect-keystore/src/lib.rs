@@ -7,8 +7,10 @@
 mod jks;
 
 use connect_api::Secret;
+use openssl::ec::EcKey;
+use openssl::error::ErrorStack;
 use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{PKey, Private, Public};
 use openssl::x509::{X509, X509VerifyResult};
 
 /// The format of a store.
@@ -126,10 +128,23 @@ pub fn identity(
     };
     let own = chain.first().ok_or("has no certificate")?;
     let public = own.public_key().map_err(|_| "has an odd key")?;
-    match public.public_eq(&key) {
-        true => Ok(Identity { chain, key }),
-        false => Err("has a private key that does not belong to its first certificate".into()),
+    if !public.public_eq(&key) {
+        return Err("has a private key that does not belong to its first certificate".into());
     }
+    let key = whole(key, &public).map_err(|_| "has an odd private key")?;
+    Ok(Identity { chain, key })
+}
+
+/// A key of an elliptic curve with its public half, which Java leaves out of its stores, and
+/// without which rustls takes none.
+fn whole(key: PKey<Private>, public: &PKey<Public>) -> Result<PKey<Private>, ErrorStack> {
+    let Ok(private) = key.ec_key() else {
+        return Ok(key);
+    };
+    let public = public.ec_key()?;
+    let both =
+        EcKey::from_private_components(private.group(), private.private_key(), public.public_key());
+    PKey::from_ec_key(both?)
 }
 
 /// The certificates of a truststore.

@@ -51,6 +51,28 @@ fn keys_come_with_their_certificates() {
     assert_eq!(to_pem(&again.chain), to_pem(&own.chain));
 }
 
+/// Java leaves the public half of a key out, and rustls takes none without.
+#[test]
+fn a_key_has_its_public_half() {
+    let (store, other) = (Secret::new("changeit"), Secret::new("other-password"));
+    for (bytes, key) in [(KEY_JKS, Some(&other)), (KEY_PKCS12, None)] {
+        let passwords = Passwords {
+            store: Some(&store),
+            key,
+        };
+        let own = identity(bytes, None, passwords).unwrap();
+        let public = own.chain[0]
+            .public_key()
+            .unwrap()
+            .public_key_to_der()
+            .unwrap();
+        // The point, uncompressed.
+        let point = &public[public.len() - 65..];
+        let der = own.key.private_key_to_pkcs8().unwrap();
+        assert!(der.windows(point.len()).any(|window| window == point));
+    }
+}
+
 #[test]
 fn truststores_are_read_with_and_without_a_password() {
     for (bytes, password) in [

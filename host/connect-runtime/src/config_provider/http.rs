@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use connect_api::{Error, Result};
-use connect_client::{builder, certificates, read_file};
+use connect_api::{Error, Result, Secret};
+use connect_client::{builder, read_file, showing, trusting};
+use connect_keystore::Passwords;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value as Json;
 
@@ -13,10 +14,12 @@ const LIMIT: Duration = Duration::from_secs(8);
 /// How a server is trusted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trust {
-    /// A PEM file of certificates instead of the system's.
+    /// A file of certificates instead of the system's: PEM, PKCS12 or JKS.
     pub(super) file: Option<String>,
     /// Whether any certificate will do.
     pub(super) is_blind: bool,
+    /// A file of a certificate to show, with its key, and the password of it.
+    pub(super) shown: Option<(String, Option<Secret>)>,
 }
 
 /// A client. Secrets are for the address that is named: neither a proxy of the environment, which
@@ -29,12 +32,24 @@ pub(super) async fn client(trust: &Trust) -> Result<Client> {
     if trust.is_blind {
         builder = builder.tls_danger_accept_invalid_certs(true);
     } else if let Some(file) = &trust.file {
-        let trusted = certificates(&read_file(file).await?);
-        let none = || Error::config(format!("{file} has no certificate in PEM")).transient();
-        builder = builder.tls_certs_only(trusted.ok_or_else(none)?);
+        let bytes = read_file(file).await?;
+        let with = trusting(builder, &bytes, None, Passwords::default());
+        builder = with.map_err(|why| unusable(file, &why))?;
+    }
+    if let Some((file, password)) = &trust.shown {
+        let passwords = Passwords {
+            store: password.as_ref(),
+            key: None,
+        };
+        let with = showing(builder, &read_file(file).await?, None, passwords);
+        builder = with.map_err(|why| unusable(file, &why))?;
     }
     let failed = |cause| Error::config("no HTTP client").with_source(cause);
     builder.build().map_err(failed)
+}
+
+fn unusable(file: &str, why: &str) -> Error {
+    Error::config(format!("{file} {why}")).transient()
 }
 
 /// An answer; its body is null where it is no JSON.

@@ -90,6 +90,7 @@ impl Place {
             trust: Trust {
                 file: Some(ca_file.unwrap_or_else(|| format!("{SERVICE_ACCOUNT}/ca.crt"))),
                 is_blind: trusts_all.is_some_and(|all| all.eq_ignore_ascii_case("true")),
+                shown: None,
             },
         }
     }

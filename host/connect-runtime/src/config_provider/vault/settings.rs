@@ -97,16 +97,7 @@ impl Settings {
     }
 
     fn of_lenses(given: &Parameters) -> Result<Self> {
-        given.refuse(
-            &[
-                "vault.ssl.truststore.location",
-                "vault.ssl.keystore.location",
-            ],
-            "stores of Java are not read; name a PEM file in vault.pem",
-        )?;
-        given.refuse(&["vault.client.pem"], "no client certificate is shown")?;
         refuse_files(given)?;
-        given.without_effect(&["vault.ssl.keystore.password"], "there is no keystore");
         let mut settings = Self {
             engine: given.number("vault.engine.version", 2)?,
             depth: depth(given)?,
@@ -115,6 +106,14 @@ impl Settings {
             keys_tell_encoding: true,
             ..Self::plain(given, "vault.addr", lenses_login(given)?, &|_| None)?
         };
+        // As in Vault's driver for Java, stores go before PEM.
+        if let Some(store) = given.text("vault.ssl.truststore.location") {
+            settings.trust.file = Some(store.to_owned());
+        }
+        let password = given.secret("vault.ssl.keystore.password");
+        let pem = given.text("vault.client.pem");
+        let keys = given.text("vault.ssl.keystore.location").or(pem);
+        settings.trust.shown = keys.map(|file| (file.to_owned(), password));
         settings.retries = 0;
         if !matches!(settings.engine, 1 | 2) {
             return Err(given.invalid("vault.engine.version", "1 or 2 is expected"));
@@ -176,6 +175,7 @@ impl Settings {
             trust: Trust {
                 file: pem.or_else(|| variable("VAULT_SSL_CERT")),
                 is_blind: false,
+                shown: None,
             },
             login,
             engine: 2,

@@ -345,19 +345,6 @@ fn what_is_not_done_is_refused_with_its_key() {
         ),
         (
             LENSES,
-            &[("vault.token", "t"), ("vault.client.pem", "/x")],
-            "vault.client.pem",
-        ),
-        (
-            LENSES,
-            &[
-                ("vault.token", "t"),
-                ("vault.ssl.truststore.location", "/x.jks"),
-            ],
-            "vault.ssl.truststore.location",
-        ),
-        (
-            LENSES,
             &[("vault.token", "t"), ("file.write", "true")],
             "file.write",
         ),
@@ -402,7 +389,7 @@ fn a_trust_file_that_cannot_be_used_is_named_and_may_come() {
     let providers = lenses(&server, &[("vault.token", "t"), ("vault.pem", &file)]);
     for (text, part) in [
         (None, "could not read"),
-        (Some("no PEM"), "no certificate in PEM"),
+        (Some("no PEM"), "has no certificate"),
     ] {
         if let Some(text) = text {
             std::fs::write(&file, text).unwrap();
@@ -414,6 +401,34 @@ fn a_trust_file_that_cannot_be_used_is_named_and_may_come() {
     }
     // Nothing was asked without the trust that is wanted.
     assert!(server.asked_for("/v1/secret/data/db").is_empty());
+}
+
+#[test]
+fn stores_of_java_are_read_for_vault() {
+    const STORES: &str = "../connect-keystore/src/tests";
+    let server = Server::start(|_| Reply::json(200, KV2));
+    let (trust, keys) = (
+        format!("{STORES}/trust.jks"),
+        format!("{STORES}/key.pkcs12"),
+    );
+    let given = |password| {
+        [
+            ("vault.token", "t"),
+            ("vault.ssl.truststore.location", &*trust),
+            ("vault.ssl.keystore.location", &*keys),
+            ("vault.ssl.keystore.password", password),
+        ]
+    };
+    let wrong = refusal(&lenses(&server, &given("canary")), "${p:secret/db:n}").chain();
+    assert!(
+        wrong.contains(&keys) && wrong.contains("the password opens"),
+        "{wrong}"
+    );
+    assert!(!wrong.contains("canary"), "{wrong}");
+    assert!(server.asked_for("/v1/secret/data/db").is_empty());
+    let right = lenses(&server, &given("changeit"));
+    let given = resolved(&right, "${p:secret/db:n}").map_err(|error| error.chain());
+    assert_eq!(given.map(drop), Ok(()));
 }
 
 #[test]
