@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use harness::kafka::TestKafka;
-use harness::names::unique;
+use harness::names::{free_port, unique};
 use harness::record::Record;
 use harness::run;
 use harness::wait::wait_until;
@@ -97,7 +97,12 @@ async fn stores_of_keytool_are_used_as_they_are() -> Result<()> {
     for (name, format, key_password) in formats {
         let trust = truststore(&folder, name, format, &["broker"])?;
         let keys = folder.join(format!("{name}.keys"));
-        let config = WorkerConfig::new(&address)?
+        let https = format!("https://localhost:{}", free_port()?);
+        let config = WorkerConfig::new(&address)?;
+        let listeners = format!("{},{https}", config.get("listeners")?);
+        // What is said of Kafka's clients holds for the REST API too.
+        let config = config
+            .set("listeners", &listeners)
             .set("plugin.path", "")
             .set("offset.flush.interval.ms", "100")
             .set("security.protocol", "SSL")
@@ -123,6 +128,10 @@ async fn stores_of_keytool_are_used_as_they_are() -> Result<()> {
             Ok(kafka.sink_offsets(&topic).await?.get(&0) == Some(&1))
         })
         .await?;
+        // Whom to trust is not the question here.
+        let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true);
+        let told = client.build()?.get(&https).send().await?.text().await?;
+        ensure!(told.contains("kafka_cluster_id"), "{told}");
         let log = worker.log()?;
         ensure!(!log.contains("canary"), "a password is in the log: {log}");
         let status = worker.stop().await?;
