@@ -34,6 +34,7 @@ pub(crate) fn check_value(setting: &str, value: &str) -> Result<()> {
 /// # Errors
 /// [`connect_api::ErrorKind::Config`] naming the setting and what is wrong with its file.
 pub(crate) fn open(config: &mut ClientConfig, properties: &Properties) -> Result<()> {
+    refuse_contradictions(properties)?;
     let trust = Store::new(properties, TRUST)?;
     if let Some(pem) = properties.get("ssl.truststore.certificates") {
         config.set("ssl.ca.pem", pem);
@@ -62,6 +63,28 @@ pub(crate) fn open(config: &mut ClientConfig, properties: &Properties) -> Result
         config.remove(KEY_PASSWORD);
     }
     Ok(())
+}
+
+/// Refuses, as Java's clients do, what gives one thing twice or a half of a pair.
+fn refuse_contradictions(properties: &Properties) -> Result<()> {
+    let is_given = |key: &str| properties.get(key).is_some_and(|value| !value.is_empty());
+    for (text, file) in [
+        ("ssl.truststore.certificates", "ssl.truststore.location"),
+        ("ssl.keystore.key", "ssl.keystore.location"),
+    ] {
+        if is_given(text) && is_given(file) {
+            return Err(Error::config(format!(
+                "{text}: {file} is given too, and one of them is wanted"
+            )));
+        }
+    }
+    let (key, chain) = ("ssl.keystore.key", "ssl.keystore.certificate.chain");
+    match is_given(key) == is_given(chain) {
+        true => Ok(()),
+        false => Err(Error::config(format!(
+            "{key}: it and {chain} must be given together"
+        ))),
+    }
 }
 
 /// What the settings say of a store.

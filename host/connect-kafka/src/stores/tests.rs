@@ -95,6 +95,24 @@ fn what_is_wrong_names_the_setting_and_the_file() {
             "has a private key that the password does not open",
         ),
         (
+            vec![
+                ("ssl.keystore.location", jks),
+                ("ssl.keystore.key", "canary"),
+            ],
+            "ssl.keystore.location is given too",
+        ),
+        (
+            vec![
+                ("ssl.truststore.location", jks),
+                ("ssl.truststore.certificates", "canary"),
+            ],
+            "ssl.truststore.location is given too",
+        ),
+        (
+            vec![("ssl.keystore.certificate.chain", "canary")],
+            "must be given together",
+        ),
+        (
             vec![("ssl.keystore.location", "FOLDER/trust.jks")],
             "has no private key",
         ),

@@ -5,11 +5,15 @@
 use std::fmt::Write as _;
 
 use connect_transforms::java_regex::{self, JavaRegex};
+use regex::RegexBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 use tracing::warn;
 
 /// The most bytes of a pattern.
 const PATTERN_BYTES: usize = 10_000;
+/// The most bytes that the client library's expression may be compiled to, which has no limit of
+/// its own.
+const CLIENT_SIZE: usize = 1 << 20;
 
 /// What a topic's name may have.
 const NAME_CHARACTERS: &str = "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
@@ -69,7 +73,7 @@ impl TopicPattern {
     }
 
     /// The expression that the client library subscribes to; none: it has no words for what this
-    /// one means.
+    /// one means, or needs too many.
     pub fn for_client(&self) -> Option<String> {
         let means_internal = INTERNAL_TOPICS.iter().any(|topic| self.matches_name(topic));
         if means_internal || has_possessive(&self.text) {
@@ -80,7 +84,8 @@ impl TopicPattern {
         let mut text = String::from("^(");
         write(&parsed, &mut text)?;
         text.push_str(")$");
-        (text.len() <= 16 * PATTERN_BYTES).then_some(text)
+        let compiled = RegexBuilder::new(&text).size_limit(CLIENT_SIZE).build();
+        (text.len() <= 16 * PATTERN_BYTES && compiled.is_ok()).then_some(text)
     }
 }
 

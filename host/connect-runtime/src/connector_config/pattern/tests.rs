@@ -64,6 +64,16 @@ fn what_the_client_has_no_words_for_is_matched_here() -> Result<(), String> {
 }
 
 #[test]
+fn what_would_take_the_client_too_much_memory_is_matched_here() -> Result<(), String> {
+    let large = TopicPattern::new("(a[bc]){10000}|b")?;
+    assert_eq!(large.for_client(), None);
+    assert!(large.matches("b") && !large.matches("c"));
+    assert!(TopicPattern::new("(a[bc]){100}|b")?.for_client().is_some());
+    assert!(TopicPattern::new("(a{1000}){1000}").is_err());
+    Ok(())
+}
+
+#[test]
 fn no_pattern_means_kafkas_own_topics() -> Result<(), String> {
     for pattern in [".*", "__.*", "__consumer_offsets|a"] {
         let pattern = TopicPattern::new(pattern)?;
