@@ -11,6 +11,7 @@ use openssl::ec::EcKey;
 use openssl::error::ErrorStack;
 use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
 use openssl::pkey::{PKey, Private, Public};
+use openssl::provider::Provider;
 use openssl::x509::{X509, X509VerifyResult};
 
 /// The format of a store.
@@ -223,7 +224,12 @@ fn from_der(certificates: &[Vec<u8>]) -> Result<Vec<X509>, String> {
 
 fn pkcs12(bytes: &[u8], passwords: Passwords<'_>) -> Result<ParsedPkcs12_2, String> {
     let password = passwords.of_store()?;
-    let parsed = Pkcs12::from_der(bytes).and_then(|store| store.parse2(password));
+    let parse = || Pkcs12::from_der(bytes).and_then(|store| store.parse2(password));
+    let parsed = parse().or_else(|_| {
+        // Java before 8u301 encrypts by RC2, which OpenSSL keeps apart; it is there meanwhile.
+        let _legacy = Provider::try_load(None, "legacy", true)?;
+        parse()
+    });
     parsed.map_err(|_| "is no PKCS12 file that the password opens".to_owned())
 }
 

@@ -7,6 +7,8 @@ use super::{Passwords, StoreFormat, certificates, identity, to_pem};
 
 const KEY_JKS: &[u8] = include_bytes!("tests/key.jks");
 const KEY_PKCS12: &[u8] = include_bytes!("tests/key.pkcs12");
+/// As Java before 8u301 made it (`keystore.pkcs12.legacy`).
+const LEGACY_PKCS12: &[u8] = include_bytes!("tests/legacy.pkcs12");
 const TRUST_JKS: &[u8] = include_bytes!("tests/trust.jks");
 const TRUST_PKCS12: &[u8] = include_bytes!("tests/trust.pkcs12");
 
@@ -38,6 +40,7 @@ fn trusted(bytes: &[u8], password: Option<&str>) -> Result<Vec<String>, String> 
 fn keys_come_with_their_certificates() {
     assert_eq!(chain(KEY_JKS, "changeit", Some("other-password")), Ok(2));
     assert_eq!(chain(KEY_PKCS12, "changeit", None), Ok(2));
+    assert_eq!(chain(LEGACY_PKCS12, "changeit", None), Ok(1));
     // As PEM, it is the same identity.
     let store = Secret::new("changeit");
     let passwords = Passwords {
@@ -99,6 +102,10 @@ fn what_is_wrong_is_said_without_the_password() {
             "that the password does not open",
         ),
         (chain(KEY_PKCS12, "canary", None), "that the password opens"),
+        (
+            chain(LEGACY_PKCS12, "canary", None),
+            "that the password opens",
+        ),
         (chain(TRUST_JKS, "changeit", None), "has no private key"),
         (chain(TRUST_PKCS12, "changeit", None), "has no private key"),
         (chain(b"canary", "", None), "has no private key"),
